@@ -1,0 +1,65 @@
+# Every target makes what it needs: the virtual environment, then the packages.  A second call
+# is instant; a change of pyproject.toml or constraints.txt installs again.
+
+PYTHON ?= python3
+PIP_ARGS ?=
+JOBS ?= 2
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
+PYTEST := $(BIN)/python -m pytest -q
+FAST := not slow and not browser and not postgres and not gpu
+
+# Test processes that share the cores must not each start a thread per core.
+test check: export OMP_NUM_THREADS = 1
+
+.PHONY: help setup demo serve test check fmt clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: .venv/.dev ## Create .venv with everything for work on metaopt
+
+demo: .venv/.base ## Tune MAML and Reptile on sinusoids and on Omniglot, then show the verdicts
+	$(BIN)/metaopt demo
+
+serve: .venv/.base ## Start the service (API, dispatcher, workers, dashboard)
+	$(BIN)/metaopt serve
+
+test: .venv/.dev ## Run all tests
+	$(PYTEST) -n $(JOBS) -m "$(FAST)"
+	$(PYTEST) -m "not ($(FAST))"
+
+check: .venv/.dev ## Format, lint, types, import contracts, fast tests, current docs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -n $(JOBS) -m "$(FAST)"
+
+fmt: .venv/.dev ## Format the code and write the generated pages of docs/
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/python docs/generate.py
+
+clean: ## Remove the environment and the caches; metaopt-data stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "metaopt needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	       "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "$(PYTHON) cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@touch $@
+
+.venv/.base: .venv/.created pyproject.toml constraints.txt
+	@echo "Installing metaopt (the first time takes a minute or more: torch is large) ..." >&2
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/.dev: .venv/.created pyproject.toml constraints.txt
+	@echo "Installing metaopt and its development tools ..." >&2
+	@$(INSTALL) -e '.[dev]'
+	@touch .venv/.base $@
