@@ -1,0 +1,1 @@
+"""Gradient-based meta-learning, many trials at once: tasks, models, algorithms, lanes, search."""

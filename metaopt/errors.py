@@ -1,0 +1,40 @@
+"""What a caller of `metaopt` can do wrong.
+
+    MetaoptError (ValueError)
+    ├── InvalidMetaParameter   a meta-hyperparameter outside its rule
+    ├── InvalidTasks           task family, split, way, shot or data file unusable
+    ├── InvalidModel           model kind or size unusable for these tasks
+    ├── InvalidPopulation      lane unknown, already there, or of another signature
+    ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
+    └── InvalidSearch          sampler, pruner or space unusable
+
+Divergence is no error: see `metaopt.population`.
+"""
+
+
+class MetaoptError(ValueError):
+    """A bad call: the message names the value, the rule it broke and the way out."""
+
+
+class InvalidMetaParameter(MetaoptError):
+    """A meta-hyperparameter is outside its rule."""
+
+
+class InvalidTasks(MetaoptError):
+    """A task family, split, way, shot or data file cannot be used."""
+
+
+class InvalidModel(MetaoptError):
+    """A model kind or size cannot be used for these tasks."""
+
+
+class InvalidPopulation(MetaoptError):
+    """A lane is unknown, already there, or belongs to another signature."""
+
+
+class CorruptCheckpoint(MetaoptError):
+    """A checkpoint's bytes are not what its digest or its header says."""
+
+
+class InvalidSearch(MetaoptError):
+    """A sampler, pruner or search space cannot be used."""
