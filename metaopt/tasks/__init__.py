@@ -1,0 +1,1 @@
+"""Task distributions: episodes drawn on the device from keys."""

@@ -1,0 +1,91 @@
+"""What a task distribution is: episodes drawn on the device from keys.
+
+A `Tasks` object has data and ranges but no randomness: `sample(split, keys, …)` is a pure
+function, so a task is the same for whoever draws it, whatever stands beside it in the batch.
+Leading axes B of the keys (lanes, tasks) are leading axes of the episodes.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+SPLITS = ("train", "validation", "test")
+
+
+class Examples(NamedTuple):
+    """Inputs `x` (*B, N, ...) and targets `y`: (*B, N, 1) numbers, or (*B, N) class indices."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Episodes(NamedTuple):
+    """Examples to adapt on, and examples to be judged on."""
+
+    support: Examples
+    query: Examples
+
+
+class Tasks(Protocol):
+    """A task distribution on a device."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Return the shape of one input."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Return the width of the model's output."""
+        ...
+
+    @property
+    def classification(self) -> bool:
+        """Return whether targets are class indices."""
+        ...
+
+    def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
+        """Return one episode for each key.
+
+        Args:
+            split: "train", "validation" or "test".
+            keys: int64 (*B,).
+            k_shot: Support examples per class (per task in regression), >= 0.
+            q_query: Query examples per class (per task in regression), >= 0.
+
+        Returns:
+            Episodes with N = ways · shots examples and leading axes B.
+
+        Raises:
+            InvalidTasks: unknown split, or more shots than the data have.
+        """
+        ...
+
+
+def mean_loss(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
+    """Return the mean loss over examples: cross-entropy, or squared error.
+
+    Args:
+        outputs: (*B, N, C).
+        y: (*B, N) class indices, or (*B, N, C) numbers.
+
+    Returns:
+        (*B,).  The mean is over all N examples (and C numbers); codes that sum over the N_way
+        classes have losses and gradients N_way times as large (docs/meta-learning.md).
+    """
+    if classification:
+        index = y.expand(outputs.shape[:-1])[..., None]  # lanes may share their tasks
+        chosen = torch.gather(outputs, -1, index)[..., 0]
+        return (torch.logsumexp(outputs, dim=-1) - chosen).mean(-1)
+    return (outputs - y).square().mean((-2, -1))
+
+
+def task_scores(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
+    """Return one score for each task: the share of right answers, or the mean squared error.
+
+    Args and Returns: as `mean_loss`.
+    """
+    if classification:
+        return (outputs.argmax(-1) == y).to(outputs.dtype).mean(-1)
+    return mean_loss(outputs, y, classification=False)
