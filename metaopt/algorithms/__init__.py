@@ -1,0 +1,1 @@
+"""What one lane does in one meta-iteration."""

@@ -1,0 +1,50 @@
+"""Outer optimizers and schedules, for lanes of different age at once."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class OuterState(NamedTuple):
+    """Adam's moments `m` and `v` (H, P)."""
+
+    m: Tensor
+    v: Tensor
+
+
+def scheduled(rate: Tensor, age: Tensor, horizon: Tensor, schedule: str) -> Tensor:
+    """Return the outer rate at `age` of `horizon` meta-iterations; all (H,).
+
+    constant: β; linear: β (1 − age/horizon); cosine: β (1 + cos(π age/horizon)) / 2.
+    """
+    if schedule == "constant":
+        return rate
+    progress = (age / horizon).to(rate.dtype).clamp(max=1.0)
+    if schedule == "linear":
+        return rate * (1 - progress)
+    return rate * (1 + torch.cos(math.pi * progress)) / 2
+
+
+def sgd(phi: Tensor, gradient: Tensor, rate: Tensor) -> Tensor:
+    """Return φ − β g; φ and g (H, P), rate (H,)."""
+    return phi - rate[:, None] * gradient
+
+
+def adam(
+    phi: Tensor, gradient: Tensor, rate: Tensor, age: Tensor, state: OuterState
+) -> tuple[Tensor, OuterState]:
+    """Return φ and moments after one Adam step; `age` (H,) counts the steps before this one.
+
+    Reference:
+        Kingma & Ba (2015), arXiv:1412.6980, Algorithm 1, with β1 = 0.9, β2 = 0.999, ε = 1e-8.
+    """
+    t = (age + 1).to(phi.dtype)[:, None]
+    m = torch.lerp(gradient, state.m, BETA1)
+    v = torch.lerp(gradient.square(), state.v, BETA2)
+    unbiased = m / (1 - BETA1**t)
+    scale = torch.sqrt(v / (1 - BETA2**t)) + EPSILON
+    return phi - rate[:, None] * unbiased / scale, OuterState(m, v)

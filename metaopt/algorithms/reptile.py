@@ -1,0 +1,107 @@
+"""Reptile: move towards the weights that each task's inner optimizer finds."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from metaopt import seeding
+from metaopt.algorithms.inner import InnerState, inner_update
+from metaopt.algorithms.learner import Learner
+from metaopt.tasks.base import Examples
+
+_ORDER = 101  # salt of the mini-batch order; below are the salts of the tasks themselves
+
+
+def mini_batches(keys: Tensor, examples: int, batch: int, steps: int) -> Tensor:
+    """Return which examples each inner step sees: (*B,) -> (*B, steps, batch).
+
+    Batches are cut from one reshuffled order after the other, without replacement in each, so
+    one batch may hold the end of an order and the beginning of the next, as in the authors' code.
+
+    Args:
+        keys: int64 (*B,).
+        examples: Number of examples S.
+        batch: Examples in a batch; 0 or more than S takes all S.
+        steps: Number of batches.
+    """
+    batch = examples if batch == 0 else min(batch, examples)
+    cycles = math.ceil(steps * batch / examples)
+    orders = [
+        seeding.permutation(seeding.fold_in(keys, _ORDER + cycle), examples)
+        for cycle in range(cycles)
+    ]
+    return torch.cat(orders, dim=-1)[..., : steps * batch].reshape(*keys.shape, steps, batch)
+
+
+def meta_gradient(
+    learner: Learner,
+    phi: Tensor,
+    support: Examples,
+    batches: Tensor,
+    *,
+    inner_lr: Tensor,
+    inner_steps: Tensor,
+    step_cap: int,
+    state: InnerState | None = None,
+) -> tuple[Tensor, Tensor, InnerState | None]:
+    """Return φ − mean φ̃ for each lane, so that SGD with rate ε is Reptile's outer step.
+
+    φ̃_τ = U^k_τ(φ) after k inner optimizer steps on mini-batches of task τ, and
+    φ ← φ + ε (1/T) Σ_τ (φ̃_τ − φ).  With T = 1 that is the serial version.
+
+    Args:
+        phi: Meta-parameters (H, P).
+        support: The tasks' training examples, leading axes (H, T); there is no query split.
+        batches: Example indices (H, T, step_cap, batch).
+        inner_lr, inner_steps: α and k of each lane (H,).
+        step_cap: Largest k.
+        state: Adam's memory v (H, P), steps (H, 1), or None for SGD.  It lives on from task to
+            task, as in the authors' code; tasks of one batch start from the same v, and its
+            mean over them goes on (there they run one after the other).
+
+    Returns:
+        Gradient (H, P), mean loss of the last inner step (H,), and the new state.
+    Reference:
+        Nichol, Achiam & Schulman (2018), arXiv:1803.02999, Algorithm 2 and equation 5.
+    """
+    tasks = support.y.shape[1]
+    alpha, steps = inner_lr[:, None, None], inner_steps[:, None, None]
+    theta = phi.detach()[:, None, :].expand(-1, tasks, -1)
+    if state is not None:
+        state = InnerState(state.v[:, None].expand_as(theta), state.steps[:, None])
+    loss = torch.zeros(theta.shape[:2], dtype=phi.dtype, device=phi.device)
+    for step in range(step_cap):
+        batch = take(support, batches[:, :, step])
+        gradient, now = _gradient(learner, theta, batch)
+        active = step < steps
+        moved, after = inner_update(theta, gradient, alpha, state)
+        theta = torch.where(active, moved, theta)
+        loss = torch.where(active[..., 0], now, loss)
+        if state is not None and after is not None:
+            state = InnerState(
+                *(torch.where(active, a, b) for a, b in zip(after, state, strict=True))
+            )
+    if state is not None:
+        state = InnerState(state.v.mean(1), state.steps[:, 0])
+    return phi - theta.mean(1), loss.mean(1), state
+
+
+def take(examples: Examples, index: Tensor) -> Examples:
+    """Return the examples at `index` (*B, b) of examples with leading axes B."""
+    axis = index.dim() - 1
+    shaped = index.reshape(*index.shape, *(1,) * (examples.x.dim() - index.dim()))
+    y_index = index.reshape(*index.shape, *(1,) * (examples.y.dim() - index.dim()))
+    return Examples(
+        torch.take_along_dim(examples.x, shaped, dim=axis),
+        torch.take_along_dim(examples.y, y_index, dim=axis),
+    )
+
+
+def _gradient(learner: Learner, theta: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
+    theta = theta.detach().requires_grad_()
+    loss = learner.loss(theta, batch)
+    (gradient,) = torch.autograd.grad(loss.sum(), theta)
+    if learner.adapted is not None:
+        gradient = gradient * learner.adapted.to(gradient)
+    return gradient, loss.detach()

@@ -1,0 +1,74 @@
+"""Models: shapes, layout, initial weights, and each lane by itself."""
+
+import pytest
+import torch
+
+from metaopt.errors import InvalidModel
+from metaopt.models.base import Layout
+from metaopt.models.conv4 import Conv4
+from metaopt.models.mlp import Mlp
+from metaopt.models.registry import make_model
+
+MODELS = [
+    Mlp((3,), (8, 8), 2),
+    Mlp((3,), (), 2),
+    Mlp((1, 6, 6), (5,), 4, "tanh"),
+    Conv4((1, 28, 28), 5, filters=3),
+    Conv4((1, 28, 28), 5, filters=3, pooling="max"),
+    Conv4((3, 20, 30), 5, filters=3, adapt_norm=False),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_each_lane_is_computed_by_itself(model):
+    layout = Layout(model.shapes)
+    keys = torch.arange(6).reshape(2, 3)
+    params = model.init(keys, torch.float64)
+    assert {k: v.shape[2:] for k, v in params.items()} == model.shapes
+    x = torch.rand(2, 3, 4, *model.input_shape, dtype=torch.float64)
+    out = model.apply(params, x)
+    assert out.shape == (2, 3, 4, model.outputs)
+    flat = layout.flatten(params)
+    assert flat.shape == (2, 3, layout.total)
+    one = model.apply(layout.unflatten(flat[1, 2]), x[1, 2])
+    assert torch.allclose(out[1, 2], one, atol=1e-12)
+    shared = model.apply(params, x[1, 2])  # inputs without lanes go to every lane
+    assert torch.allclose(shared[1, 2], one, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_initial_weights_are_a_function_of_the_key(model):
+    flat = Layout(model.shapes).flatten(model.init(torch.tensor([7, 8, 7]), torch.float32))
+    assert torch.equal(flat[0], flat[2])
+    assert not torch.equal(flat[0], flat[1])
+
+
+def test_mlp_starts_within_one_over_root_fan_in():
+    params = Mlp((4,), (100, 25), 1).init(torch.arange(50), torch.float64)
+    for name, fan_in in (("w0", 4), ("b0", 4), ("w1", 100), ("b1", 100), ("w2", 25)):
+        bound = fan_in**-0.5
+        assert params[name].abs().max() <= bound
+        assert abs(params[name].std() / (bound / 3**0.5) - 1) < 0.1
+
+
+def test_conv4_starts_with_identity_norms_and_glorot_weights():
+    params = Conv4((1, 28, 28), 5, filters=16).init(torch.arange(3), torch.float64)
+    assert (params["gamma2"] == 1).all() and (params["beta2"] == 0).all()
+    bound = (6 / (9 * 32)) ** 0.5
+    assert 0.95 * bound < params["conv1"].abs().max() <= bound
+
+
+def test_norm_weights_can_be_kept_out_of_the_inner_loop():
+    fixed = Conv4((1, 28, 28), 5, adapt_norm=False).not_adapted
+    assert fixed == {f"{kind}{i}" for kind in ("gamma", "beta") for i in range(4)}
+    mask = Layout({"a": (2, 2), "gamma0": (3,), "b": ()}).mask(frozenset({"gamma0"}))
+    assert mask.tolist() == [True] * 4 + [False] * 3 + [True]
+
+
+def test_models_are_built_for_the_tasks():
+    assert make_model({"kind": "linear"}, (4,), 2).shapes == {"w0": (4, 2), "b0": (2,)}
+    assert make_model({"kind": "conv4", "filters": 8}, (1, 28, 28), 5).shapes["w"] == (32, 5)
+    with pytest.raises(InvalidModel, match="16×16"):
+        make_model({"kind": "conv4"}, (1,), 1)
+    with pytest.raises(InvalidModel, match="'resnet'"):
+        make_model({"kind": "resnet"}, (1, 28, 28), 5)
