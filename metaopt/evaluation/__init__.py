@@ -1,0 +1,1 @@
+"""Task banks, adaptation curves and their statistics."""

@@ -1,0 +1,42 @@
+"""The task bank: which tasks every trial of a study is judged on.
+
+Task i of a bank is a function of (data set, split, seed, i), so the bank is the same on every
+call, for every trial, on every worker.  This module needs no torch: the dispatcher names banks,
+workers draw them (`metaopt.evaluation.curve.draw`).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BankSpec:
+    """A named set of tasks and how a model is adapted to them.
+
+    Args:
+        split: "train", "validation" or "test".
+        seed: Seed of the bank, 0 <= seed < 2**63.
+        tasks: Number of tasks T.
+        k_shot: Support examples per class (per task in regression).
+        q_query: Query examples per class (per task in regression).
+        steps: Inner steps of the adaptation curve; scores are kept at 0…steps.
+        transductive: Batch norm takes its statistics from the query examples together, else
+            from the support examples.
+    """
+
+    split: str
+    seed: int
+    tasks: int
+    k_shot: int
+    q_query: int
+    steps: int
+    transductive: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "BankSpec":
+        """Return the bank that `to_json` gave."""
+        return cls(**data)

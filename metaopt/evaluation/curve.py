@@ -1,0 +1,84 @@
+"""Adaptation curves: the score of every task after 0…K inner steps, from one pass."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from metaopt import seeding
+from metaopt.algorithms.inner import InnerState, inner_update
+from metaopt.algorithms.learner import Learner
+from metaopt.evaluation.bank import BankSpec
+from metaopt.tasks.base import Episodes, Tasks
+
+DIVERGED_MSE = 1e6
+"""Score of a regression task that diverged, and ceiling of all: a mean stays finite."""
+
+_BANK = 7_000_001  # salt: bank tasks are not the tasks any trial trains on
+
+
+class Curves(NamedTuple):
+    """Scores (H, T, steps + 1), and which tasks diverged (H, T, steps + 1)."""
+
+    scores: Tensor
+    diverged: Tensor
+
+
+def draw(tasks: Tasks, bank: BankSpec, device: str | torch.device) -> Episodes:
+    """Return the bank's episodes, leading axis T."""
+    index = torch.arange(bank.tasks, device=device)
+    keys = seeding.fold_in(seeding.fold_in(torch.full_like(index, bank.seed), _BANK), index)
+    return tasks.sample(bank.split, keys, bank.k_shot, bank.q_query)
+
+
+def adaptation_curves(
+    learner: Learner,
+    phi: Tensor,
+    episodes: Episodes,
+    *,
+    inner_lr: Tensor,
+    steps: int,
+    transductive: bool,
+    state: InnerState | None = None,
+) -> Curves:
+    """Return every lane's scores on every task at steps 0…`steps`; no graph is kept.
+
+    A task whose scores or loss stop being finite counts as diverged from there on; its score is
+    0 (accuracy) or `DIVERGED_MSE`, so that no NaN leaves here.
+
+    Args:
+        phi: Meta-parameters (H, P).
+        episodes: The bank's tasks, leading axis T.
+        inner_lr: α of each lane (H,).
+        steps: Largest number of inner steps.
+        transductive: See `BankSpec`.
+        state: Inner Adam's memory v (H, P), steps (H, 1), or None for SGD; it is not changed.
+    """
+    count = episodes.support.y.shape[0]
+    theta = phi.detach()[:, None, :].expand(-1, count, -1)
+    if state is not None:
+        state = InnerState(state.v[:, None].expand_as(theta), state.steps[:, None])
+    columns = [_scores(learner, theta, episodes, transductive)]
+    for _ in range(steps):
+        theta = theta.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(learner.loss(theta, episodes.support).sum(), theta)
+        if learner.adapted is not None:
+            gradient = gradient * learner.adapted.to(gradient)
+        with torch.no_grad():
+            theta, state = inner_update(theta, gradient, inner_lr[:, None, None], state)
+        columns.append(_scores(learner, theta, episodes, transductive))
+    return _finite(torch.stack(columns, dim=-1), learner.classification)
+
+
+@torch.no_grad()
+def _scores(learner: Learner, theta: Tensor, episodes: Episodes, transductive: bool) -> Tensor:
+    scores = learner.scores(theta, episodes.support, episodes.query, transductive=transductive)
+    # An argmax over NaN logits looks like an answer: the weights tell.
+    return torch.where(theta.isfinite().all(-1), scores, torch.nan)
+
+
+def _finite(scores: Tensor, classification: bool) -> Curves:
+    bad = ~scores.isfinite() | (scores >= DIVERGED_MSE)
+    diverged = bad.cumsum(-1) > 0
+    worst = 0.0 if classification else DIVERGED_MSE
+    return Curves(scores.masked_fill(diverged, worst), diverged)

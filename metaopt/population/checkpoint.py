@@ -1,0 +1,82 @@
+"""Checkpoints of one lane: a safetensors file whose header holds the rest as JSON.
+
+A file has the lane's tensors (model, moments, numbers, seed, age) and, in its metadata, the
+format version, the signature's digest and the lane's meta-parameters.  It is written whole or
+not at all (temporary file, fsync, rename), and read only if its SHA-256 is the one asked for.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaopt.errors import CorruptCheckpoint
+from metaopt.population.lanes import Lanes
+from metaopt.population.signature import Signature
+
+FORMAT = "1"
+
+
+def write(path: Path, lane: Lanes, signature: Signature, params: dict[str, Any]) -> str:
+    """Write one lane (H = 1) to `path` and return the file's SHA-256."""
+    from safetensors.torch import save  # here, so that training alone needs only torch
+
+    metadata = {
+        "format": FORMAT,
+        "signature": signature.digest(),
+        "params": json.dumps(params, sort_keys=True, allow_nan=False),
+        "torch": torch.__version__,
+    }
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in lane.tensors().items()}
+    content = save(tensors, metadata)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync_directory(path.parent)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read(path: Path, signature: Signature, digest: str | None, device: str) -> Lanes:
+    """Return the lane (H = 1) that `write` wrote.
+
+    Args:
+        digest: SHA-256 the file must have; None takes any.
+
+    Raises:
+        CorruptCheckpoint: unreadable, of other bytes, or of another signature.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorruptCheckpoint(f"checkpoint {path} cannot be read: {error}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if digest is not None and found != digest:
+        raise CorruptCheckpoint(f"checkpoint {path} must have SHA-256 {digest}, has {found}")
+    try:
+        tensors: dict[str, Tensor] = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header["__metadata__"]
+        lane = Lanes(**{name: tensor.to(device) for name, tensor in tensors.items()})
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CorruptCheckpoint(f"checkpoint {path} is not one of ours: {error}") from None
+    if metadata.get("format") != FORMAT or metadata.get("signature") != signature.digest():
+        raise CorruptCheckpoint(f"checkpoint {path} belongs to another signature or format")
+    return lane
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

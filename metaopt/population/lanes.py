@@ -1,0 +1,72 @@
+"""Lanes: the state of many trials, stacked on a leading axis H.
+
+Each field is one tensor over all lanes, so a meta-iteration is a handful of operations however
+many lanes there are; adding and removing lanes happens between segments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """State of H lanes.
+
+    Args:
+        phi: Meta-parameters (H, P).
+        m, v: Moments of the outer Adam (H, P); zeros of width 0 where the outer step is SGD.
+        inner_v: Second moment of the inner Adam (H, P), width 0 for SGD.
+        inner_taken: Its steps (H, 1).
+        inner_lr, outer_lr: α and β (or ε) (H,).
+        inner_steps, test_steps: Whole numbers (H,).
+        seed: Trial seeds, int64 (H,).
+        age: Meta-iterations trained, int64 (H,).
+        horizon: Meta-iterations of a whole trial, int64 (H,).
+        alive: False once loss or weights stopped being finite (H,).
+        diverged_at: Meta-iteration of that, −1 before (H,).
+    """
+
+    phi: Tensor
+    m: Tensor
+    v: Tensor
+    inner_v: Tensor
+    inner_taken: Tensor
+    inner_lr: Tensor
+    outer_lr: Tensor
+    inner_steps: Tensor
+    test_steps: Tensor
+    seed: Tensor
+    age: Tensor
+    horizon: Tensor
+    alive: Tensor
+    diverged_at: Tensor
+
+    @property
+    def count(self) -> int:
+        """Return H."""
+        return self.phi.shape[0]
+
+    def select(self, index: Tensor | slice) -> "Lanes":
+        """Return the lanes at `index`, in that order."""
+        return Lanes(**{name: tensor[index] for name, tensor in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every field by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def replace(self, **changes: Tensor) -> "Lanes":
+        """Return lanes with some fields changed."""
+        return replace(self, **changes)
+
+
+def stack(groups: Sequence[Lanes]) -> Lanes:
+    """Return the lanes of all groups, in order."""
+    return Lanes(
+        **{
+            field.name: torch.cat([getattr(group, field.name) for group in groups])
+            for field in fields(Lanes)
+        }
+    )

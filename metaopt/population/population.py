@@ -1,0 +1,317 @@
+"""A population: many trials of one signature, trained as lanes of one program.
+
+    admit ──▶ lane ──advance(n)──▶ older, or frozen as diverged ──▶ evaluate, checkpoint, evict
+
+A lane is the same trial whatever its neighbours, their number and their order: its tasks, its
+initial weights and its mini-batches are functions of (trial seed, meta-iteration).  With the
+same lanes in the same order a CPU gives the same bits; with others the last bits may differ.
+
+A lane whose loss or weights stop being finite keeps its last finite state, is reported
+`diverged` with the meta-iteration, and touches nobody.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from metaopt import seeding
+from metaopt.algorithms.learner import Learner
+from metaopt.errors import InvalidMetaParameter, InvalidPopulation
+from metaopt.evaluation.bank import BankSpec
+from metaopt.evaluation.curve import Curves, adaptation_curves, draw
+from metaopt.metaparams import Value, complete
+from metaopt.models.registry import make_model
+from metaopt.population import checkpoint as checkpoints
+from metaopt.population.lanes import Lanes, stack
+from metaopt.population.signature import Signature
+from metaopt.population.step import Program, inner_state, meta_iteration
+from metaopt.tasks.base import Episodes, Tasks
+from metaopt.tasks.registry import make_tasks
+
+_INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-iteration 0
+TASK_CHUNK = 100  # tasks evaluated at once; bounds memory, changes no task's score
+
+
+class LaneState(NamedTuple):
+    """Age in meta-iterations, and if the lane diverged: at which one, and why."""
+
+    age: int
+    diverged_at: int | None
+    cause: str | None
+
+
+class LaneScores(NamedTuple):
+    """Scores of one lane on a task bank.
+
+    Args:
+        scores: Per task, after the lane's test steps.
+        diverged_share: Share of tasks that diverged by then.
+        curve, curve_median: Mean and median over tasks after 0…steps inner steps.
+    """
+
+    scores: list[float]
+    diverged_share: float
+    curve: list[float]
+    curve_median: list[float]
+
+
+class Population:
+    """Lanes of one signature on one device.
+
+    Args:
+        signature: What the lanes share.
+        device: "cpu" or "cuda".
+        lane_chunk: Lanes computed at once; None chooses what `default_lane_chunk` says.
+        tasks: The signature's task distribution, if it is loaded already.
+
+    Raises:
+        InvalidTasks, InvalidModel: the signature cannot be built.
+    """
+
+    def __init__(
+        self,
+        signature: Signature,
+        *,
+        device: str = "cpu",
+        lane_chunk: int | None = None,
+        tasks: Tasks | None = None,
+    ) -> None:
+        self.signature = signature
+        self.device = device
+        self.dtype = {"float32": torch.float32, "float64": torch.float64}[signature.dtype]
+        if tasks is None:
+            tasks = make_tasks(signature.tasks, device=device, dtype=self.dtype)
+        model = make_model(signature.model, tasks.input_shape, tasks.outputs)
+        self.program = Program(signature, tasks, Learner(model, tasks.classification))
+        self._lane_chunk = lane_chunk or default_lane_chunk(signature, device)
+        self._names: list[str] = []
+        self._params: dict[str, dict[str, Value]] = {}
+        self._lanes: Lanes | None = None
+
+    @property
+    def lanes(self) -> list[str]:
+        """Return the names of the lanes, in order."""
+        return list(self._names)
+
+    def admit(
+        self,
+        lane: str,
+        params: Mapping[str, Any],
+        *,
+        seed: int,
+        horizon: int,
+        checkpoint: Path | None = None,
+        digest: str | None = None,
+    ) -> None:
+        """Add a lane, fresh or from its checkpoint.
+
+        Args:
+            lane: Its name, new to this population.
+            params: Meta-parameters; those not given have their defaults.
+            seed: Trial seed, 0 <= seed < 2**63.
+            horizon: Meta-iterations of the whole trial: schedules end there.
+            checkpoint, digest: File to resume from and its SHA-256.
+
+        Raises:
+            InvalidPopulation: the name is taken, or the trial has another signature.
+            InvalidMetaParameter: bad name or value.
+            CorruptCheckpoint: the file is not what it should be.
+        """
+        if lane in self._params:
+            raise InvalidPopulation(f"lane {lane!r} is already in this population")
+        values = self._checked(params)
+        if checkpoint is None:
+            state = self._fresh(values, seed, horizon)
+        else:
+            state = checkpoints.read(checkpoint, self.signature, digest, self.device)
+        self._lanes = state if self._lanes is None else stack([self._lanes, state])
+        self._names.append(lane)
+        self._params[lane] = values
+
+    def evict(self, lane: str) -> None:
+        """Forget a lane.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        index = self._index(lane)
+        keep = [i for i in range(len(self._names)) if i != index]
+        self._lanes = self._stacked().select(torch.tensor(keep)) if keep else None
+        del self._names[index], self._params[lane]
+
+    def advance(self, meta_iterations: int) -> None:
+        """Train every lane for a number of meta-iterations; the host does not wait for them."""
+        if self._lanes is None or meta_iterations == 0:
+            return
+        parts = [self._lanes.select(part) for part in self._chunks()]
+        for i, part in enumerate(parts):
+            for _ in range(meta_iterations):
+                part = meta_iteration(self.program, part)
+            parts[i] = part
+        self._lanes = stack(parts)
+
+    def evaluate(self, lanes: list[str], bank: BankSpec) -> dict[str, LaneScores]:
+        """Return the scores of some lanes on the task bank; training state is not changed.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        chosen = self._stacked().select(torch.tensor([self._index(lane) for lane in lanes]))
+        episodes = draw(self.program.tasks, bank, self.device)
+        size = self._lane_chunk or chosen.count
+        results: dict[str, LaneScores] = {}
+        for start in range(0, chosen.count, size):
+            part = chosen.select(slice(start, start + size))
+            curves = self._curves(part, episodes, bank)
+            for i, lane in enumerate(lanes[start : start + size]):
+                results[lane] = _lane_scores(curves, i, int(part.test_steps[i]))
+        return results
+
+    def state(self, lane: str) -> LaneState:
+        """Return age and fate of a lane.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        lanes, index = self._stacked(), self._index(lane)
+        diverged_at = int(lanes.diverged_at[index])
+        if diverged_at < 0:
+            return LaneState(int(lanes.age[index]), None, None)
+        cause = (
+            f"loss or weights were not finite at meta-iteration {diverged_at}: "
+            "try a smaller inner or outer rate, or fewer inner steps"
+        )
+        return LaneState(int(lanes.age[index]), diverged_at, cause)
+
+    def weights(self, lane: str) -> dict[str, Tensor]:
+        """Return a lane's meta-parameters φ by name.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        phi = self._stacked().phi[self._index(lane)]
+        return self.program.learner.layout.unflatten(phi)
+
+    def checkpoint(self, lane: str, path: Path) -> str:
+        """Write a lane to `path`, whole or not at all, and return the file's SHA-256.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        index = self._index(lane)
+        one = self._stacked().select(slice(index, index + 1))
+        return checkpoints.write(path, one, self.signature, dict(self._params[lane]))
+
+    def _checked(self, params: Mapping[str, Any]) -> dict[str, Value]:
+        signature = self.signature
+        values = complete(signature.algorithm, dict(params))
+        for name, value in signature.structure.items():
+            if values[name] != value:
+                raise InvalidPopulation(
+                    f"{name} = {values[name]!r} does not fit this population's {value!r}"
+                )
+        for name, cap in (("inner_steps", signature.step_cap), ("test_steps", signature.test_cap)):
+            if int(values[name]) > cap:
+                raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {values[name]}")
+        return values
+
+    def _fresh(self, values: Mapping[str, Value], seed: int, horizon: int) -> Lanes:
+        phi = self._initial_weights(seed)
+        width = phi.shape[1]
+        outer_adam = values.get("outer_optimizer") == "adam"
+        inner_adam = values.get("inner_optimizer") == "adam"
+        outer_lr = values["epsilon" if "epsilon" in values else "outer_lr"]
+
+        def number(value: Value | int) -> Tensor:
+            return torch.tensor([float(value)], dtype=self.dtype, device=self.device)
+
+        def whole(value: Value | int) -> Tensor:
+            return torch.tensor([int(value)], device=self.device)
+
+        def zeros(used: bool) -> Tensor:
+            shape = (1, width if used else 0)
+            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+        return Lanes(
+            phi=phi,
+            m=zeros(outer_adam),
+            v=zeros(outer_adam),
+            inner_v=zeros(inner_adam),
+            inner_taken=torch.zeros(1, 1, dtype=self.dtype, device=self.device),
+            inner_lr=number(values["inner_lr"]),
+            outer_lr=number(outer_lr),
+            inner_steps=whole(values["inner_steps"]),
+            test_steps=whole(int(values["test_steps"]) or values["inner_steps"]),
+            seed=whole(seed),
+            age=whole(0),
+            horizon=whole(horizon),
+            alive=torch.ones(1, dtype=torch.bool, device=self.device),
+            diverged_at=whole(-1),
+        )
+
+    def _initial_weights(self, seed: int) -> Tensor:
+        # On the CPU, whose transcendental functions decide the last bits, then moved: a trial
+        # begins with the same weights on every device.
+        keys = seeding.fold_in(torch.tensor([seed]), _INIT)
+        learner = self.program.learner
+        return learner.layout.flatten(learner.model.init(keys, self.dtype)).to(self.device)
+
+    def _curves(self, part: Lanes, episodes: Episodes, bank: BankSpec) -> Curves:
+        pieces = []
+        for start in range(0, bank.tasks, TASK_CHUNK):
+            some = Episodes(
+                *(type(e)(*(t[start : start + TASK_CHUNK] for t in e)) for e in episodes)
+            )
+            pieces.append(
+                adaptation_curves(
+                    self.program.learner,
+                    part.phi,
+                    some,
+                    inner_lr=part.inner_lr,
+                    steps=bank.steps,
+                    transductive=bank.transductive,
+                    state=inner_state(part),
+                )
+            )
+        return Curves(*(torch.cat(both, dim=1) for both in zip(*pieces, strict=True)))
+
+    def _chunks(self) -> list[slice]:
+        size = self._lane_chunk or len(self._names)
+        return [slice(i, i + size) for i in range(0, len(self._names), size)]
+
+    def _stacked(self) -> Lanes:
+        if self._lanes is None:
+            raise InvalidPopulation("the population has no lanes")
+        return self._lanes
+
+    def _index(self, lane: str) -> int:
+        if lane not in self._params:
+            raise InvalidPopulation(f"lane {lane!r} is not in this population")
+        return self._names.index(lane)
+
+
+def default_lane_chunk(signature: Signature, device: str) -> int | None:
+    """Return how many lanes to compute at once; None is all of them.
+
+    On a CPU more lanes than fit its cache cost time: 8 to 16 were measured best for a small
+    MLP.  Convolutions gain from stacking only while they are narrow: 2× at 8 filters, 1.3× at
+    16, nothing at 32 and a loss at 64, so those run one by one (benchmarks/lanes.py).
+    """
+    if device != "cpu":
+        return None
+    if signature.model["kind"] == "conv4":
+        return max(1, 64 // int(signature.model.get("filters", 64)))
+    return 8
+
+
+def _lane_scores(curves: Curves, index: int, test_steps: int) -> LaneScores:
+    scores, diverged = curves.scores[index], curves.diverged[index]
+    return LaneScores(
+        scores=scores[:, test_steps].tolist(),
+        diverged_share=float(diverged[:, test_steps].double().mean()),
+        curve=scores.double().mean(0).tolist(),
+        curve_median=scores.median(0).values.tolist(),
+    )

@@ -1,0 +1,79 @@
+"""Signatures: what trials must share to be lanes of one program.  No torch here."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from metaopt.metaparams import Value, complete, parameters
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Tasks, model, algorithm, structural meta-parameters, step caps and float type.
+
+    Args:
+        tasks, model: As in a study spec.
+        algorithm: "maml" or "reptile".
+        structure: Structural meta-parameters by name.
+        step_cap: Most inner steps a lane may train with.
+        test_cap: Most inner steps a lane may be scored at.
+        dtype: "float32" or "float64".
+    """
+
+    tasks: dict[str, Any]
+    model: dict[str, Any]
+    algorithm: str
+    structure: dict[str, Value]
+    step_cap: int
+    test_cap: int
+    dtype: str = "float32"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Signature":
+        """Return the signature that `to_json` gave."""
+        return cls(**data)
+
+    def digest(self) -> str:
+        """Return a SHA-256 that equal signatures share."""
+        text = json.dumps(self.to_json(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def signature_of(
+    *,
+    tasks: dict[str, Any],
+    model: dict[str, Any],
+    algorithm: str,
+    params: Mapping[str, Value],
+    step_cap: int | None = None,
+    test_cap: int | None = None,
+    dtype: str = "float32",
+) -> Signature:
+    """Return the signature of a trial with these meta-parameters.
+
+    Args:
+        params: Meta-parameters by name; the others have their defaults.
+        step_cap, test_cap: Caps shared by the trials of a branch; by default the trial's own.
+
+    Raises:
+        InvalidMetaParameter: bad name or value.
+    """
+    values = complete(algorithm, dict(params))
+    structure = {n: values[n] for n, p in parameters(algorithm).items() if not p.lane}
+    steps = int(values["inner_steps"])
+    return Signature(
+        # Through JSON, so that tuples and lists make the same signature.
+        tasks=json.loads(json.dumps(tasks)),
+        model=json.loads(json.dumps(model)),
+        algorithm=algorithm,
+        structure=structure,
+        step_cap=step_cap or steps,
+        test_cap=test_cap or int(values["test_steps"]) or steps,
+        dtype=dtype,
+    )
