@@ -1,0 +1,1 @@
+"""Spaces, samplers and pruning rules; the only package that imports optuna."""

@@ -1,0 +1,99 @@
+"""Search spaces: what may be suggested for each meta-hyperparameter.
+
+A space is a dict of dimensions by parameter name.  Values that are not searched do not appear.
+"""
+
+import math
+from dataclasses import dataclass
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from metaopt.errors import InvalidSearch
+from metaopt.metaparams import Value
+
+
+@dataclass(frozen=True)
+class Float:
+    """A number in [low, high], uniform, or uniform in its logarithm.
+
+    Raises:
+        InvalidSearch: bounds not finite, not rising, or not positive where `log`.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        _check_bounds(self.low, self.high, positive=self.log)
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number in [low, high], both included; `log` needs low >= 1.
+
+    Raises:
+        InvalidSearch: bounds not whole, not rising, or below 1 where `log`.
+    """
+
+    low: int
+    high: int
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        _check_bounds(self.low, self.high, positive=self.log)
+        for bound in (self.low, self.high):
+            if int(bound) != bound:
+                raise InvalidSearch(f"bounds of whole numbers must be whole, got {bound!r}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the listed values, numbers or strings, without an order.
+
+    Raises:
+        InvalidSearch: no choice, one listed twice, or one that is not a finite number or text.
+    """
+
+    choices: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        if not self.choices:
+            raise InvalidSearch("choices must list at least one value")
+        if len(set(self.choices)) < len(self.choices):
+            raise InvalidSearch(f"choices must differ, got {list(self.choices)}")
+        for choice in self.choices:
+            if not isinstance(choice, str) and not math.isfinite(choice):
+                raise InvalidSearch(f"choices must be finite, got {choice!r}")
+
+
+Dimension = Float | Int | Choice
+Space = dict[str, Dimension]
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """Return `dimension` as Optuna knows it."""
+    match dimension:
+        case Float(low, high, log):
+            return FloatDistribution(float(low), float(high), log=log)
+        case Int(low, high, log):
+            return IntDistribution(int(low), int(high), log=log)
+        case Choice(choices):
+            return CategoricalDistribution(tuple(choices))
+
+
+def _check_bounds(low: float, high: float, *, positive: bool) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InvalidSearch(f"bounds must be finite, got {low!r} and {high!r}")
+    if not low < high:
+        raise InvalidSearch(f"low must be below high, got {low!r} and {high!r}")
+    if positive and low <= 0:
+        raise InvalidSearch(f"low must be > 0 where log is true, got {low!r}")

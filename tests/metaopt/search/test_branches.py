@@ -1,0 +1,225 @@
+"""Branch searches: asks, tells and their replay."""
+
+import math
+import random
+import warnings
+
+import optuna
+import pytest
+
+from metaopt.errors import InvalidSearch
+from metaopt.search.branches import BranchSearch, LogEntry, replay, worst_value
+from metaopt.search.space import Choice, Float, Int
+
+SPACE = {
+    "inner_lr": Float(1e-3, 1.0, log=True),
+    "gradient_clamp": Float(0.0, 10.0),
+    "inner_steps": Int(1, 5),
+    "meta_batch": Int(4, 32, log=True),
+    "order": Choice(("first", "second")),
+    "train_shots": Choice((1, 2.5, 10)),
+}
+
+
+def arguments(sampler, **changes):
+    given = {
+        "sampler": sampler,
+        "maximize": False,
+        "study_seed": 7,
+        "branch": "maml",
+        "startup_trials": 3,
+    }
+    return {**given, **changes}
+
+
+class Logged:
+    """A search and the log its caller keeps."""
+
+    def __init__(self, search, log=()):
+        self.search, self.log = search, list(log)
+
+    def ask(self, number):
+        params = self.search.ask(number)
+        self.log.append(LogEntry("ask", number, params=params))
+        return params
+
+    def tell(self, number, *told):
+        self.search.tell(number, *told)
+        self.log.append(LogEntry("tell", number, None, *told))
+
+
+def score(params):
+    return abs(math.log10(params["inner_lr"]) + 2) + 0.1 * params["inner_steps"]
+
+
+def drive(run, steps, *, start=0):
+    """Keep up to four trials running and end them in a mixed order with every outcome."""
+    chance = random.Random(start)
+    running = {}
+    suggestions = []
+    for number in range(start, start + steps):
+        running[number] = run.ask(number)
+        suggestions.append(running[number])
+        while len(running) > 3:
+            ended = chance.choice(sorted(running))
+            params = running.pop(ended)
+            kind = chance.choice(["completed"] * 3 + ["pruned", "diverged", "failed", "cancelled"])
+            scored = kind in ("completed", "pruned")
+            told = (kind, score(params), chance.choice([10, 30])) if scored else (kind, None, None)
+            run.tell(ended, *told)
+    return suggestions
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_replayed_search_suggests_the_same_bits_from_any_point(sampler, maximize):
+    given = arguments(sampler, maximize=maximize)
+    whole = Logged(BranchSearch(SPACE, **given))
+    drive(whole, 30)
+    for cut in (0, 1, 9, 20, 37, len(whole.log) - 1):
+        rebuilt = replay(SPACE, whole.log[:cut], **given)
+        for entry in whole.log[cut:]:
+            if entry.kind == "ask":
+                assert rebuilt.ask(entry.trial_number) == entry.params
+            else:
+                rebuilt.tell(entry.trial_number, entry.outcome, entry.value, entry.meta_iteration)
+        assert rebuilt.asks == whole.search.asks == 30
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_replay_takes_whole_parameter_sets_in_any_order_of_names(sampler):
+    given = arguments(sampler)
+    first = Logged(BranchSearch(SPACE, **given))
+    drive(first, 12)
+    extra = [
+        LogEntry("ask", e.trial_number, params={"schedule": "constant", **reverse(e.params)})
+        if e.kind == "ask"
+        else e
+        for e in first.log
+    ]
+    rebuilt = replay(reverse(SPACE), extra, **given)
+    assert drive(first, 6, start=100) == drive(Logged(rebuilt), 6, start=100)
+
+
+def reverse(mapping):
+    return dict(reversed(mapping.items()))
+
+
+def test_values_lie_in_the_space_and_have_its_types():
+    run = Logged(BranchSearch(SPACE, **arguments("tpe")))
+    for params in drive(run, 25):
+        assert set(params) == set(SPACE)
+        assert 1e-3 <= params["inner_lr"] <= 1 and isinstance(params["inner_lr"], float)
+        assert params["meta_batch"] in range(4, 33) and isinstance(params["meta_batch"], int)
+        assert params["order"] in ("first", "second")
+        assert params["train_shots"] in (1, 2.5, 10)
+
+
+@pytest.mark.parametrize("change", [{"study_seed": 8}, {"branch": "reptile"}])
+def test_another_seed_or_branch_suggests_something_else(change):
+    one = BranchSearch(SPACE, **arguments("random"))
+    other = BranchSearch(SPACE, **arguments("random", **change))
+    assert one.ask(0) != other.ask(0)
+
+
+def test_trials_asked_for_together_differ():
+    run = BranchSearch(SPACE, **arguments("tpe"))
+    assert len({tuple(run.ask(n).values()) for n in range(8)}) == 8
+
+
+def test_tpe_finds_better_points_than_it_began_with():
+    run = BranchSearch(SPACE, **arguments("tpe", startup_trials=10))
+    scores = []
+    for number in range(40):
+        scores.append(score(run.ask(number)))
+        run.tell(number, "completed", scores[-1])
+    assert sum(scores[-10:]) < 0.6 * sum(scores[:10])
+
+
+def test_tpe_stays_away_from_where_trials_diverge():
+    run = BranchSearch({"inner_lr": Float(1e-3, 1.0, log=True)}, **arguments("tpe"))
+    for number in range(40):
+        inner_lr = run.ask(number)["inner_lr"]
+        diverged = inner_lr > 0.1
+        run.tell(number, *(("diverged",) if diverged else ("completed", 1.0 + number % 2)))
+    later = [run.ask(number)["inner_lr"] for number in range(40, 50)]
+    assert sum(inner_lr > 0.1 for inner_lr in later) <= 2
+
+
+def test_a_diverged_trial_is_told_something_finite_that_is_worse_than_every_score():
+    assert worst_value([], maximize=False) == 10.0
+    assert worst_value([0.5, 30.0], maximize=False) == 300.0
+    assert math.isfinite(worst_value([1e308], maximize=False))
+    assert worst_value([0.2, 0.9], maximize=True) == 0.0
+    assert worst_value([-3.0], maximize=True) == -3.0
+
+
+def test_the_penalty_does_not_grow_with_the_number_of_diverged_trials():
+    run = BranchSearch(SPACE, **arguments("random"))
+    for number in range(3):
+        run.ask(number)
+        run.tell(number, "diverged", math.nan)
+    assert [trial.value for trial in run._study.trials] == [10.0] * 3
+
+
+def test_a_pruned_trial_keeps_its_last_score_at_its_meta_iteration():
+    run = BranchSearch(SPACE, **arguments("tpe"))
+    run.ask(5)
+    run.tell(5, "pruned", 3.5, 100)
+    (trial,) = run._study.trials
+    assert trial.state is optuna.trial.TrialState.PRUNED
+    assert (trial.value, trial.intermediate_values) == (3.5, {100: 3.5})
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_search_warns_of_nothing_and_writes_nothing(sampler, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drive(Logged(BranchSearch(SPACE, **arguments(sampler, startup_trials=0))), 8)
+        drive(Logged(BranchSearch({}, **arguments(sampler))), 4)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ((0, "completed", math.nan), "trial 0 completed needs a finite score, got nan"),
+        ((0, "pruned", None, 10), "trial 0 pruned needs a finite score, got None"),
+        ((0, "pruned", 1.0), "trial 0 pruned needs its meta_iteration"),
+        ((0, "exploded"), "outcome must be one of completed, pruned"),
+        ((3, "failed"), "trial 3 was never asked for in this branch"),
+        ((1, "failed"), "trial 1 has been told before"),
+    ],
+)
+def test_a_bad_tell_is_refused_and_leaves_the_trial_running(told, message):
+    run = BranchSearch(SPACE, **arguments("tpe"))
+    run.ask(0)
+    run.ask(1)
+    run.tell(1, "completed", 1.0)
+    with pytest.raises(InvalidSearch, match=message):
+        run.tell(*told)
+    run.tell(0, "completed", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        ([LogEntry("ask", 0, params={})], "trial 0 has no value for 'inner_lr' in the log"),
+        ([LogEntry("ask", 0, params={"inner_lr": 5.0})], "trial 0 in the log: "),
+        ([LogEntry("tell", 0, outcome="failed")], "trial 0 was never asked for"),
+    ],
+)
+def test_a_log_that_does_not_fit_is_refused(log, message):
+    with pytest.raises(InvalidSearch, match=message):
+        replay({"inner_lr": Float(1e-3, 1.0)}, log, **arguments("tpe"))
+
+
+def test_a_search_with_unusable_settings_is_refused():
+    with pytest.raises(InvalidSearch, match="sampler must be one of"):
+        BranchSearch(SPACE, **arguments("cmaes"))
+    with pytest.raises(InvalidSearch, match="startup_trials must be >= 0, got -1"):
+        BranchSearch(SPACE, **arguments("tpe", startup_trials=-1))
+    run = BranchSearch(SPACE, **arguments("tpe"))
+    run.ask(0)
+    with pytest.raises(InvalidSearch, match="trial 0 was asked for before"):
+        run.ask(0)

@@ -1,0 +1,82 @@
+"""Pruning decisions."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaopt.errors import InvalidSearch
+from metaopt.search.pruning import should_prune
+
+
+def decide(kind, score, peers, *, maximize=False, reduction=3, startup_trials=4):
+    return should_prune(
+        kind,
+        score=score,
+        peers=peers,
+        maximize=maximize,
+        reduction=reduction,
+        startup_trials=startup_trials,
+    )
+
+
+def test_none_never_prunes():
+    assert not decide("none", 9.0, [1.0] * 20 + [9.0])
+
+
+def test_median_prunes_the_worse_half_once_enough_trials_have_come():
+    peers = [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [decide("median", score, peers) for score in peers] == [False] * 3 + [True] * 2
+    assert not decide("median", 4.0, peers[:4])  # four trials: still start-up
+
+
+def test_median_prunes_low_scores_where_more_is_better():
+    peers = [0.1, 0.2, 0.3, 0.4, 0.5]
+    kept = [s for s in peers if not decide("median", s, peers, maximize=True)]
+    assert kept == [0.3, 0.4, 0.5]
+
+
+def test_halving_lets_the_first_trial_pass_and_then_the_best_of_each_reduction():
+    assert not decide("successive_halving", 5.0, [5.0])
+    assert decide("successive_halving", 5.0, [5.0, 1.0])
+    peers = [float(n) for n in range(9)]
+    kept = [s for s in peers if not decide("successive_halving", s, peers)]
+    assert kept == [0.0, 1.0, 2.0]
+
+
+def test_halving_keeps_a_tie_with_the_last_one_kept():
+    assert not decide("successive_halving", 1.0, [1.0, 1.0, 1.0, 7.0])
+
+
+@given(
+    scores=st.lists(st.floats(0, 1e6), min_size=1, max_size=30),
+    reduction=st.integers(2, 5),
+    maximize=st.booleans(),
+)
+def test_halving_keeps_at_least_its_share_and_the_best_and_mirrors_under_sign(
+    scores, reduction, maximize
+):
+    def pruned(score, peers, maximize):
+        return decide("successive_halving", score, peers, maximize=maximize, reduction=reduction)
+
+    kept = [s for s in scores if not pruned(s, scores, maximize)]
+    assert len(kept) >= max(1, len(scores) // reduction)
+    assert (max(scores) if maximize else min(scores)) in kept
+    flipped = [-s for s in scores]
+    assert kept == [-s for s in flipped if not pruned(s, flipped, not maximize)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "hyperband"}, "pruning must be one of none, median, successive_halving"),
+        ({"reduction": 1}, "reduction must be >= 2, got 1"),
+        ({"peers": [1.0, math.nan]}, "scores of a rung must be finite"),
+        ({"score": 2.0}, "peers must include the trial's own score 2.0"),
+    ],
+)
+def test_a_bad_call_is_refused_with_the_rule_it_broke(arguments, message):
+    given_arguments = {"kind": "median", "score": 1.0, "peers": [1.0], **arguments}
+    with pytest.raises(InvalidSearch, match=message):
+        decide(**given_arguments)

@@ -1,0 +1,42 @@
+"""Search spaces."""
+
+import math
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from metaopt.errors import InvalidSearch
+from metaopt.search.space import Choice, Float, Int, distribution
+
+
+@pytest.mark.parametrize(
+    ("dimension", "expected"),
+    [
+        (Float(0.0, 1.0), FloatDistribution(0.0, 1.0)),
+        (Float(1e-3, 1, log=True), FloatDistribution(1e-3, 1.0, log=True)),
+        (Int(1, 5), IntDistribution(1, 5)),
+        (Int(4, 32, log=True), IntDistribution(4, 32, log=True)),
+        (Choice(("sgd", "adam")), CategoricalDistribution(("sgd", "adam"))),
+        (Choice((1, 2.5)), CategoricalDistribution((1, 2.5))),
+    ],
+)
+def test_a_dimension_becomes_the_distribution_that_says_the_same(dimension, expected):
+    assert distribution(dimension) == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Float(1.0, 1.0), "low must be below high, got 1.0 and 1.0"),
+        (lambda: Float(0.0, math.inf), "bounds must be finite, got 0.0 and inf"),
+        (lambda: Float(0.0, 1.0, log=True), "low must be > 0 where log is true, got 0.0"),
+        (lambda: Int(0, 3, log=True), "low must be > 0 where log is true, got 0"),
+        (lambda: Int(1, 2.5), "bounds of whole numbers must be whole, got 2.5"),
+        (lambda: Choice(()), "choices must list at least one value"),
+        (lambda: Choice(("a", "a")), "choices must differ"),
+        (lambda: Choice((1.0, math.nan)), "choices must be finite, got nan"),
+    ],
+)
+def test_an_impossible_dimension_is_refused_with_the_rule_it_broke(make, message):
+    with pytest.raises(InvalidSearch, match=message.replace("(", r"\(")):
+        make()
