@@ -185,11 +185,11 @@ def parameters(algorithm: str) -> dict[str, MetaParam]:
 def complete(algorithm: str, values: dict[str, Value]) -> dict[str, Value]:
     """Return `values` checked, with the default of every parameter they do not mention.
 
+    Raises:
+        InvalidMetaParameter: unknown name or bad value.
     Example:
         >>> complete("maml", {"inner_lr": 0.1})["outer_lr"]
         0.001
-    Raises:
-        InvalidMetaParameter: unknown name or bad value.
     """
     known = parameters(algorithm)
     unknown = sorted(set(values) - set(known))

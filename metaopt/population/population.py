@@ -21,18 +21,17 @@ from metaopt import seeding
 from metaopt.algorithms.learner import Learner
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
-from metaopt.evaluation.curve import Curves, adaptation_curves, draw
+from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
 from metaopt.metaparams import Value, complete
 from metaopt.models.registry import make_model
 from metaopt.population import checkpoint as checkpoints
 from metaopt.population.lanes import Lanes, stack
 from metaopt.population.signature import Signature
 from metaopt.population.step import Program, inner_state, meta_iteration
-from metaopt.tasks.base import Episodes, Tasks
+from metaopt.tasks.base import Tasks
 from metaopt.tasks.registry import make_tasks
 
 _INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-iteration 0
-TASK_CHUNK = 100  # tasks evaluated at once; bounds memory, changes no task's score
 
 
 class LaneState(NamedTuple):
@@ -41,21 +40,6 @@ class LaneState(NamedTuple):
     age: int
     diverged_at: int | None
     cause: str | None
-
-
-class LaneScores(NamedTuple):
-    """Scores of one lane on a task bank.
-
-    Args:
-        scores: Per task, after the lane's test steps.
-        diverged_share: Share of tasks that diverged by then.
-        curve, curve_median: Mean and median over tasks after 0…steps inner steps.
-    """
-
-    scores: list[float]
-    diverged_share: float
-    curve: list[float]
-    curve_median: list[float]
 
 
 class Population:
@@ -159,16 +143,25 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        chosen = self._stacked().select(torch.tensor([self._index(lane) for lane in lanes]))
-        episodes = draw(self.program.tasks, bank, self.device)
-        size = self._lane_chunk or chosen.count
-        results: dict[str, LaneScores] = {}
-        for start in range(0, chosen.count, size):
-            part = chosen.select(slice(start, start + size))
-            curves = self._curves(part, episodes, bank)
-            for i, lane in enumerate(lanes[start : start + size]):
-                results[lane] = _lane_scores(curves, i, int(part.test_steps[i]))
-        return results
+        scores = evaluate(self.trained(lanes), bank, lane_chunk=self._lane_chunk)
+        return dict(zip(lanes, scores, strict=True))
+
+    def trained(self, lanes: list[str] | None = None) -> Trained:
+        """Return the meta-parameters of some lanes, by default of all, in that order.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        names = self._names if lanes is None else lanes
+        chosen = self._stacked().select(torch.tensor([self._index(lane) for lane in names]))
+        return Trained(
+            self.program.tasks,
+            self.program.learner,
+            chosen.phi,
+            chosen.inner_lr,
+            chosen.test_steps,
+            inner_state(chosen),
+        )
 
     def state(self, lane: str) -> LaneState:
         """Return age and fate of a lane.
@@ -259,25 +252,6 @@ class Population:
         learner = self.program.learner
         return learner.layout.flatten(learner.model.init(keys, self.dtype)).to(self.device)
 
-    def _curves(self, part: Lanes, episodes: Episodes, bank: BankSpec) -> Curves:
-        pieces = []
-        for start in range(0, bank.tasks, TASK_CHUNK):
-            some = Episodes(
-                *(type(e)(*(t[start : start + TASK_CHUNK] for t in e)) for e in episodes)
-            )
-            pieces.append(
-                adaptation_curves(
-                    self.program.learner,
-                    part.phi,
-                    some,
-                    inner_lr=part.inner_lr,
-                    steps=bank.steps,
-                    transductive=bank.transductive,
-                    state=inner_state(part),
-                )
-            )
-        return Curves(*(torch.cat(both, dim=1) for both in zip(*pieces, strict=True)))
-
     def _chunks(self) -> list[slice]:
         size = self._lane_chunk or len(self._names)
         return [slice(i, i + size) for i in range(0, len(self._names), size)]
@@ -305,13 +279,3 @@ def default_lane_chunk(signature: Signature, device: str) -> int | None:
     if signature.model["kind"] == "conv4":
         return max(1, 64 // int(signature.model.get("filters", 64)))
     return 8
-
-
-def _lane_scores(curves: Curves, index: int, test_steps: int) -> LaneScores:
-    scores, diverged = curves.scores[index], curves.diverged[index]
-    return LaneScores(
-        scores=scores[:, test_steps].tolist(),
-        diverged_share=float(diverged[:, test_steps].double().mean()),
-        curve=scores.double().mean(0).tolist(),
-        curve_median=scores.median(0).values.tolist(),
-    )
