@@ -13,6 +13,7 @@ MODELS = [
     Mlp((3,), (8, 8), 2),
     Mlp((3,), (), 2),
     Mlp((1, 6, 6), (5,), 4, "tanh"),
+    Mlp((3,), (8,), 2, init_kind="truncated_normal"),
     Conv4((1, 28, 28), 5, filters=3),
     Conv4((1, 28, 28), 5, filters=3, pooling="max"),
     Conv4((3, 20, 30), 5, filters=3, adapt_norm=False),
@@ -49,6 +50,14 @@ def test_mlp_starts_within_one_over_root_fan_in():
         bound = fan_in**-0.5
         assert params[name].abs().max() <= bound
         assert abs(params[name].std() / (bound / 3**0.5) - 1) < 0.1
+
+
+def test_mlp_can_start_as_in_the_code_of_maml():
+    model = Mlp((4,), (100, 25), 1, init_kind="truncated_normal")
+    params = model.init(torch.arange(50), torch.float64)
+    assert (params["b1"] == 0).all()
+    assert params["w1"].abs().max() <= 0.02
+    assert abs(params["w1"].std() - 0.0088) < 2e-4  # of a normal cut at two deviations
 
 
 def test_conv4_starts_with_identity_norms_and_glorot_weights():

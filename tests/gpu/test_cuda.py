@@ -1,0 +1,49 @@
+"""The same code on a GPU."""
+
+import pytest
+import torch
+
+from metaopt.evaluation.bank import BankSpec
+from metaopt.population.population import Population
+from metaopt.population.signature import signature_of
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+]
+
+SINUSOID = {"kind": "sinusoid", "k_shot": 5, "q_query": 5}
+MLP = {"kind": "mlp", "widths": [16, 16]}
+OMNIGLOT = {"kind": "omniglot", "n_way": 5, "k_shot": 1, "q_query": 2, "rotations": "task"}
+CONV4 = {"kind": "conv4", "filters": 8}
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "reptile"])
+@pytest.mark.parametrize(("tasks", "model"), [(SINUSOID, MLP), (OMNIGLOT, CONV4)])
+def test_a_gpu_trains_the_same_trial_as_a_cpu(algorithm, tasks, model):
+    params = {"meta_batch": 4, "inner_steps": 2, "inner_lr": 0.01}
+    signature = signature_of(
+        tasks=tasks, model=model, algorithm=algorithm, params=params, dtype="float64"
+    )
+    bank = BankSpec("validation", 1, 10, tasks["k_shot"], tasks["q_query"], 2)
+    curves = []
+    for device in ("cpu", "cuda"):
+        population = Population(signature, device=device)
+        for lane in range(3):
+            population.admit(str(lane), params, seed=lane, horizon=10)
+        population.advance(10)
+        curves.append(population.evaluate(["2"], bank)["2"].curve)
+    assert curves[1] == pytest.approx(curves[0], rel=1e-6)
+
+
+def test_training_does_not_wait_for_the_device():
+    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm="maml", params={"meta_batch": 4})
+    population = Population(signature, device="cuda")
+    population.admit("a", {"meta_batch": 4}, seed=1, horizon=10)
+    population.advance(2)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        population.advance(5)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert population.state("a").age == 7
