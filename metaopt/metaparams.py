@@ -187,6 +187,7 @@ def complete(algorithm: str, values: dict[str, Value]) -> dict[str, Value]:
 
     Raises:
         InvalidMetaParameter: unknown name or bad value.
+
     Example:
         >>> complete("maml", {"inner_lr": 0.1})["outer_lr"]
         0.001

@@ -71,4 +71,5 @@ class Mlp:
 
 def _truncated_normal(u: Tensor) -> Tensor:
     low, high = 0.022750131948179195, 0.9772498680518208  # Φ(−2), Φ(2)
-    return 0.01 * torch.special.ndtri(low + (high - low) * u)
+    normal: Tensor = torch.special.ndtri(low + (high - low) * u)
+    return 0.01 * normal

@@ -17,8 +17,8 @@ def make_model(spec: dict[str, Any], input_shape: tuple[int, ...], outputs: int)
     kind = spec.get("kind")
     if kind == "mlp":
         widths = tuple(spec.get("widths", (40, 40)))
-        options = spec.get("activation", "relu"), spec.get("init", "fan_in")
-        return Mlp(input_shape, widths, outputs, *options)
+        activation, init = spec.get("activation", "relu"), spec.get("init", "fan_in")
+        return Mlp(input_shape, widths, outputs, activation, init)
     if kind == "linear":
         return Mlp(input_shape, (), outputs)
     if kind == "conv4":
