@@ -1,0 +1,1 @@
+"""Alembic migrations of our tables (prefix `mo_`)."""

@@ -1,0 +1,1 @@
+"""The service around `metaopt`: API, dispatcher, executors, database, command line."""

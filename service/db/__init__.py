@@ -1,0 +1,1 @@
+"""Tables, transactions and named queries; all SQL is here."""

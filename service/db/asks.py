@@ -1,0 +1,68 @@
+"""The log of asks and tells, from which a branch's search is rebuilt.
+
+Transactions belong to the caller; nothing here commits.
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.db.tables import Ask
+
+
+def log_ask(
+    session: Session,
+    study_id: str,
+    branch: str,
+    sequence: int,
+    *,
+    trial_number: int,
+    params: dict[str, Any],
+) -> None:
+    """Append an ask: what the sampler suggested for the trial."""
+    session.add(
+        Ask(
+            study_id=study_id,
+            branch=branch,
+            sequence=sequence,
+            kind="ask",
+            trial_number=trial_number,
+            params=params,
+        )
+    )
+
+
+def log_tell(
+    session: Session,
+    study_id: str,
+    branch: str,
+    sequence: int,
+    *,
+    trial_number: int,
+    outcome: str,
+    value: float | None,
+    meta_iteration: int | None,
+) -> None:
+    """Append a tell: how the trial ended."""
+    session.add(
+        Ask(
+            study_id=study_id,
+            branch=branch,
+            sequence=sequence,
+            kind="tell",
+            trial_number=trial_number,
+            outcome=outcome,
+            value=value,
+            meta_iteration=meta_iteration,
+        )
+    )
+
+
+def log_of(session: Session, study_id: str) -> dict[str, list[Ask]]:
+    """Return the study's log by branch, each in its order."""
+    query = select(Ask).where(Ask.study_id == study_id).order_by(Ask.branch, Ask.sequence)
+    found: dict[str, list[Ask]] = {}
+    for ask in session.scalars(query):
+        found.setdefault(ask.branch, []).append(ask)
+    return found

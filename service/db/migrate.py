@@ -1,0 +1,160 @@
+"""The schema: our Alembic chain to its head, then Optuna's tables beside it, under one lock.
+
+Both may share a database because ours have the prefix `mo_` and their own version table; either
+may be made first.  The lock is an advisory one on Postgres and a locked file beside the database
+on SQLite, so processes that start together wait for each other.  Each chain runs in a single
+transaction: a process killed half-way leaves nothing behind.
+"""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from optuna.storages import RDBStorage
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import make_url
+
+import migrations
+from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
+from service.errors import SchemaOutdated
+
+VERSION_TABLE = "mo_alembic_version"
+LOCK_KEY = 0x6D65_7461_6F70_74  # "metaopt"
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Bring our tables to `revision` and Optuna's to its head; safe to run in many processes."""
+    _make_directory(database_url)
+    engine = open_engine(database_url)
+    try:
+        with _lock(engine):
+            _run(engine, lambda config: command.upgrade(config, revision))
+            _upgrade_optuna(engine)
+    finally:
+        engine.dispose()
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Take our tables back to `revision` ("base" drops them); Optuna's stay as they are."""
+    engine = open_engine(database_url)
+    try:
+        with _lock(engine):
+            _run(engine, lambda config: command.downgrade(config, revision))
+    finally:
+        engine.dispose()
+
+
+def current(database_url: str) -> str | None:
+    """Return the revision our tables are at, or None where there are none."""
+    engine = open_engine(database_url)
+    try:
+        return _revision(engine)
+    finally:
+        engine.dispose()
+
+
+def head() -> str:
+    """Return the newest revision this version of the program knows."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def check(engine: Engine) -> None:
+    """Return if our tables are at the head revision.
+
+    Raises:
+        SchemaOutdated: They are not; the message says what to do.
+    """
+    found, needed = _revision(engine), head()
+    if found == needed:
+        return
+    if found is None:
+        raise SchemaOutdated(f"the database has no tables yet (needed: {needed}): {_REMEDY}")
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found in known:
+        raise SchemaOutdated(f"the database is at revision {found}, needed is {needed}: {_REMEDY}")
+    raise SchemaOutdated(
+        f"the database is at revision {found}, which this version does not know "
+        f"(newest known: {needed}): run a newer version of metaopt"
+    )
+
+
+_REMEDY = "run `metaopt db upgrade`"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return config
+
+
+def _run(engine: Engine, step: Callable[[Config], None]) -> None:
+    config = _config()
+    with engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
+        _without_foreign_keys(connection)
+        with connection.begin():
+            config.attributes["connection"] = connection
+            step(config)
+        connection.invalidate()  # its foreign keys are off: never back to the pool
+
+
+def _without_foreign_keys(connection: Connection) -> None:
+    # Rebuilding a table on SQLite drops it, which would cascade to its children.  The pragma does
+    # nothing inside a transaction, so it goes past SQLAlchemy, which would begin one.
+    if connection.dialect.name == "sqlite":
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        raw.execute("PRAGMA foreign_keys=OFF")
+
+
+def _upgrade_optuna(engine: Engine) -> None:
+    storage = RDBStorage(
+        engine.url.render_as_string(hide_password=False),
+        engine_kwargs=_optuna_engine_arguments(engine),
+        skip_compatibility_check=True,
+    )
+    try:
+        if storage.get_current_version() != storage.get_head_version():
+            storage.upgrade()
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _optuna_engine_arguments(engine: Engine) -> dict[str, dict[str, int]]:
+    if engine.dialect.name == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+    return {}
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        return context.get_current_revision()
+
+
+def _make_directory(database_url: str) -> None:
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _lock(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name == "sqlite":
+        with open(f"{engine.url.database}.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, also by a kill
+            yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})

@@ -1,0 +1,101 @@
+"""Queries of the mirror: what changed in our tables, and what Optuna's hold.
+
+Optuna writes its own tables; two facts it has no call for are read and written here by plain
+SQL: how much is there, and an attribute of a trial that has ended.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import column, delete, func, insert, select, table
+from sqlalchemy.orm import Session
+
+from service.db.states import TrialRole
+from service.db.tables import Event, Report, Study, Trial
+
+LATE_EVENTS = 1000  # on Postgres an event may be committed after others with a greater id
+
+_optuna_studies = table("studies", column("study_id"))
+_optuna_trials = table("trials", column("trial_id"))
+_optuna_attributes = table(
+    "trial_user_attributes", column("trial_id"), column("key"), column("value_json")
+)
+
+
+class Fingerprint(NamedTuple):
+    """Two equal ones: nothing happened in between."""
+
+    last_event: int
+    late_events: int
+    optuna_studies: int
+    optuna_last_trial: int
+
+
+class Scored(NamedTuple):
+    """A score of a trial at a meta-iteration."""
+
+    trial_id: str
+    meta_iteration: int
+    score: float
+
+
+def fingerprint(session: Session) -> Fingerprint:
+    """Return the state of both sides, in one query that looks at few rows."""
+    last_event = select(func.coalesce(func.max(Event.event_id), 0)).scalar_subquery()
+    late = select(func.count()).where(Event.event_id > last_event - LATE_EVENTS)
+    row = session.execute(
+        select(
+            last_event,
+            late.scalar_subquery(),
+            select(func.count()).select_from(_optuna_studies).scalar_subquery(),
+            select(func.coalesce(func.max(_optuna_trials.c.trial_id), 0)).scalar_subquery(),
+        )
+    ).one()
+    return Fingerprint(*row)
+
+
+def all_studies(session: Session) -> Sequence[Study]:
+    """Return every study, oldest first."""
+    return session.scalars(select(Study).order_by(Study.created_at, Study.study_id)).all()
+
+
+def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study]:
+    """Return the studies to which something happened after an event, late ones included."""
+    touched = select(Event.study_id).where(Event.event_id > event_id - LATE_EVENTS)
+    query = select(Study).where(Study.study_id.in_(touched))
+    return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
+
+
+def search_trials(session: Session, study_id: str) -> Sequence[Trial]:
+    """Return the study's search trials by number."""
+    query = select(Trial).where(Trial.study_id == study_id, Trial.role == TrialRole.SEARCH)
+    return session.scalars(query.order_by(Trial.trial_number)).all()
+
+
+def search_scores(session: Session, study_id: str) -> Sequence[Scored]:
+    """Return the scores of the study's search trials, without their per-task vectors."""
+    query = (
+        select(Report.trial_id, Report.meta_iteration, Report.score)
+        .join(Trial, Trial.trial_id == Report.trial_id)
+        .where(Trial.study_id == study_id, Trial.role == TrialRole.SEARCH)
+        .order_by(Trial.trial_number, Report.meta_iteration)
+    )
+    return [Scored(*row) for row in session.execute(query)]
+
+
+def set_optuna_attributes(
+    session: Session, optuna_trial_id: int, attributes: dict[str, float | bool | str]
+) -> None:
+    """Set user attributes of a trial in Optuna's table, also of one that has ended."""
+    at = _optuna_attributes.c
+    session.execute(
+        delete(_optuna_attributes).where(at.trial_id == optuna_trial_id, at.key.in_(attributes))
+    )
+    session.execute(
+        insert(_optuna_attributes),
+        [
+            {"trial_id": optuna_trial_id, "key": name, "value_json": json.dumps(value)}
+            for name, value in attributes.items()
+        ],
+    )

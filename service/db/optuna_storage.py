@@ -1,0 +1,33 @@
+"""Optuna's storage on our database: its own tables, beside ours.
+
+Only the mirror writes through it, and Optuna Dashboard reads.  It never holds anything that our
+tables do not say.
+"""
+
+from typing import Any
+
+from optuna.storages import RDBStorage
+from sqlalchemy import event
+
+from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
+
+
+def open_storage(database_url: str) -> RDBStorage:
+    """Return Optuna's storage on our database; its tables must exist (`metaopt db upgrade`)."""
+    engine = open_engine(database_url)
+    url = engine.url.render_as_string(hide_password=False)
+    if engine.dialect.name != "sqlite":
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True)
+    storage = RDBStorage(
+        url,
+        engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}},
+        skip_table_creation=True,
+    )
+    storage.engine.dispose()  # the check of the schema connected before we could listen
+    event.listen(storage.engine, "connect", _relax)
+    return storage
+
+
+def _relax(connection: Any, _record: Any) -> None:
+    # A mirror lost with the power is rebuilt: no need to wait for the disk at each commit.
+    connection.execute("PRAGMA synchronous=NORMAL")

@@ -1,0 +1,47 @@
+"""Reports: scores of a trial at a rung, written once.
+
+Transactions belong to the caller; nothing here commits.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.db.tables import Report, Trial
+
+
+class RungScore(NamedTuple):
+    """Score of a trial at a rung."""
+
+    branch: str
+    trial_number: int
+    meta_iteration: int
+    score: float
+
+
+def add_report(session: Session, report: Report) -> None:
+    """Add a report; a second one of the same trial and rung violates the primary key."""
+    session.add(report)
+
+
+def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
+    """Return every score of the study's trials of that role."""
+    query = (
+        select(Trial.branch, Trial.trial_number, Report.meta_iteration, Report.score)
+        .join(Trial, Trial.trial_id == Report.trial_id)
+        .where(Trial.study_id == study_id, Trial.role == role)
+        .order_by(Trial.trial_number, Report.meta_iteration)
+    )
+    return [RungScore(*row) for row in session.execute(query)]
+
+
+def reports_at(
+    session: Session, trial_ids: Sequence[str], meta_iteration: int
+) -> dict[str, Report]:
+    """Return the reports of these trials at one rung, by trial_id."""
+    query = select(Report).where(
+        Report.trial_id.in_(trial_ids), Report.meta_iteration == meta_iteration
+    )
+    return {report.trial_id: report for report in session.scalars(query)}

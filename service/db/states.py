@@ -1,0 +1,72 @@
+"""States, and which may follow which: one pure table for studies, one for trials."""
+
+from enum import StrEnum
+
+
+class StudyStatus(StrEnum):
+    """State of a study."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TrialStatus(StrEnum):
+    """State of a trial."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TrialRole(StrEnum):
+    """Why a trial was made."""
+
+    SEARCH = "search"
+    VERDICT = "verdict"
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt ended."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    EVICTED = "evicted"
+    LOST = "lost"
+    ERROR = "error"
+
+
+STUDY_TRANSITIONS: dict[StudyStatus, frozenset[StudyStatus]] = {
+    StudyStatus.QUEUED: frozenset(
+        {StudyStatus.RUNNING, StudyStatus.PAUSED, StudyStatus.CANCELLED, StudyStatus.FAILED}
+    ),
+    StudyStatus.RUNNING: frozenset(
+        {StudyStatus.PAUSED, StudyStatus.COMPLETED, StudyStatus.FAILED, StudyStatus.CANCELLED}
+    ),
+    StudyStatus.PAUSED: frozenset(
+        {StudyStatus.QUEUED, StudyStatus.RUNNING, StudyStatus.CANCELLED, StudyStatus.FAILED}
+    ),
+    StudyStatus.COMPLETED: frozenset(),
+    StudyStatus.FAILED: frozenset(),
+    StudyStatus.CANCELLED: frozenset(),
+}
+
+TRIAL_TRANSITIONS: dict[TrialStatus, frozenset[TrialStatus]] = {
+    TrialStatus.QUEUED: frozenset({TrialStatus.RUNNING, TrialStatus.CANCELLED, TrialStatus.FAILED}),
+    TrialStatus.RUNNING: frozenset(set(TrialStatus) - {TrialStatus.RUNNING}),
+    TrialStatus.COMPLETED: frozenset(),
+    TrialStatus.PRUNED: frozenset(),
+    TrialStatus.DIVERGED: frozenset(),
+    TrialStatus.FAILED: frozenset(),
+    TrialStatus.CANCELLED: frozenset(),
+}
+
+TERMINAL_STUDIES = frozenset(s for s, after in STUDY_TRANSITIONS.items() if not after)
+TERMINAL_TRIALS = frozenset(s for s, after in TRIAL_TRANSITIONS.items() if not after)

@@ -1,0 +1,162 @@
+"""Studies, their trials and reports: what the API reads, and the two ways it writes.
+
+Transactions belong to the caller; nothing here commits.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import CursorResult, case, func, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.tables import DispatcherRow, Event, Report, Study, Trial
+
+
+class Count(NamedTuple):
+    """How many trials of a study's branch have a role and a status."""
+
+    study_id: str
+    branch: str
+    role: str
+    status: str
+    trials: int
+
+
+def find_study(session: Session, study_id: str) -> Study | None:
+    """Return the study, or None."""
+    return session.get(Study, study_id)
+
+
+def studies_before(
+    session: Session,
+    before: tuple[datetime, str] | None,
+    *,
+    status: str | None,
+    limit: int,
+) -> Sequence[Study]:
+    """Return studies, newest first, that are older than the position (created_at, study_id)."""
+    query = select(Study).order_by(Study.created_at.desc(), Study.study_id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(Study.status == status)
+    if before is not None:
+        query = query.where(tuple_(Study.created_at, Study.study_id) < before)
+    return session.scalars(query).all()
+
+
+def count_trials(session: Session, study_ids: Sequence[str]) -> list[Count]:
+    """Return the trials of these studies, counted by branch, role and status."""
+    query = (
+        select(Trial.study_id, Trial.branch, Trial.role, Trial.status, func.count())
+        .where(Trial.study_id.in_(study_ids))
+        .group_by(Trial.study_id, Trial.branch, Trial.role, Trial.status)
+    )
+    return [Count(*row) for row in session.execute(query)]
+
+
+def best_trials(session: Session, study_ids: Sequence[str], *, maximize: bool) -> Sequence[Trial]:
+    """Return each branch's best trial: completed before others, then furthest, then best score."""
+    ranked = (
+        select(
+            Trial.trial_id,
+            func.row_number()
+            .over(
+                partition_by=(Trial.study_id, Trial.branch),
+                order_by=(
+                    case((Trial.status == TrialStatus.COMPLETED, 0), else_=1),
+                    Trial.meta_iteration.desc(),
+                    Trial.score.desc() if maximize else Trial.score.asc(),
+                    Trial.trial_number,
+                ),
+            )
+            .label("place"),
+        )
+        .where(
+            Trial.study_id.in_(study_ids),
+            Trial.role == TrialRole.SEARCH,
+            Trial.score.is_not(None),
+            Trial.status.not_in([TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.CANCELLED]),
+        )
+        .subquery()
+    )
+    query = select(Trial).join(ranked, ranked.c.trial_id == Trial.trial_id)
+    return session.scalars(query.where(ranked.c.place == 1)).all()
+
+
+def trials_after(
+    session: Session,
+    study_id: str,
+    after: int | None,
+    *,
+    status: str | None,
+    role: str | None,
+    limit: int,
+) -> Sequence[Trial]:
+    """Return trials of the study by number, from the one after `after`."""
+    query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
+    if after is not None:
+        query = query.where(Trial.trial_number > after)
+    if status is not None:
+        query = query.where(Trial.status == status)
+    if role is not None:
+        query = query.where(Trial.role == role)
+    return session.scalars(query.limit(limit)).all()
+
+
+def find_trial(session: Session, study_id: str, trial_number: int) -> Trial | None:
+    """Return the trial of that number, or None."""
+    return session.scalar(
+        select(Trial).where(Trial.study_id == study_id, Trial.trial_number == trial_number)
+    )
+
+
+def reports_after(
+    session: Session, trial_id: str, after: int | None, *, limit: int
+) -> Sequence[Report]:
+    """Return the trial's reports by meta-iteration, from the one after `after`."""
+    query = select(Report).where(Report.trial_id == trial_id).order_by(Report.meta_iteration)
+    if after is not None:
+        query = query.where(Report.meta_iteration > after)
+    return session.scalars(query.limit(limit)).all()
+
+
+def has_events_after(session: Session, study_id: str, event_id: int) -> bool:
+    """Tell whether the study has a later event."""
+    query = select(Event.event_id).where(Event.study_id == study_id, Event.event_id > event_id)
+    return session.scalar(query.limit(1)) is not None
+
+
+def await_turn(session: Session) -> None:
+    """Wait for a dispatcher's transaction in flight, and hold off the next until this one ends.
+
+    The dispatcher locks this row first in each of its transactions.  So event ids of a study
+    become visible in their order, which whoever resumes a stream after an id relies on.
+    """
+    session.execute(select(DispatcherRow.epoch).with_for_update())
+
+
+def change_status(
+    session: Session, study_id: str, found: str, wanted: StudyStatus, *, now: datetime
+) -> bool:
+    """Move the study from `found` to `wanted`; return False if it was not in `found` any more."""
+    values: dict[str, Any] = {"status": wanted, "version": Study.version + 1}
+    if wanted == StudyStatus.CANCELLED:
+        values["finished_at"] = now
+    statement = (
+        update(Study).where(Study.study_id == study_id, Study.status == found).values(**values)
+    )
+    result = cast("CursorResult[Any]", session.execute(statement))
+    return result.rowcount == 1
+
+
+def count_studies_by_status(session: Session) -> dict[str, int]:
+    """Return how many studies there are of each status that occurs."""
+    query = select(Study.status, func.count()).group_by(Study.status)
+    return {status: count for status, count in session.execute(query)}
+
+
+def count_trials_by_status(session: Session) -> dict[str, int]:
+    """Return how many trials there are of each status that occurs."""
+    query = select(Trial.status, func.count()).group_by(Trial.status)
+    return {status: count for status, count in session.execute(query)}

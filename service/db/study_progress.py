@@ -1,0 +1,83 @@
+"""Studies as the dispatcher moves them: queued to running, running to completed or failed.
+
+Each move is a compare-and-set, because the API pauses and cancels studies at any time.
+Transactions belong to the caller; nothing here commits.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy.orm import Session
+
+from service.db.states import StudyStatus
+from service.db.tables import Study
+
+
+def running_or_known(session: Session, known: Iterable[str]) -> dict[str, str]:
+    """Return the status of every running study and of the known ones, oldest first."""
+    query = (
+        select(Study.study_id, Study.status)
+        .where(or_(Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(known))))
+        .order_by(Study.created_at, Study.study_id)
+    )
+    return {study_id: status for study_id, status in session.execute(query)}
+
+
+def oldest_queued(session: Session) -> str | None:
+    """Return the study that waits longest, or None."""
+    query = (
+        select(Study.study_id)
+        .where(Study.status == StudyStatus.QUEUED)
+        .order_by(Study.created_at, Study.study_id)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def start_study(session: Session, study_id: str, *, now: datetime) -> bool:
+    """Set a queued study running; return False if it is no longer queued."""
+    moved = _move(session, study_id, StudyStatus.QUEUED, {"status": StudyStatus.RUNNING})
+    if moved:
+        study = session.get_one(Study, study_id, populate_existing=True)
+        study.started_at = study.started_at or now
+    return moved
+
+
+def begin_verdict(session: Session, study_id: str) -> bool:
+    """Count a look at the sealed tasks; return False if the study is no longer running."""
+    return _move(session, study_id, StudyStatus.RUNNING, {"sealed_looks": Study.sealed_looks + 1})
+
+
+def complete_study(
+    session: Session, study_id: str, result: dict[str, Any], *, now: datetime
+) -> bool:
+    """Complete a running study; return False if it is no longer running."""
+    values = {"status": StudyStatus.COMPLETED, "result": result, "finished_at": now}
+    return _move(session, study_id, StudyStatus.RUNNING, values)
+
+
+def fail_study(
+    session: Session,
+    study_id: str,
+    error: str,
+    *,
+    result: dict[str, Any] | None = None,
+    now: datetime,
+) -> bool:
+    """Fail a running study; return False if it is no longer running."""
+    values: dict[str, Any] = {"status": StudyStatus.FAILED, "error": error, "finished_at": now}
+    if result is not None:
+        values["result"] = result
+    return _move(session, study_id, StudyStatus.RUNNING, values)
+
+
+def _move(session: Session, study_id: str, found: StudyStatus, values: dict[str, Any]) -> bool:
+    statement = (
+        update(Study)
+        .where(Study.study_id == study_id, Study.status == found)
+        .values(version=Study.version + 1, **values)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1

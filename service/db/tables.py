@@ -1,0 +1,248 @@
+"""The tables: prefix `mo_`, our truth.  Optuna's tables beside them are a mirror.
+
+    mo_studies ─┬─< mo_trials ─┬─< mo_attempts
+                │              └─< mo_reports      (one per trial and rung)
+                ├─< mo_asks                        (log of asks and tells, per branch)
+                └─< mo_events                      (what SSE replays)
+    mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
+
+Times are UTC; JSON columns hold finite numbers only.  Trials of role "verdict" are the finalists
+trained afresh; they are numbered after the search trials and never told to a sampler.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.db.states import AttemptOutcome, StudyStatus, TrialRole, TrialStatus
+
+Json = dict[str, Any]
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC instant; SQLite would hand back a naive one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive instants."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"instants must be UTC-aware, got {value!r}")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware instant."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Our metadata, with conventional constraint names."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {Json: JSON, datetime: UtcDateTime, str: Text, float: Float(53)}
+
+
+def _one_of(column: str, values: type[Any]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Study(Base):
+    """A spec and its state."""
+
+    __tablename__ = "mo_studies"
+    __table_args__ = (_one_of("status", StudyStatus), Index(None, "status", "created_at"))
+
+    study_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    spec: Mapped[Json]
+    spec_sha256: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16), default=StudyStatus.QUEUED)
+    version: Mapped[int] = mapped_column(default=1)
+    error: Mapped[str | None]
+    result: Mapped[Json | None]
+    sealed_looks: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Trial(Base):
+    """One point of a branch, or one finalist trained afresh."""
+
+    __tablename__ = "mo_trials"
+    __table_args__ = (
+        UniqueConstraint("study_id", "trial_number"),
+        Index(None, "study_id", "status"),
+        _one_of("status", TrialStatus),
+        _one_of("role", TrialRole),
+    )
+
+    trial_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
+    trial_number: Mapped[int]
+    role: Mapped[str] = mapped_column(String(16), default=TrialRole.SEARCH)
+    branch: Mapped[str] = mapped_column(String(32))
+    ask_index: Mapped[int | None]
+    source_trial_number: Mapped[int | None]
+    params: Mapped[Json]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(16), default=TrialStatus.QUEUED)
+    meta_iteration: Mapped[int] = mapped_column(default=0)
+    score: Mapped[float | None]
+    score_stderr: Mapped[float | None]
+    diverged_at: Mapped[int | None]
+    cause: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    solo: Mapped[bool] = mapped_column(default=False)
+    checkpoint: Mapped[str | None]
+    checkpoint_sha256: Mapped[str | None] = mapped_column(String(64))
+    device_seconds: Mapped[float] = mapped_column(default=0.0)
+    epoch: Mapped[int | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One try at running a trial on a slot."""
+
+    __tablename__ = "mo_attempts"
+    __table_args__ = (
+        UniqueConstraint("trial_id", "number"),
+        _one_of("outcome", AttemptOutcome),
+    )
+
+    attempt_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    trial_id: Mapped[str] = mapped_column(ForeignKey("mo_trials.trial_id", ondelete="CASCADE"))
+    number: Mapped[int]
+    epoch: Mapped[int]
+    slot: Mapped[str] = mapped_column(String(64))
+    from_meta_iteration: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(16), default=AttemptOutcome.RUNNING)
+    cause: Mapped[str | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Report(Base):
+    """Scores of one trial at one rung on the task bank; written once."""
+
+    __tablename__ = "mo_reports"
+
+    trial_id: Mapped[str] = mapped_column(
+        ForeignKey("mo_trials.trial_id", ondelete="CASCADE"), primary_key=True
+    )
+    meta_iteration: Mapped[int] = mapped_column(primary_key=True)
+    score: Mapped[float]
+    stderr: Mapped[float]
+    low: Mapped[float]
+    high: Mapped[float]
+    median: Mapped[float]
+    trimmed_mean: Mapped[float]
+    standard_deviation: Mapped[float]
+    diverged_share: Mapped[float]
+    scores: Mapped[list[float]] = mapped_column(JSON)
+    curve: Mapped[list[float]] = mapped_column(JSON)
+    transductive: Mapped[bool]
+    device_seconds: Mapped[float]
+    attempt: Mapped[int]
+    epoch: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Ask(Base):
+    """The log from which a branch's sampler is rebuilt: asks and tells in their order."""
+
+    __tablename__ = "mo_asks"
+    __table_args__ = (CheckConstraint("kind IN ('ask', 'tell')", name="kind"),)
+
+    study_id: Mapped[str] = mapped_column(
+        ForeignKey("mo_studies.study_id", ondelete="CASCADE"), primary_key=True
+    )
+    branch: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    trial_number: Mapped[int]
+    params: Mapped[Json | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    value: Mapped[float | None]
+    meta_iteration: Mapped[int | None]
+
+
+class Event(Base):
+    """Something that happened to a study, in order; what SSE sends and replays."""
+
+    __tablename__ = "mo_events"
+    __table_args__ = (Index(None, "study_id", "event_id"),)
+
+    event_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    data: Mapped[Json]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """First use of an Idempotency-Key: the same key and body gets the same study."""
+
+    __tablename__ = "mo_idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    api_key_id: Mapped[str] = mapped_column(String(32), primary_key=True, default="")
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """An API key: only its SHA-256 is kept."""
+
+    __tablename__ = "mo_api_keys"
+
+    api_key_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class DispatcherRow(Base):
+    """The live dispatcher: one row, whose epoch every write names."""
+
+    __tablename__ = "mo_dispatcher"
+    __table_args__ = (CheckConstraint("singleton = 1", name="singleton"),)
+
+    singleton: Mapped[int] = mapped_column(primary_key=True, default=1, autoincrement=False)
+    epoch: Mapped[int]
+    holder: Mapped[str] = mapped_column(String(200))
+    refreshed_at: Mapped[datetime]

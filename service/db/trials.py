@@ -1,0 +1,196 @@
+"""Trials and their attempts: what the dispatcher writes.
+
+    queued ──begin──▶ running ──end──▶ completed | pruned | diverged | failed | cancelled
+       ▲                 │
+       └────requeue──────┘   evicted, or its worker died; the attempt keeps why
+
+Each try at running a trial has a row of its own, written before the trial is handed to a worker.
+The caller has fenced its transaction (`service.db.dispatcher`), so it is the only writer.
+
+Transactions belong to the caller; nothing here commits.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from service.db.states import (
+    TERMINAL_STUDIES,
+    TERMINAL_TRIALS,
+    TRIAL_TRANSITIONS,
+    AttemptOutcome,
+    TrialStatus,
+)
+from service.db.tables import Attempt, Study, Trial
+
+REPLACED = "the dispatcher that ran it was replaced"
+_OPEN = [status for status in TrialStatus if status not in TERMINAL_TRIALS]
+_LOSSES = [AttemptOutcome.LOST, AttemptOutcome.ERROR]
+
+
+class IllegalTransition(Exception):
+    """A trial cannot go from its status to the one asked for."""
+
+
+def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
+    """Return the study's trials by number."""
+    query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
+    return session.scalars(query).all()
+
+
+def attempts_of(session: Session, study_id: str) -> Sequence[Attempt]:
+    """Return every attempt at the study's trials, in their order."""
+    query = (
+        select(Attempt)
+        .join(Trial, Trial.trial_id == Attempt.trial_id)
+        .where(Trial.study_id == study_id)
+        .order_by(Attempt.trial_id, Attempt.number)
+    )
+    return session.scalars(query).all()
+
+
+def is_loss(attempt: Attempt) -> bool:
+    """Return whether the attempt ended with its worker's death or an error."""
+    return attempt.outcome in _LOSSES and attempt.cause != REPLACED
+
+
+def begin_attempt(
+    session: Session, trial_id: str, number: int, *, epoch: int, slot: str, now: datetime
+) -> None:
+    """Set a queued trial running, with a row for this attempt."""
+    trial = _get(session, trial_id)
+    _move(trial, TrialStatus.RUNNING)
+    trial.epoch = epoch
+    trial.started_at = trial.started_at or now
+    session.add(
+        Attempt(
+            trial_id=trial_id,
+            number=number,
+            epoch=epoch,
+            slot=slot,
+            from_meta_iteration=trial.meta_iteration,
+            outcome=AttemptOutcome.RUNNING,
+            started_at=now,
+        )
+    )
+
+
+def save_progress(
+    session: Session,
+    trial_id: str,
+    *,
+    meta_iteration: int,
+    checkpoint: str | None,
+    digest: str | None,
+    device_seconds: float,
+) -> None:
+    """Keep how far a running trial came in a segment, and the checkpoint written there."""
+    trial = _get(session, trial_id)
+    trial.meta_iteration = meta_iteration
+    trial.checkpoint, trial.checkpoint_sha256 = checkpoint, digest
+    trial.device_seconds += device_seconds
+    if checkpoint is not None:
+        trial.solo = False
+
+
+def save_score(session: Session, trial_id: str, score: float, stderr: float) -> None:
+    """Keep a trial's latest score."""
+    trial = _get(session, trial_id)
+    trial.score, trial.score_stderr = score, stderr
+
+
+def end_attempt(
+    session: Session,
+    trial_id: str,
+    number: int,
+    outcome: AttemptOutcome,
+    *,
+    cause: str | None = None,
+    now: datetime,
+) -> None:
+    """Close the attempt."""
+    session.flush()
+    attempt = session.scalars(
+        select(Attempt).where(Attempt.trial_id == trial_id, Attempt.number == number)
+    ).one()
+    attempt.outcome, attempt.cause, attempt.ended_at = outcome, cause, now
+
+
+def end_trial(
+    session: Session,
+    trial_id: str,
+    status: TrialStatus,
+    *,
+    cause: str | None = None,
+    diverged_at: int | None = None,
+    now: datetime,
+) -> None:
+    """Give a trial its terminal status; its checkpoint is no longer needed."""
+    trial = _get(session, trial_id)
+    _move(trial, status)
+    trial.cause, trial.diverged_at, trial.finished_at = cause, diverged_at, now
+    trial.checkpoint = trial.checkpoint_sha256 = None
+
+
+def requeue_trial(session: Session, trial_id: str) -> None:
+    """Put a running trial back into the queue; it will resume from its checkpoint."""
+    _move(_get(session, trial_id), TrialStatus.QUEUED)
+
+
+def save_losses(
+    session: Session, trial_id: str, *, attempts: int, solo: bool, from_start: bool
+) -> None:
+    """Keep what losses have cost a trial; `from_start` also gives its checkpoint up."""
+    trial = _get(session, trial_id)
+    trial.attempts, trial.solo = attempts, solo
+    if from_start:
+        trial.meta_iteration, trial.checkpoint, trial.checkpoint_sha256 = 0, None, None
+
+
+def close_older_attempts(session: Session, epoch: int, *, now: datetime) -> int:
+    """Requeue all that older dispatchers left running; return how many trials that were."""
+    session.execute(
+        update(Attempt)
+        .where(Attempt.outcome == AttemptOutcome.RUNNING, Attempt.epoch < epoch)
+        .values(outcome=AttemptOutcome.LOST, cause=REPLACED, ended_at=now)
+    )
+    left = session.scalars(select(Trial).where(Trial.status == TrialStatus.RUNNING)).all()
+    for trial in left:
+        _move(trial, TrialStatus.QUEUED)
+    return len(left)
+
+
+def left_over(session: Session, loaded: Iterable[str]) -> Sequence[Trial]:
+    """Return open trials of studies that have ended, but for the studies in `loaded`."""
+    query = (
+        select(Trial)
+        .join(Study, Study.study_id == Trial.study_id)
+        .where(Trial.status.in_(_OPEN), Study.status.in_(TERMINAL_STUDIES))
+        .where(Trial.study_id.not_in(list(loaded)))
+    )
+    return session.scalars(query).all()
+
+
+def count_trials(session: Session, study_id: str, role: str) -> dict[str, int]:
+    """Return how many trials of the role have each status that occurs."""
+    query = (
+        select(Trial.status, func.count())
+        .where(Trial.study_id == study_id, Trial.role == role)
+        .group_by(Trial.status)
+        .order_by(Trial.status)
+    )
+    return {status: count for status, count in session.execute(query)}
+
+
+def _get(session: Session, trial_id: str) -> Trial:
+    trial = session.get(Trial, trial_id)
+    assert trial is not None
+    return trial
+
+
+def _move(trial: Trial, status: TrialStatus) -> None:
+    if status not in TRIAL_TRANSITIONS[TrialStatus(trial.status)]:
+        raise IllegalTransition(f"trial {trial.trial_id} cannot go from {trial.status} to {status}")
+    trial.status = status

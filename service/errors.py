@@ -1,0 +1,152 @@
+"""What can go wrong in the service, each with a stable `code`.
+
+    ServiceError
+    ├── StudyNotFound           study-not-found
+    ├── TrialNotFound           trial-not-found
+    ├── ResultNotReady          result-not-ready       the study is still at work
+    ├── ResultImpossible        result-impossible      the study failed or was cancelled
+    ├── TransitionImpossible    transition-impossible  e.g. resuming a cancelled study
+    ├── IdempotencyConflict     idempotency-conflict   same key, other body
+    ├── InvalidRequest          invalid-request        a header, query or body breaks a rule
+    │   ├── InvalidSpec         invalid-spec           fields and rules are listed
+    │   └── InvalidCursor       invalid-cursor
+    ├── BodyTooLarge            body-too-large
+    ├── UnsupportedMediaType    unsupported-media-type
+    ├── Unauthenticated         unauthenticated
+    ├── HostNotAllowed          host-not-allowed
+    ├── CrossOrigin             cross-origin           a browser on another site's page
+    ├── KeysUnreadable          keys-unreadable        the API keys file
+    ├── NotReady                not-ready              database, schema or dispatcher is missing
+    ├── SchemaOutdated          schema-outdated        the database needs `metaopt db upgrade`
+    └── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
+
+`service.api.problems` gives each its HTTP status.
+"""
+
+from typing import NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One broken rule: where, and which."""
+
+    field: str
+    message: str
+
+
+class ServiceError(Exception):
+    """Something the service refuses; the message is a sentence for the user."""
+
+    code = "internal-error"
+
+
+class StudyNotFound(ServiceError):
+    """There is no study of that id."""
+
+    code = "study-not-found"
+
+
+class TrialNotFound(ServiceError):
+    """The study has no trial of that number."""
+
+    code = "trial-not-found"
+
+
+class ResultNotReady(ServiceError):
+    """The study has no verdict yet."""
+
+    code = "result-not-ready"
+
+
+class ResultImpossible(ServiceError):
+    """The study ended without a verdict."""
+
+    code = "result-impossible"
+
+
+class TransitionImpossible(ServiceError):
+    """The study cannot go from its state to the one asked for."""
+
+    code = "transition-impossible"
+
+
+class IdempotencyConflict(ServiceError):
+    """The Idempotency-Key was used before with another body."""
+
+    code = "idempotency-conflict"
+
+
+class InvalidRequest(ServiceError):
+    """A header, query parameter or body breaks a rule."""
+
+    code = "invalid-request"
+
+    def __init__(self, message: str, errors: list[FieldError] | None = None) -> None:
+        """Keep the sentence and the fields it is about."""
+        super().__init__(message)
+        self.errors = errors or []
+
+
+class InvalidSpec(InvalidRequest):
+    """The study spec breaks rules; `errors` lists which."""
+
+    code = "invalid-spec"
+
+
+class InvalidCursor(InvalidRequest):
+    """The cursor is not one that a list has handed out."""
+
+    code = "invalid-cursor"
+
+
+class BodyTooLarge(ServiceError):
+    """The request's body is larger than allowed."""
+
+    code = "body-too-large"
+
+
+class UnsupportedMediaType(ServiceError):
+    """The request's body is neither JSON nor YAML, or it is compressed."""
+
+    code = "unsupported-media-type"
+
+
+class Unauthenticated(ServiceError):
+    """A key is needed, and none or a wrong one was given."""
+
+    code = "unauthenticated"
+
+
+class HostNotAllowed(ServiceError):
+    """A server without keys was asked by another name than loopback."""
+
+    code = "host-not-allowed"
+
+
+class CrossOrigin(ServiceError):
+    """A page of another site asked for a change."""
+
+    code = "cross-origin"
+
+
+class KeysUnreadable(ServiceError):
+    """The API keys file cannot be read; until it can, nobody comes in."""
+
+    code = "keys-unreadable"
+
+
+class NotReady(ServiceError):
+    """Something the service needs is missing; the message says what."""
+
+    code = "not-ready"
+
+
+class SchemaOutdated(ServiceError):
+    """The database is not at the revision this program needs."""
+
+    code = "schema-outdated"
+
+
+class OpenToTheNetwork(ServiceError):
+    """Binding to the network without any API key is refused."""
+
+    code = "open-to-the-network"

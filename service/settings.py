@@ -1,0 +1,38 @@
+"""Settings of the service: environment variables `METAOPT_*`, each documented in docs/settings.md."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything the service can be told from outside; only `app.py` and `cli/` read it."""
+
+    model_config = SettingsConfigDict(env_prefix="METAOPT_", extra="ignore", frozen=True)
+
+    data_directory: Path = Field(Path("metaopt-data"), description="Database, checkpoints, logs.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; default is SQLite under the data directory."
+    )
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")
+    api_keys_file: Path | None = Field(
+        None, description="File with one `name:sha256` line per API key."
+    )
+    dashboard_writable: bool = Field(
+        False, description="Let the Optuna Dashboard change its own tables."
+    )
+    slots: int | None = Field(
+        None, ge=1, le=256, description="Worker processes; default one per GPU, else per core."
+    )
+    lanes: int = Field(16, ge=1, le=1024, description="Most trials that train together on a slot.")
+    segment_seconds: float = Field(
+        5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
+    )
+
+    def url(self) -> str:
+        """Return the database URL."""
+        if self.database_url:
+            return self.database_url
+        return f"sqlite:///{(self.data_directory / 'metaopt.db').resolve()}"

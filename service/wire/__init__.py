@@ -1,0 +1,1 @@
+"""The study spec and every message: pydantic models shared by API, client and CLI."""

@@ -1,0 +1,132 @@
+"""What the API says about studies: summaries, trials, reports, events."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from service.wire.spec import StudySpec
+
+StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
+TrialRole = Literal["search", "verdict"]
+
+
+class View(BaseModel):
+    """Base of every answer: finite numbers, fields unknown to an older client ignored."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class BestTrial(View):
+    """The best trial of a branch so far: of those that went furthest, the best score."""
+
+    trial_number: int
+    status: TrialStatus
+    meta_iteration: int
+    score: float
+    score_stderr: float | None
+    params: dict[str, float | int | str]
+
+
+class BranchView(View):
+    """A branch of a study: its search trials so far, and the best of them."""
+
+    trials: int
+    best: BestTrial | None
+
+
+class StudyView(View):
+    """A study with its whole spec, every default written out.
+
+    `trials` counts the search's trials by status, `verdict_trials` those of the finalists;
+    every status is there.
+    """
+
+    study_id: str
+    name: str
+    status: StudyStatus
+    version: int
+    error: str | None
+    metric: str
+    maximize: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    trials: dict[TrialStatus, int]
+    verdict_trials: dict[TrialStatus, int]
+    branches: dict[str, BranchView]
+    spec: StudySpec
+
+
+class TrialView(View):
+    """One trial; a verdict trial names the search trial it repeats."""
+
+    trial_number: int
+    role: TrialRole
+    branch: str
+    status: TrialStatus
+    params: dict[str, float | int | str]
+    seed: int
+    source_trial_number: int | None
+    meta_iteration: int
+    score: float | None
+    score_stderr: float | None
+    diverged_at: int | None
+    cause: str | None
+    attempts: int
+    device_seconds: float
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ReportView(View):
+    """Scores of a trial at one rung; `scores`, one per task of the bank, only when asked for."""
+
+    meta_iteration: int
+    score: float
+    stderr: float
+    low: float
+    high: float
+    median: float
+    trimmed_mean: float
+    standard_deviation: float
+    diverged_share: float
+    curve: list[float]
+    scores: list[float] | None
+    transductive: bool
+    device_seconds: float
+    attempt: int
+    created_at: datetime
+
+
+class EventView(View):
+    """Something that happened to a study; `event_id` rises and can be resumed after."""
+
+    event_id: int
+    study_id: str
+    kind: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class StudyPage(View):
+    """Some studies, newest first; `next_cursor` asks for more."""
+
+    items: list[StudyView]
+    next_cursor: str | None
+
+
+class TrialPage(View):
+    """Some trials by number; `next_cursor` asks for more."""
+
+    items: list[TrialView]
+    next_cursor: str | None
+
+
+class ReportPage(View):
+    """Some reports of a trial by meta-iteration; `next_cursor` asks for more."""
+
+    items: list[ReportView]
+    next_cursor: str | None

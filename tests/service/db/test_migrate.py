@@ -1,0 +1,64 @@
+"""Upgrading: many processes at once, kept rows, and sentences for what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from service.db import migrate
+from service.db.engine import open_engine
+from service.errors import SchemaOutdated
+
+
+def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str) -> None:
+    program = "import sys; from service.db import migrate; migrate.upgrade(sys.argv[1])"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, database_url], stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    errors = [process.communicate(timeout=100)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, errors
+    engine = open_engine(database_url)
+    migrate.check(engine)
+    assert {"mo_studies", "trials"} <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_upgrading_again_changes_nothing(engine: Engine, database_url: str) -> None:
+    before = set(inspect(engine).get_table_names())
+    migrate.upgrade(database_url)
+    migrate.check(engine)
+    assert set(inspect(engine).get_table_names()) == before
+
+
+def test_an_empty_database_is_refused_with_the_way_out(sqlite_url: str) -> None:
+    Path(sqlite_url.removeprefix("sqlite:///")).parent.mkdir()
+    engine = open_engine(sqlite_url)
+    with pytest.raises(SchemaOutdated, match="no tables yet.*metaopt db upgrade"):
+        migrate.check(engine)
+    engine.dispose()
+
+
+def test_a_newer_database_is_refused_by_an_older_program(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE mo_alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaOutdated, match="9999.*does not know.*newer version"):
+        migrate.check(engine)
+
+
+def test_the_directory_of_a_sqlite_file_is_made(sqlite_url: str) -> None:
+    migrate.upgrade(sqlite_url)
+    assert migrate.current(sqlite_url) == migrate.head()
+
+
+def test_foreign_keys_are_on_again_after_an_upgrade(sqlite_url: str) -> None:
+    migrate.upgrade(sqlite_url)
+    engine = open_engine(sqlite_url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
