@@ -1,0 +1,64 @@
+"""Asking: new trials, of the search and of the verdict."""
+
+import uuid
+
+from metaopt.keys import key
+from metaopt.metaparams import complete
+from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.ledger import NewTrial
+from service.dispatcher.loading import group_of
+from service.dispatcher.state import BranchState, StudyState, TrialState
+from service.dispatcher.verdict import choose_finalists
+from service.dispatcher.work import trial_number
+
+
+def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
+    """Ask the branch's sampler for `count` trials; they exist once the ledger has them.
+
+    Raises:
+        ValueError: the sampler cannot suggest anything, or what it suggests breaks a rule.
+    """
+    return [_ask(study, branch) for _ in range(count)]
+
+
+def fresh_finalists(study: StudyState) -> list[TrialState]:
+    """Return the verdict's trials: each of the best trials, trained afresh with each new seed.
+
+    Empty if no trial completed.
+    """
+    completed = [
+        (trial.trial_number, trial.score)
+        for trial in study.of_role(TrialRole.SEARCH)
+        if trial.status == TrialStatus.COMPLETED and trial.score is not None
+    ]
+    verdict = study.spec.verdict
+    chosen = choose_finalists(completed, count=verdict.finalists, maximize=study.spec.maximize())
+    sources = [study.trials[number] for number in chosen for _ in range(verdict.seeds)]
+    return [_fresh(study, source, index) for index, source in enumerate(sources)]
+
+
+def _ask(study: StudyState, branch: BranchState) -> NewTrial:
+    name, ask_index = branch.branch.algorithm, branch.search.asks
+    number = trial_number(branch, ask_index, len(study.branches))
+    asked = branch.search.ask(number)
+    params = complete(name, {**branch.branch.fixed(), **asked})
+    trial = TrialState(
+        trial_id=uuid.uuid4().hex,
+        trial_number=number,
+        group=group_of(study, TrialRole.SEARCH, name, params),
+        params=params,
+        seed=key(study.spec.seed, "trial", number),
+    )
+    return NewTrial(trial, asked, ask_index)
+
+
+def _fresh(study: StudyState, source: TrialState, index: int) -> TrialState:
+    spec = study.spec
+    return TrialState(
+        trial_id=uuid.uuid4().hex,
+        trial_number=spec.budget.trials + index,
+        group=group_of(study, TrialRole.VERDICT, source.group.branch, source.params),
+        params=source.params,
+        seed=key(spec.seed, "verdict", source.trial_number, index % spec.verdict.seeds),
+        source_trial_number=source.trial_number,
+    )

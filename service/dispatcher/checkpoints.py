@@ -1,0 +1,59 @@
+"""Checkpoints on disk: a directory per study; rows name files relative to the root."""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+
+class CheckpointStore:
+    """The files of all trials that are under way.
+
+    Args:
+        root: Directory for them; made if needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+
+    def directory(self, study_id: str) -> str:
+        """Return the study's directory, made if needed."""
+        path = self._root / study_id
+        path.mkdir(parents=True, exist_ok=True)
+        return str(path)
+
+    def name_of(self, path: str | None) -> str | None:
+        """Return what a row says of the file at `path`.
+
+        Raises:
+            ValueError: it is not below the root.
+        """
+        return None if path is None else str(Path(path).resolve().relative_to(self._root))
+
+    def path_of(self, name: str | None) -> str | None:
+        """Return the path of the file that a row names.
+
+        Raises:
+            ValueError: it is not below the root.
+        """
+        if name is None:
+            return None
+        path = (self._root / name).resolve()
+        path.relative_to(self._root)
+        return str(path)
+
+    def delete(self, name: str | None) -> None:
+        """Delete a file that no row names any more."""
+        path = self.path_of(name)
+        if path is not None:
+            Path(path).unlink(missing_ok=True)
+
+    def delete_study(self, study_id: str) -> None:
+        """Delete all files of a study."""
+        shutil.rmtree(self._root / study_id, ignore_errors=True)
+
+    def keep_only(self, study_id: str, names: Collection[str]) -> None:
+        """Delete the study's files but `names`: what a killed dispatcher left behind."""
+        directory = self._root / study_id
+        for path in directory.iterdir() if directory.is_dir() else ():
+            if str(path.relative_to(self._root)) not in names:
+                path.unlink(missing_ok=True)

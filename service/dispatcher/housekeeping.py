@@ -1,0 +1,80 @@
+"""Housekeeping: taking over, loading and starting studies, and what others left behind."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from service.db import trials
+from service.db.dispatcher import fence, release
+from service.db.engine import reading, transaction
+from service.db.events import append_event
+from service.db.states import TrialStatus
+from service.db.study_progress import fail_study, start_study
+from service.db.trials import end_trial
+from service.dispatcher.ledger import Ledger
+from service.dispatcher.loading import load_study
+from service.dispatcher.state import StudyState
+
+log = structlog.get_logger("dispatcher")
+
+
+def take_over(ledger: Ledger) -> None:
+    """Requeue what older dispatchers left running, before anything is admitted."""
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        requeued = trials.close_older_attempts(session, ledger.epoch, now=ledger.now())
+    log.info("dispatcher_live", epoch=ledger.epoch, requeued_trials=requeued)
+
+
+def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
+    """Show that this dispatcher lives, and cancel what ended studies have left open."""
+    now = ledger.now()
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        for trial in trials.left_over(session, loaded):
+            if trial.status == TrialStatus.RUNNING:
+                trials.requeue_trial(session, trial.trial_id)
+            end_trial(session, trial.trial_id, TrialStatus.CANCELLED, now=now)
+            data = {"trial_number": trial.trial_number, "branch": trial.branch}
+            data |= {"role": trial.role, "status": "cancelled", "cause": None}
+            append_event(session, trial.study_id, "trial_finished", data, now=now)
+
+
+def start(ledger: Ledger, study_id: str) -> bool:
+    """Set a queued study running; return False if it is no longer queued."""
+    now = ledger.now()
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        started = start_study(session, study_id, now=now)
+        if started:
+            append_event(session, study_id, "study_running", {}, now=now)
+    return started
+
+
+def load(ledger: Ledger, study_id: str) -> StudyState | None:
+    """Return a running study's state, or None if it had to be failed because it is unusable."""
+    try:
+        with reading(ledger.engine) as session:
+            study = load_study(session, study_id)
+    except ValueError as error:
+        _fail_unloaded(ledger, study_id, f"the study cannot be loaded: {error}")
+        return None
+    used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
+    ledger.store.keep_only(study_id, used)
+    log.info("study_loaded", study_id=study_id, epoch=ledger.epoch, trials=len(study.trials))
+    return study
+
+
+def give_up_epoch(ledger: Ledger) -> None:
+    """Let a successor take over at once."""
+    with transaction(ledger.engine) as session:
+        release(session, ledger.epoch)
+
+
+def _fail_unloaded(ledger: Ledger, study_id: str, error: str) -> None:
+    now = ledger.now()
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        if fail_study(session, study_id, error, now=now):
+            append_event(session, study_id, "study_failed", {"error": error}, now=now)
+    log.error("study_failed", study_id=study_id, epoch=ledger.epoch, error=error)

@@ -1,0 +1,215 @@
+"""The ledger: what the dispatcher writes about trials, one transaction per step.
+
+    admit    asks, new trials and attempts      committed before the order is sent
+    report   scores, progress, ends, tells      committed before the sampler is told
+    lose     what a loss means for each lane    committed before the lanes are tried again
+    release  lanes back to the queue            committed before they are given to another slot
+
+Each transaction begins with the fence (`service.db.dispatcher`) and raises EpochLost once
+another dispatcher is live.  The state in memory follows only after the commit; if a transaction
+fails in any way, the caller throws that state away and loads it again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from service.db import asks, trials
+from service.db.dispatcher import fence
+from service.db.engine import transaction
+from service.db.states import AttemptOutcome, TrialRole, TrialStatus
+from service.dispatcher import entries
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.entries import Entry
+from service.dispatcher.losses import Loss
+from service.dispatcher.outcomes import LaneOutcome
+from service.dispatcher.state import StudyState, TrialState
+from service.executors.base import SegmentReport
+
+
+class NewTrial(NamedTuple):
+    """A trial just asked for: its state, what the sampler said, and as which ask."""
+
+    trial: TrialState
+    asked: dict[str, Any]
+    ask_index: int
+
+
+class _Tell(NamedTuple):
+    trial: TrialState
+    outcome: str
+    value: float | None
+    meta_iteration: int | None
+
+
+class Ledger:
+    """Writes as one epoch.
+
+    Args:
+        engine: The database.
+        epoch: Named by every write.
+        store: Where checkpoints are.
+        clock: Returns the present instant, UTC-aware.
+    """
+
+    def __init__(
+        self, engine: Engine, epoch: int, store: CheckpointStore, clock: Callable[[], datetime]
+    ) -> None:
+        self.engine = engine
+        self.epoch = epoch
+        self.store = store
+        self.now = clock
+
+    @contextmanager
+    def entry(self, study: StudyState) -> Iterator[Entry]:
+        """Yield a transaction in which no other dispatcher can write; committed at the end."""
+        now = self.now()
+        with transaction(self.engine) as session:
+            fence(session, self.epoch)
+            yield Entry(session, study, self.epoch, now)
+
+    def admit(
+        self,
+        study: StudyState,
+        slot: str,
+        new: Sequence[NewTrial],
+        admitted: Sequence[TrialState],
+    ) -> None:
+        """Write new trials, and begin an attempt for each admitted one."""
+        with self.entry(study) as entry:
+            for one in new:
+                entries.add_trial(entry, one.trial, one.ask_index)
+                _log_ask(entry, one)
+            entry.session.flush()
+            for trial in admitted:
+                entries.begin(entry, trial, slot)
+        for one in new:
+            study.trials[one.trial.trial_number] = one.trial
+        for trial in admitted:
+            trial.status = TrialStatus.RUNNING
+            trial.attempt += 1
+            trial.begun_at = trial.meta_iteration
+
+    def report(
+        self, study: StudyState, outcomes: Sequence[LaneOutcome], report: SegmentReport
+    ) -> None:
+        """Write what a segment brought, then tell the samplers and delete what was replaced."""
+        seconds = report.seconds / max(1, len(outcomes))
+        tells = [
+            _Tell(one.trial, one.status, one.score, one.lane.meta_iteration)
+            for one in outcomes
+            if one.status != TrialStatus.RUNNING and one.trial.group.role == TrialRole.SEARCH
+        ]
+        with self.entry(study) as entry:
+            for one in outcomes:
+                name = self.store.name_of(one.lane.checkpoint)
+                entries.write_outcome(entry, one, name, seconds)
+            _log_tells(entry, tells)
+        for one in outcomes:
+            self._apply_outcome(study, one)
+        _tell_samplers(study, tells)
+
+    def lose(
+        self, study: StudyState, slot: str, losses: Sequence[tuple[TrialState, Loss]], cause: str
+    ) -> None:
+        """Write what a loss means for each lane of a slot."""
+        tells = [
+            _Tell(trial, TrialStatus.FAILED, None, None)
+            for trial, loss in losses
+            if loss.failed and trial.group.role == TrialRole.SEARCH
+        ]
+        numbers = [trial.trial_number for trial, _ in losses]
+        with self.entry(study) as entry:
+            data = {"slot": slot, "cause": cause, "trial_numbers": numbers}
+            entry.event("worker_lost", data)
+            for trial, loss in losses:
+                entries.write_loss(entry, trial, loss)
+            _log_tells(entry, tells)
+        for trial, loss in losses:
+            self._apply_loss(trial, loss)
+        _tell_samplers(study, tells)
+
+    def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
+        """Put running trials back into the queue, to resume from their checkpoints."""
+        with self.entry(study) as entry:
+            for trial in lanes:
+                trials.requeue_trial(entry.session, trial.trial_id)
+                entries.close_attempt(entry, trial, AttemptOutcome.EVICTED, cause)
+        for trial in lanes:
+            trial.status = TrialStatus.QUEUED
+
+    def cancel(self, study: StudyState, queued: Sequence[TrialState]) -> None:
+        """Cancel queued trials of a study that has ended; its samplers are not told any more."""
+        with self.entry(study) as entry:
+            for trial in queued:
+                entries.end(entry, trial, TrialStatus.CANCELLED)
+        for trial in queued:
+            trial.status = TrialStatus.CANCELLED
+
+    def _apply_outcome(self, study: StudyState, one: LaneOutcome) -> None:
+        trial, lane = one.trial, one.lane
+        replaced = trial.checkpoint
+        trial.meta_iteration, trial.status = lane.meta_iteration, one.status
+        trial.checkpoint, trial.digest = self.store.name_of(lane.checkpoint), lane.digest
+        trial.solo, trial.losses_here = False, 0
+        self.store.delete(replaced)
+        if one.score is not None:
+            trial.score = one.score
+            if trial.group.role == TrialRole.SEARCH:
+                place = (trial.group.branch, lane.meta_iteration)
+                study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
+        if one.status != TrialStatus.RUNNING:
+            self.store.delete(trial.checkpoint)
+            trial.checkpoint, trial.cause = None, lane.cause
+
+    def _apply_loss(self, trial: TrialState, loss: Loss) -> None:
+        trial.status = TrialStatus.FAILED if loss.failed else TrialStatus.QUEUED
+        trial.attempts, trial.solo = loss.attempts, loss.solo
+        if loss.is_loss:
+            trial.losses += 1
+            trial.losses_here += 1
+        if loss.failed:
+            trial.cause = loss.cause
+        if loss.failed or loss.from_start:
+            self.store.delete(trial.checkpoint)
+            trial.checkpoint = trial.digest = None
+        if loss.from_start:
+            trial.meta_iteration = 0
+
+
+def _log_ask(entry: Entry, one: NewTrial) -> None:
+    branch = entry.study.branches[one.trial.group.branch]
+    asks.log_ask(
+        entry.session,
+        entry.study.study_id,
+        one.trial.group.branch,
+        branch.sequence,
+        trial_number=one.trial.trial_number,
+        params=one.asked,
+    )
+    branch.sequence += 1
+
+
+def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
+    for tell in tells:
+        branch = entry.study.branches[tell.trial.group.branch]
+        asks.log_tell(
+            entry.session,
+            entry.study.study_id,
+            tell.trial.group.branch,
+            branch.sequence,
+            trial_number=tell.trial.trial_number,
+            outcome=tell.outcome,
+            value=tell.value,
+            meta_iteration=tell.meta_iteration,
+        )
+        branch.sequence += 1
+
+
+def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
+    for tell in tells:
+        search = study.branches[tell.trial.group.branch].search
+        search.tell(tell.trial.trial_number, tell.outcome, tell.value, tell.meta_iteration)

@@ -1,0 +1,123 @@
+"""Loading: a study's state in memory, rebuilt from its rows."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from sqlalchemy.orm import Session
+
+from metaopt.metaparams import Value
+from metaopt.search.branches import LogEntry, replay
+from service.db import asks, reports, trials
+from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.tables import Ask, Attempt, Study, Trial
+from service.dispatcher.programs import searches_structure, step_caps, trial_signature
+from service.dispatcher.spaces import dimensions
+from service.dispatcher.state import BranchState, Group, StudyState, TrialState
+from service.dispatcher.work import branch_budget
+from service.wire.spec import StudySpec
+
+
+def load_study(session: Session, study_id: str) -> StudyState:
+    """Return the study with its trials, scores and searches.
+
+    Raises:
+        ValueError: its spec or its log cannot be used.
+    """
+    row = session.get_one(Study, study_id, populate_existing=True)
+    spec = StudySpec.model_validate(row.spec)
+    log = asks.log_of(session, study_id)
+    study = StudyState(
+        study_id=study_id,
+        spec=spec,
+        created_at=row.created_at,
+        status=StudyStatus(row.status),
+        branches=_branches(spec, log),
+    )
+    attempts = _by_trial(trials.attempts_of(session, study_id))
+    for trial in trials.trials_of(session, study_id):
+        study.trials[trial.trial_number] = _trial_state(
+            study, trial, attempts.get(trial.trial_id, [])
+        )
+    for branch, number, rung, score in reports.rung_scores(session, study_id, TrialRole.SEARCH):
+        study.rung_scores.setdefault((branch, rung), {})[number] = score
+    return study
+
+
+def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]) -> Group:
+    """Return the group of a trial with these params, and keep its signature in `study`."""
+    signature = trial_signature(study.spec, study.branches[branch].branch, params)
+    digest = signature.digest()
+    study.signatures[digest] = signature
+    return Group(role, branch, digest)
+
+
+def _branches(spec: StudySpec, log: dict[str, list[Ask]]) -> dict[str, BranchState]:
+    return {
+        branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []))
+        for position, branch in enumerate(spec.branches)
+    }
+
+
+def _branch_state(spec: StudySpec, position: int, log: Sequence[Ask]) -> BranchState:
+    branch = spec.branches[position]
+    search = replay(
+        dimensions(branch),
+        [_log_entry(ask) for ask in log],
+        sampler=spec.search.sampler,
+        maximize=spec.maximize(),
+        study_seed=spec.seed,
+        branch=branch.algorithm,
+        startup_trials=spec.search.startup_trials,
+    )
+    return BranchState(
+        branch=branch,
+        position=position,
+        budget=branch_budget(spec.budget.trials, position, len(spec.branches)),
+        structural=searches_structure(branch),
+        test_cap=step_caps(spec, branch)[1],
+        search=search,
+        sequence=log[-1].sequence + 1 if log else 0,
+    )
+
+
+def _log_entry(ask: Ask) -> LogEntry:
+    return LogEntry(
+        kind="ask" if ask.kind == "ask" else "tell",
+        trial_number=ask.trial_number,
+        params=ask.params,
+        outcome=ask.outcome,
+        value=ask.value,
+        meta_iteration=ask.meta_iteration,
+    )
+
+
+def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> TrialState:
+    began = [attempt.from_meta_iteration for attempt in attempts]
+    ended = [*began[1:], row.meta_iteration]
+    losses = [trials.is_loss(attempt) for attempt in attempts]
+    return TrialState(
+        trial_id=row.trial_id,
+        trial_number=row.trial_number,
+        group=group_of(study, row.role, row.branch, row.params),
+        params=row.params,
+        seed=row.seed,
+        source_trial_number=row.source_trial_number,
+        status=TrialStatus(row.status),
+        meta_iteration=row.meta_iteration,
+        checkpoint=row.checkpoint,
+        digest=row.checkpoint_sha256,
+        score=row.score,
+        cause=row.cause,
+        solo=row.solo,
+        attempt=len(attempts),
+        begun_at=began[-1] if began else 0,
+        attempts=row.attempts,
+        losses=sum(losses),
+        losses_here=sum(
+            lost and age == row.meta_iteration for lost, age in zip(losses, ended, strict=False)
+        ),
+    )
+
+
+def _by_trial(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
+    return {trial_id: list(some) for trial_id, some in groupby(attempts, key=lambda a: a.trial_id)}

@@ -1,0 +1,272 @@
+"""The loop: looks at the tables, gives free slots work, takes in what comes back.
+
+    poll ─▶ statuses of studies      fill ─▶ orders to free slots      wait ─▶ reports, losses
+      ▲                                                                          │
+      └──────────────────────────────────────────────────────────────────────────┘
+
+It decides nothing by itself: `work`, `rungs`, `outcomes` and `losses` do, and `ledger` and
+`settling` write.  One thread runs it; futures only put their slot's name into its queue.  What
+it holds is a copy of the tables, so on any failure of the database it is thrown away whole, and
+a new one begins from the rows, as after a kill.
+"""
+
+import time
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+
+import structlog
+
+from metaopt.errors import MetaoptError
+from service.db.engine import reading
+from service.db.states import TERMINAL_STUDIES, StudyStatus
+from service.db.study_progress import oldest_queued, running_or_known
+from service.dispatcher import asking, housekeeping, settling
+from service.dispatcher.ledger import Ledger
+from service.dispatcher.losses import halved, judge_loss
+from service.dispatcher.orders import segment_order
+from service.dispatcher.outcomes import BadReport, judge_report
+from service.dispatcher.state import Group, SlotState, StudyState, TrialState, oldest_first
+from service.dispatcher.work import Work, choose_work
+from service.executors.base import (
+    Executor,
+    OutOfMemory,
+    SegmentFailed,
+    SegmentReport,
+    WorkerLost,
+    WorkerNotStarted,
+)
+
+POLL_SECONDS = 0.2
+REFRESH_SECONDS = 2.0
+DRAIN_SECONDS = 20.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+log = structlog.get_logger("dispatcher")
+
+
+class Dispatcher:
+    """Runs studies until told to stop.
+
+    Args:
+        ledger: Writes, as one epoch.
+        executor: Where segments run.
+        lanes: Most lanes on a slot.
+        segment_seconds: Aimed length of a segment.
+        stop: Set from outside to drain.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        lanes: int,
+        segment_seconds: float,
+        stop: Flag,
+    ) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._lanes = lanes
+        self._segment_seconds = segment_seconds
+        self._stop = stop
+        self._studies: dict[str, StudyState] = {}
+        self._slots = {slot.name: SlotState(slot) for slot in executor.slots}
+        self._ended: SimpleQueue[str] = SimpleQueue()  # slots whose segment has ended
+        self._refreshed = 0.0
+        self._log = log.bind(epoch=ledger.epoch)
+
+    def run(self) -> None:
+        """Run until `stop` is set, then drain.
+
+        Raises:
+            EpochLost: another dispatcher is live.
+            sqlalchemy.exc.DBAPIError: the database failed; begin again with a new Dispatcher.
+        """
+        housekeeping.take_over(self._ledger)
+        while not self._stop.is_set():
+            self._refresh()
+            self._poll()
+            self._fill_slots()
+            self._take_in(POLL_SECONDS)
+        self._drain()
+
+    def _refresh(self) -> None:
+        if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
+            housekeeping.refresh(self._ledger, self._studies)
+            self._refreshed = time.monotonic()
+
+    def _poll(self) -> None:
+        with reading(self._ledger.engine) as session:
+            statuses = running_or_known(session, self._studies)
+        for study_id, status in statuses.items():
+            if study_id in self._studies:
+                self._studies[study_id].status = StudyStatus(status)
+            else:
+                self._load(study_id)
+        for study in list(self._studies.values()):
+            if study.status != StudyStatus.RUNNING:
+                self._put_away(study)
+            else:
+                settling.settle(self._ledger, study)
+
+    def _load(self, study_id: str) -> None:
+        study = housekeeping.load(self._ledger, study_id)
+        if study is not None:
+            self._studies[study_id] = study
+
+    def _put_away(self, study: StudyState) -> None:
+        for slot in self._slots.values():
+            if slot.study_id == study.study_id and slot.future is None and slot.lanes:
+                self._release(study, slot, f"the study is {study.status}")
+        if study.status in TERMINAL_STUDIES and (queued := study.queued()):
+            self._ledger.cancel(study, queued)
+        if any(slot.lanes and slot.study_id == study.study_id for slot in self._slots.values()):
+            return
+        if study.status in TERMINAL_STUDIES:
+            self._ledger.store.delete_study(study.study_id)
+        del self._studies[study.study_id]
+
+    def _release(self, study: StudyState, slot: SlotState, cause: str) -> None:
+        self._ledger.release(study, slot.lanes, cause)
+        slot.lanes = []
+
+    def _fill_slots(self) -> None:
+        for slot in self._slots.values():
+            if slot.future is None and time.monotonic() >= slot.not_before:
+                self._fill(slot)
+
+    def _fill(self, slot: SlotState) -> None:
+        work = self._choose(slot)
+        if work is None and self._start_next_study():
+            work = self._choose(slot)
+        if work is not None:
+            self._carry_out(slot, work)
+
+    def _choose(self, slot: SlotState) -> Work | None:
+        studies = oldest_first(self._studies.values())
+        return choose_work(studies, slot, slots=len(self._slots), lanes=self._lanes)
+
+    def _start_next_study(self) -> bool:
+        with reading(self._ledger.engine) as session:
+            study_id = oldest_queued(session)
+        if study_id is None or study_id in self._studies:
+            return False
+        if housekeeping.start(self._ledger, study_id):
+            self._load(study_id)
+        return study_id in self._studies
+
+    def _carry_out(self, slot: SlotState, work: Work) -> None:
+        study = work.study
+        try:
+            new = asking.ask(study, work.branch, work.ask) if work.branch and work.ask else []
+        except MetaoptError as error:
+            settling.fail(self._ledger, study, f"the search cannot go on: {error}")
+            return
+        asked = [one.trial for one in new]
+        group = work.group or asked[0].group
+        admit = [*work.admit, *(trial for trial in asked if trial.group == group)]
+        if new or admit:
+            self._ledger.admit(study, slot.slot.name, new, admit)
+        self._submit(slot, study, group, work.keep, admit)
+
+    def _submit(
+        self,
+        slot: SlotState,
+        study: StudyState,
+        group: Group,
+        keep: list[TrialState],
+        admit: list[TrialState],
+    ) -> None:
+        if (slot.study_id, slot.group) != (study.study_id, group) or not keep:
+            slot.seconds.clear()
+        order = segment_order(
+            study,
+            group,
+            slot,
+            keep=keep,
+            admit=admit,
+            store=self._ledger.store,
+            segment_seconds=self._segment_seconds,
+        )
+        slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
+        slot.iterations = order.iterations
+        slot.held = {trial.trial_id for trial in slot.lanes}
+        slot.future = self._executor.submit(slot.slot.name, order)
+        slot.future.add_done_callback(lambda _: self._ended.put(slot.slot.name))
+
+    def _take_in(self, timeout: float) -> None:
+        try:
+            name = self._ended.get(timeout=timeout)
+        except Empty:
+            return
+        slot = self._slots[name]
+        future, slot.future = slot.future, None
+        if future is not None:
+            self._take_in_future(slot, future)
+
+    def _take_in_future(self, slot: SlotState, future: "Future[SegmentReport]") -> None:
+        assert slot.study_id is not None
+        study = self._studies[slot.study_id]
+        try:
+            report = future.result()
+            outcomes = judge_report(study, slot.lanes, report, slot.iterations)
+        except (WorkerLost, SegmentFailed) as error:
+            self._lose(study, slot, error)
+            return
+        except BadReport as error:
+            self._lose(study, slot, SegmentFailed(str(error), kind="BadReport"))
+            return
+        self._ledger.report(study, outcomes, report)
+        slot.failed_starts = 0
+        if slot.iterations:
+            slot.seconds.append(report.train_seconds / slot.iterations)
+        slot.lanes = [trial for trial in slot.lanes if not trial.ended]
+        self._log_segment(study, slot, report)
+        settling.settle(self._ledger, study)
+
+    def _lose(self, study: StudyState, slot: SlotState, error: WorkerLost | SegmentFailed) -> None:
+        lanes, slot.lanes, slot.held = slot.lanes, [], set()
+        losses = [(trial, judge_loss(trial, error, alone=len(lanes) == 1)) for trial in lanes]
+        self._ledger.lose(study, slot.slot.name, losses, str(error))
+        if isinstance(error, OutOfMemory) and slot.group is not None:
+            study.lane_limits[slot.group] = halved(len(lanes))
+        if isinstance(error, WorkerNotStarted):
+            slot.failed_starts += 1
+            pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
+            slot.not_before = time.monotonic() + pause
+        self._log.warning(
+            "worker_lost",
+            study_id=study.study_id,
+            slot=slot.slot.name,
+            kind=type(error).__name__,
+            cause=str(error),
+            trials=[{"trial_id": t.trial_id, "attempt": t.attempt} for t in lanes],
+        )
+
+    def _log_segment(self, study: StudyState, slot: SlotState, report: SegmentReport) -> None:
+        self._log.info(
+            "segment_reported",
+            study_id=study.study_id,
+            slot=slot.slot.name,
+            lanes=len(report.lanes),
+            meta_iterations=slot.iterations,
+            seconds=round(report.seconds, 3),
+            evaluate_seconds=round(report.evaluate_seconds, 3),
+            peak_memory_bytes=report.peak_memory_bytes,
+        )
+
+    def _drain(self) -> None:
+        self._log.info("dispatcher_draining")
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._busy() and time.monotonic() < deadline:
+            self._refresh()
+            self._take_in(POLL_SECONDS)
+        for slot in self._slots.values():
+            if slot.lanes and slot.study_id is not None:
+                slot.future = None
+                self._release(self._studies[slot.study_id], slot, "the dispatcher was stopped")
+        housekeeping.give_up_epoch(self._ledger)
+
+    def _busy(self) -> bool:
+        return any(slot.future is not None for slot in self._slots.values())

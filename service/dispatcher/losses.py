@@ -1,0 +1,78 @@
+"""Losses: what the death of a worker, or an error in a segment, means for its lanes.  Pure.
+
+    worker could not start       nothing: it is put back into the queue
+    out of memory, together      put back; the group may have half as many lanes from now on
+    error, together              put back, each to run alone (`solo`) until it has a new checkpoint
+    death, together              put back; the second at the same checkpoint makes it solo
+    death or error, alone        an attempt, if it made no new checkpoint since it was begun
+    invalid order, alone         failed at once: it would be as invalid next time
+    damaged checkpoint, alone    an attempt, and it begins again from nothing
+
+Three attempts that count end a trial as failed, with the cause.  So a trial is only ever charged
+for a death that nobody else can have caused and that it did not survive any further than
+before; a storm of kills costs healthy trials time, not their lives.  Twenty losses of any kind
+end it too, so that nothing goes on for ever.
+"""
+
+from dataclasses import dataclass
+
+from service.db.states import AttemptOutcome
+from service.dispatcher.state import TrialState
+from service.executors.base import OutOfMemory, SegmentFailed, WorkerNotStarted
+
+MOST_ATTEMPTS = 3
+MOST_LOSSES = 20
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What becomes of a lane.
+
+    Args:
+        outcome: Of its attempt.
+        failed: It ends as failed; otherwise it is queued.
+        attempts: Attempts that now count against it.
+        solo: It must run alone.
+        is_loss: Whether this counts towards `MOST_LOSSES`.
+        from_start: Its checkpoint is given up.
+    """
+
+    outcome: AttemptOutcome
+    cause: str
+    failed: bool
+    attempts: int
+    solo: bool
+    is_loss: bool = True
+    from_start: bool = False
+
+
+def judge_loss(trial: TrialState, error: Exception, *, alone: bool) -> Loss:
+    """Return what `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
+    cause = str(error)
+    if isinstance(error, WorkerNotStarted) or (isinstance(error, OutOfMemory) and not alone):
+        return Loss(AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False)
+    by_error = isinstance(error, SegmentFailed)
+    outcome = AttemptOutcome.ERROR if by_error else AttemptOutcome.LOST
+    too_many = trial.losses + 1 >= MOST_LOSSES
+    if not alone:
+        solo = trial.solo or by_error or trial.losses_here + 1 >= 2
+        return Loss(outcome, cause, too_many, trial.attempts, solo)
+    return _alone(trial, error, outcome, cause, too_many)
+
+
+def _alone(
+    trial: TrialState, error: Exception, outcome: AttemptOutcome, cause: str, too_many: bool
+) -> Loss:
+    stuck = trial.meta_iteration == trial.begun_at
+    attempts = trial.attempts + (1 if stuck else 0)
+    failed = too_many or attempts >= MOST_ATTEMPTS
+    if isinstance(error, SegmentFailed) and error.kind == "CorruptCheckpoint":
+        return Loss(outcome, cause, failed, attempts, trial.solo, from_start=True)
+    if isinstance(error, SegmentFailed) and error.invalid:
+        failed = True
+    return Loss(outcome, cause, failed, attempts, trial.solo)
+
+
+def halved(lanes: int) -> int:
+    """Return how many lanes a group may have after so many ran out of memory."""
+    return max(1, lanes // 2)

@@ -1,0 +1,135 @@
+"""The dispatcher process: becomes the live one, runs studies, drains on SIGTERM.
+
+standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
+     ▲                    ├── database fails ──▶ workers ended, everything loaded again
+     └────────────────────┘   epoch lost ──▶ workers ended, exit 1
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+
+from service.db import migrate
+from service.db.dispatcher import EpochLost, acquire
+from service.db.engine import open_engine, transaction
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.holder import is_dead, this_process
+from service.dispatcher.ledger import Ledger
+from service.dispatcher.loop import Dispatcher
+from service.dispatcher.mirror import run_mirror
+from service.errors import SchemaOutdated
+from service.executors.local import LocalExecutor
+from service.executors.slots import find_slots
+from service.settings import Settings
+
+EXIT_DONE = 0
+EXIT_EPOCH_LOST = 1
+EXIT_UNUSABLE = 2
+_RETRY_SECONDS = 1.0
+
+log = structlog.get_logger("dispatcher")
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    The database must be at the head revision (`metaopt db upgrade`).
+    """
+    _configure_logging()
+    stop = threading.Event()
+    _drain_on_signals(stop)
+    engine = open_engine(settings.url())
+    mirror = threading.Thread(target=run_mirror, args=(settings.url(), stop), name="mirror")
+    mirror.daemon = True
+    try:
+        while not stop.is_set():
+            try:
+                migrate.check(engine)
+                epoch = _acquire(engine, stop)
+                if epoch is None:
+                    break
+                if mirror.ident is None:
+                    mirror.start()
+                _run_epoch(settings, engine, epoch, stop)
+            except EpochLost as error:
+                log.error("epoch_lost", cause=str(error))
+                return EXIT_EPOCH_LOST
+            except SchemaOutdated as error:
+                log.error("schema_outdated", cause=str(error))
+                return EXIT_UNUSABLE
+            except (OperationalError, InterfaceError, IntegrityError) as error:
+                log.error("database_failed", cause=str(error.orig or error))
+                stop.wait(_RETRY_SECONDS)
+    finally:
+        stop.set()
+        engine.dispose()
+        if mirror.ident is not None:
+            mirror.join(timeout=5.0)
+    log.info("dispatcher_stopped")
+    return EXIT_DONE
+
+
+def _acquire(engine: Engine, stop: threading.Event) -> int | None:
+    me, standing_by = this_process(), False
+    while not stop.is_set():
+        with transaction(engine) as session:
+            # After a failure of the database the row may still name this process.
+            epoch = acquire(session, me, lambda holder: holder == me or is_dead(holder))
+        if epoch is not None:
+            return epoch
+        if not standing_by:
+            standing_by = True
+            log.info("dispatcher_standing_by")
+        stop.wait(_RETRY_SECONDS)
+    return None
+
+
+def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.Event) -> None:
+    data = settings.data_directory.resolve()
+    executor = LocalExecutor(find_slots(os.environ, settings.slots), data / "logs")
+    try:
+        log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
+        store = CheckpointStore(data / "checkpoints")
+        ledger = Ledger(engine, epoch, store, lambda: datetime.now(UTC))
+        Dispatcher(
+            ledger,
+            executor,
+            lanes=settings.lanes,
+            segment_seconds=settings.segment_seconds,
+            stop=stop,
+        ).run()
+    finally:
+        executor.close()
+
+
+def _drain_on_signals(stop: threading.Event) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def drain(signum: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(signum, signal.SIG_DFL)  # a second one ends the process at once
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, drain)
+
+
+def _configure_logging() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

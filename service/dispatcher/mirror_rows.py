@@ -1,0 +1,165 @@
+"""What our rows look like in Optuna's words: pure functions for the mirror.
+
+    queued, never started   not shown        pruned      PRUNED, value is the last score
+    queued again, running   RUNNING          diverged, failed, cancelled   FAIL
+    completed               COMPLETE         (user attributes say which, and why)
+
+A score at a rung is an intermediate value whose step is the meta-iteration.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from service.db.states import TrialStatus
+from service.db.tables import Study, Trial
+from service.wire.spec import Branch, StudySpec
+
+Attributes = dict[str, Any]
+
+_ENDS = {
+    TrialStatus.COMPLETED: TrialState.COMPLETE,
+    TrialStatus.PRUNED: TrialState.PRUNED,
+    TrialStatus.DIVERGED: TrialState.FAIL,
+    TrialStatus.FAILED: TrialState.FAIL,
+    TrialStatus.CANCELLED: TrialState.FAIL,
+}
+
+
+def state_of(trial: Trial) -> TrialState | None:
+    """Return Optuna's state for `trial`, or None while it waits for its first start."""
+    end = _ENDS.get(TrialStatus(trial.status))
+    if end is not None:
+        return TrialState.FAIL if trial.score is None else end
+    return TrialState.RUNNING if trial.started_at else None
+
+
+def value_of(trial: Trial) -> float | None:
+    """Return the value of an ended trial: its score unless Optuna must not learn from it."""
+    return None if state_of(trial) in (None, TrialState.RUNNING, TrialState.FAIL) else trial.score
+
+
+def trial_attributes(trial: Trial) -> Attributes:
+    """Return what is worth knowing of `trial` beside its parameters and scores."""
+    found: Attributes = {
+        "trial_number": trial.trial_number,
+        "status": trial.status,
+        "seed": str(trial.seed),  # a browser would round an integer above 2**53
+        "device_seconds": round(trial.device_seconds, 3),
+    }
+    if trial.cause is not None:
+        found["cause"] = trial.cause
+    if trial.diverged_at is not None:
+        found["diverged_at"] = trial.diverged_at
+    return found
+
+
+def frozen_trial(
+    trial: Trial, scores: Mapping[int, float], distributions: Mapping[str, BaseDistribution]
+) -> FrozenTrial:
+    """Return `trial` as Optuna stores it.
+
+    Args:
+        trial: One that has started or ended.
+        scores: Scores by meta-iteration.
+        distributions: What its branch searches.
+    """
+    state = state_of(trial)
+    assert state is not None, f"trial {trial.trial_number} has not started"
+    frozen = create_trial(
+        state=state,
+        value=value_of(trial),
+        params={name: trial.params[name] for name in distributions},
+        distributions=dict(distributions),
+        user_attrs=trial_attributes(trial),
+        intermediate_values=dict(scores),
+    )
+    frozen.datetime_start = _local(trial.started_at or trial.created_at)
+    frozen.datetime_complete = _local(trial.finished_at) if trial.finished_at else None
+    return frozen
+
+
+def study_attributes(study: Study, spec: StudySpec, branch: Branch) -> Attributes:
+    """Return the user attributes of the branch's Optuna study."""
+    return {
+        "study_id": study.study_id,
+        "branch": branch.algorithm,
+        "status": study.status,
+        "metric": spec.metric(),
+        "spec_sha256": study.spec_sha256,
+        "link": link(study),
+        **{f"fixed: {name}": value for name, value in sorted(branch.fixed().items())},
+    }
+
+
+def sealed_attributes(study: Study) -> dict[int, Attributes]:
+    """Return what the verdict adds to its finalists, by trial number."""
+    return {finalist["trial_number"]: _sealed(finalist) for finalist in _finalists(study)}
+
+
+def note(study: Study) -> str:
+    """Return the Markdown note of the study: where it comes from, and the verdict if any."""
+    lines = [
+        f"# {_plain(study.name)}",
+        "",
+        f"Study `{study.study_id}` · [open it]({link(study)}) · "
+        f"[JSON](/api/v1/studies/{study.study_id}) · spec SHA-256 `{study.spec_sha256[:12]}…`",
+    ]
+    if _finalists(study):
+        lines += ["", *_verdict(study)]
+    return "\n".join(lines) + "\n"
+
+
+def link(study: Study) -> str:
+    """Return the address of the study on our own page."""
+    return f"/#/studies/{study.study_id}"
+
+
+def _verdict(study: Study) -> list[str]:
+    assert study.result is not None
+    lines = [
+        f"## Verdict ({study.result['metric']}, 95 % intervals)",
+        "",
+        "| rank | trial | branch | search score | sealed score | optimism | tied with best |",
+        "|---:|---:|---|---:|---:|---:|---|",
+    ]
+    for it in _finalists(study):
+        cells = [
+            str(it["rank"]),
+            str(it["trial_number"]),
+            it["branch"],
+            _interval(it["search"]),
+            _interval(it["sealed"]),
+            "–" if it["optimism"] is None else f"{it['optimism']:+.4g}",
+            "yes" if it["tied_with_best"] else "no",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _finalists(study: Study) -> Sequence[dict[str, Any]]:
+    return study.result["finalists"] if study.result else []
+
+
+def _sealed(finalist: dict[str, Any]) -> Attributes:
+    found = {"rank": finalist["rank"], "tied_with_best": finalist["tied_with_best"]}
+    if finalist["sealed"] is not None:  # else no fresh training reached the end
+        found |= {f"sealed_{name}": finalist["sealed"][name] for name in ("score", "low", "high")}
+    return found
+
+
+def _interval(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return "–"
+    return f"{score['score']:.4g} [{score['low']:.4g}, {score['high']:.4g}]"
+
+
+def _plain(name: str) -> str:
+    return "".join(f"\\{c}" if c in r"\`*_[]<>#|!&" else c for c in name)
+
+
+def _local(instant: datetime) -> datetime:
+    return instant.astimezone().replace(tzinfo=None)  # Optuna's times are naive and local

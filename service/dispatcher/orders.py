@@ -1,0 +1,56 @@
+"""Orders: what to tell a worker, from the lanes it should have.  Pure functions."""
+
+from collections.abc import Sequence
+
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.programs import task_bank
+from service.dispatcher.rungs import next_rung, segment_length
+from service.dispatcher.state import Group, SlotState, StudyState, TrialState
+from service.executors.base import Admit, SegmentOrder
+
+
+def segment_order(
+    study: StudyState,
+    group: Group,
+    slot: SlotState,
+    *,
+    keep: Sequence[TrialState],
+    admit: Sequence[TrialState],
+    store: CheckpointStore,
+    segment_seconds: float,
+) -> SegmentOrder:
+    """Return the order after which the worker of `slot` holds `keep` and `admit`, trained on."""
+    lanes = [*keep, *admit]
+    rungs = study.rungs(group.role)
+    iterations = segment_length(
+        (trial.meta_iteration for trial in lanes),
+        rungs,
+        seconds=slot.seconds,
+        segment_seconds=segment_seconds,
+    )
+    bank = task_bank(study.spec, group.role, study.branches[group.branch].test_cap)
+    return SegmentOrder(
+        signature=study.signatures[group.signature].to_json(),
+        study_id=study.study_id,
+        evict=sorted(slot.held - {trial.trial_id for trial in keep}),
+        admit=[_admit(study, trial, store) for trial in admit],
+        iterations=iterations,
+        evaluate=[
+            trial.trial_id
+            for trial in lanes
+            if trial.meta_iteration + iterations == next_rung(trial.meta_iteration, rungs)
+        ],
+        bank=bank.to_json(),
+        checkpoint_directory=store.directory(study.study_id),
+    )
+
+
+def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:
+    return Admit(
+        trial_id=trial.trial_id,
+        params=dict(trial.params),
+        seed=trial.seed,
+        horizon=study.spec.budget.meta_iterations,
+        checkpoint=store.path_of(trial.checkpoint),
+        digest=trial.digest,
+    )

@@ -1,0 +1,66 @@
+"""Programs: what the trials of a branch share, and the task banks they are judged on.
+
+Caps come from the space, not from a trial, so that all trials of a branch fit one program.
+"""
+
+from typing import Any
+
+from metaopt.evaluation.bank import BankSpec
+from metaopt.keys import key
+from metaopt.metaparams import Value, parameters
+from metaopt.population.signature import Signature, signature_of
+from service.db.states import TrialRole
+from service.wire.spec import Branch, Choices, Range, StudySpec
+
+
+def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
+    """Return (step_cap, test_cap): most inner steps a trial of `branch` can train and be scored
+    with.  `test_steps` 0 means as many as it trains with.
+    """
+    step_cap = max(_numbers(branch, "inner_steps"))
+    tests = _numbers(branch, "test_steps")
+    follows_training = step_cap if min(tests) <= 0 else 0
+    return step_cap, max(*tests, follows_training, spec.evaluation.curve_steps)
+
+
+def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> Signature:
+    """Return the signature of a trial of `branch` with all its `params`."""
+    step_cap, test_cap = step_caps(spec, branch)
+    return signature_of(
+        tasks=spec.tasks.model_dump(),
+        model=spec.model.model_dump(),
+        algorithm=branch.algorithm,
+        params=params,
+        step_cap=step_cap,
+        test_cap=test_cap,
+    )
+
+
+def searches_structure(branch: Branch) -> bool:
+    """Return whether trials of `branch` may differ in what a program shares."""
+    known = parameters(branch.algorithm)
+    return any(not known[name].lane for name in branch.distributions())
+
+
+def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:
+    """Return the bank of meta-validation tasks, or for a verdict the sealed meta-test tasks."""
+    k_shot, q_query = spec.evaluation_shots()
+    verdict = role == TrialRole.VERDICT
+    return BankSpec(
+        split="test" if verdict else "validation",
+        seed=key(spec.seed, "sealed" if verdict else "bank"),
+        tasks=spec.verdict.tasks if verdict else spec.evaluation.tasks,
+        k_shot=k_shot,
+        q_query=q_query,
+        steps=steps,
+        transductive=spec.evaluation.transductive,
+    )
+
+
+def _numbers(branch: Branch, name: str) -> list[int]:
+    entry: Any = branch.distributions().get(name)
+    if isinstance(entry, Range):
+        return [int(entry.low), int(entry.high)]
+    if isinstance(entry, Choices):
+        return [int(choice) for choice in entry.choices]
+    return [int(branch.fixed()[name])]

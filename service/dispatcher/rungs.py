@@ -1,0 +1,38 @@
+"""Rungs: how long a segment is, and who is judged at its end.  Pure functions.
+
+A segment ends at the first rung that any of its lanes reaches, or earlier, so that a kill loses
+about `segment_seconds` of work and no more.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+FIRST_SEGMENT = 10  # meta-iterations, before anything is known about their cost
+
+
+def next_rung(age: int, rungs: Sequence[int]) -> int:
+    """Return the first rung after `age`."""
+    return next(rung for rung in rungs if rung > age)
+
+
+def segment_length(
+    ages: Iterable[int],
+    rungs: Sequence[int],
+    *,
+    seconds: Sequence[float],
+    segment_seconds: float,
+) -> int:
+    """Return how many meta-iterations to train.
+
+    Args:
+        ages: Meta-iterations that each lane has behind it.
+        rungs: Where they are judged.
+        seconds: Measured per meta-iteration in the latest segments.  The least of them counts:
+            the others may have compiled a program on the way.
+        segment_seconds: Aimed length.
+    """
+    distance = min(next_rung(age, rungs) - age for age in ages)
+    if not seconds:
+        return min(distance, FIRST_SEGMENT)
+    affordable = math.floor(segment_seconds / max(min(seconds), 1e-9))
+    return max(1, min(distance, affordable))

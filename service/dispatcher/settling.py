@@ -1,0 +1,160 @@
+"""Settling: what a study does once its trials have ended.
+
+    search ended ──▶ verdict trials ──ended──▶ completed, with a result
+         └─▶ failed: no trial completed             └─▶ failed: no fresh training completed
+
+Each step is one fenced transaction and a compare-and-set on the study, because a user may have
+paused or cancelled it in the meantime; then nothing is written.
+"""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.db import reports, study_progress, trials
+from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.tables import Report, Study, Trial
+from service.dispatcher import entries
+from service.dispatcher.asking import fresh_finalists
+from service.dispatcher.entries import Entry
+from service.dispatcher.ledger import Ledger
+from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.verdict import SealedRun, SearchTrial, study_result
+from service.wire.result import StudyResult
+
+log = structlog.get_logger("dispatcher")
+
+
+def settle(ledger: Ledger, study: StudyState) -> None:
+    """Take the study's next step, if it is at one."""
+    if study.status != StudyStatus.RUNNING or not study.search_ended():
+        return
+    verdict = study.of_role(TrialRole.VERDICT)
+    if not verdict:
+        _begin_verdict(ledger, study)
+    elif all(trial.ended for trial in verdict):
+        _judge(ledger, study)
+
+
+def fail(ledger: Ledger, study: StudyState, error: str) -> None:
+    """Fail a study that cannot go on."""
+    with ledger.entry(study) as entry:
+        failed = _write_failure(entry, error)
+    if failed:
+        study.status = StudyStatus.FAILED
+        log.error("study_failed", study_id=study.study_id, error=error)
+
+
+def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
+    fresh = fresh_finalists(study)
+    if not fresh:
+        fail(ledger, study, _why_nothing_completed(study.of_role(TrialRole.SEARCH)))
+        return
+    sources = list(dict.fromkeys(trial.source_trial_number for trial in fresh))
+    with ledger.entry(study) as entry:
+        if not study_progress.begin_verdict(entry.session, study.study_id):
+            return
+        for trial in fresh:
+            entries.add_trial(entry, trial, None)
+        entry.event("verdict_started", {"trial_numbers": sources})
+    study.trials.update({trial.trial_number: trial for trial in fresh})
+    log.info("verdict_started", study_id=study.study_id, trial_numbers=sources)
+
+
+def _judge(ledger: Ledger, study: StudyState) -> None:
+    with ledger.entry(study) as entry:
+        result = _result(entry)
+        if all(finalist.sealed is None for finalist in result.finalists):
+            cause = _why_nothing_completed(study.of_role(TrialRole.VERDICT))
+            error, status = f"the verdict has no score: {cause}", StudyStatus.FAILED
+            moved = _write_failure(entry, error, result)
+        else:
+            error, status = None, StudyStatus.COMPLETED
+            moved = _write_completion(entry, result)
+    if moved:
+        study.status = status
+        log.info("study_ended", study_id=study.study_id, status=str(status), error=error)
+
+
+def _write_completion(entry: Entry, result: StudyResult) -> bool:
+    data = result.model_dump(mode="json")
+    study_id = entry.study.study_id
+    moved = study_progress.complete_study(entry.session, study_id, data, now=entry.now)
+    if moved:
+        best = result.finalists[0]
+        assert best.sealed is not None
+        told = {"trial_number": best.trial_number, "score": best.sealed.score}
+        entry.event("study_completed", told)
+    return moved
+
+
+def _write_failure(entry: Entry, error: str, result: StudyResult | None = None) -> bool:
+    moved = study_progress.fail_study(
+        entry.session,
+        entry.study.study_id,
+        error,
+        result=result.model_dump(mode="json") if result else None,
+        now=entry.now,
+    )
+    if moved:
+        entry.event("study_failed", {"error": error})
+    return moved
+
+
+def _why_nothing_completed(ended: list[TrialState]) -> str:
+    counts = {
+        status: sum(1 for trial in ended if trial.status == status)
+        for status in (TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.PRUNED)
+    }
+    listed = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    causes = [trial.cause for trial in ended if trial.cause]
+    first = f"; the first of them: {causes[0]}" if causes else ""
+    return f"no trial completed ({listed}){first}"
+
+
+def _result(entry: Entry) -> StudyResult:
+    study, session = entry.study, entry.session
+    rows = trials.trials_of(session, study.study_id)
+    rung = study.spec.budget.meta_iterations
+    at_end = reports.reports_at(session, [row.trial_id for row in rows], rung)
+    search = [row for row in rows if row.role == TrialRole.SEARCH]
+    verdict = [row for row in rows if row.role == TrialRole.VERDICT]
+    return study_result(
+        study.spec,
+        [_search_trial(row, at_end.get(row.trial_id)) for row in search],
+        [_sealed_run(row, at_end.get(row.trial_id)) for row in verdict],
+        counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
+        wall_seconds=_wall_seconds(session, entry),
+    )
+
+
+def _wall_seconds(session: Session, entry: Entry) -> float:
+    started_at = session.get_one(Study, entry.study.study_id).started_at
+    return max(0.0, (entry.now - started_at).total_seconds()) if started_at else 0.0
+
+
+def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
+    return SearchTrial(
+        trial_number=row.trial_number,
+        branch=row.branch,
+        status=row.status,
+        params=row.params,
+        score=row.score,
+        low=report.low if report else None,
+        high=report.high if report else None,
+        device_seconds=row.device_seconds,
+    )
+
+
+def _sealed_run(row: Trial, report: Report | None) -> SealedRun:
+    assert row.source_trial_number is not None
+    return SealedRun(
+        trial_number=row.trial_number,
+        source_trial_number=row.source_trial_number,
+        status=row.status,
+        cause=row.cause,
+        score=row.score,
+        scores=report.scores if report else [],
+        curve=report.curve if report else [],
+        diverged_share=report.diverged_share if report else 0.0,
+        device_seconds=row.device_seconds,
+    )

@@ -1,0 +1,152 @@
+"""What the dispatcher holds in memory: a copy of the rows of the studies at work.
+
+It is loaded from the tables, changed only after the transaction that changed them, and thrown
+away whole when anything is in doubt.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from metaopt.metaparams import Value
+from metaopt.population.signature import Signature
+from metaopt.search.branches import BranchSearch
+from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialRole, TrialStatus
+from service.executors.base import SegmentReport, Slot
+from service.wire.spec import Branch, StudySpec
+
+
+class Group(NamedTuple):
+    """Trials that may be lanes of one program: of one role, branch and signature."""
+
+    role: str
+    branch: str
+    signature: str
+
+
+@dataclass
+class TrialState:
+    """A trial.
+
+    Args:
+        attempt: Number of its latest attempt, from 1; 0 before the first.
+        begun_at: Meta-iteration at which that attempt began.
+        attempts: Attempts that count against it (`service.dispatcher.losses`).
+        losses: Attempts that ended with a dead worker or an error.
+        losses_here: Those of them that began at its present checkpoint.
+    """
+
+    trial_id: str
+    trial_number: int
+    group: Group
+    params: dict[str, Value]
+    seed: int
+    source_trial_number: int | None = None
+    status: TrialStatus = TrialStatus.QUEUED
+    meta_iteration: int = 0
+    checkpoint: str | None = None
+    digest: str | None = None
+    score: float | None = None
+    cause: str | None = None
+    solo: bool = False
+    attempt: int = 0
+    begun_at: int = 0
+    attempts: int = 0
+    losses: int = 0
+    losses_here: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Return whether its status is terminal."""
+        return self.status in TERMINAL_TRIALS
+
+
+@dataclass
+class BranchState:
+    """A branch: its search, how much of the study's budget it has, and its place in the log."""
+
+    branch: Branch
+    position: int
+    budget: int
+    structural: bool
+    test_cap: int
+    search: BranchSearch
+    sequence: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """Return how many trials it may still ask for."""
+        return self.budget - self.search.asks
+
+
+@dataclass
+class StudyState:
+    """A study at work.
+
+    Args:
+        rung_scores: Scores by trial number, for each (branch, meta-iteration).
+        lane_limits: Most lanes a group may have since it ran out of memory.
+        signatures: By their digest.
+    """
+
+    study_id: str
+    spec: StudySpec
+    created_at: datetime
+    status: StudyStatus
+    branches: dict[str, BranchState]
+    trials: dict[int, TrialState] = field(default_factory=dict)
+    rung_scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=dict)
+    lane_limits: dict[Group, int] = field(default_factory=dict)
+    signatures: dict[str, Signature] = field(default_factory=dict)
+
+    def of_role(self, role: str) -> list[TrialState]:
+        """Return its trials of a role, by number."""
+        found = (trial for trial in self.trials.values() if trial.group.role == role)
+        return sorted(found, key=lambda trial: trial.trial_number)
+
+    def queued(self) -> list[TrialState]:
+        """Return its queued trials, by number."""
+        found = (t for t in self.trials.values() if t.status == TrialStatus.QUEUED)
+        return sorted(found, key=lambda trial: trial.trial_number)
+
+    def search_ended(self) -> bool:
+        """Return whether every trial of the budget has been asked for and has ended."""
+        asked = all(branch.remaining <= 0 for branch in self.branches.values())
+        return asked and all(trial.ended for trial in self.of_role(TrialRole.SEARCH))
+
+    def rungs(self, role: str) -> list[int]:
+        """Return where trials of a role are judged: a finalist at its end only."""
+        rungs = self.spec.rungs()
+        return rungs[-1:] if role == TrialRole.VERDICT else rungs
+
+
+@dataclass
+class SlotState:
+    """A slot: what runs there, and which lanes its worker holds.
+
+    Args:
+        lanes: Trials that are running there; the worker holds them between segments.
+        held: Every lane that the worker holds, also those it must forget.
+        seconds: Measured seconds per meta-iteration of its latest segments with these lanes.
+        future: Of the running segment.
+        not_before: Monotonic time until which a slot whose worker could not start is left alone.
+    """
+
+    slot: Slot
+    study_id: str | None = None
+    group: Group | None = None
+    lanes: list[TrialState] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+    iterations: int = 0
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+    future: "Future[SegmentReport] | None" = None
+    not_before: float = 0.0
+    failed_starts: int = 0
+
+
+def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:
+    """Return the studies in the order in which they get slots."""
+    return sorted(studies, key=lambda study: (study.created_at, study.study_id))

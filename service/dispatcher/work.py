@@ -1,0 +1,145 @@
+"""Work: which trials a free slot trains next.  Pure functions.
+
+Studies get slots in the order of their submission; a study that has nothing waiting lets the
+next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
+without lanes takes the group of the study's oldest queued trial, else new trials of the branch
+with the fewest so far.
+
+Trial i of a budget belongs to branch i mod (number of branches), so branches share the budget
+evenly and a trial's point and seed do not depend on which slot was free when.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from service.db.states import StudyStatus, TrialRole
+from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a slot does next.
+
+    Args:
+        keep: Lanes that stay.
+        admit: Queued trials to admit.
+        ask: How many new trials to ask `branch` for; those of another group than this work's
+            (of the first one's, where `group` is None) stay queued for another slot.
+    """
+
+    study: StudyState
+    group: Group | None
+    keep: list[TrialState] = field(default_factory=list)
+    admit: list[TrialState] = field(default_factory=list)
+    branch: BranchState | None = None
+    ask: int = 0
+
+
+def choose_work(
+    studies: Sequence[StudyState], slot: SlotState, *, slots: int, lanes: int
+) -> Work | None:
+    """Return what `slot` should do, or None if nothing waits.
+
+    Args:
+        studies: Loaded studies, oldest first.
+        slots: How many slots there are in all.
+        lanes: Most lanes on a slot.
+    """
+    if slot.lanes:
+        (study,) = (study for study in studies if study.study_id == slot.study_id)
+        return _go_on(study, slot, slots=slots, lanes=lanes)
+    for study in studies:
+        if study.status == StudyStatus.RUNNING:
+            work = _begin(study, slots=slots, lanes=lanes)
+            if work is not None:
+                return work
+    return None
+
+
+def trial_number(branch: BranchState, ask_index: int, branches: int) -> int:
+    """Return the number of a branch's next trial: branches take turns."""
+    return ask_index * branches + branch.position
+
+
+def branch_budget(trials: int, position: int, branches: int) -> int:
+    """Return how many of `trials` belong to the branch at `position`."""
+    return len(range(position, trials, branches))
+
+
+def askable(study: StudyState, branch: BranchState) -> int:
+    """Return how many trials of `branch` may be asked for now.
+
+    A sampler that learns gains nothing from trials asked for before it has learned: at most a
+    quarter of the branch's budget is open at once, or its start-up trials, which are random.
+    """
+    search = study.spec.search
+    if search.sampler == "random":
+        return branch.remaining
+    most_open = max(1, search.startup_trials, math.ceil(branch.budget / 4))
+    open_now = sum(
+        1
+        for trial in study.of_role(TrialRole.SEARCH)
+        if trial.group.branch == branch.branch.algorithm and not trial.ended
+    )
+    return max(0, min(branch.remaining, most_open - open_now))
+
+
+def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> int:
+    """Return how many lanes of `group` a slot should have.
+
+    A group gets slots in proportion to its share of the open trials of its role, at least one,
+    and spreads its open trials evenly over them.
+    """
+    open_trials = {name: _open_trials(study, group.role, name) for name in study.branches}
+    own, total = open_trials[group.branch], sum(open_trials.values())
+    own_slots = max(1, round(slots * own / total)) if total else 1
+    limit = min(lanes, study.lane_limits.get(group, lanes))
+    return max(1, min(limit, math.ceil(own / own_slots)))
+
+
+def _open_trials(study: StudyState, role: str, branch: str) -> int:
+    asked = sum(1 for t in study.of_role(role) if t.group.branch == branch and not t.ended)
+    return asked + (study.branches[branch].remaining if role == TrialRole.SEARCH else 0)
+
+
+def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int) -> Work:
+    group = slot.lanes[0].group
+    if any(trial.solo for trial in slot.lanes):
+        return Work(study, group, keep=slot.lanes)
+    free = lane_target(study, group, slots=slots, lanes=lanes) - len(slot.lanes)
+    return _fill(study, group, slot.lanes, max(0, free))
+
+
+def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
+    queued = study.queued()
+    if queued:
+        first = queued[0]
+        if first.solo:
+            return Work(study, first.group, admit=[first])
+        target = lane_target(study, first.group, slots=slots, lanes=lanes)
+        return _fill(study, first.group, [], target)
+    branch = _neediest(study)
+    if branch is None:
+        return None
+    name = branch.branch.algorithm
+    target = lane_target(study, Group(TrialRole.SEARCH, name, ""), slots=slots, lanes=lanes)
+    return Work(study, None, branch=branch, ask=min(target, askable(study, branch)))
+
+
+def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
+    queued = study.queued()
+    admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
+    branch = study.branches[group.branch]
+    # New trials of a branch that searches structure may be of any group: ask for them only
+    # when none of its trials waits already.
+    may_ask = group.role == TrialRole.SEARCH and not (
+        branch.structural and any(trial.group.branch == group.branch for trial in queued)
+    )
+    ask = max(0, min(free - len(admit), askable(study, branch))) if may_ask else 0
+    return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)
+
+
+def _neediest(study: StudyState) -> BranchState | None:
+    left = [branch for branch in study.branches.values() if askable(study, branch) > 0]
+    return min(left, key=lambda branch: (branch.search.asks, branch.position), default=None)

@@ -1,0 +1,190 @@
+"""Executors: where segments run, and the messages that go there and back.
+
+    dispatcher ── SegmentOrder ─▶ slot (a worker with warm lanes) ── SegmentReport ─▶ future
+
+An executor has a fixed list of slots.  `submit` starts one segment on one slot and returns a
+future; it resolves to the report, or fails with `WorkerLost` the moment the worker dies (the
+next `submit` to that slot gets a fresh worker without lanes).  One segment runs on a slot at a
+time.  Messages are plain data (JSON): a worker sees no SQL, no secret and no clock but its own.
+"""
+
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one worker.
+
+    Args:
+        name: "cpu:0", "cuda:1": unique in the executor, stable over restarts.
+        device: "cpu" or "cuda", as the worker sees it.
+        environment: Variables set for the worker alone (CUDA_VISIBLE_DEVICES).
+    """
+
+    name: str
+    device: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Admit:
+    """A lane to begin or resume.
+
+    Args:
+        trial_id: Name of the lane.
+        params: Every meta-hyperparameter of the algorithm by name.
+        seed: Trial seed: init and tasks are functions of it and the meta-iteration.
+        horizon: Meta-iterations of a whole trial (schedules end there).
+        checkpoint: Path of a checkpoint to resume from, or None to begin at 0.
+        digest: SHA-256 of that file.
+    """
+
+    trial_id: str
+    params: Json
+    seed: int
+    horizon: int
+    checkpoint: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class SegmentOrder:
+    """What a worker does in one call, in this order.
+
+    evict, admit, train `iterations` meta-iterations on every lane, evaluate the lanes in
+    `evaluate` on `bank`, write a checkpoint of every lane still alive.
+
+    Args:
+        signature: `metaopt.population.Signature` as a dict.  A worker holds the lanes of one
+            signature and one study at a time; an order for another (study_id, signature)
+            drops all lanes it still has.
+        study_id: Study the lanes belong to.
+        evict: trial_ids to forget (an unknown one is ignored).
+        admit: Lanes to add.
+        iterations: Meta-iterations to train; 0 only evaluates.
+        evaluate: trial_ids to evaluate after training.
+        bank: `metaopt.evaluation.BankSpec` as a dict.
+        checkpoint_directory: Existing directory for checkpoints, or None for none.
+    """
+
+    signature: Json
+    study_id: str
+    evict: list[str]
+    admit: list[Admit]
+    iterations: int
+    evaluate: list[str]
+    bank: Json
+    checkpoint_directory: str | None
+
+    def to_json(self) -> Json:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Json) -> "SegmentOrder":
+        """Return the order that `to_json` gave."""
+        return cls(**{**data, "admit": [Admit(**lane) for lane in data["admit"]]})
+
+
+@dataclass(frozen=True)
+class LaneReport:
+    """What became of one lane.  All numbers are finite.
+
+    Args:
+        trial_id: Lane.
+        meta_iteration: Its age: meta-iterations trained so far.
+        diverged_at: Meta-iteration at which loss or weights stopped being finite, or None.
+        cause: Sentence for the user when it diverged.
+        scores: Per-task scores at the lane's test steps, if evaluated.
+        diverged_share: Share of bank tasks whose adaptation diverged, if evaluated.
+        curve: Mean score over tasks after 0…steps inner steps, if evaluated.
+        checkpoint, digest: File written at the end of the segment and its SHA-256.
+    """
+
+    trial_id: str
+    meta_iteration: int
+    diverged_at: int | None = None
+    cause: str | None = None
+    scores: list[float] | None = None
+    diverged_share: float | None = None
+    curve: list[float] | None = None
+    checkpoint: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """What a segment did.
+
+    Args:
+        lanes: One report for each lane that the worker held.
+        seconds: Wall time of the whole segment in the worker.
+        train_seconds, evaluate_seconds: Parts of it.
+        peak_memory_bytes: Peak resident (CPU) or allocated (GPU) memory of the worker.
+        device: Device in words.
+    """
+
+    lanes: list[LaneReport]
+    seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+    peak_memory_bytes: int
+    device: str
+
+    def to_json(self) -> Json:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Json) -> "SegmentReport":
+        """Return the report that `to_json` gave."""
+        return cls(**{**data, "lanes": [LaneReport(**lane) for lane in data["lanes"]]})
+
+
+class WorkerLost(Exception):
+    """The worker of a slot died during a segment; its lanes are gone, their checkpoints are not."""
+
+
+class WorkerNotStarted(WorkerLost):
+    """The worker died before it could take its order: no lane can have killed it."""
+
+
+class SegmentFailed(Exception):
+    """The worker refused or failed the segment with an error and holds no lanes any more.
+
+    Args:
+        message: The error as a sentence.
+        kind: Its class name.
+        invalid: It is a `metaopt.errors.MetaoptError`: the order cannot be carried out, ever.
+    """
+
+    def __init__(self, message: str, *, kind: str = "", invalid: bool = False) -> None:
+        """Keep what is known about the error."""
+        super().__init__(message)
+        self.kind = kind
+        self.invalid = invalid
+
+
+class OutOfMemory(SegmentFailed):
+    """The lanes did not fit into the device's memory together."""
+
+
+class Executor(Protocol):
+    """What the dispatcher needs of an executor."""
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Return the slots, always the same."""
+        ...
+
+    def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
+        """Start a segment; the future fails with WorkerLost or SegmentFailed."""
+        ...
+
+    def close(self) -> None:
+        """End every worker; idempotent."""
+        ...

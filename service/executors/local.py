@@ -1,0 +1,167 @@
+"""The local executor: one worker process per slot, on this machine.
+
+    submit ─▶ thread of the slot ─▶ worker process ─▶ report | WorkerLost | SegmentFailed
+
+Each slot has one thread for its whole life; it starts the worker lazily, hands it one order at
+a time and resolves the future.  A worker that dies fails its future at once; the next order gets
+a fresh one.  Workers die with this process, however it ends.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import SimpleQueue
+
+import structlog
+
+from service.executors.base import (
+    OutOfMemory,
+    SegmentFailed,
+    SegmentOrder,
+    SegmentReport,
+    Slot,
+    WorkerLost,
+    WorkerNotStarted,
+)
+from service.executors.channel import ChannelClosed, Json
+from service.executors.process import WorkerProcess
+
+log = structlog.get_logger("executor")
+_Job = tuple[SegmentOrder, "Future[SegmentReport]"]
+
+
+class LocalExecutor:
+    """Runs segments in processes of this machine.
+
+    Args:
+        slots: Places for workers.
+        log_directory: Workers' stdout and stderr go to `worker-<slot>.log` there.
+    """
+
+    def __init__(self, slots: Sequence[Slot], log_directory: Path) -> None:
+        """Prepare the slots; no process is started yet."""
+        log_directory.mkdir(parents=True, exist_ok=True)
+        self._slots = {slot.name: _SlotThread(slot, log_directory) for slot in slots}
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Return the slots, always the same."""
+        return [thread.slot for thread in self._slots.values()]
+
+    def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
+        """Start a segment; the future fails with WorkerLost or SegmentFailed."""
+        return self._slots[slot].submit(order)
+
+    def worker_pids(self) -> dict[str, int]:
+        """Return the process ids of the live workers by slot."""
+        pids = {name: thread.worker_pid() for name, thread in self._slots.items()}
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    def close(self) -> None:
+        """End every worker; idempotent."""
+        for thread in self._slots.values():
+            thread.stop()
+        for thread in self._slots.values():
+            thread.join()
+
+
+class _SlotThread:
+    def __init__(self, slot: Slot, log_directory: Path) -> None:
+        self.slot = slot
+        self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._worker: WorkerProcess | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()  # between starting a worker and stopping
+        self._thread = threading.Thread(target=self._run, name=f"slot {slot.name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, order: SegmentOrder) -> "Future[SegmentReport]":
+        future: Future[SegmentReport] = Future()
+        if self._stopping.is_set():
+            future.set_exception(WorkerNotStarted("the executor is closed"))
+        else:
+            self._jobs.put((order, future))
+        return future
+
+    def worker_pid(self) -> int | None:
+        worker = self._worker
+        return worker.pid if worker is not None and worker.alive() else None
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping.set()
+            if self._worker is not None:
+                self._worker.kill()
+        self._jobs.put(None)
+
+    def join(self) -> None:
+        self._thread.join(timeout=10.0)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            order, future = job
+            try:
+                report = self._carry_out(order)
+            except (WorkerLost, SegmentFailed) as error:
+                future.set_exception(error)
+            except Exception as error:  # a future must never stay open
+                self._end_worker()
+                future.set_exception(WorkerLost(f"slot {self.slot.name}: {error!r}"))
+            else:
+                future.set_result(report)
+        self._end_worker()
+
+    def _carry_out(self, order: SegmentOrder) -> SegmentReport:
+        worker = self._live_worker()
+        try:
+            answer = worker.call({"order": order.to_json()})
+        except ChannelClosed:
+            raise self._lost(worker) from None
+        if "error" in answer:
+            raise _segment_error(answer["error"])
+        return SegmentReport.from_json(answer["report"])
+
+    def _live_worker(self) -> WorkerProcess:
+        worker = self._worker
+        if worker is not None and not worker.alive():  # it died idle, and its lanes with it
+            raise self._lost(worker)
+        return worker or self._start_worker()
+
+    def _lost(self, worker: WorkerProcess) -> WorkerLost:
+        name, how = self.slot.name, self._end_worker()
+        return WorkerLost(f"the worker of slot {name} (process {worker.pid}) died: {how}")
+
+    def _start_worker(self) -> WorkerProcess:
+        with self._lock:
+            if self._stopping.is_set():
+                raise WorkerNotStarted("the executor is closed")
+            try:
+                worker = self._worker = WorkerProcess(self.slot, self._log_path)
+            except OSError as error:
+                raise WorkerNotStarted(f"slot {self.slot.name}: {error}") from None
+        log.info("worker_started", slot=self.slot.name, worker_pid=worker.pid)
+        try:
+            worker.wait_until_ready()
+        except ChannelClosed:
+            how = self._end_worker()
+            raise WorkerNotStarted(
+                f"the worker of slot {self.slot.name} could not start: {how}; "
+                f"see {self._log_path.name}"
+            ) from None
+        return worker
+
+    def _end_worker(self) -> str:
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is None:
+            return ""
+        how = worker.end()
+        log.info("worker_ended", slot=self.slot.name, worker_pid=worker.pid, how=how)
+        return how
+
+
+def _segment_error(error: Json) -> SegmentFailed:
+    kind = OutOfMemory if error["out_of_memory"] else SegmentFailed
+    return kind(error["message"], kind=error["kind"], invalid=error["invalid"])

@@ -1,0 +1,135 @@
+"""A segment as the worker carries it out: one order in, one report out.
+
+    evict ─▶ admit ─▶ train ─▶ evaluate ─▶ checkpoint
+
+The worker keeps its population between orders, so lanes that stay train on without touching
+the host.  A failed order drops it: what the worker then holds would be anybody's guess.
+"""
+
+import itertools
+import resource
+import secrets
+import time
+from pathlib import Path
+
+import torch
+
+from metaopt.evaluation.bank import BankSpec
+from metaopt.evaluation.evaluate import LaneScores
+from metaopt.population.population import Population
+from metaopt.population.signature import Signature
+from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
+
+_Key = tuple[str, Json]
+
+
+class Segments:
+    """Carries out orders on one device, and holds the lanes between them."""
+
+    def __init__(self, device: str) -> None:
+        """Begin without lanes."""
+        self._device = device
+        self._population: Population | None = None
+        self._key: _Key | None = None
+        self._file_names = (f"{secrets.token_hex(4)}-{i}" for i in itertools.count())
+
+    def run(self, order: SegmentOrder) -> SegmentReport:
+        """Carry out `order`.
+
+        Raises:
+            MetaoptError: the order cannot be carried out; no lane is held any more.
+            torch.OutOfMemoryError: nor did it fit; no lane is held any more.
+        """
+        try:
+            return self._run(order)
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Forget every lane and free its memory."""
+        self._population = self._key = None
+        if self._device != "cpu":
+            torch.cuda.empty_cache()
+
+    def _run(self, order: SegmentOrder) -> SegmentReport:
+        begun = time.perf_counter()
+        population = self._population_for(order)
+        _change_lanes(population, order)
+        admitted = time.perf_counter()
+        if order.iterations:
+            population.advance(order.iterations)
+        alive = [n for n in population.lanes if population.state(n).diverged_at is None]
+        trained = time.perf_counter()
+        wanted = [lane for lane in order.evaluate if lane in alive]
+        scores = population.evaluate(wanted, BankSpec.from_json(order.bank)) if wanted else {}
+        evaluated = time.perf_counter()
+        lanes = [
+            self._report(population, lane, scores.get(lane), order) for lane in population.lanes
+        ]
+        return SegmentReport(
+            lanes=lanes,
+            seconds=time.perf_counter() - begun,
+            train_seconds=trained - admitted,
+            evaluate_seconds=evaluated - trained,
+            peak_memory_bytes=self._peak_memory(),
+            device=_device_in_words(self._device),
+        )
+
+    def _population_for(self, order: SegmentOrder) -> Population:
+        key = (order.study_id, order.signature)
+        if self._population is None or self._key != key:
+            self.drop()
+            signature = Signature.from_json(order.signature)
+            self._population, self._key = Population(signature, device=self._device), key
+        return self._population
+
+    def _report(
+        self, population: Population, lane: str, scores: LaneScores | None, order: SegmentOrder
+    ) -> LaneReport:
+        state = population.state(lane)
+        checkpoint = digest = None
+        if state.diverged_at is None and order.checkpoint_directory is not None:
+            # A name never used before: a file that a row names is never written to again.
+            name = f"{lane}-{state.age}-{next(self._file_names)}.safetensors"
+            path = Path(order.checkpoint_directory) / name
+            checkpoint, digest = str(path), population.checkpoint(lane, path)
+        return LaneReport(
+            trial_id=lane,
+            meta_iteration=state.age,
+            diverged_at=state.diverged_at,
+            cause=state.cause,
+            scores=scores.scores if scores else None,
+            diverged_share=scores.diverged_share if scores else None,
+            curve=scores.curve if scores else None,
+            checkpoint=checkpoint,
+            digest=digest,
+        )
+
+    def _peak_memory(self) -> int:
+        if self._device == "cpu":
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return torch.cuda.max_memory_allocated()
+
+
+def _change_lanes(population: Population, order: SegmentOrder) -> None:
+    for name in order.evict:
+        if name in population.lanes:
+            population.evict(name)
+    for lane in order.admit:
+        _admit(population, lane)
+
+
+def _admit(population: Population, lane: Admit) -> None:
+    population.admit(
+        lane.trial_id,
+        lane.params,
+        seed=lane.seed,
+        horizon=lane.horizon,
+        checkpoint=Path(lane.checkpoint) if lane.checkpoint else None,
+        digest=lane.digest,
+    )
+
+
+def _device_in_words(device: str) -> str:
+    return "CPU" if device == "cpu" else torch.cuda.get_device_name()

@@ -1,0 +1,83 @@
+"""The worker process: reads orders, trains, answers; no SQL, no secret, no decision.
+
+    python -m service.executors.worker FD PARENT_PID DEVICE
+
+FD is its end of a socket pair.  It dies with its parent: the kernel is asked to kill it
+(Linux), and a thread ends it when the pair closes, even in the middle of a segment.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from queue import SimpleQueue
+
+from service.executors.channel import Channel, Json
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Run until the parent is gone."""
+    file_descriptor, parent_pid, device = int(arguments[0]), int(arguments[1]), arguments[2]
+    die_with_parent(parent_pid)
+    os.set_inheritable(file_descriptor, False)
+    channel = Channel(socket.socket(fileno=file_descriptor))
+    orders: SimpleQueue[Json] = SimpleQueue()
+    threading.Thread(target=_read, args=(channel, orders), daemon=True).start()
+    serve(channel, orders, device)
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel to kill this process with its parent; end if the parent is gone already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def serve(channel: Channel, orders: "SimpleQueue[Json]", device: str) -> None:
+    """Load torch, say so, and answer orders."""
+    import torch
+
+    from service.executors.base import SegmentOrder
+    from service.executors.segment import Segments
+
+    if device == "cpu":
+        torch.set_num_threads(1)
+    segments = Segments(device)
+    channel.send({"ready": True})
+    while True:
+        order = SegmentOrder.from_json(orders.get()["order"])
+        try:
+            answer = {"report": segments.run(order).to_json()}
+            channel.send(answer)
+        except Exception as error:  # whatever it was, the dispatcher decides what it means
+            segments.drop()
+            channel.send({"error": describe(error)})
+
+
+def describe(error: Exception) -> Json:
+    """Return what the dispatcher needs to know about `error`."""
+    import torch
+
+    from metaopt.errors import MetaoptError
+
+    return {
+        "kind": type(error).__name__,
+        "message": f"{type(error).__name__}: {error}"[:2000],
+        "invalid": isinstance(error, MetaoptError),
+        "out_of_memory": isinstance(error, torch.OutOfMemoryError | MemoryError),
+    }
+
+
+def _read(channel: Channel, orders: "SimpleQueue[Json]") -> None:
+    for message in channel.messages():
+        orders.put(message)
+    os._exit(0)  # the parent is gone, and nobody wants what is being computed
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

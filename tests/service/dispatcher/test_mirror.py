@@ -1,0 +1,250 @@
+"""The mirror, on SQLite and on Postgres."""
+
+import threading
+from collections.abc import Iterator
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from optuna_dashboard import get_note
+from sqlalchemy import Engine, event, text
+
+from service.db import migrate
+from service.db.engine import open_engine, transaction
+from service.db.optuna_storage import open_storage
+from service.db.tables import Study, Trial
+from service.dispatcher.mirror import Mirror, run_mirror
+from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
+from tests.waiting import wait_until
+
+MAML = "sinusoid · maml · aaaaaaaa"
+REPTILE = "sinusoid · reptile · aaaaaaaa"
+FAR_TABLES = (
+    "trial_user_attributes",
+    "trial_system_attributes",
+    "trial_params",
+    "trial_values",
+    "trial_intermediate_values",
+    "trials",
+    "study_user_attributes",
+    "study_system_attributes",
+    "study_directions",
+    "studies",
+)
+
+
+@pytest.fixture
+def mirror(engine: Engine, database_url: str) -> Iterator[Mirror]:
+    mirror = Mirror(database_url)
+    yield mirror
+    mirror.close()
+
+
+@pytest.fixture
+def far(engine: Engine, database_url: str):
+    """Return a function that loads a mirrored branch as any user of Optuna would."""
+    storage = open_storage(database_url)
+    yield lambda name: optuna.load_study(study_name=name, storage=storage)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def whole_study(engine: Engine) -> None:
+    """Write a study that has ended, with every kind of trial."""
+    with transaction(engine) as session:
+        study = add_study(session)
+        for number, (branch, scores, status, changes) in enumerate(
+            [
+                ("maml", {10: 3.0, 30: 2.0, 90: 1.0}, "completed", {"device_seconds": 4.25}),
+                ("reptile", {10: 9.0}, "pruned", {}),
+                ("maml", {10: 5.0}, "diverged", {"cause": "loss is NaN", "diverged_at": 17}),
+                ("reptile", {}, "failed", {"cause": "worker lost 3 times"}),
+                ("maml", {}, "cancelled", {"started_at": None}),
+            ]
+        ):
+            trial = add_trial(session, number, branch=branch)
+            for meta_iteration, score in scores.items():
+                add_report(session, trial, meta_iteration, score)
+            end_trial(session, trial, status, **changes)
+        add_trial(session, 5, "completed", role="verdict", score=1.2, source_trial_number=0)
+        finish_study(session, study, 0)
+
+
+def content(storage_study: optuna.Study) -> list[tuple]:
+    return [
+        (t.number, t.state, t.values, t.params, t.intermediate_values, t.user_attrs)
+        for t in storage_study.trials
+    ]
+
+
+def test_a_running_trial_shows_its_scores_as_they_arrive_and_then_its_end(engine, mirror, far):
+    with transaction(engine) as session:
+        add_study(session)
+        trial_id = add_trial(session, 0).trial_id
+        add_trial(session, 1, "queued")
+    mirror.sync()
+    (trial,) = far(MAML).trials
+    assert (trial.state, trial.intermediate_values) == (TrialState.RUNNING, {})
+    assert trial.params == {"inner_lr": 0.01, "inner_steps": 2, "order": "second"}
+    assert trial.user_attrs["trial_number"] == 0
+
+    for meta_iteration, score in [(10, 4.0), (30, 2.5)]:
+        with transaction(engine) as session:
+            add_report(session, session.get(Trial, trial_id), meta_iteration, score)
+        mirror.sync()
+    (trial,) = far(MAML).trials
+    assert (trial.state, trial.intermediate_values) == (TrialState.RUNNING, {10: 4.0, 30: 2.5})
+
+    with transaction(engine) as session:
+        add_report(session, session.get(Trial, trial_id), 90, 1.5)
+        end_trial(session, session.get(Trial, trial_id), "completed", device_seconds=3.0)
+    mirror.sync()
+    (trial,) = far(MAML).trials
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 1.5)
+    assert trial.intermediate_values == {10: 4.0, 30: 2.5, 90: 1.5}
+    assert trial.user_attrs["status"] == "completed"
+    assert trial.user_attrs["device_seconds"] == 3.0
+    assert far(REPTILE).trials == []
+
+
+def test_every_end_of_a_trial_is_told_in_optunas_words(engine, mirror, far):
+    whole_study(engine)
+    mirror.sync()
+    maml, reptile = far(MAML), far(REPTILE)
+    assert maml.metric_names == ["mse"] and maml.direction.name == "MINIMIZE"
+    assert [t.state.name for t in maml.trials] == ["COMPLETE", "FAIL", "FAIL"]
+    assert [t.user_attrs["status"] for t in maml.trials] == ["completed", "diverged", "cancelled"]
+    assert [t.user_attrs["trial_number"] for t in maml.trials] == [0, 2, 4]
+    assert maml.trials[1].user_attrs["cause"] == "loss is NaN"
+    assert maml.trials[1].user_attrs["diverged_at"] == 17
+    assert (maml.best_value, maml.best_trial.number) == (1.0, 0)
+    assert [t.state.name for t in reptile.trials] == ["PRUNED", "FAIL"]
+    assert reptile.trials[0].value == 9.0
+    assert (maml.trials[0].datetime_complete - maml.trials[0].datetime_start).seconds == 3600
+
+
+def test_a_study_carries_its_origin_its_fixed_values_and_its_verdict(engine, mirror, far):
+    whole_study(engine)
+    mirror.sync()
+    study = far(MAML)
+    assert study.user_attrs["study_id"] == "a" * 32
+    assert study.user_attrs["status"] == "completed"
+    assert study.user_attrs["fixed: meta_batch"] == 25
+    assert study.user_attrs["link"] == f"/#/studies/{'a' * 32}"
+    note = get_note(study)
+    assert "`0123456789ab…`" in note
+    assert "| 1 | 0 | maml | 0.5 [0.4, 0.6] | 0.65 [0.5, 0.9] | +0.15 | yes |" in note
+    attributes = study.trials[0].user_attrs
+    assert (attributes["sealed_score"], attributes["sealed_low"]) == (0.65, 0.5)
+    assert "sealed_score" not in study.trials[1].user_attrs
+
+
+def test_a_finalist_that_never_trained_again_has_no_sealed_score(engine, mirror, far):
+    with transaction(engine) as session:
+        study = add_study(session)
+        add_trial(session, 0, "completed", score=1.0)
+        verdict = result(0)
+        verdict["finalists"][0] |= {"sealed": None, "optimism": None}
+        finish_study(session, study)
+        study.result = verdict
+    mirror.sync()
+    (trial,) = far(MAML).trials
+    assert trial.user_attrs["rank"] == 1 and "sealed_score" not in trial.user_attrs
+    assert "| 1 | 0 | maml | 0.5 [0.4, 0.6] | – | – | yes |" in get_note(far(MAML))
+
+
+def test_a_deleted_mirror_comes_back_as_it_was(engine, mirror, far):
+    whole_study(engine)
+    mirror.sync()
+    before = content(far(MAML)), content(far(REPTILE)), far(MAML).user_attrs, get_note(far(MAML))
+    with engine.begin() as connection:
+        for table in FAR_TABLES:
+            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608
+    mirror.sync()
+    after = content(far(MAML)), content(far(REPTILE)), far(MAML).user_attrs, get_note(far(MAML))
+    assert after == before
+
+
+def test_one_branch_deleted_in_the_dashboard_comes_back(engine, mirror, far):
+    whole_study(engine)
+    mirror.sync()
+    optuna.delete_study(study_name=REPTILE, storage=far(MAML)._storage)
+    mirror.sync()
+    assert len(far(REPTILE).trials) == 2
+
+
+def test_a_new_process_goes_on_where_the_last_one_stopped(engine, mirror, far, database_url):
+    with transaction(engine) as session:
+        add_study(session)
+        trial_id = add_trial(session, 0).trial_id
+        add_report(session, session.get(Trial, trial_id), 10, 4.0)
+    mirror.sync()
+    with transaction(engine) as session:
+        add_report(session, session.get(Trial, trial_id), 30, 3.0)
+        add_trial(session, 1)
+    second = Mirror(database_url)
+    second.sync()
+    second.sync()
+    second.close()
+    assert [t.intermediate_values for t in far(MAML).trials] == [{10: 4.0, 30: 3.0}, {}]
+
+
+def test_a_branch_whose_creation_was_cut_short_is_taken_up(engine, mirror, far):
+    whole_study(engine)
+    storage = mirror._storage
+    storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], MAML)
+    mirror.sync()
+    assert len(far(MAML).trials) == 3
+
+
+def test_studies_that_look_alike_do_not_share_a_mirror(engine, mirror, far):
+    with transaction(engine) as session:
+        for study_id in ("a" * 32, "a" * 31 + "b"):
+            add_study(session, study_id)
+            add_trial(session, 0, study_id=study_id, trial_id=study_id)
+    mirror.sync()
+    assert far(MAML).user_attrs["study_id"] == "a" * 32
+    assert far(f"sinusoid · maml · {'a' * 31}b").user_attrs["study_id"] == "a" * 31 + "b"
+
+
+def test_nothing_new_costs_one_query(engine, mirror, far):
+    whole_study(engine)
+    mirror.sync()
+    queries: list[str] = []
+    for watched in (mirror._engine, mirror._storage.engine):
+        event.listen(watched, "before_cursor_execute", lambda *args: queries.append(args[2]))
+    mirror.sync()
+    assert [query for query in queries if not query.startswith("BEGIN")] == queries[-1:]
+
+
+def test_a_study_that_cannot_be_mirrored_does_not_hold_up_the_others(engine, mirror, far):
+    with transaction(engine) as session:
+        add_study(session, "b" * 32, spec={"branches": [{"algorithm": "maml"}]}, name="odd")
+    whole_study(engine)
+    with pytest.raises(ValueError, match="StudySpec"):
+        mirror.sync()
+    assert len(far(MAML).trials) == 3
+    with transaction(engine) as session:
+        study = session.get(Study, "b" * 32)
+        study.spec = session.get(Study, "a" * 32).spec
+    mirror.sync()
+    assert far("odd · maml · bbbbbbbb").trials == []
+
+
+def test_the_loop_outlives_a_database_that_is_not_ready(sqlite_url):
+    stop = threading.Event()
+    thread = threading.Thread(target=run_mirror, args=(sqlite_url, stop))
+    thread.start()
+    migrate.upgrade(sqlite_url)
+    storage = open_storage(sqlite_url)
+    engine = open_engine(sqlite_url)
+    whole_study(engine)
+    try:
+        wait_until(lambda: len(storage.get_all_studies()) == 2, what="the mirror")
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+        storage.remove_session()
+        storage.engine.dispose()
+        engine.dispose()
+    assert not thread.is_alive()
