@@ -1,0 +1,53 @@
+"""A request's body: read with a limit, told JSON from YAML, parsed by our own rules."""
+
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import BodyTooLarge, UnsupportedMediaType
+from service.wire.parsing import MAX_BODY_BYTES, parse_json, parse_yaml
+
+YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+JSON_TYPES = frozenset({"", "application/json"})
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body; stop reading as soon as it is too large.
+
+    Raises:
+        BodyTooLarge: It has more than 1 MiB, announced or not.
+        UnsupportedMediaType: It is compressed.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise UnsupportedMediaType("send the body uncompressed")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
+        raise BodyTooLarge(f"the body must have at most {MAX_BODY_BYTES} bytes")
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise BodyTooLarge(f"the body must have at most {MAX_BODY_BYTES} bytes")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        return b""
+    return b"".join(chunks)
+
+
+def parse_body(body: bytes, content_type: str) -> Any:
+    """Return the body's data.
+
+    Raises:
+        UnsupportedMediaType: It is said to be neither JSON nor YAML.
+        InvalidSpec, BodyTooLarge: As the parsers.
+    """
+    media_type = content_type.split(";", 1)[0].strip().lower()
+    if media_type in YAML_TYPES:
+        return parse_yaml(body)
+    if media_type in JSON_TYPES or media_type.endswith("+json"):
+        return parse_json(body)
+    raise UnsupportedMediaType(
+        "send the spec with Content-Type: application/yaml or application/json"
+    )

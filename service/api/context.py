@@ -1,0 +1,91 @@
+"""What an endpoint is handed: the engine, the time, who asks, and whether we are stopping."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import FrameType
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from service.auth.keys import ANYONE, Identity
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the application was built with.
+
+    Args:
+        engine: The database.
+        now: The time, UTC-aware.
+        stopping: Set when the server is asked to stop: streams and long polls end.
+        poll_seconds: Time between two looks at the database of a stream or a long poll.
+        heartbeat_seconds: Longest silence of a stream.
+    """
+
+    engine: Engine
+    now: Callable[[], datetime]
+    stopping: threading.Event = field(default_factory=threading.Event)
+    poll_seconds: float = POLL_SECONDS
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+
+
+def get_context(request: Request) -> Context:
+    """Return what the application was built with."""
+    return cast(Context, request.app.state.context)
+
+
+def get_identity(request: Request) -> Identity:
+    """Return who asks; the gate has put it there."""
+    return cast(Identity, request.scope.get("identity", ANYONE))
+
+
+Ctx = Annotated[Context, Depends(get_context)]
+Who = Annotated[Identity, Depends(get_identity)]
+
+
+async def pause(context: Context, seconds: float) -> None:
+    """Wait, but not much longer than until the server is asked to stop."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not context.stopping.is_set():
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return
+        await asyncio.sleep(min(left, POLL_SECONDS))
+
+
+@contextmanager
+def stop_on_signals(stopping: threading.Event) -> Iterator[None]:
+    """Set `stopping` on SIGINT and SIGTERM, before the server's own handlers run.
+
+    A server waits for its open streams before it tells the application that it stops; streams
+    wait for news.  Only the signal comes early enough to end them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+        before: Any = previous[signal.Signals(number)]
+        if callable(before):
+            before(number, frame)
+
+    installed = [number for number in SIGNALS if callable(previous[number])]
+    for number in installed:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in installed:
+            signal.signal(number, previous[number])

@@ -1,0 +1,36 @@
+"""Is the process alive, is the service ready, and its numbers."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.api.context import Ctx
+from service.api.openapi import METRICS, PROBLEMS
+from service.db.engine import reading
+from service.errors import NotReady
+from service.operations.health import readiness
+from service.operations.metrics import render_metrics
+
+router = APIRouter(tags=["health"], responses=PROBLEMS)
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """Say that the process answers; it asks nothing else and needs no key."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(context: Ctx) -> dict[str, str]:
+    """Say that the database is there, its schema right, and a dispatcher live."""
+    checks = readiness(context.engine)
+    wrong = [f"{name}: {found}" for name, found in checks.items() if found != "ok"]
+    if wrong:
+        raise NotReady("; ".join(wrong))
+    return checks
+
+
+@router.get("/metrics", response_class=Response, responses=METRICS)
+def metrics(context: Ctx) -> Response:
+    """Return the numbers of this moment for Prometheus."""
+    with reading(context.engine) as session:
+        return Response(render_metrics(session), media_type=CONTENT_TYPE_LATEST)

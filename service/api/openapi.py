@@ -1,0 +1,49 @@
+"""The OpenAPI document: what FastAPI cannot see by itself."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.wire.problems import MEDIA_TYPE, Problem
+
+_PROBLEM = {
+    "description": "A problem (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
+EVENT_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
+METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+_SPEC = {"schema": {"$ref": "#/components/schemas/StudySpec"}}
+SPEC_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": _SPEC, "application/yaml": _SPEC},
+    }
+}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make `app.openapi()` name our problems beside what FastAPI finds."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                separate_input_output_schemas=False,
+            )
+            schemas = document["components"]["schemas"]
+            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs"))
+            schemas["Problem"] = schema
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

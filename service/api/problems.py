@@ -1,0 +1,151 @@
+"""Every error as a problem (RFC 9457): one table from code to status, one answer for each kind."""
+
+import traceback
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from service.errors import FieldError, InvalidRequest, ServiceError
+from service.wire.parsing import MAX_ERRORS, show
+from service.wire.problems import MEDIA_TYPE, TYPE_PREFIX, BrokenRule, Problem
+
+RETRY_SECONDS = "5"
+CHALLENGES = [
+    ("WWW-Authenticate", 'Basic realm="metaopt", charset="UTF-8"'),
+    ("WWW-Authenticate", 'Bearer realm="metaopt"'),
+]
+Headers = Sequence[tuple[str, str]]
+RETRY: Headers = [("Retry-After", RETRY_SECONDS)]
+
+
+class Kind(NamedTuple):
+    """What a code means over HTTP."""
+
+    status: int
+    title: str
+    headers: Headers = ()
+
+
+KINDS: dict[str, Kind] = {
+    "study-not-found": Kind(404, "No such study"),
+    "trial-not-found": Kind(404, "No such trial"),
+    "result-not-ready": Kind(404, "The result is not ready", RETRY),
+    "result-impossible": Kind(409, "There will be no result"),
+    "transition-impossible": Kind(409, "The study's status does not allow this"),
+    "idempotency-conflict": Kind(422, "The Idempotency-Key belongs to another spec"),
+    "invalid-request": Kind(422, "The request breaks a rule"),
+    "invalid-spec": Kind(422, "The spec breaks a rule"),
+    "invalid-cursor": Kind(422, "The cursor is not one of ours"),
+    "body-too-large": Kind(413, "The body is too large"),
+    "unsupported-media-type": Kind(415, "The body's type is not supported"),
+    "unauthenticated": Kind(401, "An API key is needed", CHALLENGES),
+    "host-not-allowed": Kind(403, "The server does not answer to this name"),
+    "cross-origin": Kind(403, "Changes from other sites are refused"),
+    "keys-unreadable": Kind(503, "The API keys cannot be read", RETRY),
+    "not-ready": Kind(503, "The service is not ready", RETRY),
+    "schema-outdated": Kind(503, "The database needs an upgrade", RETRY),
+    "database-unavailable": Kind(503, "The database does not answer", RETRY),
+    "not-found": Kind(404, "There is nothing here"),
+    "method-not-allowed": Kind(405, "The method is not allowed here"),
+    "internal-error": Kind(500, "Something went wrong on our side"),
+}
+_CODES_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 503: "not-ready"}
+_log = structlog.get_logger()
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of the application with a problem."""
+    kinds: tuple[type[Exception], ...] = (
+        ServiceError,
+        HTTPException,
+        RequestValidationError,
+        DBAPIError,
+        PoolTimeout,
+        Exception,
+    )
+    for kind in kinds:
+        app.add_exception_handler(kind, refuse)
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Return the problem for an error.  What we did not foresee gets an id, never a trace."""
+    if isinstance(error, ServiceError):
+        errors = error.errors if isinstance(error, InvalidRequest) else []
+        return problem_response(error.code, str(error), errors=errors)
+    if isinstance(error, RequestValidationError):
+        found = [_field_error(entry) for entry in error.errors()]
+        sentence = f"{found[0].field}: {found[0].message}"
+        return problem_response("invalid-request", sentence, errors=found)
+    if isinstance(error, HTTPException):
+        return _http_problem(request, error)
+    if isinstance(error, OperationalError | ProgrammingError | PoolTimeout):
+        _log.warning("database_unavailable", error=type(error).__name__, path=request.url.path)
+        return problem_response("database-unavailable", "the database does not answer; try again")
+    error_id = uuid.uuid4().hex
+    trace = "".join(traceback.format_exception(error))  # no local variables: they hold keys
+    _log.error("request_failed", error_id=error_id, path=request.url.path, traceback=trace)
+    return problem_response("internal-error", f"the log has it under {error_id}")
+
+
+def problem_response(
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    status: int | None = None,
+    headers: Headers = (),
+) -> Response:
+    """Return a problem of the code's kind."""
+    kind = KINDS.get(code) or Kind(status or 500, "The request was refused")
+    problem = Problem(
+        type=TYPE_PREFIX + code,
+        code=code,
+        title=kind.title,
+        status=status or kind.status,
+        detail=detail,
+        errors=[BrokenRule(field=e.field, message=e.message) for e in errors[:MAX_ERRORS]],
+    )
+    response = Response(problem.model_dump_json(), problem.status, media_type=MEDIA_TYPE)
+    for name, value in (*kind.headers, *headers):
+        response.headers.append(name, value)
+    return response
+
+
+def _http_problem(request: Request, error: HTTPException) -> Response:
+    status, headers = error.status_code, list((error.headers or {}).items())
+    detail = str(error.detail)
+    if status == 404 and (allowed := _methods_of(request)):
+        # the dashboard is mounted over everything, so a wrong method looks like a missing page
+        status, headers = 405, [("Allow", ", ".join(allowed))]
+    if status == 405:
+        detail = f"{request.method} is not possible here"
+    code = _CODES_OF_STATUS.get(status, f"http-{status}")
+    return problem_response(code, detail, status=status, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    methods: set[str] = set()
+    for route in request.app.state.own_routes:
+        if route.matches(request.scope)[0] == Match.PARTIAL:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
+
+
+def _field_error(entry: dict[str, object]) -> FieldError:
+    loc = entry["loc"]
+    assert isinstance(loc, tuple)
+    field = ".".join(part if isinstance(part, str) else str(part) for part in loc)
+    message = str(entry["msg"]).replace("Input should be", "must be")
+    value = entry.get("input")
+    got = f", got {show(value)}" if isinstance(value, str | int | float) else ""
+    return FieldError(field, f"{message}{got}")

@@ -1,0 +1,157 @@
+"""Studies: submit, list, show, steer, result."""
+
+import asyncio
+import re
+import uuid
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from sqlalchemy.exc import IntegrityError
+
+from service.api.body import parse_body, read_body
+from service.api.context import Context, Ctx, Who, pause
+from service.api.openapi import PROBLEMS, SPEC_BODY
+from service.api.problems import RETRY_SECONDS
+from service.auth.keys import Identity
+from service.db.engine import reading, transaction
+from service.db.states import TERMINAL_STUDIES, StudyStatus
+from service.errors import FieldError, InvalidRequest
+from service.operations import lookup
+from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
+from service.operations.submit import Once, submit_study
+from service.wire.problems import parse_spec
+from service.wire.result import StudyResult
+from service.wire.spec import StudySpec
+from service.wire.studies import StudyPage, StudyView
+
+PREFIX = "/api/v1/studies"
+MAX_WAIT_SECONDS = 30
+
+Limit = Annotated[int, Query(ge=1, le=500, description="Most items of the page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+]
+
+router = APIRouter(prefix=PREFIX, tags=["studies"], responses=PROBLEMS)
+
+
+@router.post("", status_code=202, response_model=StudyView, openapi_extra=SPEC_BODY)
+def submit(
+    request: Request,
+    response: Response,
+    body: Annotated[bytes, Depends(read_body)],
+    context: Ctx,
+    who: Who,
+    idempotency_key: Annotated[
+        str | None, Header(description="1 to 255 printable ASCII characters.")
+    ] = None,
+) -> StudyView:
+    """Queue a study; repeating it with the same Idempotency-Key returns the same study."""
+    spec = parse_spec(parse_body(body, request.headers.get("content-type", "")))
+    study_id = _submit(context, spec, _once(idempotency_key, who))
+    response.headers["Location"] = f"{PREFIX}/{study_id}"
+    response.headers["Retry-After"] = RETRY_SECONDS
+    return _show(context, study_id, response)
+
+
+@router.get("", response_model=StudyPage)
+def list_studies(
+    request: Request,
+    response: Response,
+    context: Ctx,
+    status: StudyStatus | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> StudyPage:
+    """Return studies, newest first."""
+    with reading(context.engine) as session:
+        page = lookup.list_studies(session, status=status, cursor=cursor, limit=limit)
+    link_next(request, response, page.next_cursor)
+    return page
+
+
+@router.get("/{study_id}", response_model=StudyView)
+async def show(
+    study_id: str,
+    response: Response,
+    context: Ctx,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for its end.")
+    ] = 0,
+) -> StudyView:
+    """Return a study, at once or as soon as it has ended, but after `wait` seconds at most."""
+    deadline = asyncio.get_running_loop().time() + wait
+    while True:
+        view = await to_thread.run_sync(_show, context, study_id, response)
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0 or view.status in TERMINAL_STUDIES or context.stopping.is_set():
+            return view
+        await pause(context, min(left, context.poll_seconds))
+
+
+@router.post("/{study_id}:cancel", response_model=StudyView)
+def cancel(study_id: str, response: Response, context: Ctx) -> StudyView:
+    """End a study; its running trials stop, and it gets no verdict."""
+    return _steer(context, study_id, CANCEL, response)
+
+
+@router.post("/{study_id}:pause", response_model=StudyView)
+def pause_study(study_id: str, response: Response, context: Ctx) -> StudyView:
+    """Take a study's trials off the workers until it is resumed."""
+    return _steer(context, study_id, PAUSE, response)
+
+
+@router.post("/{study_id}:resume", response_model=StudyView)
+def resume(study_id: str, response: Response, context: Ctx) -> StudyView:
+    """Queue a paused study again; its trials go on from their checkpoints."""
+    return _steer(context, study_id, RESUME, response)
+
+
+@router.get("/{study_id}/result", response_model=StudyResult)
+def show_result(study_id: str, context: Ctx) -> Any:
+    """Return a completed study's verdict."""
+    with reading(context.engine) as session:
+        return lookup.get_result(session, study_id)
+
+
+def link_next(request: Request, response: Response, cursor: str | None) -> None:
+    """Name the next page in a Link header (RFC 8288)."""
+    if cursor is not None:
+        url = request.url.include_query_params(cursor=cursor)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+
+
+def _show(context: Context, study_id: str, response: Response) -> StudyView:
+    with reading(context.engine) as session:
+        view = lookup.show_study(session, study_id)
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+def _submit(context: Context, spec: StudySpec, once: Once | None) -> str:
+    def attempt() -> str:
+        with transaction(context.engine) as session:
+            return submit_study(session, spec, once, study_id=uuid.uuid4().hex, now=context.now())
+
+    try:
+        return attempt()
+    except IntegrityError:  # the same key was used at the same moment: now it is there to find
+        return attempt()
+
+
+def _once(key: str | None, who: Identity) -> Once | None:
+    if key is None:
+        return None
+    if not re.fullmatch(r"[\x20-\x7e]{1,255}", key):
+        rule = "must be 1 to 255 printable ASCII characters"
+        raise InvalidRequest(
+            f"Idempotency-Key: {rule}", [FieldError("header.Idempotency-Key", rule)]
+        )
+    return Once(key, who.api_key_id)
+
+
+def _steer(context: Context, study_id: str, move: Move, response: Response) -> StudyView:
+    with transaction(context.engine) as session:
+        steer_study(session, study_id, move, now=context.now())
+    return _show(context, study_id, response)

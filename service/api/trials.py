@@ -1,0 +1,56 @@
+"""Trials of a study and their reports."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from service.api.context import Ctx
+from service.api.openapi import PROBLEMS
+from service.api.studies import PREFIX, Cursor, Limit, link_next
+from service.db.engine import reading
+from service.db.states import TrialRole, TrialStatus
+from service.operations import lookup
+from service.operations.pages import LARGEST_NUMBER
+from service.wire.studies import ReportPage, TrialPage
+
+router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
+
+
+@router.get("/{study_id}/trials", response_model=TrialPage)
+def list_trials(
+    request: Request,
+    response: Response,
+    study_id: str,
+    context: Ctx,
+    status: TrialStatus | None = None,
+    role: TrialRole | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> TrialPage:
+    """Return the study's trials by number."""
+    with reading(context.engine) as session:
+        page = lookup.list_trials(
+            session, study_id, status=status, role=role, cursor=cursor, limit=limit
+        )
+    link_next(request, response, page.next_cursor)
+    return page
+
+
+@router.get("/{study_id}/trials/{trial_number}/reports", response_model=ReportPage)
+def list_reports(
+    request: Request,
+    response: Response,
+    study_id: str,
+    trial_number: Annotated[int, Path(ge=0, le=LARGEST_NUMBER)],
+    context: Ctx,
+    scores: Annotated[bool, Query(description="With one score for each task.")] = False,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> ReportPage:
+    """Return the trial's reports by meta-iteration."""
+    with reading(context.engine) as session:
+        page = lookup.list_reports(
+            session, study_id, trial_number, with_scores=scores, cursor=cursor, limit=limit
+        )
+    link_next(request, response, page.next_cursor)
+    return page

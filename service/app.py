@@ -1,0 +1,78 @@
+"""The web application, put together: API, our page, and Optuna Dashboard behind one gate.
+
+It only reads and writes rows; what a study needs done, the dispatcher does.  Nothing here loads
+torch.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from service.api import events, health, studies, trials
+from service.api.context import Context, stop_on_signals
+from service.api.openapi import install_openapi
+from service.api.problems import install_problems, refuse
+from service.auth.gate import Gate
+from service.auth.keys import KeyRing
+from service.dashboard import page
+from service.dashboard.mount import mount_dashboard
+from service.db.engine import open_engine
+from service.settings import Settings
+
+ROUTERS = (health.router, studies.router, trials.router, events.router, page.router)
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> FastAPI:
+    """Return the application; the database must have its tables (`metaopt db upgrade`).
+
+    Args:
+        settings: Where the database is, and which keys open the server.
+        now: The time, UTC-aware.
+    """
+    engine = open_engine(settings.url())
+    context = Context(engine=engine, now=now)
+    app = FastAPI(
+        title="metaopt",
+        version=_version(),
+        description="Meta-hyperparameter optimization as a service.",
+        lifespan=_lifespan,
+    )
+    app.state.context = context
+    app.add_middleware(
+        Gate, keys=KeyRing(settings.api_keys_file, engine, time.monotonic), refuse=refuse
+    )
+    install_problems(app)
+    install_openapi(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.own_routes = [route for router in ROUTERS for route in router.routes]
+    app.state.dashboard = mount_dashboard(  # over everything else, so last
+        app, settings.url(), writable=settings.dashboard_writable
+    )
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    with stop_on_signals(context.stopping):
+        yield
+    context.stopping.set()
+    app.state.dashboard.close()
+    context.engine.dispose()
+
+
+def _version() -> str:
+    try:
+        return version("metaopt")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

@@ -1,0 +1,25 @@
+"""What a call of the client can fail with.
+
+ClientError
+├── ServerUnreachable   no answer, or not from a metaopt server; nothing is known
+└── ServerRefused       an answer that is a problem: `error.problem` says which
+"""
+
+from service.wire.problems import Problem
+
+
+class ClientError(Exception):
+    """A call failed; the message is a sentence for the user."""
+
+
+class ServerUnreachable(ClientError):
+    """No metaopt server answered at the URL."""
+
+
+class ServerRefused(ClientError):
+    """The server answered with a problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        """Say the problem's detail, and keep the problem."""
+        super().__init__(problem.detail)
+        self.problem = problem

@@ -1,0 +1,136 @@
+"""Looking: studies, trials, reports, events and results as the API shows them."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from service.db import studies
+from service.db.events import events_after
+from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
+from service.db.tables import Event, Report, Study, Trial
+from service.errors import ResultImpossible, ResultNotReady, StudyNotFound, TrialNotFound
+from service.operations import pages
+from service.operations.views import report_view, study_views, trial_view
+from service.wire.studies import ReportPage, StudyPage, StudyView, TrialPage
+
+
+def get_study(session: Session, study_id: str, *, fresh: bool = False) -> Study:
+    """Return the study's row; with `fresh`, locked until the transaction ends.
+
+    Raises:
+        StudyNotFound: There is none, or the text is no id at all.
+    """
+    row = None
+    if re.fullmatch("[0-9a-f]{32}", study_id):
+        row = (
+            session.get(Study, study_id, with_for_update=True)
+            if fresh
+            else studies.find_study(session, study_id)
+        )
+    if row is None:
+        raise StudyNotFound("there is no study of this id")
+    return row
+
+
+def show_study(session: Session, study_id: str) -> StudyView:
+    """Return the study."""
+    return study_views(session, [get_study(session, study_id)])[0]
+
+
+def list_studies(
+    session: Session, *, status: StudyStatus | None, cursor: str | None, limit: int
+) -> StudyPage:
+    """Return a page of studies, newest first."""
+    before = pages.decode_position(cursor) if cursor else None
+    rows = studies.studies_before(session, before, status=status, limit=limit + 1)
+    page, last = pages.split_page(rows, limit)
+    position = last and pages.Position(last.created_at, last.study_id)
+    return StudyPage(
+        items=study_views(session, page),
+        next_cursor=pages.encode_position(position) if position else None,
+    )
+
+
+def list_trials(
+    session: Session,
+    study_id: str,
+    *,
+    status: TrialStatus | None,
+    role: str | None,
+    cursor: str | None,
+    limit: int,
+) -> TrialPage:
+    """Return a page of the study's trials by number."""
+    get_study(session, study_id)
+    after = pages.decode_number(cursor) if cursor else None
+    rows = studies.trials_after(session, study_id, after, status=status, role=role, limit=limit + 1)
+    page, last = pages.split_page(rows, limit)
+    return TrialPage(
+        items=[trial_view(row) for row in page],
+        next_cursor=pages.encode_number(last.trial_number) if last else None,
+    )
+
+
+def list_reports(
+    session: Session,
+    study_id: str,
+    trial_number: int,
+    *,
+    with_scores: bool,
+    cursor: str | None,
+    limit: int,
+) -> ReportPage:
+    """Return a page of a trial's reports by meta-iteration."""
+    trial = _get_trial(session, study_id, trial_number)
+    after = pages.decode_number(cursor) if cursor else None
+    rows: Sequence[Report] = studies.reports_after(session, trial.trial_id, after, limit=limit + 1)
+    page, last = pages.split_page(rows, limit)
+    return ReportPage(
+        items=[report_view(row, with_scores=with_scores) for row in page],
+        next_cursor=pages.encode_number(last.meta_iteration) if last else None,
+    )
+
+
+def get_result(session: Session, study_id: str) -> dict[str, Any]:
+    """Return the study's verdict.
+
+    Raises:
+        ResultNotReady: The study is still at work.
+        ResultImpossible: It failed or was cancelled; says why.
+    """
+    study = get_study(session, study_id)
+    if study.result is not None:
+        return study.result
+    if study.status in TERMINAL_STUDIES:
+        reason = study.error or "it ended before a verdict"
+        raise ResultImpossible(f"the study is {study.status} and has no result: {reason}")
+    raise ResultNotReady(f"the study is {study.status}; its result comes when it is completed")
+
+
+class Glance(NamedTuple):
+    """What an event stream has to send now, and whether that was all there will ever be."""
+
+    events: Sequence[Event]
+    ended: bool
+
+
+def glance(session: Session, study_id: str, after: int) -> Glance:
+    """Return the study's events after an id.
+
+    The status is read before the events: what ended the study wrote both in one transaction,
+    so an ended study's last event is among those read after it.
+    """
+    ended = get_study(session, study_id).status in TERMINAL_STUDIES
+    events = events_after(session, study_id, after)
+    last = events[-1].event_id if events else after
+    return Glance(events, ended and not studies.has_events_after(session, study_id, last))
+
+
+def _get_trial(session: Session, study_id: str, trial_number: int) -> Trial:
+    get_study(session, study_id)
+    trial = studies.find_trial(session, study_id, trial_number)
+    if trial is None:
+        raise TrialNotFound(f"the study has no trial {trial_number}")
+    return trial

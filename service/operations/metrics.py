@@ -1,0 +1,54 @@
+"""Metrics: numbers computed from SQL at each scrape, in Prometheus' text format."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from service.db import studies
+from service.db.dispatcher import STALE_AFTER, last_refresh
+from service.db.states import StudyStatus, TrialStatus
+
+
+def render_metrics(session: Session) -> bytes:
+    """Return the metrics of this moment."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot(session))
+    return generate_latest(registry)
+
+
+class _Snapshot(Collector):
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        by_status = studies.count_studies_by_status(self._session)
+        yield _labelled("metaopt_studies", "Studies by status.", by_status, StudyStatus)
+        trials = studies.count_trials_by_status(self._session)
+        yield _labelled("metaopt_trials", "Trials by status.", trials, TrialStatus)
+        yield GaugeMetricFamily(
+            "metaopt_queue_depth",
+            "Studies that wait for the dispatcher.",
+            value=by_status.get(StudyStatus.QUEUED, 0),
+        )
+        refresh = last_refresh(self._session)
+        live = refresh is not None and refresh[1] - refresh[0] <= STALE_AFTER
+        yield GaugeMetricFamily(
+            "metaopt_dispatcher_live", "Whether a dispatcher is live.", value=int(live)
+        )
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing in advance: registering must not ask the database."""
+        return iter(())
+
+
+def _labelled(
+    name: str, text: str, counts: dict[str, int], statuses: type[StudyStatus] | type[TrialStatus]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=["status"])
+    for status in statuses:
+        family.add_metric([status], counts.get(status, 0))
+    return family

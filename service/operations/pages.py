@@ -1,0 +1,81 @@
+"""Cursors: the position after a page, opaque to the client, checked when it comes back."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from service.errors import InvalidCursor
+
+Row = TypeVar("Row")
+LARGEST_NUMBER = 2**31 - 1
+
+
+class Position(NamedTuple):
+    """Place of a study in the list, newest first."""
+
+    created_at: datetime
+    study_id: str
+
+
+def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], Row | None]:
+    """Return at most `limit` rows, and the last of them if there were more."""
+    page = rows[:limit]
+    return page, page[-1] if len(rows) > limit else None
+
+
+def encode_position(position: Position) -> str:
+    """Return the cursor for the studies after this one."""
+    return _encode([position.created_at.isoformat(), position.study_id])
+
+
+def decode_position(cursor: str) -> Position:
+    """Return the place that `encode_position` was given.
+
+    Raises:
+        InvalidCursor: The cursor is not one of ours.
+    """
+    match _decode(cursor):
+        case [str(created_at), str(study_id)] if study_id.isalnum() and study_id.isascii():
+            try:
+                instant = datetime.fromisoformat(created_at)
+            except ValueError:
+                raise InvalidCursor(_MESSAGE) from None
+            if instant.tzinfo is not None and instant.utcoffset() is not None:
+                return Position(instant, study_id)
+    raise InvalidCursor(_MESSAGE)
+
+
+def encode_number(number: int) -> str:
+    """Return the cursor for what comes after this number."""
+    return _encode([number])
+
+
+def decode_number(cursor: str) -> int:
+    """Return the number that `encode_number` was given.
+
+    Raises:
+        InvalidCursor: The cursor is not one of ours.
+    """
+    match _decode(cursor):
+        case [int(number)] if 0 <= number <= LARGEST_NUMBER:
+            return number
+    raise InvalidCursor(_MESSAGE)
+
+
+_MESSAGE = "cursor: must be one that a list has handed out as next_cursor"
+
+
+def _encode(parts: list[str | int]) -> str:
+    text = json.dumps(parts, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> object:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        raise InvalidCursor(_MESSAGE) from None

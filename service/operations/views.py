@@ -1,0 +1,96 @@
+"""Rows as the wire shows them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.db import studies
+from service.db.states import TrialRole, TrialStatus
+from service.db.tables import Event, Report, Study, Trial
+from service.wire.spec import StudySpec
+from service.wire.studies import (
+    BestTrial,
+    BranchView,
+    EventView,
+    ReportView,
+    StudyView,
+    TrialView,
+    View,
+)
+
+
+def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
+    """Return the studies with their counts and best trials, in a few queries for all of them."""
+    specs = {row.study_id: StudySpec.model_validate(row.spec) for row in rows}
+    counts: dict[str, list[studies.Count]] = defaultdict(list)
+    for count in studies.count_trials(session, list(specs)):
+        counts[count.study_id].append(count)
+    best = {
+        (trial.study_id, trial.branch): trial
+        for maximize in (True, False)
+        for trial in studies.best_trials(
+            session,
+            [study_id for study_id, spec in specs.items() if spec.maximize() is maximize],
+            maximize=maximize,
+        )
+    }
+    return [_study_view(row, specs[row.study_id], counts[row.study_id], best) for row in rows]
+
+
+def trial_view(row: Trial) -> TrialView:
+    """Return the trial."""
+    return TrialView.model_validate(_fields(TrialView, row))
+
+
+def report_view(row: Report, *, with_scores: bool) -> ReportView:
+    """Return the report, with one score for each task of the bank only if asked for."""
+    fields = _fields(ReportView, row)
+    return ReportView.model_validate(fields if with_scores else {**fields, "scores": None})
+
+
+def event_view(row: Event) -> EventView:
+    """Return the event."""
+    return EventView.model_validate(_fields(EventView, row))
+
+
+def _study_view(
+    row: Study,
+    spec: StudySpec,
+    counts: list[studies.Count],
+    best: dict[tuple[str, str], Trial],
+) -> StudyView:
+    search = [count for count in counts if count.role == TrialRole.SEARCH]
+    names = [branch.algorithm for branch in spec.branches]
+    derived: dict[str, Any] = {
+        "spec": spec,
+        "metric": spec.metric(),
+        "maximize": spec.maximize(),
+        "trials": _by_status(search),
+        "verdict_trials": _by_status(c for c in counts if c.role == TrialRole.VERDICT),
+        "branches": {
+            name: BranchView(
+                trials=sum(count.trials for count in search if count.branch == name),
+                best=_best(best.get((row.study_id, name))),
+            )
+            for name in names
+        },
+    }
+    own = (name for name in StudyView.model_fields if name not in derived)
+    return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})
+
+
+def _best(row: Trial | None) -> BestTrial | None:
+    return None if row is None else BestTrial.model_validate(_fields(BestTrial, row))
+
+
+def _by_status(counts: Iterable[studies.Count]) -> dict[str, int]:
+    totals = dict.fromkeys([str(status) for status in TrialStatus], 0)
+    for count in counts:
+        totals[count.status] += count.trials
+    return totals
+
+
+def _fields(view: type[View], row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in view.model_fields}

@@ -1,0 +1,159 @@
+"""Who comes in: keys in every form, names of the host, pages of other sites."""
+
+import base64
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from service.app import create_app
+from service.auth.gate import key_of
+from service.auth.keys import KeyRing, key_sha256, new_key, parse_keys
+from service.db import api_keys
+from service.db.engine import transaction
+from service.errors import KeysUnreadable
+from service.settings import Settings
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+KEY, OTHER = new_key(), new_key()
+URL = "/api/v1/studies"
+
+
+def basic(key: str) -> str:
+    return "Basic " + base64.b64encode(f"anyone:{key}".encode()).decode()
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text(f"me:{key_sha256(KEY)}\n")
+    return path
+
+
+@pytest.fixture
+def locked(settings: Settings, engine: Engine, keys_file: Path) -> Iterator[TestClient]:
+    app = create_app(settings.model_copy(update={"api_keys_file": keys_file}))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        (f"Bearer {KEY}", 200),
+        (f"bearer  {KEY}", 200),
+        (basic(KEY), 200),
+        (None, 401),
+        ("", 401),
+        ("Bearer", 401),
+        (f"Bearer {OTHER}", 401),
+        (f"Bearer {KEY}x", 401),
+        (f"Bearer {key_sha256(KEY)}", 401),
+        (KEY, 401),
+        (f"Digest {KEY}", 401),
+        (basic(OTHER), 401),
+        ("Basic %%%", 401),
+        ("Basic " + base64.b64encode(b"\xff:\xff").decode(), 401),
+    ],
+)
+def test_only_the_right_key_opens(
+    locked: TestClient, authorization: str | None, status: int
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    response = locked.get(URL, headers=headers)
+    assert response.status_code == status
+    assert "mo_" not in response.text
+
+
+def test_a_key_in_the_url_opens_nothing(locked: TestClient) -> None:
+    assert locked.get(URL, params={"api_key": KEY, "key": KEY}).status_code == 401
+
+
+def test_a_changed_file_is_read_again(locked: TestClient, keys_file: Path) -> None:
+    headers = {"Authorization": f"Bearer {OTHER}"}
+    assert locked.get(URL, headers=headers).status_code == 401
+    keys_file.write_text(f"me:{key_sha256(KEY)}\nother:{key_sha256(OTHER)}\n")
+    assert locked.get(URL, headers=headers).status_code == 200
+
+
+def test_an_unreadable_file_shuts_the_server(locked: TestClient, keys_file: Path) -> None:
+    os.remove(keys_file)
+    response = locked.get(URL, headers={"Authorization": f"Bearer {KEY}"})
+    assert response.status_code == 503
+    assert response.json()["code"] == "keys-unreadable"
+    assert locked.get("/healthz").status_code == 200
+
+
+def test_a_key_in_the_table_opens_until_it_is_revoked(engine: Engine) -> None:
+    clock = [0.0]
+    ring = KeyRing(None, engine, lambda: clock[0])
+    assert not ring.required()
+    with transaction(engine) as session:
+        api_keys.add_key(session, "k1", "table", key_sha256(KEY), now=NOW)
+    clock[0] += 1
+    assert ring.required()
+    found = ring.identify(KEY)
+    assert found is not None and found.name == "table"
+    with transaction(engine) as session:
+        assert api_keys.revoke_key(session, "table", now=NOW) == 1
+    clock[0] += 1
+    assert ring.identify(KEY) is None
+    assert ring.required()
+    assert ring.count() == 0
+
+
+def test_keys_are_long_and_never_kept(keys_file: Path) -> None:
+    key = new_key()
+    assert key.startswith("mo_") and len(key) >= 43 and key != new_key()
+    assert KEY not in keys_file.read_text()
+
+
+@pytest.mark.parametrize("line", ["me", "me:abc", f":{'a' * 64}", f"me:{'A' * 64}"])
+def test_a_broken_key_file_names_the_line_and_not_its_content(line: str) -> None:
+    with pytest.raises(KeysUnreadable, match="line 2") as caught:
+        parse_keys(f"# comment\n{line}\n")
+    assert "a" * 64 not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1", 200),
+        ("127.1.2.3:80", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("10.0.0.1", 403),
+        ("", 403),
+        ("[::1", 403),
+    ],
+)
+def test_without_keys_only_names_of_this_machine_are_answered(
+    client: TestClient, host: str, status: int
+) -> None:
+    assert client.get(URL, headers={"Host": host}).status_code == status
+
+
+def test_with_keys_any_name_will_do(locked: TestClient) -> None:
+    headers = {"Host": "tuning.example", "Authorization": f"Bearer {KEY}"}
+    assert locked.get(URL, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver:81"])
+def test_a_page_of_another_site_changes_nothing(client: TestClient, origin: str) -> None:
+    response = client.post(f"{URL}/{'a' * 32}:cancel", headers={"Origin": origin})
+    assert response.status_code == 403
+    assert response.json()["code"] == "cross-origin"
+    own = client.post(f"{URL}/{'a' * 32}:cancel", headers={"Origin": "http://testserver"})
+    assert own.status_code == 404
+
+
+def test_the_key_is_the_password_of_basic_whatever_it_contains() -> None:
+    assert key_of(basic("a:b")) == "a:b"
+    assert key_of("Bearer   ") is None

@@ -1,0 +1,135 @@
+"""The whole application: every route behind the gate, no torch, every error a problem."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.routing import Mount, Route
+
+from service.app import create_app
+from service.auth.keys import key_sha256, new_key
+from service.db import migrate
+from service.settings import Settings
+
+KEY = new_key()
+MOUNTED = ["/dashboard", "/api/studies", "/api/meta", "/static/bundle.js", "/csv/1", "/nowhere"]
+
+
+@pytest.fixture
+def locked(tmp_path: Path, sqlite_url: str) -> Iterator[FastAPI]:
+    """Return an application with one key, on SQLite."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"# for tests\nme:{key_sha256(KEY)}\n")
+    migrate.upgrade(sqlite_url)
+    yield create_app(Settings(data_directory=tmp_path, database_url=sqlite_url, api_keys_file=keys))
+
+
+def every_route(app: FastAPI) -> list[tuple[str, str]]:
+    """Return (method, path) of every route, with parameters filled in; mounts by known paths."""
+    found = []
+    for route in [*app.routes, *app.state.own_routes]:
+        if isinstance(route, Mount):
+            found += [(method, path) for path in MOUNTED for method in ("GET", "POST", "DELETE")]
+        elif isinstance(route, Route):
+            path = route.path.format(study_id="a" * 32, trial_number=0, name="app.js")
+            found += [(method, path) for method in route.methods or ()]
+    return [(method, path) for method, path in found if path != "/healthz"]
+
+
+def test_every_route_but_healthz_needs_the_key(locked: FastAPI) -> None:
+    with TestClient(locked, raise_server_exceptions=False) as client:
+        routes = every_route(locked)
+        assert len(routes) > 30
+        for method, path in routes:
+            for headers in ({}, {"Authorization": "Bearer mo_wrong"}):
+                response = client.request(method, path, headers=headers)
+                assert response.status_code == 401, (method, path)
+                assert response.headers.get_list("www-authenticate") != []
+                if method != "HEAD":
+                    assert response.json()["code"] == "unauthenticated"
+            right = client.request(
+                method, path, headers={"Authorization": f"Bearer {KEY}"}, params={"after": 0}
+            )
+            assert right.status_code not in (401, 403), (method, path)
+        assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_the_routes_listed_are_all_that_the_document_names(locked: FastAPI) -> None:
+    documented = {path.split("{")[0] for path in locked.openapi()["paths"]}
+    routes = {path for _, path in every_route(locked)} | {"/healthz"}
+    assert documented
+    assert all(any(route.startswith(path) for route in routes) for path in documented)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not-found"),
+        ("GET", "/api/v1/nowhere", 404, "not-found"),
+        ("POST", "/healthz", 405, "method-not-allowed"),
+        ("DELETE", "/api/v1/studies", 405, "method-not-allowed"),
+        ("PUT", f"/api/v1/studies/{'a' * 32}", 405, "method-not-allowed"),
+        ("DELETE", "/api/studies/1", 405, "method-not-allowed"),
+        ("GET", "/api/v1/studies?limit=501", 422, "invalid-request"),
+        ("GET", "/readyz", 503, "not-ready"),
+    ],
+)
+def test_every_error_is_a_problem(
+    client: TestClient, method: str, path: str, status: int, code: str
+) -> None:
+    response = client.request(method, path)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == code
+    if status == 405:
+        assert "GET" in response.headers["allow"]
+
+
+def test_a_database_without_tables_is_answered_with_a_problem(tmp_path: Path) -> None:
+    app = create_app(Settings(data_directory=tmp_path))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = client.get("/api/v1/studies")
+        assert response.status_code == 503
+        assert response.json()["code"] == "database-unavailable"
+        assert response.headers["retry-after"]
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_server_error_says_an_id_and_nothing_else(locked: FastAPI) -> None:
+    def fail() -> None:
+        raise RuntimeError("secret /path")
+
+    locked.router.routes.insert(0, Route("/fail", lambda request: fail()))
+    with TestClient(locked, raise_server_exceptions=False) as client:
+        response = client.get("/fail", headers={"Authorization": f"Bearer {KEY}"})
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal-error"
+    assert "secret" not in response.text and "Traceback" not in response.text
+
+
+def test_the_api_process_never_loads_torch(tmp_path: Path) -> None:
+    program = """
+import sys
+from fastapi.testclient import TestClient
+from service.app import create_app
+from service.db import migrate
+from service.settings import Settings
+from tests.fakes.rows import SPEC
+
+settings = Settings(data_directory=sys.argv[1])
+migrate.upgrade(settings.url())
+with TestClient(create_app(settings)) as client:
+    assert client.post("/api/v1/studies", json=SPEC).status_code == 202
+    for path in ("/api/v1/studies", "/metrics", "/", "/dashboard", "/api/studies"):
+        assert client.get(path).status_code == 200, path
+assert "torch" not in sys.modules
+print("no torch")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=100
+    )
+    assert done.stdout == "no torch\n", done.stderr
