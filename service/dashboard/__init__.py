@@ -1,0 +1,1 @@
+"""Our page and the mounted Optuna Dashboard."""

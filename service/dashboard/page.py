@@ -1,0 +1,85 @@
+"""Our own page at the root: studies, their progress, curves and verdicts, live.
+
+Plain HTML, CSS and JavaScript beside this file; the script talks to `/api/v1` like any client.
+"""
+
+import hashlib
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # asks each time, and is told 304
+}
+
+
+class Asset(NamedTuple):
+    """A file of the page, as it is served."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+def _load() -> dict[str, Asset]:
+    folder = files("service.dashboard") / "static"
+    return {file.name: _asset(file.name, file.read_bytes()) for file in folder.iterdir()}
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    media_type = MEDIA_TYPES[PurePosixPath(name).suffix]
+    return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+ASSETS = _load()
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+def show_page(request: Request) -> Response:
+    """Return the page."""
+    return _answer(ASSETS["index.html"], request)
+
+
+@router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+def show_icon(request: Request) -> Response:
+    """Return the icon, for browsers that ask for it by its old name."""
+    return _answer(ASSETS["icon.svg"], request)
+
+
+@router.api_route("/ui/{name}", methods=["GET", "HEAD"])
+def show_asset(name: str, request: Request) -> Response:
+    """Return a script, style sheet or picture of the page."""
+    if name not in ASSETS:
+        raise HTTPException(404)
+    return _answer(ASSETS[name], request)
+
+
+def _answer(asset: Asset, request: Request) -> Response:
+    headers = {**HEADERS, "ETag": asset.etag}
+    if request.headers.get("If-None-Match") == asset.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, media_type=asset.media_type, headers=headers)

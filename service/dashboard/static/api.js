@@ -1,0 +1,70 @@
+// The REST API, as any client uses it.
+
+const BASE = "/api/v1";
+const SHOWN_EVENTS = [
+  "study_submitted", "study_running", "study_paused", "study_resumed", "study_cancelled",
+  "study_completed", "study_failed", "trial_started", "trial_reported", "trial_finished",
+  "worker_lost", "verdict_started",
+];
+
+async function request(path, options) {
+  let response;
+  try {
+    response = await fetch(BASE + path, { headers: { Accept: "application/json" }, ...options });
+  } catch {
+    throw new Error("The server does not answer.");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  const error = new Error(body.detail ?? body.title ?? `The server answered ${response.status}.`);
+  error.status = response.status;
+  throw error;
+}
+
+// All pages of a list; `limit` bounds what a page of ours is willing to show.
+async function pages(path, limit) {
+  const items = [];
+  let cursor = null;
+  do {
+    const more = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    const page = await request(`${path}?limit=${Math.min(limit, 100)}${more}`);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor && items.length < limit);
+  return items;
+}
+
+export const studies = () => pages("/studies", 100);
+export const study = (id) => request(`/studies/${id}`);
+export const trials = (id) => pages(`/studies/${id}/trials`, 2000);
+export const reports = (id, number) => pages(`/studies/${id}/trials/${number}/reports`, 200);
+export const act = (id, verb) => request(`/studies/${id}:${verb}`, { method: "POST" });
+
+export async function result(id) {
+  try {
+    return await request(`/studies/${id}/result`);
+  } catch (error) {
+    if (error.status === 404 || error.status === 409) return null; // no verdict, yet or ever
+    throw error;
+  }
+}
+
+// Call `work(item)` for each item, `atOnce` at a time.
+export async function each(items, work, atOnce = 6) {
+  const left = [...items];
+  const worker = async () => {
+    while (left.length) await work(left.shift());
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+// Call `heard(kind, data)` for each event of the study, past ones first; the browser reconnects
+// by itself and asks for what it missed.  Returns a function that stops listening.
+export function listen(id, heard, connected) {
+  const source = new EventSource(`${BASE}/studies/${id}/events`);
+  const hear = (event) => heard(event.type, JSON.parse(event.data));
+  for (const kind of SHOWN_EVENTS) source.addEventListener(kind, hear);
+  source.onopen = () => connected(true);
+  source.onerror = () => connected(false);
+  return () => source.close();
+}

@@ -1,0 +1,46 @@
+// Elements without a framework: h(tag, attributes, ...children).  Text is always text, so a
+// study's name can never become markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== false));
+  return element;
+}
+
+export const h = (tag, attributes, ...children) =>
+  fill(document.createElement(tag), attributes, children);
+
+export const svg = (tag, attributes, ...children) =>
+  fill(document.createElementNS(SVG, tag), attributes, children);
+
+// Put `children` into `parent`, keeping what is already equal: hover and focus survive a refresh.
+export function show(parent, ...children) {
+  const fresh = children.flat(Infinity).filter(Boolean);
+  fresh.forEach((child, i) => {
+    const old = parent.childNodes[i];
+    if (!old) parent.append(child);
+    else if (!old.isEqualNode?.(child)) old.replaceWith(child);
+  });
+  while (parent.childNodes.length > fresh.length) parent.lastChild.remove();
+}
+
+// Style sheets forbid inline styles; a custom property set by script is allowed.
+export function styled(element, properties) {
+  for (const [name, value] of Object.entries(properties)) element.style.setProperty(name, value);
+  return element;
+}
+
+let hiding;
+export function toast(text) {
+  const box = document.getElementById("toast");
+  box.textContent = text;
+  box.hidden = false;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (box.hidden = true), 6000);
+}

@@ -1,0 +1,155 @@
+// One study, live: progress, curves, verdict, trials.
+
+import * as api from "/ui/api.js";
+import { adaptationCard, learningCard } from "/ui/curves.js";
+import { h, show, toast } from "/ui/dom.js";
+import { ago, duration, plural } from "/ui/format.js";
+import { bests, pill, progress } from "/ui/studies.js";
+import { trialsCard } from "/ui/trials.js";
+import { verdictCard } from "/ui/verdict.js";
+
+const REFRESH_MS = 400; // events within this time cost one refresh
+const TICK_MS = 5000; // between rungs there are no events, but trials move on
+const ENDED = ["completed", "failed", "cancelled"];
+const VERBS = { queued: ["pause", "cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
+
+async function load(state, numbers) {
+  [state.study, state.trials] = await Promise.all([api.study(state.id), api.trials(state.id)]);
+  state.search = state.trials.filter((trial) => trial.role === "search");
+  const scored = state.search.filter((trial) => trial.score !== null).map((trial) => trial.trial_number);
+  const wanted = numbers ? scored.filter((number) => numbers.has(number)) : scored;
+  await api.each(wanted, async (number) => {
+    state.reports.set(number, await api.reports(state.id, number));
+  });
+  if (state.study.status === "completed" && !state.result) state.result = await api.result(state.id);
+}
+
+// Optuna Dashboard numbers its studies itself; ours are known by an attribute.
+async function dashboardLinks(state) {
+  const response = await fetch("/api/studies").catch(() => null);
+  if (!response?.ok) return;
+  const { study_summaries: summaries = [] } = await response.json();
+  for (const summary of summaries) {
+    const attributes = Object.fromEntries((summary.user_attrs ?? []).map((a) => [a.key, a.value]));
+    const unquoted = (text) => String(text ?? "").replaceAll('"', "");
+    if (unquoted(attributes.study_id) !== state.id) continue;
+    state.links[unquoted(attributes.branch)] = `/dashboard/studies/${summary.study_id}`;
+  }
+}
+
+function buttons(state, refresh) {
+  const verbs = VERBS[state.study.status] ?? [];
+  return verbs.map((verb) =>
+    h("button", {
+      class: verb === "cancel" ? "danger" : "", type: "button", "data-verb": verb,
+      onclick: async () => {
+        if (verb === "cancel" && !confirm("Cancel this study? Its running trials stop, and it gets no verdict.")) return;
+        try {
+          await api.act(state.id, verb);
+          await refresh();
+        } catch (error) {
+          toast(error.message);
+        }
+      },
+    }, verb[0].toUpperCase() + verb.slice(1)));
+}
+
+function tasksInWords({ tasks, model }) {
+  const shots = tasks.kind === "omniglot" ? `${tasks.n_way}-way ${tasks.k_shot}-shot` : `${tasks.k_shot}-shot`;
+  return `${tasks.kind} ${shots}, ${model.kind}`;
+}
+
+function head(state, refresh) {
+  const { study } = state;
+  const dashboards = Object.entries(state.links);
+  return h("section", { class: "head" },
+    h("div", {},
+      h("div", { class: "title" }, h("h1", {}, study.name), pill(study.status)),
+      h("div", { class: "facts" },
+        h("span", {}, tasksInWords(study.spec)),
+        h("span", {}, `${plural(study.spec.budget.meta_iterations, "meta-iteration")} a trial`),
+        h("span", {}, study.started_at ? `running time ${duration(study.started_at, study.finished_at)}` : `submitted ${ago(study.created_at)}`),
+        h("span", { class: "mono" }, study.study_id))),
+    h("div", { class: "actions" },
+      buttons(state, refresh),
+      dashboards.length
+        ? dashboards.map(([branch, link]) => h("a", { class: "button", href: link }, `Optuna: ${branch}`))
+        : h("a", { class: "button", href: "/dashboard" }, "Optuna Dashboard"),
+      h("a", { class: "button", href: `/api/v1/studies/${study.study_id}` }, "JSON")));
+}
+
+function specCard(study) {
+  return h("details", { class: "card" },
+    h("summary", {}, "Spec, with every default"),
+    h("pre", { class: "spec" }, h("code", {}, JSON.stringify(study.spec, null, 2))));
+}
+
+function render(view, state, refresh) {
+  const { study } = state;
+  document.title = `${study.name} · metaopt`;
+  const children = [
+    head(state, refresh),
+    study.error && h("section", { class: "card error" }, h("p", { class: "cause" }, study.error)),
+    state.result && verdictCard(state),
+    h("section", { class: "card study" }, progress(study), bests(study)),
+    h("div", { class: "pair" }, learningCard(state), adaptationCard(state)),
+    trialsCard(state, () => render(view, state, refresh)),
+    view.main.querySelector("details") ?? specCard(study),
+  ];
+  show(view.main, children);
+}
+
+// The stream begins with the past, most of which the first load has shown already.
+function isKnown(state, kind, data) {
+  if (kind === "trial_reported") {
+    return state.reports.get(data.trial_number)?.some((r) => r.meta_iteration === data.meta_iteration);
+  }
+  if (kind === "trial_finished") {
+    return state.trials.find((t) => t.trial_number === data.trial_number)?.finished_at;
+  }
+  return false;
+}
+
+function follow(view, state, refresh) {
+  const live = document.getElementById("live");
+  live.hidden = false;
+  const connected = (yes) => {
+    live.textContent = yes ? "live" : "reconnecting…";
+    live.classList.toggle("lost", !yes);
+  };
+  connected(true);
+  const stop = api.listen(state.id, (kind, data) => {
+    if (isKnown(state, kind, data)) return;
+    if (kind === "trial_reported") state.stale.add(data.trial_number);
+    refresh.soon();
+  }, connected);
+  const tick = setInterval(refresh.soon, TICK_MS);
+  state.stop = () => {
+    stop();
+    clearInterval(tick);
+    live.hidden = true;
+  };
+  view.onClose(state.stop);
+}
+
+export async function openStudy(view, id) {
+  const state = { id, reports: new Map(), stale: new Set(), links: {}, sort: "score", stop: null };
+  let timer = null;
+  async function refresh() {
+    const numbers = state.study ? new Set(state.stale) : null;
+    state.stale.clear();
+    await load(state, numbers);
+    if (!Object.keys(state.links).length) await dashboardLinks(state);
+    if (view.isClosed()) return;
+    render(view, state, refresh);
+    if (ENDED.includes(state.study.status)) state.stop?.();
+  }
+  refresh.soon = () => {
+    timer ??= setTimeout(() => {
+      refresh().catch((error) => toast(error.message)).finally(() => (timer = null));
+    }, REFRESH_MS);
+  };
+  view.onClose(() => clearTimeout(timer));
+  await refresh();
+  if (!ENDED.includes(state.study.status) && !view.isClosed()) follow(view, state, refresh);
+}

@@ -1,0 +1,97 @@
+"""Optuna Dashboard, mounted behind our routes."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from service.dashboard.mount import mount_dashboard
+from service.db.engine import transaction
+from service.dispatcher.mirror import Mirror
+from tests.fakes.rows import add_report, add_study, add_trial
+
+
+@pytest.fixture
+def mirrored(engine, database_url) -> None:
+    """Mirror a study with one running trial."""
+    with transaction(engine) as session:
+        add_study(session)
+        add_report(session, add_trial(session, 0), 10, 4.0)
+    mirror = Mirror(database_url)
+    mirror.sync()
+    mirror.close()
+
+
+@pytest.fixture
+def dashboard(database_url, request) -> Iterator[TestClient]:
+    """Return a client of an application with a route of its own and the dashboard."""
+    app = FastAPI()
+    app.get("/api/v1/studies")(lambda: {"ours": True})
+    mounted = mount_dashboard(app, database_url, writable=getattr(request, "param", False))
+    with TestClient(app) as client:
+        yield client
+    mounted.close()
+
+
+def test_studies_trials_and_scores_are_shown(mirrored, dashboard):
+    summaries = dashboard.get("/api/studies").json()["study_summaries"]
+    assert [s["study_name"] for s in summaries] == [
+        "sinusoid · maml · aaaaaaaa",
+        "sinusoid · reptile · aaaaaaaa",
+    ]
+    detail = dashboard.get(f"/api/studies/{summaries[0]['study_id']}").json()
+    assert detail["trials"][0]["intermediate_values"] == [{"step": 10, "value": 4.0}]
+    assert "Study `aaaa" in detail["note"]["body"]
+
+
+def test_the_page_and_its_script_are_served_beside_our_routes(mirrored, dashboard):
+    page = dashboard.get("/dashboard")
+    assert page.status_code == 200 and "script-src" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["x-frame-options"] == "SAMEORIGIN"
+    assert dashboard.get("/static/bundle.js").status_code == 200
+    assert dashboard.get("/api/v1/studies").json() == {"ours": True}
+
+
+def test_other_paths_are_not_found(dashboard):
+    for path in ["/nothing", "/api/v1/nothing", "/artifacts/1/1", "/api/llm/x"]:
+        assert dashboard.get(path).json() == {"detail": "Not Found"}
+
+
+def test_changes_are_refused_with_the_way_to_allow_them(mirrored, dashboard):
+    for method in ["POST", "PUT", "DELETE", "PATCH"]:
+        answer = dashboard.request(method, "/api/studies/1")
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+        assert "METAOPT_DASHBOARD_WRITABLE" in answer.json()["detail"]
+    assert len(dashboard.get("/api/studies").json()["study_summaries"]) == 2
+
+
+@pytest.mark.parametrize("dashboard", [True], indirect=True)
+def test_a_writable_dashboard_takes_changes(mirrored, dashboard):
+    study_id = dashboard.get("/api/studies").json()["study_summaries"][0]["study_id"]
+    note = dashboard.get(f"/api/studies/{study_id}").json()["note"]
+    body = {"body": "mine", "version": note["version"] + 1}
+    assert dashboard.put(f"/api/studies/{study_id}/note", json=body).status_code == 204
+    assert dashboard.get(f"/api/studies/{study_id}").json()["note"]["body"] == "mine"
+
+
+def test_without_tables_the_answer_says_that_they_cannot_be_read(sqlite_url, tmp_path):
+    (tmp_path / "database").mkdir()
+    app = FastAPI()
+    mounted = mount_dashboard(app, sqlite_url, writable=False)
+    answer = TestClient(app).get("/api/studies")
+    mounted.close()
+    assert answer.status_code == 503
+    assert "Optuna's tables cannot be read" in answer.json()["detail"]
+
+
+def test_serving_the_dashboard_loads_no_torch():
+    code = (
+        "import sys, service.dashboard.mount, service.dashboard.page\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

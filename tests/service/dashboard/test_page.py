@@ -1,0 +1,54 @@
+"""Our own page: what is served, and how."""
+
+import re
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from service.dashboard.page import ASSETS, router
+
+
+@pytest.fixture
+def page() -> TestClient:
+    app = FastAPI()
+    app.include_router(router)
+    return TestClient(app)
+
+
+def test_the_root_is_html_that_allows_no_inline_script(page):
+    answer = page.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", answer.text)
+
+
+def test_everything_the_page_refers_to_is_served(page):
+    texts = [asset.content.decode() for asset in ASSETS.values()]
+    paths = {path for text in texts for path in re.findall(r"[\"'(](/ui/[\w.-]+)", text)}
+    assert len(paths) >= 8
+    assert {page.get(path).status_code for path in paths} == {200}
+    assert {f"/ui/{name}" for name in ASSETS} - paths == {"/ui/index.html"}
+
+
+def test_nothing_comes_from_another_host():
+    for name, asset in ASSETS.items():
+        links = re.findall(r"https?://[^\s\"'`<>$]+", asset.content.decode())
+        assert set(links) <= {"http://www.w3.org/2000/svg"}, name
+
+
+def test_an_unchanged_file_is_not_sent_again(page):
+    first = page.get("/ui/style.css")
+    again = page.get("/ui/style.css", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2Fpage.py", "%2e%2e/mount.py"])
+def test_only_files_of_the_page_are_served(page, name):
+    assert page.get(f"/ui/{name}").status_code == 404
+
+
+def test_browsers_find_the_icon_by_its_old_name(page):
+    assert page.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
