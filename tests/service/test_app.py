@@ -20,6 +20,11 @@ MOUNTED = ["/dashboard", "/api/studies", "/api/meta", "/static/bundle.js", "/csv
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url  # nothing here depends on the kind of database
+
+
+@pytest.fixture
 def locked(tmp_path: Path, sqlite_url: str) -> Iterator[FastAPI]:
     """Return an application with one key, on SQLite."""
     keys = tmp_path / "keys"

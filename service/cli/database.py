@@ -1,0 +1,41 @@
+"""Commands about the database: db upgrade, db downgrade, db current."""
+
+from typing import Annotated
+
+import typer
+
+from service.cli.console import data, say
+from service.cli.server import settings_with
+from service.db import migrate
+
+app = typer.Typer(
+    help="Make, change and look at the database's tables.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="Revision to go up to.")] = "head",
+) -> None:
+    """Bring the tables up to date, ours and Optuna's; safe to run any number of times."""
+    url = settings_with().url()
+    migrate.upgrade(url, revision)
+    say(f"the database is at revision {migrate.current(url)}")
+
+
+@app.command()
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Revision to go back to; base drops all.")],
+) -> None:
+    """Take our tables back to an older revision; what newer ones hold is lost."""
+    url = settings_with().url()
+    migrate.downgrade(url, revision)
+    say(f"the database is at revision {migrate.current(url) or 'base'}")
+
+
+@app.command()
+def current() -> None:
+    """Print the revision the tables are at."""
+    data(migrate.current(settings_with().url()) or "base")

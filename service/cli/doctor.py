@@ -1,0 +1,196 @@
+"""The doctor: what is installed, what is there, what is wrong, and what to do about it.
+
+    ok    fine     warn   works, but look at it     fail   does not work
+
+It ends with 0 if nothing fails, with 5 if all that fails is the server named by METAOPT_URL, and
+with 2 otherwise.  Without METAOPT_URL a server that does not run is only worth a warning.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.cli.connection import connect, server_url
+from service.cli.console import data
+from service.cli.exits import Exit, Stop, settings_text
+from service.client.errors import ClientError
+from service.db import migrate
+from service.db.engine import open_engine
+from service.errors import SchemaOutdated
+from service.settings import Settings
+
+PACKAGES = ("metaopt", "torch", "numpy", "optuna", "optuna-dashboard", "fastapi", "sqlalchemy")
+DEVICES_SECONDS = 60
+DEVICES_PROGRAM = """
+import json, os, torch
+print(json.dumps({
+    "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    "built_for_cuda": torch.version.cuda,
+}))
+"""
+
+
+class Level(StrEnum):
+    """How a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(NamedTuple):
+    """One line: about what, how it is, and what to do about it."""
+
+    level: Level
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+def doctor() -> None:
+    """Check this installation and the server, and say what to do about what is wrong."""
+    failed = set()
+    for check in (installation, devices, storage, server):
+        for finding in check():
+            data(line(finding))
+            if finding.level == Level.FAIL:
+                failed.add(check)
+    code = exit_code(failed)
+    if code != Exit.DONE:
+        raise Stop(code)
+
+
+def exit_code(failed: set[Callable[[], Iterator[Finding]]]) -> Exit:
+    """Return how the doctor ends, given the checks that found something broken."""
+    if not failed:
+        return Exit.DONE
+    return Exit.UNREACHABLE if failed == {server} else Exit.USAGE
+
+
+def line(finding: Finding) -> str:
+    """Return a finding as a line."""
+    remedy = f" → {finding.remedy}" if finding.remedy else ""
+    return f"{finding.level:<5} {finding.subject}: {finding.text}{remedy}"
+
+
+def installation() -> Iterator[Finding]:
+    """Find the versions of Python and of the packages."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(Level.OK, "python", f"{version} in {sys.prefix}")
+    for name in PACKAGES:
+        try:
+            yield Finding(Level.OK, name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            level = Level.WARN if name == "metaopt" else Level.FAIL
+            yield Finding(level, name, "is not installed", "pip install -c constraints.txt -e .")
+
+
+def devices() -> Iterator[Finding]:
+    """Find cores and GPUs, in a process of its own: torch never comes into this one."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", DEVICES_PROGRAM],
+            capture_output=True,
+            text=True,
+            timeout=DEVICES_SECONDS,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        text = f"torch did not answer within {DEVICES_SECONDS} s"
+        yield Finding(Level.FAIL, "devices", text, "look at the GPU driver: nvidia-smi")
+        return
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        yield Finding(Level.FAIL, "devices", f"torch does not load: {last}", "install torch again")
+        return
+    yield from describe_devices(json.loads(done.stdout))
+
+
+def describe_devices(found: dict[str, object]) -> Iterator[Finding]:
+    """Say what the devices mean for the service."""
+    cuda = found["cuda"]
+    assert isinstance(cuda, list)
+    if cuda:
+        yield Finding(Level.OK, "devices", f"{len(cuda)} GPU: {', '.join(cuda)}; a worker for each")
+        return
+    built = f"torch is built for CUDA {found['built_for_cuda']}, but finds no GPU"
+    why = built if found["built_for_cuda"] else "torch is built for CPUs alone"
+    yield Finding(Level.OK, "devices", f"{found['cores']} CPU cores, a worker for each; {why}")
+
+
+def storage() -> Iterator[Finding]:
+    """Find whether the settings hold, the data directory can be written, the database is there."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        yield Finding(Level.FAIL, "settings", settings_text(error), "docs/settings.md")
+        return
+    yield _data_directory(settings.data_directory)
+    yield _database(settings)
+
+
+def _data_directory(directory: Path) -> Finding:
+    where = directory.resolve()
+    existing = next(place for place in (where, *where.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        remedy = "make it writable, or choose another with METAOPT_DATA_DIRECTORY"
+        return Finding(Level.FAIL, "data directory", f"{where}: {error.strerror}", remedy)
+    state = "writable" if existing == where else "not there yet, and can be made"
+    return Finding(Level.OK, "data directory", f"{where} is {state}")
+
+
+def _database(settings: Settings) -> Finding:
+    upgrade = "metaopt db upgrade (metaopt serve does it too)"
+    try:
+        url = make_url(settings.url())
+        shown = url.render_as_string(hide_password=True)
+        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+            return Finding(Level.WARN, "database", f"{shown} is not there yet", upgrade)
+        engine = open_engine(settings.url())
+    except (ValueError, SQLAlchemyError) as error:
+        return Finding(
+            Level.FAIL, "database", str(error), "METAOPT_DATABASE_URL in docs/settings.md"
+        )
+    try:
+        migrate.check(engine)
+    except SchemaOutdated as error:
+        return Finding(Level.FAIL, "database", f"{shown}: {error}")
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        return Finding(Level.FAIL, "database", f"{shown}: {cause}", "is it running, and reachable?")
+    finally:
+        engine.dispose()
+    return Finding(Level.OK, "database", f"{shown} at revision {migrate.head()}")
+
+
+def server() -> Iterator[Finding]:
+    """Find whether the server answers, and whether it has a live dispatcher."""
+    named = bool(os.environ.get("METAOPT_URL"))
+    try:
+        with connect(patience_seconds=0) as client:
+            problem = client.readiness()
+    except ClientError as error:
+        level = Level.FAIL if named else Level.WARN
+        yield Finding(level, "server", str(error), "metaopt serve, or METAOPT_URL")
+        return
+    if problem is None:
+        yield Finding(Level.OK, "server", f"{server_url()} is ready, with a live dispatcher")
+    elif problem.code == "unauthenticated":
+        yield Finding(Level.FAIL, "server", f"{server_url()}: {problem.detail}", "METAOPT_API_KEY")
+    else:
+        yield Finding(Level.FAIL, "server", f"{server_url()}: {problem.detail}")

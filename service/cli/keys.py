@@ -1,0 +1,53 @@
+"""Commands about API keys: keys new."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.auth.keys import key_sha256, new_key, parse_keys
+from service.cli.console import data, say
+from service.cli.exits import Exit, Stop
+from service.errors import KeysUnreadable
+
+app = typer.Typer(help="Make API keys.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _keys() -> None:
+    """Make API keys."""
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Whose key it is, as the server will know it.")],
+    append: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add the line to this keys file instead of printing it."),
+    ] = None,
+) -> None:
+    """Print a new key, once, and the name:sha256 line that the server keeps of it."""
+    key = new_key()
+    line = f"{name}:{key_sha256(key)}"
+    try:
+        parse_keys(line)
+    except KeysUnreadable:
+        rule = "letters, digits, spaces and . @ _ - only, at most 200"
+        raise Stop(Exit.USAGE, f"{name!r} cannot be the name of a key: {rule}") from None
+    if append is not None:
+        _append(append, line)
+    data(key)
+    if append is None:
+        data(line)
+        say("The first line is the key: keep it, it is not shown again (METAOPT_API_KEY).")
+        say("The second belongs in the server's keys file (METAOPT_API_KEYS_FILE).")
+
+
+def _append(path: Path, line: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,78 @@
+"""The command line `metaopt`: every command, and how it ends."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from service.cli import database, demo, doctor, keys, server, studies
+from service.cli.console import data, say
+from service.cli.exits import Exit, Stop, stopping_on_errors
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            data(metadata.version("metaopt"))
+        except metadata.PackageNotFoundError:
+            raise Stop(Exit.USAGE, "run from a checkout that is not installed") from None
+        raise typer.Exit()
+
+
+app = typer.Typer(
+    name="metaopt",
+    no_args_is_help=True,
+    context_settings={"max_content_width": 100},
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _metaopt(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Meta-hyperparameter optimization: studies of MAML and Reptile, searched and judged."""
+
+
+for command in (
+    server.serve, server.api, server.dispatcher,
+    studies.submit, studies.studies, studies.show, studies.watch, studies.result,
+    studies.cancel, studies.pause, studies.resume,
+    demo.demo, doctor.doctor,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(database.app, name="db")
+app.add_typer(keys.app, name="keys")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        with stopping_on_errors():
+            return command.main(list(arguments), prog_name="metaopt", standalone_mode=False) or 0
+    except Stop as stop:
+        if stop.message:
+            say(stop.message)
+        return stop.code
+    except TyperException as error:
+        say(f"{error.format_message()}\nTry `metaopt --help`.")
+        return Exit.USAGE
+    except (Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return Exit.BUG
+
+
+def main() -> None:
+    """Run the command that the shell was given."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,222 @@
+"""Our page and Optuna Dashboard in a real browser, on studies that a real dispatcher runs."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from service.db import migrate
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SERVE = """
+import sys, uvicorn
+from service.app import create_app
+from service.settings import Settings
+uvicorn.run(create_app(Settings()), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+"""
+SPEC: dict[str, Any] = {
+    "name": "sinusoid in a browser",
+    "tasks": {"kind": "sinusoid"},
+    "model": {"kind": "mlp", "widths": [8]},
+    "branches": [
+        {"algorithm": "maml", "space": {"inner_lr": {"low": 0.005, "high": 0.02, "log": True}}},
+        {"algorithm": "reptile", "space": {"epsilon": {"low": 0.1, "high": 0.5}}},
+    ],
+    "pruning": {"kind": "none", "rungs": [20, 60]},
+    "budget": {"trials": 4, "meta_iterations": 120},
+    "evaluation": {"tasks": 20, "curve_steps": 5},
+    "verdict": {"finalists": 2, "seeds": 2, "tasks": 40},
+}
+ENDLESS = {"budget": {"trials": 4, "meta_iterations": 10_000_000}, "name": "endless sinusoid"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    """Return a client of a server with a dispatcher, each in a process of its own."""
+    data = tmp_path_factory.mktemp("server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {
+        "METAOPT_DATA_DIRECTORY": str(data),
+        "METAOPT_SLOTS": "2",  # one for each branch: an endless trial gives up no slot
+        "METAOPT_SEGMENT_SECONDS": "0.5",
+    }
+    migrate.upgrade(f"sqlite:///{data / 'metaopt.db'}")
+    commands = ["-c", SERVE, str(port)], ["-m", "service.dispatcher"]
+    environment = {**os.environ, **settings}
+    with open(data / "log", "wb") as log:
+        processes = [
+            subprocess.Popen([sys.executable, *command], env=environment, stderr=log)
+            for command in commands
+        ]
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            wait_until(lambda: is_up(client), what=f"the server; its log is {data / 'log'}")
+            yield client
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=30)
+
+
+def is_up(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Return a headless Chromium of this machine."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"no browser on this machine: looked for {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, server: httpx2.Client, tmp_path: Path) -> Iterator[Any]:
+    """Return a page on which nothing may fail; what it showed last is kept as a picture."""
+    page = chromium.new_page(
+        base_url=str(server.base_url), viewport={"width": 1280, "height": 1600}
+    )
+    page.set_default_timeout(30_000)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    page.on("console", lambda said: complain(complaints, said))
+    page.on("requestfailed", lambda request: complain_of_request(complaints, request))
+    page.on("response", lambda answer: complain_of_answer(complaints, answer))
+    page.on("dialog", lambda dialog: dialog.accept())
+    yield page
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    page.close()
+    assert complaints == []
+
+
+def complain(complaints: list[str], said: Any) -> None:
+    if said.type in ("error", "warning"):
+        complaints.append(f"console: {said.text}")
+
+
+def complain_of_request(complaints: list[str], request: Any) -> None:
+    left_early = request.failure == "net::ERR_ABORTED"  # a page that was left, a closed stream
+    if not left_early:
+        complaints.append(f"{request.method} {request.url}: {request.failure}")
+
+
+def complain_of_answer(complaints: list[str], answer: Any) -> None:
+    if answer.status >= 400:
+        complaints.append(f"{answer.status} {answer.url}")
+
+
+def submit(server: httpx2.Client, **changes: Any) -> str:
+    answer = server.post("/api/v1/studies", json={**SPEC, **changes})
+    assert answer.status_code == 202, answer.text
+    study_id: str = answer.json()["study_id"]
+    return study_id
+
+
+@pytest.fixture
+def endless(server: httpx2.Client) -> Iterator[str]:
+    """Return a study that runs until it is cancelled, with scores of every trial."""
+    study_id = submit(server, **ENDLESS)
+    trials = f"/api/v1/studies/{study_id}/trials"
+    wait_until(
+        lambda: (
+            [t["meta_iteration"] >= 60 for t in server.get(trials).json()["items"]] == [True] * 4
+        ),
+        timeout=90,
+        what="four trials past their second rung",
+    )
+    yield study_id
+    server.post(f"/api/v1/studies/{study_id}:cancel")
+
+
+def test_optuna_dashboard_shows_a_running_study_its_trials_and_their_curves(endless, page, server):
+    def mirrored() -> bool:
+        studies = server.get("/api/studies").json()["study_summaries"]
+        return any(endless[:8] in study["study_name"] for study in studies)
+
+    wait_until(mirrored, what="the mirror")
+    page.goto("/dashboard")
+    page.get_by_text(f"endless sinusoid · maml · {endless[:8]}").first.click()
+    curve = page.locator("#graph-intermediate-values .scatterlayer .trace")
+    curve.nth(1).wait_for(state="attached")
+    assert curve.count() == 2
+    page.goto(f"{page.url}/trials")
+    page.get_by_text("2 Trials").wait_for()
+    assert page.get_by_text("Running").count() >= 2
+    page.get_by_text("Intermediate Values").first.wait_for()
+
+
+def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endless, page):
+    page.goto("/")
+    card = page.locator("a.study", has_text="endless sinusoid").first
+    assert "running" in card.inner_text()
+    card.click()
+    page.locator("#learning g.trial .dot").nth(7).wait_for()  # four trials, two rungs
+    assert page.locator("#learning .band").count() == 2  # one for the best of each branch
+    assert page.locator("#adaptation g.trial").count() == 2
+    assert page.locator("#trials tbody tr").count() == 4
+    assert page.locator("#live").inner_text() == "live"
+    page.locator("#trials tbody tr .range").first.wait_for()
+
+    status = page.locator(".head .pill")
+    for button, wanted in [("Pause", "paused"), ("Resume", "running"), ("Cancel", "cancelled")]:
+        page.get_by_role("button", name=button).click()
+        status.filter(has_text=wanted).wait_for()
+    assert page.get_by_role("button", name="Pause").count() == 0
+
+
+def test_our_page_follows_a_study_to_its_verdict(page, server):
+    study_id = submit(server)
+    page.goto(f"/#/studies/{study_id}")
+    page.get_by_role("heading", name="sinusoid in a browser").wait_for()
+    verdict = page.locator("#verdict")
+    verdict.wait_for(timeout=90_000)  # nobody reloads: it comes by itself
+    assert "scored on 40 meta-test tasks" in verdict.inner_text()
+    assert verdict.locator("tbody tr").count() == 2
+    assert verdict.locator(".forest .sealed").count() == 2
+    assert page.locator(".head .pill").inner_text() == "completed"
+    result = server.get(f"/api/v1/studies/{study_id}/result").json()
+    best = result["finalists"][0]
+    assert (
+        f"{best['trial_number']} · {best['branch']}" in verdict.locator(".big").first.inner_text()
+    )
+    assert f"{best['sealed']['score']:.3f}" in verdict.inner_text()
+
+    page.get_by_role("link", name="Optuna: maml").click()
+    page.get_by_text(f"sinusoid in a browser · maml · {study_id[:8]}").first.wait_for()
+
+
+def test_a_study_that_does_not_exist_is_said_to_be_missing(chromium, server):
+    page = chromium.new_page(base_url=str(server.base_url))
+    page.goto(f"/#/studies/{'0' * 32}")
+    page.get_by_role("heading", name="No such study").wait_for()
+    page.close()

@@ -1,0 +1,91 @@
+"""An executor without processes: segments end at once, as a script says."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from service.executors.base import LaneReport, SegmentOrder, SegmentReport, Slot
+
+Script = Callable[[str, SegmentOrder], Exception | None]
+
+
+def healthy(slot: str, order: SegmentOrder) -> Exception | None:
+    """Nothing goes wrong."""
+    return None
+
+
+class ScriptedExecutor:
+    """Holds lanes as a worker does; `script` may return the error of a segment.
+
+    Scores are the lane's inner rate on every task.  A lane named in `diverge` diverges.
+    """
+
+    def __init__(self, slots: int = 2, script: Script = healthy) -> None:
+        """Prepare the slots."""
+        self._slots = [Slot(f"cpu:{i}", "cpu") for i in range(slots)]
+        self._script = script
+        self._ages: dict[str, dict[str, int]] = {slot.name: {} for slot in self._slots}
+        self._rates: dict[str, float] = {}
+        self.orders: list[tuple[str, SegmentOrder]] = []
+        self.widths: list[int] = []
+        self.diverge: set[str] = set()
+        self.closed = False
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Return the slots."""
+        return list(self._slots)
+
+    def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
+        """Carry the order out at once."""
+        self.orders.append((slot, order))
+        future: Future[SegmentReport] = Future()
+        ages = self._change_lanes(slot, order)
+        self.widths.append(len(ages))
+        error = self._script(slot, order)
+        if error is not None:
+            ages.clear()
+            future.set_exception(error)
+        else:
+            future.set_result(self._report(ages, order))
+        return future
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+    def _change_lanes(self, slot: str, order: SegmentOrder) -> dict[str, int]:
+        ages = self._ages[slot]
+        for name in order.evict:
+            ages.pop(name, None)
+        for lane in order.admit:
+            assert lane.trial_id not in ages, "admitted twice"
+            age = int(Path(lane.checkpoint).read_text()) if lane.checkpoint else 0
+            ages[lane.trial_id] = age
+            self._rates[lane.trial_id] = float(lane.params["inner_lr"])
+        return ages
+
+    def _report(self, ages: dict[str, int], order: SegmentOrder) -> SegmentReport:
+        lanes = []
+        for name in ages:
+            ages[name] += order.iterations
+            lanes.append(self._lane(name, ages[name], order))
+        return SegmentReport(lanes, 0.01 * len(lanes), 0.01, 0.0, 1, "CPU")
+
+    def _lane(self, name: str, age: int, order: SegmentOrder) -> LaneReport:
+        if name in self.diverge:
+            return LaneReport(name, age, diverged_at=age - 1, cause="loss was not finite")
+        path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{len(self.orders)}"
+        path.write_text(str(age))
+        if name not in order.evaluate:
+            return LaneReport(name, age, checkpoint=str(path), digest="0" * 64)
+        tasks = int(order.bank["tasks"])
+        return LaneReport(
+            name,
+            age,
+            scores=[self._rates[name] + 0.001 * (task % 2) for task in range(tasks)],
+            diverged_share=0.0,
+            curve=[1.0, self._rates[name]],
+            checkpoint=str(path),
+            digest="0" * 64,
+        )

@@ -1,0 +1,39 @@
+"""The dispatcher's state of a study, without a database."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from service.db.states import StudyStatus
+from service.dispatcher.asking import ask
+from service.dispatcher.loading import branch_states
+from service.dispatcher.state import SlotState, StudyState, TrialState
+from service.executors.base import Slot
+from tests.fakes.studies import small_spec
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def study(study_id: str = "s", **changes: Any) -> StudyState:
+    """Return a running study without trials."""
+    spec = small_spec(**changes)
+    return StudyState(study_id, spec, NOON, StudyStatus.RUNNING, branch_states(spec, {}))
+
+
+def asked(of: StudyState, branch: str, count: int) -> list[TrialState]:
+    """Ask for trials and add them to the study."""
+    trials = [one.trial for one in ask(of, of.branches[branch], count)]
+    of.trials.update({trial.trial_number: trial for trial in trials})
+    return trials
+
+
+def trial(**changes: Any) -> TrialState:
+    """Return a running MAML trial."""
+    one = asked(study(), "maml", 1)[0]
+    for name, value in changes.items():
+        setattr(one, name, value)
+    return one
+
+
+def slot(name: str = "cpu:0") -> SlotState:
+    """Return a free slot."""
+    return SlotState(Slot(name, "cpu"))

@@ -1,0 +1,349 @@
+"""The dispatcher's loop on real tables, with an executor that follows a script."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from service.db.dispatcher import EpochLost, acquire
+from service.db.engine import reading, transaction
+from service.db.tables import Attempt, Event, Report, Study, Trial
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.ledger import Ledger
+from service.dispatcher.loop import Dispatcher
+from service.executors.base import (
+    OutOfMemory,
+    SegmentFailed,
+    SegmentOrder,
+    WorkerLost,
+    WorkerNotStarted,
+)
+from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.studies import SMALL, small_spec, submit
+from tests.waiting import wait_until
+
+ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_iterations": 180}}
+
+
+class Running:
+    """A dispatcher in a thread of this process."""
+
+    def __init__(self, engine: Engine, directory: Path, executor: ScriptedExecutor) -> None:
+        with transaction(engine) as session:
+            self.epoch = acquire(session, "test", lambda _: True)
+        assert self.epoch is not None
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+        store = CheckpointStore(directory)
+        ledger = Ledger(engine, self.epoch, store, lambda: datetime.now(UTC))
+        self.dispatcher = Dispatcher(
+            ledger, executor, lanes=16, segment_seconds=0.2, stop=self.stop
+        )
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.dispatcher.run()
+        except BaseException as error:
+            self.error = error
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(timeout=20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def run(engine: Engine, tmp_path: Path) -> Iterator[Callable[[ScriptedExecutor], Running]]:
+    started: list[Running] = []
+
+    def begin(executor: ScriptedExecutor) -> Running:
+        started.append(Running(engine, tmp_path / "checkpoints", executor))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.end()
+        assert running.error is None or isinstance(running.error, EpochLost)
+
+
+Run = Callable[[ScriptedExecutor], Running]
+
+
+def test_a_study_runs_to_its_verdict(engine: Engine, run: Run, tmp_path: Path) -> None:
+    study_id = submit(engine, small_spec())
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    trials = rows(engine, study_id)
+    assert [t["trial_number"] for t in trials] == list(range(10))
+    assert [t["branch"] for t in trials][:6] == ["maml", "reptile"] * 3
+    assert {t["status"] for t in trials} == {"completed"}
+    assert [t["role"] for t in trials] == ["search"] * 6 + ["verdict"] * 4
+    assert len(kinds(engine, study_id, "trial_reported")) == 6 * 3 + 4
+    best = result(engine, study_id)["finalists"][0]
+    assert best["trial_number"] == min(trials[:6], key=lambda t: t["score"])["trial_number"]
+    assert not list((tmp_path / "checkpoints").glob("*/*"))
+
+
+def test_a_verdict_is_judged_on_sealed_tasks_with_new_seeds(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec())
+    executor = ScriptedExecutor()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    splits = {(order.bank["split"], order.bank["seed"]) for _, order in executor.orders}
+    assert {split for split, _ in splits} == {"validation", "test"}
+    assert len({seed for _, seed in splits}) == 2
+    seeds = [trial["seed"] for trial in rows(engine, study_id)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_trials_are_spread_over_the_slots(engine: Engine, run: Run) -> None:
+    submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=2)
+    run(executor)
+    wait_until(lambda: len(executor.orders) >= 2, what="two orders")
+    assert [(slot, len(order.admit)) for slot, order in executor.orders[:2]] == [
+        ("cpu:0", 2),
+        ("cpu:1", 2),
+    ]
+
+
+def test_a_diverged_trial_ends_alone(engine: Engine, run: Run) -> None:
+    executor = ScriptedExecutor(slots=1)
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 1:
+            executor.diverge.add(order.admit[0].trial_id)
+        return None
+
+    executor._script = script
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    first, *others = rows(engine, study_id)
+    assert (first["status"], first["diverged_at"]) == ("diverged", 9)
+    assert first["cause"] == "loss was not finite"
+    assert {trial["status"] for trial in others} == {"completed"}
+    assert result(engine, study_id)["trials"] == {"completed": 3, "diverged": 1}
+
+
+def test_a_killer_is_found_among_its_neighbours(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    poison: list[str] = []
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        poison.extend(lane.trial_id for lane in order.admit[:1] if not poison)
+        deadly = {lane.trial_id for lane in order.admit} & set(poison)
+        return WorkerLost("the worker died: SIGSEGV") if deadly else None
+
+    run(ScriptedExecutor(slots=1, script=script))
+    wait_for(engine, study_id, "completed")
+    first, *others = rows(engine, study_id)
+    assert (first["status"], first["attempts"]) == ("failed", 3)
+    assert first["cause"] == "the worker died: SIGSEGV"
+    assert {trial["status"] for trial in others} == {"completed"}
+    assert {trial["attempts"] for trial in others} == {0}
+
+
+def test_an_impossible_trial_fails_alone_and_at_once(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return SegmentFailed("InvalidModel: too small", kind="InvalidModel", invalid=True)
+
+    run(ScriptedExecutor(slots=1, script=script))
+    wait_for(engine, study_id, "failed")
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"failed"}
+    assert [trial["attempts"] for trial in rows(engine, study_id)] == [1, 1, 1, 1]
+    with reading(engine) as session:
+        error = session.get_one(Study, study_id).error
+    assert error == "no trial completed (4 failed); the first of them: InvalidModel: too small"
+
+
+def test_out_of_memory_halves_the_lanes_and_blames_nobody(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return OutOfMemory("out of memory") if executor.widths[-1] > 2 else None
+
+    executor._script = script
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert executor.widths[0] == 4
+    assert max(executor.widths[1:5]) == 2
+    assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
+
+
+def test_a_slot_that_cannot_start_costs_no_trial_anything(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return WorkerNotStarted("no such device") if slot == "cpu:0" else None
+
+    run(ScriptedExecutor(slots=2, script=script))
+    wait_for(engine, study_id, "completed")
+    trials = rows(engine, study_id)
+    assert {trial["status"] for trial in trials} == {"completed"}
+    assert {trial["attempts"] for trial in trials} == {0}
+
+
+def test_a_paused_study_keeps_its_checkpoints_and_goes_on_when_resumed(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    paused = threading.Event()
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 2:
+            set_status(engine, study_id, "paused")
+            paused.set()
+        return None
+
+    executor._script = script
+    run(executor)
+    assert paused.wait(20)
+    wait_until(lambda: statuses(engine, study_id) == {"queued"}, what="queued trials")
+    orders = len(executor.orders)
+    ages = [trial["meta_iteration"] for trial in rows(engine, study_id)]
+    assert min(ages) > 10
+    set_status(engine, study_id, "running")
+    wait_for(engine, study_id, "completed")
+    assert all(lane.checkpoint for lane in executor.orders[orders][1].admit)
+    assert len(kinds(engine, study_id, "trial_reported")) == 4 * 3 + 4
+
+
+def test_a_cancelled_study_ends_its_trials(engine: Engine, run: Run, tmp_path: Path) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 2:
+            set_status(engine, study_id, "cancelled")
+        return None
+
+    executor._script = script
+    run(executor)
+    wait_until(lambda: statuses(engine, study_id) == {"cancelled"}, what="cancelled trials")
+    with reading(engine) as session:
+        assert "running" not in session.scalars(select(Attempt.outcome)).all()
+    wait_until(lambda: not list((tmp_path / "checkpoints").glob("*")), what="an empty disk")
+
+
+def test_trials_of_a_study_cancelled_without_a_dispatcher_are_cancelled_at_the_next_start(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    executor._script = lambda slot, order: set_status(engine, study_id, "paused")
+    first = run(executor)
+    wait_until(lambda: statuses(engine, study_id) == {"queued"}, what="queued trials")
+    first.end()
+    set_status(engine, study_id, "cancelled")
+    run(ScriptedExecutor(slots=1))
+    wait_until(lambda: statuses(engine, study_id) == {"cancelled"}, what="cancelled trials")
+
+
+def test_a_second_study_gets_the_slot_the_first_leaves(engine: Engine, run: Run) -> None:
+    one = small_spec(**{**ONE_BRANCH, "budget": {"trials": 1, "meta_iterations": 180}})
+    first, second = submit(engine, one), submit(engine, one)
+    executor = ScriptedExecutor(slots=2)
+    run(executor)
+    wait_for(engine, second, "completed")
+    wait_for(engine, first, "completed")
+    assert [order.study_id for _, order in executor.orders[:2]] == [first, second]
+
+
+def test_a_replaced_dispatcher_writes_nothing_more(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+
+    def take_over(slot: str, order: SegmentOrder) -> Exception | None:
+        with transaction(engine) as session:
+            acquire(session, "another", lambda _: True)
+        return None
+
+    executor._script = take_over
+    old = run(executor)
+    wait_until(lambda: old.error is not None, what="the old dispatcher's end")
+    assert isinstance(old.error, EpochLost)
+    assert len(executor.orders) == 1
+    with reading(engine) as session:
+        assert session.scalars(select(Trial.meta_iteration)).all() == [0, 0, 0, 0]
+        assert session.scalars(select(Report.trial_id)).all() == []
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"completed"}
+
+
+def test_a_study_whose_spec_is_unusable_fails_and_harms_no_other(engine: Engine, run: Run) -> None:
+    broken = submit(engine, small_spec())
+    with transaction(engine) as session:
+        session.execute(
+            update(Study).where(Study.study_id == broken).values(spec={"name": "nothing else"})
+        )
+    healthy = submit(engine, small_spec(**ONE_BRANCH))
+    run(ScriptedExecutor())
+    wait_for(engine, healthy, "completed")
+    with reading(engine) as session:
+        study = session.get_one(Study, broken)
+        assert study.status == "failed"
+        assert "cannot be loaded" in (study.error or "")
+
+
+def test_a_learning_sampler_is_asked_as_results_come(engine: Engine, run: Run) -> None:
+    spec = small_spec(
+        branches=SMALL["branches"][:1],
+        search={"sampler": "tpe", "startup_trials": 2},
+        budget={"trials": 8, "meta_iterations": 180},
+    )
+    study_id = submit(engine, spec)
+    executor = ScriptedExecutor(slots=1)
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    searching = [w for w, (_, o) in zip(executor.widths, executor.orders, strict=True)
+                 if o.bank["split"] == "validation"]  # fmt: skip
+    assert max(searching) == 2
+    assert [trial["trial_number"] for trial in rows(engine, study_id)][:8] == list(range(8))
+
+
+def wait_for(engine: Engine, study_id: str, status: str) -> None:
+    def reached() -> bool:
+        with reading(engine) as session:
+            return session.get_one(Study, study_id).status == status
+
+    wait_until(reached, 30, what=f"status {status}")
+
+
+def rows(engine: Engine, study_id: str) -> list[dict[str, Any]]:
+    query = select(Trial.__table__).where(Trial.study_id == study_id)
+    with reading(engine) as session:
+        return [dict(row._mapping) for row in session.execute(query.order_by(Trial.trial_number))]
+
+
+def statuses(engine: Engine, study_id: str) -> set[str]:
+    return {trial["status"] for trial in rows(engine, study_id)}
+
+
+def result(engine: Engine, study_id: str) -> dict[str, Any]:
+    with reading(engine) as session:
+        found = session.get_one(Study, study_id).result
+    assert found is not None
+    return found
+
+
+def kinds(engine: Engine, study_id: str, kind: str) -> list[Any]:
+    query = select(Event.data).where(Event.study_id == study_id, Event.kind == kind)
+    with reading(engine) as session:
+        return list(session.scalars(query))
+
+
+def set_status(engine: Engine, study_id: str, status: str) -> None:
+    with transaction(engine) as session:
+        session.execute(update(Study).where(Study.study_id == study_id).values(status=status))

@@ -1,0 +1,109 @@
+import pytest
+
+from service.db.states import TrialStatus
+from service.dispatcher.outcomes import BadReport, LaneOutcome, judge_report
+from service.dispatcher.state import StudyState, TrialState
+from service.executors.base import LaneReport, SegmentReport
+from tests.fakes import states
+
+SHA = {"kind": "successive_halving", "rungs": [60, 120], "reduction": 2}
+
+
+def at(trial: TrialState, age: int, score: float | None = None) -> LaneReport:
+    if score is None:
+        return LaneReport(trial.trial_id, age)
+    scores = [score] * 20
+    return LaneReport(trial.trial_id, age, scores=scores, diverged_share=0.0, curve=[score])
+
+
+def judge(
+    study: StudyState, trials: list[TrialState], lanes: list[LaneReport], iterations: int = 60
+) -> list[LaneOutcome]:
+    return judge_report(study, trials, SegmentReport(lanes, 1.0, 1.0, 0.0, 1, "CPU"), iterations)
+
+
+def test_a_lane_between_rungs_goes_on() -> None:
+    study = states.study(pruning=SHA)
+    (trial,) = states.asked(study, "maml", 1)
+    (outcome,) = judge(study, [trial], [at(trial, 10)], iterations=10)
+    assert (outcome.status, outcome.score) == (TrialStatus.RUNNING, None)
+
+
+def test_lanes_of_a_segment_are_pruned_after_all_are_in() -> None:
+    study = states.study(pruning=SHA)
+    worse, better = states.asked(study, "maml", 2)
+    lanes = [at(worse, 60, 2.0), at(better, 60, 1.0)]
+    outcomes = judge(study, [worse, better], lanes)
+    assert [one.status for one in outcomes] == [TrialStatus.PRUNED, TrialStatus.RUNNING]
+    assert [one.score for one in outcomes] == [2.0, 1.0]
+
+
+def test_peers_are_those_of_the_same_branch_and_rung() -> None:
+    study = states.study(pruning=SHA)
+    (trial,) = states.asked(study, "maml", 1)
+    study.rung_scores["reptile", 60] = {1: 0.1}
+    study.rung_scores["maml", 120] = {2: 0.1}
+    assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.RUNNING
+    study.rung_scores["maml", 60] = {4: 0.1}
+    assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.PRUNED
+
+
+def test_the_last_rung_completes() -> None:
+    study = states.study(pruning=SHA)
+    (trial,) = states.asked(study, "maml", 1)
+    trial.meta_iteration = 120
+    study.rung_scores["maml", 180] = {4: 0.1}
+    assert judge(study, [trial], [at(trial, 180, 2.0)])[0].status == TrialStatus.COMPLETED
+
+
+def test_a_diverged_lane_says_why() -> None:
+    study = states.study(pruning=SHA)
+    (trial,) = states.asked(study, "maml", 1)
+    lane = LaneReport(trial.trial_id, 7, diverged_at=7, cause="loss was not finite")
+    (outcome,) = judge(study, [trial], [lane])
+    assert (outcome.status, outcome.lane.cause) == (TrialStatus.DIVERGED, "loss was not finite")
+
+
+def test_a_rung_that_was_reported_before_a_restart_is_not_reported_again() -> None:
+    study = states.study(pruning=SHA)
+    (trial,) = states.asked(study, "maml", 1)
+    study.rung_scores["maml", 60] = {trial.trial_number: 2.0, 4: 0.1}
+    (outcome,) = judge(study, [trial], [at(trial, 60, 2.0)])
+    assert (outcome.status, outcome.score) == (TrialStatus.RUNNING, None)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median", "trimmed_mean"])
+def test_the_score_is_the_statistic_the_study_asks_for(statistic: str) -> None:
+    study = states.study(evaluation={"tasks": 20, "statistic": statistic})
+    (trial,) = states.asked(study, "maml", 1)
+    scores = [1.0] * 17 + [2.0, 3.0, 100.0]
+    lane = LaneReport(trial.trial_id, 60, scores=scores, diverged_share=0.0, curve=[1.0])
+    (outcome,) = judge(study, [trial], [lane])
+    assert outcome.summary is not None
+    assert outcome.score == getattr(outcome.summary, statistic)
+
+
+@pytest.mark.parametrize(
+    ("age", "scores", "message"),
+    [
+        (59, None, "should be at meta-iteration 60"),
+        (60, None, "was not evaluated"),
+        (60, [1.0, float("nan")], "scores must be finite"),
+    ],
+)
+def test_a_report_that_does_not_fit_the_order_is_refused(
+    age: int, scores: list[float] | None, message: str
+) -> None:
+    study = states.study()
+    (trial,) = states.asked(study, "maml", 1)
+    curve = None if scores is None else [1.0]
+    lane = LaneReport(trial.trial_id, age, scores=scores, diverged_share=0.0, curve=curve)
+    with pytest.raises(BadReport, match=message):
+        judge(study, [trial], [lane])
+
+
+def test_a_report_without_a_lane_is_refused() -> None:
+    study = states.study()
+    (trial,) = states.asked(study, "maml", 1)
+    with pytest.raises(BadReport, match="says nothing about trial 0"):
+        judge(study, [trial], [])

@@ -1,0 +1,50 @@
+import pytest
+
+from service.dispatcher.programs import (
+    searches_structure,
+    step_caps,
+    task_bank,
+    trial_signature,
+)
+from service.wire.spec import Branch
+from tests.fakes.studies import small_spec
+
+
+@pytest.mark.parametrize(
+    ("space", "caps"),
+    [
+        ({}, (1, 2)),  # curve_steps is 2
+        ({"inner_steps": {"low": 1, "high": 5}}, (5, 5)),
+        ({"inner_steps": 3, "test_steps": {"low": 1, "high": 10}}, (3, 10)),
+        ({"inner_steps": {"choices": [1, 4]}, "test_steps": {"choices": [0, 3]}}, (4, 4)),
+        ({"inner_steps": 4, "test_steps": 1}, (4, 2)),
+    ],
+)
+def test_caps_hold_every_trial_of_the_space(
+    space: dict[str, object], caps: tuple[int, int]
+) -> None:
+    branch = Branch.model_validate({"algorithm": "maml", "space": space})
+    assert step_caps(small_spec(), branch) == caps
+
+
+def test_trials_that_differ_in_rates_share_a_signature_and_others_do_not() -> None:
+    spec = small_spec()
+    branch = spec.branches[0]
+    one = trial_signature(spec, branch, {**branch.fixed(), "inner_lr": 0.1})
+    two = trial_signature(spec, branch, {**branch.fixed(), "inner_lr": 0.2})
+    other = trial_signature(spec, branch, {**branch.fixed(), "order": "first"})
+    assert one == two != other
+
+
+def test_structure_is_searched_where_a_structural_parameter_is() -> None:
+    branch = Branch.model_validate({"algorithm": "maml", "space": {"meta_batch": "default"}})
+    assert searches_structure(branch)
+    assert not searches_structure(small_spec().branches[0])
+
+
+def test_the_sealed_bank_shares_nothing_with_the_search() -> None:
+    spec = small_spec()
+    search, sealed = task_bank(spec, "search", 2), task_bank(spec, "verdict", 2)
+    assert (search.split, sealed.split) == ("validation", "test")
+    assert search.seed != sealed.seed
+    assert (search.k_shot, search.tasks, sealed.tasks) == (5, 20, 20)

@@ -1,0 +1,205 @@
+"""The local executor with real workers: what it promises the dispatcher."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from metaopt.keys import key
+from metaopt.population.signature import signature_of
+from service.executors.base import (
+    Admit,
+    SegmentFailed,
+    SegmentOrder,
+    SegmentReport,
+    Slot,
+    WorkerLost,
+    WorkerNotStarted,
+)
+from service.executors.local import LocalExecutor
+from service.executors.process import worker_environment
+from tests.fakes.processes import children, kill, runs
+from tests.waiting import wait_until
+
+PARAMS = {"inner_lr": 0.01, "inner_steps": 1, "outer_lr": 0.001, "meta_batch": 4}
+FOR_EVER = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
+    """One executor for the tests that leave its worker alive or dead, as they like."""
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path_factory.mktemp("logs"))
+    yield executor
+    executor.close()
+
+
+def order(directory: Path | None = None, iterations: int = 3, **changes: object) -> SegmentOrder:
+    signature = signature_of(
+        tasks={"kind": "sinusoid", "k_shot": 5, "q_query": 5},
+        model={"kind": "mlp", "widths": [8], "activation": "relu"},
+        algorithm="maml",
+        params=PARAMS,
+        step_cap=1,
+        test_cap=2,
+    )
+    bank = {"split": "validation", "seed": 1, "tasks": 4, "k_shot": 5, "q_query": 5, "steps": 2}
+    fields = {
+        "signature": signature.to_json(),
+        "study_id": "s",
+        "evict": [],
+        "admit": [admit("a"), admit("b")],
+        "iterations": iterations,
+        "evaluate": ["a"],
+        "bank": {**bank, "transductive": True},
+        "checkpoint_directory": str(directory) if directory else None,
+        **changes,
+    }
+    return SegmentOrder(**fields)  # type: ignore[arg-type]
+
+
+def admit(name: str, checkpoint: str | None = None, digest: str | None = None) -> Admit:
+    return Admit(name, PARAMS, key(name), horizon=100, checkpoint=checkpoint, digest=digest)
+
+
+def report_of(future: "Future[SegmentReport]") -> SegmentReport:
+    return future.result(timeout=40)
+
+
+def test_a_segment_trains_evaluates_and_checkpoints(shared: LocalExecutor, tmp_path: Path) -> None:
+    report = report_of(shared.submit("cpu:0", order(tmp_path)))
+    first, second = report.lanes
+    assert (first.trial_id, first.meta_iteration) == ("a", 3)
+    assert first.scores is not None and len(first.scores) == 4
+    assert first.curve is not None and len(first.curve) == 3
+    assert second.scores is None
+    assert Path(str(second.checkpoint)).is_file()
+    assert report.peak_memory_bytes > 1 << 20
+
+
+def test_lanes_stay_until_they_are_evicted_or_the_study_changes(
+    shared: LocalExecutor, tmp_path: Path
+) -> None:
+    report_of(shared.submit("cpu:0", order(tmp_path, study_id="first")))
+    more = order(tmp_path, study_id="first", admit=[], evict=["a", "unknown"], evaluate=[])
+    report = report_of(shared.submit("cpu:0", more))
+    assert [(lane.trial_id, lane.meta_iteration) for lane in report.lanes] == [("b", 6)]
+    other = report_of(shared.submit("cpu:0", order(tmp_path, study_id="second")))
+    assert [lane.meta_iteration for lane in other.lanes] == [3, 3]
+
+
+def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Path) -> None:
+    whole = report_of(shared.submit("cpu:0", order(iterations=6, study_id="whole"))).lanes[0]
+    half = report_of(shared.submit("cpu:0", order(tmp_path, study_id="half"))).lanes
+    resumed = [admit(lane.trial_id, lane.checkpoint, lane.digest) for lane in half]
+    again = report_of(shared.submit("cpu:0", order(study_id="again", admit=resumed)))
+    assert again.lanes[0].meta_iteration == 6
+    assert again.lanes[0].scores == whole.scores
+
+
+def test_an_impossible_order_fails_with_its_reason_and_the_worker_lives(
+    shared: LocalExecutor,
+) -> None:
+    report_of(shared.submit("cpu:0", order()))
+    before = shared.worker_pids()
+    bad = Admit("c", {**PARAMS, "inner_lr": -1.0}, 1, horizon=10)
+    with pytest.raises(SegmentFailed, match="InvalidMetaParameter: inner_lr must be") as caught:
+        report_of(shared.submit("cpu:0", order(study_id="bad", admit=[bad], evaluate=[])))
+    assert (caught.value.kind, caught.value.invalid) == ("InvalidMetaParameter", True)
+    assert shared.worker_pids() == before
+    assert len(report_of(shared.submit("cpu:0", order(study_id="bad"))).lanes) == 2
+
+
+def test_a_worker_that_dies_in_a_segment_fails_its_future_and_is_replaced(
+    shared: LocalExecutor,
+) -> None:
+    report_of(shared.submit("cpu:0", order(study_id="x")))
+    victim = shared.worker_pids()["cpu:0"]
+    future = shared.submit("cpu:0", order(study_id="y", iterations=FOR_EVER))
+    kill(victim)
+    with pytest.raises(WorkerLost, match=f"process {victim}.*SIGKILL"):
+        future.result(timeout=5)
+    assert len(report_of(shared.submit("cpu:0", order(study_id="y"))).lanes) == 2
+    assert shared.worker_pids()["cpu:0"] != victim
+
+
+def test_a_worker_that_died_idle_is_noticed_because_its_lanes_are_gone(
+    shared: LocalExecutor,
+) -> None:
+    report_of(shared.submit("cpu:0", order(study_id="z")))
+    kill(shared.worker_pids()["cpu:0"])
+    wait_until(lambda: not shared.worker_pids(), 5, what="the worker's death")
+    with pytest.raises(WorkerLost):
+        report_of(shared.submit("cpu:0", order(study_id="z", admit=[], evaluate=[])))
+
+
+def test_a_worker_has_no_setting_secret_or_database_in_reach(shared: LocalExecutor) -> None:
+    os.environ["METAOPT_DATABASE_URL"] = "postgresql://secret"
+    try:
+        shared.submit("cpu:0", order(study_id="w")).exception(timeout=40)
+        report_of(shared.submit("cpu:0", order(study_id="v")))
+        pid = shared.worker_pids()["cpu:0"]
+        visible = (
+            Path(f"/proc/{pid}/environ").read_text() + Path(f"/proc/{pid}/cmdline").read_text()
+        )
+    finally:
+        del os.environ["METAOPT_DATABASE_URL"]
+    assert "METAOPT_" not in visible
+    assert "secret" not in visible
+
+
+def test_only_listed_variables_reach_a_worker() -> None:
+    slot = Slot("cuda:0", "cuda", {"CUDA_VISIBLE_DEVICES": "3"})
+    found = worker_environment(slot, {"PATH": "/bin", "METAOPT_X": "1", "AWS_SECRET": "2"})
+    assert set(found) == {"PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"}
+    on_cpu = worker_environment(Slot("cpu:0", "cpu"), {})
+    assert on_cpu["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_worker_that_cannot_start_is_told_apart_from_one_that_died(tmp_path: Path) -> None:
+    broken = Slot("cpu:0", "cpu", {"PYTHONPATH": "/nonexistent", "PYTHONHOME": "/nonexistent"})
+    executor = LocalExecutor([broken], tmp_path)
+    with pytest.raises(WorkerNotStarted, match="could not start: exit code 1"):
+        report_of(executor.submit("cpu:0", order()))
+    executor.close()
+
+
+def test_a_closed_executor_leaves_no_process_and_takes_no_order(tmp_path: Path) -> None:
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path)
+    future = executor.submit("cpu:0", order(iterations=FOR_EVER))
+    wait_until(lambda: bool(executor.worker_pids()), 20, what="a worker")
+    worker = executor.worker_pids()["cpu:0"]
+    executor.close()
+    executor.close()
+    assert isinstance(future.exception(timeout=5), WorkerLost)
+    assert not runs(worker)
+    assert isinstance(executor.submit("cpu:0", order()).exception(timeout=5), WorkerLost)
+
+
+def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path\n"
+            "from service.executors.base import Slot\n"
+            "from service.executors.local import LocalExecutor\n"
+            "executor = LocalExecutor([Slot('cpu:0', 'cpu')], Path(sys.argv[1]))\n"
+            "executor.submit('cpu:0', None)\n"
+            "sys.stdin.read()",
+            str(tmp_path),
+        ],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+    )
+    try:
+        wait_until(lambda: bool(children(parent.pid)), 20, what="a worker")
+        workers = children(parent.pid)
+    finally:
+        parent.kill()
+        parent.communicate()
+    wait_until(lambda: not any(map(runs, workers)), 5, what="the worker's death")
+    assert workers
