@@ -44,9 +44,8 @@ def main() -> None:
     for seed in range(SEEDS):
         population.admit(str(seed), RECIPE, seed=seed, horizon=horizon)
     bank = BankSpec("test", seed=0, tasks=600, k_shot=5, q_query=10, steps=10)
-    print(
-        f"torch {torch.__version__}, 1 thread; init {arguments.init}; 600 test tasks, 5 shots, 3 seeds"
-    )
+    print(f"torch {torch.__version__}, 1 thread; init {arguments.init}")
+    print("600 test tasks, 5 shots, 3 seeds")
     print("meta-iterations  seconds  MSE after 1 step (per seed)       after 5   after 10")
     begin = time.perf_counter()
     for part in range(7):

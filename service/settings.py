@@ -1,4 +1,4 @@
-"""Settings of the service: environment variables `METAOPT_*`, each documented in docs/settings.md."""
+"""Settings: environment variables `METAOPT_*`, each documented in docs/settings.md."""
 
 from pathlib import Path
 

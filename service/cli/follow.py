@@ -86,6 +86,6 @@ class _Story:
             for event in self._client.events(self._study_id):
                 self._events.put(event)
         except (ClientError, RuntimeError):
-            pass  # the state is asked for anyway, and says what is wrong; a closed client is no news
+            pass  # the state is asked for anyway, and says what is wrong
         finally:
             self._events.put(None)

@@ -33,14 +33,15 @@ from service.executors.base import (
     OutOfMemory,
     SegmentFailed,
     SegmentReport,
+    WorkerGone,
     WorkerLost,
-    WorkerNotStarted,
 )
 
 POLL_SECONDS = 0.2
 REFRESH_SECONDS = 2.0
 DRAIN_SECONDS = 20.0
 LONGEST_PAUSE_SECONDS = 30.0
+BAD_REPORT = "BadReport"  # the only error after which a worker still holds its lanes
 
 log = structlog.get_logger("dispatcher")
 
@@ -215,7 +216,7 @@ class Dispatcher:
             self._lose(study, slot, error)
             return
         except BadReport as error:
-            self._lose(study, slot, SegmentFailed(str(error), kind="BadReport"))
+            self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
             return
         self._ledger.report(study, outcomes, report)
         slot.failed_starts = 0
@@ -226,12 +227,14 @@ class Dispatcher:
         settling.settle(self._ledger, study)
 
     def _lose(self, study: StudyState, slot: SlotState, error: WorkerLost | SegmentFailed) -> None:
-        lanes, slot.lanes, slot.held = slot.lanes, [], set()
+        lanes, slot.lanes = slot.lanes, []
+        if not isinstance(error, SegmentFailed) or error.kind != BAD_REPORT:
+            slot.held = set()
         losses = [(trial, judge_loss(trial, error, alone=len(lanes) == 1)) for trial in lanes]
         self._ledger.lose(study, slot.slot.name, losses, str(error))
         if isinstance(error, OutOfMemory) and slot.group is not None:
             study.lane_limits[slot.group] = halved(len(lanes))
-        if isinstance(error, WorkerNotStarted):
+        if isinstance(error, WorkerGone):
             slot.failed_starts += 1
             pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
             slot.not_before = time.monotonic() + pause

@@ -1,6 +1,6 @@
 """Losses: what the death of a worker, or an error in a segment, means for its lanes.  Pure.
 
-    worker could not start       nothing: it is put back into the queue
+    worker dead beforehand       nothing: it is put back into the queue
     out of memory, together      put back; the group may have half as many lanes from now on
     error, together              put back, each to run alone (`solo`) until it has a new checkpoint
     death, together              put back; the second at the same checkpoint makes it solo
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from service.db.states import AttemptOutcome
 from service.dispatcher.state import TrialState
-from service.executors.base import OutOfMemory, SegmentFailed, WorkerNotStarted
+from service.executors.base import OutOfMemory, SegmentFailed, WorkerGone
 
 MOST_ATTEMPTS = 3
 MOST_LOSSES = 20
@@ -49,7 +49,7 @@ class Loss:
 def judge_loss(trial: TrialState, error: Exception, *, alone: bool) -> Loss:
     """Return what `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
     cause = str(error)
-    if isinstance(error, WorkerNotStarted) or (isinstance(error, OutOfMemory) and not alone):
+    if isinstance(error, WorkerGone) or (isinstance(error, OutOfMemory) and not alone):
         return Loss(AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False)
     by_error = isinstance(error, SegmentFailed)
     outcome = AttemptOutcome.ERROR if by_error else AttemptOutcome.LOST

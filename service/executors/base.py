@@ -149,8 +149,8 @@ class WorkerLost(Exception):
     """The worker of a slot died during a segment; its lanes are gone, their checkpoints are not."""
 
 
-class WorkerNotStarted(WorkerLost):
-    """The worker died before it could take its order: no lane can have killed it."""
+class WorkerGone(WorkerLost):
+    """The worker could not start, or had died idle: none of the order's lanes killed it."""
 
 
 class SegmentFailed(Exception):

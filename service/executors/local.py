@@ -21,8 +21,8 @@ from service.executors.base import (
     SegmentOrder,
     SegmentReport,
     Slot,
+    WorkerGone,
     WorkerLost,
-    WorkerNotStarted,
 )
 from service.executors.channel import ChannelClosed, Json
 from service.executors.process import WorkerProcess
@@ -80,7 +80,7 @@ class _SlotThread:
     def submit(self, order: SegmentOrder) -> "Future[SegmentReport]":
         future: Future[SegmentReport] = Future()
         if self._stopping.is_set():
-            future.set_exception(WorkerNotStarted("the executor is closed"))
+            future.set_exception(WorkerGone("the executor is closed"))
         else:
             self._jobs.put((order, future))
         return future
@@ -118,35 +118,35 @@ class _SlotThread:
         try:
             answer = worker.call({"order": order.to_json()})
         except ChannelClosed:
-            raise self._lost(worker) from None
+            raise WorkerLost(self._end_of(worker)) from None
         if "error" in answer:
             raise _segment_error(answer["error"])
         return SegmentReport.from_json(answer["report"])
 
     def _live_worker(self) -> WorkerProcess:
         worker = self._worker
-        if worker is not None and not worker.alive():  # it died idle, and its lanes with it
-            raise self._lost(worker)
+        if worker is not None and not worker.alive():  # and the lanes it held are gone too
+            raise WorkerGone(f"{self._end_of(worker)}, idle")
         return worker or self._start_worker()
 
-    def _lost(self, worker: WorkerProcess) -> WorkerLost:
+    def _end_of(self, worker: WorkerProcess) -> str:
         name, how = self.slot.name, self._end_worker()
-        return WorkerLost(f"the worker of slot {name} (process {worker.pid}) died: {how}")
+        return f"the worker of slot {name} (process {worker.pid}) died: {how}"
 
     def _start_worker(self) -> WorkerProcess:
         with self._lock:
             if self._stopping.is_set():
-                raise WorkerNotStarted("the executor is closed")
+                raise WorkerGone("the executor is closed")
             try:
                 worker = self._worker = WorkerProcess(self.slot, self._log_path)
             except OSError as error:
-                raise WorkerNotStarted(f"slot {self.slot.name}: {error}") from None
+                raise WorkerGone(f"slot {self.slot.name}: {error}") from None
         log.info("worker_started", slot=self.slot.name, worker_pid=worker.pid)
         try:
             worker.wait_until_ready()
         except ChannelClosed:
             how = self._end_worker()
-            raise WorkerNotStarted(
+            raise WorkerGone(
                 f"the worker of slot {self.slot.name} could not start: {how}; "
                 f"see {self._log_path.name}"
             ) from None

@@ -8,7 +8,7 @@ come from `metaopt.metaparams`.
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 
 from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import MetaParam, Value, complete, parameters
@@ -17,10 +17,11 @@ from metaopt.metaparams import MetaParam, Value, complete, parameters
 class Wire(BaseModel):
     """Base of every message: strict about names and numbers, never mutated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Strict: true is no number, "5" is no number, 2.5 is no count.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
-Interval = tuple[float, float]
+Interval = Annotated[tuple[float, float], Strict(False)]  # a list is as good
 Count = Annotated[int, Field(ge=1, le=10_000)]
 
 

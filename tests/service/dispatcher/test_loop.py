@@ -19,8 +19,9 @@ from service.executors.base import (
     OutOfMemory,
     SegmentFailed,
     SegmentOrder,
+    SegmentReport,
+    WorkerGone,
     WorkerLost,
-    WorkerNotStarted,
 )
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.studies import SMALL, small_spec, submit
@@ -184,13 +185,31 @@ def test_a_slot_that_cannot_start_costs_no_trial_anything(engine: Engine, run: R
     study_id = submit(engine, small_spec(**ONE_BRANCH))
 
     def script(slot: str, order: SegmentOrder) -> Exception | None:
-        return WorkerNotStarted("no such device") if slot == "cpu:0" else None
+        return WorkerGone("no such device") if slot == "cpu:0" else None
 
     run(ScriptedExecutor(slots=2, script=script))
     wait_for(engine, study_id, "completed")
     trials = rows(engine, study_id)
     assert {trial["status"] for trial in trials} == {"completed"}
     assert {trial["attempts"] for trial in trials} == {0}
+
+
+def test_a_worker_that_reports_nonsense_is_given_its_lanes_again(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    nonsense = iter([True])
+    executor._report = lambda ages, order: (  # type: ignore[method-assign]
+        SegmentReport([], 0.0, 0.0, 0.0, 1, "CPU")
+        if next(nonsense, False)
+        else ScriptedExecutor._report(executor, ages, order)
+    )
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert sorted(executor.orders[1][1].evict) == sorted(
+        lane.trial_id for lane in executor.orders[0][1].admit
+    )
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"completed"}
+    assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
 
 
 def test_a_paused_study_keeps_its_checkpoints_and_goes_on_when_resumed(

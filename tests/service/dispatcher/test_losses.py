@@ -1,6 +1,6 @@
 from service.db.states import AttemptOutcome
 from service.dispatcher.losses import MOST_LOSSES, halved, judge_loss
-from service.executors.base import OutOfMemory, SegmentFailed, WorkerLost, WorkerNotStarted
+from service.executors.base import OutOfMemory, SegmentFailed, WorkerGone, WorkerLost
 from tests.fakes.states import trial
 
 DEATH = WorkerLost("the worker died: SIGKILL")
@@ -59,7 +59,7 @@ def test_out_of_memory_counts_only_alone() -> None:
 
 
 def test_a_worker_that_could_not_start_counts_for_nobody() -> None:
-    loss = judge_loss(trial(attempts=2), WorkerNotStarted("no device"), alone=True)
+    loss = judge_loss(trial(attempts=2), WorkerGone("no device"), alone=True)
     assert (loss.failed, loss.attempts, loss.is_loss) == (False, 2, False)
 
 

@@ -17,8 +17,8 @@ from service.executors.base import (
     SegmentOrder,
     SegmentReport,
     Slot,
+    WorkerGone,
     WorkerLost,
-    WorkerNotStarted,
 )
 from service.executors.local import LocalExecutor
 from service.executors.process import worker_environment
@@ -132,8 +132,9 @@ def test_a_worker_that_died_idle_is_noticed_because_its_lanes_are_gone(
     report_of(shared.submit("cpu:0", order(study_id="z")))
     kill(shared.worker_pids()["cpu:0"])
     wait_until(lambda: not shared.worker_pids(), 5, what="the worker's death")
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerGone, match="SIGKILL, idle"):
         report_of(shared.submit("cpu:0", order(study_id="z", admit=[], evaluate=[])))
+    assert len(report_of(shared.submit("cpu:0", order(study_id="z"))).lanes) == 2
 
 
 def test_a_worker_has_no_setting_secret_or_database_in_reach(shared: LocalExecutor) -> None:
@@ -162,7 +163,7 @@ def test_only_listed_variables_reach_a_worker() -> None:
 def test_a_worker_that_cannot_start_is_told_apart_from_one_that_died(tmp_path: Path) -> None:
     broken = Slot("cpu:0", "cpu", {"PYTHONPATH": "/nonexistent", "PYTHONHOME": "/nonexistent"})
     executor = LocalExecutor([broken], tmp_path)
-    with pytest.raises(WorkerNotStarted, match="could not start: exit code 1"):
+    with pytest.raises(WorkerGone, match="could not start: exit code 1"):
         report_of(executor.submit("cpu:0", order()))
     executor.close()
 
