@@ -4,7 +4,7 @@
 
 Recipe of Finn, Abbeel & Levine (2017), section 5.1 and Table 2: α = 0.01, one inner step, K = 10
 points in training, meta batch 25, Adam 1e-3, MLP 40-40; tested with 5 points.  Three seeds train
-as lanes of one program.  `--init fan_in` starts from our default initial weights instead of the
+as lanes of one program.  `--init glorot` starts from our default initial weights instead of the
 authors' (truncated normal 0.01, zero biases).
 """
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Train, and print the adaptation curve on the way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--meta-iterations", type=int, default=70_000)
-    parser.add_argument("--init", default="truncated_normal", help="or fan_in")
+    parser.add_argument("--init", default="truncated_normal", help="or glorot")
     arguments = parser.parse_args()
     horizon = arguments.meta_iterations
     torch.set_num_threads(1)

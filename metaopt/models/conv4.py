@@ -10,7 +10,6 @@ with adapted γ too, because the batching is our own and derivatives are plain a
 tests/metaopt/algorithms/test_maml.py.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.models.base import Params
+from metaopt.models.base import Params, glorot
 
 EPSILON = 1e-5
 
@@ -79,7 +78,7 @@ class Conv4:
         params = {}
         for i, (name, shape) in enumerate(self.shapes.items()):
             if name.startswith("conv") or name == "w":
-                params[name] = _glorot(seeding.fold_in(keys, i), shape).to(dtype)
+                params[name] = glorot(seeding.fold_in(keys, i), shape).to(dtype)
             else:
                 value = 1.0 if name.startswith("gamma") else 0.0
                 params[name] = torch.full(
@@ -117,10 +116,3 @@ def batch_norm(h: Tensor, gamma: Tensor, beta: Tensor, reference: int | None) ->
     variance = (first - mean).square().mean((0, 2, 3), keepdim=True)
     normal = (h - mean) * torch.rsqrt(variance + EPSILON)
     return normal * gamma[:, None, None] + beta[:, None, None]
-
-
-def _glorot(keys: Tensor, shape: tuple[int, ...]) -> Tensor:
-    taps = shape[2] * shape[3] if len(shape) == 4 else 1
-    bound: float = (6.0 / (taps * (shape[0] + shape[1]))) ** 0.5
-    drawn = seeding.uniform(keys, math.prod(shape)).reshape(*keys.shape, *shape)
-    return (2.0 * drawn - 1.0) * bound

@@ -17,7 +17,7 @@ def make_model(spec: dict[str, Any], input_shape: tuple[int, ...], outputs: int)
     kind = spec.get("kind")
     if kind == "mlp":
         widths = tuple(spec.get("widths", (40, 40)))
-        activation, init = spec.get("activation", "relu"), spec.get("init", "fan_in")
+        activation, init = spec.get("activation", "relu"), spec.get("init", "glorot")
         return Mlp(input_shape, widths, outputs, activation, init)
     if kind == "linear":
         return Mlp(input_shape, (), outputs)

@@ -80,7 +80,7 @@ Tasks = Annotated[SinusoidTasks | LinearTasks | OmniglotTasks, Field(discriminat
 class MlpModel(Wire):
     """Fully connected layers with an activation between them.
 
-    `init`: uniform in ±1/√fan_in, or truncated normal 0.01 with zero biases (MAML's own code).
+    `init`: Glorot-uniform, or truncated normal 0.01 (MAML's own code); biases at zero.
     """
 
     kind: Literal["mlp"] = "mlp"
@@ -88,7 +88,7 @@ class MlpModel(Wire):
         list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)
     ] = [40, 40]
     activation: Literal["relu", "tanh"] = "relu"
-    init: Literal["fan_in", "truncated_normal"] = "fan_in"
+    init: Literal["glorot", "truncated_normal"] = "glorot"
 
 
 class LinearModel(Wire):

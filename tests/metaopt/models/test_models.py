@@ -44,12 +44,13 @@ def test_initial_weights_are_a_function_of_the_key(model):
     assert not torch.equal(flat[0], flat[1])
 
 
-def test_mlp_starts_within_one_over_root_fan_in():
+def test_mlp_starts_with_glorot_weights_and_zero_biases():
     params = Mlp((4,), (100, 25), 1).init(torch.arange(50), torch.float64)
-    for name, fan_in in (("w0", 4), ("b0", 4), ("w1", 100), ("b1", 100), ("w2", 25)):
-        bound = fan_in**-0.5
+    for name, fans in (("w0", 104), ("w1", 125), ("w2", 26)):
+        bound = (6 / fans) ** 0.5
         assert params[name].abs().max() <= bound
         assert abs(params[name].std() / (bound / 3**0.5) - 1) < 0.1
+    assert (params["b0"] == 0).all() and (params["b2"] == 0).all()
 
 
 def test_mlp_can_start_as_in_the_code_of_maml():

@@ -1,0 +1,206 @@
+"""Write the pages of docs/ that are made from the code: `python docs/generate.py` (`make fmt`).
+
+    cli.md  settings.md  meta-parameters.md  errors.md
+
+A test fails while a page differs from what this program would write.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import service.errors
+from metaopt.metaparams import ALGORITHMS, MetaParam
+from service.api.problems import KINDS
+from service.cli.main import app
+from service.settings import Settings
+
+DOCS = Path(__file__).parent
+MADE = "<!-- Made by docs/generate.py: change the code, then run `make fmt`. -->"
+
+CLI = f"""\
+# Command line
+{MADE}
+
+Data goes to stdout, everything else to stderr: progress is a live panel on a terminal and a line
+for each event elsewhere. The server is found by `METAOPT_URL` (default `http://127.0.0.1:8000`),
+the key by `METAOPT_API_KEY`.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | gate failed (no command uses it yet) |
+| 2 | usage or spec error; also what `doctor` finds broken on this machine |
+| 3 | the study failed or was cancelled |
+| 4 | the wait timed out or the verdict is not there yet; the study goes on |
+| 5 | the server or the database cannot be reached, or refuses |
+| 130 | interrupted (Ctrl-C); the study goes on |
+| 70 | a bug of metaopt, with a traceback |"""
+
+SETTINGS = f"""\
+# Settings
+{MADE}
+
+Environment variables, read when a command starts. `serve` and `api` take some of them as flags
+too ([cli.md](cli.md)).
+
+| variable | default | meaning |
+|---|---|---|"""
+
+CLIENT_SETTINGS = """
+The client and the commands that talk to a server read two more:
+
+| variable | default | meaning |
+|---|---|---|
+| `METAOPT_URL` | `http://127.0.0.1:8000` | Where the server is. |
+| `METAOPT_API_KEY` | | Key to send, if the server needs one. |"""
+
+META_PARAMETERS = f"""\
+# Meta-hyperparameters
+{MADE}
+
+What a branch's `space` can name. `"default"` searches the default range; a parameter that is not
+named is fixed at its default. Trials that differ in *lane* parameters only train as lanes of one
+program; a *structural* one makes a program for each of its values. Losses are means over all
+examples: [meta-learning.md](meta-learning.md) says how rates of papers translate."""
+
+ERRORS = f"""\
+# Errors
+{MADE}
+
+Every error of the API is a problem (RFC 9457, `application/problem+json`). `type` is
+`urn:metaopt:problem:CODE`; `code` and `type` are stable, the sentences are not. `detail` says what
+happened and what to do, `errors` lists each field that breaks a rule, with the rule.
+
+| code | status | title | meaning |
+|---|---|---|---|"""
+
+
+def pages() -> dict[str, Callable[[], str]]:
+    """Return what writes each page."""
+    return {
+        "cli.md": cli_page,
+        "settings.md": settings_page,
+        "meta-parameters.md": meta_parameters_page,
+        "errors.md": errors_page,
+    }
+
+
+def cli_page() -> str:
+    """Return the page of commands."""
+    lines = [CLI]
+    for path, command in commands():
+        lines += ["", f"## `{path}`", "", *_command(path, command)]
+    return _text(lines)
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command with its path, depth first."""
+    stack: list[tuple[str, Any]] = [("metaopt", typer.main.get_command(app))]
+    while stack:
+        path, command = stack.pop()
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield path, command
+        else:
+            stack.extend((f"{path} {name}", inner[name]) for name in reversed(inner))
+
+
+def settings_page() -> str:
+    """Return the page of settings."""
+    lines = [SETTINGS]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| `METAOPT_{name.upper()}` | {default} | {field.description} |")
+    lines.append(CLIENT_SETTINGS)
+    return _text(lines)
+
+
+def meta_parameters_page() -> str:
+    """Return the page of meta-hyperparameters."""
+    lines = [META_PARAMETERS]
+    for algorithm, parameters in ALGORITHMS.items():
+        lines += [
+            "",
+            f"## {algorithm}",
+            "",
+            "| name | default | default range | allowed | unit | kind | meaning | source |",
+            "|---|---|---|---|---|---|---|---|",
+            *(_meta_parameter(parameter) for parameter in parameters),
+        ]
+    return _text(lines)
+
+
+def errors_page() -> str:
+    """Return the page of problem codes."""
+    meanings = {
+        error.code: (error.__doc__ or "").strip().splitlines()[0]
+        for error in vars(service.errors).values()
+        if isinstance(error, type)
+        and issubclass(error, service.errors.ServiceError)
+        and error is not service.errors.ServiceError
+    }
+    lines = [ERRORS]
+    for code, kind in KINDS.items():
+        meaning = meanings.get(code, f"{kind.title}.")
+        lines.append(f"| `{code}` | {kind.status} | {kind.title} | {meaning} |")
+    local = sorted(set(meanings) - set(KINDS))
+    lines += ["", "Said by the command line alone, never by the API:", ""]
+    lines += [f"- `{code}`: {meanings[code]}" for code in local]
+    return _text(lines)
+
+
+def _command(path: str, command: Any) -> Iterator[str]:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option"]
+    words = [_argument_name(one) for one in arguments]
+    yield f"    {' '.join([path, *(['[OPTIONS]'] if options else []), *words])}"
+    yield ""
+    yield (command.help or "").strip()
+    if arguments or options:
+        yield ""
+    for argument in arguments:
+        yield f"- `{_argument_name(argument)}`: {argument.help}{_default(argument)}"
+    for option in options:
+        value = "" if option.is_flag else f" {option.metavar}"
+        yield f"- `{', '.join(option.opts)}{value}`: {option.help}{_default(option)}"
+
+
+def _argument_name(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _default(parameter: Any) -> str:
+    has_one = parameter.default not in (None, False) and not parameter.required
+    return f" Default: {parameter.default}." if has_one else ""
+
+
+def _meta_parameter(parameter: MetaParam) -> str:
+    if parameter.kind == "choice":
+        searched = allowed = ", ".join(parameter.choices)
+    else:
+        searched = f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}"
+        allowed = f"{parameter.minimum:g} to {parameter.maximum:g}"
+    cells = (
+        f"`{parameter.name}`",
+        str(parameter.default),
+        searched,
+        allowed,
+        parameter.unit,
+        "lane" if parameter.lane else "structural",
+        parameter.doc,
+        parameter.source,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for name, write in pages().items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
