@@ -1,0 +1,34 @@
+"""The example specs are valid, and say so line by line."""
+
+from pathlib import Path
+
+import pytest
+
+from service.cli.demo import EXAMPLES, examples_directory
+from service.cli.studies import read_spec
+from service.wire.problems import parse_spec
+
+DIRECTORY = Path(__file__).parents[2] / "examples"
+FILES = sorted(DIRECTORY.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_example_is_a_valid_spec(path: Path) -> None:
+    spec = parse_spec(read_spec(path))
+    assert {branch.algorithm for branch in spec.branches} == {"maml", "reptile"}
+    assert spec.rungs()[-1] == spec.budget.meta_iterations
+
+
+def test_the_demo_finds_its_examples() -> None:
+    assert examples_directory() == DIRECTORY
+    assert set(EXAMPLES) <= {path.name for path in FILES}
+    assert len(FILES) >= 3
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_example_explains_each_part(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    for part in ("tasks", "model", "branches", "search", "pruning", "budget", "evaluation"):
+        assert f"{part}:" in " ".join(lines)
+    assert sum("  # " in line for line in lines) >= 20

@@ -1,0 +1,29 @@
+"""Tables off a terminal are plain lines that other programs can read."""
+
+from pathlib import Path
+
+import pytest
+
+from service.cli import console
+from service.cli.exits import Exit, Stop
+
+
+def test_columns_are_aligned_and_nothing_wraps() -> None:
+    lines = console.plain_lines("", ("a", "bb"), [("1", "x" * 300), ("22", "y")])
+    assert lines == ["a   bb", "1   " + "x" * 300, "22  y"]
+
+
+def test_a_table_without_rows_is_its_header(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("Trials", ("a", "b"), [])
+    assert capsys.readouterr().out == "Trials\na  b\n"
+
+
+def test_json_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(Stop) as stopped:
+        console.write_json(tmp_path / "no" / "such" / "file", {})
+    assert stopped.value.code == Exit.USAGE
+
+
+def test_no_nan_is_ever_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        console.write_json(tmp_path / "x.json", {"score": float("nan")})
