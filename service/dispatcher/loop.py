@@ -11,6 +11,7 @@ a new one begins from the rows, as after a kill.
 """
 
 import time
+from collections import Counter
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -146,7 +147,10 @@ class Dispatcher:
 
     def _choose(self, slot: SlotState) -> Work | None:
         studies = oldest_first(self._studies.values())
-        return choose_work(studies, slot, slots=len(self._slots), lanes=self._lanes)
+        occupied = Counter(s.study_id for s in self._slots.values() if s.lanes and s.study_id)
+        return choose_work(
+            studies, slot, slots=len(self._slots), lanes=self._lanes, occupied=occupied
+        )
 
     def _start_next_study(self) -> bool:
         with reading(self._ledger.engine) as session:

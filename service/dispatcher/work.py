@@ -10,7 +10,7 @@ evenly and a trial's point and seed do not depend on which slot was free when.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.db.states import StudyStatus, TrialRole
@@ -37,7 +37,12 @@ class Work:
 
 
 def choose_work(
-    studies: Sequence[StudyState], slot: SlotState, *, slots: int, lanes: int
+    studies: Sequence[StudyState],
+    slot: SlotState,
+    *,
+    slots: int,
+    lanes: int,
+    occupied: Mapping[str, int] | None = None,
 ) -> Work | None:
     """Return what `slot` should do, or None if nothing waits.
 
@@ -45,13 +50,19 @@ def choose_work(
         studies: Loaded studies, oldest first.
         slots: How many slots there are in all.
         lanes: Most lanes on a slot.
+        occupied: Slots that train a study's lanes now, by study_id; a study spreads its lanes
+            over those that no other study has.
     """
+    occupied = occupied or {}
+    total = sum(occupied.values())
     if slot.lanes:
         (study,) = (study for study in studies if study.study_id == slot.study_id)
-        return _go_on(study, slot, slots=slots, lanes=lanes)
+        free = slots - total + occupied.get(study.study_id, 0)
+        return _go_on(study, slot, slots=max(1, free), lanes=lanes)
     for study in studies:
         if study.status == StudyStatus.RUNNING:
-            work = _begin(study, slots=slots, lanes=lanes)
+            free = slots - total + occupied.get(study.study_id, 0)
+            work = _begin(study, slots=max(1, free), lanes=lanes)
             if work is not None:
                 return work
     return None

@@ -119,6 +119,14 @@ def test_the_oldest_study_comes_first_and_the_next_gets_what_it_leaves() -> None
     assert work is not None and work.study is second
 
 
+def test_a_study_spreads_its_lanes_over_slots_that_no_other_study_has() -> None:
+    study = states.study("first", **MAML_ONLY)
+    alone = choose_work([study], states.slot(), slots=2, lanes=16)
+    beside = choose_work([study], states.slot(), slots=2, lanes=16, occupied={"second": 1})
+    assert alone is not None and beside is not None
+    assert (alone.ask, beside.ask) == (3, 6)
+
+
 def test_nothing_is_begun_for_a_study_that_does_not_run() -> None:
     study = states.study()
     study.status = StudyStatus.PAUSED
