@@ -2,9 +2,14 @@
 
 import os
 
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
+from service.cli.console import say
 from service.client.client import DEFAULT_URL, Client
 
-PATIENCE_SECONDS = 20.0
+ONCE_SECONDS = 2.0  # somebody sits before the terminal
+FOLLOWING_SECONDS = 60.0  # a server that is restarted is no reason to give up a long wait
+TOLD_RETRY = 3
 
 
 def server_url() -> str:
@@ -12,8 +17,17 @@ def server_url() -> str:
     return os.environ.get("METAOPT_URL") or DEFAULT_URL
 
 
-def connect(patience_seconds: float | None = None) -> Client:
-    """Return a client of that server, which is patient unless told otherwise."""
-    patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
+def connect(patience_seconds: float = ONCE_SECONDS) -> Client:
+    """Return a client of that server, which asks again for so long if nobody answers."""
     key = os.environ.get("METAOPT_API_KEY") or None
-    return Client(server_url(), key, patience_seconds=patience)
+    return Client(server_url(), key, patience_seconds=patience_seconds)
+
+
+def tell_of_retries() -> None:
+    """Have calls that are repeated said on stderr; otherwise they are logged to stdout."""
+    set_on_retry_hooks([_tell])
+
+
+def _tell(details: RetryDetails) -> None:
+    if details.retry_num == TOLD_RETRY:
+        say(f"{details.caused_by}; trying again")

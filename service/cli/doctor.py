@@ -182,7 +182,7 @@ def server() -> Iterator[Finding]:
     """Find whether the server answers, and whether it has a live dispatcher."""
     named = bool(os.environ.get("METAOPT_URL"))
     try:
-        with connect(patience_seconds=0) as client:
+        with connect() as client:
             problem = client.readiness()
     except ClientError as error:
         level = Level.FAIL if named else Level.WARN

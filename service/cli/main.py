@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from service.cli import database, demo, doctor, keys, server, studies
+from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors
 
@@ -56,6 +57,7 @@ app.add_typer(keys.app, name="keys")
 def run(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code."""
     command = typer.main.get_command(app)
+    tell_of_retries()
     try:
         with stopping_on_errors():
             return command.main(list(arguments), prog_name="metaopt", standalone_mode=False) or 0

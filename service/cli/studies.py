@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import pages
-from service.cli.connection import connect
+from service.cli.connection import FOLLOWING_SECONDS, connect
 from service.cli.console import data, say, write_json
 from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
@@ -47,10 +47,11 @@ def submit(
     document = read_spec(spec)
     with connect() as client:
         study = client.submit(document, idempotency_key)
-        if wait:
-            say(f"submitted {study.study_id}")
+    if wait:
+        say(f"submitted {study.study_id}")
+        with connect(FOLLOWING_SECONDS) as client:
             wait_for_verdict(client, study, timeout, json)
-            return
+        return
     write_json(json, study_document(study, None))
     if str(json) != "-":
         data(study.study_id)
@@ -90,7 +91,9 @@ def show(study_id: StudyId, json: Json = None) -> None:
 def watch(study_id: StudyId, timeout: Timeout = None, json: Json = None) -> None:
     """Follow a study until it ends, then print its verdict."""
     with connect() as client:
-        wait_for_verdict(client, client.study(study_id), timeout, json)
+        study = client.study(study_id)
+    with connect(FOLLOWING_SECONDS) as client:
+        wait_for_verdict(client, study, timeout, json)
 
 
 def cancel(study_id: StudyId) -> None:

@@ -68,7 +68,12 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {Json: JSON(none_as_null=True), datetime: UtcDateTime, str: Text, float: Float(53)}
+    type_annotation_map = {
+        Json: JSON(none_as_null=True),
+        datetime: UtcDateTime,
+        str: Text,
+        float: Float(53),
+    }
 
 
 def _one_of(column: str, values: type[Any]) -> CheckConstraint:

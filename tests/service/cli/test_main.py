@@ -25,7 +25,6 @@ def test_an_unknown_command_and_a_missing_argument_are_usage_errors(metaopt: Com
 
 def test_a_server_that_is_not_there_is_5(metaopt: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METAOPT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("service.cli.connection.PATIENCE_SECONDS", 0.0)
     said = metaopt("studies")
     assert (said.code, said.out) == (5, "")
     assert "http://127.0.0.1:9" in said.err and "metaopt serve" in said.err

@@ -111,8 +111,8 @@ def test_a_wait_that_is_too_long_ends_with_4_and_the_id(
     assert (said.code, said.out) == (4, "")
     with reading(api) as session:
         study = session.scalars(select(Study)).one()
-    assert study.status == StudyStatus.QUEUED
-    assert f"metaopt watch {study.study_id}" in said.err
+        assert study.status == StudyStatus.QUEUED
+        assert f"metaopt watch {study.study_id}" in said.err
 
 
 def test_a_study_that_is_cancelled_while_watched_ends_with_3(

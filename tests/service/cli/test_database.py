@@ -1,0 +1,13 @@
+"""db upgrade, current and downgrade."""
+
+from service.db import migrate
+from tests.service.cli.conftest import Command
+
+
+def test_tables_go_up_and_down_again(metaopt: Command) -> None:
+    assert metaopt("db", "current").out == "base\n"
+    assert metaopt("db", "upgrade").code == 0
+    assert metaopt("db", "current").out == f"{migrate.head()}\n"
+    assert metaopt("db", "upgrade").code == 0
+    assert metaopt("db", "downgrade", "base").code == 0
+    assert metaopt("db", "current").out == "base\n"
