@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
-from metaopt.population.step import task_keys
 from service.executors.process import KEEP_MEMORY
 from tests import reference
 
@@ -56,7 +55,7 @@ def loop(work: dict[str, Any]) -> Callable[[], None]:
     optimizer = torch.optim.Adam(weights.values(), lr=1e-3)
     apply = reference.conv4 if work["model"]["kind"] == "conv4" else reference.mlp
     shots = work["tasks"]["k_shot"], work["tasks"]["q_query"]
-    keys = task_keys(one._stacked(), work["params"]["meta_batch"])[0]
+    keys = torch.arange(work["params"]["meta_batch"])
 
     def step() -> None:
         episodes = one.program.tasks.sample("train", keys, *shots)

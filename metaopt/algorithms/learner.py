@@ -28,11 +28,17 @@ class Learner:
         return Layout(self.model.shapes)
 
     @cached_property
-    def adapted(self) -> Tensor | None:
-        """Return a bool mask (P,) of the entries the inner loop changes, None if it is all."""
+    def _masks(self) -> dict[tuple[torch.device, torch.dtype], Tensor]:
+        return {}
+
+    def inner_gradient(self, gradient: Tensor) -> Tensor:
+        """Return the gradient (*B, P) with zeros where the inner loop leaves θ alone."""
         if not self.model.not_adapted:
-            return None
-        return self.layout.mask(self.model.not_adapted)
+            return gradient
+        place = gradient.device, gradient.dtype
+        if place not in self._masks:  # copied to a device once: a copy makes the host wait
+            self._masks[place] = self.layout.mask(self.model.not_adapted).to(*place)
+        return gradient * self._masks[place]
 
     def outputs(self, theta: Tensor, x: Tensor, reference: int | None = None) -> Tensor:
         """Return the model's outputs (*B, N, C) for weights (*B, P)."""

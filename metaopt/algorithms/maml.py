@@ -42,8 +42,7 @@ def adapt(
             theta = theta.requires_grad_()
         loss = learner.loss(theta, support).sum()
         (gradient,) = torch.autograd.grad(loss, theta, create_graph=not first_order)
-        if learner.adapted is not None:
-            gradient = gradient * learner.adapted.to(gradient)
+        gradient = learner.inner_gradient(gradient)
         # One operation, and one in its derivative: θ − α g costs two of each on (H, T, P).
         moved = torch.addcmul(theta, inner_lr, gradient, value=-1)
         theta = torch.where(step < inner_steps, moved, theta) if step_cap > 1 else moved

@@ -102,6 +102,5 @@ def _gradient(learner: Learner, theta: Tensor, batch: Examples) -> tuple[Tensor,
     theta = theta.detach().requires_grad_()
     loss = learner.loss(theta, batch)
     (gradient,) = torch.autograd.grad(loss.sum(), theta)
-    if learner.adapted is not None:
-        gradient = gradient * learner.adapted.to(gradient)
+    gradient = learner.inner_gradient(gradient)
     return gradient, loss.detach()

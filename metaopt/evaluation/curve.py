@@ -62,8 +62,7 @@ def adaptation_curves(
     for _ in range(steps):
         theta = theta.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(learner.loss(theta, episodes.support).sum(), theta)
-        if learner.adapted is not None:
-            gradient = gradient * learner.adapted.to(gradient)
+        gradient = learner.inner_gradient(gradient)
         with torch.no_grad():
             theta, state = inner_update(theta, gradient, inner_lr[:, None, None], state)
         columns.append(_scores(learner, theta, episodes, transductive))

@@ -29,7 +29,8 @@ function ticks(low, high, log, count) {
 function scale(low, high, from, to, log) {
   const f = log ? Math.log : (x) => x;
   const span = f(high) - f(low) || 1;
-  return (x) => from + ((f(x) - f(low)) / span) * (to - from);
+  const within = (x) => Math.min(Math.max(x, low), high);
+  return (x) => from + ((f(within(x)) - f(low)) / span) * (to - from);
 }
 
 function extent(lines, log) {
@@ -38,7 +39,9 @@ function extent(lines, log) {
   if (!usable.length) return log ? [0.1, 1] : [0, 1];
   const sorted = usable.sort((a, b) => a - b);
   let [low, high] = [sorted[0], sorted.at(-1)];
-  if (log) return [low / 1.12, high * 1.12];
+  // A loss that ran away would press all others flat: it is drawn on the upper edge.
+  const usual = sorted[Math.floor(0.8 * (sorted.length - 1))];
+  if (log) return [low / 1.12, Math.min(high, 10 * usual) * 1.12];
   const room = (high - low || Math.abs(high) || 1) * 0.06;
   return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
 }
