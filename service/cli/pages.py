@@ -56,6 +56,7 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
     title = f"Verdict of {study.name} ({result.metric}, sealed meta-test tasks)"
     rows = [_finalist_row(study, finalist) for finalist in result.finalists]
     console.table(title, VERDICT_HEADER, rows)
+    console.data(f"sealed intervals: 95 %, over {result.intervals_cover}")
     for name, branch in result.branches.items():
         best = words.score(branch.best_score, result.metric)
         spent = words.seconds(branch.device_seconds)

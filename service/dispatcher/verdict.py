@@ -1,16 +1,18 @@
 """The verdict: finalists judged on sealed tasks, with intervals; pure functions.
 
-A finalist's score on task t is the mean over its r seeds, x_t.  Its interval is mean ± 1.96·SE,
+A finalist's score on task t is the mean over its r seeds, x_t.  Its interval is mean ± t·SE,
 
-    SE² = Var_t(x_t) / T + Var_s(m_s) / r
+    SE² = Var_t(x_t) / T + s² / r
 
-where m_s is the mean of seed s over tasks.  The first term is the noise of the tasks, the
-second that of training.  It is conservative: the noise of the tasks is also in the seeds' means
-(the tasks are the same, their scores are not).  With one seed the second term is unknown and 0.
+The first term is the noise of the tasks, the second that of training: s² is the variance of a
+finalist's seeds' means, pooled over all finalists, with ν = Σ (r − 1) degrees of freedom, for two
+or three seeds alone say next to nothing.  t is Student's, with the degrees of freedom of Welch
+and Satterthwaite for the sum.  With one seed each s² is unknown: the interval covers the tasks
+only, and the result says so (`intervals_cover`).
 
 Two finalists are tied if the interval of their paired difference over tasks, d_t = x_t − y_t,
 
-    SE² = Var_t(d_t) / T + Var_s(m_s) / r + Var_s(n_s) / q
+    SE² = Var_t(d_t) / T + s² (1 / r + 1 / q)
 
 includes 0.  A finalist with a fresh training that diverged or failed ranks below all that have
 none: what trains only sometimes is not a recommendation.
@@ -22,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
-from metaopt.evaluation.statistics import summarize
+from metaopt.evaluation.statistics import student_t95, summarize
 from service.wire.result import (
     BranchSummary,
     Finalist,
@@ -32,8 +34,6 @@ from service.wire.result import (
     VerdictRun,
 )
 from service.wire.spec import StudySpec
-
-_Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,20 @@ class SealedRun:
 
 
 class _Judged(NamedTuple):
-    """A finalist's scores: mean over seeds by task, and the squared error of its seeds."""
+    """A finalist's scores: by task as means over seeds, and by seed as means over tasks."""
 
     trial: SearchTrial
     runs: list[SealedRun]
     completed: list[SealedRun]
     by_task: list[float]
-    seed_error: float
+    by_seed: list[float]
+
+
+class _SeedNoise(NamedTuple):
+    """Variance of a seed's mean, pooled over finalists, and its degrees of freedom."""
+
+    variance: float
+    degrees: int
 
 
 def choose_finalists(
@@ -99,10 +106,16 @@ def study_result(
         counts: Trials of the search by status.
         wall_seconds: From the study's start to its end.
     """
+    judged = _judged(spec, trials, runs)
+    noise = _seed_noise(judged)
     return StudyResult(
         metric=spec.metric(),
         maximize=spec.maximize(),
-        finalists=_finalists(spec, trials, runs),
+        finalists=[
+            _finalist(spec, rank, one, noise, tied=_tied(one, judged[0], noise))
+            for rank, one in enumerate(judged, start=1)
+        ],
+        intervals_cover="tasks and seeds" if noise.degrees else "tasks",
         trials=counts,
         branches=_branches(spec, trials),
         device_seconds=sum(t.device_seconds for t in trials) + sum(r.device_seconds for r in runs),
@@ -111,26 +124,36 @@ def study_result(
     )
 
 
-def _finalists(
+def _judged(
     spec: StudySpec, trials: Sequence[SearchTrial], runs: Sequence[SealedRun]
-) -> list[Finalist]:
+) -> list[_Judged]:
     sources = {run.source_trial_number for run in runs}
     judged = [_judge(trial, runs) for trial in trials if trial.trial_number in sources]
-    judged.sort(key=lambda one: _rank_key(spec, one))
-    best = judged[0] if judged else None
-    return [
-        _finalist(spec, rank, one, tied=best is not None and _tied(one, best))
-        for rank, one in enumerate(judged, start=1)
-    ]
+    return sorted(judged, key=lambda one: _rank_key(spec, one))
 
 
 def _judge(trial: SearchTrial, runs: Sequence[SealedRun]) -> _Judged:
     own = [run for run in runs if run.source_trial_number == trial.trial_number]
     completed = [run for run in own if run.status == "completed"]
     by_task = [statistics.fmean(x) for x in zip(*(run.scores for run in completed), strict=True)]
-    means = [statistics.fmean(run.scores) for run in completed]
-    seed_error = statistics.variance(means) / len(means) if len(means) > 1 else 0.0
-    return _Judged(trial, own, completed, by_task, seed_error)
+    return _Judged(trial, own, completed, by_task, [statistics.fmean(r.scores) for r in completed])
+
+
+def _seed_noise(judged: Sequence[_Judged]) -> _SeedNoise:
+    repeated = [one.by_seed for one in judged if len(one.by_seed) > 1]
+    degrees = sum(len(means) - 1 for means in repeated)
+    squares = sum(statistics.variance(means) * (len(means) - 1) for means in repeated)
+    return _SeedNoise(squares / degrees if degrees else 0.0, degrees)
+
+
+def _half_width(task_error: float, tasks: int, seed_error: float, noise: _SeedNoise) -> float:
+    """Return t·SE for the two squared errors; Welch and Satterthwaite's degrees of freedom."""
+    total = task_error + seed_error
+    if total == 0.0:
+        return 0.0
+    spread = task_error**2 / (tasks - 1)
+    spread += seed_error**2 / noise.degrees if noise.degrees else 0.0
+    return student_t95(max(1, math.floor(total**2 / spread))) * math.sqrt(total)
 
 
 def _rank_key(spec: StudySpec, one: _Judged) -> tuple[int, float, int]:
@@ -141,21 +164,24 @@ def _rank_key(spec: StudySpec, one: _Judged) -> tuple[int, float, int]:
     return (int(broken), -score if spec.maximize() else score, one.trial.trial_number)
 
 
-def _tied(one: _Judged, best: _Judged) -> bool:
+def _tied(one: _Judged, best: _Judged, noise: _SeedNoise) -> bool:
     if one is best:
         return True
     if not one.completed or not best.completed:
         return False
     differences = [x - y for x, y in zip(one.by_task, best.by_task, strict=True)]
-    variance = statistics.variance(differences) / len(differences)
-    error = math.sqrt(variance + one.seed_error + best.seed_error)
-    return abs(statistics.fmean(differences)) <= _Z95 * error
+    tasks = len(differences)
+    seed_error = noise.variance * (1 / len(one.by_seed) + 1 / len(best.by_seed))
+    half = _half_width(statistics.variance(differences) / tasks, tasks, seed_error, noise)
+    return abs(statistics.fmean(differences)) <= half
 
 
-def _finalist(spec: StudySpec, rank: int, one: _Judged, *, tied: bool) -> Finalist:
+def _finalist(
+    spec: StudySpec, rank: int, one: _Judged, noise: _SeedNoise, *, tied: bool
+) -> Finalist:
     trial = one.trial
     assert trial.score is not None and trial.low is not None and trial.high is not None
-    sealed = _sealed(spec, one) if one.completed else None
+    sealed = _sealed(spec, one, noise) if one.completed else None
     optimism = None
     if sealed is not None:
         gap = trial.score - sealed.score
@@ -174,13 +200,14 @@ def _finalist(spec: StudySpec, rank: int, one: _Judged, *, tied: bool) -> Finali
     )
 
 
-def _sealed(spec: StudySpec, one: _Judged) -> SealedScore:
+def _sealed(spec: StudySpec, one: _Judged, noise: _SeedNoise) -> SealedScore:
     summary = summarize(one.by_task)
-    error = math.sqrt(summary.stderr**2 + one.seed_error)
+    seed_error = noise.variance / len(one.by_seed)
+    half = _half_width(summary.stderr**2, len(one.by_task), seed_error, noise)
     return SealedScore(
         score=_statistic(spec, one.by_task),
-        low=summary.mean - _Z95 * error,
-        high=summary.mean + _Z95 * error,
+        low=summary.mean - half,
+        high=summary.mean + half,
         mean=summary.mean,
         median=summary.median,
         trimmed_mean=summary.trimmed_mean,

@@ -82,7 +82,11 @@ class BranchSummary(ResultPart):
 
 
 class StudyResult(ResultPart):
-    """The verdict: finalists, best first, and what the study cost."""
+    """The verdict: finalists, best first, and what the study cost.
+
+    `intervals_cover` says what the sealed intervals and ties allow for: with one seed each, the
+    noise of training is unknown and they allow for the choice of tasks only.
+    """
 
     metric: Literal["accuracy", "mse"]
     maximize: bool
@@ -92,3 +96,4 @@ class StudyResult(ResultPart):
     device_seconds: float
     wall_seconds: float
     transductive: bool
+    intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"

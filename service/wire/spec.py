@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, mode
 
 from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import MetaParam, Value, complete, parameters
+from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 
 
 class Wire(BaseModel):
@@ -28,6 +29,8 @@ Count = Annotated[int, Field(ge=1, le=10_000)]
 def _rising(interval: Interval) -> Interval:
     if not interval[0] < interval[1]:
         raise ValueError(f"low must be below high, got {list(interval)}")
+    if max(map(abs, interval)) > 1e6:
+        raise ValueError(f"bounds must be within ±1e6, got {list(interval)}")
     return interval
 
 
@@ -195,6 +198,13 @@ def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
             raise ValueError(str(error)) from None
 
 
+def _largest(entry: SpaceEntry | None) -> float | None:
+    if isinstance(entry, Range):
+        return entry.high
+    values = entry.choices if isinstance(entry, Choices) else [entry]
+    return max((v for v in values if isinstance(v, int | float)), default=None)
+
+
 def _default_range(param: MetaParam) -> Range | Choices:
     if param.kind == "choice":
         return Choices(choices=list(param.choices))
@@ -288,7 +298,37 @@ class StudySpec(Wire):
             )
         if self.tasks.kind == "omniglot":
             self._check_drawings(self.tasks)
+        self._check_size()
         return self
+
+    def _check_size(self) -> None:
+        k_shot, q_query = self.evaluation_shots()
+        needed = bank_bytes(
+            self.tasks,
+            self.model,
+            bank_tasks=max(self.evaluation.tasks, self.verdict.tasks),
+            k_shot=k_shot,
+            q_query=q_query,
+        )
+        for branch in self.branches:
+            given = {**branch.fixed(), **branch.distributions()}
+            most = {name: _largest(entry) or 0 for name, entry in given.items()}
+            needed = max(
+                needed,
+                lane_bytes(
+                    self.tasks,
+                    self.model,
+                    meta_batch=most["meta_batch"],
+                    inner_steps=most["inner_steps"],
+                    shots=max(most.get("train_shots", 0), self.tasks.k_shot),
+                ),
+            )
+        if needed > MOST_LANE_BYTES:
+            raise ValueError(
+                f"one trial would need about {needed / 2**30:.0f} GiB, the most is "
+                f"{MOST_LANE_BYTES / 2**30:.0f}: make the model, meta_batch, inner_steps or the "
+                "numbers of examples smaller"
+            )
 
     def _check_drawings(self, tasks: OmniglotTasks) -> None:
         k_shot, q_query = self.evaluation_shots()
@@ -298,9 +338,8 @@ class StudySpec(Wire):
                 f"character, got {k_shot} + {q_query}"
             )
         for branch in self.branches:
-            entry = branch.space.get("train_shots")
-            most = entry.high if isinstance(entry, Range) else entry
-            if isinstance(most, int | float) and most > 20:
+            most = _largest(branch.space.get("train_shots"))
+            if most is not None and most > 20:
                 raise ValueError(
                     "train_shots must be at most the 20 drawings of a character, "
                     f"got {most:g} (branch {branch.algorithm})"

@@ -41,6 +41,7 @@ function answer(state) {
     `Trained afresh with ${plural(best.sealed.seeds, "new seed")} and scored on ${best.sealed.tasks} meta-test tasks that the search never used.`,
     `The search's own figure was ${difference(Math.abs(best.optimism), study.metric).slice(1)} ${best.optimism > 0 ? "better" : "worse"}.`,
     rivals ? `${plural(rivals, "other finalist")} cannot be told apart from it.` : null,
+    result.intervals_cover === "tasks" ? "With one seed each, intervals allow for the choice of tasks only, not for training." : null,
   ];
   return h("div", { class: "answer" },
     h("div", {}, h("div", { class: "label" }, "Best trial"), h("div", { class: "big" }, `${best.trial_number} · ${best.branch}`)),

@@ -1,6 +1,7 @@
 """Verdicts on scores made up so that the answer is known."""
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -48,8 +49,9 @@ def test_the_sealed_interval_holds_the_noise_of_tasks_and_of_seeds() -> None:
     ).finalists
     sealed = finalist.sealed
     assert sealed is not None
-    # by task 2, 3, 4, 5: variance 5/3 over 4 tasks; seeds' means 2.5 and 4.5: variance 2 over 2.
-    half = 1.96 * math.sqrt(5 / 3 / 4 + 2 / 2)
+    # by task 2, 3, 4, 5: variance 5/3 over 4 tasks; seeds' means 2.5 and 4.5: variance 2 over 2,
+    # with one degree of freedom; Welch and Satterthwaite leave (17/12)² / ((5/12)²/3 + 1) = 1.
+    half = 12.706 * math.sqrt(5 / 3 / 4 + 2 / 2)
     assert (sealed.score, sealed.tasks, sealed.seeds) == (3.5, 4, 2)
     assert (sealed.low, sealed.high) == pytest.approx((3.5 - half, 3.5 + half))
     assert finalist.optimism == 2.5
@@ -107,3 +109,29 @@ def test_branches_and_costs_are_summed() -> None:
     assert result.branches["reptile"].device_seconds == 7.0
     assert result.device_seconds == 22.0
     assert StudyResult.model_validate(result.model_dump(mode="json")) == result
+
+
+@pytest.mark.parametrize(
+    ("seed_deviation", "task_deviation"), [(0.02, 0.1), (0.05, 0.3), (0.0, 0.2)]
+)
+def test_the_sealed_interval_covers_the_truth_as_often_as_it_says(
+    seed_deviation: float, task_deviation: float
+) -> None:
+    generator = random.Random(4)
+    tasks, studies, covered = 100, 200, 0
+    for _ in range(studies):
+        runs = []
+        for number in range(6):
+            mean = 1.0 + generator.gauss(0, seed_deviation)
+            scores = [generator.gauss(mean, task_deviation) for _ in range(tasks)]
+            runs.append(fresh(10 + number, number // 2, scores))
+        for finalist in verdict([found(n) for n in range(3)], runs).finalists:
+            assert finalist.sealed is not None
+            covered += finalist.sealed.low <= 1.0 <= finalist.sealed.high
+    assert 0.92 <= covered / (3 * studies) <= 0.995
+
+
+def test_with_one_seed_each_the_result_says_that_training_is_not_covered() -> None:
+    one = verdict([found(0)], [fresh(6, 0, [1.0, 2.0, 3.0])])
+    two = verdict([found(0)], [fresh(6, 0, [1.0, 2.0, 3.0]), fresh(7, 0, [1.0, 2.0, 3.5])])
+    assert (one.intervals_cover, two.intervals_cover) == ("tasks", "tasks and seeds")
