@@ -52,7 +52,7 @@ class Learner:
     def scores(
         self, theta: Tensor, support: Examples, query: Examples, *, transductive: bool
     ) -> Tensor:
-        """Return the score of each task on its query examples (*B,).
+        """Return the score of each task on its query examples (*B,); NaN if outputs overflow.
 
         Args:
             transductive: Batch norm takes its statistics from the query examples together;
@@ -65,4 +65,6 @@ class Learner:
             count = support.x.shape[axis]
             both = torch.cat([support.x, query.x], dim=axis)
             outputs = self.outputs(theta, both, count)[..., count:, :]
-        return task_scores(outputs, query.y, classification=self.classification)
+        scores = task_scores(outputs, query.y, classification=self.classification)
+        # An argmax over NaN or overflowed logits looks like an answer.
+        return torch.where(outputs.isfinite().all(-1).all(-1), scores, torch.nan)

@@ -23,7 +23,7 @@ def scheduled(rate: Tensor, age: Tensor, horizon: Tensor, schedule: str) -> Tens
     """
     if schedule == "constant":
         return rate
-    progress = (age / horizon).to(rate.dtype).clamp(max=1.0)
+    progress = (age.to(rate.dtype) / horizon.to(rate.dtype)).clamp(max=1.0)
     if schedule == "linear":
         return rate * (1 - progress)
     return rate * (1 + torch.cos(math.pi * progress)) / 2

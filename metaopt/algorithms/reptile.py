@@ -47,6 +47,9 @@ def meta_gradient(
 ) -> tuple[Tensor, Tensor, InnerState | None]:
     """Return φ − mean φ̃ for each lane, so that SGD with rate ε is Reptile's outer step.
 
+    Every weight moves, also those that an evaluation does not adapt (norm weights with
+    `adapt_norm` false): what the inner loop leaves alone, Reptile could never learn.
+
     φ̃_τ = U^k_τ(φ) after k inner optimizer steps on mini-batches of task τ, and
     φ ← φ + ε (1/T) Σ_τ (φ̃_τ − φ).  With T = 1 that is the serial version.
 
@@ -102,5 +105,4 @@ def _gradient(learner: Learner, theta: Tensor, batch: Examples) -> tuple[Tensor,
     theta = theta.detach().requires_grad_()
     loss = learner.loss(theta, batch)
     (gradient,) = torch.autograd.grad(loss.sum(), theta)
-    gradient = learner.inner_gradient(gradient)
     return gradient, loss.detach()

@@ -24,9 +24,11 @@ class Curves(NamedTuple):
     diverged: Tensor
 
 
-def draw(tasks: Tasks, bank: BankSpec, device: str | torch.device) -> Episodes:
-    """Return the bank's episodes, leading axis T."""
-    index = torch.arange(bank.tasks, device=device)
+def draw(
+    tasks: Tasks, bank: BankSpec, device: str | torch.device, start: int = 0, count: int = 2**62
+) -> Episodes:
+    """Return `count` of the bank's episodes from task `start` on, by default all; axis T."""
+    index = torch.arange(start, min(bank.tasks, start + count), device=device)
     keys = seeding.fold_in(seeding.fold_in(torch.full_like(index, bank.seed), _BANK), index)
     return tasks.sample(bank.split, keys, bank.k_shot, bank.q_query)
 
@@ -72,7 +74,6 @@ def adaptation_curves(
 @torch.no_grad()
 def _scores(learner: Learner, theta: Tensor, episodes: Episodes, transductive: bool) -> Tensor:
     scores = learner.scores(theta, episodes.support, episodes.query, transductive=transductive)
-    # An argmax over NaN logits looks like an answer: the weights tell.
     return torch.where(theta.isfinite().all(-1), scores, torch.nan)
 
 

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.learner import Learner
+from metaopt.errors import InvalidMetaParameter
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.curve import Curves, adaptation_curves, draw
-from metaopt.tasks.base import Episodes, Examples, Tasks
+from metaopt.tasks.base import Tasks
 
-TASK_CHUNK = 100  # tasks adapted at once: bounds memory, changes no task's score
+TASK_CHUNK = 100  # tasks drawn and adapted at once: bounds memory, changes no task's score
 
 
 class Trained(NamedTuple):
@@ -61,27 +62,32 @@ def evaluate(
 
     Raises:
         InvalidTasks: the data have no such split or too few examples.
+        InvalidMetaParameter: a trial's test steps are beyond the bank's curve.
     """
     count = trained.phi.shape[0]
-    episodes = draw(trained.tasks, bank, trained.phi.device)
+    test_steps = trained.test_steps.tolist()
+    if test_steps and max(test_steps) > bank.steps:
+        raise InvalidMetaParameter(
+            f"a trial is scored after {max(test_steps)} steps, the bank's curve has {bank.steps}: "
+            "give the bank at least as many"
+        )
     results = []
-    for start in range(0, count, lane_chunk or count):
+    for start in range(0, count, lane_chunk or count or 1):
         part = slice(start, start + (lane_chunk or count))
-        curves = _curves(trained, part, episodes, bank)
-        steps = trained.test_steps[part].tolist()
+        curves = _curves(trained, part, bank)
+        steps = test_steps[part]
         results += [_lane_scores(curves, i, step) for i, step in enumerate(steps)]
     return results
 
 
-def _curves(trained: Trained, part: slice, episodes: Episodes, bank: BankSpec) -> Curves:
+def _curves(trained: Trained, part: slice, bank: BankSpec) -> Curves:
     state = trained.state
     pieces = []
     for start in range(0, bank.tasks, TASK_CHUNK):
-        some = slice(start, start + TASK_CHUNK)
         piece = adaptation_curves(
             trained.learner,
             trained.phi[part],
-            Episodes(*(Examples(e.x[some], e.y[some]) for e in episodes)),
+            draw(trained.tasks, bank, trained.phi.device, start, TASK_CHUNK),
             inner_lr=trained.inner_lr[part],
             steps=bank.steps,
             transductive=bank.transductive,
@@ -97,5 +103,5 @@ def _lane_scores(curves: Curves, index: int, test_steps: int) -> LaneScores:
         scores=scores[:, test_steps].tolist(),
         diverged_share=float(diverged[:, test_steps].double().mean()),
         curve=scores.double().mean(0).tolist(),
-        curve_median=scores.median(0).values.tolist(),
+        curve_median=scores.double().quantile(0.5, dim=0).tolist(),
     )

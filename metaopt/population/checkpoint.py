@@ -34,11 +34,15 @@ def write(path: Path, lane: Lanes, signature: Signature, params: dict[str, Any])
     tensors = {name: tensor.cpu().contiguous() for name, tensor in lane.tensors().items()}
     content = save(tensors, metadata)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:  # on a full disk it would take the room that the next one needs
+        temporary.unlink(missing_ok=True)
+        raise
     _sync_directory(path.parent)
     return hashlib.sha256(content).hexdigest()
 

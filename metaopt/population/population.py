@@ -100,17 +100,23 @@ class Population:
             checkpoint, digest: File to resume from and its SHA-256.
 
         Raises:
-            InvalidPopulation: the name is taken, or the trial has another signature.
+            InvalidPopulation: the name is taken, the trial has another signature, or the checkpoint
+            is another trial's.
             InvalidMetaParameter: bad name or value.
             CorruptCheckpoint: the file is not what it should be.
         """
         if lane in self._params:
             raise InvalidPopulation(f"lane {lane!r} is already in this population")
         values = self._checked(params)
-        if checkpoint is None:
-            state = self._fresh(values, seed, horizon)
-        else:
-            state = checkpoints.read(checkpoint, self.signature, digest, self.device)
+        if not 0 <= seed < 2**63:
+            raise InvalidPopulation(f"seed must be in [0, 2**63), got {seed}")
+        if horizon < 1:
+            raise InvalidPopulation(f"horizon must be >= 1, got {horizon}")
+        state = self._fresh(values, seed, horizon)
+        if checkpoint is not None:
+            read = checkpoints.read(checkpoint, self.signature, digest, self.device)
+            _check_same_trial(lane, state, read)
+            state = read
         self._lanes = state if self._lanes is None else stack([self._lanes, state])
         self._names.append(lane)
         self._params[lane] = values
@@ -153,7 +159,8 @@ class Population:
             InvalidPopulation: no such lane.
         """
         names = self._names if lanes is None else lanes
-        chosen = self._stacked().select(torch.tensor([self._index(lane) for lane in names]))
+        index = torch.tensor([self._index(lane) for lane in names], dtype=torch.int64)
+        chosen = self._stacked().select(index)
         return Trained(
             self.program.tasks,
             self.program.learner,
@@ -206,9 +213,13 @@ class Population:
                 raise InvalidPopulation(
                     f"{name} = {values[name]!r} does not fit this population's {value!r}"
                 )
-        for name, cap in (("inner_steps", signature.step_cap), ("test_steps", signature.test_cap)):
-            if int(values[name]) > cap:
-                raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {values[name]}")
+        test_steps = int(values["test_steps"]) or int(values["inner_steps"])
+        for name, steps, cap in (
+            ("inner_steps", int(values["inner_steps"]), signature.step_cap),
+            ("test_steps", test_steps, signature.test_cap),
+        ):
+            if steps > cap:
+                raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {steps}")
         return values
 
     def _fresh(self, values: Mapping[str, Value], seed: int, horizon: int) -> Lanes:
@@ -265,6 +276,15 @@ class Population:
         if lane not in self._params:
             raise InvalidPopulation(f"lane {lane!r} is not in this population")
         return self._names.index(lane)
+
+
+def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
+    for name in ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps"):
+        want, have = getattr(asked, name).item(), getattr(read, name).item()
+        if want != have:
+            raise InvalidPopulation(
+                f"the checkpoint of lane {lane!r} has {name} = {have!r}, the trial {want!r}"
+            )
 
 
 def default_lane_chunk(signature: Signature, device: str) -> int | None:

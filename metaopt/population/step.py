@@ -88,7 +88,9 @@ def inner_state(lanes: Lanes) -> InnerState | None:
 
 
 def _freeze(before: Lanes, after: Lanes, loss: Tensor) -> Lanes:
-    good = before.alive & loss.isfinite() & after.phi.isfinite().all(-1)
+    good = before.alive & loss.isfinite()
+    for name in ("phi", "v", "inner_v"):  # an infinite moment would hold a weight still for ever
+        good = good & getattr(after, name).isfinite().all(-1)
     kept = {
         name: torch.where(good[:, None], getattr(after, name), getattr(before, name))
         for name in ("phi", "m", "v", "inner_v", "inner_taken")

@@ -36,10 +36,16 @@ def test_a_gpu_trains_the_same_trial_as_a_cpu(algorithm, tasks, model):
     assert curves[1] == pytest.approx(curves[0], rel=1e-6)
 
 
-def test_training_does_not_wait_for_the_device():
-    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm="maml", params={"meta_batch": 4})
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [("maml", {}), ("maml", {"order": "first"}), ("reptile", {"inner_optimizer": "adam"})],
+)
+@pytest.mark.parametrize(("tasks", "model"), [(SINUSOID, MLP), (OMNIGLOT, CONV4)])
+def test_training_does_not_wait_for_the_device(algorithm, options, tasks, model):
+    params = {"meta_batch": 4, "inner_lr": 0.001, **options}
+    signature = signature_of(tasks=tasks, model=model, algorithm=algorithm, params=params)
     population = Population(signature, device="cuda")
-    population.admit("a", {"meta_batch": 4}, seed=1, horizon=10)
+    population.admit("a", params, seed=1, horizon=10)
     population.advance(2)
     torch.cuda.set_sync_debug_mode("error")
     try:

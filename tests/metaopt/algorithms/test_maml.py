@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, vmap
+from torch.utils.flop_counter import FlopCounterMode
 
 from metaopt.algorithms import maml
 from metaopt.algorithms.learner import Learner
@@ -165,3 +166,21 @@ def test_first_order_keeps_no_graph_of_the_inner_loop(problem):
         first_order=True,
     )
     assert adapted.grad_fn is None
+
+
+def test_first_order_costs_much_less_arithmetic(problem):
+    learner, phi, episodes = problem
+    operations = {}
+    for first_order in (True, False):
+        with FlopCounterMode(display=False) as counter:
+            maml.meta_gradient(
+                learner,
+                phi,
+                episodes,
+                inner_lr=torch.full((2,), 0.1, dtype=torch.float64),
+                inner_steps=torch.tensor([5, 5]),
+                step_cap=5,
+                first_order=first_order,
+            )
+        operations[first_order] = counter.get_total_flops()
+    assert 0 < operations[True] < 0.6 * operations[False]

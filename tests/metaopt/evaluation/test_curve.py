@@ -83,7 +83,12 @@ def test_inductive_batch_norm_judges_each_query_example_by_the_support_alone():
     theta = learner.layout.flatten(learner.model.init(torch.tensor([3]), torch.float64))
     support = torch.rand(1, 3, 1, 16, 16, generator=generator, dtype=torch.float64)
     query = torch.rand(1, 6, 1, 16, 16, generator=generator, dtype=torch.float64)
+    y = torch.tensor([[0, 1, 2, 0, 1, 2]])
     both = learner.outputs(theta, torch.cat([support, query], 1), 3)[:, 3:]
+    scored = learner.scores(
+        theta, Examples(support, y[:, :3]), Examples(query, y), transductive=False
+    )
+    assert scored.item() == (both.argmax(-1) == y).double().mean().item()
     one = learner.outputs(theta, torch.cat([support, query[:, :1]], 1), 3)[:, 3:]
     assert torch.allclose(both[:, :1], one, atol=1e-12)
     transductive = learner.outputs(theta, query)

@@ -36,3 +36,17 @@ def test_trials_of_different_structure_are_refused():
 def test_examples_in_docstrings_run(module):
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0 and outcome.failed == 0
+
+
+def test_the_sinusoid_recipe_learns_to_adapt_in_one_step():
+    """The paper's recipe with a larger outer rate, cut short (benchmarks/sinusoid_paper.py)."""
+    trained = train(
+        "maml",
+        tasks={"kind": "sinusoid", "k_shot": 10, "q_query": 10},
+        model={"kind": "mlp", "widths": [40, 40]},
+        params={"inner_lr": 0.01, "outer_lr": 5e-3, "meta_batch": 25},
+        meta_iterations=600,
+    )
+    (scores,) = evaluate(trained, BankSpec("test", 1, 200, 5, 20, 1))
+    assert scores.curve[0] > 2.5
+    assert scores.curve[1] < 1.3
