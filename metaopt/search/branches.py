@@ -10,14 +10,16 @@ What the sampler is told:
 
     completed  its score
     pruned     its last score, at the meta-iteration where that was measured
-    diverged   a finite score, worse than every score measured so far in the branch
+    diverged   pruned at meta-iteration 0 with a finite worst score: TPE ranks it below every
+               trial that came further (told as completed, it would rank above all pruned ones)
     failed, cancelled   that the trial says nothing about its point
 """
 
 import logging
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +27,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 
-from metaopt.errors import InvalidSearch
+from metaopt.errors import InvalidSearch, MetaoptError
 from metaopt.keys import key
 from metaopt.metaparams import Value
 from metaopt.search.samplers import make_sampler
@@ -113,11 +115,12 @@ class BranchSearch:
         """Return the searched parameters of a new trial, which runs until it is told.
 
         Raises:
-            InvalidSearch: the number was asked for before.
+            InvalidSearch: the number was asked for before, or the sampler failed.
         """
         self._check_new(trial_number)
-        self._study.sampler = self._fresh_sampler()
-        trial = self._study.ask(fixed_distributions=self._distributions)
+        with _sampling(f"trial {trial_number} cannot be asked for"):
+            self._study.sampler = self._fresh_sampler()
+            trial = self._study.ask(fixed_distributions=self._distributions)
         self._add(trial_number)
         return dict(trial.params)
 
@@ -137,21 +140,29 @@ class BranchSearch:
             meta_iteration: Where it was measured; needed where pruned.
 
         Raises:
-            InvalidSearch: unknown outcome, trial not running, score missing or not finite.
+            InvalidSearch: unknown outcome, trial not running, score missing or not finite, or
+                the sampler failed.
         """
         self._check_running(trial_number)
         if outcome not in OUTCOMES:
             raise InvalidSearch(f"outcome must be one of {', '.join(OUTCOMES)}, got {outcome!r}")
+        with _sampling(f"trial {trial_number} cannot be told"):
+            self._tell(trial_number, outcome, value, meta_iteration)
+        self._running.remove(trial_number)
+
+    def _tell(
+        self, trial_number: int, outcome: str, value: float | None, meta_iteration: int | None
+    ) -> None:
         number = self._numbers[trial_number]
         if outcome in ("failed", "cancelled"):
             self._study.tell(number, state=TrialState.FAIL)
         elif outcome == "diverged":
-            self._study.tell(number, worst_value(self._scores, maximize=self._maximize))
+            worst = worst_value(self._scores, maximize=self._maximize)
+            self._tell_score(number, trial_number, "pruned", worst, 0)
         else:
             score = _finite_score(trial_number, outcome, value)
             self._tell_score(number, trial_number, outcome, score, meta_iteration)
             self._scores.append(score)
-        self._running.remove(trial_number)
 
     def _tell_score(
         self, number: int, trial_number: int, outcome: str, score: float, step: int | None
@@ -200,6 +211,16 @@ class BranchSearch:
             raise InvalidSearch(f"trial {trial_number} was never asked for in this branch")
         if trial_number not in self._running:
             raise InvalidSearch(f"trial {trial_number} has been told before")
+
+
+@contextmanager
+def _sampling(failure: str) -> Iterator[None]:
+    try:
+        yield
+    except (MetaoptError, MemoryError, OSError):
+        raise
+    except Exception as error:  # whatever a sampler raises, it concerns this search only
+        raise InvalidSearch(f"{failure}: {type(error).__name__}: {error}") from error
 
 
 def _finite_score(trial_number: int, outcome: str, value: float | None) -> float:

@@ -70,6 +70,17 @@ def fence(session: Session, epoch: int) -> None:
     _set_refreshed(session, epoch, database_now(session))
 
 
+def check_live(session: Session, epoch: int) -> None:
+    """Look whether `epoch` still stands, without holding anyone off.
+
+    Raises:
+        EpochLost: another dispatcher has taken over.
+    """
+    newest = session.scalar(select(DispatcherRow.epoch))
+    if newest is not None and newest != epoch:
+        raise EpochLost(f"epoch {epoch} is over: another dispatcher is live")
+
+
 def release(session: Session, epoch: int) -> None:
     """Let a successor take over at once.
 

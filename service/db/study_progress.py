@@ -4,14 +4,14 @@ Each move is a compare-and-set, because the API pauses and cancels studies at an
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, or_, select, update
 from sqlalchemy.orm import Session
 
-from service.db.states import StudyStatus
+from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Study
 
 
@@ -23,6 +23,14 @@ def running_or_known(session: Session, known: Iterable[str]) -> dict[str, str]:
         .order_by(Study.created_at, Study.study_id)
     )
     return {study_id: status for study_id, status in session.execute(query)}
+
+
+def ended_among(session: Session, study_ids: Iterable[str]) -> Sequence[str]:
+    """Return those of the studies that have ended."""
+    query = select(Study.study_id).where(
+        Study.study_id.in_(list(study_ids)), Study.status.in_(TERMINAL_STUDIES)
+    )
+    return session.scalars(query).all()
 
 
 def oldest_queued(session: Session) -> str | None:

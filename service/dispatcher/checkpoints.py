@@ -51,6 +51,11 @@ class CheckpointStore:
         """Delete all files of a study."""
         shutil.rmtree(self._root / study_id, ignore_errors=True)
 
+    def studies(self) -> list[str]:
+        """Return the studies that have a directory."""
+        found = self._root.iterdir() if self._root.is_dir() else ()
+        return sorted(path.name for path in found)
+
     def keep_only(self, study_id: str, names: Collection[str]) -> None:
         """Delete the study's files but `names`: what a killed dispatcher left behind."""
         directory = self._root / study_id

@@ -6,10 +6,10 @@ import structlog
 
 from service.db import trials
 from service.db.dispatcher import fence, release
-from service.db.engine import reading, transaction
+from service.db.engine import transaction
 from service.db.events import append_event
 from service.db.states import TrialStatus
-from service.db.study_progress import fail_study, start_study
+from service.db.study_progress import ended_among, fail_study, start_study
 from service.db.trials import end_trial
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.loading import load_study
@@ -19,25 +19,31 @@ log = structlog.get_logger("dispatcher")
 
 
 def take_over(ledger: Ledger) -> None:
-    """Requeue what older dispatchers left running, before anything is admitted."""
+    """Requeue what older dispatchers left running, and delete what ended studies left on disk."""
     with transaction(ledger.engine) as session:
         fence(session, ledger.epoch)
         requeued = trials.close_older_attempts(session, ledger.epoch, now=ledger.now())
+        ended = ended_among(session, ledger.store.studies())
+    for study_id in ended:  # a study never leaves a terminal status, so no fence is needed
+        ledger.store.delete_study(study_id)
     log.info("dispatcher_live", epoch=ledger.epoch, requeued_trials=requeued)
 
 
 def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
     """Show that this dispatcher lives, and cancel what ended studies have left open."""
-    now = ledger.now()
+    now, ended = ledger.now(), set()
     with transaction(ledger.engine) as session:
         fence(session, ledger.epoch)
         for trial in trials.left_over(session, loaded):
+            ended.add(trial.study_id)
             if trial.status == TrialStatus.RUNNING:
                 trials.requeue_trial(session, trial.trial_id)
             end_trial(session, trial.trial_id, TrialStatus.CANCELLED, now=now)
             data = {"trial_number": trial.trial_number, "branch": trial.branch}
             data |= {"role": trial.role, "status": "cancelled", "cause": None}
             append_event(session, trial.study_id, "trial_finished", data, now=now)
+    for study_id in ended:
+        ledger.store.delete_study(study_id)
 
 
 def start(ledger: Ledger, study_id: str) -> bool:
@@ -52,15 +58,20 @@ def start(ledger: Ledger, study_id: str) -> bool:
 
 
 def load(ledger: Ledger, study_id: str) -> StudyState | None:
-    """Return a running study's state, or None if it had to be failed because it is unusable."""
+    """Return a running study's state, or None if it had to be failed because it is unusable.
+
+    Files that no row names are deleted under the fence: a takeover waits for it, so they are
+    never those of a successor.
+    """
     try:
-        with reading(ledger.engine) as session:
+        with transaction(ledger.engine) as session:
+            fence(session, ledger.epoch)
             study = load_study(session, study_id)
+            used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
+            ledger.store.keep_only(study_id, used)
     except ValueError as error:
         _fail_unloaded(ledger, study_id, f"the study cannot be loaded: {error}")
         return None
-    used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
-    ledger.store.keep_only(study_id, used)
     log.info("study_loaded", study_id=study_id, epoch=ledger.epoch, trials=len(study.trials))
     return study
 

@@ -12,7 +12,9 @@ a new one begins from the rows, as after a kill.
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 
@@ -31,6 +33,7 @@ from service.dispatcher.state import Group, SlotState, StudyState, TrialState, o
 from service.dispatcher.work import Work, choose_work
 from service.executors.base import (
     Executor,
+    MachineFailed,
     OutOfMemory,
     SegmentFailed,
     SegmentReport,
@@ -155,18 +158,20 @@ class Dispatcher:
     def _start_next_study(self) -> bool:
         with reading(self._ledger.engine) as session:
             study_id = oldest_queued(session)
-        if study_id is None or study_id in self._studies:
+        if study_id is None or not housekeeping.start(self._ledger, study_id):
             return False
-        if housekeeping.start(self._ledger, study_id):
+        if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet
+            self._studies[study_id].status = StudyStatus.RUNNING
+        else:
             self._load(study_id)
         return study_id in self._studies
 
     def _carry_out(self, slot: SlotState, work: Work) -> None:
         study = work.study
-        try:
+        new = None
+        with self._failing_alone(study):
             new = asking.ask(study, work.branch, work.ask) if work.branch and work.ask else []
-        except MetaoptError as error:
-            settling.fail(self._ledger, study, f"the search cannot go on: {error}")
+        if new is None:
             return
         asked = [one.trial for one in new]
         group = work.group or asked[0].group
@@ -222,7 +227,8 @@ class Dispatcher:
         except BadReport as error:
             self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
             return
-        self._ledger.report(study, outcomes, report)
+        with self._failing_alone(study):
+            self._ledger.report(study, outcomes, report)
         slot.failed_starts = 0
         if slot.iterations:
             slot.seconds.append(report.train_seconds / slot.iterations)
@@ -235,10 +241,11 @@ class Dispatcher:
         if not isinstance(error, SegmentFailed) or error.kind != BAD_REPORT:
             slot.held = set()
         losses = [(trial, judge_loss(trial, error, alone=len(lanes) == 1)) for trial in lanes]
-        self._ledger.lose(study, slot.slot.name, losses, str(error))
+        with self._failing_alone(study):
+            self._ledger.lose(study, slot.slot.name, losses, str(error))
         if isinstance(error, OutOfMemory) and slot.group is not None:
             study.lane_limits[slot.group] = halved(len(lanes))
-        if isinstance(error, WorkerGone):
+        if isinstance(error, WorkerGone | MachineFailed):
             slot.failed_starts += 1
             pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
             slot.not_before = time.monotonic() + pause
@@ -250,6 +257,14 @@ class Dispatcher:
             cause=str(error),
             trials=[{"trial_id": t.trial_id, "attempt": t.attempt} for t in lanes],
         )
+
+    @contextmanager
+    def _failing_alone(self, study: StudyState) -> Iterator[None]:
+        # The ledger tells samplers after its commit: whatever they refuse, it has been written.
+        try:
+            yield
+        except MetaoptError as error:
+            settling.fail(self._ledger, study, f"the search cannot go on: {error}")
 
     def _log_segment(self, study: StudyState, slot: SlotState, report: SegmentReport) -> None:
         self._log.info(

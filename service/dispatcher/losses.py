@@ -1,6 +1,7 @@
 """Losses: what the death of a worker, or an error in a segment, means for its lanes.  Pure.
 
     worker dead beforehand       nothing: it is put back into the queue
+    disk full or broken          nothing: it is put back into the queue
     out of memory, together      put back; the group may have half as many lanes from now on
     error, together              put back, each to run alone (`solo`) until it has a new checkpoint
     death, together              put back; the second at the same checkpoint makes it solo
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from service.db.states import AttemptOutcome
 from service.dispatcher.state import TrialState
-from service.executors.base import OutOfMemory, SegmentFailed, WorkerGone
+from service.executors.base import MachineFailed, OutOfMemory, SegmentFailed, WorkerGone
 
 MOST_ATTEMPTS = 3
 MOST_LOSSES = 20
@@ -49,7 +50,8 @@ class Loss:
 def judge_loss(trial: TrialState, error: Exception, *, alone: bool) -> Loss:
     """Return what `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
     cause = str(error)
-    if isinstance(error, WorkerGone) or (isinstance(error, OutOfMemory) and not alone):
+    no_fault = isinstance(error, WorkerGone | MachineFailed)
+    if no_fault or (isinstance(error, OutOfMemory) and not alone):
         return Loss(AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False)
     by_error = isinstance(error, SegmentFailed)
     outcome = AttemptOutcome.ERROR if by_error else AttemptOutcome.LOST

@@ -1,7 +1,7 @@
 """The dispatcher process: becomes the live one, runs studies, drains on SIGTERM.
 
 standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
-     ▲                    ├── database fails ──▶ workers ended, everything loaded again
+     ▲                    ├── database or disk fails ──▶ workers ended, everything loaded again
      └────────────────────┘   epoch lost ──▶ workers ended, exit 1
 """
 
@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -33,6 +35,8 @@ EXIT_DONE = 0
 EXIT_EPOCH_LOST = 1
 EXIT_UNUSABLE = 2
 _RETRY_SECONDS = 1.0
+_LAST_SYNC_SECONDS = 5.0
+_MIRROR_ENDS_SECONDS = 2.0
 
 log = structlog.get_logger("dispatcher")
 
@@ -46,8 +50,6 @@ def run(settings: Settings) -> int:
     stop = threading.Event()
     _drain_on_signals(stop)
     engine = open_engine(settings.url())
-    mirror = threading.Thread(target=run_mirror, args=(settings.url(), stop), name="mirror")
-    mirror.daemon = True
     try:
         while not stop.is_set():
             try:
@@ -55,8 +57,6 @@ def run(settings: Settings) -> int:
                 epoch = _acquire(engine, stop)
                 if epoch is None:
                     break
-                if mirror.ident is None:
-                    mirror.start()
                 _run_epoch(settings, engine, epoch, stop)
             except EpochLost as error:
                 log.error("epoch_lost", cause=str(error))
@@ -67,11 +67,12 @@ def run(settings: Settings) -> int:
             except (OperationalError, InterfaceError, IntegrityError) as error:
                 log.error("database_failed", cause=str(error.orig or error))
                 stop.wait(_RETRY_SECONDS)
+            except OSError as error:  # as a full disk: it may have room again later
+                log.error("machine_failed", cause=str(error))
+                stop.wait(_RETRY_SECONDS)
     finally:
         stop.set()
         engine.dispose()
-        if mirror.ident is not None:
-            mirror.join(timeout=5.0)
     log.info("dispatcher_stopped")
     return EXIT_DONE
 
@@ -93,20 +94,37 @@ def _acquire(engine: Engine, stop: threading.Event) -> int | None:
 
 def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.Event) -> None:
     data = settings.data_directory.resolve()
-    executor = LocalExecutor(find_slots(os.environ, settings.slots), data / "logs")
+    with _mirroring(settings.url(), epoch):  # around the workers: they must not wait for it
+        executor = LocalExecutor(find_slots(os.environ, settings.slots), data / "logs")
+        try:
+            log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
+            store = CheckpointStore(data / "checkpoints")
+            ledger = Ledger(engine, epoch, store, lambda: datetime.now(UTC))
+            Dispatcher(
+                ledger,
+                executor,
+                lanes=settings.lanes,
+                segment_seconds=settings.segment_seconds,
+                stop=stop,
+            ).run()
+        finally:
+            executor.close()
+
+
+@contextmanager
+def _mirroring(database_url: str, epoch: int) -> Iterator[None]:
+    stop, cut = threading.Event(), threading.Event()
+    arguments = database_url, epoch, stop, cut
+    mirror = threading.Thread(target=run_mirror, args=arguments, name="mirror", daemon=True)
+    mirror.start()
     try:
-        log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
-        store = CheckpointStore(data / "checkpoints")
-        ledger = Ledger(engine, epoch, store, lambda: datetime.now(UTC))
-        Dispatcher(
-            ledger,
-            executor,
-            lanes=settings.lanes,
-            segment_seconds=settings.segment_seconds,
-            stop=stop,
-        ).run()
+        yield
+        stop.set()
+        mirror.join(_LAST_SYNC_SECONDS)  # what the drain brought in
     finally:
-        executor.close()
+        cut.set()
+        stop.set()
+        mirror.join(_MIRROR_ENDS_SECONDS)
 
 
 def _drain_on_signals(stop: threading.Event) -> None:

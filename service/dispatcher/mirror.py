@@ -23,12 +23,14 @@ from optuna.study import Study as OptunaStudy
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
+from sqlalchemy.orm import Session
 
 from metaopt.search.space import distribution
 from service.db import mirror as queries
+from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
 from service.db.optuna_storage import open_storage
-from service.db.states import TERMINAL_STUDIES
+from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
 from service.dispatcher import mirror_rows as rows
 from service.dispatcher.spaces import dimensions
@@ -57,18 +59,31 @@ class _BranchCopy:
     trials: dict[int, _TrialCopy] = field(default_factory=dict)
 
 
-def run_mirror(database_url: str, stop: threading.Event) -> None:
-    """Sync until `stop` is set; after a failure wait longer, at most a minute, and try again."""
+def run_mirror(database_url: str, epoch: int, stop: threading.Event, cut: threading.Event) -> None:
+    """Sync while `epoch` is live; after a failure wait longer, at most a minute, and try again.
+
+    Args:
+        database_url: As for `open_engine`.
+        epoch: Of the dispatcher that runs this; two live mirrors would write everything twice.
+        stop: When set, this returns after one more sync.
+        cut: When set, this returns without it, and a sync under way ends early.
+    """
     pause = INTERVAL_SECONDS
     mirror: Mirror | None = None
-    while not stop.is_set():
+    while not cut.is_set():
+        last = stop.is_set()
         try:
-            mirror = mirror or Mirror(database_url, stop)
+            mirror = mirror or Mirror(database_url, cut, epoch)
             mirror.sync()
             pause = INTERVAL_SECONDS
+        except EpochLost as error:
+            log.info("mirror_ended", epoch=epoch, cause=str(error))
+            break
         except Exception as error:  # whatever it is, it must not end the dispatcher
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             log.warning("mirror_failed", error=str(error), retry_seconds=pause)
+        if last:
+            break
         stop.wait(pause)
     if mirror is not None:
         mirror.close()
@@ -80,13 +95,20 @@ class Mirror:
     Args:
         database_url: As for `open_engine`; both schemas exist.
         stop: When set, a sync ends early; the next one goes on from there.
+        epoch: Under which to write; None is for a mirror that is alone.
     """
 
-    def __init__(self, database_url: str, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        stop: threading.Event | None = None,
+        epoch: int | None = None,
+    ) -> None:
         """Open both sides; nothing is read yet."""
         self._engine = open_engine(database_url)
         self._storage = open_storage(database_url)
         self._stop = stop or threading.Event()
+        self._epoch = epoch
         self._seen: queries.Fingerprint | None = None
         self._copies: dict[tuple[str, str], _BranchCopy] = {}
 
@@ -94,9 +116,11 @@ class Mirror:
         """Bring Optuna's tables up to date with ours; a study that fails does not stop others.
 
         Raises:
+            EpochLost: Another dispatcher is live, and so is its mirror.
             Exception: The first failure, after every other study was done; sync again.
         """
         with reading(self._engine) as session:
+            self._check_live(session)
             before = queries.fingerprint(session)
             if before == self._seen:
                 return
@@ -122,6 +146,10 @@ class Mirror:
         self._storage.engine.dispose()
         self._engine.dispose()
 
+    def _check_live(self, session: Session) -> None:
+        if self._epoch is not None:
+            check_live(session, self._epoch)
+
     def _optuna_side(self) -> tuple[int, int]:
         with reading(self._engine) as session:
             after = queries.fingerprint(session)
@@ -146,8 +174,12 @@ class Mirror:
     def _sync_studies(self, studies: list[Study]) -> Exception | None:
         first: Exception | None = None
         for study in studies:
+            if self._stop.is_set():
+                break
             try:
                 self._sync_study(study)
+            except EpochLost:
+                raise
             except Exception as error:
                 log.warning("mirror_study_failed", study_id=study.study_id, error=str(error))
                 first = first or error
@@ -155,11 +187,14 @@ class Mirror:
 
     def _sync_study(self, study: Study) -> None:
         with reading(self._engine) as session:
+            self._check_live(session)
             trials = queries.search_trials(session, study.study_id)
             scores: dict[str, dict[int, float]] = {trial.trial_id: {} for trial in trials}
             for trial_id, meta_iteration, score in queries.search_scores(session, study.study_id):
                 scores.setdefault(trial_id, {})[meta_iteration] = score
             session.expunge_all()
+        # Those in flight when a study is cancelled or fails end after it.
+        ended = all(trial.status in TERMINAL_TRIALS for trial in trials)
         spec = StudySpec.model_validate(study.spec)
         for branch in spec.branches:
             copy = self._copy(study, spec, branch)
@@ -169,7 +204,7 @@ class Mirror:
                     return
                 if trial.branch == branch.algorithm:
                     self._sync_trial(copy, trial, scores[trial.trial_id], distributions)
-            self._finish(copy, study, spec, branch)
+            self._finish(copy, study, spec, branch, done=ended)
 
     def _copy(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
         key = study.study_id, branch.algorithm
@@ -178,7 +213,10 @@ class Mirror:
         copy = self._copies[key]
         if not copy.trials:
             for found in self._storage.get_all_trials(copy.optuna_id, deepcopy=False):
-                copy.trials[found.user_attrs["trial_number"]] = _TrialCopy(
+                trial_number = found.user_attrs.get("trial_number")
+                if not isinstance(trial_number, int) or trial_number in copy.trials:
+                    continue  # not ours: anyone may ask Optuna's study for a trial of their own
+                copy.trials[trial_number] = _TrialCopy(
                     found._trial_id, set(found.intermediate_values), found.state.is_finished()
                 )
         return copy
@@ -242,13 +280,16 @@ class Mirror:
         self._storage.set_trial_state_values(seen.optuna_id, state, values)
         seen.ended = True
 
-    def _finish(self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch) -> None:
+    def _finish(
+        self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch, *, done: bool
+    ) -> None:
         attributes = rows.study_attributes(study, spec, branch)
         changed = {n: v for n, v in attributes.items() if copy.attributes.get(n) != v}
         if study.status in TERMINAL_STUDIES:
             self._seal(copy, study)
-            changed["mirrored"] = _done_mark(study)
             self._write_note(copy.name, rows.note(study))
+            if done:
+                changed["mirrored"] = _done_mark(study)
         for name, value in changed.items():
             self._storage.set_study_user_attr(copy.optuna_id, name, value)
         copy.attributes.update(changed)

@@ -132,7 +132,9 @@ class SlotState:
         held: Every lane that the worker holds, also those it must forget.
         seconds: Measured seconds per meta-iteration of its latest segments with these lanes.
         future: Of the running segment.
-        not_before: Monotonic time until which a slot whose worker could not start is left alone.
+        not_before: Monotonic time until which a slot whose worker could not start, or whose disk
+            failed, is left alone.
+        failed_starts: How often that was so since the last report.
     """
 
     slot: Slot

@@ -173,6 +173,10 @@ class OutOfMemory(SegmentFailed):
     """The lanes did not fit into the device's memory together."""
 
 
+class MachineFailed(SegmentFailed):
+    """A full, read-only or broken disk: nothing that the lanes did."""
+
+
 class Executor(Protocol):
     """What the dispatcher needs of an executor."""
 

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 import structlog
 
 from service.executors.base import (
+    MachineFailed,
     OutOfMemory,
     SegmentFailed,
     SegmentOrder,
@@ -163,5 +164,9 @@ class _SlotThread:
 
 
 def _segment_error(error: Json) -> SegmentFailed:
-    kind = OutOfMemory if error["out_of_memory"] else SegmentFailed
+    kind = SegmentFailed
+    if error["out_of_memory"]:
+        kind = OutOfMemory
+    elif error["machine"]:
+        kind = MachineFailed
     return kind(error["message"], kind=error["kind"], invalid=error["invalid"])

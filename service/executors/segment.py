@@ -31,6 +31,7 @@ class Segments:
         self._device = device
         self._population: Population | None = None
         self._key: _Key | None = None
+        self._written: list[Path] = []  # by the segment under way
         self._file_names = (f"{secrets.token_hex(4)}-{i}" for i in itertools.count())
 
     def run(self, order: SegmentOrder) -> SegmentReport:
@@ -40,10 +41,13 @@ class Segments:
             MetaoptError: the order cannot be carried out; no lane is held any more.
             torch.OutOfMemoryError: nor did it fit; no lane is held any more.
         """
+        self._written.clear()
         try:
             return self._run(order)
         except BaseException:
             self.drop()
+            for path in self._written:  # no row will ever name them
+                path.unlink(missing_ok=True)
             raise
 
     def drop(self) -> None:
@@ -93,6 +97,7 @@ class Segments:
             # A name never used before: a file that a row names is never written to again.
             name = f"{lane}-{state.age}-{next(self._file_names)}.safetensors"
             path = Path(order.checkpoint_directory) / name
+            self._written.append(path)
             checkpoint, digest = str(path), population.checkpoint(lane, path)
         return LaneReport(
             trial_id=lane,

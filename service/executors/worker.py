@@ -7,6 +7,7 @@ FD is its end of a socket pair.  It dies with its parent: the kernel is asked to
 """
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from queue import SimpleQueue
 from service.executors.channel import Channel, Json
 
 _PR_SET_PDEATHSIG = 1
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 def main(arguments: list[str]) -> None:
@@ -70,6 +72,7 @@ def describe(error: Exception) -> Json:
         "message": f"{type(error).__name__}: {error}"[:2000],
         "invalid": isinstance(error, MetaoptError),
         "out_of_memory": isinstance(error, torch.OutOfMemoryError | MemoryError),
+        "machine": isinstance(error, OSError) and error.errno in _MACHINE_ERRORS,
     }
 
 

@@ -146,6 +146,16 @@ def test_tpe_stays_away_from_where_trials_diverge():
     assert sum(inner_lr > 0.1 for inner_lr in later) <= 2
 
 
+def test_tpe_stays_away_from_divergence_while_no_trial_has_completed_yet():
+    run = BranchSearch({"inner_lr": Float(1e-3, 1.0, log=True)}, **arguments("tpe"))
+    for number in range(40):
+        inner_lr = run.ask(number)["inner_lr"]
+        pruned = ("pruned", 1.0 + abs(math.log10(inner_lr) + 2), 100)
+        run.tell(number, *(("diverged",) if inner_lr > 0.1 else pruned))
+    later = [run.ask(number)["inner_lr"] for number in range(40, 50)]
+    assert sum(inner_lr > 0.1 for inner_lr in later) <= 1
+
+
 def test_a_diverged_trial_is_told_something_finite_that_is_worse_than_every_score():
     assert worst_value([], maximize=False) == 10.0
     assert worst_value([0.5, 30.0], maximize=False) == 300.0
@@ -199,6 +209,20 @@ def test_a_bad_tell_is_refused_and_leaves_the_trial_running(told, message):
     with pytest.raises(InvalidSearch, match=message):
         run.tell(*told)
     run.tell(0, "completed", 2.0)
+
+
+def test_whatever_a_sampler_raises_is_an_invalid_search(monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError("no variance")
+
+    run = BranchSearch(SPACE, **arguments("tpe"))
+    run.ask(0)
+    monkeypatch.setattr(run._study, "ask", fail)
+    monkeypatch.setattr(run._study, "tell", fail)
+    with pytest.raises(InvalidSearch, match="trial 1 cannot be asked for: ZeroDivisionError"):
+        run.ask(1)
+    with pytest.raises(InvalidSearch, match="trial 0 cannot be told: ZeroDivisionError"):
+        run.tell(0, "completed", 1.0)
 
 
 @pytest.mark.parametrize(

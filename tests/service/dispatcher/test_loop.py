@@ -1,12 +1,15 @@
 """The dispatcher's loop on real tables, with an executor that follows a script."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.study import Study as OptunaStudy
 from sqlalchemy import Engine, select, update
 
 from service.db.dispatcher import EpochLost, acquire
@@ -16,6 +19,7 @@ from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.loop import Dispatcher
 from service.executors.base import (
+    MachineFailed,
     OutOfMemory,
     SegmentFailed,
     SegmentOrder,
@@ -194,6 +198,46 @@ def test_a_slot_that_cannot_start_costs_no_trial_anything(engine: Engine, run: R
     assert {trial["attempts"] for trial in trials} == {0}
 
 
+def test_a_full_disk_costs_no_trial_anything_and_its_slot_waits(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    begun: list[float] = []
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        begun.append(time.monotonic())
+        full = MachineFailed("OSError: no space left on device", kind="OSError")
+        return full if len(begun) == 1 else None
+
+    executor._script = script
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    trials = rows(engine, study_id)
+    assert {(trial["status"], trial["attempts"]) for trial in trials} == {("completed", 0)}
+    assert executor.widths[:2] == [4, 4]
+    assert begun[1] - begun[0] > 0.9
+
+
+def test_a_sampler_that_cannot_be_told_fails_its_own_study_only(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (submit(engine, small_spec(**ONE_BRANCH)) for _ in range(2))
+    tell, broken = OptunaStudy.tell, iter([True])
+
+    def break_once(*arguments: Any, **named: Any) -> Any:
+        if next(broken, False):
+            raise ZeroDivisionError("no variance")
+        return tell(*arguments, **named)
+
+    monkeypatch.setattr(OptunaStudy, "tell", break_once)
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, second, "completed")
+    with reading(engine) as session:
+        error = session.get_one(Study, first).error
+    assert error == (
+        "the search cannot go on: trial 0 cannot be told: ZeroDivisionError: no variance"
+    )
+
+
 def test_a_worker_that_reports_nonsense_is_given_its_lanes_again(engine: Engine, run: Run) -> None:
     study_id = submit(engine, small_spec(**ONE_BRANCH))
     executor = ScriptedExecutor(slots=1)
@@ -236,6 +280,40 @@ def test_a_paused_study_keeps_its_checkpoints_and_goes_on_when_resumed(
     wait_for(engine, study_id, "completed")
     assert all(lane.checkpoint for lane in executor.orders[orders][1].admit)
     assert len(kinds(engine, study_id, "trial_reported")) == 4 * 3 + 4
+
+
+class Holding(ScriptedExecutor):
+    """Keeps the first segment under way until `release`."""
+
+    held: "Future[SegmentReport] | None" = None
+
+    def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
+        future = super().submit(slot, order)
+        if self.held is not None:
+            return future
+        self.held, self._result = Future(), future.result()
+        return self.held
+
+    def release(self) -> None:
+        assert self.held is not None
+        self.held.set_result(self._result)
+
+
+def test_a_study_resumed_while_its_segment_runs_goes_on_at_once(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = Holding(slots=2)
+    executor._script = lambda slot, order: (
+        set_status(engine, study_id, "paused") if len(executor.orders) == 2 else None
+    )
+    run(executor)
+    wait_until(lambda: "queued" in statuses(engine, study_id), what="the free slot's lanes queued")
+    set_status(engine, study_id, "queued")
+    try:
+        wait_until(lambda: len(executor.orders) > 2, 5, what="another order")
+        assert executor.held is not None and not executor.held.done()
+    finally:
+        executor.release()
+    wait_for(engine, study_id, "completed")
 
 
 def test_a_cancelled_study_ends_its_trials(engine: Engine, run: Run, tmp_path: Path) -> None:

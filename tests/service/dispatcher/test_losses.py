@@ -1,6 +1,12 @@
 from service.db.states import AttemptOutcome
 from service.dispatcher.losses import MOST_LOSSES, halved, judge_loss
-from service.executors.base import OutOfMemory, SegmentFailed, WorkerGone, WorkerLost
+from service.executors.base import (
+    MachineFailed,
+    OutOfMemory,
+    SegmentFailed,
+    WorkerGone,
+    WorkerLost,
+)
 from tests.fakes.states import trial
 
 DEATH = WorkerLost("the worker died: SIGKILL")
@@ -61,6 +67,14 @@ def test_out_of_memory_counts_only_alone() -> None:
 def test_a_worker_that_could_not_start_counts_for_nobody() -> None:
     loss = judge_loss(trial(attempts=2), WorkerGone("no device"), alone=True)
     assert (loss.failed, loss.attempts, loss.is_loss) == (False, 2, False)
+
+
+def test_a_full_disk_counts_for_nobody() -> None:
+    full = MachineFailed("OSError: [Errno 28] No space left on device", kind="OSError")
+    for alone in (True, False):
+        loss = judge_loss(trial(attempts=2, losses=MOST_LOSSES), full, alone=alone)
+        assert (loss.failed, loss.attempts, loss.is_loss, loss.solo) == (False, 2, False, False)
+        assert loss.outcome == AttemptOutcome.EVICTED
 
 
 def test_losses_end_somewhere() -> None:

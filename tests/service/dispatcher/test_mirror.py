@@ -10,9 +10,11 @@ from optuna_dashboard import get_note
 from sqlalchemy import Engine, event, text
 
 from service.db import migrate
+from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
 from service.db.optuna_storage import open_storage
 from service.db.tables import Study, Trial
+from service.dispatcher import main
 from service.dispatcher.mirror import Mirror, run_mirror
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
 from tests.waiting import wait_until
@@ -231,9 +233,116 @@ def test_a_study_that_cannot_be_mirrored_does_not_hold_up_the_others(engine, mir
     assert far("odd · maml · bbbbbbbb").trials == []
 
 
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_trials_in_flight_when_their_study_ends_are_followed_to_their_end(
+    engine, mirror, far, status
+):
+    with transaction(engine) as session:
+        add_study(session)
+        flying = add_trial(session, 0).trial_id
+        add_trial(session, 1, branch="reptile")
+    mirror.sync()
+    with transaction(engine) as session:
+        study = session.get(Study, "a" * 32)
+        study.status = status
+        end_trial(session, session.get(Trial, f"aaaaaaaa{1:024d}"), "cancelled")
+    mirror.sync()
+    assert far(MAML).user_attrs["status"] == status
+    assert [t.state.name for t in far(REPTILE).trials] == ["FAIL"]
+    assert "mirrored" not in far(MAML).user_attrs | far(REPTILE).user_attrs
+
+    with transaction(engine) as session:
+        add_report(session, session.get(Trial, flying), 90, 1.5)
+        end_trial(session, session.get(Trial, flying), "completed")
+    mirror.sync()
+    (trial,) = far(MAML).trials
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 1.5)
+    assert far(MAML).user_attrs["mirrored"] == far(REPTILE).user_attrs["mirrored"] == status
+
+
+def test_a_strangers_trial_in_a_mirrored_study_is_passed_over(engine, mirror, far, database_url):
+    with transaction(engine) as session:
+        add_study(session)
+        trial_id = add_trial(session, 0).trial_id
+    mirror.sync()
+    far(MAML).ask()
+    far(MAML).enqueue_trial({"inner_lr": 0.5})
+    with transaction(engine) as session:
+        end_trial(session, session.get(Trial, trial_id), "completed", score=1.5)
+    mirror.sync()
+    second = Mirror(database_url)
+    second.sync()
+    second.close()
+    assert [t.state.name for t in far(MAML).trials] == ["COMPLETE", "RUNNING", "WAITING"]
+
+
+def test_of_two_trials_with_the_same_number_the_first_is_followed(
+    engine, mirror, far, database_url
+):
+    with transaction(engine) as session:
+        add_study(session)
+        trial_id = add_trial(session, 0).trial_id
+    mirror.sync()
+    far(MAML).ask().set_user_attr("trial_number", 0)
+    with transaction(engine) as session:
+        end_trial(session, session.get(Trial, trial_id), "completed", score=1.5)
+    second = Mirror(database_url)
+    second.sync()
+    second.close()
+    assert [t.state.name for t in far(MAML).trials] == ["COMPLETE", "RUNNING"]
+
+
+def test_a_mirror_whose_epoch_is_over_writes_nothing_and_ends(engine, far, database_url):
+    with transaction(engine) as session:
+        old = acquire(session, "old", lambda _: False)
+    mirror = Mirror(database_url, epoch=old)
+    with transaction(engine) as session:
+        add_study(session)
+    mirror.sync()
+    with transaction(engine) as session:
+        new = acquire(session, "new", lambda _: True)
+        add_trial(session, 0)
+    with pytest.raises(EpochLost):
+        mirror.sync()
+    mirror.close()
+    assert far(MAML).trials == []
+
+    never = threading.Event()
+    run_mirror(database_url, old, never, never)  # returns, though nobody stops it
+    follower = Mirror(database_url, epoch=new)
+    follower.sync()
+    follower.close()
+    assert len(far(MAML).trials) == 1
+
+
+def mirrors() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "mirror"]
+
+
+def test_the_mirror_ends_with_its_epoch(engine, database_url):
+    with transaction(engine) as session:
+        epoch = acquire(session, "me", lambda _: False)
+    with pytest.raises(OSError, match="disk"), main._mirroring(database_url, epoch):
+        assert len(mirrors()) == 1
+        raise OSError("no room on the disk")
+    assert mirrors() == []
+
+
+def test_an_orderly_stop_mirrors_what_the_drain_brought_in(engine, far, database_url):
+    with transaction(engine) as session:
+        epoch = acquire(session, "me", lambda _: False)
+        add_study(session)
+        trial_id = add_trial(session, 0).trial_id
+    with main._mirroring(database_url, epoch), transaction(engine) as session:
+        end_trial(session, session.get(Trial, trial_id), "completed", score=1.5)
+    (trial,) = far(MAML).trials
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 1.5)
+    assert mirrors() == []
+
+
 def test_the_loop_outlives_a_database_that_is_not_ready(sqlite_url):
-    stop = threading.Event()
-    thread = threading.Thread(target=run_mirror, args=(sqlite_url, stop))
+    stop, cut = threading.Event(), threading.Event()
+    thread = threading.Thread(target=run_mirror, args=(sqlite_url, 1, stop, cut))
     thread.start()
     migrate.upgrade(sqlite_url)
     storage = open_storage(sqlite_url)
@@ -242,6 +351,7 @@ def test_the_loop_outlives_a_database_that_is_not_ready(sqlite_url):
     try:
         wait_until(lambda: len(storage.get_all_studies()) == 2, what="the mirror")
     finally:
+        cut.set()
         stop.set()
         thread.join(timeout=10)
         storage.remove_session()

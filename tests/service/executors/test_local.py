@@ -1,5 +1,6 @@
 """The local executor with real workers: what it promises the dispatcher."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from metaopt.keys import key
 from metaopt.population.signature import signature_of
 from service.executors.base import (
     Admit,
+    MachineFailed,
     SegmentFailed,
     SegmentOrder,
     SegmentReport,
@@ -20,8 +22,10 @@ from service.executors.base import (
     WorkerGone,
     WorkerLost,
 )
-from service.executors.local import LocalExecutor
+from service.executors.local import LocalExecutor, _segment_error
 from service.executors.process import worker_environment
+from service.executors.segment import Segments
+from service.executors.worker import describe
 from tests.fakes.processes import children, kill, runs
 from tests.waiting import wait_until
 
@@ -98,6 +102,28 @@ def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Pat
     again = report_of(shared.submit("cpu:0", order(study_id="again", admit=resumed)))
     assert again.lanes[0].meta_iteration == 6
     assert again.lanes[0].scores == whole.scores
+
+
+def test_a_full_disk_is_the_machines_fault_and_a_missing_file_is_not() -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+        assert isinstance(_segment_error(describe(OSError(number, "disk"))), MachineFailed)
+    assert type(_segment_error(describe(FileNotFoundError(2, "missing")))) is SegmentFailed
+
+
+def test_a_segment_that_fails_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, room = Path.replace, iter([True])
+
+    def fill(source: Path, target: Path) -> Path:
+        if next(room, False):
+            return replace(source, target)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fill)
+    with pytest.raises(OSError, match="No space left"):
+        Segments("cpu").run(order(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_impossible_order_fails_with_its_reason_and_the_worker_lives(
