@@ -68,7 +68,9 @@ class Gate:
         key = key_of(headers.get("authorization", ""))
         identity = self._keys.identify(key) if key else None
         if identity is None:
-            raise Unauthenticated("an API key is needed" if not key else "this API key is unknown")
+            raise Unauthenticated(
+                "no API key was given." if not key else "the API key that was given is unknown."
+            )
         return identity
 
 

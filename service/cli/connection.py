@@ -5,6 +5,7 @@ import os
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from service.cli.console import say
+from service.cli.exits import Exit, Stop
 from service.client.client import DEFAULT_URL, Client
 
 ONCE_SECONDS = 2.0  # somebody sits before the terminal
@@ -13,8 +14,15 @@ TOLD_RETRY = 3
 
 
 def server_url() -> str:
-    """Return where the server is said to be."""
-    return os.environ.get("METAOPT_URL") or DEFAULT_URL
+    """Return where the server is said to be.
+
+    Raises:
+        Stop: METAOPT_URL is no URL.
+    """
+    url = os.environ.get("METAOPT_URL") or DEFAULT_URL
+    if not url.startswith(("http://", "https://")):
+        raise Stop(Exit.USAGE, f"METAOPT_URL must begin with http:// or https://, got {url!r}")
+    return url
 
 
 def connect(patience_seconds: float = ONCE_SECONDS) -> Client:

@@ -66,6 +66,20 @@ def _draw(title: str, header: Row, rows: Sequence[Row]) -> None:
     Console(markup=False).print(drawn)
 
 
+def check_writable(path: Path | None) -> None:
+    """Make sure that `write_json` will be able to write there.
+
+    Raises:
+        Stop: the file cannot be opened for writing.
+    """
+    if path is None or str(path) == "-":
+        return
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+
+
 def write_json(path: Path | None, document: Any) -> None:
     """Write `document` to `path` if one is given; `-` is stdout."""
     if path is None:

@@ -1,10 +1,14 @@
 """Commands about the database: db upgrade, db downgrade, db current."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from alembic.util import CommandError
 
 from service.cli.console import data, say
+from service.cli.exits import Exit, Stop
 from service.cli.server import settings_with
 from service.db import migrate
 
@@ -15,13 +19,24 @@ app = typer.Typer(
 )
 
 
+@contextmanager
+def _known_revision(revision: str) -> Iterator[None]:
+    try:
+        yield
+    except CommandError:
+        raise Stop(
+            Exit.USAGE, f"there is no revision {revision!r}; use head, base or one of migrations/"
+        ) from None
+
+
 @app.command()
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Revision to go up to.")] = "head",
 ) -> None:
     """Bring the tables up to date, ours and Optuna's; safe to run any number of times."""
     url = settings_with().url()
-    migrate.upgrade(url, revision)
+    with _known_revision(revision):
+        migrate.upgrade(url, revision)
     say(f"the database is at revision {migrate.current(url)}")
 
 
@@ -31,7 +46,8 @@ def downgrade(
 ) -> None:
     """Take our tables back to an older revision; what newer ones hold is lost."""
     url = settings_with().url()
-    migrate.downgrade(url, revision)
+    with _known_revision(revision):
+        migrate.downgrade(url, revision)
     say(f"the database is at revision {migrate.current(url) or 'base'}")
 
 

@@ -79,7 +79,14 @@ def dispatcher() -> None:
 def settings_with(**given: Any) -> Settings:
     """Return the settings, with what the command line says in the place of the environment."""
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    settings.data_directory.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Stop(
+            Exit.USAGE,
+            f"the data directory {settings.data_directory} cannot be made: {error.strerror}; "
+            "give another one by METAOPT_DATA_DIRECTORY",
+        ) from None
     return settings
 
 

@@ -8,7 +8,7 @@ import typer
 
 from service.cli import pages
 from service.cli.connection import FOLLOWING_SECONDS, connect
-from service.cli.console import data, say, write_json
+from service.cli.console import check_writable, data, say, write_json
 from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
 from service.cli.progress import telling
@@ -45,6 +45,7 @@ def submit(
     if timeout is not None and not wait:
         raise Stop(Exit.USAGE, "--timeout needs --wait")
     document = read_spec(spec)
+    check_writable(json)  # before the study is on its way: nobody should submit twice
     with connect() as client:
         study = client.submit(document, idempotency_key)
     if wait:

@@ -71,10 +71,14 @@ class Supervised:
         return child.pid if child is not None and child.poll() is None else None
 
     def request_stop(self) -> None:
-        """Ask the child to drain, and return at once."""
+        """Ask the child to drain, and return at once; asked again, it is left to its draining.
+
+        A second SIGTERM would end it at once, with the segments it is waiting for.
+        """
         with self._lock:
+            asked = self._stopping.is_set()
             self._stopping.set()
-            if self._child is not None and self._child.poll() is None:
+            if not asked and self._child is not None and self._child.poll() is None:
                 self._child.terminate()
 
     def stop(self) -> None:

@@ -15,8 +15,9 @@ from service.cli.demo import free_port
 from service.client.client import Client
 from service.client.errors import ClientError
 from service.db.engine import open_engine, reading
-from service.db.tables import DispatcherRow
+from service.db.tables import Attempt, DispatcherRow, Trial
 from service.settings import Settings
+from tests.fakes.studies import small_spec
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 
@@ -89,6 +90,24 @@ def test_serve_mends_its_dispatcher_and_drains(service: Service) -> None:
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(60) == 0
     assert second is not None and is_gone(second)
+
+
+def test_an_interrupted_serve_keeps_the_segments_that_run(service: Service) -> None:
+    budget = {"trials": 2, "meta_iterations": 1_000_000}
+    with Client(service.url) as client:
+        client.submit(small_spec(budget=budget, pruning={"kind": "none"}))
+    engine = open_engine(service.settings.url())
+
+    def attempts() -> list[tuple[str, int]]:
+        with reading(engine) as session:
+            rows = session.execute(select(Attempt.outcome, Trial.meta_iteration).join(Trial))
+            return [(outcome, age) for outcome, age in rows]
+
+    wait_until(lambda: any(age > 10 for _, age in attempts()), 60, what="a trial that trains")
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(60) == 0
+    assert attempts() and {outcome for outcome, _ in attempts()} == {"evicted"}
+    engine.dispose()
 
 
 def test_a_killed_serve_leaves_no_dispatcher(service: Service) -> None:

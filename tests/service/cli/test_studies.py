@@ -50,6 +50,15 @@ def test_submit_under_one_key_makes_one_study(metaopt: Command, api: Engine, spe
     assert metaopt("studies").out.count("sinusoid") == 1
 
 
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_submitted(
+    metaopt: Command, api: Engine, spec: str
+) -> None:
+    said = metaopt("submit", spec, "--json", "/nowhere/study.json")
+    assert said.code == 2 and "/nowhere/study.json cannot be written" in said.err
+    with reading(api) as session:
+        assert session.scalars(select(Study.study_id)).all() == []
+
+
 def test_a_spec_that_breaks_rules_names_each_field(
     metaopt: Command, api: Engine, tmp_path: Path
 ) -> None:
