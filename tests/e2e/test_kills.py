@@ -20,6 +20,8 @@ Start = Callable[..., DispatcherProcess]
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def start(database_url: str, tmp_path: Path) -> Iterator[Start]:

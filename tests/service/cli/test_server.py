@@ -21,6 +21,8 @@ from tests.fakes.studies import small_spec
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 class Service:
     """A `metaopt serve` of this test."""
