@@ -1,8 +1,7 @@
 """Conv4: the four-layer network of the few-shot literature.
 
 Activations of all lanes and tasks G = prod(B) lie side by side on the channel axis,
-(N, G·C, H, W), and each layer is one grouped convolution: measured on a CPU at 0.5 to 0.8 of the
-time of im2col with batched products, and of a loop over tasks.
+(N, G·C, H, W), and each layer is one grouped convolution.
 
 Batch norm uses the statistics of the batch, never running ones.  `F.batch_norm` is safe here,
 with adapted γ too, because the batching is our own and derivatives are plain autograd's: its

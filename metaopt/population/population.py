@@ -290,9 +290,8 @@ def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
 def default_lane_chunk(signature: Signature, device: str) -> int | None:
     """Return how many lanes to compute at once; None is all of them.
 
-    On a CPU more lanes than fit its cache cost time: 8 to 16 were measured best for a small
-    MLP.  Convolutions gain from stacking only while they are narrow: 2× at 8 filters, 1.3× at
-    16, nothing at 32 and a loss at 64, so those run one by one (benchmarks/lanes.py).
+    On a CPU more lanes than fit its cache cost time.  Convolutions gain from stacking only while
+    they are narrow, so wide ones run one by one; benchmarks/lanes.py times both.
     """
     if device != "cpu":
         return None

@@ -23,7 +23,7 @@ KEPT_VARIABLES = (
 )  # fmt: skip
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 # glibc gives large freed blocks back to the kernel and has them zeroed again at the next
-# operation: about a fifth of a CPU meta-iteration.  A worker keeps what it once had.
+# operation, at every meta-iteration on a CPU.  A worker keeps what it once had.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
