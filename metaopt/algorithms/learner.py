@@ -1,4 +1,4 @@
-"""A learner: a model on flat weight vectors, and the loss of its tasks."""
+"""A learner: a model, and the loss and scores of its tasks."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,13 +6,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from metaopt.models.base import Layout, Model
+from metaopt.models.base import Layout, Model, Params
 from metaopt.tasks.base import Examples, mean_loss, task_scores
 
 
 @dataclass(frozen=True)
 class Learner:
-    """What the inner loop trains: weights θ (*B, P) and the mean loss L(θ; examples) (*B,).
+    """What the inner loop trains: weights θ with leading axes B and the mean loss L(θ; examples).
 
     Args:
         model: Pure functions over a dict of tensors.
@@ -24,33 +24,25 @@ class Learner:
 
     @cached_property
     def layout(self) -> Layout:
-        """Return where each parameter lies in θ."""
+        """Return where each parameter lies in the flat vector of a lane."""
         return Layout(self.model.shapes)
 
-    @cached_property
-    def _masks(self) -> dict[tuple[torch.device, torch.dtype], Tensor]:
-        return {}
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """Return the parameters that an inner step moves."""
+        return tuple(name for name in self.model.shapes if name not in self.model.not_adapted)
 
-    def inner_gradient(self, gradient: Tensor) -> Tensor:
-        """Return the gradient (*B, P) with zeros where the inner loop leaves θ alone."""
-        if not self.model.not_adapted:
-            return gradient
-        place = gradient.device, gradient.dtype
-        if place not in self._masks:  # copied to a device once: a copy makes the host wait
-            self._masks[place] = self.layout.mask(self.model.not_adapted).to(*place)
-        return gradient * self._masks[place]
+    def outputs(self, theta: Params, x: Tensor, reference: int | None = None) -> Tensor:
+        """Return the model's outputs (*B, N, C)."""
+        return self.model.apply(theta, x, reference=reference)
 
-    def outputs(self, theta: Tensor, x: Tensor, reference: int | None = None) -> Tensor:
-        """Return the model's outputs (*B, N, C) for weights (*B, P)."""
-        return self.model.apply(self.layout.unflatten(theta), x, reference=reference)
-
-    def loss(self, theta: Tensor, examples: Examples) -> Tensor:
+    def loss(self, theta: Params, examples: Examples) -> Tensor:
         """Return the mean loss (*B,)."""
         outputs = self.outputs(theta, examples.x)
         return mean_loss(outputs, examples.y, classification=self.classification)
 
     def scores(
-        self, theta: Tensor, support: Examples, query: Examples, *, transductive: bool
+        self, theta: Params, support: Examples, query: Examples, *, transductive: bool
     ) -> Tensor:
         """Return the score of each task on its query examples (*B,); NaN if outputs overflow.
 

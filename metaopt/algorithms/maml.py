@@ -3,20 +3,22 @@
 import torch
 from torch import Tensor
 
+from metaopt.algorithms.inner import for_tasks, inner_update, select
 from metaopt.algorithms.learner import Learner
+from metaopt.models.base import Params
 from metaopt.tasks.base import Episodes, Examples
 
 
 def adapt(
     learner: Learner,
-    theta: Tensor,
+    theta: Params,
     support: Examples,
     *,
     inner_lr: Tensor,
     inner_steps: Tensor,
     step_cap: int,
     first_order: bool = False,
-) -> Tensor:
+) -> Params:
     """Return the weights after each task's own number of gradient steps on its support set.
 
     One step is θ ← θ − α ∇L(θ; support), on the same support set each time.  All lanes take
@@ -24,29 +26,32 @@ def adapt(
 
     Args:
         learner: Model and loss.
-        theta: Weights (*B, P); the result can be differentiated back to them unless
+        theta: Weights with leading axes B; the result can be differentiated back to them unless
             `first_order`.
         support: Examples with leading axes B.
-        inner_lr: α, broadcasting with `theta`.
-        inner_steps: K, whole numbers broadcasting with `theta`.
+        inner_lr: α (*B,), or of axes that broadcast with B.
+        inner_steps: K, whole numbers, likewise.
         step_cap: Largest K.
         first_order: Treat ∇L as a constant and keep no graph.
 
     Returns:
-        (*B, P).
+        Weights with leading axes B.
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, Algorithm 1 (inner update).
     """
     for step in range(step_cap):
-        if not theta.requires_grad:
-            theta = theta.requires_grad_()
+        theta = {
+            name: p if p.requires_grad else p.detach().requires_grad_() for name, p in theta.items()
+        }
         loss = learner.loss(theta, support).sum()
-        (gradient,) = torch.autograd.grad(loss, theta, create_graph=not first_order)
-        gradient = learner.inner_gradient(gradient)
-        # One operation, and one in its derivative: θ − α g costs two of each on (H, T, P).
-        moved = torch.addcmul(theta, inner_lr, gradient, value=-1)
-        theta = torch.where(step < inner_steps, moved, theta) if step_cap > 1 else moved
-        theta = theta.detach() if first_order else theta
+        gradients = torch.autograd.grad(
+            loss, [theta[name] for name in learner.adapted], create_graph=not first_order
+        )
+        gradient = dict(zip(learner.adapted, gradients, strict=True))
+        moved, _ = inner_update(theta, gradient, inner_lr, None)
+        theta = select(step < inner_steps, moved, theta) if step_cap > 1 else moved
+        if first_order:
+            theta = {name: p.detach() for name, p in theta.items()}
     return theta
 
 
@@ -77,19 +82,25 @@ def meta_gradient(
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, Algorithms 1 and 2; first order: 5.2.
     """
-    tasks = episodes.query.y.shape[1]
-    phi = phi.detach().requires_grad_(not first_order)
+    start = {
+        name: p.requires_grad_(not first_order)
+        for name, p in learner.layout.unflatten(phi.detach()).items()
+    }
     theta = adapt(
         learner,
-        phi[:, None, :].expand(-1, tasks, -1),
+        for_tasks(start, episodes.query.y.shape[1]),
         episodes.support,
-        inner_lr=inner_lr[:, None, None],
-        inner_steps=inner_steps[:, None, None],
+        inner_lr=inner_lr[:, None],
+        inner_steps=inner_steps[:, None],
         step_cap=step_cap,
         first_order=first_order,
     )
-    source = theta.requires_grad_() if first_order else phi
+    source = start
+    if first_order:
+        source = theta = {name: p.requires_grad_() for name, p in theta.items()}
     loss = learner.loss(theta, episodes.query).mean(-1)
-    (gradient,) = torch.autograd.grad(loss.sum(), source)
-    # In first order each task's own gradient already carries the 1/T of the mean.
-    return (gradient.sum(1) if first_order else gradient), loss.detach()
+    gradients = torch.autograd.grad(loss.sum(), list(source.values()))
+    if first_order:  # each task's own gradient already carries the 1/T of the mean
+        gradients = tuple(g.sum(1) for g in gradients)
+    gradient = learner.layout.flatten(dict(zip(source, gradients, strict=True)))
+    return gradient, loss.detach()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.algorithms.inner import InnerState, inner_update
+from metaopt.algorithms.inner import InnerState, for_tasks, inner_update, select
 from metaopt.algorithms.learner import Learner
+from metaopt.models.base import Params
 from metaopt.tasks.base import Examples
 
 _ORDER = 101  # salt of the mini-batch order; below are the salts of the tasks themselves
@@ -59,9 +60,9 @@ def meta_gradient(
         batches: Example indices (H, T, step_cap, batch).
         inner_lr, inner_steps: α and k of each lane (H,).
         step_cap: Largest k.
-        state: Adam's memory v (H, P), steps (H, 1), or None for SGD.  It lives on from task to
-            task, as in the authors' code; tasks of one batch start from the same v, and its
-            mean over them goes on (there they run one after the other).
+        state: Adam's memory: v with leading axis H, steps (H, 1), or None for SGD.  It lives on
+            from task to task, as in the authors' code; tasks of one batch start from the same
+            v, and its mean over them goes on (there they run one after the other).
 
     Returns:
         Gradient (H, P), mean loss of the last inner step (H,), and the new state.
@@ -69,25 +70,25 @@ def meta_gradient(
         Nichol, Achiam & Schulman (2018), arXiv:1803.02999, Algorithm 2 and equation 5.
     """
     tasks = support.y.shape[1]
-    alpha, steps = inner_lr[:, None, None], inner_steps[:, None, None]
-    theta = phi.detach()[:, None, :].expand(-1, tasks, -1)
+    layout = learner.layout
+    theta = for_tasks(layout.unflatten(phi.detach()), tasks)
     if state is not None:
-        state = InnerState(state.v[:, None].expand_as(theta), state.steps[:, None])
-    loss = torch.zeros(theta.shape[:2], dtype=phi.dtype, device=phi.device)
+        state = InnerState(for_tasks(state.v, tasks), state.steps[:, None])
+    loss = torch.zeros(batches.shape[:2], dtype=phi.dtype, device=phi.device)
     for step in range(step_cap):
         batch = take(support, batches[:, :, step])
         gradient, now = _gradient(learner, theta, batch)
-        active = step < steps
-        moved, after = inner_update(theta, gradient, alpha, state)
-        theta = torch.where(active, moved, theta)
-        loss = torch.where(active[..., 0], now, loss)
+        active = step < inner_steps[:, None]
+        moved, after = inner_update(theta, gradient, inner_lr[:, None], state)
+        theta = select(active, moved, theta)
+        loss = torch.where(active, now, loss)
         if state is not None and after is not None:
-            state = InnerState(
-                *(torch.where(active, a, b) for a, b in zip(after, state, strict=True))
-            )
+            taken = torch.where(active[..., None], after.steps, state.steps)
+            state = InnerState(select(active, after.v, state.v), taken)
     if state is not None:
-        state = InnerState(state.v.mean(1), state.steps[:, 0])
-    return phi - theta.mean(1), loss.mean(1), state
+        state = InnerState({name: v.mean(1) for name, v in state.v.items()}, state.steps[:, 0])
+    mean = layout.flatten({name: p.mean(1) for name, p in theta.items()})
+    return phi - mean, loss.mean(1), state
 
 
 def take(examples: Examples, index: Tensor) -> Examples:
@@ -101,8 +102,8 @@ def take(examples: Examples, index: Tensor) -> Examples:
     )
 
 
-def _gradient(learner: Learner, theta: Tensor, batch: Examples) -> tuple[Tensor, Tensor]:
-    theta = theta.detach().requires_grad_()
+def _gradient(learner: Learner, theta: Params, batch: Examples) -> tuple[Params, Tensor]:
+    theta = {name: p.detach().requires_grad_() for name, p in theta.items()}
     loss = learner.loss(theta, batch)
-    (gradient,) = torch.autograd.grad(loss.sum(), theta)
-    return gradient, loss.detach()
+    gradients = torch.autograd.grad(loss.sum(), list(theta.values()))
+    return dict(zip(theta, gradients, strict=True)), loss.detach()

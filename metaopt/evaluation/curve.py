@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.algorithms.inner import InnerState, inner_update
+from metaopt.algorithms.inner import InnerState, for_tasks, inner_update
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
+from metaopt.models.base import Params
 from metaopt.tasks.base import Episodes, Tasks
 
 DIVERGED_MSE = 1e6
@@ -54,27 +55,30 @@ def adaptation_curves(
         inner_lr: α of each lane (H,).
         steps: Largest number of inner steps.
         transductive: See `BankSpec`.
-        state: Inner Adam's memory v (H, P), steps (H, 1), or None for SGD; it is not changed.
+        state: Inner Adam's memory, v with leading axis H, or None for SGD; it is not changed.
     """
     count = episodes.support.y.shape[0]
-    theta = phi.detach()[:, None, :].expand(-1, count, -1)
+    theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
     if state is not None:
-        state = InnerState(state.v[:, None].expand_as(theta), state.steps[:, None])
+        state = InnerState(for_tasks(state.v, count), state.steps[:, None])
     columns = [_scores(learner, theta, episodes, transductive)]
     for _ in range(steps):
-        theta = theta.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(learner.loss(theta, episodes.support).sum(), theta)
-        gradient = learner.inner_gradient(gradient)
+        theta = {name: p.detach().requires_grad_() for name, p in theta.items()}
+        loss = learner.loss(theta, episodes.support).sum()
+        gradients = torch.autograd.grad(loss, [theta[name] for name in learner.adapted])
+        gradient = dict(zip(learner.adapted, gradients, strict=True))
         with torch.no_grad():
-            theta, state = inner_update(theta, gradient, inner_lr[:, None, None], state)
+            theta, state = inner_update(theta, gradient, inner_lr[:, None], state)
         columns.append(_scores(learner, theta, episodes, transductive))
     return _finite(torch.stack(columns, dim=-1), learner.classification)
 
 
 @torch.no_grad()
-def _scores(learner: Learner, theta: Tensor, episodes: Episodes, transductive: bool) -> Tensor:
+def _scores(learner: Learner, theta: Params, episodes: Episodes, transductive: bool) -> Tensor:
     scores = learner.scores(theta, episodes.support, episodes.query, transductive=transductive)
-    return torch.where(theta.isfinite().all(-1), scores, torch.nan)
+    for p in theta.values():
+        scores = torch.where(p.isfinite().flatten(2).all(-1), scores, torch.nan)
+    return scores
 
 
 def _finite(scores: Tensor, classification: bool) -> Curves:

@@ -91,10 +91,14 @@ def _curves(trained: Trained, part: slice, bank: BankSpec) -> Curves:
             inner_lr=trained.inner_lr[part],
             steps=bank.steps,
             transductive=bank.transductive,
-            state=None if state is None else InnerState(state.v[part], state.steps[part]),
+            state=None if state is None else _part(state, part),
         )
         pieces.append(piece)
     return Curves(*(torch.cat(both, dim=1) for both in zip(*pieces, strict=True)))
+
+
+def _part(state: InnerState, part: slice) -> InnerState:
+    return InnerState({name: v[part] for name, v in state.v.items()}, state.steps[part])
 
 
 def _lane_scores(curves: Curves, index: int, test_steps: int) -> LaneScores:

@@ -88,13 +88,6 @@ class Layout:
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
 
-    def mask(self, names: frozenset[str]) -> Tensor:
-        """Return bool (P,): true at the entries of the parameters not in `names`."""
-        return torch.cat(
-            [torch.full((size,), name not in names)
-             for name, size in zip(self.shapes, self.sizes, strict=True)]
-        )  # fmt: skip
-
 
 def glorot(keys: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return weights uniform in ±√(6 / (fan in + fan out)) for keys (*B,): (*B, *shape).

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from metaopt import seeding
 from metaopt.models.base import Params, glorot
+from metaopt.models.products import product
 
 EPSILON = 1e-5
 
@@ -100,7 +101,7 @@ class Conv4:
             h = F.max_pool2d(h, 2) if self.pooling == "max" else h
         h = h.unflatten(1, (groups, self.filters)).flatten(2).transpose(0, 1)
         h = h.unflatten(0, lead) if lead else h[0]
-        return torch.matmul(h, params["w"]) + params["b"][..., None, :]
+        return product(h, params["w"]) + params["b"][..., None, :]
 
 
 def batch_norm(h: Tensor, gamma: Tensor, beta: Tensor, reference: int | None) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metaopt import seeding
 from metaopt.models.base import Params, glorot, truncated_normal
+from metaopt.models.products import product
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,6 @@ class Mlp:
         h = x.flatten(-len(self.input_shape))
         last = len(self.widths)
         for i in range(last + 1):
-            h = torch.matmul(h, params[f"w{i}"]) + params[f"b{i}"][..., None, :]
+            h = product(h, params[f"w{i}"]) + params[f"b{i}"][..., None, :]
             h = activation(h) if i < last else h
         return h

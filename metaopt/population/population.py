@@ -167,7 +167,7 @@ class Population:
             chosen.phi,
             chosen.inner_lr,
             chosen.test_steps,
-            inner_state(chosen),
+            inner_state(self.program, chosen),
         )
 
     def state(self, lane: str) -> LaneState:

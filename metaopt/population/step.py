@@ -47,7 +47,8 @@ def meta_iteration(program: Program, lanes: Lanes) -> Lanes:
     else:
         after = lanes.replace(phi=outer.sgd(lanes.phi, gradient, rate))
     if inner is not None:
-        after = after.replace(inner_v=inner.v, inner_taken=inner.steps)
+        flat = program.learner.layout.flatten(inner.v)
+        after = after.replace(inner_v=flat, inner_taken=inner.steps)
     return _freeze(lanes, after, loss)
 
 
@@ -72,7 +73,7 @@ def _meta_gradient(program: Program, lanes: Lanes) -> tuple[Tensor, Tensor, Inne
     batch = int(program.option("inner_batch"))
     batches = reptile.mini_batches(keys, support.y.shape[2], batch, signature.step_cap)
     return reptile.meta_gradient(
-        program.learner, lanes.phi, support, batches, state=inner_state(lanes), **numbers
+        program.learner, lanes.phi, support, batches, state=inner_state(program, lanes), **numbers
     )
 
 
@@ -82,9 +83,11 @@ def task_keys(lanes: Lanes, tasks: int) -> Tensor:
     return seeding.fold_in(keys[:, None], torch.arange(tasks, device=keys.device))
 
 
-def inner_state(lanes: Lanes) -> InnerState | None:
+def inner_state(program: Program, lanes: Lanes) -> InnerState | None:
     """Return the inner Adam's memory, None where the inner optimizer is SGD."""
-    return InnerState(lanes.inner_v, lanes.inner_taken) if lanes.inner_v.shape[1] else None
+    if not lanes.inner_v.shape[1]:
+        return None
+    return InnerState(program.learner.layout.unflatten(lanes.inner_v), lanes.inner_taken)
 
 
 def _freeze(before: Lanes, after: Lanes, loss: Tensor) -> Lanes:

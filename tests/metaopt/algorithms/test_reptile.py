@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metaopt.algorithms import maml, reptile
-from metaopt.algorithms.inner import InnerState
+from metaopt.algorithms.inner import InnerState, for_tasks
 from metaopt.algorithms.learner import Learner
 from metaopt.models.mlp import Mlp
 from metaopt.tasks.base import Examples
@@ -23,7 +23,8 @@ def test_outer_gradient_equals_the_hand_written_loop(problem, tasks, optimizer):
     keys = torch.arange(2 * tasks).reshape(2, tasks)
     batches = reptile.mini_batches(keys, size, 3, max(steps))
     memory = torch.rand(2, phi.shape[1], dtype=torch.float64) * 0.1
-    state = InnerState(memory, torch.full((2, 1), 7.0, dtype=torch.float64))
+    steps_taken = torch.full((2, 1), 7.0, dtype=torch.float64)
+    state = InnerState(learner.layout.unflatten(memory), steps_taken)
     inner_lr = torch.tensor([0.05, 0.02], dtype=torch.float64)
     gradient, _, after = reptile.meta_gradient(
         learner,
@@ -54,7 +55,9 @@ def test_outer_gradient_equals_the_hand_written_loop(problem, tasks, optimizer):
         expected = phi[lane] - learner.layout.flatten(mean)
         assert torch.allclose(gradient[lane], expected, rtol=1e-9, atol=1e-12)
         if optimizer == "adam":
-            assert torch.allclose(after.v[lane], learner.layout.flatten(v), rtol=1e-9, atol=1e-14)
+            remembered = learner.layout.flatten({name: p[lane] for name, p in after.v.items()})
+            expected = learner.layout.flatten(v)
+            assert torch.allclose(remembered, expected, rtol=1e-9, atol=1e-14)
             assert after.steps[lane].item() == count
 
 
@@ -89,14 +92,17 @@ def test_taylor_coefficients_of_the_reptile_paper(k):
     phi = torch.randn(1, learner.layout.total, generator=generator, dtype=torch.float64)
     orders = list(permutations(range(k)))
 
+    def weights_loss(theta, examples):
+        return learner.loss(learner.layout.unflatten(theta), examples).sum()
+
     def batch_gradient(theta, i):
         theta = theta.detach().requires_grad_()
-        loss = learner.loss(theta, Examples(x[i][None], y[i][None])).sum()
+        loss = weights_loss(theta, Examples(x[i][None], y[i][None]))
         return torch.autograd.grad(loss, theta)[0]
 
     def hessian(i):
         def f(theta):
-            return learner.loss(theta[None], Examples(x[i][None], y[i][None])).sum()
+            return weights_loss(theta[None], Examples(x[i][None], y[i][None]))
 
         return torch.autograd.functional.hessian(f, phi[0])
 
@@ -123,7 +129,8 @@ def test_taylor_coefficients_of_the_reptile_paper(k):
         """Return the mean over all orders of the meta-gradient through k − 1 inner steps."""
         total = torch.zeros_like(average)
         for order in orders:
-            theta = start = phi.detach().requires_grad_()
+            start = phi.detach().requires_grad_()
+            theta = learner.layout.unflatten(start)
             for i in order[:-1]:
                 theta = maml.adapt(
                     learner, theta, Examples(x[i][None], y[i][None]),
@@ -132,7 +139,8 @@ def test_taylor_coefficients_of_the_reptile_paper(k):
                 )  # fmt: skip
             last = Examples(x[order[-1]][None], y[order[-1]][None])
             if first_order:
-                start = theta.requires_grad_()
+                start = learner.layout.flatten(theta).requires_grad_()
+                theta = learner.layout.unflatten(start)
             total += torch.autograd.grad(learner.loss(theta, last).sum(), start)[0][0]
         return total / len(orders)
 
@@ -163,6 +171,7 @@ def test_one_inner_step_on_all_examples_is_joint_training(problem):
     )  # fmt: skip
     picked = reptile.take(episodes.support, batches[:, :, 0])
     joint = phi.detach().requires_grad_()
-    loss = learner.loss(joint[:, None].expand(-1, 3, -1), picked).mean(1).sum()
+    theta = for_tasks(learner.layout.unflatten(joint), 3)
+    loss = learner.loss(theta, picked).mean(1).sum()
     expected = 0.1 * torch.autograd.grad(loss, joint)[0]
     assert torch.allclose(gradient, expected, rtol=1e-9, atol=1e-12)

@@ -80,7 +80,7 @@ def test_a_task_that_diverges_is_counted_and_its_score_stays_finite():
 def test_inductive_batch_norm_judges_each_query_example_by_the_support_alone():
     learner = Learner(Conv4((1, 16, 16), 3, filters=4), classification=True)
     generator = torch.Generator().manual_seed(1)
-    theta = learner.layout.flatten(learner.model.init(torch.tensor([3]), torch.float64))
+    theta = learner.model.init(torch.tensor([3]), torch.float64)
     support = torch.rand(1, 3, 1, 16, 16, generator=generator, dtype=torch.float64)
     query = torch.rand(1, 6, 1, 16, 16, generator=generator, dtype=torch.float64)
     y = torch.tensor([[0, 1, 2, 0, 1, 2]])

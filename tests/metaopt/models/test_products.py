@@ -1,0 +1,60 @@
+"""Products arranged for speed are the same products, and so are their derivatives."""
+
+import pytest
+import torch
+
+from metaopt.models.products import product
+
+
+def operands(lead_a, lead_b, m, k, n, *, shared=False):
+    generator = torch.Generator().manual_seed(m + n)
+    a = torch.randn(*lead_a, m, k, generator=generator, dtype=torch.float64)
+    b = torch.randn(*lead_b, k, n, generator=generator, dtype=torch.float64)
+    if shared:
+        b = b[:, :1].contiguous()
+    return a.requires_grad_(), b.requires_grad_()
+
+
+@pytest.mark.parametrize(
+    ("lead_a", "lead_b", "m", "n", "shared"),
+    [
+        ((), (), 3, 4, False),
+        ((2,), (2,), 7, 2, False),
+        ((2, 3), (2, 3), 4, 5, False),
+        ((2, 3), (2, 3), 6, 5, True),
+        ((3,), (2, 3), 4, 5, False),
+        ((2, 3), (2, 1), 4, 2, False),
+        ((2, 3), (), 4, 2, False),
+    ],
+    ids=[
+        "one",
+        "tall",
+        "wide",
+        "tasks share their weights",
+        "shared examples",
+        "one weight per lane",
+        "one weight",
+    ],
+)
+def test_a_product_and_its_derivatives_are_those_of_matmul(lead_a, lead_b, m, n, shared):
+    a, b = operands(lead_a, lead_b, m, 4, n, shared=shared)
+
+    def ours(a, b):
+        return product(a, b.expand(*b.shape[:1], lead_a[1], -1, -1) if shared else b)
+
+    assert torch.allclose(ours(a, b), a @ b, rtol=1e-13, atol=1e-13)
+    assert torch.autograd.gradcheck(ours, (a, b))
+    assert torch.autograd.gradgradcheck(ours, (a, b))
+
+
+def test_shared_weights_are_not_copied_for_each_task():
+    a, b = operands((2, 50), (2, 50), 10, 40, 40, shared=True)
+    with torch.no_grad(), torch.profiler.profile() as profile:
+        product(a, b.expand(-1, 50, -1, -1))
+    names = [event.name for event in profile.events()]
+    assert names.count("aten::bmm") == 1 and "aten::copy_" not in names
+
+
+def test_a_product_can_be_lifted_by_vmap():
+    a, b = operands((2, 3), (2, 3), 6, 4, 5)
+    assert torch.allclose(torch.vmap(product)(a, b), a @ b)
