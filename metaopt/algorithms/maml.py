@@ -1,10 +1,13 @@
 """MAML: the meta-gradient through the inner loop, for all lanes and tasks at once."""
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
 from metaopt.algorithms.inner import for_tasks, inner_update, select
 from metaopt.algorithms.learner import Learner
+from metaopt.algorithms.loops import repeat, turns
 from metaopt.models.base import Params
 from metaopt.tasks.base import Episodes, Examples
 
@@ -18,6 +21,7 @@ def adapt(
     inner_steps: Tensor,
     step_cap: int,
     first_order: bool = False,
+    recompute: bool = False,
 ) -> Params:
     """Return the weights after each task's own number of gradient steps on its support set.
 
@@ -33,26 +37,75 @@ def adapt(
         inner_steps: K, whole numbers, likewise.
         step_cap: Largest K.
         first_order: Treat ∇L as a constant and keep no graph.
+        recompute: Keep θ of each step and not its graph, which the backward pass makes again
+            (gradient checkpointing): memory grows by P a step, at the price of taking each
+            step twice (docs/performance.md).
 
     Returns:
         Weights with leading axes B.
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, Algorithm 1 (inner update).
     """
-    for step in range(step_cap):
-        theta = {
-            name: p if p.requires_grad else p.detach().requires_grad_() for name, p in theta.items()
-        }
-        loss = learner.loss(theta, support).sum()
-        gradients = torch.autograd.grad(
-            loss, [theta[name] for name in learner.adapted], create_graph=not first_order
-        )
-        gradient = dict(zip(learner.adapted, gradients, strict=True))
-        moved, _ = inner_update(theta, gradient, inner_lr, None)
-        theta = select(step < inner_steps, moved, theta) if step_cap > 1 else moved
-        if first_order:
-            theta = {name: p.detach() for name, p in theta.items()}
+    given = _Given(support, inner_lr, inner_steps)
+    if first_order:
+        times = turns(inner_steps, step_cap)
+
+        def step(i: Tensor, theta: Params, given: _Given) -> Params:
+            leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+            moved = _step(learner, leaves, given, create_graph=False)
+            with torch.no_grad():
+                return select(i < given.inner_steps, moved, theta)
+
+        return repeat(step, theta, given, times, support.y.device)
+    for number in range(step_cap):
+        moved = _recomputed(learner, theta, given) if recompute else _step(learner, theta, given)
+        theta = select(number < inner_steps, moved, theta) if step_cap > 1 else moved
     return theta
+
+
+class _Given(NamedTuple):
+    support: Examples
+    inner_lr: Tensor
+    inner_steps: Tensor
+
+
+def _step(learner: Learner, theta: Params, given: _Given, *, create_graph: bool = True) -> Params:
+    """Return θ − α ∇L(θ; support)."""
+    names = learner.adapted
+    loss = learner.loss(theta, given.support).sum()
+    gradients = torch.autograd.grad(loss, [theta[n] for n in names], create_graph=create_graph)
+    with torch.set_grad_enabled(create_graph):
+        gradient = dict(zip(names, gradients, strict=True))
+        return inner_update(theta, gradient, given.inner_lr, None)[0]
+
+
+def _recomputed(learner: Learner, theta: Params, given: _Given) -> Params:
+    """Return what `_step` does; only θ is kept, and the backward pass takes the step again."""
+    names = list(theta)
+    moved = _Recomputed.apply(learner, given, names, *theta.values())  # type: ignore[no-untyped-call]
+    return dict(zip(names, moved, strict=True))
+
+
+class _Recomputed(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, learner: Learner, given: _Given, names: list[str], *theta: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.step = learner, given, names
+        ctx.save_for_backward(*theta)
+        with torch.enable_grad():
+            leaves = {n: p.detach().requires_grad_() for n, p in zip(names, theta, strict=True)}
+            moved = _step(learner, leaves, given, create_graph=False)
+        return tuple(p.detach() for p in moved.values())
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
+        learner, given, names = ctx.step
+        with torch.enable_grad():
+            leaves = [p.detach().requires_grad_() for p in ctx.saved_tensors]
+            moved = _step(learner, dict(zip(names, leaves, strict=True)), given)
+            before = torch.autograd.grad(list(moved.values()), leaves, gradient)
+        return None, None, None, *before
 
 
 def meta_gradient(
@@ -64,6 +117,7 @@ def meta_gradient(
     inner_steps: Tensor,
     step_cap: int,
     first_order: bool = False,
+    recompute: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return each lane's meta-gradient and meta-loss, averaged over its tasks.
 
@@ -76,6 +130,7 @@ def meta_gradient(
         inner_lr, inner_steps: α and K of each lane (H,).
         step_cap: Largest K.
         first_order: Drop the second derivatives.
+        recompute: See `adapt`.
 
     Returns:
         Gradient (H, P) and loss (H,), detached.
@@ -94,6 +149,7 @@ def meta_gradient(
         inner_steps=inner_steps[:, None],
         step_cap=step_cap,
         first_order=first_order,
+        recompute=recompute,
     )
     source = start
     if first_order:

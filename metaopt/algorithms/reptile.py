@@ -1,6 +1,7 @@
 """Reptile: move towards the weights that each task's inner optimizer finds."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from metaopt import seeding
 from metaopt.algorithms.inner import InnerState, for_tasks, inner_update, select
 from metaopt.algorithms.learner import Learner
+from metaopt.algorithms.loops import repeat, turns
 from metaopt.models.base import Params
 from metaopt.tasks.base import Examples
 
@@ -73,22 +75,54 @@ def meta_gradient(
     layout = learner.layout
     theta = for_tasks(layout.unflatten(phi.detach()), tasks)
     if state is not None:
-        state = InnerState(for_tasks(state.v, tasks), state.steps[:, None])
+        state = InnerState(for_tasks(state.v, tasks), state.steps[:, None].expand(-1, tasks, -1))
     loss = torch.zeros(batches.shape[:2], dtype=phi.dtype, device=phi.device)
-    for step in range(step_cap):
-        batch = take(support, batches[:, :, step])
-        gradient, now = _gradient(learner, theta, batch)
-        active = step < inner_steps[:, None]
-        moved, after = inner_update(theta, gradient, inner_lr[:, None], state)
-        theta = select(active, moved, theta)
-        loss = torch.where(active, now, loss)
-        if state is not None and after is not None:
-            taken = torch.where(active[..., None], after.steps, state.steps)
-            state = InnerState(select(active, after.v, state.v), taken)
-    if state is not None:
-        state = InnerState({name: v.mean(1) for name, v in state.v.items()}, state.steps[:, 0])
-    mean = layout.flatten({name: p.mean(1) for name, p in theta.items()})
-    return phi - mean, loss.mean(1), state
+
+    def step(i: Tensor, before: _Inner, given: _Given) -> _Inner:
+        batch = take(given.support, given.batches.index_select(2, i[None])[:, :, 0])
+        gradient, now = _gradient(learner, before.theta, batch)
+        active = i < given.inner_steps[:, None]
+        memory = before.state or None
+        moved, after = inner_update(before.theta, gradient, given.inner_lr[:, None], memory)
+        return _Inner(
+            select(active, moved, before.theta),
+            _select_state(active, after, memory) or (),
+            torch.where(active, now, before.loss),
+        )
+
+    given = _Given(support, batches, inner_lr, inner_steps)
+    begin = _Inner(theta, state or (), loss)
+    end = repeat(step, begin, given, turns(inner_steps, step_cap), phi.device)
+    mean = layout.flatten({name: p.mean(1) for name, p in end.theta.items()})
+    return phi - mean, end.loss.mean(1), _mean_state(end.state or None)
+
+
+class _Inner(NamedTuple):
+    theta: Params
+    state: InnerState | tuple[()]  # nothing for SGD
+    loss: Tensor
+
+
+class _Given(NamedTuple):
+    support: Examples
+    batches: Tensor
+    inner_lr: Tensor
+    inner_steps: Tensor
+
+
+def _mean_state(state: InnerState | None) -> InnerState | None:
+    if state is None:
+        return None
+    return InnerState({name: v.mean(1) for name, v in state.v.items()}, state.steps[:, 0])
+
+
+def _select_state(
+    active: Tensor, after: InnerState | None, before: InnerState | None
+) -> InnerState | None:
+    if after is None or before is None:
+        return None
+    taken = torch.where(active[..., None], after.steps, before.steps)
+    return InnerState(select(active, after.v, before.v), taken)
 
 
 def take(examples: Examples, index: Tensor) -> Examples:

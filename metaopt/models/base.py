@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from metaopt import seeding
 
@@ -87,6 +88,11 @@ class Layout:
             name: part.unflatten(-1, shape) if shape else part[..., 0]
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
+
+
+def being_compiled() -> bool:
+    """Return whether operations are traced for a program instead of run for their results."""
+    return get_proxy_mode() is not None
 
 
 def glorot(keys: Tensor, shape: tuple[int, ...]) -> Tensor:

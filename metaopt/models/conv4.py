@@ -1,7 +1,9 @@
 """Conv4: the four-layer network of the few-shot literature.
 
-Activations of all lanes and tasks G = prod(B) lie side by side on the channel axis,
-(N, G·C, H, W), and each layer is one grouped convolution.
+Two forms of one network.  As convolutions, activations of all lanes and tasks G = prod(B) lie side
+by side on the channel axis, (N, G·C, H, W), and each layer is one grouped convolution; its second
+derivative is computed group by group.  As products, each layer is one batched matrix product of
+3×3 patches with kernels, derivatives of any order included.
 
 Batch norm uses the statistics of the batch, never running ones.  `F.batch_norm` is safe here,
 with adapted γ too, because the batching is our own and derivatives are plain autograd's: its
@@ -16,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.models.base import Params, glorot
+from metaopt.models.base import Params, being_compiled, glorot
 from metaopt.models.products import product
 
 EPSILON = 1e-5
@@ -36,6 +38,9 @@ class Conv4:
         pooling: "stride" halves by strided convolutions (MAML's Omniglot network), "max" by
             2×2 max-pooling after the ReLU.
         adapt_norm: Whether the inner loop adapts γ and β of batch norm.
+        form: "convolutions", "products" of 3×3 patches with kernels, or "auto": products in a
+            compiled program, where their nine slices are no work of their own and lanes make no
+            more operations; convolutions elsewhere.
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, section 5.2; blocks of Vinyals et al.
         (2016), arXiv:1606.04080.
@@ -46,6 +51,7 @@ class Conv4:
     filters: int = 64
     pooling: str = "stride"
     adapt_norm: bool = True
+    form: str = "auto"
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -88,9 +94,34 @@ class Conv4:
 
     def apply(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
         """Return (*B, N, C) for images x (*B, N, channels, height, width).  See `Model`."""
+        form = self.form
+        if form == "auto":
+            form = "products" if being_compiled() else "convolutions"
+        lead = params["b"].shape[:-1]
+        x = x.expand(*lead, *x.shape[-4:])
+        run = self._products if form == "products" else self._convolutions
+        return product(run(params, x, reference), params["w"]) + params["b"][..., None, :]
+
+    def _products(self, params: Params, x: Tensor, reference: int | None) -> Tensor:
+        """Return features (*B, N, pixels): each layer one product of patches and kernels."""
+        h = x.movedim(-3, -1)  # channels last: a patch is nine runs of channels
+        for i in range(4):
+            rows = patches(h, 2 if self.pooling == "stride" else 1)
+            shape = rows.shape
+            kernel = params[f"conv{i}"].movedim(-3, -1).flatten(-3)  # as a patch lies
+            out = product(rows.flatten(-4, -2), kernel.mT)
+            given = None if reference is None else reference * shape[-3] * shape[-2]
+            out = norm_rows(out, params[f"gamma{i}"], params[f"beta{i}"], given)
+            h = torch.relu(out).unflatten(-2, shape[-4:-1])
+            h = pooled(h) if self.pooling == "max" else h
+        features: Tensor = h.movedim(-1, -3).flatten(-3)
+        return features
+
+    def _convolutions(self, params: Params, x: Tensor, reference: int | None) -> Tensor:
+        """Return features (*B, N, pixels): each layer one grouped convolution."""
         lead = params["b"].shape[:-1]
         groups = lead.numel()
-        x = x.expand(*lead, *x.shape[-4:]).flatten(0, len(lead) - 1) if lead else x[None]
+        x = x.flatten(0, len(lead) - 1) if lead else x[None]
         h = x.transpose(0, 1).flatten(1, 2)  # (N, G·C, H, W)
         for i in range(4):
             kernel = params[f"conv{i}"].reshape(-1, *self.shapes[f"conv{i}"][1:])
@@ -100,8 +131,37 @@ class Conv4:
             h = torch.relu(batch_norm(h, gamma, beta, reference))
             h = F.max_pool2d(h, 2) if self.pooling == "max" else h
         h = h.unflatten(1, (groups, self.filters)).flatten(2).transpose(0, 1)
-        h = h.unflatten(0, lead) if lead else h[0]
-        return product(h, params["w"]) + params["b"][..., None, :]
+        features: Tensor = h.unflatten(0, lead) if lead else h[0]
+        return features
+
+
+def patches(h: Tensor, stride: int) -> Tensor:
+    """Return the 3×3 patches of padded images (*B, N, H, W, C): (*B, N, H', W', 9·C)."""
+    height, width = h.shape[-3:-1]
+    h = F.pad(h, (0, 0, 1, 1, 1, 1))
+    shifted = [
+        h[..., dy : dy + height : stride, dx : dx + width : stride, :]
+        for dy in range(3)
+        for dx in range(3)
+    ]
+    return torch.cat(shifted, dim=-1)
+
+
+def pooled(h: Tensor) -> Tensor:
+    """Return 2×2 maxima of images (*B, N, H, W, C); an odd last row or column is left out."""
+    height, width = (side // 2 for side in h.shape[-3:-1])
+    h = h[..., : 2 * height, : 2 * width, :]
+    maxima: Tensor = h.unflatten(-3, (height, 2)).unflatten(-2, (width, 2)).amax((-4, -2))
+    return maxima
+
+
+def norm_rows(h: Tensor, gamma: Tensor, beta: Tensor, reference: int | None) -> Tensor:
+    """Return what `batch_norm` does for h (*B, rows, C), γ and β (*B, C)."""
+    first = h[..., :reference, :]
+    mean = first.mean(-2, keepdim=True)
+    variance = (first - mean).square().mean(-2, keepdim=True)
+    scale: Tensor = gamma[..., None, :] * torch.rsqrt(variance + EPSILON)
+    return (h - mean) * scale + beta[..., None, :]
 
 
 def batch_norm(h: Tensor, gamma: Tensor, beta: Tensor, reference: int | None) -> Tensor:

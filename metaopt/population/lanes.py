@@ -70,3 +70,12 @@ def stack(groups: Sequence[Lanes]) -> Lanes:
             for field in fields(Lanes)
         }
     )
+
+
+def padded(lanes: Lanes, count: int) -> Lanes:
+    """Return `count` lanes: the given ones, then copies of the first that are not alive."""
+    missing = count - lanes.count
+    if missing <= 0:
+        return lanes
+    first = lanes.select(torch.zeros(missing, dtype=torch.int64, device=lanes.phi.device))
+    return stack([lanes, first.replace(alive=torch.zeros_like(first.alive))])

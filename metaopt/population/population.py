@@ -25,12 +25,14 @@ from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
 from metaopt.metaparams import Value, complete
 from metaopt.models.registry import make_model
 from metaopt.population import checkpoint as checkpoints
-from metaopt.population.lanes import Lanes, stack
+from metaopt.population.compiled import Step, compile_step, load_step, step_name
+from metaopt.population.lanes import Lanes, padded, stack
 from metaopt.population.signature import Signature
-from metaopt.population.step import Program, inner_state, meta_iteration
+from metaopt.population.step import Drawn, Program, draw, inner_state, meta_iteration
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.registry import make_tasks
 
+DRAWN_AT_ONCE, DRAWN_BYTES = 32, 64 * 2**20  # meta-iterations whose tasks are drawn together
 _INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-iteration 0
 
 
@@ -48,7 +50,7 @@ class Population:
     Args:
         signature: What the lanes share.
         device: "cpu" or "cuda".
-        lane_chunk: Lanes computed at once; None chooses what `default_lane_chunk` says.
+        lane_chunk: Most lanes computed at once; None chooses what `default_lane_chunk` says.
         tasks: The signature's task distribution, if it is loaded already.
 
     Raises:
@@ -70,7 +72,8 @@ class Population:
             tasks = make_tasks(signature.tasks, device=device, dtype=self.dtype)
         model = make_model(signature.model, tasks.input_shape, tasks.outputs)
         self.program = Program(signature, tasks, Learner(model, tasks.classification))
-        self._lane_chunk = lane_chunk or default_lane_chunk(signature, device)
+        self.lane_chunk = lane_chunk or default_lane_chunk(signature, device)
+        self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
         self._names: list[str] = []
         self._params: dict[str, dict[str, Value]] = {}
         self._lanes: Lanes | None = None
@@ -137,11 +140,72 @@ class Population:
         if self._lanes is None or meta_iterations == 0:
             return
         parts = [self._lanes.select(part) for part in self._chunks()]
-        for i, part in enumerate(parts):
-            for _ in range(meta_iterations):
-                part = meta_iteration(self.program, part)
-            parts[i] = part
-        self._lanes = stack(parts)
+        self._lanes = stack([self._advance(part, meta_iterations) for part in parts])
+
+    def draw(self, meta_iterations: int) -> None:
+        """Draw tasks as `advance` does, and do nothing with them: to measure what that costs."""
+        if self._lanes is not None:
+            for part in self._chunks():
+                draw(self.program, self._lanes.select(part), meta_iterations)
+
+    def _advance(self, lanes: Lanes, meta_iterations: int) -> Lanes:
+        count, step = lanes.count, self._steps.get(self.program_lanes)
+        if step is not None:
+            lanes = padded(lanes, self.program_lanes)
+        block = _drawn_at_once(draw(self.program, lanes, 1))
+        for done in range(0, meta_iterations, block):
+            drawn = draw(self.program, lanes, min(block, meta_iterations - done))
+            for i in range(len(drawn.batches)):
+                if step is None:
+                    lanes = meta_iteration(self.program, lanes, drawn.at(i))
+                else:
+                    lanes = step(lanes, drawn.at(i))
+        return lanes.select(slice(count))
+
+    def use_compiled(self, directory: Path) -> None:
+        """Train by a compiled program from now on, compiling it if `directory` has it not.
+
+        It has `program_lanes` lanes; unused ones cost their arithmetic and change nothing.
+
+        Raises:
+            Exception: whatever the compiler says; the population goes on as it was.
+        """
+        if self.program_lanes not in self._steps:
+            self.compile(directory, self.program_lanes)
+            self._steps[self.program_lanes] = load_step(self.program_path(directory))
+
+    def compile(self, directory: Path, lanes: int) -> None:
+        """Put the compiled program for `lanes` lanes into `directory`, if it is not there.
+
+        Raises:
+            Exception: whatever the compiler says.
+        """
+        path = self.program_path(directory, lanes)
+        if not path.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            steps = {"inner_steps": 1, "test_steps": 1}
+            one = self._fresh(self._checked({**self.signature.structure, **steps}), 0, 1)
+            compile_step(self.program, padded(one, lanes), path)
+
+    def program_path(self, directory: Path, lanes: int | None = None) -> Path:
+        """Return where in `directory` a compiled program is, or would be."""
+        return directory / step_name(self.signature, lanes or self.program_lanes, self.device)
+
+    @property
+    def program_lanes(self) -> int:
+        """Return the number of lanes of a compiled program for this population.
+
+        On a CPU always the chunk, so that a trial gets the same bits whatever its neighbours; on a
+        GPU, where a chunk may be large, the power of two that the lanes need.
+        """
+        if self.device == "cpu":
+            return self.lane_chunk
+        return min(self.lane_chunk, max(8, 1 << (len(self._names) - 1).bit_length()))
+
+    @property
+    def compiled(self) -> bool:
+        """Return whether the present number of lanes trains by a compiled program."""
+        return self.program_lanes in self._steps
 
     def evaluate(self, lanes: list[str], bank: BankSpec) -> dict[str, LaneScores]:
         """Return the scores of some lanes on the task bank; training state is not changed.
@@ -149,7 +213,7 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        scores = evaluate(self.trained(lanes), bank, lane_chunk=self._lane_chunk)
+        scores = evaluate(self.trained(lanes), bank, lane_chunk=self.lane_chunk)
         return dict(zip(lanes, scores, strict=True))
 
     def trained(self, lanes: list[str] | None = None) -> Trained:
@@ -264,7 +328,7 @@ class Population:
         return learner.layout.flatten(learner.model.init(keys, self.dtype)).to(self.device)
 
     def _chunks(self) -> list[slice]:
-        size = self._lane_chunk or len(self._names)
+        size = self.lane_chunk
         return [slice(i, i + size) for i in range(0, len(self._names), size)]
 
     def _stacked(self) -> Lanes:
@@ -278,6 +342,13 @@ class Population:
         return self._names.index(lane)
 
 
+def _drawn_at_once(one: Drawn) -> int:
+    """Return for how many meta-iterations to draw at once: more gain nothing, or take memory."""
+    tensors = (*one.support, *one.query, one.batches)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return max(1, min(DRAWN_AT_ONCE, DRAWN_BYTES // size))
+
+
 def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
     for name in ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps"):
         want, have = getattr(asked, name).item(), getattr(read, name).item()
@@ -287,14 +358,14 @@ def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
             )
 
 
-def default_lane_chunk(signature: Signature, device: str) -> int | None:
-    """Return how many lanes to compute at once; None is all of them.
+def default_lane_chunk(signature: Signature, device: str) -> int:
+    """Return how many lanes to compute at once where that was not measured.
 
     On a CPU more lanes than fit its cache cost time.  Convolutions gain from stacking only while
-    they are narrow, so wide ones run one by one; benchmarks/lanes.py times both.
+    they are narrow, so wide ones run one by one.
     """
     if device != "cpu":
-        return None
+        return 256
     if signature.model["kind"] == "conv4":
-        return max(1, 64 // int(signature.model.get("filters", 64)))
+        return max(1, 32 // int(signature.model.get("filters", 64)))
     return 8

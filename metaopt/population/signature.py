@@ -45,6 +45,26 @@ class Signature:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+STEP_BUCKETS = (1, 2, 3, 5, 8, 12, 20, 30)
+"""Caps of programs that unroll their inner steps (benchmarks/step_buckets.py measures them)."""
+
+
+def step_bucket(algorithm: str, params: Mapping[str, Value], most: int) -> int:
+    """Return the cap of a trial's program where trials of up to `most` inner steps are searched.
+
+    Second-order programs unroll the inner loop, and every lane pays for the cap: there a trial
+    gets the smallest bucket it fits in.  First order and Reptile run a loop that ends with the
+    lane that needs the most steps, so all share one program.
+
+    Args:
+        params: All meta-parameters of the trial.
+    """
+    if algorithm != "maml" or params["order"] != "second":
+        return most
+    steps = int(params["inner_steps"])
+    return min([most, *(bucket for bucket in STEP_BUCKETS if bucket >= steps)])
+
+
 def signature_of(
     *,
     tasks: dict[str, Any],

@@ -1,12 +1,15 @@
 """One meta-iteration of all lanes: the pure function that a population repeats.
 
-    keys(seed, age) → episodes → meta-gradient → outer step → freeze what is not finite
+    keys(seed, age) ──draw──▶ episodes ──▶ meta-gradient ─▶ outer step ─▶ freeze what is not finite
+                 many meta-iterations at once   └─────────────── one call ───────────────┘
 
-Nothing here looks at a number on the host, so the device never waits.
+Nothing here looks at a number on the host, so the device never waits.  Episodes are drawn beside
+the meta-iteration, for many of them at once: drawing is a few dozen tiny operations, which would
+cost a good part of a meta-iteration if each one called them.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +20,10 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.learner import Learner
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
-from metaopt.tasks.base import Tasks
+from metaopt.tasks.base import Episodes, Examples, Tasks
+
+CHANGED = ("phi", "m", "v", "inner_v", "inner_taken", "age", "alive", "diverged_at")
+"""Fields of the lanes that a meta-iteration changes."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,44 @@ class Program:
         return self.signature.structure[name]
 
 
-def meta_iteration(program: Program, lanes: Lanes) -> Lanes:
+class Drawn(NamedTuple):
+    """What a meta-iteration trains on; leading axes (H, T), or (n, H, T) for n of them.
+
+    Args:
+        support, query: Examples; Reptile has no query examples.
+        batches: Reptile's mini-batches (…, step cap, batch); width 0 for MAML.
+    """
+
+    support: Examples
+    query: Examples
+    batches: Tensor
+
+    def at(self, index: int) -> "Drawn":
+        """Return what meta-iteration `index` of n trains on."""
+        support, query = (Examples(e.x[index], e.y[index]) for e in (self.support, self.query))
+        return Drawn(support, query, self.batches[index])
+
+
+def draw(program: Program, lanes: Lanes, count: int) -> Drawn:
+    """Return the tasks of each lane's next `count` meta-iterations, functions of seed and age."""
+    option, shots = program.option, program.signature.tasks
+    ages = lanes.age + torch.arange(count, device=lanes.age.device)[:, None]
+    keys = task_keys(lanes.seed, ages, int(option("meta_batch")))
+    if program.signature.algorithm == "maml":
+        episodes = program.tasks.sample("train", keys, shots["k_shot"], shots["q_query"])
+        batches = keys.new_empty(*keys.shape, 0, 0)
+    else:
+        k_shot = int(option("train_shots")) or shots["k_shot"]
+        episodes = program.tasks.sample("train", keys, k_shot, 0)
+        cap, size = program.signature.step_cap, episodes.support.y.shape[3]
+        batches = reptile.mini_batches(keys, size, int(option("inner_batch")), cap)
+    support, query = (Examples(e.x.contiguous(), e.y.contiguous()) for e in episodes)
+    return Drawn(support, query, batches)
+
+
+def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
     """Return the lanes one meta-iteration older; lanes that diverge keep their last state."""
-    gradient, loss, inner = _meta_gradient(program, lanes)
+    gradient, loss, inner = _meta_gradient(program, lanes, drawn)
     clamp = float(program.signature.structure.get("gradient_clamp", 0.0))
     if clamp > 0:
         gradient = gradient.clamp(-clamp, clamp)
@@ -52,35 +93,32 @@ def meta_iteration(program: Program, lanes: Lanes) -> Lanes:
     return _freeze(lanes, after, loss)
 
 
-def _meta_gradient(program: Program, lanes: Lanes) -> tuple[Tensor, Tensor, InnerState | None]:
+def _meta_gradient(
+    program: Program, lanes: Lanes, drawn: Drawn
+) -> tuple[Tensor, Tensor, InnerState | None]:
     signature = program.signature
-    keys = task_keys(lanes, int(program.option("meta_batch")))
     numbers: dict[str, Any] = {
         "inner_lr": lanes.inner_lr,
         "inner_steps": lanes.inner_steps,
         "step_cap": signature.step_cap,
     }
-    k_shot, q_query = signature.tasks["k_shot"], signature.tasks["q_query"]
     if signature.algorithm == "maml":
-        episodes = program.tasks.sample("train", keys, k_shot, q_query)
+        episodes = Episodes(drawn.support, drawn.query)
         first_order = program.option("order") == "first"
         gradient, loss = maml.meta_gradient(
             program.learner, lanes.phi, episodes, first_order=first_order, **numbers
         )
         return gradient, loss, None
-    shots = int(program.option("train_shots")) or k_shot
-    support = program.tasks.sample("train", keys, shots, 0).support
-    batch = int(program.option("inner_batch"))
-    batches = reptile.mini_batches(keys, support.y.shape[2], batch, signature.step_cap)
+    state = inner_state(program, lanes)
     return reptile.meta_gradient(
-        program.learner, lanes.phi, support, batches, state=inner_state(program, lanes), **numbers
+        program.learner, lanes.phi, drawn.support, drawn.batches, state=state, **numbers
     )
 
 
-def task_keys(lanes: Lanes, tasks: int) -> Tensor:
-    """Return the keys (H, T) of the tasks of each lane's next meta-iteration."""
-    keys = seeding.fold_in(lanes.seed, lanes.age)
-    return seeding.fold_in(keys[:, None], torch.arange(tasks, device=keys.device))
+def task_keys(seed: Tensor, age: Tensor, tasks: int) -> Tensor:
+    """Return the keys (*B, T) of the tasks of meta-iteration `age` of the trials `seed`, (*B,)."""
+    keys = seeding.fold_in(seed, age)
+    return seeding.fold_in(keys[..., None], torch.arange(tasks, device=keys.device))
 
 
 def inner_state(program: Program, lanes: Lanes) -> InnerState | None:

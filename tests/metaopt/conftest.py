@@ -15,7 +15,9 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(params=["mlp", "conv4", "conv4-max", "conv4-fixed-norm"])
+@pytest.fixture(
+    params=["mlp", "conv4", "conv4-max", "conv4-fixed-norm", "conv4-products", "conv4-products-max"]
+)
 def problem(request):
     """Return (learner, phi (2, P), episodes (2, 3 tasks)) with generic weights, smooth enough."""
     generator = torch.Generator().manual_seed(3)
@@ -31,9 +33,10 @@ def problem(request):
             Examples(normal(lanes, tasks, 7, 2), normal(lanes, tasks, 7, 1)),
         )
     else:
-        pooling = "max" if request.param == "conv4-max" else "stride"
+        pooling = "max" if "max" in request.param else "stride"
+        form = "products" if "products" in request.param else "auto"
         adapt = request.param != "conv4-fixed-norm"
-        model = Conv4((1, 16, 16), ways, filters=4, pooling=pooling, adapt_norm=adapt)
+        model = Conv4((1, 16, 16), ways, filters=4, pooling=pooling, adapt_norm=adapt, form=form)
         learner = Learner(model, classification=True)
         y = torch.arange(ways).repeat(2).expand(lanes, tasks, -1)
         episodes = Episodes(

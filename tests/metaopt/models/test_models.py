@@ -83,3 +83,17 @@ def test_models_are_built_for_the_tasks():
         make_model({"kind": "conv4"}, (1,), 1)
     with pytest.raises(InvalidModel, match="'resnet'"):
         make_model({"kind": "resnet"}, (1, 28, 28), 5)
+
+
+@pytest.mark.parametrize("pooling", ["stride", "max"])
+@pytest.mark.parametrize("reference", [None, 3])
+def test_both_forms_of_conv4_are_one_network(pooling, reference):
+    """Odd sides, and batch statistics of all examples or of the first ones only."""
+    x = torch.rand(2, 5, 1, 19, 19, generator=torch.Generator().manual_seed(1)).double()
+    outputs = [
+        model.apply(model.init(torch.tensor([1, 2]), torch.float64), x, reference=reference)
+        for model in (
+            Conv4((1, 19, 19), 5, 4, pooling, form=f) for f in ("convolutions", "products")
+        )
+    ]
+    assert torch.allclose(*outputs, rtol=1e-10, atol=1e-12)

@@ -1,0 +1,112 @@
+"""The one place that compiles: a meta-iteration of a fixed number of lanes as machine code.
+
+    meta_iteration ──trace──▶ graph of plain operations ──Inductor──▶ file ──load──▶ Step
+
+The trace goes through the inner loop, its derivatives, the outer optimizer and the freeze, so
+one call of the program is one meta-iteration of all its lanes.  Inductor, the compiler behind
+`torch.compile`, writes it ahead of time into one file (AOTInductor): another process loads that
+file in about two seconds, without tracing and without a compiler, and gets the same bits.
+"""
+
+import hashlib
+import os
+import platform
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+import metaopt
+from metaopt.population.lanes import Lanes
+from metaopt.population.signature import Signature
+from metaopt.population.step import CHANGED, Drawn, Program, draw, meta_iteration
+from metaopt.tasks.base import Examples
+
+Step = Callable[[Lanes, Drawn], Lanes]
+
+
+def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
+    """Compile the meta-iteration of `program` for as many lanes as `lanes` has, into `path`.
+
+    The file appears whole or not at all.  Takes tens of seconds and needs a C++ compiler (on a
+    GPU, CUDA's headers too).
+
+    Raises:
+        Exception: whatever the compiler says; there is no compiler, for example.
+    """
+    arguments = _arguments(lanes, draw(program, lanes, 1).at(0))
+    graph = make_fx(_function(program))(*arguments)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.pt2")
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own modules about each other
+        exported = torch.export.export(graph, arguments)
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(partial))
+    partial.replace(path)
+
+
+def load_step(path: Path) -> Step:
+    """Return the compiled step in `path`, which only takes as many lanes as it was compiled for.
+
+    Raises:
+        RuntimeError, OSError: the file is not there or not what it should be.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled: Any = torch._inductor.aoti_load_package(str(path))
+
+    def step(lanes: Lanes, drawn: Drawn) -> Lanes:
+        changed = compiled(*_arguments(lanes, drawn))
+        return lanes.replace(**dict(zip(CHANGED, changed, strict=True)))
+
+    return step
+
+
+def step_name(signature: Signature, lanes: int, device: str) -> str:
+    """Return a file name that equal programs share: same code, torch, processor and shapes."""
+    what = [signature.digest(), lanes, device, torch.get_num_threads(), _machine(device), _code()]
+    digest = hashlib.sha256(repr(what).encode()).hexdigest()
+    return f"{digest[:32]}.pt2"
+
+
+def _arguments(lanes: Lanes, drawn: Drawn) -> tuple[Tensor, ...]:
+    return (*lanes.tensors().values(), *drawn.support, *drawn.query, drawn.batches)
+
+
+def _function(program: Program) -> Callable[..., tuple[Tensor, ...]]:
+    """Return the meta-iteration as a function of tensors alone, in the order of `_arguments`."""
+    names = list(Lanes.__dataclass_fields__)
+
+    def function(*tensors: Tensor) -> tuple[Tensor, ...]:
+        lanes = Lanes(**dict(zip(names, tensors, strict=False)))
+        x_s, y_s, x_q, y_q, batches = tensors[len(names) :]
+        drawn = Drawn(Examples(x_s, y_s), Examples(x_q, y_q), batches)
+        after = meta_iteration(program, lanes, drawn)
+        return tuple(getattr(after, name) for name in CHANGED)
+
+    return function
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the sources that decide what a program computes."""
+    root = Path(metaopt.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        if "search" not in path.parts:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _machine(device: str) -> str:
+    if device != "cpu":
+        return f"{torch.__version__} {torch.cuda.get_device_name()}"
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    model = {line for line in lines if line.startswith(("model name", "flags"))}
+    return f"{torch.__version__} {platform.platform()} {sorted(model)}"

@@ -1,0 +1,141 @@
+"""The compiled program is the plain one, faster: same numbers, same bits after any interruption."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from metaopt.population.population import Population
+from metaopt.population.signature import signature_of
+
+ROOT = Path(__file__).resolve().parents[3]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SINUSOID = {"kind": "sinusoid", "k_shot": 4, "q_query": 3}
+MLP = {"kind": "mlp", "widths": [6], "activation": "tanh"}
+OMNIGLOT = {"kind": "omniglot", "n_way": 2, "k_shot": 1, "q_query": 1, "rotations": "task"}
+CONV4 = {"kind": "conv4", "filters": 2}
+ITERATIONS = 8
+CASES = {
+    "second order": (SINUSOID, MLP, "maml", {"meta_batch": 3, "schedule": "cosine"}),
+    "first order": (SINUSOID, MLP, "maml", {"meta_batch": 3, "order": "first"}),
+    "reptile": (SINUSOID, MLP, "reptile", {"meta_batch": 2, "inner_optimizer": "adam"}),
+    "conv4": (OMNIGLOT, CONV4, "maml", {"meta_batch": 1, "gradient_clamp": 0.5}),
+}
+LANES, CAP = {"conv4": 2}, {"conv4": 1}  # compiling convolutions takes long
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    """Where this module's programs are: each is compiled once."""
+    return tmp_path_factory.mktemp("programs")
+
+
+def population(case: str, names: list[str], directory: Path | None) -> Population:
+    """Return lanes that differ in every number; "wild" diverges."""
+    tasks, model, algorithm, fixed = CASES[case]
+    signature = signature_of(
+        tasks=tasks, model=model, algorithm=algorithm, params=fixed, step_cap=CAP.get(case, 2),
+        test_cap=2,
+        dtype="float64",
+    )  # fmt: skip
+    made = Population(signature, lane_chunk=LANES.get(case, 4))
+    for name in names:
+        made.admit(name, params_of(name, case), seed=seed_of(name), horizon=ITERATIONS)
+    if directory is not None:
+        made.use_compiled(directory)
+    return made
+
+
+def params_of(name: str, case: str) -> dict:
+    fixed, cap = CASES[case][3], CAP.get(case, 2)
+    if name == "wild":
+        return {**fixed, "inner_lr": 1e9, "inner_steps": 1}
+    number = seed_of(name)
+    return {**fixed, "inner_lr": 0.01 * (1 + number), "inner_steps": 1 + number % cap}
+
+
+def seed_of(name: str) -> int:
+    return 99 if name == "wild" else int(name[1:])
+
+
+def weights(made: Population, name: str) -> torch.Tensor:
+    return torch.cat([p.flatten() for p in made.weights(name).values()])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_compiled_program_trains_like_the_plain_one(case, directory):
+    names = ["t0", "t1", "t2", "t3", "t4", "wild", "t5"]  # several chunks, not all full
+    plain, fast = population(case, names, None), population(case, names, directory)
+    assert fast.compiled and not plain.compiled
+    for made in (plain, fast):
+        made.advance(ITERATIONS)
+    for name in names:
+        assert fast.state(name) == plain.state(name)
+        ours, theirs = weights(fast, name), weights(plain, name)
+        assert (ours - theirs).abs().max() <= 1e-9 * theirs.abs().max()
+    assert plain.state("t0").age == ITERATIONS
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_interruption_changes_no_bit(case, directory, tmp_path):
+    whole = population(case, ["t0", "t1"], directory)
+    whole.advance(ITERATIONS)
+    first = population(case, ["t0", "t1"], directory)
+    first.advance(3)
+    second = population(case, [], directory)
+    for name in ("t0", "t1"):
+        digest = first.checkpoint(name, tmp_path / name)
+        second.admit(
+            name, params_of(name, case), seed=seed_of(name), horizon=ITERATIONS,
+            checkpoint=tmp_path / name, digest=digest,
+        )  # fmt: skip
+    second.advance(ITERATIONS - 3)
+    for name in ("t0", "t1"):
+        assert torch.equal(weights(second, name), weights(whole, name))
+
+
+def test_neighbours_change_no_bit(directory):
+    """A program always has the same number of lanes, so a trial alone is a trial among many."""
+    alone = population("second order", ["t1"], directory)
+    among = population("second order", ["t1", "wild", "t2"], directory)
+    for made in (alone, among):
+        made.advance(ITERATIONS)
+    assert torch.equal(weights(alone, "t1"), weights(among, "t1"))
+
+
+def test_another_process_loads_the_program_and_gets_the_same_bits(directory):
+    here = population("second order", ["t0"], directory)
+    here.advance(ITERATIONS)
+    code = f"""
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from tests.metaopt.population import test_compiled as case
+made = case.population("second order", ["t0"], None)
+directory = Path({str(directory)!r})
+assert made.program_path(directory).exists()
+made.use_compiled(directory)
+made.advance(case.ITERATIONS)
+print(case.weights(made, "t0").numpy().tobytes().hex())
+"""
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True,
+        env={**os.environ, "CXX": "/nonexistent", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert output.stdout.strip() == weights(here, "t0").numpy().tobytes().hex()
+
+
+def test_other_shapes_are_other_programs(directory):
+    one = population("second order", ["t0"], None)
+    tasks, model, algorithm, fixed = CASES["second order"]
+    signature = signature_of(
+        tasks=tasks, model=model, algorithm=algorithm, params=fixed, step_cap=3, dtype="float64"
+    )
+    others = [Population(one.signature, lane_chunk=8), Population(signature, lane_chunk=4)]
+    paths = {made.program_path(directory) for made in (one, *others)}
+    assert len(paths) == 3
