@@ -1,6 +1,7 @@
 """Settings: environment variables `METAOPT_*`, each documented in docs/settings.md."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,11 @@ class Settings(BaseSettings):
         None, ge=1, le=256, description="Worker processes; default one per GPU, else per core."
     )
     lanes: int = Field(16, ge=1, le=1024, description="Most trials that train together on a slot.")
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Compile what lanes train: where it pays, beside the training; always, before "
+        "it; or never. Needs a C++ compiler.",
+    )
     segment_seconds: float = Field(
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )

@@ -28,6 +28,8 @@ def study_page(study: StudyView, trials: list[TrialView]) -> None:
         console.data(f"error: {study.error}")
     for name in ("created_at", "started_at", "finished_at"):
         console.data(f"{name}: {words.instant(getattr(study, name))}")
+    if study.busy_share is not None:
+        console.data(f"devices busy: {words.share(study.busy_share)}")
     spec = study.spec.model_dump(mode="json")
     text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
     console.data(f"spec:\n{_indented(text)}")
@@ -62,6 +64,8 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
         spent = words.seconds(branch.device_seconds)
         console.data(f"branch {name}: {branch.trials} trials, best search score {best}, {spent}")
     spent = f"{words.seconds(result.device_seconds)} of devices"
+    if result.busy_share is not None:
+        spent += f" (busy {words.share(result.busy_share)})"
     took = f"{words.seconds(result.wall_seconds)} on the clock"
     console.data(f"in all: {words.counts(result.trials)}; {spent}, {took}")
     for finalist in result.finalists:

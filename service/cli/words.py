@@ -34,6 +34,11 @@ def params(values: Mapping[str, Value]) -> str:
     return " ".join(f"{name}={value}" for name, value in shown)
 
 
+def share(value: float) -> str:
+    """Return a share in per cent."""
+    return f"{100 * value:.1f} %"
+
+
 def seconds(value: float) -> str:
     """Return a duration: 4.2 s, 3 min 20 s, 2 h 05 min."""
     if value < 60:

@@ -9,6 +9,7 @@ transaction: a process killed half-way leaves nothing behind.
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -58,6 +59,7 @@ def current(database_url: str) -> str | None:
         engine.dispose()
 
 
+@cache
 def head() -> str:
     """Return the newest revision this version of the program knows."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()

@@ -1,14 +1,12 @@
 """Queries of the mirror: what changed in our tables, and what Optuna's hold.
 
-Optuna writes its own tables; two facts it has no call for are read and written here by plain
-SQL: how much is there, and an attribute of a trial that has ended.
+How much is in Optuna's tables is asked by plain SQL: it has no call for that.
 """
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import column, delete, func, insert, select, table
+from sqlalchemy import ColumnElement, column, func, select, table
 from sqlalchemy.orm import Session
 
 from service.db.states import TrialRole
@@ -18,9 +16,6 @@ LATE_EVENTS = 1000  # on Postgres an event may be committed after others with a 
 
 _optuna_studies = table("studies", column("study_id"))
 _optuna_trials = table("trials", column("trial_id"))
-_optuna_attributes = table(
-    "trial_user_attributes", column("trial_id"), column("key"), column("value_json")
-)
 
 
 class Fingerprint(NamedTuple):
@@ -67,35 +62,27 @@ def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study
     return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
 
 
-def search_trials(session: Session, study_id: str) -> Sequence[Trial]:
-    """Return the study's search trials by number."""
-    query = select(Trial).where(Trial.study_id == study_id, Trial.role == TrialRole.SEARCH)
+def search_trials(session: Session, study_id: str, branch: str, first: int) -> Sequence[Trial]:
+    """Return the branch's search trials by number, from the one of number `first`."""
+    query = select(Trial).where(*_searched(study_id, branch, first))
     return session.scalars(query.order_by(Trial.trial_number)).all()
 
 
-def search_scores(session: Session, study_id: str) -> Sequence[Scored]:
-    """Return the scores of the study's search trials, without their per-task vectors."""
+def search_scores(session: Session, study_id: str, branch: str, first: int) -> Sequence[Scored]:
+    """Return the scores of these trials, without their per-task vectors."""
     query = (
         select(Report.trial_id, Report.meta_iteration, Report.score)
         .join(Trial, Trial.trial_id == Report.trial_id)
-        .where(Trial.study_id == study_id, Trial.role == TrialRole.SEARCH)
+        .where(*_searched(study_id, branch, first))
         .order_by(Trial.trial_number, Report.meta_iteration)
     )
     return [Scored(*row) for row in session.execute(query)]
 
 
-def set_optuna_attributes(
-    session: Session, optuna_trial_id: int, attributes: dict[str, float | bool | str]
-) -> None:
-    """Set user attributes of a trial in Optuna's table, also of one that has ended."""
-    at = _optuna_attributes.c
-    session.execute(
-        delete(_optuna_attributes).where(at.trial_id == optuna_trial_id, at.key.in_(attributes))
-    )
-    session.execute(
-        insert(_optuna_attributes),
-        [
-            {"trial_id": optuna_trial_id, "key": name, "value_json": json.dumps(value)}
-            for name, value in attributes.items()
-        ],
+def _searched(study_id: str, branch: str, first: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Trial.study_id == study_id,
+        Trial.role == TrialRole.SEARCH,
+        Trial.branch == branch,
+        Trial.trial_number >= first,
     )

@@ -7,7 +7,7 @@ tables do not say.
 from typing import Any
 
 from optuna.storages import RDBStorage
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
 
@@ -24,10 +24,15 @@ def open_storage(database_url: str) -> RDBStorage:
         skip_table_creation=True,
     )
     storage.engine.dispose()  # the check of the schema connected before we could listen
-    event.listen(storage.engine, "connect", _relax)
+    relax(storage.engine)
     return storage
 
 
+def relax(engine: Engine) -> None:
+    """Let commits on SQLite not wait for the disk: a mirror lost with the power is rebuilt."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _relax)
+
+
 def _relax(connection: Any, _record: Any) -> None:
-    # A mirror lost with the power is rebuilt: no need to wait for the disk at each commit.
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -3,11 +3,11 @@
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, case, func, select, tuple_, update
+from sqlalchemy import CursorResult, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.db.states import StudyStatus, TrialRole, TrialStatus
@@ -15,13 +15,15 @@ from service.db.tables import DispatcherRow, Event, Report, Study, Trial
 
 
 class Count(NamedTuple):
-    """How many trials of a study's branch have a role and a status."""
+    """How many trials of a study's branch have a role and a status, and their extreme scores."""
 
     study_id: str
-    branch: str
     role: str
+    branch: str
     status: str
     trials: int
+    lowest: float | None
+    highest: float | None
 
 
 def find_study(session: Session, study_id: str) -> Study | None:
@@ -47,16 +49,61 @@ def studies_before(
 
 def count_trials(session: Session, study_ids: Sequence[str]) -> list[Count]:
     """Return the trials of these studies, counted by branch, role and status."""
+    place = Trial.study_id, Trial.role, Trial.branch, Trial.status  # as in the index: no rows read
     query = (
-        select(Trial.study_id, Trial.branch, Trial.role, Trial.status, func.count())
+        select(*place, func.count(), func.min(Trial.score), func.max(Trial.score))
         .where(Trial.study_id.in_(study_ids))
-        .group_by(Trial.study_id, Trial.branch, Trial.role, Trial.status)
+        .group_by(*place)
     )
     return [Count(*row) for row in session.execute(query)]
 
 
-def best_trials(session: Session, study_ids: Sequence[str], *, maximize: bool) -> Sequence[Trial]:
-    """Return each branch's best trial: completed before others, then furthest, then best score."""
+def best_trials(session: Session, counts: Sequence[Count], *, maximize: bool) -> list[Trial]:
+    """Return each branch's best trial: completed before others, then furthest, then best score.
+
+    Args:
+        counts: Of the studies in question.  The best completed trial is found by its score, so
+            that a study of many trials need not be read.
+    """
+    searched = [count for count in counts if count.role == TrialRole.SEARCH]
+    best = {
+        (count.study_id, count.branch): count.highest if maximize else count.lowest
+        for count in searched
+        if count.status == TrialStatus.COMPLETED
+    }
+    others = {c.study_id for c in searched if (c.study_id, c.branch) not in best}
+    furthest = [
+        trial
+        for trial in _furthest_trials(session, sorted(others), maximize=maximize)
+        if (trial.study_id, trial.branch) not in best
+    ]
+    return [*_completed_with_scores(session, best), *furthest]
+
+
+def _completed_with_scores(
+    session: Session, scores: Mapping[tuple[str, str], float | None]
+) -> Sequence[Trial]:
+    at_score = [
+        and_(Trial.study_id == study_id, Trial.branch == branch, Trial.score == score)
+        for (study_id, branch), score in scores.items()
+    ]
+    if not at_score:
+        return []
+    query = select(Trial).where(
+        Trial.role == TrialRole.SEARCH, Trial.status == TrialStatus.COMPLETED, or_(*at_score)
+    )
+    found: dict[tuple[str, str], Trial] = {}
+    # Sorted here: SQLite would follow an ORDER BY through all trials of the study.
+    for trial in sorted(session.scalars(query), key=lambda trial: trial.trial_number):
+        found.setdefault((trial.study_id, trial.branch), trial)
+    return list(found.values())
+
+
+def _furthest_trials(
+    session: Session, study_ids: Sequence[str], *, maximize: bool
+) -> Sequence[Trial]:
+    if not study_ids:
+        return []
     ranked = (
         select(
             Trial.trial_id,
@@ -64,7 +111,6 @@ def best_trials(session: Session, study_ids: Sequence[str], *, maximize: bool) -
             .over(
                 partition_by=(Trial.study_id, Trial.branch),
                 order_by=(
-                    case((Trial.status == TrialStatus.COMPLETED, 0), else_=1),
                     Trial.meta_iteration.desc(),
                     Trial.score.desc() if maximize else Trial.score.asc(),
                     Trial.trial_number,

@@ -3,6 +3,7 @@
     mo_studies ─┬─< mo_trials ─┬─< mo_attempts
                 │              └─< mo_reports      (one per trial and rung)
                 ├─< mo_asks                        (log of asks and tells, per branch)
+                ├─< mo_segments                    (what the time of the slots went into)
                 └─< mo_events                      (what SSE replays)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
 
@@ -108,6 +109,7 @@ class Trial(Base):
     __table_args__ = (
         UniqueConstraint("study_id", "trial_number"),
         Index(None, "study_id", "status"),
+        Index(None, "study_id", "role", "branch", "status", "score"),  # what a study's page shows
         _one_of("status", TrialStatus),
         _one_of("role", TrialRole),
     )
@@ -202,6 +204,41 @@ class Ask(Base):
     outcome: Mapped[str | None] = mapped_column(String(16))
     value: Mapped[float | None]
     meta_iteration: Mapped[int | None]
+
+
+class Segment(Base):
+    """One segment that was reported: what its slot's time went into.
+
+    Instants are the dispatcher's (order sent, report taken in), seconds are the worker's.
+    `seconds` is the whole segment; `wait_seconds` is what the worker waited for it while the
+    study was running (`service.dispatcher.entries.add_segment`).
+    """
+
+    __tablename__ = "mo_segments"
+    __table_args__ = (
+        Index(None, "study_id", "seconds", "wait_seconds"),  # all that the busy share asks for
+        _one_of("role", TrialRole),
+    )
+
+    segment_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    slot: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    branch: Mapped[str] = mapped_column(String(32))
+    signature: Mapped[str] = mapped_column(String(64))
+    program: Mapped[str] = mapped_column(String(32))
+    device: Mapped[str]
+    lanes: Mapped[int]
+    meta_iterations: Mapped[int]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    seconds: Mapped[float]
+    train_seconds: Mapped[float]
+    evaluate_seconds: Mapped[float]
+    wait_seconds: Mapped[float]
+    sample_share: Mapped[float | None]
+    peak_memory_bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 class Event(Base):

@@ -12,8 +12,9 @@ Transactions belong to the caller; nothing here commits.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from service.db.states import (
@@ -32,6 +33,23 @@ _LOSSES = [AttemptOutcome.LOST, AttemptOutcome.ERROR]
 
 class IllegalTransition(Exception):
     """A trial cannot go from its status to the one asked for."""
+
+
+class AttemptEnd(NamedTuple):
+    """How an attempt at a trial ended."""
+
+    trial_id: str
+    number: int
+    outcome: AttemptOutcome
+    cause: str | None = None
+
+
+def read_trials(session: Session, trial_ids: Sequence[str]) -> Sequence[Trial]:
+    """Return these trials, read by one query.
+
+    While somebody holds the rows, no other function here asks the database for them again.
+    """
+    return session.scalars(select(Trial).where(Trial.trial_id.in_(trial_ids))).all()
 
 
 def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
@@ -101,21 +119,23 @@ def save_score(session: Session, trial_id: str, score: float, stderr: float) -> 
     trial.score, trial.score_stderr = score, stderr
 
 
-def end_attempt(
-    session: Session,
-    trial_id: str,
-    number: int,
-    outcome: AttemptOutcome,
-    *,
-    cause: str | None = None,
-    now: datetime,
-) -> None:
-    """Close the attempt."""
+def end_attempts(session: Session, ends: Sequence[AttemptEnd], *, now: datetime) -> None:
+    """Close attempts."""
+    if not ends:
+        return
+    closing = (
+        update(Attempt.__table__)  # type: ignore[arg-type]
+        .where(Attempt.trial_id == bindparam("of_trial"), Attempt.number == bindparam("of_number"))
+        .values(outcome=bindparam("how"), cause=bindparam("why"), ended_at=now)
+    )
     session.flush()
-    attempt = session.scalars(
-        select(Attempt).where(Attempt.trial_id == trial_id, Attempt.number == number)
-    ).one()
-    attempt.outcome, attempt.cause, attempt.ended_at = outcome, cause, now
+    session.connection().execute(
+        closing,
+        [
+            {"of_trial": e.trial_id, "of_number": e.number, "how": e.outcome, "why": e.cause}
+            for e in ends
+        ],
+    )
 
 
 def end_trial(

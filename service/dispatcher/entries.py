@@ -1,28 +1,41 @@
 """Entries: rows and events that one step of a trial leaves, inside a fenced transaction."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.db import reports, trials
+from service.db import reports, segments, trials
 from service.db.events import append_event
 from service.db.states import AttemptOutcome, TrialStatus
-from service.db.tables import Report, Trial
+from service.db.tables import Report, Segment, Trial
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
-from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.state import SlotState, StudyState, TrialState
+from service.executors.base import SegmentReport
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where to write, about which study, as whom, and when."""
+    """Where to write, about which study, as whom, and when.
+
+    `held` keeps rows that the session would forget and read again, one by one.
+    """
 
     session: Session
     study: StudyState
     epoch: int
     now: datetime
+    held: list[Trial] = field(default_factory=list)
+
+    def hold(self, lanes: Iterable[TrialState]) -> None:
+        """Read the rows of these trials, if they are not held yet."""
+        held = {row.trial_id for row in self.held}
+        missing = [trial.trial_id for trial in lanes if trial.trial_id not in held]
+        if missing:
+            self.held.extend(trials.read_trials(self.session, missing))
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
         """Append an event."""
@@ -37,21 +50,21 @@ class Entry:
 
 def add_trial(entry: Entry, trial: TrialState, ask_index: int | None) -> None:
     """Add the row of a new trial, queued."""
-    entry.session.add(
-        Trial(
-            trial_id=trial.trial_id,
-            study_id=entry.study.study_id,
-            trial_number=trial.trial_number,
-            role=trial.group.role,
-            branch=trial.group.branch,
-            ask_index=ask_index,
-            source_trial_number=trial.source_trial_number,
-            params=trial.params,
-            seed=trial.seed,
-            status=TrialStatus.QUEUED,
-            created_at=entry.now,
-        )
+    row = Trial(
+        trial_id=trial.trial_id,
+        study_id=entry.study.study_id,
+        trial_number=trial.trial_number,
+        role=trial.group.role,
+        branch=trial.group.branch,
+        ask_index=ask_index,
+        source_trial_number=trial.source_trial_number,
+        params=trial.params,
+        seed=trial.seed,
+        status=TrialStatus.QUEUED,
+        created_at=entry.now,
     )
+    entry.session.add(row)
+    entry.held.append(row)
 
 
 def begin(entry: Entry, trial: TrialState, slot: str) -> None:
@@ -80,7 +93,39 @@ def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, second
         _write_score(entry, one, seconds)
     if one.status != TrialStatus.RUNNING:
         end(entry, trial, one.status, cause=lane.cause, diverged_at=lane.diverged_at)
-        close_attempt(entry, trial, AttemptOutcome.FINISHED)
+
+
+def add_segment(entry: Entry, slot: SlotState, report: SegmentReport) -> None:
+    """Add the row of a segment.
+
+    Its wait is what the worker waited while the study ran under this dispatcher: that the worker
+    was idle before is nobody's loss.  It counts whatever the reason was, also that the study had
+    no trial for the slot (a sampler that must learn first, a search that ends on another slot).
+    """
+    assert slot.group is not None and slot.ordered_at is not None
+    segments.add_segment(
+        entry.session,
+        Segment(
+            study_id=entry.study.study_id,
+            epoch=entry.epoch,
+            slot=slot.slot.name,
+            role=slot.group.role,
+            branch=slot.group.branch,
+            signature=slot.group.signature,
+            program=report.program,
+            device=report.device,
+            lanes=len(report.lanes),
+            meta_iterations=slot.iterations,
+            started_at=slot.ordered_at,
+            ended_at=entry.now,
+            seconds=report.seconds,
+            train_seconds=report.train_seconds,
+            evaluate_seconds=report.evaluate_seconds,
+            wait_seconds=min(report.wait_seconds, slot.longest_wait_seconds),
+            sample_share=report.sample_share,
+            peak_memory_bytes=report.peak_memory_bytes,
+        ),
+    )
 
 
 def write_loss(entry: Entry, trial: TrialState, loss: Loss) -> None:
@@ -92,20 +137,21 @@ def write_loss(entry: Entry, trial: TrialState, loss: Loss) -> None:
         solo=loss.solo,
         from_start=loss.from_start,
     )
-    close_attempt(entry, trial, loss.outcome, loss.cause)
     if loss.failed:
         end(entry, trial, TrialStatus.FAILED, cause=loss.cause)
     else:
         trials.requeue_trial(entry.session, trial.trial_id)
 
 
-def close_attempt(
-    entry: Entry, trial: TrialState, outcome: AttemptOutcome, cause: str | None = None
+def close_attempts(
+    entry: Entry, ended: Iterable[tuple[TrialState, AttemptOutcome, str | None]]
 ) -> None:
-    """Close a trial's present attempt."""
-    trials.end_attempt(
-        entry.session, trial.trial_id, trial.attempt, outcome, cause=cause, now=entry.now
-    )
+    """Close the present attempts of trials: how each ended, and why."""
+    ends = [
+        trials.AttemptEnd(trial.trial_id, trial.attempt, outcome, cause)
+        for trial, outcome, cause in ended
+    ]
+    trials.end_attempts(entry.session, ends, now=entry.now)
 
 
 def end(

@@ -1,7 +1,8 @@
 """The ledger: what the dispatcher writes about trials, one transaction per step.
 
     admit    asks, new trials and attempts      committed before the order is sent
-    report   scores, progress, ends, tells      committed before the sampler is told
+    report   scores, progress, ends, tells,
+             and the segment itself             committed before the sampler is told
     lose     what a loss means for each lane    committed before the lanes are tried again
     release  lanes back to the queue            committed before they are given to another slot
 
@@ -26,7 +27,7 @@ from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.entries import Entry
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
-from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.executors.base import SegmentReport
 
 
@@ -84,17 +85,21 @@ class Ledger:
                 entries.add_trial(entry, one.trial, one.ask_index)
                 _log_ask(entry, one)
             entry.session.flush()
+            entry.hold(admitted)
             for trial in admitted:
                 entries.begin(entry, trial, slot)
-        for one in new:
-            study.trials[one.trial.trial_number] = one.trial
+        study.add(one.trial for one in new)
         for trial in admitted:
             trial.status = TrialStatus.RUNNING
             trial.attempt += 1
             trial.begun_at = trial.meta_iteration
 
     def report(
-        self, study: StudyState, outcomes: Sequence[LaneOutcome], report: SegmentReport
+        self,
+        study: StudyState,
+        slot: SlotState,
+        outcomes: Sequence[LaneOutcome],
+        report: SegmentReport,
     ) -> None:
         """Write what a segment brought, then tell the samplers and delete what was replaced."""
         seconds = report.seconds / max(1, len(outcomes))
@@ -103,10 +108,14 @@ class Ledger:
             for one in outcomes
             if one.status != TrialStatus.RUNNING and one.trial.group.role == TrialRole.SEARCH
         ]
+        ended = [one.trial for one in outcomes if one.status != TrialStatus.RUNNING]
         with self.entry(study) as entry:
+            entry.hold(one.trial for one in outcomes)
             for one in outcomes:
                 name = self.store.name_of(one.lane.checkpoint)
                 entries.write_outcome(entry, one, name, seconds)
+            entries.close_attempts(entry, ((t, AttemptOutcome.FINISHED, None) for t in ended))
+            entries.add_segment(entry, slot, report)
             _log_tells(entry, tells)
         for one in outcomes:
             self._apply_outcome(study, one)
@@ -125,8 +134,10 @@ class Ledger:
         with self.entry(study) as entry:
             data = {"slot": slot, "cause": cause, "trial_numbers": numbers}
             entry.event("worker_lost", data)
+            entry.hold(trial for trial, _ in losses)
             for trial, loss in losses:
                 entries.write_loss(entry, trial, loss)
+            entries.close_attempts(entry, ((t, loss.outcome, loss.cause) for t, loss in losses))
             _log_tells(entry, tells)
         for trial, loss in losses:
             self._apply_loss(trial, loss)
@@ -135,15 +146,17 @@ class Ledger:
     def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
         """Put running trials back into the queue, to resume from their checkpoints."""
         with self.entry(study) as entry:
+            entry.hold(lanes)
             for trial in lanes:
                 trials.requeue_trial(entry.session, trial.trial_id)
-                entries.close_attempt(entry, trial, AttemptOutcome.EVICTED, cause)
+            entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in lanes))
         for trial in lanes:
             trial.status = TrialStatus.QUEUED
 
     def cancel(self, study: StudyState, queued: Sequence[TrialState]) -> None:
         """Cancel queued trials of a study that has ended; its samplers are not told any more."""
         with self.entry(study) as entry:
+            entry.hold(queued)
             for trial in queued:
                 entries.end(entry, trial, TrialStatus.CANCELLED)
         for trial in queued:

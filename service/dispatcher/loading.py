@@ -10,7 +10,12 @@ from metaopt.search.branches import LogEntry, replay
 from service.db import asks, reports, trials
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
-from service.dispatcher.programs import searches_structure, step_caps, trial_signature
+from service.dispatcher.programs import (
+    searches_structure,
+    step_caps,
+    structural_values,
+    trial_signature,
+)
 from service.dispatcher.spaces import dimensions
 from service.dispatcher.state import BranchState, Group, StudyState, TrialState
 from service.dispatcher.work import branch_budget
@@ -34,10 +39,10 @@ def load_study(session: Session, study_id: str) -> StudyState:
         branches=branch_states(spec, log),
     )
     attempts = _by_trial(trials.attempts_of(session, study_id))
-    for trial in trials.trials_of(session, study_id):
-        study.trials[trial.trial_number] = _trial_state(
-            study, trial, attempts.get(trial.trial_id, [])
-        )
+    study.add(
+        _trial_state(study, trial, attempts.get(trial.trial_id, []))
+        for trial in trials.trials_of(session, study_id)
+    )
     for branch, number, rung, score in reports.rung_scores(session, study_id, TrialRole.SEARCH):
         study.rung_scores.setdefault((branch, rung), {})[number] = score
     return study
@@ -45,10 +50,13 @@ def load_study(session: Session, study_id: str) -> StudyState:
 
 def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]) -> Group:
     """Return the group of a trial with these params, and keep its signature in `study`."""
-    signature = trial_signature(study.spec, study.branches[branch].branch, params)
-    digest = signature.digest()
-    study.signatures[digest] = signature
-    return Group(role, branch, digest)
+    of_spec = study.branches[branch].branch
+    structure = structural_values(study.spec, of_spec, params)
+    if structure not in study.digests:
+        signature = trial_signature(study.spec, of_spec, params)
+        study.digests[structure] = signature.digest()
+        study.signatures[signature.digest()] = signature
+    return Group(role, branch, study.digests[structure])
 
 
 def branch_states(spec: StudySpec, log: dict[str, list[Ask]]) -> dict[str, BranchState]:

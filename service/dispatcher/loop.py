@@ -118,6 +118,7 @@ class Dispatcher:
     def _load(self, study_id: str) -> None:
         study = housekeeping.load(self._ledger, study_id)
         if study is not None:
+            study.running_since = time.monotonic()
             self._studies[study_id] = study
 
     def _put_away(self, study: StudyState) -> None:
@@ -137,22 +138,35 @@ class Dispatcher:
         slot.lanes = []
 
     def _fill_slots(self) -> None:
-        for slot in self._slots.values():
-            if slot.future is None and time.monotonic() >= slot.not_before:
-                self._fill(slot)
+        # Those without lanes first: others give lanes up only if one of these finds no work.
+        for slot in sorted(self._free_slots(), key=lambda slot: bool(slot.lanes)):
+            work = self._fill(slot)
+            if work is not None and work.release:
+                self._fill_slots()  # with what was given up
+                return
 
-    def _fill(self, slot: SlotState) -> None:
+    def _free_slots(self) -> list[SlotState]:
+        now = time.monotonic()
+        return [s for s in self._slots.values() if s.future is None and now >= s.not_before]
+
+    def _fill(self, slot: SlotState) -> Work | None:
         work = self._choose(slot)
         if work is None and self._start_next_study():
             work = self._choose(slot)
         if work is not None:
             self._carry_out(slot, work)
+        return work
 
     def _choose(self, slot: SlotState) -> Work | None:
         studies = oldest_first(self._studies.values())
         occupied = Counter(s.study_id for s in self._slots.values() if s.lanes and s.study_id)
         return choose_work(
-            studies, slot, slots=len(self._slots), lanes=self._lanes, occupied=occupied
+            studies,
+            slot,
+            slots=len(self._slots),
+            lanes=self._lanes,
+            occupied=occupied,
+            idle=any(not other.lanes for other in self._free_slots()),
         )
 
     def _start_next_study(self) -> bool:
@@ -162,6 +176,7 @@ class Dispatcher:
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet
             self._studies[study_id].status = StudyStatus.RUNNING
+            self._studies[study_id].running_since = time.monotonic()
         else:
             self._load(study_id)
         return study_id in self._studies
@@ -173,6 +188,8 @@ class Dispatcher:
             new = asking.ask(study, work.branch, work.ask) if work.branch and work.ask else []
         if new is None:
             return
+        if work.release:
+            self._ledger.release(study, work.release, "moved to a slot that found no work")
         asked = [one.trial for one in new]
         group = work.group or asked[0].group
         admit = [*work.admit, *(trial for trial in asked if trial.group == group)]
@@ -198,10 +215,13 @@ class Dispatcher:
             admit=admit,
             store=self._ledger.store,
             segment_seconds=self._segment_seconds,
+            slots=len(self._slots),
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations = order.iterations
         slot.held = {trial.trial_id for trial in slot.lanes}
+        slot.ordered_at = self._ledger.now()
+        slot.longest_wait_seconds = time.monotonic() - study.running_since
         slot.future = self._executor.submit(slot.slot.name, order)
         slot.future.add_done_callback(lambda _: self._ended.put(slot.slot.name))
 
@@ -228,7 +248,7 @@ class Dispatcher:
             self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
             return
         with self._failing_alone(study):
-            self._ledger.report(study, outcomes, report)
+            self._ledger.report(study, slot, outcomes, report)
         slot.failed_starts = 0
         if slot.iterations:
             slot.seconds.append(report.train_seconds / slot.iterations)
@@ -274,6 +294,7 @@ class Dispatcher:
             lanes=len(report.lanes),
             meta_iterations=slot.iterations,
             seconds=round(report.seconds, 3),
+            wait_seconds=round(report.wait_seconds, 3),
             evaluate_seconds=round(report.evaluate_seconds, 3),
             peak_memory_bytes=report.peak_memory_bytes,
         )

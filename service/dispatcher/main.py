@@ -95,7 +95,12 @@ def _acquire(engine: Engine, stop: threading.Event) -> int | None:
 def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.Event) -> None:
     data = settings.data_directory.resolve()
     with _mirroring(settings.url(), epoch):  # around the workers: they must not wait for it
-        executor = LocalExecutor(find_slots(os.environ, settings.slots), data / "logs")
+        executor = LocalExecutor(
+            find_slots(os.environ, settings.slots),
+            data / "logs",
+            compiling=settings.compile,
+            programs=data / "programs",
+        )
         try:
             log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
             store = CheckpointStore(data / "checkpoints")

@@ -8,11 +8,13 @@ read from it to decide anything.
 
 A sync compares a fingerprint of both sides (one small query) and stops there if nothing
 happened.  Otherwise it brings over the studies that had events; if Optuna's side is not as the
-last sync left it (or at the start), it reads what is there and completes all studies.
+last sync left it (or at the start), it reads what is there and completes all studies.  Of a
+branch it looks at the trials from the first on that has not ended there, and writes many in one
+transaction: what a trial costs must not grow with the study.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,15 +23,15 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.study import Study as OptunaStudy
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
 from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
 
 from metaopt.search.space import distribution
 from service.db import mirror as queries
+from service.db import optuna_trials
 from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
-from service.db.optuna_storage import open_storage
+from service.db.optuna_storage import open_storage, relax
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
 from service.dispatcher import mirror_rows as rows
@@ -38,6 +40,7 @@ from service.wire.spec import Branch, StudySpec
 
 INTERVAL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+MOST_TOGETHER = 100  # trials in a transaction: on SQLite the dispatcher waits for its end
 
 log = structlog.get_logger("mirror")
 
@@ -57,6 +60,7 @@ class _BranchCopy:
     name: str
     attributes: dict[str, Any]
     trials: dict[int, _TrialCopy] = field(default_factory=dict)
+    first_open: int = 0  # trials of lower numbers have ended here
 
 
 def run_mirror(database_url: str, epoch: int, stop: threading.Event, cut: threading.Event) -> None:
@@ -106,6 +110,7 @@ class Mirror:
     ) -> None:
         """Open both sides; nothing is read yet."""
         self._engine = open_engine(database_url)
+        relax(self._engine)
         self._storage = open_storage(database_url)
         self._stop = stop or threading.Event()
         self._epoch = epoch
@@ -186,25 +191,32 @@ class Mirror:
         return first
 
     def _sync_study(self, study: Study) -> None:
+        spec = StudySpec.model_validate(study.spec)
+        # Those in flight when a study is cancelled or fails end after it.
+        ended = [self._sync_branch(study, spec, branch) for branch in spec.branches]
+        for branch in spec.branches:
+            if not self._stop.is_set():
+                self._finish(self._copy(study, spec, branch), study, spec, branch, done=all(ended))
+
+    def _sync_branch(self, study: Study, spec: StudySpec, branch: Branch) -> bool:
+        """Bring over the branch's trials; return whether all of them have ended."""
+        copy = self._copy(study, spec, branch)
+        place = study.study_id, branch.algorithm, copy.first_open
         with reading(self._engine) as session:
             self._check_live(session)
-            trials = queries.search_trials(session, study.study_id)
+            trials = queries.search_trials(session, *place)
             scores: dict[str, dict[int, float]] = {trial.trial_id: {} for trial in trials}
-            for trial_id, meta_iteration, score in queries.search_scores(session, study.study_id):
+            for trial_id, meta_iteration, score in queries.search_scores(session, *place):
                 scores.setdefault(trial_id, {})[meta_iteration] = score
             session.expunge_all()
-        # Those in flight when a study is cancelled or fails end after it.
-        ended = all(trial.status in TERMINAL_TRIALS for trial in trials)
-        spec = StudySpec.model_validate(study.spec)
-        for branch in spec.branches:
-            copy = self._copy(study, spec, branch)
-            distributions = {n: distribution(d) for n, d in dimensions(branch).items()}
-            for trial in trials:
-                if self._stop.is_set():
-                    return
-                if trial.branch == branch.algorithm:
-                    self._sync_trial(copy, trial, scores[trial.trial_id], distributions)
-            self._finish(copy, study, spec, branch, done=ended)
+        distributions = {n: distribution(d) for n, d in dimensions(branch).items()}
+        news = [trial for trial in trials if _is_news(copy, trial, scores[trial.trial_id])]
+        for begin in range(0, len(news), MOST_TOGETHER):
+            if self._stop.is_set():
+                return False
+            self._write(copy, news[begin : begin + MOST_TOGETHER], scores, distributions)
+        copy.first_open = _first_open(copy, trials)
+        return all(trial.status in TERMINAL_TRIALS for trial in trials)
 
     def _copy(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
         key = study.study_id, branch.algorithm
@@ -244,41 +256,27 @@ class Mirror:
             owner = self._storage.get_study_user_attrs(optuna_id).get("study_id", study_id)
             return optuna_id if owner == study_id else None
 
-    def _sync_trial(
+    def _write(
         self,
         copy: _BranchCopy,
-        trial: Trial,
-        scores: Mapping[int, float],
+        trials: Sequence[Trial],
+        scores: Mapping[str, Mapping[int, float]],
         distributions: Mapping[str, BaseDistribution],
     ) -> None:
-        state = rows.state_of(trial)
-        seen = copy.trials.get(trial.trial_number)
-        if state is None or (seen and seen.ended):
-            return
-        if seen is None:
-            frozen = rows.frozen_trial(trial, scores, distributions)
-            optuna_id = self._storage.create_new_trial(copy.optuna_id, frozen)
-            seen = _TrialCopy(optuna_id, set(scores), state.is_finished())
-            copy.trials[trial.trial_number] = seen
-            return
-        self._follow(seen, trial, scores, state)
-
-    def _follow(
-        self, seen: _TrialCopy, trial: Trial, scores: Mapping[int, float], state: TrialState
-    ) -> None:
-        for meta_iteration in sorted(set(scores) - seen.steps):
-            self._storage.set_trial_intermediate_value(
-                seen.optuna_id, meta_iteration, scores[meta_iteration]
-            )
-            seen.steps.add(meta_iteration)
-        if not state.is_finished():
-            return
+        new = [trial for trial in trials if trial.trial_number not in copy.trials]
+        old = [trial for trial in trials if trial.trial_number in copy.trials]
         with transaction(self._engine) as session:
-            queries.set_optuna_attributes(session, seen.optuna_id, rows.trial_attributes(trial))
-        value = rows.value_of(trial)
-        values = None if value is None else [value]
-        self._storage.set_trial_state_values(seen.optuna_id, state, values)
-        seen.ended = True
+            self._check_live(session)
+            frozen = [rows.frozen_trial(t, scores[t.trial_id], distributions) for t in new]
+            optuna_ids = optuna_trials.add_trials(session, copy.optuna_id, frozen)
+            changes = [_change(copy, trial, scores[trial.trial_id]) for trial in old]
+            optuna_trials.change_trials(session, changes)
+        for trial, optuna_id in zip(new, optuna_ids, strict=True):
+            copy.trials[trial.trial_number] = _TrialCopy(optuna_id, set(), False)
+        for trial in trials:
+            seen = copy.trials[trial.trial_number]
+            seen.steps = set(scores[trial.trial_id])
+            seen.ended = rows.has_ended(trial)
 
     def _finish(
         self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch, *, done: bool
@@ -299,12 +297,33 @@ class Mirror:
             if trial_number in copy.trials:
                 with transaction(self._engine) as session:
                     optuna_id = copy.trials[trial_number].optuna_id
-                    queries.set_optuna_attributes(session, optuna_id, attributes)
+                    optuna_trials.set_attributes(session, {optuna_id: attributes})
 
     def _write_note(self, study_name: str, body: str) -> None:
         study = OptunaStudy(study_name=study_name, storage=self._storage)
         if get_note(study) != body:
             save_note(study, body)
+
+
+def _is_news(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> bool:
+    seen = copy.trials.get(trial.trial_number)
+    if seen is None:
+        return rows.state_of(trial) is not None
+    return not seen.ended and (rows.has_ended(trial) or not seen.steps.issuperset(scores))
+
+
+def _change(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> optuna_trials.Change:
+    seen = copy.trials[trial.trial_number]
+    fresh = {step: score for step, score in scores.items() if step not in seen.steps}
+    return optuna_trials.Change(seen.optuna_id, fresh, rows.end_of(trial))
+
+
+def _first_open(copy: _BranchCopy, trials: Sequence[Trial]) -> int:
+    for trial in trials:
+        seen = copy.trials.get(trial.trial_number)
+        if seen is None or not seen.ended:
+            return trial.trial_number
+    return trials[-1].trial_number + 1 if trials else copy.first_open
 
 
 def _done_mark(study: Study) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from service.db.optuna_trials import End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
 from service.wire.spec import Branch, StudySpec
@@ -40,6 +41,20 @@ def state_of(trial: Trial) -> TrialState | None:
 def value_of(trial: Trial) -> float | None:
     """Return the value of an ended trial: its score unless Optuna must not learn from it."""
     return None if state_of(trial) in (None, TrialState.RUNNING, TrialState.FAIL) else trial.score
+
+
+def has_ended(trial: Trial) -> bool:
+    """Return whether Optuna's side of `trial` will not change any more."""
+    state = state_of(trial)
+    return state is not None and state.is_finished()
+
+
+def end_of(trial: Trial) -> End | None:
+    """Return how `trial` ended, or None while it goes on."""
+    state = state_of(trial)
+    if state is None or not state.is_finished():
+        return None
+    return End(state, value_of(trial), trial.finished_at, trial_attributes(trial))
 
 
 def trial_attributes(trial: Trial) -> Attributes:

@@ -88,12 +88,13 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
 
 
 def _peers(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[tuple[str, int], list[float]]:
-    peers = {place: list(scores.values()) for place, scores in study.rung_scores.items()}
+    peers: dict[tuple[str, int], list[float]] = {}
     for one in scored:
         if one.score is not None and one.trial.group.role == TrialRole.SEARCH:
-            peers.setdefault((one.trial.group.branch, one.lane.meta_iteration), []).append(
-                one.score
-            )
+            place = (one.trial.group.branch, one.lane.meta_iteration)
+            if place not in peers:
+                peers[place] = list(study.rung_scores.get(place, {}).values())
+            peers[place].append(one.score)
     return peers
 
 
@@ -105,9 +106,9 @@ def _status(
         return TrialStatus.DIVERGED
     if rung >= study.rungs(one.trial.group.role)[-1]:
         return TrialStatus.COMPLETED
-    if one.score is None:
-        return TrialStatus.RUNNING
     pruning = study.spec.pruning
+    if one.score is None or pruning.kind == "none":
+        return TrialStatus.RUNNING
     prune = should_prune(
         pruning.kind,
         score=one.score,

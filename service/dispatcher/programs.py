@@ -1,6 +1,7 @@
 """Programs: what the trials of a branch share, and the task banks they are judged on.
 
-Caps come from the space, not from a trial, so that all trials of a branch fit one program.
+Caps come from the space, not from a trial, so that the trials of a branch fit one program, or where
+inner steps are unrolled, a few.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from metaopt.evaluation.bank import BankSpec
 from metaopt.keys import key
 from metaopt.metaparams import Value, parameters
-from metaopt.population.signature import Signature, signature_of
+from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.states import TrialRole
 from service.wire.spec import Branch, Choices, Range, StudySpec
 
@@ -25,21 +26,32 @@ def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
 
 def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> Signature:
     """Return the signature of a trial of `branch` with all its `params`."""
-    step_cap, test_cap = step_caps(spec, branch)
+    most, test_cap = step_caps(spec, branch)
     return signature_of(
         tasks=spec.tasks.model_dump(),
         model=spec.model.model_dump(),
         algorithm=branch.algorithm,
         params=params,
-        step_cap=step_cap,
+        step_cap=step_bucket(branch.algorithm, params, most),
         test_cap=test_cap,
     )
+
+
+def structural_values(
+    spec: StudySpec, branch: Branch, params: dict[str, Value]
+) -> tuple[Value, ...]:
+    """Return what of a trial's `params` its signature depends on."""
+    name = branch.algorithm
+    structure = [params[one] for one, p in parameters(name).items() if not p.lane]
+    return (name, step_bucket(name, params, step_caps(spec, branch)[0]), *structure)
 
 
 def searches_structure(branch: Branch) -> bool:
     """Return whether trials of `branch` may differ in what a program shares."""
     known = parameters(branch.algorithm)
-    return any(not known[name].lane for name in branch.distributions())
+    searched = branch.distributions()
+    buckets = branch.algorithm == "maml" and "inner_steps" in searched
+    return buckets or any(not known[name].lane for name in searched)
 
 
 def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:

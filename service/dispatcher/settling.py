@@ -10,7 +10,7 @@ paused or cancelled it in the meantime; then nothing is written.
 import structlog
 from sqlalchemy.orm import Session
 
-from service.db import reports, study_progress, trials
+from service.db import reports, segments, study_progress, trials
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
 from service.dispatcher import entries
@@ -26,13 +26,12 @@ log = structlog.get_logger("dispatcher")
 
 def settle(ledger: Ledger, study: StudyState) -> None:
     """Take the study's next step, if it is at one."""
-    if study.status != StudyStatus.RUNNING or not study.search_ended():
+    if study.status != StudyStatus.RUNNING or not study.search_ended() or study.open_trials():
         return
-    verdict = study.of_role(TrialRole.VERDICT)
-    if not verdict:
-        _begin_verdict(ledger, study)
-    elif all(trial.ended for trial in verdict):
+    if study.of_role(TrialRole.VERDICT):
         _judge(ledger, study)
+    else:
+        _begin_verdict(ledger, study)
 
 
 def fail(ledger: Ledger, study: StudyState, error: str) -> None:
@@ -56,7 +55,7 @@ def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
         for trial in fresh:
             entries.add_trial(entry, trial, None)
         entry.event("verdict_started", {"trial_numbers": sources})
-    study.trials.update({trial.trial_number: trial for trial in fresh})
+    study.add(fresh)
     log.info("verdict_started", study_id=study.study_id, trial_numbers=sources)
 
 
@@ -124,6 +123,7 @@ def _result(entry: Entry) -> StudyResult:
         [_sealed_run(row, at_end.get(row.trial_id)) for row in verdict],
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
         wall_seconds=_wall_seconds(session, entry),
+        busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
     )
 
 

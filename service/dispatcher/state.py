@@ -87,9 +87,12 @@ class StudyState:
     """A study at work.
 
     Args:
+        trials: By number; use `add` for new ones.
         rung_scores: Scores by trial number, for each (branch, meta-iteration).
         lane_limits: Most lanes a group may have since it ran out of memory.
         signatures: By their digest.
+        digests: Of signatures, by branch and structural values.
+        running_since: Monotonic time from which this dispatcher has run it.
     """
 
     study_id: str
@@ -101,21 +104,35 @@ class StudyState:
     rung_scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
+    digests: dict[tuple[Value, ...], str] = field(default_factory=dict)
+    running_since: float = 0.0
+    _open: dict[int, TrialState] = field(default_factory=dict)
+
+    def add(self, trials: Iterable[TrialState]) -> None:
+        """Add trials."""
+        for trial in trials:
+            self.trials[trial.trial_number] = self._open[trial.trial_number] = trial
 
     def of_role(self, role: str) -> list[TrialState]:
         """Return its trials of a role, by number."""
         found = (trial for trial in self.trials.values() if trial.group.role == role)
         return sorted(found, key=lambda trial: trial.trial_number)
 
+    def open_trials(self, role: str | None = None) -> list[TrialState]:
+        """Return its trials (of a role) that have not ended, by number."""
+        # A trial that has ended stays so and is not looked at again: what a report costs must
+        # not grow with the study.
+        self._open = {n: trial for n, trial in sorted(self._open.items()) if not trial.ended}
+        return [trial for trial in self._open.values() if role in (None, trial.group.role)]
+
     def queued(self) -> list[TrialState]:
         """Return its queued trials, by number."""
-        found = (t for t in self.trials.values() if t.status == TrialStatus.QUEUED)
-        return sorted(found, key=lambda trial: trial.trial_number)
+        return [trial for trial in self.open_trials() if trial.status == TrialStatus.QUEUED]
 
     def search_ended(self) -> bool:
         """Return whether every trial of the budget has been asked for and has ended."""
         asked = all(branch.remaining <= 0 for branch in self.branches.values())
-        return asked and all(trial.ended for trial in self.of_role(TrialRole.SEARCH))
+        return asked and not self.open_trials(TrialRole.SEARCH)
 
     def rungs(self, role: str) -> list[int]:
         """Return where trials of a role are judged: a finalist at its end only."""
@@ -131,6 +148,8 @@ class SlotState:
         lanes: Trials that are running there; the worker holds them between segments.
         held: Every lane that the worker holds, also those it must forget.
         seconds: Measured seconds per meta-iteration of its latest segments with these lanes.
+        ordered_at: When the running segment was ordered.
+        longest_wait_seconds: How long its study had been running then.
         future: Of the running segment.
         not_before: Monotonic time until which a slot whose worker could not start, or whose disk
             failed, is left alone.
@@ -144,6 +163,8 @@ class SlotState:
     held: set[str] = field(default_factory=set)
     iterations: int = 0
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+    ordered_at: datetime | None = None
+    longest_wait_seconds: float = 0.0
     future: "Future[SegmentReport] | None" = None
     not_before: float = 0.0
     failed_starts: int = 0

@@ -97,6 +97,7 @@ def study_result(
     *,
     counts: dict[str, int],
     wall_seconds: float,
+    busy_share: float | None = None,
 ) -> StudyResult:
     """Return the verdict.
 
@@ -105,6 +106,7 @@ def study_result(
         runs: Every fresh training, ended.
         counts: Trials of the search by status.
         wall_seconds: From the study's start to its end.
+        busy_share: Share of the workers' time that went into segments.
     """
     judged = _judged(spec, trials, runs)
     noise = _seed_noise(judged)
@@ -120,6 +122,7 @@ def study_result(
         branches=_branches(spec, trials),
         device_seconds=sum(t.device_seconds for t in trials) + sum(r.device_seconds for r in runs),
         wall_seconds=wall_seconds,
+        busy_share=busy_share,
         transductive=spec.evaluation.transductive,
     )
 

@@ -3,7 +3,8 @@
 Studies get slots in the order of their submission; a study that has nothing waiting lets the
 next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
 without lanes takes the group of the study's oldest queued trial, else new trials of the branch
-with the fewest so far.
+with the fewest so far.  If a slot finds no work, as towards the end of a search, one that has more
+lanes than its share gives them up for it, unless little is left of them.
 
 Trial i of a budget belongs to branch i mod (number of branches), so branches share the budget
 evenly and a trial's point and seed do not depend on which slot was free when.
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from service.db.states import StudyStatus, TrialRole
 from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
 
+WORTH_MOVING_SECONDS = 5.0  # of work left: the other worker has to load the lanes first
+
 
 @dataclass(frozen=True)
 class Work:
@@ -23,6 +26,7 @@ class Work:
 
     Args:
         keep: Lanes that stay.
+        release: Lanes to be given up for another slot.
         admit: Queued trials to admit.
         ask: How many new trials to ask `branch` for; those of another group than this work's
             (of the first one's, where `group` is None) stay queued for another slot.
@@ -31,6 +35,7 @@ class Work:
     study: StudyState
     group: Group | None
     keep: list[TrialState] = field(default_factory=list)
+    release: list[TrialState] = field(default_factory=list)
     admit: list[TrialState] = field(default_factory=list)
     branch: BranchState | None = None
     ask: int = 0
@@ -43,6 +48,7 @@ def choose_work(
     slots: int,
     lanes: int,
     occupied: Mapping[str, int] | None = None,
+    idle: bool = False,
 ) -> Work | None:
     """Return what `slot` should do, or None if nothing waits.
 
@@ -52,13 +58,14 @@ def choose_work(
         lanes: Most lanes on a slot.
         occupied: Slots that train a study's lanes now, by study_id; a study spreads its lanes
             over those that no other study has.
+        idle: Whether another slot found nothing to do.
     """
     occupied = occupied or {}
     total = sum(occupied.values())
     if slot.lanes:
         (study,) = (study for study in studies if study.study_id == slot.study_id)
         free = slots - total + occupied.get(study.study_id, 0)
-        return _go_on(study, slot, slots=max(1, free), lanes=lanes)
+        return _go_on(study, slot, slots=max(1, free), lanes=lanes, idle=idle)
     for study in studies:
         if study.status == StudyStatus.RUNNING:
             free = slots - total + occupied.get(study.study_id, 0)
@@ -88,11 +95,7 @@ def askable(study: StudyState, branch: BranchState) -> int:
     if search.sampler == "random":
         return branch.remaining
     most_open = max(1, search.startup_trials, math.ceil(branch.budget / 4))
-    open_now = sum(
-        1
-        for trial in study.of_role(TrialRole.SEARCH)
-        if trial.group.branch == branch.branch.algorithm and not trial.ended
-    )
+    open_now = _open_trials(study, TrialRole.SEARCH, branch.branch.algorithm)
     return max(0, min(branch.remaining, most_open - open_now))
 
 
@@ -102,24 +105,37 @@ def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> i
     A group gets slots in proportion to its share of the open trials of its role, at least one,
     and spreads its open trials evenly over them.
     """
-    open_trials = {name: _open_trials(study, group.role, name) for name in study.branches}
+    open_trials = {name: _coming_trials(study, group.role, name) for name in study.branches}
     own, total = open_trials[group.branch], sum(open_trials.values())
     own_slots = max(1, round(slots * own / total)) if total else 1
     limit = min(lanes, study.lane_limits.get(group, lanes))
     return max(1, min(limit, math.ceil(own / own_slots)))
 
 
+def _coming_trials(study: StudyState, role: str, branch: str) -> int:
+    not_asked = study.branches[branch].remaining if role == TrialRole.SEARCH else 0
+    return _open_trials(study, role, branch) + not_asked
+
+
 def _open_trials(study: StudyState, role: str, branch: str) -> int:
-    asked = sum(1 for t in study.of_role(role) if t.group.branch == branch and not t.ended)
-    return asked + (study.branches[branch].remaining if role == TrialRole.SEARCH else 0)
+    return sum(1 for trial in study.open_trials(role) if trial.group.branch == branch)
 
 
-def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int) -> Work:
+def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: bool) -> Work:
     group = slot.lanes[0].group
     if any(trial.solo for trial in slot.lanes):
         return Work(study, group, keep=slot.lanes)
-    free = lane_target(study, group, slots=slots, lanes=lanes) - len(slot.lanes)
-    return _fill(study, group, slot.lanes, max(0, free))
+    target = lane_target(study, group, slots=slots, lanes=lanes)
+    surplus = slot.lanes[target:]
+    if idle and surplus and _seconds_left(study, slot, surplus) >= WORTH_MOVING_SECONDS:
+        return Work(study, group, keep=slot.lanes[:target], release=surplus)
+    return _fill(study, group, slot.lanes, max(0, target - len(slot.lanes)))
+
+
+def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState]) -> float:
+    end = study.rungs(lanes[0].group.role)[-1]
+    left = end - min(trial.meta_iteration for trial in lanes)
+    return left * min(slot.seconds, default=0.0)
 
 
 def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:

@@ -56,7 +56,8 @@ class SegmentOrder:
     """What a worker does in one call, in this order.
 
     evict, admit, train `iterations` meta-iterations on every lane, evaluate the lanes in
-    `evaluate` on `bank`, write a checkpoint of every lane still alive.
+    `evaluate` on `bank`, write a checkpoint of every lane that can go on: neither diverged nor at
+    its horizon.
 
     Args:
         signature: `metaopt.population.Signature` as a dict.  A worker holds the lanes of one
@@ -69,6 +70,8 @@ class SegmentOrder:
         evaluate: trial_ids to evaluate after training.
         bank: `metaopt.evaluation.BankSpec` as a dict.
         checkpoint_directory: Existing directory for checkpoints, or None for none.
+        ahead: Lane-meta-iterations of this signature that may still come to this worker, these
+            included: what a compiled program would be used for.
     """
 
     signature: Json
@@ -79,6 +82,7 @@ class SegmentOrder:
     evaluate: list[str]
     bank: Json
     checkpoint_directory: str | None
+    ahead: int = 0
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -126,6 +130,11 @@ class SegmentReport:
         train_seconds, evaluate_seconds: Parts of it.
         peak_memory_bytes: Peak resident (CPU) or allocated (GPU) memory of the worker.
         device: Device in words.
+        wait_seconds: How long the worker was idle before: from the end of its last segment (or
+            from when it was ready) to the arrival of this order.  What lies between `seconds` of
+            two segments is all in it, also turning a report into JSON.
+        program: How the lanes were trained: "eager" or "compiled".
+        sample_share: Share of `train_seconds` that went into drawing episodes, if measured.
     """
 
     lanes: list[LaneReport]
@@ -134,6 +143,9 @@ class SegmentReport:
     evaluate_seconds: float
     peak_memory_bytes: int
     device: str
+    wait_seconds: float = 0.0
+    program: str = "eager"
+    sample_share: float | None = None
 
     def to_json(self) -> Json:
         """Return plain data."""

@@ -38,12 +38,24 @@ class LocalExecutor:
     Args:
         slots: Places for workers.
         log_directory: Workers' stdout and stderr go to `worker-<slot>.log` there.
+        compiling: "auto", "always" or "never" (`service.executors.programs`).
+        programs: Compiled programs are there; None is a directory beside the logs.
     """
 
-    def __init__(self, slots: Sequence[Slot], log_directory: Path) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        log_directory: Path,
+        *,
+        compiling: str = "auto",
+        programs: Path | None = None,
+    ) -> None:
         """Prepare the slots; no process is started yet."""
         log_directory.mkdir(parents=True, exist_ok=True)
-        self._slots = {slot.name: _SlotThread(slot, log_directory) for slot in slots}
+        programs = (programs or log_directory / "programs").resolve()
+        self._slots = {
+            slot.name: _SlotThread(slot, log_directory, programs, compiling) for slot in slots
+        }
 
     @property
     def slots(self) -> list[Slot]:
@@ -68,8 +80,9 @@ class LocalExecutor:
 
 
 class _SlotThread:
-    def __init__(self, slot: Slot, log_directory: Path) -> None:
+    def __init__(self, slot: Slot, log_directory: Path, programs: Path, compiling: str) -> None:
         self.slot = slot
+        self._programs, self._compiling = programs, compiling
         self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._worker: WorkerProcess | None = None
@@ -139,7 +152,9 @@ class _SlotThread:
             if self._stopping.is_set():
                 raise WorkerGone("the executor is closed")
             try:
-                worker = self._worker = WorkerProcess(self.slot, self._log_path)
+                worker = self._worker = WorkerProcess(
+                    self.slot, self._log_path, self._programs, self._compiling
+                )
             except OSError as error:
                 raise WorkerGone(f"slot {self.slot.name}: {error}") from None
         log.info("worker_started", slot=self.slot.name, worker_pid=worker.pid)

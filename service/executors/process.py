@@ -19,7 +19,7 @@ from service.executors.channel import Channel, Json
 
 KEPT_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME",
-    "TORCHINDUCTOR_CACHE_DIR", "CUDA_HOME", "NVIDIA_VISIBLE_DEVICES",
+    "CXX", "CUDA_HOME", "NVIDIA_VISIBLE_DEVICES",
 )  # fmt: skip
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 # glibc gives large freed blocks back to the kernel and has them zeroed again at the next
@@ -34,14 +34,14 @@ class WorkerProcess:
     the process) that started it.
     """
 
-    def __init__(self, slot: Slot, log_path: Path) -> None:
+    def __init__(self, slot: Slot, log_path: Path, programs: Path, compiling: str) -> None:
         """Start the process."""
         ours, theirs = socket.socketpair()
         with theirs, open(log_path, "ab") as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-m", "service.executors.worker",
-                    str(theirs.fileno()), str(os.getpid()), slot.device,
+                    str(theirs.fileno()), str(os.getpid()), slot.device, compiling, str(programs),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

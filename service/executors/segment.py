@@ -19,18 +19,23 @@ from metaopt.evaluation.evaluate import LaneScores
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
+from service.executors.programs import Programs
 
 _Key = tuple[str, Json]
+
+DRAWS_MEASURED = 16  # meta-iterations whose tasks are drawn once more, to see what that costs
 
 
 class Segments:
     """Carries out orders on one device, and holds the lanes between them."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, programs: Programs | None = None) -> None:
         """Begin without lanes."""
         self._device = device
+        self._programs = programs or Programs(device, None)
         self._population: Population | None = None
         self._key: _Key | None = None
+        self._horizons: dict[str, int] = {}
         self._written: list[Path] = []  # by the segment under way
         self._file_names = (f"{secrets.token_hex(4)}-{i}" for i in itertools.count())
 
@@ -53,6 +58,7 @@ class Segments:
     def drop(self) -> None:
         """Forget every lane and free its memory."""
         self._population = self._key = None
+        self._horizons.clear()
         if self._device != "cpu":
             torch.cuda.empty_cache()
 
@@ -60,8 +66,13 @@ class Segments:
         begun = time.perf_counter()
         population = self._population_for(order)
         _change_lanes(population, order)
+        self._horizons.update((lane.trial_id, lane.horizon) for lane in order.admit)
         admitted = time.perf_counter()
+        program = "eager"
         if order.iterations:
+            self._programs.prepare(population, order.ahead)
+            program = "compiled" if population.compiled else program
+            admitted = time.perf_counter()
             population.advance(order.iterations)
         alive = [n for n in population.lanes if population.state(n).diverged_at is None]
         trained = time.perf_counter()
@@ -78,6 +89,8 @@ class Segments:
             evaluate_seconds=evaluated - trained,
             peak_memory_bytes=self._peak_memory(),
             device=_device_in_words(self._device),
+            program=program,
+            sample_share=self._sample_share(population, order, trained - admitted),
         )
 
     def _population_for(self, order: SegmentOrder) -> Population:
@@ -85,7 +98,8 @@ class Segments:
         if self._population is None or self._key != key:
             self.drop()
             signature = Signature.from_json(order.signature)
-            self._population, self._key = Population(signature, device=self._device), key
+            self._population = self._programs.population(signature, order.ahead)
+            self._key = key
         return self._population
 
     def _report(
@@ -93,7 +107,8 @@ class Segments:
     ) -> LaneReport:
         state = population.state(lane)
         checkpoint = digest = None
-        if state.diverged_at is None and order.checkpoint_directory is not None:
+        goes_on = state.diverged_at is None and state.age < self._horizons[lane]
+        if goes_on and order.checkpoint_directory is not None:
             # A name never used before: a file that a row names is never written to again.
             name = f"{lane}-{state.age}-{next(self._file_names)}.safetensors"
             path = Path(order.checkpoint_directory) / name
@@ -110,6 +125,19 @@ class Segments:
             checkpoint=checkpoint,
             digest=digest,
         )
+
+    def _sample_share(
+        self, population: Population, order: SegmentOrder, train_seconds: float
+    ) -> float | None:
+        """Return the share of the training time that went into drawing tasks."""
+        if order.iterations < DRAWS_MEASURED or not population.lanes:
+            return None
+        begun = time.perf_counter()
+        population.draw(DRAWS_MEASURED)
+        if self._device != "cpu":
+            torch.cuda.synchronize()
+        seconds = (time.perf_counter() - begun) / DRAWS_MEASURED
+        return min(1.0, seconds * order.iterations / train_seconds)
 
     def _peak_memory(self) -> int:
         if self._device == "cpu":

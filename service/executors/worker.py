@@ -1,8 +1,9 @@
 """The worker process: reads orders, trains, answers; no SQL, no secret, no decision.
 
-    python -m service.executors.worker FD PARENT_PID DEVICE
+    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS
 
-FD is its end of a socket pair.  It dies with its parent: the kernel is asked to kill it
+FD is its end of a socket pair; COMPILE and PROGRAMS are the arguments
+of `service.executors.programs.Programs`.  It dies with its parent: the kernel is asked to kill it
 (Linux), and a thread ends it when the pair closes, even in the middle of a segment.
 """
 
@@ -13,6 +14,9 @@ import signal
 import socket
 import sys
 import threading
+import time
+from dataclasses import replace
+from pathlib import Path
 from queue import SimpleQueue
 
 from service.executors.channel import Channel, Json
@@ -29,7 +33,7 @@ def main(arguments: list[str]) -> None:
     channel = Channel(socket.socket(fileno=file_descriptor))
     orders: SimpleQueue[Json] = SimpleQueue()
     threading.Thread(target=_read, args=(channel, orders), daemon=True).start()
-    serve(channel, orders, device)
+    serve(channel, orders, device, mode=arguments[3], directory=Path(arguments[4]))
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -40,24 +44,31 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
-def serve(channel: Channel, orders: "SimpleQueue[Json]", device: str) -> None:
+def serve(
+    channel: Channel, orders: "SimpleQueue[Json]", device: str, *, mode: str, directory: Path
+) -> None:
     """Load torch, say so, and answer orders."""
     import torch
 
     from service.executors.base import SegmentOrder
+    from service.executors.programs import Programs
     from service.executors.segment import Segments
 
     if device == "cpu":
         torch.set_num_threads(1)
-    segments = Segments(device)
+    segments = Segments(device, Programs(device, directory, mode))
     channel.send({"ready": True})
+    idle_since = time.perf_counter()
     while True:
         order = SegmentOrder.from_json(orders.get()["order"])
+        wait_seconds = time.perf_counter() - idle_since
         try:
-            answer = {"report": segments.run(order).to_json()}
-            channel.send(answer)
+            report = segments.run(order)
+            idle_since = time.perf_counter()
+            channel.send({"report": replace(report, wait_seconds=wait_seconds).to_json()})
         except Exception as error:  # whatever it was, the dispatcher decides what it means
             segments.drop()
+            idle_since = time.perf_counter()
             channel.send({"error": describe(error)})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.db import studies
+from service.db import segments, studies
 from service.db.states import TrialRole, TrialStatus
 from service.db.tables import Event, Report, Study, Trial
 from service.wire.spec import StudySpec
@@ -32,11 +32,15 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
         for maximize in (True, False)
         for trial in studies.best_trials(
             session,
-            [study_id for study_id, spec in specs.items() if spec.maximize() is maximize],
+            [c for i, spec in specs.items() if spec.maximize() is maximize for c in counts[i]],
             maximize=maximize,
         )
     }
-    return [_study_view(row, specs[row.study_id], counts[row.study_id], best) for row in rows]
+    busy = segments.busy_shares(session, list(specs))
+    return [
+        _study_view(row, specs[row.study_id], counts[row.study_id], best, busy.get(row.study_id))
+        for row in rows
+    ]
 
 
 def trial_view(row: Trial) -> TrialView:
@@ -60,6 +64,7 @@ def _study_view(
     spec: StudySpec,
     counts: list[studies.Count],
     best: dict[tuple[str, str], Trial],
+    busy_share: float | None,
 ) -> StudyView:
     search = [count for count in counts if count.role == TrialRole.SEARCH]
     names = [branch.algorithm for branch in spec.branches]
@@ -76,6 +81,7 @@ def _study_view(
             )
             for name in names
         },
+        "busy_share": busy_share,
     }
     own = (name for name in StudyView.model_fields if name not in derived)
     return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})

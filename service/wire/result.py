@@ -85,7 +85,8 @@ class StudyResult(ResultPart):
     """The verdict: finalists, best first, and what the study cost.
 
     `intervals_cover` says what the sealed intervals and ties allow for: with one seed each, the
-    noise of training is unknown and they allow for the choice of tasks only.
+    noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
+    share of the workers' time that went into segments, not into waiting for the next one.
     """
 
     metric: Literal["accuracy", "mse"]
@@ -95,5 +96,6 @@ class StudyResult(ResultPart):
     branches: dict[str, BranchSummary]
     device_seconds: float
     wall_seconds: float
+    busy_share: float | None = None
     transductive: bool
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"

@@ -40,7 +40,8 @@ class StudyView(View):
     """A study with its whole spec, every default written out.
 
     `trials` counts the search's trials by status, `verdict_trials` those of the finalists;
-    every status is there.
+    every status is there.  `busy_share` is the share of the workers' time that went into
+    segments of the study and not into waiting for the next one; null before the first.
     """
 
     study_id: str
@@ -56,6 +57,7 @@ class StudyView(View):
     trials: dict[TrialStatus, int]
     verdict_trials: dict[TrialStatus, int]
     branches: dict[str, BranchView]
+    busy_share: float | None = None
     spec: StudySpec
 
 

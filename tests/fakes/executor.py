@@ -28,8 +28,11 @@ class ScriptedExecutor:
         self._rates: dict[str, float] = {}
         self.orders: list[tuple[str, SegmentOrder]] = []
         self.widths: list[int] = []
+        self._horizons: dict[str, int] = {}
         self.diverge: set[str] = set()
         self.closed = False
+        self.wait_seconds = 0.0
+        self.seconds_per_iteration = 0.001
 
     @property
     def slots(self) -> list[Slot]:
@@ -62,6 +65,7 @@ class ScriptedExecutor:
             assert lane.trial_id not in ages, "admitted twice"
             age = int(Path(lane.checkpoint).read_text()) if lane.checkpoint else 0
             ages[lane.trial_id] = age
+            self._horizons[lane.trial_id] = lane.horizon
             self._rates[lane.trial_id] = float(lane.params["inner_lr"])
         return ages
 
@@ -70,15 +74,22 @@ class ScriptedExecutor:
         for name in ages:
             ages[name] += order.iterations
             lanes.append(self._lane(name, ages[name], order))
-        return SegmentReport(lanes, 0.01 * len(lanes), 0.01, 0.0, 1, "CPU")
+        trained = self.seconds_per_iteration * order.iterations
+        return SegmentReport(
+            lanes, 0.01 * len(lanes), trained, 0.0, 1, "CPU", wait_seconds=self.wait_seconds
+        )
 
     def _lane(self, name: str, age: int, order: SegmentOrder) -> LaneReport:
         if name in self.diverge:
             return LaneReport(name, age, diverged_at=age - 1, cause="loss was not finite")
-        path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{len(self.orders)}"
-        path.write_text(str(age))
+        checkpoint = None
+        if age < self._horizons[name]:
+            path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{len(self.orders)}"
+            path.write_text(str(age))
+            checkpoint = str(path)
+        digest = "0" * 64 if checkpoint else None
         if name not in order.evaluate:
-            return LaneReport(name, age, checkpoint=str(path), digest="0" * 64)
+            return LaneReport(name, age, checkpoint=checkpoint, digest=digest)
         tasks = int(order.bank["tasks"])
         return LaneReport(
             name,
@@ -86,6 +97,6 @@ class ScriptedExecutor:
             scores=[self._rates[name] + 0.001 * (task % 2) for task in range(tasks)],
             diverged_share=0.0,
             curve=[1.0, self._rates[name]],
-            checkpoint=str(path),
-            digest="0" * 64,
+            checkpoint=checkpoint,
+            digest=digest,
         )

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from metaopt.keys import key
 from service.db.events import append_event
-from service.db.tables import Report, Study, Trial
+from service.db.tables import Report, Segment, Study, Trial
 from service.wire.result import StudyResult
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -112,6 +112,32 @@ def add_report(session: Session, trial: Trial, meta_iteration: int, score: float
     append_event(session, trial.study_id, "trial_reported", {"score": score}, now=NOON)
 
 
+def add_segment(session: Session, study_id: str = "a" * 32, **changes: Any) -> None:
+    """Add a segment of the study: a second of work after a quarter of waiting."""
+    row = {
+        "study_id": study_id,
+        "epoch": 1,
+        "slot": "cpu:0",
+        "role": "search",
+        "branch": "maml",
+        "signature": "0" * 64,
+        "program": "eager",
+        "device": "CPU",
+        "lanes": 2,
+        "meta_iterations": 10,
+        "started_at": NOON,
+        "ended_at": NOON + timedelta(seconds=1),
+        "seconds": 1.0,
+        "train_seconds": 0.75,
+        "evaluate_seconds": 0.125,
+        "wait_seconds": 0.25,
+        "peak_memory_bytes": 1 << 33,
+        **changes,
+    }
+    session.add(Segment(**row))
+    session.flush()
+
+
 def end_trial(session: Session, trial: Trial, status: str, **changes: Any) -> None:
     """End the trial, and add an event."""
     trial.status = status
@@ -173,6 +199,7 @@ def result(*trial_numbers: int) -> dict[str, Any]:
         },
         "device_seconds": 16.0,
         "wall_seconds": 20.0,
+        "busy_share": 0.9625,
         "transductive": True,
     }
     return StudyResult.model_validate(verdict).model_dump(mode="json")

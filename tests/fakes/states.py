@@ -22,7 +22,7 @@ def study(study_id: str = "s", **changes: Any) -> StudyState:
 def asked(of: StudyState, branch: str, count: int) -> list[TrialState]:
     """Ask for trials and add them to the study."""
     trials = [one.trial for one in ask(of, of.branches[branch], count)]
-    of.trials.update({trial.trial_number: trial for trial in trials})
+    of.add(trials)
     return trials
 
 

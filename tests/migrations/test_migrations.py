@@ -6,12 +6,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from migrations.versions import __file__ as versions_file
 from service.db import migrate
-from service.db.engine import open_engine
-from service.db.tables import Base
+from service.db.engine import open_engine, transaction
+from service.db.tables import Base, Study, Trial
+from tests.fakes.rows import add_segment, add_study, add_trial
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_the_chain_makes_exactly_what_the_models_say(bare: Engine, database_url:
     Base.metadata.drop_all(bare)
     migrate.upgrade(database_url)
     assert shape(bare) == from_models
-    assert len(from_models) == 9
+    assert len(from_models) == 10
 
 
 def test_up_down_up_leaves_no_trace_and_spares_optuna(bare: Engine, database_url: str) -> None:
@@ -93,6 +94,18 @@ def test_up_down_up_leaves_no_trace_and_spares_optuna(bare: Engine, database_url
     migrate.upgrade(database_url)
     assert shape(bare) == first
     assert optuna_version(bare) == version
+
+
+def test_rows_of_the_first_revision_live_on(bare: Engine, database_url: str) -> None:
+    migrate.upgrade(database_url, "0001")
+    with transaction(bare) as session:
+        add_study(session)
+        add_trial(session, 0, "completed", score=0.5)
+    migrate.upgrade(database_url)
+    with transaction(bare) as session:
+        assert session.get_one(Study, "a" * 32).status == "running"
+        assert session.scalars(select(Trial.score)).all() == [0.5]
+        add_segment(session)
 
 
 def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading, transaction
 from service.db.tables import Study
-from tests.fakes.rows import SPEC, add_study, add_trial
+from tests.fakes.rows import SPEC, add_segment, add_study, add_trial
 
 URL = "/api/v1/studies"
 YAML = b"""
@@ -232,6 +232,33 @@ def test_counts_and_best_trials_are_shown(client: TestClient, engine: Engine) ->
     assert study["branches"]["maml"]["best"]["trial_number"] == 2
     assert study["branches"]["reptile"]["best"]["trial_number"] == 5
     assert study["branches"]["maml"]["trials"] == 4
+
+
+def test_of_equal_scores_the_first_trial_is_the_best_and_each_study_has_its_own(
+    client: TestClient, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        for study_id, best in (("a" * 32, 0.5), ("b" * 32, 0.25)):
+            add_study(session, study_id)
+            for number in (0, 2, 4):
+                score = best if number else 0.75
+                add_trial(session, number, "completed", study_id=study_id, score=score)
+            add_trial(session, 1, "pruned", study_id=study_id, branch="reptile", score=0.25)
+    shown = {study["study_id"]: study for study in client.get(URL).json()["items"]}
+    for study_id, best in (("a" * 32, 0.5), ("b" * 32, 0.25)):
+        branches = shown[study_id]["branches"]
+        assert branches["maml"]["best"]["trial_number"] == 2
+        assert branches["maml"]["best"]["score"] == best
+        assert branches["reptile"]["best"]["trial_number"] == 1
+
+
+def test_a_study_says_how_busy_its_workers_are(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        add_study(session)
+    assert client.get(f"{URL}/{'a' * 32}").json()["busy_share"] is None
+    with transaction(engine) as session:
+        add_segment(session)
+    assert client.get(f"{URL}/{'a' * 32}").json()["busy_share"] == 0.8
 
 
 def test_waiting_returns_when_the_study_ends(client: TestClient) -> None:

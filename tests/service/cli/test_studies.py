@@ -11,7 +11,15 @@ from sqlalchemy import Engine, select
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
-from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial, finish_study
+from tests.fakes.rows import (
+    SPEC,
+    add_report,
+    add_segment,
+    add_study,
+    add_trial,
+    end_trial,
+    finish_study,
+)
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 
@@ -146,16 +154,20 @@ def test_a_failed_study_says_why(metaopt: Command, api: Engine) -> None:
 
 
 def test_show_prints_every_default_the_trials_and_the_verdict(
-    metaopt: Command, completed: str
+    metaopt: Command, api: Engine, completed: str
 ) -> None:
+    with transaction(api) as session:
+        add_segment(session, completed)
     said = metaopt("show", completed)
     assert said.code == 0
     assert "    transductive: true" in said.out
+    assert "devices busy: 80.0 %" in said.out
     assert "not searched in maml: outer_lr=0.001" in said.out
     rows = said.out[said.out.index("\ntrial  branch") :].splitlines()
     assert rows[2].split()[:5] == ["0", "maml", "search", "completed", "0.5"]
     assert "(try a smaller rate)" in rows[3]
     assert "Verdict of sinusoid (mse" in said.out
+    assert "16.0 s of devices (busy 96.2 %), 20.0 s on the clock" in said.out
 
 
 def test_show_as_json_goes_to_stdout_alone(metaopt: Command, completed: str) -> None:

@@ -44,7 +44,8 @@ def test_an_ended_trial_names_no_checkpoint(engine: Engine) -> None:
         trial_id = add_trial(session, 0, "queued", checkpoint="x").trial_id
         trials.begin_attempt(session, trial_id, 1, epoch=1, slot="cpu:0", now=NOON)
         trials.end_trial(session, trial_id, TrialStatus.PRUNED, now=NOON)
-        trials.end_attempt(session, trial_id, 1, AttemptOutcome.FINISHED, now=NOON)
+        end = trials.AttemptEnd(trial_id, 1, AttemptOutcome.FINISHED)
+        trials.end_attempts(session, [end], now=NOON)
     with reading(engine) as session:
         trial = session.get_one(Trial, trial_id)
         assert (trial.status, trial.checkpoint) == ("pruned", None)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select, update
 
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import reading, transaction
-from service.db.tables import Attempt, Event, Report, Study, Trial
+from service.db.tables import Attempt, Event, Report, Segment, Study, Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.loop import Dispatcher
@@ -93,6 +93,72 @@ def test_a_study_runs_to_its_verdict(engine: Engine, run: Run, tmp_path: Path) -
     best = result(engine, study_id)["finalists"][0]
     assert best["trial_number"] == min(trials[:6], key=lambda t: t["score"])["trial_number"]
     assert not list((tmp_path / "checkpoints").glob("*/*"))
+
+
+def test_each_segment_is_a_row_written_with_its_report(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    running = run(executor)
+    wait_for(engine, study_id, "completed")
+    found = segments(engine, study_id)
+    assert [(s.lanes, s.meta_iterations) for s in found] == [
+        (width, order.iterations)
+        for width, (_, order) in zip(executor.widths, executor.orders, strict=True)
+    ]
+    assert [s.role == "verdict" for s in found] == [
+        order.bank["split"] == "test" for _, order in executor.orders
+    ]
+    first = found[0]
+    assert (first.slot, first.branch, first.epoch) == ("cpu:0", "maml", running.epoch)
+    assert (first.program, first.sample_share, first.device) == ("eager", None, "CPU")
+    assert (first.seconds, first.train_seconds, first.evaluate_seconds) == (0.04, 0.01, 0.0)
+    assert first.started_at <= first.ended_at
+
+
+def test_a_worker_that_was_idle_before_a_study_did_not_wait_for_it(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    executor.wait_seconds = 3600.0
+    begun = time.monotonic()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    waits = [segment.wait_seconds for segment in segments(engine, study_id)]
+    assert 0.0 <= min(waits) and max(waits) <= time.monotonic() - begun
+    assert 0.0 < result(engine, study_id)["busy_share"] < 1.0
+
+
+def test_a_wait_within_a_study_counts_whole(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    executor.wait_seconds = 1e-6
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert {segment.wait_seconds for segment in segments(engine, study_id)} == {1e-6}
+    assert result(engine, study_id)["busy_share"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_lanes_move_to_a_slot_that_finds_no_work(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec())
+    executor = ScriptedExecutor(slots=2)
+    executor.seconds_per_iteration = 0.1
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 1:  # one branch is over at once, the other has three lanes
+            executor.diverge.update(lane.trial_id for lane in order.admit)
+        return None
+
+    executor._script = script
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    with reading(engine) as session:
+        causes = list(session.scalars(select(Attempt.cause).where(Attempt.outcome == "evicted")))
+    assert causes == ["moved to a slot that found no work"]
+    found = rows(engine, study_id)
+    assert [trial["status"] for trial in found[:6]] == ["diverged", "completed"] * 3
+    assert {trial["attempts"] for trial in found} == {0}
+    assert len(kinds(engine, study_id, "trial_reported")) == 3 * 3 + 4
 
 
 def test_a_verdict_is_judged_on_sealed_tasks_with_new_seeds(engine: Engine, run: Run) -> None:
@@ -422,6 +488,14 @@ def rows(engine: Engine, study_id: str) -> list[dict[str, Any]]:
     query = select(Trial.__table__).where(Trial.study_id == study_id)
     with reading(engine) as session:
         return [dict(row._mapping) for row in session.execute(query.order_by(Trial.trial_number))]
+
+
+def segments(engine: Engine, study_id: str) -> list[Segment]:
+    query = select(Segment).where(Segment.study_id == study_id).order_by(Segment.segment_id)
+    with reading(engine) as session:
+        found = list(session.scalars(query))
+        session.expunge_all()
+    return found
 
 
 def statuses(engine: Engine, study_id: str) -> set[str]:

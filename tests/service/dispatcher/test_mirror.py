@@ -15,7 +15,7 @@ from service.db.engine import open_engine, transaction
 from service.db.optuna_storage import open_storage
 from service.db.tables import Study, Trial
 from service.dispatcher import main
-from service.dispatcher.mirror import Mirror, run_mirror
+from service.dispatcher.mirror import MOST_TOGETHER, Mirror, run_mirror
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
 from tests.waiting import wait_until
 
@@ -207,6 +207,51 @@ def test_studies_that_look_alike_do_not_share_a_mirror(engine, mirror, far):
     mirror.sync()
     assert far(MAML).user_attrs["study_id"] == "a" * 32
     assert far(f"sinusoid · maml · {'a' * 31}b").user_attrs["study_id"] == "a" * 31 + "b"
+
+
+def test_trials_that_have_ended_are_not_read_again(engine, mirror):
+    with transaction(engine) as session:
+        add_study(session)
+        for number in range(6):
+            add_trial(session, number, "completed", score=1.0)
+        running = add_trial(session, 6).trial_id
+    mirror.sync()
+    with transaction(engine) as session:
+        end_trial(session, session.get(Trial, running), "completed", score=0.5)
+        add_trial(session, 8)
+    read: list[int] = []
+
+    def note(trial, _context):
+        read.append(trial.trial_number)
+
+    event.listen(Trial, "load", note)
+    mirror.sync()
+    event.remove(Trial, "load", note)
+    assert read == [6, 8]
+
+
+def test_a_branch_that_begins_late_is_mirrored_from_its_start(engine, mirror, far):
+    with transaction(engine) as session:
+        add_study(session)
+        for number in (0, 2, 4):
+            add_trial(session, number, "completed", score=1.0)
+    mirror.sync()
+    with transaction(engine) as session:
+        add_trial(session, 1, "completed", branch="reptile", score=3.0)
+    mirror.sync()
+    assert [t.value for t in far(REPTILE).trials] == [3.0]
+
+
+def test_many_trials_take_few_transactions(engine, mirror, far):
+    with transaction(engine) as session:
+        add_study(session)
+        for number in range(MOST_TOGETHER + 1):
+            add_report(session, add_trial(session, number), 10, 1.0)
+    begun: list[object] = []
+    event.listen(mirror._engine, "commit", begun.append)
+    mirror.sync()
+    assert len(begun) == 2
+    assert len(far(MAML).trials) == MOST_TOGETHER + 1
 
 
 def test_nothing_new_costs_one_query(engine, mirror, far):

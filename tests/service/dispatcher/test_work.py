@@ -127,6 +127,39 @@ def test_a_study_spreads_its_lanes_over_slots_that_no_other_study_has() -> None:
     assert (alone.ask, beside.ask) == (3, 6)
 
 
+def crowded(study: StudyState, seconds: float) -> SlotState:
+    slot = put_on(states.slot(), study, states.asked(study, "maml", 6))
+    slot.seconds.append(seconds)
+    return slot
+
+
+def test_a_slot_gives_lanes_up_for_one_that_finds_no_work() -> None:
+    study = states.study(**MAML_ONLY)
+    slot = crowded(study, seconds=0.1)
+    work = choose_work([study], slot, slots=2, lanes=16, idle=True)
+    assert work is not None
+    assert (work.keep, work.release, work.ask) == (slot.lanes[:3], slot.lanes[3:], 0)
+    alone = choose_work([study], slot, slots=2, lanes=16)
+    assert alone is not None and (alone.keep, alone.release) == (slot.lanes, [])
+
+
+def test_lanes_that_have_little_left_stay() -> None:
+    study = states.study(**MAML_ONLY)
+    slot = crowded(study, seconds=0.1)
+    for trial in slot.lanes:
+        trial.meta_iteration = 150
+    work = choose_work([study], slot, slots=2, lanes=16, idle=True)
+    assert work is not None and (work.keep, work.release) == (slot.lanes, [])
+
+
+def test_a_slot_with_its_share_of_lanes_keeps_them() -> None:
+    study = states.study(**MAML_ONLY)
+    slot = crowded(study, seconds=0.1)
+    slot.lanes = slot.lanes[:3]
+    work = choose_work([study], slot, slots=2, lanes=16, idle=True)
+    assert work is not None and (work.keep, work.release) == (slot.lanes, [])
+
+
 def test_nothing_is_begun_for_a_study_that_does_not_run() -> None:
     study = states.study()
     study.status = StudyStatus.PAUSED

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -82,6 +83,28 @@ def test_a_segment_trains_evaluates_and_checkpoints(shared: LocalExecutor, tmp_p
     assert second.scores is None
     assert Path(str(second.checkpoint)).is_file()
     assert report.peak_memory_bytes > 1 << 20
+
+
+def test_the_time_between_two_segments_is_waiting(shared: LocalExecutor) -> None:
+    report_of(shared.submit("cpu:0", order(study_id="before")))
+    begun = time.perf_counter()
+    first = report_of(shared.submit("cpu:0", order(study_id="wait")))
+    answered = time.perf_counter()
+    idle = time.perf_counter() - answered
+    second = report_of(shared.submit("cpu:0", order(study_id="wait", admit=[], evaluate=[])))
+    spent = time.perf_counter() - begun
+    assert second.wait_seconds >= idle
+    assert first.seconds + second.wait_seconds + second.seconds <= spent
+    assert second.seconds >= second.train_seconds > 0
+
+
+def test_a_lane_at_its_horizon_leaves_no_checkpoint(tmp_path: Path) -> None:
+    lanes = [Admit("a", PARAMS, key("a"), horizon=3), admit("b")]
+    report = Segments("cpu").run(order(tmp_path, admit=lanes, iterations=3))
+    ended, alive = report.lanes
+    assert (ended.meta_iteration, ended.checkpoint, ended.digest) == (3, None, None)
+    assert ended.scores is not None
+    assert [str(path) for path in tmp_path.iterdir()] == [alive.checkpoint]
 
 
 def test_lanes_stay_until_they_are_evicted_or_the_study_changes(

@@ -1,0 +1,73 @@
+"""The compiling process: makes one program for the workers of this machine, then ends.
+
+    python -m service.executors.compiler        (a `Job` as one line of JSON on stdin)
+
+It trains nothing and holds no lane, so whatever happens to it happens to nobody else.  It ends
+with the worker that started it: then its stdin closes.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def main() -> int:
+    """Compile unless somebody else does; return the exit status."""
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    directory = Path(job["directory"])
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "compiling.lock").open("w") as lock:
+        try:
+            # One at a time on a machine: the others train meanwhile.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return 0
+        workshop = directory / "workshop"
+        shutil.rmtree(workshop, ignore_errors=True)  # of one that was killed
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(workshop)
+        try:
+            return _compile(job, directory)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _compile(job: dict[str, object], directory: Path) -> int:
+    import torch
+
+    from metaopt.population.population import Population
+    from metaopt.population.signature import Signature
+    from service.executors.programs import compile_record, write_whole
+
+    if job["device"] == "cpu":
+        torch.set_num_threads(1)  # as the worker: it is a part of the program
+    signature = Signature.from_json(job["signature"])  # type: ignore[arg-type]
+    population = Population(
+        signature, device=str(job["device"]), lane_chunk=int(str(job["lane_chunk"]))
+    )
+    lanes = int(str(job["lanes"]))
+    path = population.program_path(directory, lanes)
+    begun = time.monotonic()
+    try:
+        population.compile(directory, lanes)
+    except Exception as error:
+        path.with_suffix(".failed").write_text(f"{type(error).__name__}: {error}"[:2000])
+        print(f"not compiled: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - begun
+    write_whole(compile_record(directory, str(signature.model["kind"])), {"seconds": seconds})
+    return 0
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What eager lanes of a signature cost on a device, measured: how many at once fit and pay."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from metaopt.population.population import Population, default_lane_chunk
+from metaopt.population.signature import Signature
+
+GAIN = 0.95  # twice the lanes must cost less than this per lane, or they do not pay
+REPEATS = 3
+MOST_LANES = 512
+MEMORY_SHARE = 0.8  # of what is free on a GPU; the rest is for evaluations
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Measurements of one signature on one device.
+
+    Args:
+        lane_chunk: Lanes to compute at once.
+        seconds: Of one meta-iteration of one lane then, eager.
+        by_lanes: The same for each number of lanes tried.
+        bytes_per_lane: Memory of a lane at its peak, on a GPU; 0 on a CPU, where it is not what
+            limits them.
+    """
+
+    lane_chunk: int
+    seconds: float
+    by_lanes: dict[str, float]
+    bytes_per_lane: int = 0
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Facts":
+        """Return what was written as plain data."""
+        return cls(**data)
+
+
+def probe(signature: Signature, device: str) -> Facts:
+    """Double the lanes as long as that makes each cheaper and they fit; return what was found."""
+    by_lanes: dict[int, float] = {}
+    per_lane = 0
+    most = default_lane_chunk(signature, device) if device == "cpu" else MOST_LANES
+    for lanes in itertools.takewhile(lambda n: n <= max(16, most), (2**i for i in range(20))):
+        if device != "cpu" and not _fits(lanes, per_lane):
+            break
+        try:
+            by_lanes[lanes], per_lane = _measure(signature, device, lanes)
+        except (torch.OutOfMemoryError, MemoryError):
+            break
+        finally:
+            if device != "cpu":
+                torch.cuda.empty_cache()
+        if lanes > 1 and by_lanes[lanes] > GAIN * by_lanes[lanes // 2]:
+            break
+    # The fewest lanes that are about as good as the best: more only make the last chunk emptier.
+    best = min(by_lanes.values())
+    lane_chunk = min(lanes for lanes, seconds in by_lanes.items() if seconds <= best / GAIN)
+    named = {str(lanes): seconds for lanes, seconds in by_lanes.items()}
+    return Facts(lane_chunk, by_lanes[lane_chunk], named, per_lane)
+
+
+def _measure(signature: Signature, device: str, lanes: int) -> tuple[float, int]:
+    population = Population(signature, device=device, lane_chunk=lanes)
+    steps = {"inner_steps": signature.step_cap, "test_steps": 1}
+    for lane in range(lanes):
+        population.admit(str(lane), {**signature.structure, **steps}, seed=lane, horizon=100)
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+    population.advance(1)
+    seconds = []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        population.advance(1)
+        if device != "cpu":
+            torch.cuda.synchronize()
+        seconds.append((time.perf_counter() - begun) / lanes)
+    peak = 0 if device == "cpu" else torch.cuda.max_memory_allocated() // lanes
+    return min(seconds), peak
+
+
+def _fits(lanes: int, bytes_per_lane: int) -> bool:
+    free, _ = torch.cuda.mem_get_info()
+    return lanes * bytes_per_lane < MEMORY_SHARE * free

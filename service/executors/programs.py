@@ -1,0 +1,177 @@
+"""Programs of a worker: eager at once, compiled where that pays.
+
+    population(signature)   lanes computed at once, as measured for this signature and device
+    prepare(population)     loads the compiled program if it is there; else, if it pays, has it
+                            compiled by a process beside the training
+
+What is measured and what is compiled lies in one directory, shared by all workers of a machine
+and kept over restarts: a second process only loads.  A compiler that is missing, fails or crashes
+costs nothing but speed; it is not tried again for the same program.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from metaopt.population.compiled import step_name
+from metaopt.population.population import Population, default_lane_chunk
+from metaopt.population.signature import Signature
+from service.executors.probe import Facts, probe
+
+WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
+MARGIN = 1.5  # what compiling saves must be this many times what it costs
+# Until the first program of a kind of model has been compiled here: seconds to compile, and how
+# much faster it then is, of the slowest and the least faster ones on one core
+# (benchmarks/results/bench.txt).
+FIRST_GUESS = {"conv4": (90.0, 1.5)}
+OTHER_GUESS = (45.0, 2.5)
+
+log = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a compiling process is told: which program, for how many lanes, and where to put it."""
+
+    signature: dict[str, object]
+    device: str
+    lane_chunk: int
+    lanes: int
+    directory: str
+
+
+class Programs:
+    """Chooses how a worker runs its populations.
+
+    Args:
+        device: "cpu" or "cuda".
+        directory: Where measurements and compiled programs are; None measures and compiles
+            nothing.
+        mode: "auto" compiles what pays, beside the training; "always" compiles first, then
+            trains; "never" stays eager.
+    """
+
+    def __init__(self, device: str, directory: Path | None, mode: str = "auto") -> None:
+        """Begin without a compiling process."""
+        self._device = device
+        self._directory = directory
+        self._mode = mode if directory is not None else "never"
+        self._facts: dict[str, Facts | None] = {}
+        self._compiling: subprocess.Popen[bytes] | None = None
+
+    def population(self, signature: Signature, ahead: int) -> Population:
+        """Return an empty population with as many lanes at once as fit and pay.
+
+        Args:
+            ahead: Lane-meta-iterations expected; few are not worth measuring for.
+        """
+        facts = self._measured(signature, ahead)
+        chunk = facts.lane_chunk if facts else default_lane_chunk(signature, self._device)
+        return Population(signature, device=self._device, lane_chunk=chunk)
+
+    def prepare(self, population: Population, ahead: int) -> None:
+        """Let `population` train by its compiled program, if there is one or it pays.
+
+        Args:
+            ahead: Lane-meta-iterations expected.
+        """
+        if self._mode == "never" or self._directory is None or population.compiled:
+            return
+        path = population.program_path(self._directory)
+        if path.exists() or self._mode == "always":
+            self._use(population, path)
+        elif not _failed(path).exists() and self._pays(population.signature, ahead):
+            self._compile_beside(population)
+
+    @property
+    def compiling(self) -> bool:
+        """Return whether a compiling process of this worker runs."""
+        return self._compiling is not None and self._compiling.poll() is None
+
+    def close(self) -> None:
+        """End the compiling process."""
+        if self._compiling is not None:
+            with self._compiling:  # closes its pipe and waits
+                self._compiling.kill()
+
+    def _use(self, population: Population, path: Path) -> None:
+        assert self._directory is not None
+        try:
+            population.use_compiled(self._directory)
+            log.info("program_loaded", program=path.name)
+        except Exception as error:  # eager training needs nothing of all this
+            path.unlink(missing_ok=True)
+            _failed(path).write_text(f"{type(error).__name__}: {error}"[:2000])
+            log.warning("program_failed", program=path.name, cause=str(error)[:500])
+
+    def _pays(self, signature: Signature, ahead: int) -> bool:
+        facts = self._measured(signature, ahead)
+        if facts is None or self._directory is None:
+            return False
+        seconds, faster = _expected(self._directory, str(signature.model["kind"]))
+        return ahead * facts.seconds * (1 - 1 / faster) > MARGIN * seconds
+
+    def _measured(self, signature: Signature, ahead: int) -> Facts | None:
+        if self._directory is None:
+            return None
+        name = f"{step_name(signature, 0, self._device)[:-4]}.json"
+        if self._facts.get(name) is None:
+            path = self._directory / name
+            if path.exists():
+                self._facts[name] = Facts.from_json(json.loads(path.read_text()))
+            elif ahead >= WORTH_PROBING:
+                self._facts[name] = facts = probe(signature, self._device)
+                write_whole(path, asdict(facts))
+                log.info("lanes_measured", lane_chunk=facts.lane_chunk, seconds=facts.seconds)
+        return self._facts.get(name)
+
+    def _compile_beside(self, population: Population) -> None:
+        if self.compiling:
+            return
+        self.close()
+        assert self._directory is not None
+        job = Job(
+            signature=population.signature.to_json(),
+            device=self._device,
+            lane_chunk=population.lane_chunk,
+            lanes=population.program_lanes,
+            directory=str(self._directory),
+        )
+        self._compiling = subprocess.Popen(
+            [sys.executable, "-m", "service.executors.compiler"],
+            stdin=subprocess.PIPE,  # it ends when this process does
+            stdout=subprocess.DEVNULL,
+        )
+        assert self._compiling.stdin is not None
+        self._compiling.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+        self._compiling.stdin.flush()
+
+
+def write_whole(path: Path, data: dict[str, object]) -> None:
+    """Write JSON so that a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    partial.write_text(json.dumps(data))
+    partial.replace(path)
+
+
+def compile_record(directory: Path, model: str) -> Path:
+    """Return where the latest compilation of a kind of model is recorded."""
+    return directory / f"compiled-{model}.json"
+
+
+def _expected(directory: Path, model: str) -> tuple[float, float]:
+    seconds, faster = FIRST_GUESS.get(model, OTHER_GUESS)
+    record = compile_record(directory, model)
+    if record.exists():
+        seconds = float(json.loads(record.read_text())["seconds"])
+    return seconds, faster
+
+
+def _failed(path: Path) -> Path:
+    return path.with_suffix(".failed")

@@ -1,0 +1,100 @@
+"""Workers choose their programs: eager at once, compiled where it pays."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from service.executors.base import Slot
+from service.executors.local import LocalExecutor
+from service.executors.programs import Programs, compile_record, write_whole
+from service.executors.segment import Segments
+from tests.fakes.processes import children
+from tests.service.executors.test_local import admit, order
+from tests.waiting import wait_until
+
+MUCH, LITTLE = 10**9, 100
+
+
+def programs(directory: Path, mode: str = "auto") -> Programs:
+    return Programs("cpu", directory, mode)
+
+
+def test_lanes_are_measured_once_and_remembered(tmp_path):
+    Segments("cpu", programs(tmp_path, "never")).run(order(ahead=5000))
+    (path,) = tmp_path.glob("*.json")
+    facts = json.loads(path.read_text())
+    assert facts["by_lanes"][str(facts["lane_chunk"])] == facts["seconds"] > 0
+    write_whole(path, {**facts, "lane_chunk": 3})
+    segments = Segments("cpu", programs(tmp_path, "never"))
+    segments.run(order(ahead=5000))
+    assert segments._population is not None and segments._population.lane_chunk == 3
+
+
+def test_little_work_is_neither_measured_nor_compiled(tmp_path):
+    report = Segments("cpu", programs(tmp_path)).run(order(ahead=LITTLE))
+    assert report.program == "eager" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("seconds", "compiles"), [(1e-3, True), (1e9, False)])
+def test_what_compiling_costs_decides(tmp_path, seconds, compiles):
+    write_whole(compile_record(tmp_path, "mlp"), {"seconds": seconds})
+    chosen = programs(tmp_path)
+    Segments("cpu", chosen).run(order(ahead=10**6))
+    assert chosen.compiling == compiles
+    chosen.close()
+    assert not chosen.compiling
+
+
+def test_the_share_of_drawing_is_reported(tmp_path):
+    report = Segments("cpu", programs(tmp_path)).run(order(iterations=40, ahead=LITTLE))
+    assert report.sample_share is not None and 0 < report.sample_share < 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_program_is_compiled_beside_the_training_and_found_by_the_next_worker(tmp_path):
+    first = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=tmp_path / "programs")
+    try:
+        lanes = [admit("a")]
+        reports = [first.submit("cpu:0", order(admit=lanes, ahead=MUCH)).result()]
+        assert reports[0].program == "eager"
+        wait_until(lambda: list((tmp_path / "programs").glob("*.pt2")), 300)
+        reports.append(first.submit("cpu:0", order(admit=[], ahead=MUCH)).result())
+        assert reports[1].program == "compiled"
+        assert reports[1].lanes[0].meta_iteration == 6
+    finally:
+        first.close()
+    second = LocalExecutor(
+        [Slot("cpu:0", "cpu", {"PATH": "/nonexistent"})], tmp_path, programs=tmp_path / "programs"
+    )
+    try:
+        report = second.submit("cpu:0", order(ahead=LITTLE)).result()
+        assert report.program == "compiled"
+    finally:
+        second.close()
+
+
+@pytest.mark.slow
+def test_a_missing_compiler_costs_nothing_but_speed(tmp_path):
+    slot = Slot("cpu:0", "cpu", {"CXX": "/nonexistent/c++"})
+    executor = LocalExecutor([slot], tmp_path, programs=tmp_path / "programs")
+    try:
+        executor.submit("cpu:0", order(ahead=MUCH)).result()
+        wait_until(lambda: list((tmp_path / "programs").glob("*.failed")), 100)
+        report = executor.submit("cpu:0", order(admit=[], ahead=MUCH)).result()
+        assert report.program == "eager" and report.lanes[0].meta_iteration == 6
+        pid = executor.worker_pids()["cpu:0"]
+        wait_until(lambda: not children(pid), 30)
+    finally:
+        executor.close()
+
+
+@pytest.mark.slow
+def test_the_compiling_process_ends_with_its_worker(tmp_path):
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=tmp_path / "programs")
+    executor.submit("cpu:0", order(ahead=MUCH)).result()
+    (compiling,) = children(executor.worker_pids()["cpu:0"])
+    executor.close()
+    wait_until(lambda: not Path(f"/proc/{compiling}/cmdline").exists(), 30)
+    assert not list((tmp_path / "programs").glob("*.pt2"))
