@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PIP_ARGS ?=
+BENCH_ARGS ?=
 JOBS ?= 2
 
 BIN := .venv/bin
@@ -13,7 +14,7 @@ FAST := not slow and not browser and not postgres and not gpu
 # Test processes that share the cores must not each start a thread per core.
 test check: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test check fmt clean
+.PHONY: help setup demo serve test check fmt bench bench-end-to-end bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -41,6 +42,15 @@ fmt: .venv/.dev ## Format the code and write the generated pages of docs/
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python docs/generate.py
+
+bench: .venv/.base ## Measure metaopt beside its peers (make bench-peers installs those first)
+	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
+
+bench-end-to-end: .venv/.base
+	$(BIN)/python -m benchmarks.end_to_end --results benchmarks/results $(BENCH_ARGS)
+
+bench-peers: .venv/.base
+	$(BIN)/python -m benchmarks.peers $(PIP_ARGS)
 
 clean: ## Remove the environment and the caches; metaopt-data stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
