@@ -18,6 +18,10 @@ print(*(one for one in wanted["dependencies"] if one.startswith("torch")))' > to
     && pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} -r torch.txt \
     && rm torch.txt
 
+# Lanes are compiled here where that pays (docs/performance.md).
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
+
 COPY README.md LICENSE ./
 COPY examples examples
 COPY migrations migrations

@@ -38,3 +38,7 @@ class CorruptCheckpoint(MetaoptError):
 
 class InvalidSearch(MetaoptError):
     """A sampler, pruner or search space cannot be used."""
+
+
+class MiscompiledProgram(MetaoptError):
+    """A compiled program does not compute what the plain one computes; the plain one is used."""

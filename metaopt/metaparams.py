@@ -106,6 +106,12 @@ MAML = (
         lane=False,
     ),
     MetaParam(
+        "inner_graph", "choice", "keep", "",
+        "Second order: keep each inner step's graph, or recompute it (less memory, more time).",
+        "Chen et al. 2016, arXiv:1604.06174; price in docs/performance.md",
+        choices=("keep", "recompute"), lane=False,
+    ),
+    MetaParam(
         "meta_batch", "int", 25, "tasks", "Tasks per meta-iteration.",
         "MAML 25 (sinusoid), 32 (Omniglot 5-way), 4 (mini-ImageNet)",
         low=4, high=32, log=True, minimum=1, maximum=4096, lane=False,

@@ -27,7 +27,13 @@ class Settings(BaseSettings):
     slots: int | None = Field(
         None, ge=1, le=256, description="Worker processes; default one per GPU, else per core."
     )
-    lanes: int = Field(16, ge=1, le=1024, description="Most trials that train together on a slot.")
+    lanes: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Most trials that train together on a slot; default as many as pay on its "
+        "device, as measured there, and at least 16.",
+    )
     compile: Literal["auto", "always", "never"] = Field(
         "auto",
         description="Compile what lanes train: where it pays, beside the training; always, before "

@@ -17,10 +17,14 @@ class Learner:
     Args:
         model: Pure functions over a dict of tensors.
         classification: Cross-entropy on class indices, else squared error.
+        compute: Float type of activations and their derivatives; None is that of the weights.
+            Weights, losses and optimizers keep theirs.  bfloat16 has 8 bits: meta-gradients are
+            off by about a percent (tests/metaopt/algorithms/test_precision.py).
     """
 
     model: Model
     classification: bool
+    compute: torch.dtype | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -34,7 +38,11 @@ class Learner:
 
     def outputs(self, theta: Params, x: Tensor, reference: int | None = None) -> Tensor:
         """Return the model's outputs (*B, N, C)."""
-        return self.model.apply(theta, x, reference=reference)
+        if self.compute is None:
+            return self.model.apply(theta, x, reference=reference)
+        low = {name: p.to(self.compute) for name, p in theta.items()}
+        outputs = self.model.apply(low, x.to(self.compute), reference=reference)
+        return outputs.to(x.dtype)
 
     def loss(self, theta: Params, examples: Examples) -> Tensor:
         """Return the mean loss (*B,)."""

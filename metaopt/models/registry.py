@@ -15,6 +15,10 @@ def make_model(spec: dict[str, Any], input_shape: tuple[int, ...], outputs: int)
         InvalidModel: unknown kind, or a convolution without images of at least 16×16.
     """
     kind = spec.get("kind")
+    if spec.get("precision", "float32") not in ("float32", "bfloat16"):
+        raise InvalidModel(
+            f"model.precision must be float32 or bfloat16, got {spec['precision']!r}"
+        )
     if kind == "mlp":
         widths = tuple(spec.get("widths", (40, 40)))
         activation, init = spec.get("activation", "relu"), spec.get("init", "glorot")

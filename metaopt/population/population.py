@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from metaopt import seeding
 from metaopt.algorithms.learner import Learner
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
@@ -26,14 +25,14 @@ from metaopt.metaparams import Value, complete
 from metaopt.models.registry import make_model
 from metaopt.population import checkpoint as checkpoints
 from metaopt.population.compiled import Step, compile_step, load_step, step_name
+from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.lanes import Lanes, padded, stack
 from metaopt.population.signature import Signature
-from metaopt.population.step import Drawn, Program, draw, inner_state, meta_iteration
+from metaopt.population.step import Program, draw, drawn_at_once, inner_state, meta_iteration
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.registry import make_tasks
 
-DRAWN_AT_ONCE, DRAWN_BYTES = 32, 64 * 2**20  # meta-iterations whose tasks are drawn together
-_INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-iteration 0
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}  # of a model: see `Learner`
 
 
 class LaneState(NamedTuple):
@@ -67,11 +66,12 @@ class Population:
     ) -> None:
         self.signature = signature
         self.device = device
-        self.dtype = {"float32": torch.float32, "float64": torch.float64}[signature.dtype]
         if tasks is None:
-            tasks = make_tasks(signature.tasks, device=device, dtype=self.dtype)
+            tasks = make_tasks(signature.tasks, device=device, dtype=dtype_of(signature))
         model = make_model(signature.model, tasks.input_shape, tasks.outputs)
-        self.program = Program(signature, tasks, Learner(model, tasks.classification))
+        compute = PRECISIONS[signature.model.get("precision", "float32")]
+        learner = Learner(model, tasks.classification, compute)
+        self.program = Program(signature, tasks, learner)
         self.lane_chunk = lane_chunk or default_lane_chunk(signature, device)
         self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
         self._names: list[str] = []
@@ -115,7 +115,7 @@ class Population:
             raise InvalidPopulation(f"seed must be in [0, 2**63), got {seed}")
         if horizon < 1:
             raise InvalidPopulation(f"horizon must be >= 1, got {horizon}")
-        state = self._fresh(values, seed, horizon)
+        state = fresh_lane(self.program, values, seed=seed, horizon=horizon, device=self.device)
         if checkpoint is not None:
             read = checkpoints.read(checkpoint, self.signature, digest, self.device)
             _check_same_trial(lane, state, read)
@@ -152,7 +152,7 @@ class Population:
         count, step = lanes.count, self._steps.get(self.program_lanes)
         if step is not None:
             lanes = padded(lanes, self.program_lanes)
-        block = _drawn_at_once(draw(self.program, lanes, 1))
+        block = drawn_at_once(draw(self.program, lanes, 1))
         for done in range(0, meta_iterations, block):
             drawn = draw(self.program, lanes, min(block, meta_iterations - done))
             for i in range(len(drawn.batches)):
@@ -183,9 +183,13 @@ class Population:
         path = self.program_path(directory, lanes)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
-            steps = {"inner_steps": 1, "test_steps": 1}
-            one = self._fresh(self._checked({**self.signature.structure, **steps}), 0, 1)
-            compile_step(self.program, padded(one, lanes), path)
+            steps = {"inner_steps": self.signature.step_cap, "test_steps": 1}
+            values = self._checked({**self.signature.structure, **steps})
+            fresh = [
+                fresh_lane(self.program, values, seed=seed, horizon=2, device=self.device)
+                for seed in range(lanes)
+            ]
+            compile_step(self.program, stack(fresh), path)
 
     def program_path(self, directory: Path, lanes: int | None = None) -> Path:
         """Return where in `directory` a compiled program is, or would be."""
@@ -286,47 +290,6 @@ class Population:
                 raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {steps}")
         return values
 
-    def _fresh(self, values: Mapping[str, Value], seed: int, horizon: int) -> Lanes:
-        phi = self._initial_weights(seed)
-        width = phi.shape[1]
-        outer_adam = values.get("outer_optimizer") == "adam"
-        inner_adam = values.get("inner_optimizer") == "adam"
-        outer_lr = values["epsilon" if "epsilon" in values else "outer_lr"]
-
-        def number(value: Value | int) -> Tensor:
-            return torch.tensor([float(value)], dtype=self.dtype, device=self.device)
-
-        def whole(value: Value | int) -> Tensor:
-            return torch.tensor([int(value)], device=self.device)
-
-        def zeros(used: bool) -> Tensor:
-            shape = (1, width if used else 0)
-            return torch.zeros(shape, dtype=self.dtype, device=self.device)
-
-        return Lanes(
-            phi=phi,
-            m=zeros(outer_adam),
-            v=zeros(outer_adam),
-            inner_v=zeros(inner_adam),
-            inner_taken=torch.zeros(1, 1, dtype=self.dtype, device=self.device),
-            inner_lr=number(values["inner_lr"]),
-            outer_lr=number(outer_lr),
-            inner_steps=whole(values["inner_steps"]),
-            test_steps=whole(int(values["test_steps"]) or values["inner_steps"]),
-            seed=whole(seed),
-            age=whole(0),
-            horizon=whole(horizon),
-            alive=torch.ones(1, dtype=torch.bool, device=self.device),
-            diverged_at=whole(-1),
-        )
-
-    def _initial_weights(self, seed: int) -> Tensor:
-        # On the CPU, whose transcendental functions decide the last bits, then moved: a trial
-        # begins with the same weights on every device.
-        keys = seeding.fold_in(torch.tensor([seed]), _INIT)
-        learner = self.program.learner
-        return learner.layout.flatten(learner.model.init(keys, self.dtype)).to(self.device)
-
     def _chunks(self) -> list[slice]:
         size = self.lane_chunk
         return [slice(i, i + size) for i in range(0, len(self._names), size)]
@@ -340,13 +303,6 @@ class Population:
         if lane not in self._params:
             raise InvalidPopulation(f"lane {lane!r} is not in this population")
         return self._names.index(lane)
-
-
-def _drawn_at_once(one: Drawn) -> int:
-    """Return for how many meta-iterations to draw at once: more gain nothing, or take memory."""
-    tensors = (*one.support, *one.query, one.batches)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    return max(1, min(DRAWN_AT_ONCE, DRAWN_BYTES // size))
 
 
 def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:

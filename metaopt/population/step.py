@@ -25,6 +25,8 @@ from metaopt.tasks.base import Episodes, Examples, Tasks
 CHANGED = ("phi", "m", "v", "inner_v", "inner_taken", "age", "alive", "diverged_at")
 """Fields of the lanes that a meta-iteration changes."""
 
+DRAWN_AT_ONCE, DRAWN_BYTES = 32, 64 * 2**20
+
 
 @dataclass(frozen=True)
 class Program:
@@ -74,6 +76,17 @@ def draw(program: Program, lanes: Lanes, count: int) -> Drawn:
     return Drawn(support, query, batches)
 
 
+def drawn_at_once(one: Drawn) -> int:
+    """Return for how many meta-iterations to draw at once: more gain nothing, or take memory.
+
+    Args:
+        one: What one meta-iteration trains on.
+    """
+    tensors = (*one.support, *one.query, one.batches)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return max(1, min(DRAWN_AT_ONCE, DRAWN_BYTES // size))
+
+
 def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
     """Return the lanes one meta-iteration older; lanes that diverge keep their last state."""
     gradient, loss, inner = _meta_gradient(program, lanes, drawn)
@@ -106,7 +119,12 @@ def _meta_gradient(
         episodes = Episodes(drawn.support, drawn.query)
         first_order = program.option("order") == "first"
         gradient, loss = maml.meta_gradient(
-            program.learner, lanes.phi, episodes, first_order=first_order, **numbers
+            program.learner,
+            lanes.phi,
+            episodes,
+            first_order=first_order,
+            recompute=program.option("inner_graph") == "recompute",
+            **numbers,
         )
         return gradient, loss, None
     state = inner_state(program, lanes)

@@ -8,6 +8,7 @@ with 2 otherwise.  Without METAOPT_URL a server that does not run is only worth 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,7 +63,7 @@ class Finding(NamedTuple):
 def doctor() -> None:
     """Check this installation and the server, and say what to do about what is wrong."""
     failed = set()
-    for check in (installation, devices, storage, server):
+    for check in (installation, devices, compiler, storage, server):
         for finding in check():
             data(line(finding))
             if finding.level == Level.FAIL:
@@ -128,6 +129,17 @@ def describe_devices(found: dict[str, object]) -> Iterator[Finding]:
     built = f"torch is built for CUDA {found['built_for_cuda']}, but finds no GPU"
     why = built if found["built_for_cuda"] else "torch is built for CPUs alone"
     yield Finding(Level.OK, "devices", f"{found['cores']} CPU cores, a worker for each; {why}")
+
+
+def compiler() -> Iterator[Finding]:
+    """Find the C++ compiler that makes programs of lanes."""
+    name = os.environ.get("CXX") or "g++"
+    path = shutil.which(name)
+    if path is None:
+        text = f"{name} is not there: lanes train uncompiled, up to four times slower"
+        yield Finding(Level.WARN, "compiler", text, "install g++, or name another one in CXX")
+    else:
+        yield Finding(Level.OK, "compiler", path)
 
 
 def storage() -> Iterator[Finding]:

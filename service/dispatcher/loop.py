@@ -43,6 +43,7 @@ from service.executors.base import (
 
 POLL_SECONDS = 0.2
 REFRESH_SECONDS = 2.0
+LEAST_LANES = 16  # fewer would end segments so soon that slots wait for their next orders
 DRAIN_SECONDS = 20.0
 LONGEST_PAUSE_SECONDS = 30.0
 BAD_REPORT = "BadReport"  # the only error after which a worker still holds its lanes
@@ -56,7 +57,7 @@ class Dispatcher:
     Args:
         ledger: Writes, as one epoch.
         executor: Where segments run.
-        lanes: Most lanes on a slot.
+        lanes: Most lanes on a slot; None is as many as its worker says pay.
         segment_seconds: Aimed length of a segment.
         stop: Set from outside to drain.
     """
@@ -66,7 +67,7 @@ class Dispatcher:
         ledger: Ledger,
         executor: Executor,
         *,
-        lanes: int,
+        lanes: int | None,
         segment_seconds: float,
         stop: Flag,
     ) -> None:
@@ -164,7 +165,7 @@ class Dispatcher:
             studies,
             slot,
             slots=len(self._slots),
-            lanes=self._lanes,
+            lanes=self._lanes or max(LEAST_LANES, slot.lane_chunk),
             occupied=occupied,
             idle=any(not other.lanes for other in self._free_slots()),
         )
@@ -250,6 +251,7 @@ class Dispatcher:
         with self._failing_alone(study):
             self._ledger.report(study, slot, outcomes, report)
         slot.failed_starts = 0
+        slot.lane_chunk = report.lane_chunk
         if slot.iterations:
             slot.seconds.append(report.train_seconds / slot.iterations)
         slot.lanes = [trial for trial in slot.lanes if not trial.ended]

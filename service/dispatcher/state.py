@@ -150,6 +150,7 @@ class SlotState:
         seconds: Measured seconds per meta-iteration of its latest segments with these lanes.
         ordered_at: When the running segment was ordered.
         longest_wait_seconds: How long its study had been running then.
+        lane_chunk: How many lanes its worker computes at once: as many as fit and pay.
         future: Of the running segment.
         not_before: Monotonic time until which a slot whose worker could not start, or whose disk
             failed, is left alone.
@@ -165,6 +166,7 @@ class SlotState:
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=3))
     ordered_at: datetime | None = None
     longest_wait_seconds: float = 0.0
+    lane_chunk: int = 0
     future: "Future[SegmentReport] | None" = None
     not_before: float = 0.0
     failed_starts: int = 0

@@ -134,6 +134,7 @@ class SegmentReport:
             from when it was ready) to the arrival of this order.  What lies between `seconds` of
             two segments is all in it, also turning a report into JSON.
         program: How the lanes were trained: "eager" or "compiled".
+        lane_chunk: How many lanes it computes at once: as many as fit and pay, if measured.
         sample_share: Share of `train_seconds` that went into drawing episodes, if measured.
     """
 
@@ -146,6 +147,7 @@ class SegmentReport:
     wait_seconds: float = 0.0
     program: str = "eager"
     sample_share: float | None = None
+    lane_chunk: int = 0
 
     def to_json(self) -> Json:
         """Return plain data."""

@@ -29,7 +29,7 @@ MARGIN = 1.5  # what compiling saves must be this many times what it costs
 # much faster it then is, of the slowest and the least faster ones on one core
 # (benchmarks/results/bench.txt).
 FIRST_GUESS = {"conv4": (90.0, 1.5)}
-OTHER_GUESS = (45.0, 2.5)
+OTHER_GUESS = (40.0, 3.0)
 
 log = structlog.get_logger("worker")
 
@@ -122,12 +122,13 @@ class Programs:
         name = f"{step_name(signature, 0, self._device)[:-4]}.json"
         if self._facts.get(name) is None:
             path = self._directory / name
+            if not path.exists() and ahead >= WORTH_PROBING:
+                facts = probe(signature, self._device)
+                log.info("lanes_measured", lane_chunk=facts.lane_chunk, seconds=facts.seconds)
+                if not path.exists():  # another worker was faster: all go by one measurement
+                    write_whole(path, asdict(facts))
             if path.exists():
                 self._facts[name] = Facts.from_json(json.loads(path.read_text()))
-            elif ahead >= WORTH_PROBING:
-                self._facts[name] = facts = probe(signature, self._device)
-                write_whole(path, asdict(facts))
-                log.info("lanes_measured", lane_chunk=facts.lane_chunk, seconds=facts.seconds)
         return self._facts.get(name)
 
     def _compile_beside(self, population: Population) -> None:

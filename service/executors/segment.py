@@ -90,6 +90,7 @@ class Segments:
             peak_memory_bytes=self._peak_memory(),
             device=_device_in_words(self._device),
             program=program,
+            lane_chunk=population.lane_chunk,
             sample_share=self._sample_share(population, order, trained - admitted),
         )
 

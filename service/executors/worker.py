@@ -56,6 +56,9 @@ def serve(
 
     if device == "cpu":
         torch.set_num_threads(1)
+    else:  # torch lets convolutions round to TF32 by default: never silently
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
     segments = Segments(device, Programs(device, directory, mode))
     channel.send({"ready": True})
     idle_since = time.perf_counter()

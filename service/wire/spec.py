@@ -80,6 +80,10 @@ class OmniglotTasks(Wire):
 Tasks = Annotated[SinusoidTasks | LinearTasks | OmniglotTasks, Field(discriminator="kind")]
 
 
+Precision = Literal["float32", "bfloat16"]
+"""Of activations and their derivatives; weights, losses and optimizers are always float32."""
+
+
 class MlpModel(Wire):
     """Fully connected layers with an activation between them.
 
@@ -92,6 +96,7 @@ class MlpModel(Wire):
     ] = [40, 40]
     activation: Literal["relu", "tanh"] = "relu"
     init: Literal["glorot", "truncated_normal"] = "glorot"
+    precision: Precision = "float32"
 
 
 class LinearModel(Wire):
@@ -107,6 +112,7 @@ class Conv4Model(Wire):
     filters: Annotated[int, Field(ge=1, le=512)] = 64
     pooling: Literal["stride", "max"] = "stride"
     adapt_norm: bool = True
+    precision: Precision = "float32"
 
 
 Model = Annotated[MlpModel | LinearModel | Conv4Model, Field(discriminator="kind")]

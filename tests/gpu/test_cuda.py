@@ -53,3 +53,22 @@ def test_training_does_not_wait_for_the_device(algorithm, options, tasks, model)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert population.state("a").age == 7
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("algorithm", ["maml", "reptile"])
+@pytest.mark.parametrize(("tasks", "model"), [(SINUSOID, MLP), (OMNIGLOT, CONV4)])
+def test_a_compiled_program_trains_like_the_plain_one(algorithm, tasks, model, tmp_path):
+    params = {"meta_batch": 4, "inner_steps": 2, "inner_lr": 0.01}
+    signature = signature_of(
+        tasks=tasks, model=model, algorithm=algorithm, params=params, dtype="float64"
+    )
+    plain, fast = (Population(signature, device="cuda") for _ in range(2))
+    for population in (plain, fast):
+        for lane in range(3):
+            population.admit(str(lane), params, seed=lane, horizon=10)
+    fast.use_compiled(tmp_path)
+    for population in (plain, fast):
+        population.advance(10)
+    for name, weights in plain.weights("2").items():
+        assert torch.allclose(fast.weights("2")[name], weights, rtol=1e-7, atol=1e-9)

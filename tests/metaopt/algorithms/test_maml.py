@@ -171,6 +171,30 @@ def test_first_order_keeps_no_graph_of_the_inner_loop(problem):
     assert all(p.grad_fn is None for p in adapted.values())
 
 
+def test_recomputing_keeps_the_weights_of_each_step_and_not_its_graph(problem):
+    learner, phi, episodes = problem
+    kept = {}
+    for recompute in (False, True):
+        storages = {}
+
+        def keep(tensor, storages=storages):
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            maml.adapt(
+                learner,
+                for_tasks(learner.layout.unflatten(phi.requires_grad_()), 3),
+                episodes.support,
+                inner_lr=torch.tensor(0.1, dtype=torch.float64),
+                inner_steps=torch.tensor(5),
+                step_cap=5,
+                recompute=recompute,
+            )
+        kept[recompute] = sum(storages.values())
+    assert kept[True] < 0.8 * kept[False]
+
+
 def test_first_order_costs_much_less_arithmetic(problem):
     learner, phi, episodes = problem
     operations = {}

@@ -54,7 +54,7 @@ def population(case: str, names: list[str], directory: Path | None) -> Populatio
 def params_of(name: str, case: str) -> dict:
     fixed, cap = CASES[case][3], CAP.get(case, 2)
     if name == "wild":
-        return {**fixed, "inner_lr": 1e9, "inner_steps": 1}
+        return {**fixed, "inner_lr": 1e3, "inner_steps": cap}
     number = seed_of(name)
     return {**fixed, "inner_lr": 0.01 * (1 + number), "inner_steps": 1 + number % cap}
 

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from service.cli.doctor import Level, describe_devices, devices, exit_code, server, storage
+from service.cli.doctor import (
+    Level,
+    compiler,
+    describe_devices,
+    devices,
+    exit_code,
+    server,
+    storage,
+)
 from service.cli.exits import Exit
 from tests.service.cli.conftest import Command
 
@@ -51,6 +59,13 @@ def test_a_wrong_setting_is_found(metaopt: Command, monkeypatch: pytest.MonkeyPa
     (finding,) = storage()
     assert finding.level == Level.FAIL
     assert finding.text.startswith("METAOPT_LANES")
+
+
+def test_a_missing_compiler_is_worth_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (finding,) = compiler()
+    assert finding.level == Level.WARN
+    assert "no-such-compiler" in finding.text and "CXX" in finding.remedy
 
 
 def test_a_data_directory_that_cannot_be_made_is_found(

@@ -36,6 +36,25 @@ def test_trials_that_differ_in_rates_share_a_signature_and_others_do_not() -> No
     assert one == two != other
 
 
+@pytest.mark.parametrize(
+    ("params", "cap"),
+    [
+        ({"inner_steps": 1}, 1),
+        ({"inner_steps": 4}, 5),
+        ({"inner_steps": 6}, 7),
+        ({"inner_steps": 1, "order": "first"}, 7),
+    ],
+    ids=["its own", "the next bucket", "never above the space", "loops end with their lanes"],
+)
+def test_a_second_order_trial_pays_for_its_bucket_of_steps_only(params, cap) -> None:
+    branch = Branch.model_validate(
+        {"algorithm": "maml", "space": {"inner_steps": {"low": 1, "high": 7}}}
+    )
+    chosen = {**branch.fixed(), "inner_lr": 0.1, "inner_steps": 1, **params}
+    assert trial_signature(small_spec(), branch, chosen).step_cap == cap
+    assert searches_structure(branch)
+
+
 def test_structure_is_searched_where_a_structural_parameter_is() -> None:
     branch = Branch.model_validate({"algorithm": "maml", "space": {"meta_batch": "default"}})
     assert searches_structure(branch)

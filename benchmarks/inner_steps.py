@@ -1,0 +1,124 @@
+"""What inner steps cost: the waste of step buckets, and the price of recomputing.
+
+    python benchmarks/inner_steps.py [--quick] [--json FILE]
+
+Second order unrolls the inner loop, so every lane of a program pays for the program's cap.  Part
+one times eager lanes (sinusoid, 25 tasks, MLP 40-40, 8 lanes, one thread) at every cap and prints,
+for trials whose inner steps are uniform in a range, how much of the time each choice of buckets
+wastes, and how many programs it needs.
+
+Part two times second order with the graph of every inner step kept and with each recomputed in the
+backward pass, and counts the bytes that the inner loop keeps for it.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from metaopt.population.population import Population
+from metaopt.population.signature import STEP_BUCKETS, signature_of
+
+SINUSOID = {"kind": "sinusoid", "k_shot": 10, "q_query": 10}
+MLP = {"kind": "mlp", "widths": [40, 40]}
+LANES, MOST = 8, 12
+LADDERS = {
+    "one cap": lambda most: (most,),
+    "powers of two": lambda most: (1, 2, 4, 8, 16),
+    "ours": lambda most: STEP_BUCKETS,
+    "every number": lambda most: tuple(range(1, most + 1)),
+}
+
+
+def population(steps: int, inner_graph: str = "keep") -> Population:
+    """Return lanes that all take `steps` inner steps."""
+    params = {"inner_steps": steps, "inner_graph": inner_graph}
+    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm="maml", params=params)
+    made = Population(signature, lane_chunk=LANES)
+    for i in range(LANES):
+        made.admit(str(i), params, seed=i, horizon=10**6)
+    return made
+
+
+def milliseconds(timed: dict[str, Population], repeats: int) -> dict[str, float]:
+    """Return the median ms per trial and meta-iteration of each, taken in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in timed}
+    for repeat in range(repeats + 1):
+        for name, made in timed.items():
+            begun = time.perf_counter()
+            made.advance(3)
+            if repeat:
+                seconds[name].append((time.perf_counter() - begun) / 3 / LANES)
+    return {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
+
+
+def kept_bytes(made: Population) -> int:
+    """Return the bytes per lane that autograd keeps in one meta-iteration, each storage once."""
+    storages: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        made.advance(1)
+    return sum(storages.values()) // LANES
+
+
+def waste(cost: dict[int, float], ladder: tuple[int, ...], most: int) -> tuple[float, int]:
+    """Return the share of time wasted, and the programs used, for steps uniform in 1…most."""
+    caps = {steps: min([most, *(c for c in ladder if c >= steps)]) for steps in range(1, most + 1)}
+    paid = sum(cost[cap] for cap in caps.values())
+    return 1 - sum(cost[steps] for steps in caps) / paid, len(set(caps.values()))
+
+
+def main() -> None:
+    """Print both tables, and write them as JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    repeats = 2 if arguments.quick else 9
+    print(f"{platform.machine()}, torch {torch.__version__}, one thread, median of {repeats}")
+    timed = milliseconds({str(n): population(n) for n in range(1, MOST + 1)}, repeats)
+    cost = {int(n): ms for n, ms in timed.items()}
+    print("\nms per trial and meta-iteration by inner steps")
+    print("  " + "  ".join(f"{n}: {ms:.2f}" for n, ms in cost.items()))
+    print("\nshare of the time wasted (programs), inner steps uniform in")
+    ranges = (3, 5, 8, 12)
+    print(f"  {'':<14}" + "".join(f"{f'1..{most}':>12}" for most in ranges))
+    wasted = {}
+    for name, ladder in LADDERS.items():
+        found = {most: waste(cost, ladder(most), most) for most in ranges}
+        wasted[name] = {str(most): share for most, (share, _) in found.items()}
+        cells = [f"{100 * share:.0f} % ({count})" for share, count in found.values()]
+        print(f"  {name:<14}" + "".join(f"{cell:>12}" for cell in cells))
+    print("\nsecond order with the graph of each inner step kept, and recomputed")
+    price = {}
+    for steps in (1, 5, 10):
+        both = {kind: population(steps, kind) for kind in ("keep", "recompute")}
+        ms = milliseconds(both, repeats)
+        size = {kind: kept_bytes(made) for kind, made in both.items()}
+        price[str(steps)] = {"ms": ms, "bytes": size}
+        print(
+            f"  {steps:>2} steps: {ms['keep']:.2f} and {ms['recompute']:.2f} ms "
+            f"({ms['recompute'] / ms['keep']:.2f} times as long), "
+            f"{size['keep'] / 2**20:.2f} and {size['recompute'] / 2**20:.2f} MiB kept per lane"
+        )
+    if arguments.json:
+        results = {"ms_by_steps": timed, "waste": wasted, "recompute": price}
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

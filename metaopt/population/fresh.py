@@ -1,0 +1,70 @@
+"""A fresh lane: initial weights and numbers of a trial, functions of its seed and parameters."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt import seeding
+from metaopt.metaparams import Value
+from metaopt.population.lanes import Lanes
+from metaopt.population.signature import Signature
+from metaopt.population.step import Program
+
+_INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-iteration 0
+
+
+def dtype_of(signature: Signature) -> torch.dtype:
+    """Return the float type of a signature's weights."""
+    return {"float32": torch.float32, "float64": torch.float64}[signature.dtype]
+
+
+def fresh_lane(
+    program: Program, values: Mapping[str, Value], *, seed: int, horizon: int, device: str
+) -> Lanes:
+    """Return one lane at meta-iteration 0.
+
+    Args:
+        values: All meta-parameters of the trial.
+        seed: Trial seed.
+        horizon: Meta-iterations of the whole trial.
+    """
+    dtype = dtype_of(program.signature)
+    phi = _initial_weights(program, seed, dtype).to(device)
+    outer_adam = values.get("outer_optimizer") == "adam"
+    inner_adam = values.get("inner_optimizer") == "adam"
+    outer_lr = values["epsilon" if "epsilon" in values else "outer_lr"]
+
+    def number(value: Value | int) -> Tensor:
+        return torch.tensor([float(value)], dtype=dtype, device=device)
+
+    def whole(value: Value | int) -> Tensor:
+        return torch.tensor([int(value)], device=device)
+
+    def zeros(used: bool) -> Tensor:
+        return torch.zeros((1, phi.shape[1] if used else 0), dtype=dtype, device=device)
+
+    return Lanes(
+        phi=phi,
+        m=zeros(outer_adam),
+        v=zeros(outer_adam),
+        inner_v=zeros(inner_adam),
+        inner_taken=torch.zeros(1, 1, dtype=dtype, device=device),
+        inner_lr=number(values["inner_lr"]),
+        outer_lr=number(outer_lr),
+        inner_steps=whole(values["inner_steps"]),
+        test_steps=whole(int(values["test_steps"]) or values["inner_steps"]),
+        seed=whole(seed),
+        age=whole(0),
+        horizon=whole(horizon),
+        alive=torch.ones(1, dtype=torch.bool, device=device),
+        diverged_at=whole(-1),
+    )
+
+
+def _initial_weights(program: Program, seed: int, dtype: torch.dtype) -> Tensor:
+    # On the CPU, whose transcendental functions decide the last bits, to be moved then: a trial
+    # begins with the same weights on every device.
+    keys = seeding.fold_in(torch.tensor([seed]), _INIT)
+    learner = program.learner
+    return learner.layout.flatten(learner.model.init(keys, dtype))

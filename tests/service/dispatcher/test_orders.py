@@ -1,0 +1,25 @@
+"""Orders say how much work may still come, which is what compiling would be for."""
+
+from service.dispatcher.orders import lane_iterations_ahead
+from tests.fakes import states
+
+
+def test_what_is_ahead_is_open_trials_trials_to_come_and_finalists() -> None:
+    study = states.study(branches=[{"algorithm": "maml", "space": {"inner_lr": "default"}}])
+    branch, horizon = study.branches["maml"], study.spec.budget.meta_iterations
+    first, second = states.asked(study, "maml", 2)
+    first.meta_iteration = 4
+    verdict = study.spec.verdict.finalists * study.spec.verdict.seeds
+    trials = 2 + branch.remaining + verdict
+    assert lane_iterations_ahead(study, second.group) == trials * horizon - 4
+
+
+def test_what_is_ahead_is_shared_out_to_the_programs_of_a_branch() -> None:
+    space = {"order": {"choices": ["first", "second"]}}
+    study = states.study(branches=[{"algorithm": "maml", "space": space}])
+    trials = states.asked(study, "maml", 3)
+    by_group = {t.group: lane_iterations_ahead(study, t.group) for t in trials}
+    coming = study.branches["maml"].remaining
+    coming += study.spec.verdict.finalists * study.spec.verdict.seeds
+    horizon = study.spec.budget.meta_iterations
+    assert abs(sum(by_group.values()) - (3 + coming) * horizon) <= len(by_group)
