@@ -136,7 +136,7 @@ def compiler() -> Iterator[Finding]:
     name = os.environ.get("CXX") or "g++"
     path = shutil.which(name)
     if path is None:
-        text = f"{name} is not there: lanes train uncompiled, up to four times slower"
+        text = f"{name} is not there: lanes train uncompiled, several times slower"
         yield Finding(Level.WARN, "compiler", text, "install g++, or name another one in CXX")
     else:
         yield Finding(Level.OK, "compiler", path)

@@ -24,12 +24,12 @@ from metaopt.population.signature import Signature
 from service.executors.probe import Facts, probe
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
-MARGIN = 1.5  # what compiling saves must be this many times what it costs
+MARGIN = 1.0  # what compiling saves this worker, over what it costs; others on the machine gain too
 # Until the first program of a kind of model has been compiled here: seconds to compile, and how
 # much faster it then is, of the slowest and the least faster ones on one core
 # (benchmarks/results/bench.txt).
 FIRST_GUESS = {"conv4": (90.0, 1.5)}
-OTHER_GUESS = (40.0, 3.0)
+OTHER_GUESS = (35.0, 3.0)
 
 log = structlog.get_logger("worker")
 
