@@ -17,7 +17,7 @@ test check: export OMP_NUM_THREADS = 1
 .PHONY: help setup demo serve test check fmt bench bench-end-to-end bench-peers clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: .venv/.dev ## Create .venv with everything for work on metaopt
 
@@ -46,10 +46,10 @@ fmt: .venv/.dev ## Format the code and write the generated pages of docs/
 bench: .venv/.base ## Measure metaopt beside its peers (make bench-peers installs those first)
 	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
 
-bench-end-to-end: .venv/.base
+bench-end-to-end: .venv/.base ## Measure a study from submission to verdict beside Optuna with higher
 	$(BIN)/python -m benchmarks.end_to_end --results benchmarks/results $(BENCH_ARGS)
 
-bench-peers: .venv/.base
+bench-peers: .venv/.base ## Install the peers that make bench measures, in an environment of their own
 	$(BIN)/python -m benchmarks.peers $(PIP_ARGS)
 
 clean: ## Remove the environment and the caches; metaopt-data stays
