@@ -5,7 +5,7 @@
 The trace goes through the inner loop, its derivatives, the outer optimizer and the freeze, so
 one call of the program is one meta-iteration of all its lanes.  Inductor, the compiler behind
 `torch.compile`, writes it ahead of time into one file (AOTInductor): another process loads that
-file in about two seconds, without tracing and without a compiler, and gets the same bits.
+file, without tracing and without a compiler, and gets the same bits.
 """
 
 import hashlib
