@@ -218,5 +218,7 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
 def test_a_study_that_does_not_exist_is_said_to_be_missing(chromium, server):
     page = chromium.new_page(base_url=str(server.base_url))
     page.goto(f"/#/studies/{'0' * 32}")
-    page.get_by_role("heading", name="No such study").wait_for()
+    heading = page.get_by_role("heading", name="No such study")
+    heading.wait_for()
+    assert heading.count() == 1
     page.close()

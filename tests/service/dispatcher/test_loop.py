@@ -409,8 +409,10 @@ def test_trials_of_a_study_cancelled_without_a_dispatcher_are_cancelled_at_the_n
     wait_until(lambda: statuses(engine, study_id) == {"queued"}, what="queued trials")
     first.end()
     set_status(engine, study_id, "cancelled")
-    run(ScriptedExecutor(slots=1))
+    second = ScriptedExecutor(slots=1)
+    run(second)
     wait_until(lambda: statuses(engine, study_id) == {"cancelled"}, what="cancelled trials")
+    assert second.orders == []
 
 
 def test_a_second_study_gets_the_slot_the_first_leaves(engine: Engine, run: Run) -> None:
