@@ -14,7 +14,6 @@ bytes that the inner loop keeps for it.
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -26,12 +25,12 @@ from torch.autograd.graph import saved_tensors_hooks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.suite.process import keep_memory
 from metaopt.algorithms import maml
 from metaopt.algorithms.inner import for_tasks
 from metaopt.population.population import Population
 from metaopt.population.signature import STEP_BUCKETS, signature_of
 from metaopt.population.step import draw
-from service.executors.process import KEEP_MEMORY
 
 SINUSOID = {"kind": "sinusoid", "k_shot": 10, "q_query": 10}
 MLP = {"kind": "mlp", "widths": [40, 40]}
@@ -105,12 +104,6 @@ def waste(cost: dict[int, float], ladder: tuple[int, ...], most: int) -> tuple[f
     caps = {steps: min([most, *(c for c in ladder if c >= steps)]) for steps in range(1, most + 1)}
     paid = sum(cost[cap] for cap in caps.values())
     return 1 - sum(cost[steps] for steps in caps) / paid, len(set(caps.values()))
-
-
-def keep_memory() -> None:
-    """Begin again with the allocator settings a worker has: libc reads them at start only."""
-    if any(name not in os.environ for name in KEEP_MEMORY):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ Eight lanes, second order, 1 and 5 inner steps, one thread: matrix products, fus
 is left (allocations, calls); and the rate of the products beside that of a large one.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -17,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.suite.process import keep_memory
 from metaopt.population import compiled
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
-from service.executors.process import KEEP_MEMORY
 
 LANES, REPEATS = 8, 64
 
@@ -47,12 +46,6 @@ def large_rate() -> float:
         a @ a
         best = min(best, time.perf_counter() - begun)
     return 2 * 1024**3 / best / 1e9
-
-
-def keep_memory() -> None:
-    """Begin again with the allocator settings a worker has: libc reads them at start only."""
-    if any(name not in os.environ for name in KEEP_MEMORY):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from service.executors.process import KEEP_MEMORY
+
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,3 +101,9 @@ def interpreter(peers: Path, peer: bool) -> Path:
     """Return the peers' Python for a peer if they have one, else this one."""
     python = peers / "bin" / "python"
     return python if peer and python.exists() else Path(sys.executable)
+
+
+def keep_memory() -> None:
+    """Begin again with the allocator settings a worker has: libc reads them at start only."""
+    if any(name not in os.environ for name in KEEP_MEMORY):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
