@@ -107,11 +107,10 @@ def load_step(path: Path) -> Step:
     return step
 
 
-def step_name(signature: Signature, lanes: int, device: str) -> str:
-    """Return a file name that equal programs share: same code, torch, processor and shapes."""
+def program_key(signature: Signature, device: str, lanes: int | None = None) -> str:
+    """Return a name that equal programs share: same code, torch, processor and shapes."""
     what = [signature.digest(), lanes, device, torch.get_num_threads(), _machine(device), _code()]
-    digest = hashlib.sha256(repr(what).encode()).hexdigest()
-    return f"{digest[:32]}.pt2"
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
 
 def _arguments(lanes: Lanes, drawn: Drawn) -> tuple[Tensor, ...]:

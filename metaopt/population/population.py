@@ -24,7 +24,7 @@ from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
 from metaopt.metaparams import Value, complete
 from metaopt.models.registry import make_model
 from metaopt.population import checkpoint as checkpoints
-from metaopt.population.compiled import Step, compile_step, load_step, step_name
+from metaopt.population.compiled import Step, compile_step, load_step, program_key
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.lanes import Lanes, padded, stack
 from metaopt.population.signature import Signature
@@ -193,7 +193,8 @@ class Population:
 
     def program_path(self, directory: Path, lanes: int | None = None) -> Path:
         """Return where in `directory` a compiled program is, or would be."""
-        return directory / step_name(self.signature, lanes or self.program_lanes, self.device)
+        key = program_key(self.signature, self.device, lanes or self.program_lanes)
+        return directory / f"{key}.pt2"
 
     @property
     def program_lanes(self) -> int:

@@ -1,13 +1,12 @@
 """What eager lanes of a signature cost on a device, measured: how many at once fit and pay."""
 
-import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from metaopt.population.population import Population, default_lane_chunk
+from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 
 GAIN = 0.95  # twice the lanes must cost less than this per lane, or they do not pay
@@ -43,10 +42,8 @@ def probe(signature: Signature, device: str) -> Facts:
     """Double the lanes as long as that makes each cheaper and they fit; return what was found."""
     by_lanes: dict[int, float] = {}
     per_lane = 0
-    most = default_lane_chunk(signature, device) if device == "cpu" else MOST_LANES
-    for lanes in itertools.takewhile(lambda n: n <= max(16, most), (2**i for i in range(20))):
-        if device != "cpu" and not _fits(lanes, per_lane):
-            break
+    lanes = 1
+    while lanes <= MOST_LANES and (device == "cpu" or _fits(lanes, per_lane)):
         try:
             by_lanes[lanes], per_lane = _measure(signature, device, lanes)
         except (torch.OutOfMemoryError, MemoryError):
@@ -56,6 +53,7 @@ def probe(signature: Signature, device: str) -> Facts:
                 torch.cuda.empty_cache()
         if lanes > 1 and by_lanes[lanes] > GAIN * by_lanes[lanes // 2]:
             break
+        lanes *= 2
     # The fewest lanes that are about as good as the best: more only make the last chunk emptier.
     best = min(by_lanes.values())
     lane_chunk = min(lanes for lanes, seconds in by_lanes.items() if seconds <= best / GAIN)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from metaopt.population.compiled import step_name
+from metaopt.population.compiled import program_key
 from metaopt.population.population import Population, default_lane_chunk
 from metaopt.population.signature import Signature
 from service.executors.probe import Facts, probe
@@ -119,7 +119,7 @@ class Programs:
     def _measured(self, signature: Signature, ahead: int) -> Facts | None:
         if self._directory is None:
             return None
-        name = f"{step_name(signature, 0, self._device)[:-4]}.json"
+        name = f"{program_key(signature, self._device)}.json"
         if self._facts.get(name) is None:
             path = self._directory / name
             if not path.exists() and ahead >= WORTH_PROBING:
