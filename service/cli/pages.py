@@ -69,6 +69,9 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
     took = f"{words.seconds(result.wall_seconds)} on the clock"
     console.data(f"in all: {words.counts(result.trials)}; {spent}, {took}")
     for finalist in result.finalists:
+        if finalist.sealed and finalist.sealed.diverged_share:
+            share = f"{100 * finalist.sealed.diverged_share:.2g} %"
+            console.data(f"trial {finalist.trial_number} diverged on {share} of its sealed tasks")
         for run in finalist.runs:
             if run.status != "completed":
                 console.data(f"fresh training {run.trial_number} {run.status}: {run.cause}")

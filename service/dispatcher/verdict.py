@@ -5,17 +5,20 @@ A finalist's score on task t is the mean over its r seeds, x_t.  Its interval is
     SE² = Var_t(x_t) / T + s² / r
 
 The first term is the noise of the tasks, the second that of training: s² is the variance of a
-finalist's seeds' means, pooled over all finalists, with ν = Σ (r − 1) degrees of freedom, for two
-or three seeds alone say next to nothing.  t is Student's, with the degrees of freedom of Welch
-and Satterthwaite for the sum.  With one seed each s² is unknown: the interval covers the tasks
-only, and the result says so (`intervals_cover`).
+finalist's seeds' means, pooled over the finalists, with ν = Σ (r − 1) degrees of freedom, for two
+or three seeds alone say next to nothing.  A finalist that diverges while it adapts to a sealed
+task is not pooled: one such task moves its mean by orders of magnitude, which says nothing about
+the others; it has the variance of its own seeds.  t is Student's, with the degrees of freedom of
+Welch and Satterthwaite for the sum.  With one seed each s² is unknown: the interval covers the
+tasks only, and the result says so (`intervals_cover`).
 
 Two finalists are tied if the interval of their paired difference over tasks, d_t = x_t − y_t,
 
     SE² = Var_t(d_t) / T + s² (1 / r + 1 / q)
 
-includes 0.  A finalist with a fresh training that diverged or failed ranks below all that have
-none: what trains only sometimes is not a recommendation.
+includes 0 (where each has a variance of its own, s² / r + s'² / q).  A finalist with a fresh
+training that diverged or failed ranks below all that have none: what trains only sometimes is
+not a recommendation.
 """
 
 import math
@@ -65,6 +68,13 @@ class SealedRun:
     device_seconds: float
 
 
+class _SeedNoise(NamedTuple):
+    """Variance of a seed's mean and its degrees of freedom: 0 where nothing is known."""
+
+    variance: float
+    degrees: int
+
+
 class _Judged(NamedTuple):
     """A finalist's scores: by task as means over seeds, and by seed as means over tasks."""
 
@@ -73,12 +83,13 @@ class _Judged(NamedTuple):
     completed: list[SealedRun]
     by_task: list[float]
     by_seed: list[float]
+    noise: _SeedNoise = _SeedNoise(0.0, 0)
 
 
-class _SeedNoise(NamedTuple):
-    """Variance of a seed's mean, pooled over finalists, and its degrees of freedom."""
+class _SquaredError(NamedTuple):
+    """A part of the squared standard error, and its degrees of freedom."""
 
-    variance: float
+    value: float
     degrees: int
 
 
@@ -109,15 +120,14 @@ def study_result(
         busy_share: Share of the workers' time that went into segments.
     """
     judged = _judged(spec, trials, runs)
-    noise = _seed_noise(judged)
     return StudyResult(
         metric=spec.metric(),
         maximize=spec.maximize(),
         finalists=[
-            _finalist(spec, rank, one, noise, tied=_tied(one, judged[0], noise))
+            _finalist(spec, rank, one, tied=_tied(one, judged[0]))
             for rank, one in enumerate(judged, start=1)
         ],
-        intervals_cover="tasks and seeds" if noise.degrees else "tasks",
+        intervals_cover="tasks and seeds" if any(one.noise.degrees for one in judged) else "tasks",
         trials=counts,
         branches=_branches(spec, trials),
         device_seconds=sum(t.device_seconds for t in trials) + sum(r.device_seconds for r in runs),
@@ -131,7 +141,7 @@ def _judged(
     spec: StudySpec, trials: Sequence[SearchTrial], runs: Sequence[SealedRun]
 ) -> list[_Judged]:
     sources = {run.source_trial_number for run in runs}
-    judged = [_judge(trial, runs) for trial in trials if trial.trial_number in sources]
+    judged = _with_noise([_judge(t, runs) for t in trials if t.trial_number in sources])
     return sorted(judged, key=lambda one: _rank_key(spec, one))
 
 
@@ -142,6 +152,16 @@ def _judge(trial: SearchTrial, runs: Sequence[SealedRun]) -> _Judged:
     return _Judged(trial, own, completed, by_task, [statistics.fmean(r.scores) for r in completed])
 
 
+def _with_noise(judged: Sequence[_Judged]) -> list[_Judged]:
+    pooled = _seed_noise([one for one in judged if _adapts(one)])
+    noises = [pooled if _adapts(one) else _seed_noise([one]) for one in judged]
+    return [one._replace(noise=noise) for one, noise in zip(judged, noises, strict=True)]
+
+
+def _adapts(one: _Judged) -> bool:
+    return all(run.diverged_share == 0.0 for run in one.completed)
+
+
 def _seed_noise(judged: Sequence[_Judged]) -> _SeedNoise:
     repeated = [one.by_seed for one in judged if len(one.by_seed) > 1]
     degrees = sum(len(means) - 1 for means in repeated)
@@ -149,13 +169,17 @@ def _seed_noise(judged: Sequence[_Judged]) -> _SeedNoise:
     return _SeedNoise(squares / degrees if degrees else 0.0, degrees)
 
 
-def _half_width(task_error: float, tasks: int, seed_error: float, noise: _SeedNoise) -> float:
-    """Return t·SE for the two squared errors; Welch and Satterthwaite's degrees of freedom."""
-    total = task_error + seed_error
+def _half_width(tasks: _SquaredError, finalists: Sequence[_Judged]) -> float:
+    """Return t·SE of independent errors: of the tasks, and of the finalists' seeds."""
+    shares: dict[_SeedNoise, float] = {}  # one pooled variance is one estimate, whoever shares it
+    for one in finalists:
+        shares[one.noise] = shares.get(one.noise, 0.0) + 1 / len(one.by_seed)
+    seeds = [_SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
+    known = [part for part in (tasks, *seeds) if part.value > 0.0]
+    total = sum(part.value for part in known)
     if total == 0.0:
         return 0.0
-    spread = task_error**2 / (tasks - 1)
-    spread += seed_error**2 / noise.degrees if noise.degrees else 0.0
+    spread = sum(part.value**2 / part.degrees for part in known)  # Welch and Satterthwaite
     return student_t95(max(1, math.floor(total**2 / spread))) * math.sqrt(total)
 
 
@@ -167,24 +191,21 @@ def _rank_key(spec: StudySpec, one: _Judged) -> tuple[int, float, int]:
     return (int(broken), -score if spec.maximize() else score, one.trial.trial_number)
 
 
-def _tied(one: _Judged, best: _Judged, noise: _SeedNoise) -> bool:
+def _tied(one: _Judged, best: _Judged) -> bool:
     if one is best:
         return True
     if not one.completed or not best.completed:
         return False
     differences = [x - y for x, y in zip(one.by_task, best.by_task, strict=True)]
     tasks = len(differences)
-    seed_error = noise.variance * (1 / len(one.by_seed) + 1 / len(best.by_seed))
-    half = _half_width(statistics.variance(differences) / tasks, tasks, seed_error, noise)
-    return abs(statistics.fmean(differences)) <= half
+    error = _SquaredError(statistics.variance(differences) / tasks, tasks - 1)
+    return abs(statistics.fmean(differences)) <= _half_width(error, [one, best])
 
 
-def _finalist(
-    spec: StudySpec, rank: int, one: _Judged, noise: _SeedNoise, *, tied: bool
-) -> Finalist:
+def _finalist(spec: StudySpec, rank: int, one: _Judged, *, tied: bool) -> Finalist:
     trial = one.trial
     assert trial.score is not None and trial.low is not None and trial.high is not None
-    sealed = _sealed(spec, one, noise) if one.completed else None
+    sealed = _sealed(spec, one) if one.completed else None
     optimism = None
     if sealed is not None:
         gap = trial.score - sealed.score
@@ -203,10 +224,10 @@ def _finalist(
     )
 
 
-def _sealed(spec: StudySpec, one: _Judged, noise: _SeedNoise) -> SealedScore:
+def _sealed(spec: StudySpec, one: _Judged) -> SealedScore:
     summary = summarize(one.by_task)
-    seed_error = noise.variance / len(one.by_seed)
-    half = _half_width(summary.stderr**2, len(one.by_task), seed_error, noise)
+    error = _SquaredError(summary.stderr**2, len(one.by_task) - 1)
+    half = _half_width(error, [one])
     return SealedScore(
         score=_statistic(spec, one.by_task),
         low=summary.mean - half,

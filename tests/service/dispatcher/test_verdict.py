@@ -101,6 +101,18 @@ def test_a_finalist_without_any_score_is_still_in_the_result() -> None:
     assert not finalists[1].tied_with_best
 
 
+def test_one_diverged_adaptation_widens_no_other_interval() -> None:
+    steady = [fresh(6, 0, [1.0, 2.0, 3.0]), fresh(7, 0, [1.1, 2.0, 3.2])]
+    wild = [
+        fresh(8, 1, [1.0, 2.0, 3.0]),
+        fresh(9, 1, [1e6, 2.0, 3.0], diverged_share=1 / 3),
+    ]
+    alone = verdict([found(0)], steady).finalists[0].sealed
+    best, worst = verdict([found(0), found(1)], [*steady, *wild]).finalists
+    assert best.trial_number == 0 and best.sealed == alone
+    assert worst.sealed is not None and worst.sealed.high > 1e6
+
+
 def test_branches_and_costs_are_summed() -> None:
     lost = SearchTrial(1, "reptile", "diverged", {}, None, None, None, 7.0)
     result = verdict([found(0), lost], [fresh(6, 0, [1.0, 2.0])])
