@@ -25,7 +25,8 @@ from typing import Any
 from benchmarks.peers import PEERS, reasons
 from benchmarks.suite import table
 from benchmarks.suite.driver import TOLERANCE, Outcome, Plan, measure
-from benchmarks.suite.process import ROOT, Process, Refused, environment_of, interpreter
+from benchmarks.suite.machine import processor
+from benchmarks.suite.process import ROOT, Process, Refused, environment_of, interpreter, say
 from benchmarks.suite.roster import LIMIT, LOOP, Entry, roster
 from benchmarks.suite.works import works_of
 from service.executors.process import KEEP_MEMORY
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         tempfile.TemporaryDirectory() as folder,
         processes(options.device, core, Path(folder), options.peers) as process_of,
     ):
-        plan = Plan(repeats, seconds, process_of, Path(folder), _say)
+        plan = Plan(repeats, seconds, process_of, Path(folder), say)
         outcomes = [(work, measure(work, entries, plan)) for work in works]
     for _, outcome in outcomes:
         _explain(outcome, options.peers)
@@ -100,23 +101,13 @@ _ADVICE = "make bench-peers installs the peers"
 def _about(device: str, core: int | None, repeats: int, seconds: float) -> dict[str, Any]:
     one = "every contender has one thread on the same core" if device == "cpu" else f"on {device}"
     return {
-        "machine": f"{platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        "machine": f"{platform.machine()}, {processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "threads": one if core is not None or device != "cpu" else "every contender has one thread",
         "repeats": repeats,
         "seconds_per_repeat": seconds,
         "tolerance": TOLERANCE,
     }
-
-
-def _processor() -> str:
-    """Return the processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown processor"
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, "unknown processor")
 
 
 def _core(device: str) -> int | None:
@@ -153,10 +144,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         if not any(_names(entry, [name]) for entry in entries):
             parser.error(f"--only: no contender {name!r} on {options.device}")
     return options
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

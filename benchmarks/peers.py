@@ -42,7 +42,7 @@ def main() -> None:
                 _pip("install", f"optuna=={version('optuna')}", *arguments)
             else:
                 _pip("install", peer, torch, *arguments)  # naming torch keeps it as it is
-            # Optuna trains nothing; it is what `end_to_end.py` searches with.
+            # Optuna trains nothing; it is what `end_to_end` searches with.
             module = peer if peer == "optuna" else f"benchmarks.suite.contenders.{peer}"
             _run([_python(), "-c", f"import {module}"])
             print("installed")

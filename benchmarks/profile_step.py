@@ -2,7 +2,8 @@
 
     python benchmarks/profile_step.py
 
-Eight lanes, second order, 1 and 5 inner steps, one thread: matrix products, fused kernels, and what
+Eight lanes in programs as a worker makes them, second order, 1 and 5 inner steps, one thread:
+matrix products, fused kernels, and what
 is left (allocations, calls); and the rate of the products beside that of a large one.
 """
 
@@ -32,7 +33,7 @@ def population(steps: int) -> Population:
         algorithm="maml",
         params={"inner_steps": steps},
     )
-    made = Population(signature, lane_chunk=LANES)
+    made = Population(signature)
     for i in range(LANES):
         made.admit(str(i), {"inner_steps": steps}, seed=i, horizon=10**6)
     return made

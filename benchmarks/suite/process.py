@@ -107,3 +107,18 @@ def keep_memory() -> None:
     """Begin again with the allocator settings a worker has: libc reads them at start only."""
     if any(name not in os.environ for name in KEEP_MEMORY):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
+
+
+def tethered(python: Path, *command: str) -> list[str]:
+    """Return the command that runs a module as a process that ends with this one."""
+    return [str(python), "-m", "service.cli.tethered", str(os.getpid()), *command]
+
+
+def last_line(text: str) -> str:
+    """Return the last line of an output, cut to a message."""
+    return (text.strip().splitlines() or ["no message"])[-1][:200]
+
+
+def say(message: str) -> None:
+    """Tell who waits."""
+    print(message, file=sys.stderr, flush=True)

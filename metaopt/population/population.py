@@ -49,7 +49,8 @@ class Population:
     Args:
         signature: What the lanes share.
         device: "cpu" or "cuda".
-        lane_chunk: Most lanes computed at once; None chooses what `default_lane_chunk` says.
+        lane_chunk: Most lanes computed at once, eager; None chooses what `default_lane_chunk` says.
+        program_lanes: Lanes of a compiled program; None chooses what `default_program_lanes` says.
         tasks: The signature's task distribution, if it is loaded already.
 
     Raises:
@@ -62,6 +63,7 @@ class Population:
         *,
         device: str = "cpu",
         lane_chunk: int | None = None,
+        program_lanes: int | None = None,
         tasks: Tasks | None = None,
     ) -> None:
         self.signature = signature
@@ -73,6 +75,7 @@ class Population:
         learner = Learner(model, tasks.classification, compute)
         self.program = Program(signature, tasks, learner)
         self.lane_chunk = lane_chunk or default_lane_chunk(signature, device)
+        self._program_lanes = program_lanes
         self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
         self._names: list[str] = []
         self._params: dict[str, dict[str, Value]] = {}
@@ -170,41 +173,43 @@ class Population:
         Raises:
             Exception: whatever the compiler says; the population goes on as it was.
         """
-        if self.program_lanes not in self._steps:
-            self.compile(directory, self.program_lanes)
+        if not self.compiled:
+            self.compile(directory)
             self._steps[self.program_lanes] = load_step(self.program_path(directory))
 
-    def compile(self, directory: Path, lanes: int) -> None:
-        """Put the compiled program for `lanes` lanes into `directory`, if it is not there.
+    def compile(self, directory: Path) -> None:
+        """Put the compiled program into `directory`, if it is not there.
 
         Raises:
             Exception: whatever the compiler says.
         """
-        path = self.program_path(directory, lanes)
+        path = self.program_path(directory)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
             steps = {"inner_steps": self.signature.step_cap, "test_steps": 1}
             values = self._checked({**self.signature.structure, **steps})
             fresh = [
                 fresh_lane(self.program, values, seed=seed, horizon=2, device=self.device)
-                for seed in range(lanes)
+                for seed in range(self.program_lanes)
             ]
             compile_step(self.program, stack(fresh), path)
 
-    def program_path(self, directory: Path, lanes: int | None = None) -> Path:
+    def program_path(self, directory: Path) -> Path:
         """Return where in `directory` a compiled program is, or would be."""
-        key = program_key(self.signature, self.device, lanes or self.program_lanes)
+        key = program_key(self.signature, self.device, self.program_lanes)
         return directory / f"{key}.pt2"
 
     @property
     def program_lanes(self) -> int:
         """Return the number of lanes of a compiled program for this population.
 
-        On a CPU always the chunk, so that a trial gets the same bits whatever its neighbours; on a
-        GPU, where a chunk may be large, the power of two that the lanes need.
+        On a CPU always the same, so that a trial gets the same bits whatever its neighbours; on a
+        GPU, where a program may be large, the power of two that the lanes need.
         """
+        if self._program_lanes is not None:
+            return self._program_lanes
         if self.device == "cpu":
-            return self.lane_chunk
+            return default_program_lanes(self.signature)
         return min(self.lane_chunk, max(8, 1 << (len(self._names) - 1).bit_length()))
 
     @property
@@ -292,7 +297,7 @@ class Population:
         return values
 
     def _chunks(self) -> list[slice]:
-        size = self.lane_chunk
+        size = self.program_lanes if self.compiled else self.lane_chunk
         return [slice(i, i + size) for i in range(0, len(self._names), size)]
 
     def _stacked(self) -> Lanes:
@@ -326,3 +331,18 @@ def default_lane_chunk(signature: Signature, device: str) -> int:
     if signature.model["kind"] == "conv4":
         return max(1, 32 // int(signature.model.get("filters", 64)))
     return 8
+
+
+def default_program_lanes(signature: Signature) -> int:
+    """Return how many lanes a compiled program for a CPU has.
+
+    As few as keep a core busy, because unused lanes cost their arithmetic and because what an
+    iteration keeps should fit the core's cache: at least 8 tasks in all, and no more than 4 lanes
+    or 256 tasks times inner steps that are differentiated through.  `benchmarks/program_lanes.py`
+    measures it.
+    """
+    tasks = int(signature.structure["meta_batch"])
+    keeps_graph = signature.structure.get("order") == "second"
+    at_once = tasks * (signature.step_cap if keeps_graph else 1)
+    lanes = max(8 // tasks, min(4, 256 // at_once), 1)
+    return min(1 << (lanes.bit_length() - 1), default_lane_chunk(signature, "cpu"))

@@ -17,15 +17,19 @@ def add_segment(session: Session, segment: Segment) -> None:
 
 
 def busy_shares(session: Session, study_ids: Sequence[str]) -> dict[str, float]:
-    """Return, for each of the studies that has segments, how busy its workers were.
+    """Return, for each of the studies that has segments, how busy its slots were.
 
-    The share is Σ seconds / Σ (seconds + wait_seconds) over its segments: 1 means that no worker
-    ever waited.  A worker that got no further segment of the study is not in it any more.
+    The share is Σ seconds / Σ slot_seconds over its segments: 1 means that every slot that no other
+    study had was in a segment all the time, from the study's start to its latest report.
     """
     busy = func.sum(Segment.seconds)
     query = (
-        select(Segment.study_id, busy, busy + func.sum(Segment.wait_seconds))
+        select(Segment.study_id, busy, func.sum(Segment.slot_seconds))
         .where(Segment.study_id.in_(study_ids))
         .group_by(Segment.study_id)
     )
-    return {study_id: spent / total for study_id, spent, total in session.execute(query) if total}
+    return {
+        study_id: min(1.0, spent / total)  # slots that move between studies: known at reports only
+        for study_id, spent, total in session.execute(query)
+        if total
+    }

@@ -211,12 +211,14 @@ class Segment(Base):
 
     Instants are the dispatcher's (order sent, report taken in), seconds are the worker's.
     `seconds` is the whole segment; `wait_seconds` is what the worker waited for it while the
-    study was running (`service.dispatcher.entries.add_segment`).
+    study was running (`service.dispatcher.entries.add_segment`).  `slot_seconds` is the time that
+    all slots which no other study had spent since the study's segment before: their sum is what
+    the study could have used.
     """
 
     __tablename__ = "mo_segments"
     __table_args__ = (
-        Index(None, "study_id", "seconds", "wait_seconds"),  # all that the busy share asks for
+        Index(None, "study_id", "seconds", "slot_seconds"),  # all that the busy share asks for
         _one_of("role", TrialRole),
     )
 
@@ -237,6 +239,7 @@ class Segment(Base):
     train_seconds: Mapped[float]
     evaluate_seconds: Mapped[float]
     wait_seconds: Mapped[float]
+    slot_seconds: Mapped[float]
     sample_share: Mapped[float | None]
     peak_memory_bytes: Mapped[int] = mapped_column(BigInteger)
 

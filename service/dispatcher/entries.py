@@ -95,7 +95,7 @@ def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, second
         end(entry, trial, one.status, cause=lane.cause, diverged_at=lane.diverged_at)
 
 
-def add_segment(entry: Entry, slot: SlotState, report: SegmentReport) -> None:
+def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_seconds: float) -> None:
     """Add the row of a segment.
 
     Its wait is what the worker waited while the study ran under this dispatcher: that the worker
@@ -122,6 +122,7 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport) -> None:
             train_seconds=report.train_seconds,
             evaluate_seconds=report.evaluate_seconds,
             wait_seconds=min(report.wait_seconds, slot.longest_wait_seconds),
+            slot_seconds=slot_seconds,
             sample_share=report.sample_share,
             peak_memory_bytes=report.peak_memory_bytes,
         ),

@@ -100,8 +100,13 @@ class Ledger:
         slot: SlotState,
         outcomes: Sequence[LaneOutcome],
         report: SegmentReport,
+        slot_seconds: float,
     ) -> None:
-        """Write what a segment brought, then tell the samplers and delete what was replaced."""
+        """Write what a segment brought, then tell the samplers and delete what was replaced.
+
+        Args:
+            slot_seconds: Time of all the study's slots since its segment before.
+        """
         seconds = report.seconds / max(1, len(outcomes))
         tells = [
             _Tell(one.trial, one.status, one.score, one.lane.meta_iteration)
@@ -115,7 +120,7 @@ class Ledger:
                 name = self.store.name_of(one.lane.checkpoint)
                 entries.write_outcome(entry, one, name, seconds)
             entries.close_attempts(entry, ((t, AttemptOutcome.FINISHED, None) for t in ended))
-            entries.add_segment(entry, slot, report)
+            entries.add_segment(entry, slot, report, slot_seconds)
             _log_tells(entry, tells)
         for one in outcomes:
             self._apply_outcome(study, one)

@@ -119,7 +119,7 @@ class Dispatcher:
     def _load(self, study_id: str) -> None:
         study = housekeeping.load(self._ledger, study_id)
         if study is not None:
-            study.running_since = time.monotonic()
+            study.run_from(time.monotonic())
             self._studies[study_id] = study
 
     def _put_away(self, study: StudyState) -> None:
@@ -177,7 +177,7 @@ class Dispatcher:
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet
             self._studies[study_id].status = StudyStatus.RUNNING
-            self._studies[study_id].running_since = time.monotonic()
+            self._studies[study_id].run_from(time.monotonic())
         else:
             self._load(study_id)
         return study_id in self._studies
@@ -216,7 +216,6 @@ class Dispatcher:
             admit=admit,
             store=self._ledger.store,
             segment_seconds=self._segment_seconds,
-            slots=len(self._slots),
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations = order.iterations
@@ -248,8 +247,11 @@ class Dispatcher:
         except BadReport as error:
             self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
             return
+        now = time.monotonic()
+        slot_seconds = (now - study.accounted_to) * self._slots_of(study)
         with self._failing_alone(study):
-            self._ledger.report(study, slot, outcomes, report)
+            self._ledger.report(study, slot, outcomes, report, slot_seconds)
+            study.accounted_to = now
         slot.failed_starts = 0
         slot.lane_chunk = report.lane_chunk
         if slot.iterations:
@@ -257,6 +259,9 @@ class Dispatcher:
         slot.lanes = [trial for trial in slot.lanes if not trial.ended]
         self._log_segment(study, slot, report)
         settling.settle(self._ledger, study)
+
+    def _slots_of(self, study: StudyState) -> int:
+        return sum(1 for s in self._slots.values() if not s.lanes or s.study_id == study.study_id)
 
     def _lose(self, study: StudyState, slot: SlotState, error: WorkerLost | SegmentFailed) -> None:
         lanes, slot.lanes = slot.lanes, []

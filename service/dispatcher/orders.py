@@ -1,12 +1,12 @@
 """Orders: what to tell a worker, from the lanes it should have.  Pure functions."""
 
-import math
 from collections.abc import Sequence
 
+from metaopt.search.pruning import kept_share
 from service.db.states import TrialRole
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.programs import task_bank
-from service.dispatcher.rungs import next_rung, segment_length
+from service.dispatcher.rungs import expected_iterations, next_rung, segment_length
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
 from service.executors.base import Admit, SegmentOrder
 
@@ -20,7 +20,6 @@ def segment_order(
     admit: Sequence[TrialState],
     store: CheckpointStore,
     segment_seconds: float,
-    slots: int = 1,
 ) -> SegmentOrder:
     """Return the order after which the worker of `slot` holds `keep` and `admit`, trained on."""
     lanes = [*keep, *admit]
@@ -45,24 +44,26 @@ def segment_order(
         ],
         bank=bank.to_json(),
         checkpoint_directory=store.directory(study.study_id),
-        ahead=math.ceil(lane_iterations_ahead(study, group) / slots),
+        ahead=lane_iterations_ahead(study, group),
     )
 
 
 def lane_iterations_ahead(study: StudyState, group: Group) -> int:
-    """Return the most meta-iterations that lanes of the group's signature may still train.
+    """Return about how many meta-iterations lanes of the group's signature will still train.
 
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
-    horizon = study.spec.budget.meta_iterations
+    rungs, pruning = study.rungs(group.role), study.spec.pruning
+    kept = kept_share(pruning.kind, pruning.reduction)
     of_branch = [t for t in study.open_trials(group.role) if t.group.branch == group.branch]
     alike = [trial for trial in of_branch if trial.group == group]
-    open_now = sum(horizon - trial.meta_iteration for trial in alike)
+    open_now = sum(expected_iterations(trial.meta_iteration, rungs, kept) for trial in alike)
     if group.role == TrialRole.VERDICT:
-        return open_now
+        return round(open_now)
     finalists = study.spec.verdict.finalists * study.spec.verdict.seeds
-    coming = (study.branches[group.branch].remaining + finalists) * horizon
-    return open_now + round(coming * len(alike) / max(1, len(of_branch)))
+    coming = study.branches[group.branch].remaining * expected_iterations(0, rungs, kept)
+    coming += finalists * study.spec.budget.meta_iterations
+    return round(open_now + coming * len(alike) / max(1, len(of_branch)))
 
 
 def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:

@@ -15,6 +15,16 @@ def next_rung(age: int, rungs: Sequence[int]) -> int:
     return next(rung for rung in rungs if rung > age)
 
 
+def expected_iterations(age: int, rungs: Sequence[int], kept: float) -> float:
+    """Return the meta-iterations that a trial still trains if a share `kept` goes on at rungs."""
+    expected, share = 0.0, 1.0
+    for rung in rungs:
+        if rung > age:
+            expected += share * (rung - age)
+            age, share = rung, share * kept
+    return expected
+
+
 def segment_length(
     ages: Iterable[int],
     rungs: Sequence[int],

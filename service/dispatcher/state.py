@@ -93,6 +93,7 @@ class StudyState:
         signatures: By their digest.
         digests: Of signatures, by branch and structural values.
         running_since: Monotonic time from which this dispatcher has run it.
+        accounted_to: Monotonic time up to which the time of its slots is in segments.
     """
 
     study_id: str
@@ -106,7 +107,12 @@ class StudyState:
     signatures: dict[str, Signature] = field(default_factory=dict)
     digests: dict[tuple[Value, ...], str] = field(default_factory=dict)
     running_since: float = 0.0
+    accounted_to: float = 0.0
     _open: dict[int, TrialState] = field(default_factory=dict)
+
+    def run_from(self, now: float) -> None:
+        """Begin, at monotonic time `now`, to count the time it has."""
+        self.running_since = self.accounted_to = now
 
     def add(self, trials: Iterable[TrialState]) -> None:
         """Add trials."""

@@ -117,7 +117,7 @@ def study_result(
         runs: Every fresh training, ended.
         counts: Trials of the search by status.
         wall_seconds: From the study's start to its end.
-        busy_share: Share of the workers' time that went into segments.
+        busy_share: Share of the slots' time that went into segments.
     """
     judged = _judged(spec, trials, runs)
     return StudyResult(

@@ -102,14 +102,18 @@ def askable(study: StudyState, branch: BranchState) -> int:
 def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> int:
     """Return how many lanes of `group` a slot should have.
 
-    A group gets slots in proportion to its share of the open trials of its role, at least one,
-    and spreads its open trials evenly over them.
+    A group gets slots in proportion to its branch's share of the trials that its role has yet to
+    train, at least one, and spreads evenly over them what may be open now: if one slot took all
+    that a sampler gives before it has learned, the others would stand idle.
     """
-    open_trials = {name: _coming_trials(study, group.role, name) for name in study.branches}
-    own, total = open_trials[group.branch], sum(open_trials.values())
+    coming = {name: _coming_trials(study, group.role, name) for name in study.branches}
+    own, total = coming[group.branch], sum(coming.values())
     own_slots = max(1, round(slots * own / total)) if total else 1
+    ready = _open_trials(study, group.role, group.branch)
+    if group.role == TrialRole.SEARCH:
+        ready += askable(study, study.branches[group.branch])
     limit = min(lanes, study.lane_limits.get(group, lanes))
-    return max(1, min(limit, math.ceil(own / own_slots)))
+    return max(1, min(limit, math.ceil(ready / own_slots)))
 
 
 def _coming_trials(study: StudyState, role: str, branch: str) -> int:

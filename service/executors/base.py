@@ -70,7 +70,7 @@ class SegmentOrder:
         evaluate: trial_ids to evaluate after training.
         bank: `metaopt.evaluation.BankSpec` as a dict.
         checkpoint_directory: Existing directory for checkpoints, or None for none.
-        ahead: Lane-meta-iterations of this signature that may still come to this worker, these
+        ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
     """
 

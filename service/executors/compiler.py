@@ -13,14 +13,26 @@ import shutil
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which program to make: of a `Signature` as plain data, for how many lanes, and where."""
+
+    signature: dict[str, Any]
+    device: str
+    lanes: int
+    directory: str
 
 
 def main() -> int:
     """Compile unless somebody else does; return the exit status."""
-    job = json.loads(sys.stdin.readline())
+    job = Job(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    directory = Path(job["directory"])
+    directory = Path(job.directory)
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "compiling.lock").open("w") as lock:
         try:
@@ -31,30 +43,30 @@ def main() -> int:
         workshop = directory / "workshop"
         shutil.rmtree(workshop, ignore_errors=True)  # of one that was killed
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(workshop)
+        # Else Inductor compiles a test for each vector extension of the processor, for seconds.  A
+        # compiler that is older than the processor then fails, and the lanes stay eager.
+        os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
         try:
             return _compile(job, directory)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _compile(job: dict[str, object], directory: Path) -> int:
+def _compile(job: Job, directory: Path) -> int:
     import torch
 
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
     from service.executors.programs import compile_record, write_whole
 
-    if job["device"] == "cpu":
+    if job.device == "cpu":
         torch.set_num_threads(1)  # as the worker: it is a part of the program
-    signature = Signature.from_json(job["signature"])  # type: ignore[arg-type]
-    population = Population(
-        signature, device=str(job["device"]), lane_chunk=int(str(job["lane_chunk"]))
-    )
-    lanes = int(str(job["lanes"]))
-    path = population.program_path(directory, lanes)
+    signature = Signature.from_json(job.signature)
+    population = Population(signature, device=job.device, program_lanes=job.lanes)
+    path = population.program_path(directory)
     begun = time.monotonic()
     try:
-        population.compile(directory, lanes)
+        population.compile(directory)
     except Exception as error:
         path.with_suffix(".failed").write_text(f"{type(error).__name__}: {error}"[:2000])
         print(f"not compiled: {type(error).__name__}: {error}", file=sys.stderr)

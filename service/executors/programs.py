@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import structlog
@@ -21,10 +21,11 @@ import structlog
 from metaopt.population.compiled import program_key
 from metaopt.population.population import Population, default_lane_chunk
 from metaopt.population.signature import Signature
+from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
 
+STEP_BACK = 10  # niceness of a worker on a CPU once it has something compiled
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
-MARGIN = 1.0  # what compiling saves this worker, over what it costs; others on the machine gain too
 # Until the first program of a kind of model has been compiled here: seconds to compile, and how
 # much faster it then is, of the slowest and the least faster ones on one core
 # (benchmarks/results/bench.txt).
@@ -32,17 +33,6 @@ FIRST_GUESS = {"conv4": (90.0, 1.5)}
 OTHER_GUESS = (35.0, 3.0)
 
 log = structlog.get_logger("worker")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a compiling process is told: which program, for how many lanes, and where to put it."""
-
-    signature: dict[str, object]
-    device: str
-    lane_chunk: int
-    lanes: int
-    directory: str
 
 
 class Programs:
@@ -78,8 +68,10 @@ class Programs:
         """Let `population` train by its compiled program, if there is one or it pays.
 
         Args:
-            ahead: Lane-meta-iterations expected.
+            ahead: Lane-meta-iterations expected, of all workers: they share the program.
         """
+        if self._compiling is not None and not self.compiling:
+            self.close()
         if self._mode == "never" or self._directory is None or population.compiled:
             return
         path = population.program_path(self._directory)
@@ -98,6 +90,7 @@ class Programs:
         if self._compiling is not None:
             with self._compiling:  # closes its pipe and waits
                 self._compiling.kill()
+            self._compiling = None
 
     def _use(self, population: Population, path: Path) -> None:
         assert self._directory is not None
@@ -114,7 +107,7 @@ class Programs:
         if facts is None or self._directory is None:
             return False
         seconds, faster = _expected(self._directory, str(signature.model["kind"]))
-        return ahead * facts.seconds * (1 - 1 / faster) > MARGIN * seconds
+        return ahead * facts.seconds * (1 - 1 / faster) > seconds
 
     def _measured(self, signature: Signature, ahead: int) -> Facts | None:
         if self._directory is None:
@@ -139,7 +132,6 @@ class Programs:
         job = Job(
             signature=population.signature.to_json(),
             device=self._device,
-            lane_chunk=population.lane_chunk,
             lanes=population.program_lanes,
             directory=str(self._directory),
         )
@@ -151,6 +143,10 @@ class Programs:
         assert self._compiling.stdin is not None
         self._compiling.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
         self._compiling.stdin.flush()
+        if self._device == "cpu" and os.nice(0) < STEP_BACK:
+            # Cores are shared with it, and what is trained meanwhile is trained slowly.  For good:
+            # only a privileged process may take it back.
+            os.nice(STEP_BACK - os.nice(0))
 
 
 def write_whole(path: Path, data: dict[str, object]) -> None:

@@ -86,7 +86,7 @@ class StudyResult(ResultPart):
 
     `intervals_cover` says what the sealed intervals and ties allow for: with one seed each, the
     noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
-    share of the workers' time that went into segments, not into waiting for the next one.
+    share of the time of all slots that no other study had which went into its segments.
     """
 
     metric: Literal["accuracy", "mse"]

@@ -40,8 +40,8 @@ class StudyView(View):
     """A study with its whole spec, every default written out.
 
     `trials` counts the search's trials by status, `verdict_trials` those of the finalists;
-    every status is there.  `busy_share` is the share of the workers' time that went into
-    segments of the study and not into waiting for the next one; null before the first.
+    every status is there.  `busy_share` is the share of the time of all slots that no
+    other study had which went into its segments; null before the first.
     """
 
     study_id: str

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import end_to_end
-from benchmarks.end_to_end import Search, scaled
+from benchmarks.end_to_end import __main__ as end_to_end
+from benchmarks.end_to_end.ours import spec as our_spec
+from benchmarks.end_to_end.peer import absent, scaled
+from benchmarks.end_to_end.search import Search
 from benchmarks.peers import PEERS
 from benchmarks.suite.process import Refused, interpreter
 from service.wire.problems import parse_spec
@@ -14,7 +16,7 @@ from service.wire.problems import parse_spec
 
 @pytest.mark.slow
 def test_a_quick_run_writes_both_times_and_says_what_is_scaled(tmp_path, capsys):
-    reason = end_to_end.absent(interpreter(PEERS, peer=True))
+    reason = absent(interpreter(PEERS, peer=True))
     if reason:
         pytest.skip(reason)
     end_to_end.main(["--quick", "--results", str(tmp_path)])
@@ -28,6 +30,7 @@ def test_a_quick_run_writes_both_times_and_says_what_is_scaled(tmp_path, capsys)
     assert ours["search_trials"] == {"completed": 4}
     assert ours["verdict_lanes"] == 6
     assert 0 < ours["busy_share"] <= 1
+    assert ours["compiled_share"] == 0  # 40 meta-iterations are not worth compiling for
     low, high = ours["best_sealed_interval"]
     assert 0 < low < ours["best_sealed_score"] < high
     assert peer["scaled"] is True
@@ -61,7 +64,7 @@ def test_a_part_of_the_trials_counts_for_all_of_them():
 
 
 def test_the_study_searches_two_rates_and_prunes_nothing():
-    spec = parse_spec(end_to_end.spec(Search(64, 2000, inner_steps=5, processes=2)))
+    spec = parse_spec(our_spec(Search(64, 2000, inner_steps=5, processes=2)))
     (branch,) = spec.branches
     assert set(branch.distributions()) == {"inner_lr", "outer_lr"}
     fixed = branch.fixed()

@@ -131,6 +131,7 @@ def add_segment(session: Session, study_id: str = "a" * 32, **changes: Any) -> N
         "train_seconds": 0.75,
         "evaluate_seconds": 0.125,
         "wait_seconds": 0.25,
+        "slot_seconds": 1.25,
         "peak_memory_bytes": 1 << 33,
         **changes,
     }

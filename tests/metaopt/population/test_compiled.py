@@ -43,7 +43,7 @@ def population(case: str, names: list[str], directory: Path | None) -> Populatio
         test_cap=2,
         dtype="float64",
     )  # fmt: skip
-    made = Population(signature, lane_chunk=LANES.get(case, 4))
+    made = Population(signature, program_lanes=LANES.get(case, 4))
     for name in names:
         made.admit(name, params_of(name, case), seed=seed_of(name), horizon=ITERATIONS)
     if directory is not None:
@@ -136,6 +136,6 @@ def test_other_shapes_are_other_programs(directory):
     signature = signature_of(
         tasks=tasks, model=model, algorithm=algorithm, params=fixed, step_cap=3, dtype="float64"
     )
-    others = [Population(one.signature, lane_chunk=8), Population(signature, lane_chunk=4)]
+    others = [Population(one.signature, program_lanes=8), Population(signature, program_lanes=4)]
     paths = {made.program_path(directory) for made in (one, *others)}
     assert len(paths) == 3

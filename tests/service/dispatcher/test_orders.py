@@ -14,6 +14,17 @@ def test_what_is_ahead_is_open_trials_trials_to_come_and_finalists() -> None:
     assert lane_iterations_ahead(study, second.group) == trials * horizon - 4
 
 
+def test_what_pruning_will_stop_is_not_ahead() -> None:
+    maml = [{"algorithm": "maml", "space": {"inner_lr": "default"}}]
+    halving = {"kind": "successive_halving", "reduction": 3, "rungs": [20, 60]}
+    study = states.study(branches=maml, pruning=halving)
+    (first,) = states.asked(study, "maml", 1)
+    branch, verdict = study.branches["maml"], study.spec.verdict
+    fresh = 20 + (60 - 20) / 3 + (180 - 60) / 9
+    ahead = (1 + branch.remaining) * fresh + verdict.finalists * verdict.seeds * 180
+    assert lane_iterations_ahead(study, first.group) == round(ahead)
+
+
 def test_what_is_ahead_is_shared_out_to_the_programs_of_a_branch() -> None:
     space = {"order": {"choices": ["first", "second"]}}
     study = states.study(branches=[{"algorithm": "maml", "space": space}])

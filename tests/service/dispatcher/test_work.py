@@ -175,6 +175,17 @@ def test_a_learning_sampler_has_few_trials_open() -> None:
     assert choose(study, slots=1).ask == 1
 
 
+def test_what_a_learning_sampler_gives_is_spread_over_the_slots() -> None:
+    budget = {"trials": 64, "meta_iterations": 180}
+    study = states.study(**MAML_ONLY, search={"sampler": "tpe"}, budget=budget)
+    assert choose(study, slots=1).ask == 16
+    assert choose(study, slots=2).ask == 8
+    states.asked(study, "maml", 8)
+    for trial in study.trials.values():
+        trial.status = TrialStatus.RUNNING
+    assert choose(study, slots=2).ask == 8
+
+
 def test_verdict_trials_of_one_group_share_a_slot() -> None:
     study = states.study()
     for branch, count in (("maml", 4), ("reptile", 2)):

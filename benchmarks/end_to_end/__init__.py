@@ -1,0 +1,1 @@
+"""A search from submission to verdict, ours beside Optuna with `higher`."""
