@@ -239,9 +239,9 @@ class Segment(Base):
     train_seconds: Mapped[float]
     evaluate_seconds: Mapped[float]
     wait_seconds: Mapped[float]
-    slot_seconds: Mapped[float]
     sample_share: Mapped[float | None]
     peak_memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    slot_seconds: Mapped[float]
 
 
 class Event(Base):
