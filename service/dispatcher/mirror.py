@@ -36,7 +36,8 @@ from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
 from service.dispatcher import mirror_rows as rows
 from service.dispatcher.spaces import dimensions
-from service.wire.spec import Branch, StudySpec
+from service.wire.space import Branch
+from service.wire.spec import StudySpec
 
 INTERVAL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from service.db.optuna_trials import End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
-from service.wire.spec import Branch, StudySpec
+from service.wire.space import Branch
+from service.wire.spec import StudySpec
 
 Attributes = dict[str, Any]
 

@@ -11,7 +11,8 @@ from metaopt.keys import key
 from metaopt.metaparams import Value, parameters
 from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.states import TrialRole
-from service.wire.spec import Branch, Choices, Range, StudySpec
+from service.wire.space import Branch, Choices, Range
+from service.wire.spec import StudySpec
 
 
 def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:

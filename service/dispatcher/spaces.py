@@ -2,7 +2,7 @@
 
 from metaopt.metaparams import parameters
 from metaopt.search.space import Choice, Dimension, Float, Int
-from service.wire.spec import Branch, Range
+from service.wire.space import Branch, Range
 
 
 def dimensions(branch: Branch) -> dict[str, Dimension]:

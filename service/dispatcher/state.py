@@ -16,7 +16,8 @@ from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialRole, TrialStatus
 from service.executors.base import SegmentReport, Slot
-from service.wire.spec import Branch, StudySpec
+from service.wire.space import Branch
+from service.wire.spec import StudySpec
 
 
 class Group(NamedTuple):

@@ -1,220 +1,18 @@
 """The study spec: what a user submits, as YAML or JSON, version 1.
 
 Unknown fields, NaN, infinities and absurd sizes are refused; every default is written out by
-`StudySpec.model_dump`, and `metaopt show` prints it.  Names and bounds of meta-hyperparameters
-come from `metaopt.metaparams`.
+`StudySpec.model_dump`, and `metaopt show` prints it.
 """
 
-import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import MetaParam, Value, complete, parameters
+from service.wire.base import Count, Wire
+from service.wire.model import Model
 from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
-
-
-class Wire(BaseModel):
-    """Base of every message: strict about names and numbers, never mutated."""
-
-    # Strict: true is no number, "5" is no number, 2.5 is no count.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
-
-
-Interval = Annotated[tuple[float, float], Strict(False)]  # a list is as good
-Count = Annotated[int, Field(ge=1, le=10_000)]
-
-
-def _rising(interval: Interval) -> Interval:
-    if not interval[0] < interval[1]:
-        raise ValueError(f"low must be below high, got {list(interval)}")
-    if max(map(abs, interval)) > 1e6:
-        raise ValueError(f"bounds must be within ±1e6, got {list(interval)}")
-    return interval
-
-
-class SinusoidTasks(Wire):
-    """y = A·sin(x − φ); one task is one (A, φ).  Finn et al. (2017), section 5.1."""
-
-    kind: Literal["sinusoid"] = "sinusoid"
-    k_shot: Count = 10
-    q_query: Count = 10
-    amplitude: Interval = (0.1, 5.0)
-    phase: Interval = (0.0, math.pi)
-    x: Interval = (-5.0, 5.0)
-
-    _check = field_validator("amplitude", "phase", "x")(_rising)
-
-
-class LinearTasks(Wire):
-    """y = w·x + b + noise; one task is one (w, b), standard normal."""
-
-    kind: Literal["linear"] = "linear"
-    k_shot: Count = 10
-    q_query: Count = 10
-    features: Annotated[int, Field(ge=1, le=4096)] = 1
-    noise: Annotated[float, Field(ge=0, le=1e3)] = 0.0
-
-
-class OmniglotTasks(Wire):
-    """N-way classification of Omniglot characters, 28×28, ink high."""
-
-    kind: Literal["omniglot"] = "omniglot"
-    n_way: Annotated[int, Field(ge=2, le=100)] = 5
-    k_shot: Annotated[int, Field(ge=1, le=19)] = 1
-    q_query: Annotated[int, Field(ge=1, le=19)] = 1
-    split: Annotated[str, Field(pattern=r"^(vinyals|random:\d{1,9})$")] = "vinyals"
-    rotations: Literal["none", "task", "classes"] = "none"
-
-    @model_validator(mode="after")
-    def _enough_drawings(self) -> Self:
-        if self.k_shot + self.q_query > 20:
-            raise ValueError(
-                "k_shot + q_query must be at most the 20 drawings of a character, "
-                f"got {self.k_shot} + {self.q_query}"
-            )
-        return self
-
-
-Tasks = Annotated[SinusoidTasks | LinearTasks | OmniglotTasks, Field(discriminator="kind")]
-
-
-Precision = Literal["float32", "bfloat16"]
-"""Of activations and their derivatives; weights, losses and optimizers are always float32."""
-
-
-class MlpModel(Wire):
-    """Fully connected layers with an activation between them.
-
-    `init`: Glorot-uniform, or truncated normal 0.01 (MAML's own code); biases at zero.
-    """
-
-    kind: Literal["mlp"] = "mlp"
-    widths: Annotated[
-        list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)
-    ] = [40, 40]
-    activation: Literal["relu", "tanh"] = "relu"
-    init: Literal["glorot", "truncated_normal"] = "glorot"
-    precision: Precision = "float32"
-
-
-class LinearModel(Wire):
-    """One affine layer."""
-
-    kind: Literal["linear"] = "linear"
-
-
-class Conv4Model(Wire):
-    """Four 3×3 convolutions, each with batch norm (batch statistics) and ReLU; affine layer."""
-
-    kind: Literal["conv4"] = "conv4"
-    filters: Annotated[int, Field(ge=1, le=512)] = 64
-    pooling: Literal["stride", "max"] = "stride"
-    adapt_norm: bool = True
-    precision: Precision = "float32"
-
-
-Model = Annotated[MlpModel | LinearModel | Conv4Model, Field(discriminator="kind")]
-
-
-class Range(Wire):
-    """A number searched in [low, high], uniformly, or uniformly in its logarithm."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high, got {self.low:g} and {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low must be > 0 where log is true, got {self.low:g}")
-        return self
-
-
-class Choices(Wire):
-    """A value searched among those listed."""
-
-    choices: Annotated[list[float | int | str], Field(min_length=2, max_length=256)]
-
-
-SpaceEntry = float | int | str | Range | Choices
-
-
-class Branch(Wire):
-    """One algorithm and its space.
-
-    An entry of `space` is a value (fixed), {low, high, log}, {choices}, or "default" for the
-    parameter's documented range; a parameter that is not mentioned is fixed at its default.
-    """
-
-    algorithm: Literal["maml", "reptile"]
-    space: dict[Annotated[str, Field(max_length=64)], SpaceEntry] = {}
-
-    @model_validator(mode="after")
-    def _within_the_rules(self) -> Self:
-        known = parameters(self.algorithm)
-        for name, entry in self.space.items():
-            if name not in known:
-                raise ValueError(
-                    f"{self.algorithm} has no parameter {name!r}; it has {', '.join(known)}"
-                )
-            _check_entry(known[name], entry)
-        return self
-
-    def distributions(self) -> dict[str, Range | Choices]:
-        """Return what is searched, by parameter name."""
-        known = parameters(self.algorithm)
-        named = {
-            name: _default_range(known[name]) if entry == "default" else entry
-            for name, entry in self.space.items()
-        }
-        return {name: e for name, e in named.items() if isinstance(e, Range | Choices)}
-
-    def fixed(self) -> dict[str, Value]:
-        """Return every parameter that is not searched, with its value."""
-        given = {
-            name: entry
-            for name, entry in self.space.items()
-            if not isinstance(entry, Range | Choices) and entry != "default"
-        }
-        searched = self.distributions()
-        return {k: v for k, v in complete(self.algorithm, given).items() if k not in searched}
-
-
-def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
-    if entry == "default":
-        return
-    if isinstance(entry, Range):
-        if param.kind == "choice":
-            raise ValueError(f"{param.name} has no range: give one of {', '.join(param.choices)}")
-        values: list[float | int | str] = [entry.low, entry.high]
-    elif isinstance(entry, Choices):
-        values = entry.choices
-        if len(set(values)) < len(values):
-            raise ValueError(f"{param.name} lists a choice twice: {values}")
-    else:
-        values = [entry]
-    for value in values:
-        try:
-            param.check(value)
-        except InvalidMetaParameter as error:
-            raise ValueError(str(error)) from None
-
-
-def _largest(entry: SpaceEntry | None) -> float | None:
-    if isinstance(entry, Range):
-        return entry.high
-    values = entry.choices if isinstance(entry, Choices) else [entry]
-    return max((v for v in values if isinstance(v, int | float)), default=None)
-
-
-def _default_range(param: MetaParam) -> Range | Choices:
-    if param.kind == "choice":
-        return Choices(choices=list(param.choices))
-    return Range(low=param.low, high=param.high, log=param.log)
+from service.wire.space import Branch, largest
+from service.wire.tasks import OmniglotTasks, Tasks
 
 
 class Search(Wire):
@@ -318,7 +116,7 @@ class StudySpec(Wire):
         )
         for branch in self.branches:
             given = {**branch.fixed(), **branch.distributions()}
-            most = {name: _largest(entry) or 0 for name, entry in given.items()}
+            most = {name: largest(entry) or 0 for name, entry in given.items()}
             needed = max(
                 needed,
                 lane_bytes(
@@ -344,7 +142,7 @@ class StudySpec(Wire):
                 f"character, got {k_shot} + {q_query}"
             )
         for branch in self.branches:
-            most = _largest(branch.space.get("train_shots"))
+            most = largest(branch.space.get("train_shots"))
             if most is not None and most > 20:
                 raise ValueError(
                     "train_shots must be at most the 20 drawings of a character, "

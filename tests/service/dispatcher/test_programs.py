@@ -6,7 +6,7 @@ from service.dispatcher.programs import (
     task_bank,
     trial_signature,
 )
-from service.wire.spec import Branch
+from service.wire.space import Branch
 from tests.fakes.studies import small_spec
 
 

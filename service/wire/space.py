@@ -1,0 +1,109 @@
+"""The branches of a spec and their spaces; names and bounds come from `metaopt.metaparams`."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from metaopt.errors import InvalidMetaParameter
+from metaopt.metaparams import MetaParam, Value, complete, parameters
+from service.wire.base import Wire
+
+
+class Range(Wire):
+    """A number searched in [low, high], uniformly, or uniformly in its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, got {self.low:g} and {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low must be > 0 where log is true, got {self.low:g}")
+        return self
+
+
+class Choices(Wire):
+    """A value searched among those listed."""
+
+    choices: Annotated[list[float | int | str], Field(min_length=2, max_length=256)]
+
+
+SpaceEntry = float | int | str | Range | Choices
+
+
+class Branch(Wire):
+    """One algorithm and its space.
+
+    An entry of `space` is a value (fixed), {low, high, log}, {choices}, or "default" for the
+    parameter's documented range; a parameter that is not mentioned is fixed at its default.
+    """
+
+    algorithm: Literal["maml", "reptile"]
+    space: dict[Annotated[str, Field(max_length=64)], SpaceEntry] = {}
+
+    @model_validator(mode="after")
+    def _within_the_rules(self) -> Self:
+        known = parameters(self.algorithm)
+        for name, entry in self.space.items():
+            if name not in known:
+                raise ValueError(
+                    f"{self.algorithm} has no parameter {name!r}; it has {', '.join(known)}"
+                )
+            _check_entry(known[name], entry)
+        return self
+
+    def distributions(self) -> dict[str, Range | Choices]:
+        """Return what is searched, by parameter name."""
+        known = parameters(self.algorithm)
+        named = {
+            name: _default_range(known[name]) if entry == "default" else entry
+            for name, entry in self.space.items()
+        }
+        return {name: e for name, e in named.items() if isinstance(e, Range | Choices)}
+
+    def fixed(self) -> dict[str, Value]:
+        """Return every parameter that is not searched, with its value."""
+        given = {
+            name: entry
+            for name, entry in self.space.items()
+            if not isinstance(entry, Range | Choices) and entry != "default"
+        }
+        searched = self.distributions()
+        return {k: v for k, v in complete(self.algorithm, given).items() if k not in searched}
+
+
+def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
+    if entry == "default":
+        return
+    if isinstance(entry, Range):
+        if param.kind == "choice":
+            raise ValueError(f"{param.name} has no range: give one of {', '.join(param.choices)}")
+        values: list[float | int | str] = [entry.low, entry.high]
+    elif isinstance(entry, Choices):
+        values = entry.choices
+        if len(set(values)) < len(values):
+            raise ValueError(f"{param.name} lists a choice twice: {values}")
+    else:
+        values = [entry]
+    for value in values:
+        try:
+            param.check(value)
+        except InvalidMetaParameter as error:
+            raise ValueError(str(error)) from None
+
+
+def largest(entry: SpaceEntry | None) -> float | None:
+    """Return the largest number that an entry allows, if it has numbers."""
+    if isinstance(entry, Range):
+        return entry.high
+    values = entry.choices if isinstance(entry, Choices) else [entry]
+    return max((v for v in values if isinstance(v, int | float)), default=None)
+
+
+def _default_range(param: MetaParam) -> Range | Choices:
+    if param.kind == "choice":
+        return Choices(choices=list(param.choices))
+    return Range(low=param.low, high=param.high, log=param.log)
