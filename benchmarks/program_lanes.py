@@ -5,7 +5,7 @@
 More lanes share the cost of a call; but what a meta-iteration keeps must fit the core's cache, and
 a segment with fewer trials pays for the unused ones.  Prints the ms per trial and meta-iteration of
 16 trials (sinusoid, MLP 40-40, one thread) trained by programs of 1 to 16 lanes, and marks what
-`metaopt.population.population.default_program_lanes` chooses.  Compiling takes some minutes.
+`metaopt.population.sizes.default_program_lanes` chooses.  Compiling takes some minutes.
 """
 
 import argparse
@@ -23,8 +23,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.suite.process import keep_memory
-from metaopt.population.population import Population, default_program_lanes
+from metaopt.population.population import Population
 from metaopt.population.signature import Signature, signature_of
+from metaopt.population.sizes import default_program_lanes
 
 SINUSOID = {"kind": "sinusoid", "k_shot": 10, "q_query": 10}
 MLP = {"kind": "mlp", "widths": [40, 40]}
@@ -36,6 +37,7 @@ WORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "maml, 4 tasks, 5 steps": ("maml", {"inner_steps": 5, "meta_batch": 4}),
     "first order, 25 tasks, 5 steps": ("maml", {"inner_steps": 5, "order": "first"}),
     "reptile, 1 task, 5 steps": ("reptile", {"inner_steps": 5, "meta_batch": 1}),
+    "reptile, 5 tasks, 5 steps": ("reptile", {"inner_steps": 5, "meta_batch": 5}),
 }
 
 

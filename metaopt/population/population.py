@@ -28,6 +28,7 @@ from metaopt.population.compiled import Step, compile_step, load_step, program_k
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.lanes import Lanes, padded, stack
 from metaopt.population.signature import Signature
+from metaopt.population.sizes import default_lane_chunk, default_program_lanes
 from metaopt.population.step import Program, draw, drawn_at_once, inner_state, meta_iteration
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.registry import make_tasks
@@ -318,31 +319,3 @@ def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
             raise InvalidPopulation(
                 f"the checkpoint of lane {lane!r} has {name} = {have!r}, the trial {want!r}"
             )
-
-
-def default_lane_chunk(signature: Signature, device: str) -> int:
-    """Return how many lanes to compute at once where that was not measured.
-
-    On a CPU more lanes than fit its cache cost time.  Convolutions gain from stacking only while
-    they are narrow, so wide ones run one by one.
-    """
-    if device != "cpu":
-        return 256
-    if signature.model["kind"] == "conv4":
-        return max(1, 32 // int(signature.model.get("filters", 64)))
-    return 8
-
-
-def default_program_lanes(signature: Signature) -> int:
-    """Return how many lanes a compiled program for a CPU has.
-
-    As few as keep a core busy, because unused lanes cost their arithmetic and because what an
-    iteration keeps should fit the core's cache: at least 8 tasks in all, and no more than 4 lanes
-    or 256 tasks times inner steps that are differentiated through.  `benchmarks/program_lanes.py`
-    measures it.
-    """
-    tasks = int(signature.structure["meta_batch"])
-    keeps_graph = signature.structure.get("order") == "second"
-    at_once = tasks * (signature.step_cap if keeps_graph else 1)
-    lanes = max(8 // tasks, min(4, 256 // at_once), 1)
-    return min(1 << (lanes.bit_length() - 1), default_lane_chunk(signature, "cpu"))

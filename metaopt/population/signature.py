@@ -46,7 +46,7 @@ class Signature:
 
 
 STEP_BUCKETS = (1, 2, 3, 5, 8, 12, 20, 30)
-"""Caps of programs that unroll their inner steps (benchmarks/step_buckets.py measures them)."""
+"""Caps of programs that unroll their inner steps (`benchmarks/inner_steps.py` measures them)."""
 
 
 def step_bucket(algorithm: str, params: Mapping[str, Value], most: int) -> int:

@@ -19,8 +19,9 @@ from pathlib import Path
 import structlog
 
 from metaopt.population.compiled import program_key
-from metaopt.population.population import Population, default_lane_chunk
+from metaopt.population.population import Population
 from metaopt.population.signature import Signature
+from metaopt.population.sizes import default_lane_chunk
 from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
 
