@@ -1,6 +1,7 @@
 """Branches: one algorithm's search, as asks and tells that can be replayed.
 
     ask(n) ──▶ running ──tell(n, outcome)──▶ completed | pruned | diverged | failed | cancelled
+                   └──tell(n, paused)──▶ pruned as far as it came, until it is told again
 
 A suggestion is a function of (study seed, branch, ask index) and of the asks and tells before
 it.  The caller logs both in their order; `replay` with that log gives a search that suggests
@@ -15,6 +16,7 @@ What the sampler is told:
     failed, cancelled   that the trial says nothing about its point
 """
 
+import copy
 import logging
 import math
 import sys
@@ -33,7 +35,7 @@ from metaopt.metaparams import Value
 from metaopt.search.samplers import make_sampler
 from metaopt.search.space import Dimension, distribution
 
-OUTCOMES = ("completed", "pruned", "diverged", "failed", "cancelled")
+OUTCOMES = ("completed", "pruned", "paused", "diverged", "failed", "cancelled")
 
 # Optuna announces every study on stderr otherwise; its warnings still pass.
 logging.getLogger("optuna").setLevel(logging.WARNING)
@@ -94,7 +96,8 @@ class BranchSearch:
         self._maximize = maximize
         self._seed_parts = (study_seed, branch)
         self._numbers: dict[int, int] = {}  # ours -> Optuna's
-        self._running: set[int] = set()  # ours
+        self._running: set[int] = set()  # ours, also those that are paused
+        self._paused: set[int] = set()
         self._scores: list[float] = []
         self._storage = optuna.storages.InMemoryStorage()
         self._study = optuna.create_study(
@@ -134,10 +137,11 @@ class BranchSearch:
         """Say how a trial ended.
 
         Args:
-            trial_number: A running trial of this branch.
-            outcome: completed, pruned, diverged, failed or cancelled.
-            value: Finite score; needed where completed or pruned, ignored otherwise.
-            meta_iteration: Where it was measured; needed where pruned.
+            trial_number: A running or paused trial of this branch.
+            outcome: completed, pruned, paused, diverged, failed or cancelled.  A paused trial may
+                go on and be told again; in between it counts as pruned.
+            value: Finite score; needed where completed, pruned or paused, ignored otherwise.
+            meta_iteration: Where it was measured; needed where pruned or paused.
 
         Raises:
             InvalidSearch: unknown outcome, trial not running, score missing or not finite, or
@@ -147,8 +151,22 @@ class BranchSearch:
         if outcome not in OUTCOMES:
             raise InvalidSearch(f"outcome must be one of {', '.join(OUTCOMES)}, got {outcome!r}")
         with _sampling(f"trial {trial_number} cannot be told"):
+            if trial_number in self._paused:
+                self._reopen(trial_number)
             self._tell(trial_number, outcome, value, meta_iteration)
-        self._running.remove(trial_number)
+        if outcome == "paused":
+            self._paused.add(trial_number)
+        else:
+            self._running.remove(trial_number)
+
+    def _reopen(self, trial_number: int) -> None:
+        # Optuna has no word for a pruned trial that goes on; the study in memory is ours alone.
+        self._paused.remove(trial_number)
+        number = self._numbers[trial_number]
+        trial_id = self._trial_id(number)
+        trial = copy.copy(self._storage.get_trial(trial_id))
+        trial.state, trial.values, trial.datetime_complete = TrialState.RUNNING, None, None
+        self._storage._set_trial(trial_id, trial)
 
     def _tell(
         self, trial_number: int, outcome: str, value: float | None, meta_iteration: int | None
@@ -172,11 +190,12 @@ class BranchSearch:
             return
         if step is None:
             raise InvalidSearch(f"trial {trial_number} {outcome} needs its meta_iteration")
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-            self._optuna_study_id, number
-        )
+        trial_id = self._trial_id(number)
         self._storage.set_trial_intermediate_value(trial_id, step, score)
         self._study.tell(number, state=TrialState.PRUNED)  # takes the last intermediate value
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._optuna_study_id, number)
 
     def _restore(self, trial_number: int, params: Mapping[str, Any]) -> None:
         self._check_new(trial_number)

@@ -54,7 +54,9 @@ def should_prune(
 
 def kept_share(kind: str, reduction: int) -> float:
     """Return which share of many trials goes on from a rung, about."""
-    return {"none": 1.0, "median": 0.5, "successive_halving": 1 / reduction}[kind]
+    if kind in ("successive_halving", "asha"):
+        return 1 / reduction
+    return 1.0 if kind == "none" else 0.5
 
 
 def _check(kind: str, score: float, peers: Sequence[float], reduction: int) -> None:

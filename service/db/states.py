@@ -59,7 +59,9 @@ STUDY_TRANSITIONS: dict[StudyStatus, frozenset[StudyStatus]] = {
 }
 
 TRIAL_TRANSITIONS: dict[TrialStatus, frozenset[TrialStatus]] = {
-    TrialStatus.QUEUED: frozenset({TrialStatus.RUNNING, TrialStatus.CANCELLED, TrialStatus.FAILED}),
+    TrialStatus.QUEUED: frozenset(
+        {TrialStatus.RUNNING, TrialStatus.PRUNED, TrialStatus.CANCELLED, TrialStatus.FAILED}
+    ),
     TrialStatus.RUNNING: frozenset(set(TrialStatus) - {TrialStatus.RUNNING}),
     TrialStatus.COMPLETED: frozenset(),
     TrialStatus.PRUNED: frozenset(),

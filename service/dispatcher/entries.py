@@ -91,7 +91,9 @@ def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, second
     )
     if one.score is not None:
         _write_score(entry, one, seconds)
-    if one.status != TrialStatus.RUNNING:
+    if one.status == TrialStatus.QUEUED:
+        trials.requeue_trial(entry.session, trial.trial_id)
+    elif one.status != TrialStatus.RUNNING:
         end(entry, trial, one.status, cause=lane.cause, diverged_at=lane.diverged_at)
 
 

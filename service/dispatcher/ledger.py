@@ -27,7 +27,7 @@ from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.entries import Entry
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
-from service.dispatcher.state import SlotState, StudyState, TrialState
+from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
 from service.executors.base import SegmentReport
 
 
@@ -108,18 +108,14 @@ class Ledger:
             slot_seconds: Time of all the study's slots since its segment before.
         """
         seconds = report.seconds / max(1, len(outcomes))
-        tells = [
-            _Tell(one.trial, one.status, one.score, one.lane.meta_iteration)
-            for one in outcomes
-            if one.status != TrialStatus.RUNNING and one.trial.group.role == TrialRole.SEARCH
-        ]
-        ended = [one.trial for one in outcomes if one.status != TrialStatus.RUNNING]
+        left = [one for one in outcomes if one.status != TrialStatus.RUNNING]
+        tells = [_tell_of(one) for one in left if one.trial.group.role == TrialRole.SEARCH]
         with self.entry(study) as entry:
             entry.hold(one.trial for one in outcomes)
             for one in outcomes:
                 name = self.store.name_of(one.lane.checkpoint)
                 entries.write_outcome(entry, one, name, seconds)
-            entries.close_attempts(entry, ((t, AttemptOutcome.FINISHED, None) for t in ended))
+            entries.close_attempts(entry, (_attempt_end(one) for one in left))
             entries.add_segment(entry, slot, report, slot_seconds)
             _log_tells(entry, tells)
         for one in outcomes:
@@ -167,6 +163,17 @@ class Ledger:
         for trial in queued:
             trial.status = TrialStatus.CANCELLED
 
+    def prune(self, study: StudyState, queued: Sequence[TrialState]) -> None:
+        """Prune trials that wait at a rung; their samplers know their scores already."""
+        with self.entry(study) as entry:
+            entry.hold(queued)
+            for trial in queued:
+                entries.end(entry, trial, TrialStatus.PRUNED)
+        for trial in queued:
+            trial.status = TrialStatus.PRUNED
+            self.store.delete(trial.checkpoint)
+            trial.checkpoint = None
+
     def _apply_outcome(self, study: StudyState, one: LaneOutcome) -> None:
         trial, lane = one.trial, one.lane
         replaced = trial.checkpoint
@@ -179,7 +186,11 @@ class Ledger:
             if trial.group.role == TrialRole.SEARCH:
                 place = (trial.group.branch, lane.meta_iteration)
                 study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
-        if one.status != TrialStatus.RUNNING:
+                if study.spec.pruning.kind == "race":
+                    mine = Leader(one.score, lane.scores or [])
+                    known = study.leaders.get(place)
+                    study.leaders[place] = better(known, mine, maximize=study.spec.maximize())
+        if trial.ended:
             self.store.delete(trial.checkpoint)
             trial.checkpoint, trial.cause = None, lane.cause
 
@@ -196,6 +207,17 @@ class Ledger:
             trial.checkpoint = trial.digest = None
         if loss.from_start:
             trial.meta_iteration = 0
+
+
+def _tell_of(one: LaneOutcome) -> _Tell:
+    outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
+    return _Tell(one.trial, outcome, one.score, one.lane.meta_iteration)
+
+
+def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
+    if one.status == TrialStatus.QUEUED:
+        return one.trial, AttemptOutcome.EVICTED, f"waits at rung {one.lane.meta_iteration}"
+    return one.trial, AttemptOutcome.FINISHED, None
 
 
 def _log_ask(entry: Entry, one: NewTrial) -> None:

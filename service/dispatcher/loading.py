@@ -17,7 +17,7 @@ from service.dispatcher.programs import (
     trial_signature,
 )
 from service.dispatcher.spaces import dimensions
-from service.dispatcher.state import BranchState, Group, StudyState, TrialState
+from service.dispatcher.state import BranchState, Group, Leader, Place, StudyState, TrialState
 from service.dispatcher.work import branch_budget
 from service.wire.spec import StudySpec
 
@@ -45,7 +45,19 @@ def load_study(session: Session, study_id: str) -> StudyState:
     )
     for branch, number, rung, score in reports.rung_scores(session, study_id, TrialRole.SEARCH):
         study.rung_scores.setdefault((branch, rung), {})[number] = score
+    if spec.pruning.kind == "race":
+        study.leaders = _leaders(session, study)
     return study
+
+
+def _leaders(session: Session, study: StudyState) -> dict[Place, Leader]:
+    best = max if study.spec.maximize() else min
+    leaders = {}
+    for place, scores in study.rung_scores.items():
+        number = best(scores, key=lambda n: (scores[n], n))  # noqa: B023
+        (report,) = reports.reports_at(session, [study.trials[number].trial_id], place[1]).values()
+        leaders[place] = Leader(report.score, list(report.scores))
+    return leaders
 
 
 def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]) -> Group:

@@ -22,7 +22,7 @@ import structlog
 
 from metaopt.errors import MetaoptError
 from service.db.engine import reading
-from service.db.states import TERMINAL_STUDIES, StudyStatus
+from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
 from service.dispatcher import asking, housekeeping, settling
 from service.dispatcher.ledger import Ledger
@@ -256,7 +256,7 @@ class Dispatcher:
         slot.lane_chunk = report.lane_chunk
         if slot.iterations:
             slot.seconds.append(report.train_seconds / slot.iterations)
-        slot.lanes = [trial for trial in slot.lanes if not trial.ended]
+        slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
         self._log_segment(study, slot, report)
         settling.settle(self._ledger, study)
 

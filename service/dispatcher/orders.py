@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from metaopt.search.pruning import kept_share
 from service.db.states import TrialRole
+from service.dispatcher import promotion
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.programs import task_bank
 from service.dispatcher.rungs import expected_iterations, next_rung, segment_length
@@ -55,7 +56,7 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     """
     rungs, pruning = study.rungs(group.role), study.spec.pruning
     kept = kept_share(pruning.kind, pruning.reduction)
-    of_branch = [t for t in study.open_trials(group.role) if t.group.branch == group.branch]
+    of_branch = [t for t in promotion.going_on(study, group.role) if t.group.branch == group.branch]
     alike = [trial for trial in of_branch if trial.group == group]
     open_now = sum(expected_iterations(trial.meta_iteration, rungs, kept) for trial in alike)
     if group.role == TrialRole.VERDICT:

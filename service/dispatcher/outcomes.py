@@ -3,7 +3,9 @@
     diverged            ends as diverged
     at no rung          goes on
     at the last rung    completed
-    at another rung     pruned or goes on, judged among all of its branch that came so far
+    at another rung     race: pruned if worse than the leader there (`metaopt.search.racing`); else
+                        pruned or goes on, judged among all of its branch that came so far; asha:
+                        goes on or back into the queue, to wait (`service.dispatcher.promotion`)
 
 Pruning is decided after the scores of all lanes of the segment are in: which of them the report
 lists first changes nothing.
@@ -14,8 +16,10 @@ from dataclasses import dataclass
 
 from metaopt.evaluation.statistics import Summary, summarize
 from metaopt.search.pruning import should_prune
+from metaopt.search.racing import is_worse, level_of_a_look
 from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher import promotion
+from service.dispatcher.state import Leader, Place, StudyState, TrialState, better
 from service.executors.base import LaneReport, SegmentReport
 
 
@@ -50,9 +54,11 @@ def judge_report(
     """
     by_id = {lane.trial_id: lane for lane in report.lanes}
     scored = [_scored(study, trial, by_id.get(trial.trial_id), iterations) for trial in lanes]
-    peers = _peers(study, scored)
+    peers, leaders = _peers(study, scored), _leaders(study, scored)
     return [
-        LaneOutcome(one.trial, one.lane, _status(study, one, peers), one.summary, one.score)
+        LaneOutcome(
+            one.trial, one.lane, _status(study, one, peers, leaders), one.summary, one.score
+        )
         for one in scored
     ]
 
@@ -87,19 +93,48 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
     return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, score)
 
 
-def _peers(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[tuple[str, int], list[float]]:
-    peers: dict[tuple[str, int], list[float]] = {}
+def _peers(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, dict[int, float]]:
+    peers: dict[Place, dict[int, float]] = {}
     for one in scored:
         if one.score is not None and one.trial.group.role == TrialRole.SEARCH:
             place = (one.trial.group.branch, one.lane.meta_iteration)
             if place not in peers:
-                peers[place] = list(study.rung_scores.get(place, {}).values())
-            peers[place].append(one.score)
+                peers[place] = dict(study.rung_scores.get(place, {}))
+            peers[place][one.trial.trial_number] = one.score
     return peers
 
 
+def _leaders(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, Leader]:
+    """Return who leads at each place once all lanes of the segment are in."""
+    leaders = dict(study.leaders)
+    if study.spec.pruning.kind == "race":
+        for one in scored:
+            if one.score is not None and one.trial.group.role == TrialRole.SEARCH:
+                place = (one.trial.group.branch, one.lane.meta_iteration)
+                mine = Leader(one.score, one.lane.scores or [])
+                leaders[place] = better(leaders.get(place), mine, maximize=study.spec.maximize())
+    return leaders
+
+
+def _loses(study: StudyState, one: LaneOutcome, leader: Leader, peers: int) -> bool:
+    pruning, scores = study.spec.pruning, one.lane.scores or []
+    if scores == leader.scores:
+        return False
+    looks = len(study.rungs(one.trial.group.role)) - 1
+    return is_worse(
+        scores,
+        leader.scores,
+        maximize=study.spec.maximize(),
+        delta=pruning.delta,
+        level=level_of_a_look(pruning.alpha, rungs=looks, peers=peers),
+    )
+
+
 def _status(
-    study: StudyState, one: LaneOutcome, peers: dict[tuple[str, int], list[float]]
+    study: StudyState,
+    one: LaneOutcome,
+    peers: dict[Place, dict[int, float]],
+    leaders: dict[Place, Leader],
 ) -> TrialStatus:
     rung = one.lane.meta_iteration
     if one.status == TrialStatus.DIVERGED:
@@ -109,10 +144,18 @@ def _status(
     pruning = study.spec.pruning
     if one.score is None or pruning.kind == "none":
         return TrialStatus.RUNNING
+    place = (one.trial.group.branch, rung)
+    at_rung = peers[place]
+    if pruning.kind == "race":
+        loses = _loses(study, one, leaders[place], len(at_rung))
+        return TrialStatus.PRUNED if loses else TrialStatus.RUNNING
+    if pruning.kind == promotion.KIND:
+        best = promotion.promoted(at_rung, pruning.reduction, maximize=study.spec.maximize())
+        return TrialStatus.RUNNING if one.trial.trial_number in best else TrialStatus.QUEUED
     prune = should_prune(
         pruning.kind,
         score=one.score,
-        peers=peers[one.trial.group.branch, rung],
+        peers=list(at_rung.values()),
         maximize=study.spec.maximize(),
         reduction=pruning.reduction,
         startup_trials=pruning.startup_trials,

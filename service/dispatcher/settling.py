@@ -1,5 +1,6 @@
 """Settling: what a study does once its trials have ended.
 
+    trials that wait in vain ──▶ pruned
     search ended ──▶ verdict trials ──ended──▶ completed, with a result
          └─▶ failed: no trial completed             └─▶ failed: no fresh training completed
 
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from service.db import reports, segments, study_progress, trials
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
-from service.dispatcher import entries
+from service.dispatcher import entries, promotion
 from service.dispatcher.asking import fresh_finalists
 from service.dispatcher.entries import Entry
 from service.dispatcher.ledger import Ledger
@@ -26,7 +27,11 @@ log = structlog.get_logger("dispatcher")
 
 def settle(ledger: Ledger, study: StudyState) -> None:
     """Take the study's next step, if it is at one."""
-    if study.status != StudyStatus.RUNNING or not study.search_ended() or study.open_trials():
+    if study.status != StudyStatus.RUNNING:
+        return
+    if in_vain := promotion.given_up(study):
+        ledger.prune(study, in_vain)
+    if not study.search_ended() or study.open_trials():
         return
     if study.of_role(TrialRole.VERDICT):
         _judge(ledger, study)

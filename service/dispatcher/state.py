@@ -19,6 +19,24 @@ from service.executors.base import SegmentReport, Slot
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
+Place = tuple[str, int]
+"""A branch and a rung of it."""
+
+
+class Leader(NamedTuple):
+    """The best trial at a place so far: its score, and its scores on the bank's tasks."""
+
+    score: float
+    scores: list[float]
+
+
+def better(known: Leader | None, one: Leader, *, maximize: bool) -> Leader:
+    """Return the better of both; the one that was known if they are equal."""
+    if known is None:
+        return one
+    wins = one.score > known.score if maximize else one.score < known.score
+    return one if wins else known
+
 
 class Group(NamedTuple):
     """Trials that may be lanes of one program: of one role, branch and signature."""
@@ -90,6 +108,7 @@ class StudyState:
     Args:
         trials: By number; use `add` for new ones.
         rung_scores: Scores by trial number, for each (branch, meta-iteration).
+        leaders: The best so far for each (branch, meta-iteration), where trials race.
         lane_limits: Most lanes a group may have since it ran out of memory.
         signatures: By their digest.
         digests: Of signatures, by branch and structural values.
@@ -104,6 +123,7 @@ class StudyState:
     branches: dict[str, BranchState]
     trials: dict[int, TrialState] = field(default_factory=dict)
     rung_scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=dict)
+    leaders: dict[Place, Leader] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
     digests: dict[tuple[Value, ...], str] = field(default_factory=dict)

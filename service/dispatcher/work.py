@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.db.states import StudyStatus, TrialRole
+from service.dispatcher import promotion
 from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
 
 WORTH_MOVING_SECONDS = 5.0  # of work left: the other worker has to load the lanes first
@@ -122,7 +123,7 @@ def _coming_trials(study: StudyState, role: str, branch: str) -> int:
 
 
 def _open_trials(study: StudyState, role: str, branch: str) -> int:
-    return sum(1 for trial in study.open_trials(role) if trial.group.branch == branch)
+    return sum(1 for trial in promotion.going_on(study, role) if trial.group.branch == branch)
 
 
 def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: bool) -> Work:
@@ -143,7 +144,7 @@ def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState
 
 
 def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
-    queued = study.queued()
+    queued = promotion.ready(study)
     if queued:
         first = queued[0]
         if first.solo:
@@ -159,7 +160,7 @@ def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
 
 
 def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
-    queued = study.queued()
+    queued = promotion.ready(study)
     admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
     branch = study.branches[group.branch]
     # New trials of a branch that searches structure may be of any group: ask for them only

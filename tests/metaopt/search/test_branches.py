@@ -52,6 +52,23 @@ def score(params):
     return abs(math.log10(params["inner_lr"]) + 2) + 0.1 * params["inner_steps"]
 
 
+def test_a_paused_trial_counts_as_pruned_until_it_is_told_again():
+    run = Logged(BranchSearch(SPACE, **arguments("tpe")))
+    for number in range(6):
+        run.ask(number)
+        run.tell(number, "paused", float(number), 10)
+    run.tell(0, "paused", 0.5, 30)
+    run.tell(0, "completed", 0.25)
+    trials = run.search._study.get_trials()
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] + ["PRUNED"] * 5
+    assert trials[0].value == 0.25 and trials[0].intermediate_values == {10: 0.0, 30: 0.5}
+    assert trials[1].value == 1.0
+    with pytest.raises(InvalidSearch, match="told before"):
+        run.tell(0, "pruned", 0.25, 30)
+    again = replay(SPACE, run.log, **arguments("tpe"))
+    assert again.ask(6) == run.ask(6)
+
+
 def drive(run, steps, *, start=0):
     """Keep up to four trials running and end them in a mixed order with every outcome."""
     chance = random.Random(start)

@@ -17,6 +17,7 @@ from service.db.engine import reading, transaction
 from service.db.tables import Attempt, Event, Report, Segment, Study, Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.ledger import Ledger
+from service.dispatcher.loading import load_study
 from service.dispatcher.loop import Dispatcher
 from service.executors.base import (
     MachineFailed,
@@ -127,6 +128,55 @@ def test_a_worker_that_was_idle_before_a_study_did_not_wait_for_it(
     waits = [segment.wait_seconds for segment in segments(engine, study_id)]
     assert 0.0 <= min(waits) and max(waits) <= time.monotonic() - begun
     assert 0.0 < result(engine, study_id)["busy_share"] <= 1.0
+
+
+def test_asha_takes_paused_trials_up_again_and_trains_nothing_twice(
+    engine: Engine, run: Run
+) -> None:
+    asha = {"kind": "asha", "rungs": [20, 60], "reduction": 3}
+    study_id = submit(
+        engine,
+        small_spec(
+            branches=SMALL["branches"][:1],
+            budget={"trials": 40, "meta_iterations": 180},  # 16 lanes at a time: ranks change
+            pruning=asha,
+        ),
+    )
+    first = run(ScriptedExecutor(slots=1))
+    wait_until(lambda: len(kinds(engine, study_id, "trial_reported")) > 6, 20, what="six scores")
+    first.end()
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    search = [t for t in rows(engine, study_id) if t["role"] == "search"]
+    at_end = [t for t in search if t["status"] == "completed"]
+    assert {t["status"] for t in search} == {"completed", "pruned"}
+    assert at_end and all(t["meta_iteration"] == 180 for t in at_end)
+    assert {t["meta_iteration"] for t in search} <= {20, 60, 180}
+    waited = [row.trial_id for row in attempts(engine, study_id) if row.cause == "waits at rung 20"]
+    later = [
+        row.from_meta_iteration
+        for row in attempts(engine, study_id)
+        if row.trial_id in waited and row.number > 1
+    ]
+    assert later, "nobody was promoted later"
+    assert min(later) >= 20
+
+
+def test_a_race_knows_its_leaders_after_a_restart(engine: Engine, run: Run) -> None:
+    race = {"kind": "race", "rungs": [20, 60]}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, pruning=race))
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    search = [t for t in rows(engine, study_id) if t["role"] == "search"]
+    assert {t["status"] for t in search} == {"completed", "pruned"}
+    with reading(engine) as session:
+        study = load_study(session, study_id)
+    best = min(search, key=lambda t: t["score"])
+    assert best["status"] == "completed"
+    for place, leader in study.leaders.items():
+        assert leader.score == min(study.rung_scores[place].values())
+        assert leader.score == pytest.approx(sum(leader.scores) / len(leader.scores))
+    assert {rung for _, rung in study.leaders} == {20, 60, 180}
 
 
 def test_a_slot_without_work_is_time_that_the_study_had(engine: Engine, run: Run) -> None:
@@ -509,6 +559,14 @@ def segments(engine: Engine, study_id: str) -> list[Segment]:
     query = select(Segment).where(Segment.study_id == study_id).order_by(Segment.segment_id)
     with reading(engine) as session:
         found = list(session.scalars(query))
+        session.expunge_all()
+    return found
+
+
+def attempts(engine: Engine, study_id: str) -> list[Attempt]:
+    query = select(Attempt).join(Trial).where(Trial.study_id == study_id)
+    with reading(engine) as session:
+        found = list(session.scalars(query.order_by(Attempt.trial_id, Attempt.number)))
         session.expunge_all()
     return found
 

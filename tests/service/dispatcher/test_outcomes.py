@@ -107,3 +107,37 @@ def test_a_report_without_a_lane_is_refused() -> None:
     (trial,) = states.asked(study, "maml", 1)
     with pytest.raises(BadReport, match="says nothing about trial 0"):
         judge(study, [trial], [])
+
+
+def test_asha_sends_what_it_does_not_promote_back_into_the_queue() -> None:
+    study = states.study(pruning={**SHA, "kind": "asha"})
+    trials = states.asked(study, "maml", 3)
+    scores = (1.0, 3.0, 2.0)
+    lanes = [at(trial, 60, score) for trial, score in zip(trials, scores, strict=True)]
+    outcomes = judge(study, trials, lanes)
+    assert [one.status for one in outcomes] == [
+        TrialStatus.RUNNING,
+        TrialStatus.QUEUED,
+        TrialStatus.QUEUED,
+    ]
+
+
+def test_a_race_stops_what_is_surely_worse_and_nothing_else() -> None:
+    study = states.study(pruning={"kind": "race", "rungs": [60, 120]})
+    best, close, worse = states.asked(study, "maml", 3)
+    tasks = range(20)
+    scores = (
+        [1.5 + 0.1 * (t % 3) for t in tasks],
+        [1.0 + 0.1 * (t % 5) for t in tasks],
+        [1.0 + 0.1 * ((t + 2) % 5) for t in tasks],
+    )
+    lanes = [
+        LaneReport(trial.trial_id, 60, scores=own, diverged_share=0.0, curve=[1.0])
+        for trial, own in zip((worse, best, close), scores, strict=True)
+    ]
+    outcomes = judge(study, [worse, best, close], lanes)
+    assert [one.status for one in outcomes] == [
+        TrialStatus.PRUNED,
+        TrialStatus.RUNNING,
+        TrialStatus.RUNNING,
+    ]
