@@ -7,6 +7,10 @@
     ├── ResultImpossible        result-impossible      the study failed or was cancelled
     ├── TransitionImpossible    transition-impossible  e.g. resuming a cancelled study
     ├── IdempotencyConflict     idempotency-conflict   same key, other body
+    ├── PreconditionRequired    precondition-required  a change without If-Match
+    ├── PreconditionFailed      precondition-failed    the study has changed since it was read
+    ├── BudgetBelowSpent        budget-below-spent     e.g. fewer trials than there are already
+    ├── SearchOver              search-over            there is nothing left to extend
     ├── InvalidRequest          invalid-request        a header, query or body breaks a rule
     │   ├── InvalidSpec         invalid-spec           fields and rules are listed
     │   └── InvalidCursor       invalid-cursor
@@ -73,6 +77,30 @@ class IdempotencyConflict(ServiceError):
     """The Idempotency-Key was used before with another body."""
 
     code = "idempotency-conflict"
+
+
+class PreconditionRequired(ServiceError):
+    """A change needs `If-Match` with the ETag of the study that it was made for."""
+
+    code = "precondition-required"
+
+
+class PreconditionFailed(ServiceError):
+    """The study has changed since the ETag in `If-Match` was read."""
+
+    code = "precondition-failed"
+
+
+class BudgetBelowSpent(ServiceError):
+    """A budget cannot be less than what is spent of it already."""
+
+    code = "budget-below-spent"
+
+
+class SearchOver(ServiceError):
+    """The study's search has ended, so its budget cannot be changed any more."""
+
+    code = "search-over"
 
 
 class InvalidRequest(ServiceError):

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.wire.budget import CHANGEABLE, Budget
 from service.wire.problems import MEDIA_TYPE, Problem
 
 _PROBLEM = {
@@ -23,6 +24,29 @@ SPEC_BODY = {
     "requestBody": {
         "required": True,
         "content": {"application/json": _SPEC, "application/yaml": _SPEC},
+    }
+}
+
+
+_CHANGEABLE = {
+    name: rule
+    for name, rule in Budget.model_json_schema()["properties"].items()
+    if name in CHANGEABLE
+}
+_PATCH = {
+    "type": "object",
+    "properties": {
+        "budget": {"type": "object", "properties": _CHANGEABLE, "additionalProperties": False}
+    },
+    "additionalProperties": False,
+}
+PATCH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/merge-patch+json": {"schema": _PATCH},
+            "application/json": {"schema": _PATCH},
+        },
     }
 }
 

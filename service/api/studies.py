@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from service.api.body import parse_body, read_body
 from service.api.context import Context, Ctx, Who, pause
-from service.api.openapi import PROBLEMS, SPEC_BODY
+from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
 from service.api.problems import RETRY_SECONDS
 from service.auth.keys import Identity
 from service.db.engine import reading, transaction
 from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
+from service.operations.change import change_study
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, submit_study
 from service.wire.problems import parse_spec
@@ -88,6 +89,24 @@ async def show(
         if left <= 0 or view.status in TERMINAL_STUDIES or context.stopping.is_set():
             return view
         await pause(context, min(left, context.poll_seconds))
+
+
+@router.patch("/{study_id}", response_model=StudyView, openapi_extra=PATCH_BODY)
+def change(
+    study_id: str,
+    request: Request,
+    response: Response,
+    body: Annotated[bytes, Depends(read_body)],
+    context: Ctx,
+    if_match: Annotated[
+        str | None, Header(description="The study's ETag; required, 428 without.")
+    ] = None,
+) -> StudyView:
+    """Change what the study's search may spend, while it goes on (JSON merge patch)."""
+    patch = parse_body(body, request.headers.get("content-type", ""))
+    with transaction(context.engine) as session:
+        change_study(session, study_id, patch, if_match, now=context.now())
+    return _show(context, study_id, response)
 
 
 @router.post("/{study_id}:cancel", response_model=StudyView)

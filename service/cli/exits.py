@@ -73,7 +73,7 @@ def exit_of_problem(problem: Problem) -> Exit:
     """Return the exit code for a server's problem: whose fault is it?"""
     if problem.code in EXIT_OF_PROBLEM:
         return EXIT_OF_PROBLEM[problem.code]
-    is_callers = problem.status in (400, 404, 409, 413, 415, 422)
+    is_callers = problem.status in (400, 404, 409, 412, 413, 415, 422, 428)
     return Exit.USAGE if is_callers and not problem.code.startswith("http-") else Exit.UNREACHABLE
 
 

@@ -68,6 +68,8 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
         spent += f" (busy {words.share(result.busy_share)})"
     took = f"{words.seconds(result.wall_seconds)} on the clock"
     console.data(f"in all: {words.counts(result.trials)}; {spent}, {took}")
+    if result.search and result.search.ended_by != "trials":
+        console.data(words.search_end(result.search))
     for finalist in result.finalists:
         if finalist.sealed and finalist.sealed.diverged_share:
             share = f"{100 * finalist.sealed.diverged_share:.2g} %"

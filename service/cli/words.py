@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from service.wire.result import SearchCost
 from service.wire.studies import EventView, StudyView
 
 Value = float | int | str
@@ -49,6 +50,15 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def search_end(search: SearchCost) -> str:
+    """Return which budget ended a search, at what cost, and where its finalists were compared."""
+    return (
+        f"the search ended by its {search.ended_by} budget: {seconds(search.device_seconds)} of "
+        f"devices, {seconds(search.wall_seconds)} on the clock, {search.meta_iterations} "
+        f"meta-iterations; finalists chosen after {search.judged_at} meta-iterations"
+    )
+
+
 def instant(value: datetime | None) -> str:
     """Return an instant in the user's time zone, to the second."""
     return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else "-"
@@ -86,6 +96,11 @@ def sentence(event: EventView, metric: str) -> str | None:
             return f"{trial} {told.get('status')}{cause}"
         case "worker_lost":
             return f"worker {told.get('slot')} lost: {told.get('cause')}"
+        case "budget_changed":
+            changes = (f"{k}={'none' if v is None else v}" for k, v in told["budget"].items())
+            return f"budget changed: {' '.join(changes)}"
+        case "search_ended":
+            return f"search ended by its budget: {told.get('by')}"
         case "verdict_started":
             finalists = ", ".join(str(n) for n in told.get("trial_numbers", []))
             return f"verdict: training trials {finalists} afresh"

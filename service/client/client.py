@@ -106,6 +106,17 @@ class Client:
         content = json.dumps(data).encode()
         return self._call(StudyView, "POST", "/studies", content=content, headers=headers)
 
+    def change_budget(self, study_id: str, budget: Mapping[str, Any], version: int) -> StudyView:
+        """Change budgets of a study that is at `version`; None removes one.
+
+        An answer that is lost on its way is asked for again and then refused, since the study has
+        another version by then: nothing is ever changed twice.
+        """
+        headers = {"Content-Type": "application/merge-patch+json", "If-Match": f'"{version}"'}
+        content = json.dumps({"budget": dict(budget)}).encode()
+        path = f"/studies/{study_id}"
+        return self._call(StudyView, "PATCH", path, content=content, headers=headers)
+
     def study(self, study_id: str, *, wait_seconds: float = 0) -> StudyView:
         """Return a study; wait up to 30 s for its end if asked to."""
         return self._call(StudyView, "GET", f"/studies/{study_id}", params={"wait": wait_seconds})

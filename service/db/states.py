@@ -60,6 +60,7 @@ STUDY_TRANSITIONS: dict[StudyStatus, frozenset[StudyStatus]] = {
 
 TRIAL_TRANSITIONS: dict[TrialStatus, frozenset[TrialStatus]] = {
     TrialStatus.QUEUED: frozenset(
+        # pruned: it waits with a score where a budget, or asha's last promotion, ends the search
         {TrialStatus.RUNNING, TrialStatus.PRUNED, TrialStatus.CANCELLED, TrialStatus.FAILED}
     ),
     TrialStatus.RUNNING: frozenset(set(TrialStatus) - {TrialStatus.RUNNING}),

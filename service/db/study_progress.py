@@ -6,7 +6,7 @@ Transactions belong to the caller; nothing here commits.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CursorResult, or_, select, update
 from sqlalchemy.orm import Session
@@ -15,14 +15,29 @@ from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Study
 
 
-def running_or_known(session: Session, known: Iterable[str]) -> dict[str, str]:
-    """Return the status of every running study and of the known ones, oldest first."""
+class Seen(NamedTuple):
+    """What the dispatcher looks at: has the study moved, or its budget changed?"""
+
+    status: str
+    version: int
+
+
+def running_or_known(session: Session, known: Iterable[str]) -> dict[str, Seen]:
+    """Return how every running study and the known ones stand, oldest first."""
     query = (
-        select(Study.study_id, Study.status)
+        select(Study.study_id, Study.status, Study.version)
         .where(or_(Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(known))))
         .order_by(Study.created_at, Study.study_id)
     )
-    return {study_id: status for study_id, status in session.execute(query)}
+    return {row.study_id: Seen(row.status, row.version) for row in session.execute(query)}
+
+
+def read_spec(session: Session, study_id: str) -> dict[str, Any]:
+    """Return the study's spec as it is stored now."""
+    spec: dict[str, Any] = session.scalars(
+        select(Study.spec).where(Study.study_id == study_id)
+    ).one()
+    return spec
 
 
 def ended_among(session: Session, study_ids: Iterable[str]) -> Sequence[str]:
@@ -53,9 +68,19 @@ def start_study(session: Session, study_id: str, *, now: datetime) -> bool:
     return moved
 
 
-def begin_verdict(session: Session, study_id: str) -> bool:
-    """Count a look at the sealed tasks; return False if the study is no longer running."""
-    return _move(session, study_id, StudyStatus.RUNNING, {"sealed_looks": Study.sealed_looks + 1})
+def begin_verdict(session: Session, study_id: str, *, version: int) -> bool:
+    """Count a look at the sealed tasks.
+
+    Return False if the study is no longer running, or no longer at `version`: somebody may just
+    have given its search more budget.
+    """
+    looks = {"sealed_looks": Study.sealed_looks + 1}
+    return _move(session, study_id, StudyStatus.RUNNING, looks, version=version)
+
+
+def end_search(session: Session, study_id: str, *, version: int) -> bool:
+    """Make the end of the search a new version; return False as `begin_verdict` does."""
+    return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
 
 
 def complete_study(
@@ -81,11 +106,20 @@ def fail_study(
     return _move(session, study_id, StudyStatus.RUNNING, values)
 
 
-def _move(session: Session, study_id: str, found: StudyStatus, values: dict[str, Any]) -> bool:
+def _move(
+    session: Session,
+    study_id: str,
+    found: StudyStatus,
+    values: dict[str, Any],
+    *,
+    version: int | None = None,
+) -> bool:
     statement = (
         update(Study)
         .where(Study.study_id == study_id, Study.status == found)
         .values(version=Study.version + 1, **values)
         .execution_options(synchronize_session=False)
     )
+    if version is not None:
+        statement = statement.where(Study.version == version)
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1

@@ -4,6 +4,7 @@
                 │              └─< mo_reports      (one per trial and rung)
                 ├─< mo_asks                        (log of asks and tells, per branch)
                 ├─< mo_segments                    (what the time of the slots went into)
+                ├── mo_spending                    (what the search has spent of its budget)
                 └─< mo_events                      (what SSE replays)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
 
@@ -242,6 +243,25 @@ class Segment(Base):
     sample_share: Mapped[float | None]
     peak_memory_bytes: Mapped[int] = mapped_column(BigInteger)
     slot_seconds: Mapped[float]
+
+
+class Spending(Base):
+    """What the search of a study has spent, and which budget ended it, if one has.
+
+    A row of its own, since it changes with every report and a study's row is large.
+    `wall_seconds` is the time that the study ran under a dispatcher; the others are sums over
+    its segments of role search.
+    """
+
+    __tablename__ = "mo_spending"
+
+    study_id: Mapped[str] = mapped_column(
+        ForeignKey("mo_studies.study_id", ondelete="CASCADE"), primary_key=True
+    )
+    wall_seconds: Mapped[float] = mapped_column(default=0.0)
+    device_seconds: Mapped[float] = mapped_column(default=0.0)
+    meta_iterations: Mapped[int] = mapped_column(BigInteger, default=0)
+    ended_by: Mapped[str | None] = mapped_column(String(32))
 
 
 class Event(Base):

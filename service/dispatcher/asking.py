@@ -5,6 +5,7 @@ import uuid
 from metaopt.keys import key
 from metaopt.metaparams import complete
 from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.budget import common_rung, scored_at
 from service.dispatcher.ledger import NewTrial
 from service.dispatcher.loading import group_of
 from service.dispatcher.state import BranchState, StudyState, TrialState
@@ -24,15 +25,12 @@ def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
 def fresh_finalists(study: StudyState) -> list[TrialState]:
     """Return the verdict's trials: each of the best trials, trained afresh with each new seed.
 
-    Empty if no trial completed.
+    Where a budget ended the search before any trial completed, they are the best of those that
+    were scored at the highest common rung.  Empty if no trial has a score to compare by.
     """
-    completed = [
-        (trial.trial_number, trial.score)
-        for trial in study.of_role(TrialRole.SEARCH)
-        if trial.status == TrialStatus.COMPLETED and trial.score is not None
-    ]
     verdict = study.spec.verdict
-    chosen = choose_finalists(completed, count=verdict.finalists, maximize=study.spec.maximize())
+    candidates = _completed(study) or _unfinished(study)
+    chosen = choose_finalists(candidates, count=verdict.finalists, maximize=study.spec.maximize())
     sources = [study.trials[number] for number in chosen for _ in range(verdict.seeds)]
     return [_fresh(study, source, index) for index, source in enumerate(sources)]
 
@@ -52,11 +50,26 @@ def _ask(study: StudyState, branch: BranchState) -> NewTrial:
     return NewTrial(trial, asked, ask_index)
 
 
+def _completed(study: StudyState) -> list[tuple[int, float]]:
+    return [
+        (trial.trial_number, trial.score)
+        for trial in study.of_role(TrialRole.SEARCH)
+        if trial.status == TrialStatus.COMPLETED and trial.score is not None
+    ]
+
+
+def _unfinished(study: StudyState) -> list[tuple[int, float]]:
+    if study.search_ended_by is None:
+        return []
+    rung = common_rung(study, study.spec.verdict.finalists)
+    return [] if rung is None else scored_at(study, rung)
+
+
 def _fresh(study: StudyState, source: TrialState, index: int) -> TrialState:
     spec = study.spec
     return TrialState(
         trial_id=uuid.uuid4().hex,
-        trial_number=spec.budget.trials + index,
+        trial_number=max(spec.budget.trials, 1 + max(study.trials)) + index,
         group=group_of(study, TrialRole.VERDICT, source.group.branch, source.params),
         params=source.params,
         seed=key(spec.seed, "verdict", source.trial_number, index % spec.verdict.seeds),

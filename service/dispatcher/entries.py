@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.db import reports, segments, trials
+from service.db import reports, segments, spending, trials
 from service.db.events import append_event
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Report, Segment, Trial
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
-from service.dispatcher.state import SlotState, StudyState, TrialState
+from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
 from service.executors.base import SegmentReport
 
 
@@ -128,6 +128,17 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
             sample_share=report.sample_share,
             peak_memory_bytes=report.peak_memory_bytes,
         ),
+    )
+
+
+def write_spent(entry: Entry, spent: Spent) -> None:
+    """Write what the study's search has spent; its trials say the rest."""
+    spending.save_spending(
+        entry.session,
+        entry.study.study_id,
+        wall_seconds=spent.wall_seconds,
+        device_seconds=spent.device_seconds,
+        meta_iterations=spent.meta_iterations,
     )
 
 

@@ -5,6 +5,8 @@
              and the segment itself             committed before the sampler is told
     lose     what a loss means for each lane    committed before the lanes are tried again
     release  lanes back to the queue            committed before they are given to another slot
+    end_left what a search leaves that has      committed before the sampler is told
+             no budget any more
 
 Each transaction begins with the fence (`service.db.dispatcher`) and raises EpochLost once
 another dispatcher is live.  The state in memory follows only after the commit; if a transaction
@@ -23,11 +25,12 @@ from service.db.dispatcher import fence
 from service.db.engine import transaction
 from service.db.states import AttemptOutcome, TrialRole, TrialStatus
 from service.dispatcher import entries
+from service.dispatcher.budget import Left, after_segment, after_trials
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.entries import Entry
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
-from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
+from service.dispatcher.state import Leader, SlotState, Spent, StudyState, TrialState, better
 from service.executors.base import SegmentReport
 
 
@@ -110,6 +113,7 @@ class Ledger:
         seconds = report.seconds / max(1, len(outcomes))
         left = [one for one in outcomes if one.status != TrialStatus.RUNNING]
         tells = [_tell_of(one) for one in left if one.trial.group.role == TrialRole.SEARCH]
+        spent = _spent_after(study, slot, report, tells)
         with self.entry(study) as entry:
             entry.hold(one.trial for one in outcomes)
             for one in outcomes:
@@ -117,7 +121,9 @@ class Ledger:
                 entries.write_outcome(entry, one, name, seconds)
             entries.close_attempts(entry, (_attempt_end(one) for one in left))
             entries.add_segment(entry, slot, report, slot_seconds)
+            entries.write_spent(entry, spent)
             _log_tells(entry, tells)
+        study.spent = study.saved = spent
         for one in outcomes:
             self._apply_outcome(study, one)
         _tell_samplers(study, tells)
@@ -140,6 +146,7 @@ class Ledger:
                 entries.write_loss(entry, trial, loss)
             entries.close_attempts(entry, ((t, loss.outcome, loss.cause) for t, loss in losses))
             _log_tells(entry, tells)
+        study.spent = _after_tells(study, study.spent, tells)
         for trial, loss in losses:
             self._apply_loss(trial, loss)
         _tell_samplers(study, tells)
@@ -153,6 +160,21 @@ class Ledger:
             entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in lanes))
         for trial in lanes:
             trial.status = TrialStatus.QUEUED
+
+    def end_left(self, study: StudyState, left: Sequence[Left], cause: str) -> None:
+        """End trials, running or queued, for which their search has no budget any more."""
+        running = [one.trial for one in left if one.trial.status == TrialStatus.RUNNING]
+        tells = [_Tell(one.trial, one.status, one.score, one.rung) for one in left]
+        with self.entry(study) as entry:
+            entry.hold(one.trial for one in left)
+            for one in left:
+                entries.end(entry, one.trial, one.status, cause=cause)
+            entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in running))
+            _log_tells(entry, tells)
+        for one in left:
+            self.store.delete(one.trial.checkpoint)
+            one.trial.status, one.trial.cause, one.trial.checkpoint = one.status, cause, None
+        _tell_samplers(study, tells)
 
     def cancel(self, study: StudyState, queued: Sequence[TrialState]) -> None:
         """Cancel queued trials of a study that has ended; its samplers are not told any more."""
@@ -218,6 +240,24 @@ def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | No
     if one.status == TrialStatus.QUEUED:
         return one.trial, AttemptOutcome.EVICTED, f"waits at rung {one.lane.meta_iteration}"
     return one.trial, AttemptOutcome.FINISHED, None
+
+
+def _spent_after(
+    study: StudyState, slot: SlotState, report: SegmentReport, tells: Sequence[_Tell]
+) -> Spent:
+    if slot.group is None or slot.group.role != TrialRole.SEARCH:
+        return study.spent
+    trained = slot.iterations * len(report.lanes)
+    spent = after_segment(study.spent, seconds=report.seconds, lane_iterations=trained)
+    return _after_tells(study, spent, tells)
+
+
+def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spent:
+    tells = [tell for tell in tells if tell.outcome != "paused"]  # those have not ended
+    if not tells:
+        return spent
+    scores = [tell.value if tell.outcome == TrialStatus.COMPLETED else None for tell in tells]
+    return after_trials(spent, scores, maximize=study.spec.maximize())
 
 
 def _log_ask(entry: Entry, one: NewTrial) -> None:

@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 
 from metaopt.metaparams import Value
 from metaopt.search.branches import LogEntry, replay
-from service.db import asks, reports, trials
+from service.db import asks, reports, spending, trials
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
+from service.dispatcher.budget import Ended, after_all
 from service.dispatcher.programs import (
     searches_structure,
     step_caps,
@@ -17,9 +18,24 @@ from service.dispatcher.programs import (
     trial_signature,
 )
 from service.dispatcher.spaces import dimensions
-from service.dispatcher.state import BranchState, Group, Leader, Place, StudyState, TrialState
+from service.dispatcher.state import (
+    BranchState,
+    Group,
+    Leader,
+    Place,
+    Spent,
+    StudyState,
+    TrialState,
+)
 from service.dispatcher.work import branch_budget
 from service.wire.spec import StudySpec
+
+_COUNTED = (
+    TrialStatus.COMPLETED,
+    TrialStatus.PRUNED,
+    TrialStatus.DIVERGED,
+    TrialStatus.FAILED,
+)
 
 
 def load_study(session: Session, study_id: str) -> StudyState:
@@ -37,12 +53,12 @@ def load_study(session: Session, study_id: str) -> StudyState:
         created_at=row.created_at,
         status=StudyStatus(row.status),
         branches=branch_states(spec, log),
+        version=row.version,
     )
     attempts = _by_trial(trials.attempts_of(session, study_id))
-    study.add(
-        _trial_state(study, trial, attempts.get(trial.trial_id, []))
-        for trial in trials.trials_of(session, study_id)
-    )
+    rows = trials.trials_of(session, study_id)
+    study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
+    _add_spent(session, study, rows)
     for branch, number, rung, score in reports.rung_scores(session, study_id, TrialRole.SEARCH):
         study.rung_scores.setdefault((branch, rung), {})[number] = score
     if spec.pruning.kind == "race":
@@ -58,6 +74,20 @@ def _leaders(session: Session, study: StudyState) -> dict[Place, Leader]:
         (report,) = reports.reports_at(session, [study.trials[number].trial_id], place[1]).values()
         leaders[place] = Leader(report.score, list(report.scores))
     return leaders
+
+
+def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:
+    found = spending.find_spending(session, study.study_id)
+    spent = Spent()
+    if found is not None:
+        spent = Spent(found.wall_seconds, found.device_seconds, found.meta_iterations)
+        study.search_ended_by = found.ended_by
+    ended = [
+        Ended(row.finished_at, row.score if row.status == TrialStatus.COMPLETED else None)
+        for row in rows
+        if row.role == TrialRole.SEARCH and row.status in _COUNTED and row.finished_at
+    ]
+    study.spent = study.saved = after_all(spent, ended, maximize=study.spec.maximize())
 
 
 def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]) -> Group:

@@ -22,9 +22,10 @@ import structlog
 
 from metaopt.errors import MetaoptError
 from service.db.engine import reading
-from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
+from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialRole, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
-from service.dispatcher import asking, housekeeping, settling
+from service.dispatcher import asking, budgeting, housekeeping, settling
+from service.dispatcher.budget import affordable_iterations, lane_iterations_under_way
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.losses import halved, judge_loss
 from service.dispatcher.orders import segment_order
@@ -100,21 +101,31 @@ class Dispatcher:
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
             housekeeping.refresh(self._ledger, self._studies)
+            for study in self._studies.values():
+                budgeting.save(self._ledger, study)
             self._refreshed = time.monotonic()
 
     def _poll(self) -> None:
         with reading(self._ledger.engine) as session:
-            statuses = running_or_known(session, self._studies)
-        for study_id, status in statuses.items():
+            found = running_or_known(session, self._studies)
+        for study_id, seen in found.items():
             if study_id in self._studies:
-                self._studies[study_id].status = StudyStatus(status)
+                study = self._studies[study_id]
+                study.clock(time.monotonic())
+                study.status = StudyStatus(seen.status)
+                budgeting.follow(self._ledger, study, seen.version)
             else:
                 self._load(study_id)
         for study in list(self._studies.values()):
             if study.status != StudyStatus.RUNNING:
                 self._put_away(study)
             else:
-                settling.settle(self._ledger, study)
+                self._settle(study)
+
+    def _settle(self, study: StudyState) -> None:
+        with self._failing_alone(study):
+            budgeting.enforce(self._ledger, study, self._slots.values())
+        settling.settle(self._ledger, study)
 
     def _load(self, study_id: str) -> None:
         study = housekeeping.load(self._ledger, study_id)
@@ -132,6 +143,7 @@ class Dispatcher:
             return
         if study.status in TERMINAL_STUDIES:
             self._ledger.store.delete_study(study.study_id)
+        budgeting.save(self._ledger, study)
         del self._studies[study.study_id]
 
     def _release(self, study: StudyState, slot: SlotState, cause: str) -> None:
@@ -154,8 +166,9 @@ class Dispatcher:
         work = self._choose(slot)
         if work is None and self._start_next_study():
             work = self._choose(slot)
-        if work is not None:
-            self._carry_out(slot, work)
+        if work is None or self._lacks_budget(work):
+            return None
+        self._carry_out(slot, work)
         return work
 
     def _choose(self, slot: SlotState) -> Work | None:
@@ -198,6 +211,20 @@ class Dispatcher:
             self._ledger.admit(study, slot.slot.name, new, admit)
         self._submit(slot, study, group, work.keep, admit)
 
+    def _lacks_budget(self, work: Work) -> bool:
+        """Return whether no meta-iteration is left for each lane; end the search if so.
+
+        What segments under way do not train after all may still come back: then it waits.
+        """
+        if work.group is not None and work.group.role != TrialRole.SEARCH:
+            return False
+        lanes = len(work.keep) + len(work.admit) + work.ask
+        if affordable_iterations(work.study, self._slots.values(), lanes) != 0:
+            return False
+        if not lane_iterations_under_way(work.study, self._slots.values()):
+            budgeting.end_search(self._ledger, work.study, "total_meta_iterations")
+        return True
+
     def _submit(
         self,
         slot: SlotState,
@@ -216,6 +243,11 @@ class Dispatcher:
             admit=admit,
             store=self._ledger.store,
             segment_seconds=self._segment_seconds,
+            most_iterations=affordable_iterations(
+                study, self._slots.values(), len(keep) + len(admit)
+            )
+            if group.role == TrialRole.SEARCH
+            else None,
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations = order.iterations
@@ -249,6 +281,7 @@ class Dispatcher:
             return
         now = time.monotonic()
         slot_seconds = (now - study.accounted_to) * self._slots_of(study)
+        study.clock(now)
         with self._failing_alone(study):
             self._ledger.report(study, slot, outcomes, report, slot_seconds)
             study.accounted_to = now
@@ -258,7 +291,7 @@ class Dispatcher:
             slot.seconds.append(report.train_seconds / slot.iterations)
         slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
         self._log_segment(study, slot, report)
-        settling.settle(self._ledger, study)
+        self._settle(study)
 
     def _slots_of(self, study: StudyState) -> int:
         return sum(1 for s in self._slots.values() if not s.lanes or s.study_id == study.study_id)
@@ -316,6 +349,8 @@ class Dispatcher:
             if slot.lanes and slot.study_id is not None:
                 slot.future = None
                 self._release(self._studies[slot.study_id], slot, "the dispatcher was stopped")
+        for study in self._studies.values():
+            budgeting.save(self._ledger, study)
         housekeeping.give_up_epoch(self._ledger)
 
     def _busy(self) -> bool:

@@ -21,8 +21,13 @@ def segment_order(
     admit: Sequence[TrialState],
     store: CheckpointStore,
     segment_seconds: float,
+    most_iterations: int | None = None,
 ) -> SegmentOrder:
-    """Return the order after which the worker of `slot` holds `keep` and `admit`, trained on."""
+    """Return the order after which the worker of `slot` holds `keep` and `admit`, trained on.
+
+    Args:
+        most_iterations: For which the study's budget lasts.
+    """
     lanes = [*keep, *admit]
     rungs = study.rungs(group.role)
     iterations = segment_length(
@@ -31,6 +36,8 @@ def segment_order(
         seconds=slot.seconds,
         segment_seconds=segment_seconds,
     )
+    if most_iterations is not None:
+        iterations = min(iterations, most_iterations)
     bank = task_bank(study.spec, group.role, study.branches[group.branch].test_cap)
     return SegmentOrder(
         signature=study.signatures[group.signature].to_json(),

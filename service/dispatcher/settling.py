@@ -11,16 +11,17 @@ paused or cancelled it in the meantime; then nothing is written.
 import structlog
 from sqlalchemy.orm import Session
 
-from service.db import reports, segments, study_progress, trials
+from service.db import reports, segments, spending, study_progress, trials
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
 from service.dispatcher import entries, promotion
 from service.dispatcher.asking import fresh_finalists
+from service.dispatcher.budget import common_rung
 from service.dispatcher.entries import Entry
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.verdict import SealedRun, SearchTrial, study_result
-from service.wire.result import StudyResult
+from service.wire.result import SearchCost, StudyResult
 
 log = structlog.get_logger("dispatcher")
 
@@ -55,12 +56,16 @@ def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
         return
     sources = list(dict.fromkeys(trial.source_trial_number for trial in fresh))
     with ledger.entry(study) as entry:
-        if not study_progress.begin_verdict(entry.session, study.study_id):
+        if not study_progress.begin_verdict(entry.session, study.study_id, version=study.version):
             return
+        if study.search_ended_by is None:
+            spending.save_end(entry.session, study.study_id, "trials")
         for trial in fresh:
             entries.add_trial(entry, trial, None)
         entry.event("verdict_started", {"trial_numbers": sources})
     study.add(fresh)
+    study.search_ended_by = study.search_ended_by or "trials"
+    study.version += 1
     log.info("verdict_started", study_id=study.study_id, trial_numbers=sources)
 
 
@@ -107,7 +112,12 @@ def _write_failure(entry: Entry, error: str, result: StudyResult | None = None) 
 def _why_nothing_completed(ended: list[TrialState]) -> str:
     counts = {
         status: sum(1 for trial in ended if trial.status == status)
-        for status in (TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.PRUNED)
+        for status in (
+            TrialStatus.DIVERGED,
+            TrialStatus.FAILED,
+            TrialStatus.PRUNED,
+            TrialStatus.CANCELLED,
+        )
     }
     listed = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     causes = [trial.cause for trial in ended if trial.cause]
@@ -118,10 +128,12 @@ def _why_nothing_completed(ended: list[TrialState]) -> str:
 def _result(entry: Entry) -> StudyResult:
     study, session = entry.study, entry.session
     rows = trials.trials_of(session, study.study_id)
-    rung = study.spec.budget.meta_iterations
-    at_end = reports.reports_at(session, [row.trial_id for row in rows], rung)
     search = [row for row in rows if row.role == TrialRole.SEARCH]
     verdict = [row for row in rows if row.role == TrialRole.VERDICT]
+    full = study.spec.budget.meta_iterations
+    judged_at = _judged_at(study)
+    at_end = reports.reports_at(session, [row.trial_id for row in verdict], full)
+    at_end |= reports.reports_at(session, [row.trial_id for row in search], judged_at)
     return study_result(
         study.spec,
         [_search_trial(row, at_end.get(row.trial_id)) for row in search],
@@ -129,6 +141,26 @@ def _result(entry: Entry) -> StudyResult:
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
         wall_seconds=_wall_seconds(session, entry),
         busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
+        search=_search_cost(study, judged_at),
+    )
+
+
+def _judged_at(study: StudyState) -> int:
+    """Return the meta-iteration whose scores chose the finalists."""
+    full = study.spec.budget.meta_iterations
+    completed = any(
+        trial.status == TrialStatus.COMPLETED for trial in study.of_role(TrialRole.SEARCH)
+    )
+    return full if completed else common_rung(study, study.spec.verdict.finalists) or full
+
+
+def _search_cost(study: StudyState, judged_at: int) -> SearchCost:
+    return SearchCost(
+        ended_by=study.search_ended_by or "trials",
+        wall_seconds=study.spent.wall_seconds,
+        device_seconds=study.spent.device_seconds,
+        meta_iterations=study.spent.meta_iterations,
+        judged_at=judged_at,
     )
 
 
@@ -143,7 +175,7 @@ def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
         branch=row.branch,
         status=row.status,
         params=row.params,
-        score=row.score,
+        score=report.score if report else row.score,
         low=report.low if report else None,
         high=report.high if report else None,
         device_seconds=row.device_seconds,

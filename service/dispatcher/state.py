@@ -7,7 +7,7 @@ away whole when anything is in doubt.
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -83,6 +83,24 @@ class TrialState:
         return self.status in TERMINAL_TRIALS
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What a search has spent (`service.dispatcher.budget`).
+
+    Args:
+        wall_seconds: For which the study ran.
+        device_seconds, meta_iterations: Of its segments.
+        best_score: Of its completed trials.
+        trials_since_best: Trials that ended after the one with the best score.
+    """
+
+    wall_seconds: float = 0.0
+    device_seconds: float = 0.0
+    meta_iterations: int = 0
+    best_score: float | None = None
+    trials_since_best: int = 0
+
+
 @dataclass
 class BranchState:
     """A branch: its search, how much of the study's budget it has, and its place in the log."""
@@ -114,6 +132,10 @@ class StudyState:
         digests: Of signatures, by branch and structural values.
         running_since: Monotonic time from which this dispatcher has run it.
         accounted_to: Monotonic time up to which the time of its slots is in segments.
+        version: Of the row that this is a copy of.
+        spent, saved: What its search has spent, and what of that is in the tables.
+        search_ended_by: The budget that ended its search.
+        clocked_to: Monotonic time up to which its running time is in `spent`.
     """
 
     study_id: str
@@ -129,11 +151,23 @@ class StudyState:
     digests: dict[tuple[Value, ...], str] = field(default_factory=dict)
     running_since: float = 0.0
     accounted_to: float = 0.0
+    version: int = 1
+    spent: Spent = Spent()
+    saved: Spent = Spent()
+    search_ended_by: str | None = None
+    clocked_to: float = 0.0
     _open: dict[int, TrialState] = field(default_factory=dict)
 
     def run_from(self, now: float) -> None:
         """Begin, at monotonic time `now`, to count the time it has."""
-        self.running_since = self.accounted_to = now
+        self.running_since = self.accounted_to = self.clocked_to = now
+
+    def clock(self, now: float) -> None:
+        """Count the time until monotonic `now` as spent, if the study runs and searches."""
+        if self.status == StudyStatus.RUNNING and self.search_ended_by is None:
+            passed = now - self.clocked_to
+            self.spent = replace(self.spent, wall_seconds=self.spent.wall_seconds + passed)
+        self.clocked_to = now
 
     def add(self, trials: Iterable[TrialState]) -> None:
         """Add trials."""
@@ -157,9 +191,10 @@ class StudyState:
         return [trial for trial in self.open_trials() if trial.status == TrialStatus.QUEUED]
 
     def search_ended(self) -> bool:
-        """Return whether every trial of the budget has been asked for and has ended."""
+        """Return whether every trial of the budget has ended, or all are once another is spent."""
         asked = all(branch.remaining <= 0 for branch in self.branches.values())
-        return asked and not self.open_trials(TrialRole.SEARCH)
+        nothing_comes = asked or self.search_ended_by is not None
+        return nothing_comes and not self.open_trials(TrialRole.SEARCH)
 
     def rungs(self, role: str) -> list[int]:
         """Return where trials of a role are judged: a finalist at its end only."""

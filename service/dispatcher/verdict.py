@@ -32,6 +32,7 @@ from service.wire.result import (
     BranchSummary,
     Finalist,
     SealedScore,
+    SearchCost,
     SearchScore,
     StudyResult,
     VerdictRun,
@@ -109,6 +110,7 @@ def study_result(
     counts: dict[str, int],
     wall_seconds: float,
     busy_share: float | None = None,
+    search: SearchCost | None = None,
 ) -> StudyResult:
     """Return the verdict.
 
@@ -118,6 +120,7 @@ def study_result(
         counts: Trials of the search by status.
         wall_seconds: From the study's start to its end.
         busy_share: Share of the slots' time that went into segments.
+        search: What the search spent, and what ended it.
     """
     judged = _judged(spec, trials, runs)
     return StudyResult(
@@ -133,6 +136,7 @@ def study_result(
         device_seconds=sum(t.device_seconds for t in trials) + sum(r.device_seconds for r in runs),
         wall_seconds=wall_seconds,
         busy_share=busy_share,
+        search=search,
         transductive=spec.evaluation.transductive,
     )
 

@@ -92,6 +92,8 @@ def askable(study: StudyState, branch: BranchState) -> int:
     A sampler that learns gains nothing from trials asked for before it has learned: at most a
     quarter of the branch's budget is open at once, or its start-up trials, which are random.
     """
+    if study.search_ended_by is not None:
+        return 0
     search = study.spec.search
     if search.sampler == "random":
         return branch.remaining

@@ -6,15 +6,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.db import segments, studies
+from service.db import segments, spending, studies
 from service.db.states import TrialRole, TrialStatus
-from service.db.tables import Event, Report, Study, Trial
+from service.db.tables import Event, Report, Spending, Study, Trial
 from service.wire.spec import StudySpec
 from service.wire.studies import (
     BestTrial,
     BranchView,
     EventView,
     ReportView,
+    SpentView,
     StudyView,
     TrialView,
     View,
@@ -37,9 +38,11 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
         )
     }
     busy = segments.busy_shares(session, list(specs))
+    spent = spending.spending_of(session, list(specs))
     return [
-        _study_view(row, specs[row.study_id], counts[row.study_id], best, busy.get(row.study_id))
+        _study_view(row, specs[i], counts[i], best, busy_share=busy.get(i), spent=spent.get(i))
         for row in rows
+        for i in [row.study_id]
     ]
 
 
@@ -64,7 +67,9 @@ def _study_view(
     spec: StudySpec,
     counts: list[studies.Count],
     best: dict[tuple[str, str], Trial],
+    *,
     busy_share: float | None,
+    spent: Spending | None,
 ) -> StudyView:
     search = [count for count in counts if count.role == TrialRole.SEARCH]
     names = [branch.algorithm for branch in spec.branches]
@@ -82,9 +87,20 @@ def _study_view(
             for name in names
         },
         "busy_share": busy_share,
+        "spent": _spent(sum(count.trials for count in search), spent),
+        "search_ended_by": spent.ended_by if spent else None,
     }
     own = (name for name in StudyView.model_fields if name not in derived)
     return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})
+
+
+def _spent(trials: int, row: Spending | None) -> SpentView:
+    return SpentView(
+        trials=trials,
+        wall_seconds=row.wall_seconds if row else 0.0,
+        device_seconds=row.device_seconds if row else 0.0,
+        meta_iterations=row.meta_iterations if row else 0,
+    )
 
 
 def _best(row: Trial | None) -> BestTrial | None:

@@ -81,12 +81,28 @@ class BranchSummary(ResultPart):
     device_seconds: float
 
 
+class SearchCost(ResultPart):
+    """What the search spent and which budget ended it; the verdict came on top.
+
+    `judged_at` is the meta-iteration whose scores chose the finalists: the end of a trial, or
+    where no trial completed, the highest rung that enough of them had in common.
+    """
+
+    ended_by: str
+    wall_seconds: float
+    device_seconds: float
+    meta_iterations: int
+    judged_at: int
+
+
 class StudyResult(ResultPart):
     """The verdict: finalists, best first, and what the study cost.
 
     `intervals_cover` says what the sealed intervals and ties allow for: with one seed each, the
     noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
     share of the time of all slots that no other study had which went into its segments.
+    `device_seconds` and `wall_seconds` are of search and verdict together, `search` says what
+    the search had of them.
     """
 
     metric: Literal["accuracy", "mse"]
@@ -97,5 +113,6 @@ class StudyResult(ResultPart):
     device_seconds: float
     wall_seconds: float
     busy_share: float | None = None
+    search: SearchCost | None = None
     transductive: bool
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from service.wire.base import Count, Wire
+from service.wire.budget import Budget
 from service.wire.model import Model
 from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.space import Branch, largest
@@ -45,13 +46,6 @@ class Pruning(Wire):
         if rungs is not None and any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
             raise ValueError(f"rungs must rise, got {rungs}")
         return rungs
-
-
-class Budget(Wire):
-    """How much a study may spend: trials in all, meta-iterations for each."""
-
-    trials: Count = 24
-    meta_iterations: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
 
 
 class Evaluation(Wire):

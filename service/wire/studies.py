@@ -36,12 +36,22 @@ class BranchView(View):
     best: BestTrial | None
 
 
+class SpentView(View):
+    """What a study's search has spent of its budget; a budget cannot be set below it."""
+
+    trials: int
+    wall_seconds: float
+    device_seconds: float
+    meta_iterations: int
+
+
 class StudyView(View):
     """A study with its whole spec, every default written out.
 
     `trials` counts the search's trials by status, `verdict_trials` those of the finalists;
     every status is there.  `busy_share` is the share of the time of all slots that no
-    other study had which went into its segments; null before the first.
+    other study had which went into its segments; null before the first.  `search_ended_by` is
+    the budget that ended the search; null while it goes on.
     """
 
     study_id: str
@@ -58,6 +68,8 @@ class StudyView(View):
     verdict_trials: dict[TrialStatus, int]
     branches: dict[str, BranchView]
     busy_share: float | None = None
+    spent: SpentView | None = None
+    search_ended_by: str | None = None
     spec: StudySpec
 
 

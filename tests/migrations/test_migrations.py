@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect, select, text
 from migrations.versions import __file__ as versions_file
 from service.db import migrate
 from service.db.engine import open_engine, transaction
-from service.db.tables import Base, Study, Trial
+from service.db.tables import Base, Spending, Study, Trial
 from tests.fakes.rows import add_segment, add_study, add_trial
 
 
@@ -79,7 +79,7 @@ def test_the_chain_makes_exactly_what_the_models_say(bare: Engine, database_url:
     Base.metadata.drop_all(bare)
     migrate.upgrade(database_url)
     assert shape(bare) == from_models
-    assert len(from_models) == 10
+    assert len(from_models) == 11
 
 
 def test_up_down_up_leaves_no_trace_and_spares_optuna(bare: Engine, database_url: str) -> None:
@@ -106,6 +106,23 @@ def test_rows_of_the_first_revision_live_on(bare: Engine, database_url: str) -> 
         assert session.get_one(Study, "a" * 32).status == "running"
         assert session.scalars(select(Trial.score)).all() == [0.5]
         add_segment(session)
+
+
+def test_what_searches_have_spent_is_taken_from_their_segments(
+    bare: Engine, database_url: str
+) -> None:
+    migrate.upgrade(database_url, "0004")
+    with transaction(bare) as session:
+        add_study(session)
+        add_study(session, "b" * 32, sealed_looks=1)
+        for role in ("search", "search", "verdict"):
+            add_segment(session, role=role, lanes=3, meta_iterations=70, seconds=1.5)
+    migrate.upgrade(database_url)
+    with transaction(bare) as session:
+        running, judged = (session.get_one(Spending, name * 32) for name in "ab")
+    assert (running.device_seconds, running.meta_iterations) == (3.0, 420)
+    assert (running.wall_seconds, running.ended_by) == (0.0, None)
+    assert (judged.device_seconds, judged.ended_by) == (0.0, "trials")
 
 
 def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:

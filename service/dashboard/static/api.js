@@ -4,7 +4,7 @@ const BASE = "/api/v1";
 const SHOWN_EVENTS = [
   "study_submitted", "study_running", "study_paused", "study_resumed", "study_cancelled",
   "study_completed", "study_failed", "trial_started", "trial_reported", "trial_finished",
-  "worker_lost", "verdict_started",
+  "worker_lost", "budget_changed", "search_ended", "verdict_started",
 ];
 
 async function request(path, options) {

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.cli import words
+from service.wire.result import SearchCost
 from service.wire.studies import EventView
 from tests.fakes.rows import NOON
 
@@ -40,6 +41,20 @@ def test_an_event_is_a_sentence() -> None:
         "worker cpu:0 lost: killed"
     )
     assert words.sentence(event("trial_started", **told), "mse") is None
+
+
+def test_what_happens_to_a_budget_is_a_sentence() -> None:
+    changed = event("budget_changed", budget={"trials": 9, "wall_seconds": None})
+    assert words.sentence(changed, "mse") == "budget changed: trials=9 wall_seconds=none"
+    ended = event("search_ended", by="device_seconds")
+    assert words.sentence(ended, "mse") == "search ended by its budget: device_seconds"
+    cost = SearchCost(
+        ended_by="stagnation", wall_seconds=4, device_seconds=65, meta_iterations=9, judged_at=60
+    )
+    assert words.search_end(cost) == (
+        "the search ended by its stagnation budget: 1 min 05 s of devices, 4.0 s on the clock, "
+        "9 meta-iterations; finalists chosen after 60 meta-iterations"
+    )
 
 
 def test_an_event_of_a_newer_server_is_still_told() -> None:

@@ -46,6 +46,7 @@ def with_space(**space: Any) -> dict[str, Any]:
         ({**SPEC, "budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1, got 0"),
         ({**SPEC, "budget": {"trials": 10**9}}, "budget.trials", "less than or equal to 10000"),
         ({**SPEC, "pruning": {"rungs": [5000]}}, "spec", "the last rung must be below budget"),
+        ({**SPEC, "budget": {"wall_seconds": 0}}, "budget.wall_seconds", "greater than 0, got 0"),
         ({**SPEC, "name": ""}, "name", "at least 1 character"),
         ({**SPEC, "branches": []}, "branches", "at least 1 item"),
         ([], "spec", "must be an object"),
@@ -73,4 +74,8 @@ def test_long_values_are_not_echoed_whole() -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    assert parse_spec(SPEC).model_dump()["budget"] == {"trials": 24, "meta_iterations": 1000}
+    budget = parse_spec(SPEC).model_dump()["budget"]
+    assert {name: value for name, value in budget.items() if value is not None} == {
+        "trials": 24,
+        "meta_iterations": 1000,
+    }

@@ -1,0 +1,68 @@
+"""Spending: what the searches of studies have spent of their budgets.
+
+Written by the dispatcher alone, inside its fence.  Transactions belong to the caller; nothing
+here commits.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy.orm import Session
+
+from service.db.states import TrialRole
+from service.db.tables import Spending, Trial
+
+
+def find_spending(session: Session, study_id: str) -> Spending | None:
+    """Return what the study's search has spent, or None before it has begun."""
+    return session.get(Spending, study_id, populate_existing=True)
+
+
+def spending_of(session: Session, study_ids: Sequence[str]) -> dict[str, Spending]:
+    """Return what the searches of these studies have spent, those that have begun."""
+    query = select(Spending).where(Spending.study_id.in_(study_ids))
+    return {row.study_id: row for row in session.scalars(query)}
+
+
+def save_spending(
+    session: Session,
+    study_id: str,
+    *,
+    wall_seconds: float,
+    device_seconds: float,
+    meta_iterations: int,
+) -> None:
+    """Keep what the search has spent so far."""
+    values = {
+        "wall_seconds": wall_seconds,
+        "device_seconds": device_seconds,
+        "meta_iterations": meta_iterations,
+    }
+    _write(session, study_id, values)
+
+
+def save_end(session: Session, study_id: str, ended_by: str) -> None:
+    """Keep which budget ended the search."""
+    _write(session, study_id, {"ended_by": ended_by})
+
+
+def trials_asked(session: Session, study_id: str) -> int:
+    """Return the least number of trials that a budget can have: all numbers given are below it."""
+    query = select(func.max(Trial.trial_number)).where(
+        Trial.study_id == study_id, Trial.role == TrialRole.SEARCH
+    )
+    last = session.scalar(query)
+    return 0 if last is None else last + 1
+
+
+def _write(session: Session, study_id: str, values: dict[str, Any]) -> None:
+    statement = (
+        update(Spending)
+        .where(Spending.study_id == study_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if cast("CursorResult[Any]", session.execute(statement)).rowcount == 0:
+        session.add(Spending(study_id=study_id, **values))
+        session.flush()

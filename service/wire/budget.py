@@ -1,0 +1,38 @@
+"""The budget of a study: what its search may spend.  Whatever is spent first ends the search.
+
+The verdict comes on top: it is never cut short, and what it cost is counted apart.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from service.wire.base import Count, Wire
+
+Seconds = Annotated[float, Field(gt=0, le=1e9)]
+
+
+class Budget(Wire):
+    """How much a search may spend; null is no limit.
+
+    Args:
+        trials: Trials in all.
+        meta_iterations: Of a trial that is not pruned; fixed once the study is submitted.
+        wall_seconds: Time while the study runs, without pauses.
+        device_seconds: Of all segments together.
+        total_meta_iterations: Of all trials together.
+        target_score: A completed trial that reaches it ends the search.
+        stagnation: Trials that may end one after another without a better completed score.
+    """
+
+    trials: Count = 24
+    meta_iterations: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    wall_seconds: Seconds | None = None
+    device_seconds: Seconds | None = None
+    total_meta_iterations: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    target_score: float | None = None
+    stagnation: Count | None = None
+
+
+CHANGEABLE = tuple(name for name in Budget.model_fields if name != "meta_iterations")
+"""What `PATCH /studies/{id}` may change."""

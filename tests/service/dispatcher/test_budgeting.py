@@ -1,0 +1,249 @@
+"""Budgets that end searches: the loop on real tables, with an executor that follows a script."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from service.db.engine import reading, transaction
+from service.db.tables import Spending, Study
+from service.dispatcher.loading import load_study
+from service.executors.base import SegmentOrder
+from service.operations.change import change_study
+from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.studies import SMALL, small_spec, submit
+from tests.service.dispatcher.test_loop import (
+    Holding,
+    Running,
+    kinds,
+    result,
+    rows,
+    set_status,
+    wait_for,
+)
+from tests.waiting import wait_until
+
+Run = Callable[[ScriptedExecutor], Running]
+
+
+@pytest.fixture
+def run(engine: Engine, tmp_path: Path) -> Iterator[Run]:
+    started: list[Running] = []
+
+    def begin(executor: ScriptedExecutor) -> Running:
+        started.append(Running(engine, tmp_path / "checkpoints", executor))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.end()
+        assert running.error is None
+
+
+def spec(trials: int = 4, **budget: Any) -> Any:
+    return small_spec(
+        branches=SMALL["branches"][:1],
+        budget={"trials": trials, "meta_iterations": 180, **budget},
+    )
+
+
+def spending(engine: Engine, study_id: str) -> Spending:
+    with reading(engine) as session:
+        found = session.get_one(Spending, study_id)
+        session.expunge(found)
+    return found
+
+
+def change(engine: Engine, study_id: str, **budget: Any) -> None:
+    with transaction(engine) as session:
+        change_study(session, study_id, {"budget": budget}, "*", now=datetime.now(UTC))
+
+
+def test_meta_iterations_are_never_exceeded_and_the_best_so_far_are_judged(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, spec(total_meta_iterations=303))
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    found = result(engine, study_id)
+    assert found["search"]["meta_iterations"] == 300  # 3 left are not one for each of 4 lanes
+    assert found["search"]["ended_by"] == "total_meta_iterations"
+    assert found["search"]["judged_at"] == 60
+    search = [trial for trial in rows(engine, study_id) if trial["role"] == "search"]
+    assert {trial["status"] for trial in search} == {"pruned"}
+    assert {trial["cause"] for trial in search} == {
+        "the study's total_meta_iterations budget is spent"
+    }
+    assert sum(trial["meta_iteration"] for trial in search) == 300
+    best = min(search, key=lambda trial: trial["score"])
+    assert found["finalists"][0]["trial_number"] == best["trial_number"]
+    assert found["finalists"][0]["search"]["score"] == best["score"]
+    assert kinds(engine, study_id, "search_ended") == [{"by": "total_meta_iterations"}]
+
+
+def test_on_two_slots_too_no_meta_iteration_is_trained_twice_from_one_budget(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, spec(trials=8, total_meta_iterations=500))
+    run(ScriptedExecutor(slots=2))
+    wait_for(engine, study_id, "completed")
+    spent = spending(engine, study_id)
+    assert 492 < spent.meta_iterations <= 500
+    assert spent.ended_by == "total_meta_iterations"
+
+
+def test_device_seconds_end_a_search_after_the_segment_that_spent_them(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, spec(device_seconds=0.1))  # 0.04 for each segment of four lanes
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    found = result(engine, study_id)
+    assert found["search"]["ended_by"] == "device_seconds"
+    assert found["search"]["device_seconds"] == pytest.approx(0.12)
+    assert found["device_seconds"] > found["search"]["device_seconds"]
+
+
+def test_a_search_without_any_score_fails_and_says_which_budget_was_too_small(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, spec(total_meta_iterations=100))
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "failed")
+    with reading(engine) as session:
+        error = session.get_one(Study, study_id).error
+    assert error == (
+        "no trial completed (4 cancelled); the first of them: "
+        "the study's total_meta_iterations budget is spent"
+    )
+
+
+def test_a_target_that_is_reached_ends_the_search_and_keeps_what_completed(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(budget={"trials": 40, "meta_iterations": 180,
+                                                 "target_score": 1.0}))  # fmt: skip
+    executor = ScriptedExecutor(slots=1)
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    found = result(engine, study_id)
+    assert found["search"]["ended_by"] == "target_score"
+    assert found["search"]["judged_at"] == 180
+    assert len([t for t in rows(engine, study_id) if t["role"] == "search"]) < 40
+
+
+def test_a_search_that_finds_nothing_better_ends(engine: Engine, run: Run) -> None:
+    spec = small_spec(
+        branches=SMALL["branches"][:1],
+        search={"sampler": "tpe", "startup_trials": 1},
+        budget={"trials": 100, "meta_iterations": 180, "stagnation": 30},
+    )
+    study_id = submit(engine, spec)
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    search = [trial for trial in rows(engine, study_id) if trial["role"] == "search"]
+    found = result(engine, study_id)["search"]["ended_by"]
+    assert found == ("stagnation" if len(search) < 100 else "trials")
+    best = min(range(len(search)), key=lambda i: search[i]["score"] or 9.0)
+    assert len(search) >= min(100, best + 30)
+
+
+def test_wall_seconds_end_a_search_while_its_segment_runs(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, spec(wall_seconds=0.3))
+    executor = Holding(slots=1)
+    run(executor)
+    try:
+        wait_until(lambda: bool(kinds(engine, study_id, "search_ended")), what="the end")
+        assert {trial["status"] for trial in rows(engine, study_id)} == {"running"}
+    finally:
+        executor.release()
+    wait_for(engine, study_id, "failed")
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"cancelled"}
+    assert len(executor.orders) == 1
+
+
+def test_accounts_go_on_after_a_restart_and_pauses_are_not_counted(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, spec(total_meta_iterations=600))
+    executor = ScriptedExecutor(slots=1)
+
+    def pause(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 2:
+            set_status(engine, study_id, "paused")
+        return None
+
+    executor._script = pause
+    first = run(executor)
+    wait_until(lambda: {t["status"] for t in rows(engine, study_id)} == {"queued"}, what="a pause")
+    first.end()
+    before = spending(engine, study_id)
+    with reading(engine) as session:
+        loaded = load_study(session, study_id)
+    assert loaded.spent.meta_iterations == before.meta_iterations == 240
+    assert loaded.spent.wall_seconds == before.wall_seconds > 0.0
+    set_status(engine, study_id, "running")
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    after = result(engine, study_id)["search"]
+    assert after["meta_iterations"] == 600
+    assert after["ended_by"] == "total_meta_iterations"
+    assert after["wall_seconds"] > before.wall_seconds
+
+
+def test_what_was_left_when_the_dispatcher_died_ends_at_the_next_start(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, spec(wall_seconds=0.3))
+    executor = Holding(slots=1)
+    first = run(executor)
+    wait_until(lambda: bool(kinds(engine, study_id, "search_ended")), what="the end")
+    first.stop.set()
+    executor.release()
+    first.end()
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "failed")
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"cancelled"}
+
+
+def test_a_budget_may_grow_while_the_search_runs(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec())
+    executor = ScriptedExecutor(slots=1)
+
+    def grow(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 3:
+            change(engine, study_id, trials=9, device_seconds=1e6)
+        return None
+
+    executor._script = grow
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    trials = rows(engine, study_id)
+    assert [t["trial_number"] for t in trials] == list(range(9 + 4))
+    assert [t["branch"] for t in trials[:9]] == (["maml", "reptile"] * 5)[:9]
+    assert [t["role"] for t in trials] == ["search"] * 9 + ["verdict"] * 4
+    assert kinds(engine, study_id, "budget_changed") == [
+        {"budget": {"trials": 9, "device_seconds": 1e6}}
+    ]
+
+
+def test_a_budget_may_shrink_to_what_has_begun(engine: Engine, run: Run) -> None:
+    budget = {"trials": 40, "meta_iterations": 180}
+    search = {"sampler": "tpe", "startup_trials": 2}
+    study_id = submit(engine, small_spec(budget=budget, search=search))
+    executor = ScriptedExecutor(slots=1)
+
+    def shrink(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 2:
+            change(engine, study_id, trials=20)
+        return None
+
+    executor._script = shrink
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    search_trials = [t for t in rows(engine, study_id) if t["role"] == "search"]
+    assert [t["trial_number"] for t in search_trials] == list(range(20))
+    assert result(engine, study_id)["search"]["ended_by"] == "trials"
