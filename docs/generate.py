@@ -1,6 +1,6 @@
 """Write the pages of docs/ that are made from the code: `python docs/generate.py` (`make fmt`).
 
-    cli.md  settings.md  meta-parameters.md  errors.md
+    cli.md  settings.md  meta-parameters.md  presets.md  errors.md
 
 A test fails while a page differs from what this program would write.
 """
@@ -13,6 +13,7 @@ import typer
 
 import service.errors
 from metaopt.metaparams import ALGORITHMS, MetaParam
+from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.cli.main import app
 from service.settings import Settings
@@ -66,6 +67,15 @@ named is fixed at its default. Trials that differ in *lane* parameters only trai
 program; a *structural* one makes a program for each of its values. Losses are means over all
 examples: [meta-learning.md](meta-learning.md) says how rates of papers translate."""
 
+PRESET_PAGE = f"""\
+# Presets
+{MADE}
+
+Published recipes that a study can [begin with](warm-start.md). Inner rates are translated to
+losses that are means over all examples ([meta-learning.md](meta-learning.md)); what a source does
+not mention has its default ([meta-parameters.md](meta-parameters.md)). `paper:` is the paper's own
+experiment, `code:` another example."""
+
 ERRORS = f"""\
 # Errors
 {MADE}
@@ -84,6 +94,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "cli.md": cli_page,
         "settings.md": settings_page,
         "meta-parameters.md": meta_parameters_page,
+        "presets.md": presets_page,
         "errors.md": errors_page,
     }
 
@@ -130,6 +141,16 @@ def meta_parameters_page() -> str:
             "|---|---|---|---|---|---|---|---|",
             *(_meta_parameter(parameter) for parameter in parameters),
         ]
+    return _text(lines)
+
+
+def presets_page() -> str:
+    """Return the page of published recipes."""
+    lines = [PRESET_PAGE]
+    for preset in PRESETS.values():
+        lines += ["", f"## {preset.name}", "", f"{preset.algorithm}. {preset.experiment}.", ""]
+        lines += ["| name | value | source |", "|---|---|---|"]
+        lines += [f"| `{n}` | {one.value} | {one.source} |" for n, one in preset.values.items()]
     return _text(lines)
 
 

@@ -127,6 +127,15 @@ class BranchSearch:
         self._add(trial_number)
         return dict(trial.params)
 
+    def give(self, trial_number: int, params: Mapping[str, Value]) -> dict[str, Value]:
+        """Begin a trial at a point of the caller's, as if the sampler had suggested it.
+
+        Raises:
+            InvalidSearch: the number was asked for before, or the point is not in the space.
+        """
+        self._restore(trial_number, params)
+        return {name: params[name] for name in self._distributions}
+
     def tell(
         self,
         trial_number: int,

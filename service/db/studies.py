@@ -31,6 +31,29 @@ def find_study(session: Session, study_id: str) -> Study | None:
     return session.get(Study, study_id)
 
 
+def newest_named(session: Session, name: str) -> Study | None:
+    """Return the newest study of that name, or None."""
+    query = select(Study).where(Study.name == name)
+    return session.scalars(
+        query.order_by(Study.created_at.desc(), Study.study_id.desc()).limit(1)
+    ).first()
+
+
+def best_completed(
+    session: Session, study_id: str, branches: Sequence[str], *, maximize: bool, limit: int
+) -> Sequence[Trial]:
+    """Return the study's best completed search trials of these branches, best first."""
+    query = select(Trial).where(
+        Trial.study_id == study_id,
+        Trial.role == TrialRole.SEARCH,
+        Trial.branch.in_(branches),
+        Trial.status == TrialStatus.COMPLETED,
+        Trial.score.is_not(None),
+    )
+    best = Trial.score.desc() if maximize else Trial.score.asc()
+    return session.scalars(query.order_by(best, Trial.trial_number).limit(limit)).all()
+
+
 def studies_before(
     session: Session,
     before: tuple[datetime, str] | None,

@@ -11,6 +11,7 @@ from service.dispatcher.loading import group_of
 from service.dispatcher.state import BranchState, StudyState, TrialState
 from service.dispatcher.verdict import choose_finalists
 from service.dispatcher.work import trial_number
+from service.wire.warm_start import warm_points
 
 
 def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
@@ -38,7 +39,8 @@ def fresh_finalists(study: StudyState) -> list[TrialState]:
 def _ask(study: StudyState, branch: BranchState) -> NewTrial:
     name, ask_index = branch.branch.algorithm, branch.search.asks
     number = trial_number(branch, ask_index, len(study.branches))
-    asked = branch.search.ask(number)
+    given = warm_points(study.spec.warm_start, branch.branch)[ask_index : ask_index + 1]
+    asked = branch.search.give(number, given[0]) if given else branch.search.ask(number)
     params = complete(name, {**branch.branch.fixed(), **asked})
     trial = TrialState(
         trial_id=uuid.uuid4().hex,

@@ -30,7 +30,7 @@ from service.wire.parsing import child_path, show
 from service.wire.problems import parse_spec
 from service.wire.spec import StudySpec
 
-WAY_ON = "submit another study with a larger budget"
+WAY_ON = "submit another study whose warm_start names this one in studies to go on from its best"
 
 
 def change_study(

@@ -12,6 +12,7 @@ from service.db.events import append_event
 from service.db.states import StudyStatus
 from service.db.tables import IdempotencyKey, Study
 from service.errors import IdempotencyConflict
+from service.operations.warm_start import resolve_warm_start
 from service.wire.spec import StudySpec
 
 
@@ -29,13 +30,15 @@ def submit_study(
 
     Raises:
         IdempotencyConflict: The key was used with another spec.
+        InvalidSpec: The warm start names something that is not there or does not fit.
     """
-    digest = spec_digest(spec)
+    digest = spec_digest(spec)  # as it was sent: what its warm start names may change
     if once is not None:
         earlier = idempotency.find_key(session, once.key, once.api_key_id)
         if earlier is not None:
             return _same_study(earlier, digest)
-    session.add(_queued(spec, digest, study_id, now))
+    stored = resolve_warm_start(session, spec)
+    session.add(_queued(stored, spec_digest(stored), study_id, now))
     session.flush()
     append_event(session, study_id, "study_submitted", {"trials": spec.budget.trials}, now=now)
     if once is not None:

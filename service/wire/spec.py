@@ -14,6 +14,7 @@ from service.wire.model import Model
 from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.space import Branch, largest
 from service.wire.tasks import OmniglotTasks, Tasks
+from service.wire.warm_start import WarmStart, check_warm_trials
 
 
 class Search(Wire):
@@ -72,7 +73,7 @@ class Verdict(Wire):
 
 
 class StudySpec(Wire):
-    """A study: tasks, model, branches, search, pruning, budget, evaluation and verdict."""
+    """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, warm start."""
 
     schema_version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -85,6 +86,7 @@ class StudySpec(Wire):
     budget: Budget = Budget()
     evaluation: Evaluation = Evaluation()
     verdict: Verdict = Verdict()
+    warm_start: WarmStart = WarmStart()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -102,6 +104,7 @@ class StudySpec(Wire):
             )
         if self.tasks.kind == "omniglot":
             self._check_drawings(self.tasks)
+        check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})
         self._check_size()
         return self
 

@@ -7,11 +7,12 @@ from types import ModuleType
 import pytest
 
 from metaopt.metaparams import ALGORITHMS
+from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
-NAMES = ("cli.md", "settings.md", "meta-parameters.md", "errors.md")
+NAMES = ("cli.md", "settings.md", "meta-parameters.md", "presets.md", "errors.md")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,14 @@ def test_every_meta_parameter_is_documented() -> None:
         for parameter in parameters:
             assert f"| `{parameter.name}` | {parameter.default} |" in section
             assert parameter.source in section
+
+
+def test_every_preset_is_documented_with_its_sources() -> None:
+    page = text("presets.md")
+    for preset in PRESETS.values():
+        section = page.split(f"## {preset.name}\n")[1].split("\n## ")[0]
+        for name, published in preset.values.items():
+            assert f"| `{name}` | {published.value} | {published.source} |" in section
 
 
 def test_every_problem_code_is_documented() -> None:

@@ -120,7 +120,7 @@ def test_a_study_that_has_ended_is_not_extended(
     with transaction(engine) as session:
         add_study(session, status=status)
     problem = assert_problem(patch(client, STUDY, {"budget": {"trials": 99}}), 409, "search-over")
-    assert f"the study is {status}" in problem["detail"] and "submit another" in problem["detail"]
+    assert f"the study is {status}" in problem["detail"] and "warm_start" in problem["detail"]
 
 
 def test_a_search_that_has_ended_is_not_extended(

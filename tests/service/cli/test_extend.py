@@ -44,7 +44,7 @@ def test_what_the_server_refuses_is_said(metaopt: Command, running: Engine) -> N
     with transaction(running) as session:
         session.get_one(Study, STUDY).status = "completed"
     said = metaopt("extend", STUDY, "--trials", "+1")
-    assert said.code == 2 and "submit another" in said.err
+    assert said.code == 2 and "warm_start" in said.err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.db.states import StudyStatus, TrialRole, TrialStatus
-from service.dispatcher.asking import fresh_finalists
+from service.dispatcher.asking import ask, fresh_finalists
 from service.dispatcher.budget import (
     Ended,
     affordable_iterations,
@@ -24,6 +24,7 @@ from service.dispatcher.work import askable, choose_work
 from service.wire.budget import Budget
 from tests.fakes import states
 from tests.fakes.states import NOON
+from tests.fakes.studies import SMALL
 
 
 def scored(study: StudyState, branch: str, rung: int, *scores: float) -> None:
@@ -184,3 +185,16 @@ def test_finalists_are_numbered_after_every_trial_of_the_search() -> None:
         trial.status, trial.score = TrialStatus.COMPLETED, 1.0
     rebudget(study, Budget(trials=2, meta_iterations=180))
     assert min(trial.trial_number for trial in fresh_finalists(study)) == 5
+
+
+def test_a_branch_begins_with_its_warm_trials_and_they_are_asks() -> None:
+    points = [{"inner_lr": 0.01, "outer_lr": 0.002}, {"inner_lr": 0.02, "outer_lr": 0.001}]
+    given = [{"branch": "maml", "params": point} for point in points]
+    study = states.study(warm_start={"trials": given}, branches=SMALL["branches"])
+    new = ask(study, study.branches["maml"], 3)
+    assert [one.asked for one in new[:2]] == points
+    assert new[2].asked not in points
+    assert [one.trial.trial_number for one in new] == [0, 2, 4]
+    assert new[0].trial.params["inner_lr"] == 0.01 and new[0].trial.params["meta_batch"] == 4
+    cold = states.study(branches=SMALL["branches"])
+    assert ask(cold, cold.branches["maml"], 3)[2].asked == new[2].asked

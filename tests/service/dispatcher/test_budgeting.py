@@ -247,3 +247,20 @@ def test_a_budget_may_shrink_to_what_has_begun(engine: Engine, run: Run) -> None
     search_trials = [t for t in rows(engine, study_id) if t["role"] == "search"]
     assert [t["trial_number"] for t in search_trials] == list(range(20))
     assert result(engine, study_id)["search"]["ended_by"] == "trials"
+
+
+def test_warm_trials_run_first_and_are_logged_as_asks(engine: Engine, run: Run) -> None:
+    point = {"inner_lr": 0.01, "outer_lr": 0.002}
+    study_id = submit(
+        engine, small_spec(warm_start={"trials": [{"branch": "maml", "params": point}]})
+    )
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    first = rows(engine, study_id)[0]
+    assert {name: first["params"][name] for name in point} == point
+    assert first["status"] == "completed"
+    with reading(engine) as session:
+        study = load_study(session, study_id)
+        again = load_study(session, study_id)
+    assert study.branches["maml"].search.asks == 3
+    assert study.branches["maml"].search.ask(100) == again.branches["maml"].search.ask(100)

@@ -47,6 +47,35 @@ def with_space(**space: Any) -> dict[str, Any]:
         ({**SPEC, "budget": {"trials": 10**9}}, "budget.trials", "less than or equal to 10000"),
         ({**SPEC, "pruning": {"rungs": [5000]}}, "spec", "the last rung must be below budget"),
         ({**SPEC, "budget": {"wall_seconds": 0}}, "budget.wall_seconds", "greater than 0, got 0"),
+        (
+            {**SPEC, "warm_start": {"trials": [{"branch": "reptile", "params": {}}]}},
+            "spec",
+            "warm_start.trials[0].branch must be one of maml, got 'reptile'",
+        ),
+        (
+            {
+                **with_space(inner_lr={"low": 0.1, "high": 1}),
+                "warm_start": {"trials": [{"branch": "maml", "params": {"inner_lr": 2.0}}]},
+            },
+            "spec",
+            "warm_start.trials[0].params.inner_lr must be in [0.1, 1], got 2.0",
+        ),
+        (
+            {
+                **with_space(inner_steps={"low": 1, "high": 5}),
+                "warm_start": {"trials": [{"branch": "maml", "params": {"inner_steps": 2.5}}]},
+            },
+            "spec",
+            "warm_start.trials[0].params.inner_steps must be in [1, 5], got 2.5",
+        ),
+        (
+            {
+                **with_space(inner_lr={"low": 0.1, "high": 1}),
+                "warm_start": {"trials": [{"branch": "maml", "params": {"outer_lr": 1e-3}}]},
+            },
+            "spec",
+            "a value for each searched parameter of maml (inner_lr), got outer_lr",
+        ),
         ({**SPEC, "name": ""}, "name", "at least 1 character"),
         ({**SPEC, "branches": []}, "branches", "at least 1 item"),
         ([], "spec", "must be an object"),

@@ -1,0 +1,148 @@
+"""Warm starts: the studies and presets that a spec names become points of their branches.
+
+What a submitted study begins with is written into its spec, so it can be repeated when the
+studies it came from are gone.  Of an earlier study only search scores decide: choosing by its
+sealed scores would use the sealed tasks up.
+
+A point takes what this study searches and nothing else: values that it fixes are its own.  A
+number outside a range becomes the nearest bound, and the point's `source` says so; a choice that
+is not listed has no nearest one, so it is refused.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from metaopt.errors import InvalidMetaParameter
+from metaopt.metaparams import Value
+from metaopt.presets import find_preset
+from service.db import studies
+from service.db.tables import Study
+from service.dispatcher.work import branch_budget
+from service.errors import FieldError, InvalidSpec
+from service.wire.space import Branch, Choices, Range
+from service.wire.spec import StudySpec
+from service.wire.warm_start import WarmStart, WarmTrial, in_words
+
+
+class _Found(NamedTuple):
+    """A configuration that a field of the spec named."""
+
+    field: str
+    branch: str
+    params: Mapping[str, Value]
+    source: str
+
+
+def resolve_warm_start(session: Session, spec: StudySpec) -> StudySpec:
+    """Return `spec` with the points that its warm start names, in place of the names.
+
+    Points that are the same in this study's space are taken once.
+
+    Raises:
+        InvalidSpec: No such study or preset, one without anything for a branch of this study, a
+            choice that is not listed, or more points than the budget has trials for.
+    """
+    named = [*_of_studies(session, spec), *_of_presets(spec)]
+    branches: dict[str, Branch] = {branch.algorithm: branch for branch in spec.branches}
+    trials = list(spec.warm_start.trials)
+    for found in named:
+        point = _fitted(found, branches[found.branch])
+        if not any(one.branch == point.branch and one.params == point.params for one in trials):
+            trials.append(point)
+    _check_budget(spec, trials)
+    resolved = WarmStart(best=spec.warm_start.best, trials=trials)
+    return spec.model_copy(update={"warm_start": resolved})
+
+
+def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Found]:
+    branches = [branch.algorithm for branch in spec.branches]
+    for index, name in enumerate(spec.warm_start.studies):
+        field = f"warm_start.studies[{index}]"
+        row = _find(session, name)
+        if row is None:
+            raise _invalid(field, f"must be the id or name of a study, got {name!r}")
+        maximize = StudySpec.model_validate(row.spec).maximize()
+        best = studies.best_completed(
+            session, row.study_id, branches, maximize=maximize, limit=spec.warm_start.best
+        )
+        if not best:
+            raise _invalid(
+                field,
+                f"study {row.study_id} has no completed trial of {' or '.join(branches)}: "
+                "name another, or give points in warm_start.trials",
+            )
+        for rank, trial in enumerate(best, start=1):
+            source = (
+                f"study {row.study_id} ({row.name}), trial {trial.trial_number}, "
+                f"rank {rank} by search score {trial.score:.6g}"
+            )
+            yield _Found(field, trial.branch, trial.params, source)
+
+
+def _find(session: Session, name: str) -> Study | None:
+    by_id = studies.find_study(session, name) if re.fullmatch("[0-9a-f]{32}", name) else None
+    return by_id or studies.newest_named(session, name)
+
+
+def _of_presets(spec: StudySpec) -> Iterator[_Found]:
+    branches = [branch.algorithm for branch in spec.branches]
+    for index, name in enumerate(spec.warm_start.presets):
+        field = f"warm_start.presets[{index}]"
+        try:
+            preset = find_preset(name)
+        except InvalidMetaParameter as error:
+            raise _invalid(field, str(error)) from None
+        if preset.algorithm not in branches:
+            raise _invalid(
+                field,
+                f"{name} is a recipe of {preset.algorithm}, and this study has no such branch",
+            )
+        yield _Found(field, preset.algorithm, preset.params(), f"preset {name}")
+
+
+def _fitted(found: _Found, branch: Branch) -> WarmTrial:
+    params: dict[str, Value] = {}
+    changes: list[str] = []
+    for name, entry in branch.distributions().items():
+        value = found.params.get(name)
+        if value is None:
+            raise _invalid(found.field, f"{found.source} has no value for {name}")
+        params[name] = _nearest(found, name, entry, value)
+        if params[name] != value:
+            changes.append(f"{name} {value:g} → {params[name]:g}")
+    clipped = f"; into this space: {', '.join(changes)}" if changes else ""
+    return WarmTrial(branch=found.branch, params=params, source=found.source + clipped)
+
+
+def _nearest(found: _Found, name: str, entry: Range | Choices, value: Value) -> Value:
+    if isinstance(entry, Choices):
+        if value in entry.choices:
+            return value
+    elif not isinstance(value, str):
+        clipped = min(max(value, entry.low), entry.high)
+        return int(clipped) if isinstance(value, int) else clipped
+    raise _invalid(
+        found.field,
+        f"{found.source} has {name} = {value}, but here it must be {in_words(entry)}: add it to "
+        f"the choices, or leave this warm start out",
+    )
+
+
+def _check_budget(spec: StudySpec, trials: list[WarmTrial]) -> None:
+    for position, branch in enumerate(spec.branches):
+        share = branch_budget(spec.budget.trials, position, len(spec.branches))
+        points = sum(one.branch == branch.algorithm for one in trials)
+        if points > share:
+            raise _invalid(
+                "warm_start",
+                f"{branch.algorithm} would begin with {points} trials, but budget.trials = "
+                f"{spec.budget.trials} gives it {share}: raise the budget or lower "
+                "warm_start.best",
+            )
+
+
+def _invalid(field: str, rule: str) -> InvalidSpec:
+    return InvalidSpec(f"{field}: {rule}", [FieldError(field, rule)])
