@@ -19,8 +19,10 @@ from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
 from service.operations.change import change_study
+from service.operations.preview import preview_study
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, submit_study
+from service.wire.preview import Preview
 from service.wire.problems import parse_spec
 from service.wire.result import StudyResult
 from service.wire.spec import StudySpec
@@ -54,6 +56,14 @@ def submit(
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
     return _show(context, study_id, response)
+
+
+@router.post("/preview", response_model=Preview, openapi_extra=SPEC_BODY)
+def preview(request: Request, body: Annotated[bytes, Depends(read_body)], context: Ctx) -> Preview:
+    """Return what a spec would do: trials, rungs, cost and space; nothing is started."""
+    spec = parse_spec(parse_body(body, request.headers.get("content-type", "")))
+    with reading(context.engine) as session:
+        return preview_study(session, spec)
 
 
 @router.get("", response_model=StudyPage)

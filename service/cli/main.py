@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from service.cli import database, demo, doctor, extend, keys, server, studies
+from service.cli import database, demo, doctor, extend, keys, preview, server, studies
 from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors
@@ -46,7 +46,7 @@ def _metaopt(
 for command in (
     server.serve, server.api, server.dispatcher,
     studies.submit, studies.studies, studies.show, studies.watch, studies.result,
-    studies.cancel, studies.pause, studies.resume, extend.extend,
+    studies.cancel, studies.pause, studies.resume, extend.extend, preview.preview,
     demo.demo, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
 from service.client.stream import StreamedEvent, read_events
+from service.wire.preview import Preview
 from service.wire.problems import Problem
 from service.wire.result import StudyResult
 from service.wire.spec import StudySpec
@@ -105,6 +106,13 @@ class Client:
         }
         content = json.dumps(data).encode()
         return self._call(StudyView, "POST", "/studies", content=content, headers=headers)
+
+    def preview(self, spec: StudySpec | Mapping[str, Any]) -> Preview:
+        """Return what a spec would do; nothing is started."""
+        data = spec.model_dump(mode="json") if isinstance(spec, StudySpec) else dict(spec)
+        headers = {"Content-Type": "application/json"}
+        content = json.dumps(data).encode()
+        return self._call(Preview, "POST", "/studies/preview", content=content, headers=headers)
 
     def change_budget(self, study_id: str, budget: Mapping[str, Any], version: int) -> StudyView:
         """Change budgets of a study that is at `version`; None removes one.

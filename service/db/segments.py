@@ -3,9 +3,10 @@
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Segment
@@ -14,6 +15,28 @@ from service.db.tables import Segment
 def add_segment(session: Session, segment: Segment) -> None:
     """Add a segment."""
     session.add(segment)
+
+
+class Pace(NamedTuple):
+    """What the segments of one signature took together."""
+
+    segments: int
+    seconds: float
+    lane_iterations: int
+
+
+def paces(session: Session, signatures: Collection[str], role: str) -> dict[str, Pace]:
+    """Return what all segments of a role with these signatures took, by signature."""
+    trained = func.sum(cast(Segment.lanes, BigInteger) * Segment.meta_iterations)
+    query = (
+        select(Segment.signature, func.count(), func.sum(Segment.seconds), trained)
+        .where(Segment.signature.in_(signatures), Segment.role == role)
+        .group_by(Segment.signature)
+    )
+    return {
+        signature: Pace(count, seconds, int(lane_iterations))
+        for signature, count, seconds, lane_iterations in session.execute(query)
+    }
 
 
 def busy_shares(session: Session, study_ids: Sequence[str]) -> dict[str, float]:

@@ -121,9 +121,10 @@ def test_what_cannot_be_taken_is_refused(
 ) -> None:
     with transaction(engine) as session:
         add_study(session, name="new")
-    problem = assert_problem(client.post(URL, json=spec(**warm_start)), 422, "invalid-spec")
-    assert problem["errors"][0]["field"] == field
-    assert words in problem["errors"][0]["message"]
+    for url in (URL, f"{URL}/preview"):
+        problem = assert_problem(client.post(url, json=spec(**warm_start)), 422, "invalid-spec")
+        assert problem["errors"][0]["field"] == field
+        assert words in problem["errors"][0]["message"]
 
 
 def test_a_choice_that_is_not_listed_is_refused(client: TestClient) -> None:

@@ -1,0 +1,54 @@
+"""What a study would do, before it is submitted: `POST /studies/preview`."""
+
+from typing import Literal
+
+from service.wire.studies import View
+from service.wire.warm_start import WarmTrial
+
+
+class DimensionView(View):
+    """A searched parameter as the sampler sees it: a range, or `choices` without an order."""
+
+    name: str
+    kind: Literal["float", "int", "choice"]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: list[float | int | str] | None = None
+
+
+class BranchPlan(View):
+    """A branch: its share of the trials, what is searched, and the value of everything else."""
+
+    algorithm: str
+    trials: int
+    searched: list[DimensionView]
+    fixed: dict[str, float | int | str]
+    warm_start: list[WarmTrial]
+
+
+class Cost(View):
+    """What a part of a study costs; seconds are null where nothing like it was ever run.
+
+    `device_seconds_from` says what the estimate stands on, or why there is none.
+    """
+
+    trials: int
+    meta_iterations_at_most: int
+    meta_iterations_expected: int
+    device_seconds: float | None
+    device_seconds_from: str
+
+
+class Preview(View):
+    """What a spec would do.
+
+    `rungs` are the meta-iterations at which trials are judged.  `expected` counts with the share
+    of trials that the pruning keeps at each rung; budgets of time, score and stagnation may end
+    the search earlier.  The verdict comes on top.
+    """
+
+    branches: list[BranchPlan]
+    rungs: list[int]
+    search: Cost
+    verdict: Cost

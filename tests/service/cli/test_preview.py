@@ -1,0 +1,33 @@
+"""`metaopt preview` against a real server."""
+
+import json
+from pathlib import Path
+
+import yaml
+from sqlalchemy import Engine, select
+
+from service.db.engine import reading
+from service.db.tables import Study
+from tests.fakes.rows import SPEC
+from tests.service.cli.conftest import Command
+
+
+def test_a_preview_is_a_page_or_json_and_submits_nothing(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "warm_start": {"presets": ["paper:maml-sinusoid"]}}))
+    said = metaopt("preview", str(path))
+    assert said.code == 0
+    assert "judged after 10, 30, 90 meta-iterations" in said.out
+    assert "search: 8 trials, about 187 meta-iterations, at most 720" in said.out
+    assert "seconds of devices: unknown (no study with such programs has run here yet)" in said.out
+    assert "inner_lr     float   0.001          1   log" in said.out
+    assert "begins with: inner_lr=0.01 inner_steps=1 order=second  (preset paper" in said.out
+    document = json.loads(metaopt("preview", str(path), "--json", "-").out)
+    assert document["branches"][1]["trials"] == 4
+    with reading(api) as session:
+        assert session.scalars(select(Study.study_id)).all() == []
+    path.write_text(yaml.safe_dump({**SPEC, "seed": -1}))
+    said = metaopt("preview", str(path))
+    assert said.code == 2 and "seed: must be" in said.err
