@@ -16,6 +16,7 @@
     │   └── InvalidCursor       invalid-cursor
     ├── BodyTooLarge            body-too-large
     ├── UnsupportedMediaType    unsupported-media-type
+    ├── FormatUnavailable       format-unavailable     e.g. Parquet where pyarrow is missing
     ├── Unauthenticated         unauthenticated
     ├── HostNotAllowed          host-not-allowed
     ├── CrossOrigin             cross-origin           a browser on another site's page
@@ -136,6 +137,12 @@ class UnsupportedMediaType(ServiceError):
     """The request's body is neither JSON nor YAML, or it is compressed."""
 
     code = "unsupported-media-type"
+
+
+class FormatUnavailable(ServiceError):
+    """The server lacks a package that the format of an export needs."""
+
+    code = "format-unavailable"
 
 
 class Unauthenticated(ServiceError):

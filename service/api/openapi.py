@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.wire.budget import CHANGEABLE, Budget
+from service.wire.export import MEDIA_TYPES
 from service.wire.problems import MEDIA_TYPE, Problem
 
 _PROBLEM = {
@@ -18,6 +19,20 @@ EVENT_STREAM: dict[int | str, dict[str, Any]] = {
 }
 METRICS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+REPORT_HTML: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
+}
+REPORT_MARKDOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The report", "content": {"text/markdown": {"schema": {"type": "string"}}}}
+}
+EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The table, in the format that was asked for",
+        "content": {
+            media_type.partition(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()
+        },
+    }
 }
 _SPEC = {"schema": {"$ref": "#/components/schemas/StudySpec"}}
 SPEC_BODY = {

@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "invalid-cursor": Kind(422, "The cursor is not one of ours"),
     "body-too-large": Kind(413, "The body is too large"),
     "unsupported-media-type": Kind(415, "The body's type is not supported"),
+    "format-unavailable": Kind(406, "The server cannot write this format"),
     "unauthenticated": Kind(401, "An API key is needed", CHALLENGES),
     "host-not-allowed": Kind(403, "The server does not answer to this name"),
     "cross-origin": Kind(403, "Changes from other sites are refused"),

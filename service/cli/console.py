@@ -7,7 +7,7 @@ awk can read and which never wrap.
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,17 @@ def data(text: str) -> None:
     """Print a line of data on stdout; a reader that has had enough is no error."""
     try:
         print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Stop(Exit.DONE) from None
+
+
+def raw_data(pieces: Iterable[bytes]) -> None:
+    """Print bytes on stdout as they come; a reader that has had enough is no error."""
+    try:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise Stop(Exit.DONE) from None

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from service.cli import database, demo, doctor, extend, keys, preview, server, studies
+from service.cli import (
+    database,
+    demo,
+    doctor,
+    extend,
+    keys,
+    preview,
+    report,
+    server,
+    studies,
+)
 from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors
@@ -47,6 +57,7 @@ for command in (
     server.serve, server.api, server.dispatcher,
     studies.submit, studies.studies, studies.show, studies.watch, studies.result,
     studies.cancel, studies.pause, studies.resume, extend.extend, preview.preview,
+    report.report, report.export,
     demo.demo, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)

@@ -84,7 +84,7 @@ def _indented(text: str) -> str:
 
 
 def _trial_row(study: StudyView, trial: TrialView) -> tuple[str, ...]:
-    shown = words.params(words.searched_params(study, trial.branch, trial.params))
+    shown = words.params(words.searched_params(study.spec, trial.branch, trial.params))
     if trial.cause:
         shown = f"{shown}  ({trial.cause})"
     return (
@@ -105,7 +105,7 @@ def _finalist_row(study: StudyView, finalist: Finalist) -> tuple[str, ...]:
         str(finalist.rank),
         finalist.branch,
         str(finalist.trial_number),
-        words.params(words.searched_params(study, finalist.branch, finalist.params)),
+        words.params(words.searched_params(study.spec, finalist.branch, finalist.params)),
         words.score(search.score, metric),
         words.interval(search.low, search.high, metric),
         words.score(sealed.score if sealed else None, metric),

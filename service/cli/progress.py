@@ -102,7 +102,7 @@ def _branches(study: StudyView) -> Table:
         best = branch.best
         shown = "no score yet"
         if best is not None:
-            chosen = words.params(words.searched_params(study, name, best.params))
+            chosen = words.params(words.searched_params(study.spec, name, best.params))
             found = words.score(best.score, study.metric)
             shown = f"best {found} (trial {best.trial_number})  {chosen}"
         table.add_row(Text(f"  {name}"), Text(f"{branch.trials} trials"), Text(shown))

@@ -8,6 +8,7 @@ patience ends.
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,8 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
 from service.client.stream import StreamedEvent, read_events
+from service.wire.export import Format, What
 from service.wire.preview import Preview
 from service.wire.problems import Problem
+from service.wire.report import StudyReport
 from service.wire.result import StudyResult
 from service.wire.spec import StudySpec
 from service.wire.studies import (
@@ -159,6 +162,26 @@ class Client:
     def result(self, study_id: str) -> StudyResult:
         """Return a completed study's verdict."""
         return self._call(StudyResult, "GET", f"/studies/{study_id}/result")
+
+    def report(self, study_id: str) -> StudyReport:
+        """Return a study's report so far."""
+        return self._call(StudyReport, "GET", f"/studies/{study_id}/report")
+
+    @contextmanager
+    def export(
+        self, study_id: str, what: What = "trials", file_format: Format = "csv"
+    ) -> Iterator[Iterator[bytes]]:
+        """Yield a table of a study in pieces, as the server makes them; asked for once."""
+        path = f"/api/v1/studies/{study_id}/export"
+        wanted = {"what": what, "format": file_format}
+        try:
+            with self._http.stream("GET", path, params=wanted) as response:
+                if not response.is_success:
+                    response.read()
+                    _answer(response)
+                yield response.iter_bytes()
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from None
 
     def cancel(self, study_id: str) -> StudyView:
         """End a study."""

@@ -1,0 +1,87 @@
+"""The report of a study, as data and as pages, and exports of its tables."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from service.api.context import Context, Ctx
+from service.api.openapi import EXPORT, PROBLEMS, REPORT_HTML, REPORT_MARKDOWN
+from service.api.studies import PREFIX
+from service.db.engine import reading
+from service.operations.export import export_table
+from service.operations.report import read_rows
+from service.report.data import study_report
+from service.report.html import html_page
+from service.report.markdown import markdown_page
+from service.report.tables import encode
+from service.wire.export import MEDIA_TYPES, Format, What
+from service.wire.report import StudyReport
+
+PAGE_HEADERS = {
+    # Everything is in the page; whatever else got into it could load nothing and send nothing.
+    "Content-Security-Policy": "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'unsafe-inline'",
+            "style-src 'unsafe-inline'",
+            "img-src data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+router = APIRouter(prefix=PREFIX, tags=["report"], responses=PROBLEMS)
+
+
+@router.get("/{study_id}/report", response_model=StudyReport)
+def show_report(study_id: str, context: Ctx) -> StudyReport:
+    """Return the study's report so far; parts without data are null and `absent` says why."""
+    return _report(context, study_id)
+
+
+@router.get("/{study_id}/report.html", response_class=Response, responses=REPORT_HTML)
+def show_report_page(study_id: str, context: Ctx) -> Response:
+    """Return the report as one self-contained page with figures."""
+    page = html_page(_report(context, study_id))
+    return Response(page, media_type="text/html", headers=PAGE_HEADERS)
+
+
+@router.get("/{study_id}/report.md", response_class=Response, responses=REPORT_MARKDOWN)
+def show_report_text(study_id: str, context: Ctx) -> Response:
+    """Return the report as Markdown: sentences and tables."""
+    page = markdown_page(_report(context, study_id))
+    return Response(page, media_type="text/markdown", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/{study_id}/export", response_class=StreamingResponse, responses=EXPORT)
+def export(
+    study_id: str,
+    context: Ctx,
+    what: Annotated[What, Query(description="Which table.")] = "trials",
+    file_format: Annotated[
+        Format, Query(alias="format", description="Parquet needs `metaopt[parquet]` there.")
+    ] = "csv",
+) -> StreamingResponse:
+    """Send a table: trials, reports (one row per rung), or scores (one row per task)."""
+    table = export_table(partial(reading, context.engine), study_id, what, file_format)
+    return StreamingResponse(
+        encode(table.columns, table.records, file_format),
+        headers={
+            "Content-Type": MEDIA_TYPES[file_format],
+            "Content-Disposition": f'attachment; filename="{table.file_name}"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _report(context: Context, study_id: str) -> StudyReport:
+    with reading(context.engine) as session:
+        rows = read_rows(session, study_id)
+    return study_report(rows, now=context.now())

@@ -1,0 +1,49 @@
+"""Titles and captions of the report's parts, the same in HTML and Markdown."""
+
+from typing import NamedTuple
+
+
+class Caption(NamedTuple):
+    """A part's title, and one sentence that says how to read it."""
+
+    title: str
+    sentence: str
+
+
+CAPTIONS = {
+    "verdict": Caption(
+        "Search against sealed",
+        "The search's own score of each finalist (hollow) beside its score on sealed tasks after "
+        "fresh training (filled), with 95 % intervals.",
+    ),
+    "learning_curves": Caption(
+        "Learning curves",
+        "Score on the task bank as meta-training goes on; the best trial of each branch is bold, "
+        "its band a 95 % interval over tasks, and dotted lines are the rungs.",
+    ),
+    "adaptation": Caption(
+        "Adaptation of the finalists",
+        "Mean score after each inner step on a new task: on sealed tasks (solid) and on the "
+        "search's bank (dotted).",
+    ),
+    "importances": Caption(
+        "Which parameters mattered",
+        "Share of each parameter in what sets a branch's best trials apart; the whiskers are 95 % "
+        "intervals from resampling the trials, and wide ones mean that too few trials were seen.",
+    ),
+    "stability": Caption(
+        "Stability",
+        "Trials that trained (dots) and that diverged (crosses) by inner rate and inner steps; the "
+        "dashed line is the rate that separates them best.",
+    ),
+    "slices": Caption(
+        "Each parameter against the score",
+        "Every trial's last score by the value of one parameter: completed trials are filled, "
+        "pruned ones hollow (they stopped early, so their scores are not final).",
+    ),
+    "cost": Caption(
+        "Cost",
+        "Seconds of devices that each branch took, in the search and for the fresh trainings of "
+        "its finalists.",
+    ),
+}

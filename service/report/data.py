@@ -1,0 +1,165 @@
+"""The report as data: each part from rows, or the reason why it is absent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.report.importances import branch_importances
+from service.report.stability import AXES, stability_maps
+from service.wire.report import (
+    AdaptationCurve,
+    BranchCost,
+    Cost,
+    LearningCurve,
+    RungPoint,
+    Slice,
+    SlicePoint,
+    StudyReport,
+)
+from service.wire.result import StudyResult
+from service.wire.space import Range
+from service.wire.spec import StudySpec
+from service.wire.studies import StudyView, TrialView
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a report is made of.
+
+    Args:
+        study: The study as the API shows it.
+        trials: All its trials by number, those of the verdict too.
+        points: Scores at rungs by trial number.
+        curves: Adaptation curves of the finalists on the search's bank, by trial number.
+        result: The verdict, if there is one.
+    """
+
+    study: StudyView
+    trials: Sequence[TrialView]
+    points: Mapping[int, Sequence[RungPoint]]
+    curves: Mapping[int, list[float]]
+    result: StudyResult | None
+
+
+def study_report(rows: Rows, *, now: datetime) -> StudyReport:
+    """Return the report."""
+    spec = rows.study.spec
+    search = [trial for trial in rows.trials if trial.role == "search"]
+    importances = branch_importances(spec, search)
+    mattered = any(branch.parameters for branch in importances)
+    parts = {
+        "verdict": rows.result,
+        "learning_curves": _learning_curves(search, rows.points) or None,
+        "slices": _slices(spec, search) or None,
+        "importances": importances if mattered else None,
+        "stability": stability_maps(spec, search) or None,
+        "adaptation": _adaptation(rows) or None,
+        "cost": _cost(rows, now),
+    }
+    reasons = _reasons(rows.study, [branch.reason for branch in importances if branch.reason])
+    return StudyReport.model_validate(
+        {
+            "made_at": now,
+            "study": rows.study,
+            **parts,
+            "absent": {name: reasons[name] for name, part in parts.items() if part is None},
+        }
+    )
+
+
+def _reasons(study: StudyView, importances: Sequence[str]) -> dict[str, str]:
+    unscored = "no trial has a score yet" if study.finished_at is None else "no trial has a score"
+    waiting = f"the study is {study.status}; finalists are judged when its search has ended"
+    ended = f"the study is {study.status} and has no finalists: {study.error or 'by request'}"
+    verdict = waiting if study.finished_at is None else ended
+    searched = [set(branch.distributions()) for branch in study.spec.branches]
+    no_map = f"no branch searches {' or '.join(AXES)}"
+    return {
+        "verdict": verdict,
+        "adaptation": verdict,
+        "learning_curves": unscored,
+        "slices": unscored if any(searched) else "no branch searches any parameter",
+        "importances": "; ".join(importances),
+        "stability": "no trial has ended" if any(set(AXES) & s for s in searched) else no_map,
+        "cost": "no trial has begun",
+    }
+
+
+def _learning_curves(
+    trials: Sequence[TrialView], points: Mapping[int, Sequence[RungPoint]]
+) -> list[LearningCurve]:
+    return [
+        LearningCurve(
+            trial_number=trial.trial_number,
+            branch=trial.branch,
+            status=trial.status,
+            points=list(points[trial.trial_number]),
+        )
+        for trial in trials
+        if points.get(trial.trial_number)
+    ]
+
+
+def _slices(spec: StudySpec, trials: Sequence[TrialView]) -> list[Slice]:
+    found = []
+    for branch in spec.branches:
+        own = [trial for trial in trials if trial.branch == branch.algorithm]
+        for name, entry in branch.distributions().items():
+            points = [
+                _slice_point(t, name) for t in own if t.score is not None and name in t.params
+            ]
+            log = isinstance(entry, Range) and entry.log
+            if points:
+                found.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=points))
+    return found
+
+
+def _slice_point(trial: TrialView, name: str) -> SlicePoint:
+    assert trial.score is not None
+    return SlicePoint(
+        trial_number=trial.trial_number,
+        value=trial.params[name],
+        score=trial.score,
+        meta_iteration=trial.meta_iteration,
+        status=trial.status,
+    )
+
+
+def _adaptation(rows: Rows) -> list[AdaptationCurve]:
+    return [
+        AdaptationCurve(
+            rank=finalist.rank,
+            trial_number=finalist.trial_number,
+            branch=finalist.branch,
+            search=rows.curves.get(finalist.trial_number),
+            sealed=finalist.sealed.curve if finalist.sealed else None,
+        )
+        for finalist in (rows.result.finalists if rows.result else [])
+    ]
+
+
+def _cost(rows: Rows, now: datetime) -> Cost | None:
+    study = rows.study
+    if not any(trial.started_at for trial in rows.trials):
+        return None
+    branches = [_branch_cost(branch.algorithm, rows.trials) for branch in study.spec.branches]
+    until = study.finished_at or now
+    return Cost(
+        device_seconds=sum(trial.device_seconds for trial in rows.trials),
+        wall_seconds=(until - study.started_at).total_seconds() if study.started_at else None,
+        busy_share=study.busy_share,
+        meta_iterations=sum(branch.meta_iterations for branch in branches),
+        branches=branches,
+    )
+
+
+def _branch_cost(name: str, trials: Sequence[TrialView]) -> BranchCost:
+    own = [trial for trial in trials if trial.branch == name]
+    search = [trial for trial in own if trial.role == "search"]
+    return BranchCost(
+        branch=name,
+        trials=len(search),
+        search_seconds=sum(trial.device_seconds for trial in search),
+        verdict_seconds=sum(t.device_seconds for t in own if t.role == "verdict"),
+        meta_iterations=sum(max(t.meta_iteration, t.diverged_at or 0) for t in own),
+    )

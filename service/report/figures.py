@@ -1,0 +1,21 @@
+"""All figures of a report, in the order in which a reader wants them."""
+
+from service.report.bar_figures import cost_figures, importance_figures, verdict_figures
+from service.report.curve_figures import adaptation_figures, learning_figures
+from service.report.figure import Figure
+from service.report.map_figures import slice_figures, stability_figures
+from service.wire.report import StudyReport
+
+
+def figures(report: StudyReport) -> list[Figure]:
+    """Return the figures of the parts that are there."""
+    makers = (
+        verdict_figures,
+        learning_figures,
+        adaptation_figures,
+        importance_figures,
+        stability_figures,
+        cost_figures,
+        slice_figures,
+    )
+    return [figure for maker in makers for figure in maker(report)]

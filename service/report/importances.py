@@ -1,0 +1,70 @@
+"""Which parameters mattered, branch by branch.
+
+Trials are compared as the search compares them: who went further is better, then whose score at
+the last rung was better; who diverged is worst.  So pruned and diverged trials count as well.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from metaopt.keys import key
+from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, importances
+from service.dispatcher.spaces import dimensions
+from service.wire.report import BranchImportances, Importance
+from service.wire.space import Branch
+from service.wire.spec import StudySpec
+from service.wire.studies import TrialView
+
+MOST_TRIALS = 500  # of a larger study, the latest: each resample takes time in proportion
+
+
+def branch_importances(spec: StudySpec, trials: Sequence[TrialView]) -> list[BranchImportances]:
+    """Return the importances of each branch, or why it has none."""
+    return [
+        _branch(spec, branch, [trial for trial in trials if trial.branch == branch.algorithm])
+        for branch in spec.branches
+    ]
+
+
+def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> BranchImportances:
+    space = dimensions(branch)
+    points = ranked_points(trials, maximize=spec.maximize())[-MOST_TRIALS:]
+    reason = None
+    found = {}
+    if len(space) < 2:
+        reason = f"shares need two searched parameters, and {branch.algorithm} has {len(space)}"
+    elif len(points) < LEAST_TRIALS:
+        reason = f"{len(points)} trials of {branch.algorithm} have ended; {LEAST_TRIALS} are needed"
+    else:
+        found = importances(space, points, seed=key(spec.seed, "importances", branch.algorithm))
+        if not found:
+            reason = f"the trials of {branch.algorithm} cannot be told apart"
+    return BranchImportances(
+        branch=branch.algorithm,
+        trials=len(points),
+        resamples=RESAMPLES if found else 0,
+        parameters=[
+            Importance(parameter=name, share=share.share, low=share.low, high=share.high)
+            for name, share in found.items()
+        ],
+        reason=reason,
+    )
+
+
+def ranked_points(trials: Iterable[TrialView], *, maximize: bool) -> list[Point]:
+    """Return the ended trials by number, their places from the best (0) as values.
+
+    All that diverged share the last place.
+    """
+    ended = [trial for trial in trials if trial.status in ("completed", "pruned", "diverged")]
+    judged = [trial for trial in ended if trial.status != "diverged" and trial.score is not None]
+    judged.sort(key=lambda trial: _place(trial, maximize=maximize))
+    places = {trial.trial_number: place for place, trial in enumerate(judged)}
+    return [
+        Point(trial.params, float(places.get(trial.trial_number, len(judged)))) for trial in ended
+    ]
+
+
+def _place(trial: TrialView, *, maximize: bool) -> tuple[int, float, int]:
+    assert trial.score is not None
+    score = -trial.score if maximize else trial.score
+    return (-trial.meta_iteration, score, trial.trial_number)

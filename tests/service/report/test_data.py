@@ -1,0 +1,101 @@
+"""The report as data: what each part holds, and why a part is not there."""
+
+import json
+
+import pytest
+
+from service.wire.report import StudyReport
+
+PARTS = {
+    "verdict", "learning_curves", "slices", "importances", "stability", "adaptation", "cost",
+}  # fmt: skip
+
+
+def part(report: StudyReport, name: str) -> list:
+    found = getattr(report, name)
+    assert found is not None, name
+    return found
+
+
+def test_a_completed_study_has_every_part(completed: StudyReport) -> None:
+    assert completed.absent == {}
+    assert completed.verdict is not None and completed.cost is not None
+    assert [curve.trial_number for curve in part(completed, "adaptation")] == [5, 4]
+    assert part(completed, "adaptation")[0].sealed == [3.0, 0.6]
+    assert part(completed, "adaptation")[0].search is not None
+
+
+def test_a_running_study_lacks_the_verdict_alone_and_says_why(running: StudyReport) -> None:
+    assert set(running.absent) == {"verdict", "adaptation"}
+    assert "the study is running" in running.absent["verdict"]
+
+
+@pytest.mark.parametrize("state", ["empty", "failed"])
+def test_a_study_without_trials_says_of_every_part_why_it_is_absent(
+    state: str, request: pytest.FixtureRequest
+) -> None:
+    report: StudyReport = request.getfixturevalue(state)
+    assert set(report.absent) == PARTS
+    assert all(report.absent.values())
+    if state == "failed":
+        assert "no finalist could be trained" in report.absent["verdict"]
+
+
+def test_learning_curves_are_of_the_search_alone_rung_by_rung(completed: StudyReport) -> None:
+    curves = part(completed, "learning_curves")
+    assert [curve.trial_number for curve in curves] == [*range(10), 14]
+    assert [point.meta_iteration for point in curves[0].points] == [10, 30, 90]
+    first = curves[0].points[0]
+    assert first.low < first.score < first.high
+
+
+def test_slices_are_of_what_is_searched(completed: StudyReport) -> None:
+    slices = {(one.branch, one.parameter): one for one in part(completed, "slices")}
+    assert set(slices) == {
+        ("maml", "inner_lr"), ("maml", "inner_steps"), ("maml", "order"), ("reptile", "epsilon"),
+    }  # fmt: skip
+    assert slices["maml", "inner_lr"].log and not slices["maml", "inner_steps"].log
+    assert len(slices["maml", "order"].points) == 10
+    assert {point.status for point in slices["maml", "order"].points} == {"completed", "pruned"}
+
+
+def test_importances_are_of_branches_that_have_enough_and_others_say_why(
+    running: StudyReport,
+) -> None:
+    maml, reptile = part(running, "importances")
+    assert maml.trials == 14 and maml.resamples == 100 and maml.reason is None
+    assert {one.parameter for one in maml.parameters} == {"inner_lr", "inner_steps", "order"}
+    assert sum(one.share for one in maml.parameters) == pytest.approx(1.0)
+    assert reptile.parameters == [] and "and reptile has 1" in (reptile.reason or "")
+
+
+def test_the_map_is_of_trials_that_ended(running: StudyReport) -> None:
+    (maml,) = part(running, "stability")
+    assert [point.trial_number for point in maml.points] == list(range(14))
+    assert sum(point.diverged for point in maml.points) == 4
+
+
+def test_cost_is_by_branch_and_counts_what_was_spent_before_divergence(
+    completed: StudyReport,
+) -> None:
+    assert completed.cost is not None
+    maml, reptile = completed.cost.branches
+    assert (maml.trials, maml.search_seconds, maml.verdict_seconds) == (14, 21.0, 4.0)
+    assert maml.meta_iterations == 8 * 90 + 2 * 10 + 4 * 7 + 4 * 90
+    assert (reptile.trials, reptile.meta_iterations) == (1, 10)
+    assert completed.cost.device_seconds == 27.0
+    assert completed.cost.busy_share == 0.8
+
+
+@pytest.mark.parametrize("state", ["empty", "failed", "running", "completed"])
+def test_the_json_has_finite_numbers_and_comes_back_the_same(
+    state: str, request: pytest.FixtureRequest
+) -> None:
+    report: StudyReport = request.getfixturevalue(state)
+    text = report.model_dump_json()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads(text, parse_constant=refuse)
+    assert StudyReport.model_validate_json(text) == report

@@ -1,0 +1,28 @@
+"""How trials are ranked before one asks which parameters mattered."""
+
+from service.report.importances import ranked_points
+from service.wire.studies import TrialStatus, TrialView
+from tests.fakes.rows import NOON
+
+
+def trial(number: int, status: TrialStatus, at: int, score: float | None) -> TrialView:
+    return TrialView(
+        trial_number=number, role="search", branch="maml", status=status,
+        params={"number": number}, seed=0, source_trial_number=None, meta_iteration=at,
+        score=score, score_stderr=None, diverged_at=None, cause=None, attempts=1,
+        device_seconds=0.0, created_at=NOON, started_at=NOON, finished_at=None,
+    )  # fmt: skip
+
+
+def test_who_went_further_is_better_then_the_score_and_who_diverged_is_last() -> None:
+    trials = [
+        trial(0, "pruned", 10, 0.1),
+        trial(1, "completed", 90, 0.5),
+        trial(2, "diverged", 60, 0.01),
+        trial(3, "completed", 90, 0.4),
+        trial(4, "running", 60, 0.1),
+        trial(5, "diverged", 5, None),
+        trial(6, "failed", 90, 0.1),
+    ]
+    assert [p.value for p in ranked_points(trials, maximize=False)] == [2.0, 1.0, 3.0, 0.0, 3.0]
+    assert [p.value for p in ranked_points(trials, maximize=True)] == [2.0, 0.0, 3.0, 1.0, 3.0]
