@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from service.db.optuna_trials import End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
+from service.report.sentences import verdict_sentences
+from service.wire.result import StudyResult
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
@@ -122,6 +124,7 @@ def note(study: Study) -> str:
         f"# {_plain(study.name)}",
         "",
         f"Study `{study.study_id}` · [open it]({link(study)}) · "
+        f"[report](/api/v1/studies/{study.study_id}/report.html) · "
         f"[JSON](/api/v1/studies/{study.study_id}) · spec SHA-256 `{study.spec_sha256[:12]}…`",
     ]
     if _finalists(study):
@@ -139,6 +142,8 @@ def _verdict(study: Study) -> list[str]:
     lines = [
         f"## Verdict ({study.result['metric']}, 95 % intervals)",
         "",
+        *_sentences(study),
+        "",
         "| rank | trial | branch | search score | sealed score | optimism | tied with best |",
         "|---:|---:|---|---:|---:|---:|---|",
     ]
@@ -154,6 +159,12 @@ def _verdict(study: Study) -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _sentences(study: Study) -> list[str]:
+    spec = StudySpec.model_validate(study.spec)
+    result = StudyResult.model_validate(study.result)
+    return [_plain(sentence) for sentence in verdict_sentences(spec, result)]
 
 
 def _finalists(study: Study) -> Sequence[dict[str, Any]]:

@@ -211,6 +211,11 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
     )
     assert f"{best['sealed']['score']:.3f}" in verdict.inner_text()
 
+    page.get_by_role("link", name="Report").click()
+    page.locator("body[data-drawn]").wait_for()  # under its policy, too
+    assert "The best configuration is trial" in page.locator("#answer").inner_text()
+    page.go_back()
+
     page.get_by_role("link", name="Optuna: maml").click()
     page.get_by_text(f"sinusoid in a browser · maml · {study_id[:8]}").first.wait_for()
 

@@ -75,6 +75,7 @@ function head(state, refresh) {
       dashboards.length
         ? dashboards.map(([branch, link]) => h("a", { class: "button", href: link }, `Optuna: ${branch}`))
         : h("a", { class: "button", href: "/dashboard" }, "Optuna Dashboard"),
+      h("a", { class: "button", href: `/api/v1/studies/${study.study_id}/report.html` }, "Report"),
       h("a", { class: "button", href: `/api/v1/studies/${study.study_id}` }, "JSON")));
 }
 

@@ -135,6 +135,9 @@ def test_a_study_carries_its_origin_its_fixed_values_and_its_verdict(engine, mir
     assert study.user_attrs["link"] == f"/#/studies/{'a' * 32}"
     note = get_note(study)
     assert "`0123456789ab…`" in note
+    assert f"[report](/api/v1/studies/{'a' * 32}/report.html)" in note
+    assert "The best configuration is trial 0 (maml)" in note
+    assert "optimistic by 0.15" in note
     assert "| 1 | 0 | maml | 0.5 [0.4, 0.6] | 0.65 [0.5, 0.9] | +0.15 | yes |" in note
     attributes = study.trials[0].user_attrs
     assert (attributes["sealed_score"], attributes["sealed_low"]) == (0.65, 0.5)
