@@ -181,7 +181,7 @@ def spec(trials: int, sampler: str, rungs: int) -> dict[str, Any]:
         "pruning": {"kind": "successive_halving", "rungs": judged} if rungs else {"kind": "none"},
         "budget": {"trials": trials, "meta_iterations": rungs + 1},
         "evaluation": {"tasks": 2, "curve_steps": 0},
-        "verdict": {"finalists": 1, "seeds": 1, "tasks": 2},
+        "verdict": {"finalists": 1, "seeds": 1, "tasks": 2, "compare": "none"},
     }
 
 

@@ -32,7 +32,7 @@ the key by `METAOPT_API_KEY`.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | gate failed (no command uses it yet) |
+| 1 | gate failed: `replay` found that a suggestion differs |
 | 2 | usage or spec error; also what `doctor` finds broken on this machine |
 | 3 | the study failed or was cancelled |
 | 4 | the wait timed out or the verdict is not there yet; the study goes on |

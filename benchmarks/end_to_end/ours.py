@@ -58,7 +58,7 @@ def _compiled_share(directory: Path, study_id: str) -> float:
 
 
 def spec(search: Search) -> Json:
-    """Return the study, its verdict as by default."""
+    """Return the study; its verdict judges the finalists only, as the peer's does."""
     work = search.work
     fixed = {name: work.params[name] for name in ("inner_steps", "meta_batch", "order")}
     space = {"inner_lr": INNER_LR, "outer_lr": OUTER_LR, **fixed}
@@ -71,6 +71,7 @@ def spec(search: Search) -> Json:
         "pruning": {"kind": "none"},
         "budget": {"trials": search.trials, "meta_iterations": search.meta_iterations},
         "evaluation": {"tasks": VALIDATION_TASKS},
+        "verdict": {"compare": "none"},
     }
 
 

@@ -1,4 +1,4 @@
-"""Trials of a study and their reports."""
+"""Trials of a study, their reports, and the log of what its samplers were asked and told."""
 
 from typing import Annotated
 
@@ -11,7 +11,8 @@ from service.db.engine import reading
 from service.db.states import TrialRole, TrialStatus
 from service.operations import lookup
 from service.operations.pages import LARGEST_NUMBER
-from service.wire.studies import ReportPage, TrialPage
+from service.wire.space import Algorithm
+from service.wire.studies import AskPage, ReportPage, TrialPage
 
 router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
 
@@ -52,5 +53,22 @@ def list_reports(
         page = lookup.list_reports(
             session, study_id, trial_number, with_scores=scores, cursor=cursor, limit=limit
         )
+    link_next(request, response, page.next_cursor)
+    return page
+
+
+@router.get("/{study_id}/asks", response_model=AskPage)
+def list_asks(
+    request: Request,
+    response: Response,
+    study_id: str,
+    context: Ctx,
+    branch: Annotated[Algorithm, Query(description="A branch of the study.")],
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> AskPage:
+    """Return the branch's log of asks and tells in its order: `metaopt replay` follows it."""
+    with reading(context.engine) as session:
+        page = lookup.list_asks(session, study_id, branch=branch, cursor=cursor, limit=limit)
     link_next(request, response, page.next_cursor)
     return page

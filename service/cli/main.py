@@ -13,9 +13,11 @@ from service.cli import (
     database,
     demo,
     doctor,
+    evaluate,
     extend,
     keys,
     preview,
+    replay,
     report,
     server,
     studies,
@@ -57,7 +59,7 @@ for command in (
     server.serve, server.api, server.dispatcher,
     studies.submit, studies.studies, studies.show, studies.watch, studies.result,
     studies.cancel, studies.pause, studies.resume, extend.extend, preview.preview,
-    report.report, report.export,
+    evaluate.evaluate, replay.replay, report.report, report.export,
     demo.demo, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)

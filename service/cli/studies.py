@@ -12,6 +12,7 @@ from service.cli.console import check_writable, data, say, write_json
 from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
 from service.cli.progress import telling
+from service.cli.verdict import verdict_page
 from service.client.client import Client
 from service.errors import ResultImpossible
 from service.wire.parsing import parse_json, parse_yaml
@@ -86,7 +87,7 @@ def show(study_id: StudyId, json: Json = None) -> None:
         return
     pages.study_page(study, trials)
     if result is not None:
-        pages.verdict_page(study, result)
+        verdict_page(study, result)
 
 
 def watch(study_id: StudyId, timeout: Timeout = None, json: Json = None) -> None:
@@ -177,7 +178,7 @@ def _print_verdict(study: StudyView, found: StudyResult, json: Path | None) -> N
         raise ResultImpossible("the study has no finalists")
     write_json(json, study_document(study, found))
     if str(json) != "-":
-        pages.verdict_page(study, found)
+        verdict_page(study, found)
 
 
 def _steer(action: Callable[[Client, str], StudyView], study_id: str) -> None:

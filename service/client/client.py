@@ -25,6 +25,8 @@ from service.wire.report import StudyReport
 from service.wire.result import StudyResult
 from service.wire.spec import StudySpec
 from service.wire.studies import (
+    AskPage,
+    AskView,
     EventView,
     ReportPage,
     ReportView,
@@ -39,10 +41,11 @@ BUSY = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ENDED = frozenset({"completed", "failed", "cancelled"})
 PAGE_LIMIT = 500
+MOST_ITEMS = 1_000_000
 READ_SECONDS = 60.0  # a stream sends something every 15 s
 
 Model = TypeVar("Model", bound=BaseModel)
-Page = TypeVar("Page", StudyPage, TrialPage, ReportPage)
+Page = TypeVar("Page", StudyPage, TrialPage, ReportPage, AskPage)
 
 
 class Client:
@@ -158,6 +161,11 @@ class Client:
         path = f"/studies/{study_id}/trials/{trial_number}/reports"
         pages = self._pages(ReportPage, path, 1000, {"scores": str(scores).lower()})
         return [report for page in pages for report in page.items]
+
+    def asks(self, study_id: str, branch: str) -> list[AskView]:
+        """Return the whole log of what a branch's sampler was asked and told."""
+        pages = self._pages(AskPage, f"/studies/{study_id}/asks", MOST_ITEMS, {"branch": branch})
+        return [entry for page in pages for entry in page.items]
 
     def result(self, study_id: str) -> StudyResult:
         """Return a completed study's verdict."""

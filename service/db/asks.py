@@ -3,6 +3,7 @@
 Transactions belong to the caller; nothing here commits.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -66,3 +67,13 @@ def log_of(session: Session, study_id: str) -> dict[str, list[Ask]]:
     for ask in session.scalars(query):
         found.setdefault(ask.branch, []).append(ask)
     return found
+
+
+def asks_after(
+    session: Session, study_id: str, branch: str, after: int | None, *, limit: int
+) -> Sequence[Ask]:
+    """Return a branch's log in its order, from the entry after `after`."""
+    query = select(Ask).where(Ask.study_id == study_id, Ask.branch == branch)
+    if after is not None:
+        query = query.where(Ask.sequence > after)
+    return session.scalars(query.order_by(Ask.sequence).limit(limit)).all()

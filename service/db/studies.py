@@ -70,6 +70,16 @@ def studies_before(
     return session.scalars(query).all()
 
 
+def looks_at(session: Session, banks: Sequence[str]) -> dict[str, int]:
+    """Return how often any study has scored a trial on these sealed banks."""
+    query = (
+        select(Study.sealed_bank, func.sum(Study.sealed_looks))
+        .where(Study.sealed_bank.in_(banks))
+        .group_by(Study.sealed_bank)
+    )
+    return {bank: int(looks) for bank, looks in session.execute(query) if bank is not None}
+
+
 def count_trials(session: Session, study_ids: Sequence[str]) -> list[Count]:
     """Return the trials of these studies, counted by branch, role and status."""
     place = Trial.study_id, Trial.role, Trial.branch, Trial.status  # as in the index: no rows read

@@ -69,18 +69,27 @@ def start_study(session: Session, study_id: str, *, now: datetime) -> bool:
 
 
 def begin_verdict(session: Session, study_id: str, *, version: int) -> bool:
-    """Count a look at the sealed tasks.
+    """Begin the verdict.
 
     Return False if the study is no longer running, or no longer at `version`: somebody may just
     have given its search more budget.
     """
-    looks = {"sealed_looks": Study.sealed_looks + 1}
-    return _move(session, study_id, StudyStatus.RUNNING, looks, version=version)
+    return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
 
 
 def end_search(session: Session, study_id: str, *, version: int) -> bool:
     """Make the end of the search a new version; return False as `begin_verdict` does."""
     return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
+
+
+def count_look(session: Session, study_id: str) -> None:
+    """Count that a trained trial was scored on the study's sealed tasks."""
+    session.execute(
+        update(Study)
+        .where(Study.study_id == study_id)
+        .values(sealed_looks=Study.sealed_looks + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def complete_study(

@@ -84,10 +84,19 @@ def _one_of(column: str, values: type[Any]) -> CheckConstraint:
 
 
 class Study(Base):
-    """A spec and its state."""
+    """A spec and its state.
+
+    `sealed_looks` counts how often a trained trial was scored on the sealed tasks.  Studies of one
+    `sealed_bank` have the same sealed tasks (older studies do not say which); whoever chooses
+    between studies by their verdicts has chosen by those tasks.
+    """
 
     __tablename__ = "mo_studies"
-    __table_args__ = (_one_of("status", StudyStatus), Index(None, "status", "created_at"))
+    __table_args__ = (
+        _one_of("status", StudyStatus),
+        Index(None, "status", "created_at"),
+        Index(None, "sealed_bank", "sealed_looks"),  # all that the looks at a bank ask for
+    )
 
     study_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -101,6 +110,7 @@ class Study(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    sealed_bank: Mapped[str | None] = mapped_column(String(64))
 
 
 class Trial(Base):

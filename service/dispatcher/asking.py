@@ -1,15 +1,17 @@
 """Asking: new trials, of the search and of the verdict."""
 
 import uuid
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from metaopt.keys import key
-from metaopt.metaparams import complete
+from metaopt.metaparams import Value, complete
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher.budget import common_rung, scored_at
+from service.dispatcher.finalists import choose_finalists, rank_trials
 from service.dispatcher.ledger import NewTrial
 from service.dispatcher.loading import group_of
 from service.dispatcher.state import BranchState, StudyState, TrialState
-from service.dispatcher.verdict import choose_finalists
 from service.dispatcher.work import trial_number
 from service.wire.warm_start import warm_points
 
@@ -23,17 +25,42 @@ def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
     return [_ask(study, branch) for _ in range(count)]
 
 
-def fresh_finalists(study: StudyState) -> list[TrialState]:
-    """Return the verdict's trials: each of the best trials, trained afresh with each new seed.
+def candidates(study: StudyState) -> list[int]:
+    """Return the numbers of the search's trials that may be finalists, best first.
 
-    Where a budget ended the search before any trial completed, they are the best of those that
-    were scored at the highest common rung.  Empty if no trial has a score to compare by.
+    They are those that completed.  Where a budget ended the search before any did, those that were
+    scored at the highest common rung.
     """
-    verdict = study.spec.verdict
-    candidates = _completed(study) or _unfinished(study)
-    chosen = choose_finalists(candidates, count=verdict.finalists, maximize=study.spec.maximize())
-    sources = [study.trials[number] for number in chosen for _ in range(verdict.seeds)]
-    return [_fresh(study, source, index) for index, source in enumerate(sources)]
+    scored = _completed(study) or _unfinished(study)
+    return rank_trials(scored, maximize=study.spec.maximize())
+
+
+def fresh_finalists(
+    study: StudyState, scores: Mapping[int, Sequence[float]] | None = None
+) -> list[TrialState]:
+    """Return the verdict's trials: finalists, then the defaults, afresh with each new seed.
+
+    The defaults are those of the branch that leads the search, if it searches anything; they have
+    no source trial.  Empty if no trial has a score to compare by.
+
+    Args:
+        scores: By task of the search's bank, of the trials that `finalists.borderline` names.
+    """
+    spec = study.spec
+    chosen = choose_finalists(
+        candidates(study),
+        count=spec.verdict.finalists,
+        extra=spec.verdict.extra_finalists,
+        scores=scores,
+    )
+    contenders = [_again(study, study.trials[number]) for number in chosen]
+    if chosen and spec.verdict.compare == "default":
+        contenders += _defaults(study, study.trials[chosen[0]].group.branch)
+    repeats = [(one, repeat) for one in contenders for repeat in range(spec.verdict.seeds)]
+    first = max(spec.budget.trials, 1 + max(study.trials, default=0))
+    return [
+        _fresh(study, one, first + index, repeat) for index, (one, repeat) in enumerate(repeats)
+    ]
 
 
 def _ask(study: StudyState, branch: BranchState) -> NewTrial:
@@ -67,13 +94,29 @@ def _unfinished(study: StudyState) -> list[tuple[int, float]]:
     return [] if rung is None else scored_at(study, rung)
 
 
-def _fresh(study: StudyState, source: TrialState, index: int) -> TrialState:
-    spec = study.spec
+class _Contender(NamedTuple):
+    branch: str
+    params: dict[str, Value]
+    source: int | None
+
+
+def _again(study: StudyState, source: TrialState) -> _Contender:
+    return _Contender(source.group.branch, source.params, source.trial_number)
+
+
+def _defaults(study: StudyState, branch: str) -> list[_Contender]:
+    of_spec = study.branches[branch].branch
+    return [_Contender(branch, of_spec.defaults(), None)] if of_spec.distributions() else []
+
+
+def _fresh(study: StudyState, contender: _Contender, number: int, repeat: int) -> TrialState:
+    spec, branch, params = study.spec, contender.branch, contender.params
+    named = "default" if contender.source is None else contender.source
     return TrialState(
         trial_id=uuid.uuid4().hex,
-        trial_number=max(spec.budget.trials, 1 + max(study.trials)) + index,
-        group=group_of(study, TrialRole.VERDICT, source.group.branch, source.params),
-        params=source.params,
-        seed=key(spec.seed, "verdict", source.trial_number, index % spec.verdict.seeds),
-        source_trial_number=source.trial_number,
+        trial_number=number,
+        group=group_of(study, TrialRole.VERDICT, branch, params),
+        params=params,
+        seed=key(spec.seed, "verdict", named, spec.verdict.first_seed + repeat),
+        source_trial_number=contender.source,
     )

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.db import reports, segments, spending, trials
+from service.db import reports, segments, spending, study_progress, trials
 from service.db.events import append_event
-from service.db.states import AttemptOutcome, TrialStatus
+from service.db.states import AttemptOutcome, TrialRole, TrialStatus
 from service.db.tables import Report, Segment, Trial
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
@@ -192,6 +192,8 @@ def _write_score(entry: Entry, one: LaneOutcome, seconds: float) -> None:
     summary = one.summary
     assert summary is not None and one.score is not None
     trials.save_score(entry.session, one.trial.trial_id, one.score, summary.stderr)
+    if one.trial.group.role == TrialRole.VERDICT:
+        study_progress.count_look(entry.session, entry.study.study_id)
     reports.add_report(entry.session, _report(entry, one, seconds))
     entry.trial_event(
         "trial_reported",

@@ -1,19 +1,18 @@
 """Loading: a study's state in memory, rebuilt from its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from sqlalchemy.orm import Session
 
 from metaopt.metaparams import Value
-from metaopt.search.branches import LogEntry, replay
+from metaopt.search.branches import BranchSearch, LogEntry, replay
 from service.db import asks, reports, spending, trials
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
 from service.dispatcher.budget import Ended, after_all
 from service.dispatcher.programs import (
     searches_structure,
-    step_caps,
     structural_values,
     trial_signature,
 )
@@ -28,6 +27,7 @@ from service.dispatcher.state import (
     TrialState,
 )
 from service.dispatcher.work import branch_budget
+from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
 _COUNTED = (
@@ -113,23 +113,31 @@ def branch_states(spec: StudySpec, log: dict[str, list[Ask]]) -> dict[str, Branc
     }
 
 
-def _branch_state(spec: StudySpec, position: int, log: Sequence[Ask]) -> BranchState:
-    branch = spec.branches[position]
-    search = replay(
+def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> BranchSearch:
+    """Return the search of a branch as its log left it.
+
+    Raises:
+        InvalidSearch: the log does not fit the spec.
+    """
+    return replay(
         dimensions(branch),
-        [_log_entry(ask) for ask in log],
+        log,
         sampler=spec.search.sampler,
         maximize=spec.maximize(),
         study_seed=spec.seed,
         branch=branch.algorithm,
         startup_trials=spec.search.startup_trials,
     )
+
+
+def _branch_state(spec: StudySpec, position: int, log: Sequence[Ask]) -> BranchState:
+    branch = spec.branches[position]
+    search = branch_search(spec, branch, [_log_entry(ask) for ask in log])
     return BranchState(
         branch=branch,
         position=position,
         budget=branch_budget(spec.budget.trials, position, len(spec.branches)),
         structural=searches_structure(branch),
-        test_cap=step_caps(spec, branch)[1],
         search=search,
         sequence=log[-1].sequence + 1 if log else 0,
     )

@@ -38,9 +38,10 @@ def segment_order(
     )
     if most_iterations is not None:
         iterations = min(iterations, most_iterations)
-    bank = task_bank(study.spec, group.role, study.branches[group.branch].test_cap)
+    signature = study.signatures[group.signature]
+    bank = task_bank(study.spec, group.role, signature.test_cap)
     return SegmentOrder(
-        signature=study.signatures[group.signature].to_json(),
+        signature=signature.to_json(),
         study_id=study.study_id,
         evict=sorted(slot.held - {trial.trial_id for trial in keep}),
         admit=[_admit(study, trial, store) for trial in admit],
@@ -68,9 +69,8 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     open_now = sum(expected_iterations(trial.meta_iteration, rungs, kept) for trial in alike)
     if group.role == TrialRole.VERDICT:
         return round(open_now)
-    finalists = study.spec.verdict.finalists * study.spec.verdict.seeds
     coming = study.branches[group.branch].remaining * expected_iterations(0, rungs, kept)
-    coming += finalists * study.spec.budget.meta_iterations
+    coming += study.spec.verdict.trainings() * study.spec.budget.meta_iterations
     return round(open_now + coming * len(alike) / max(1, len(of_branch)))
 
 

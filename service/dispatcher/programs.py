@@ -27,7 +27,7 @@ def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
 
 def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> Signature:
     """Return the signature of a trial of `branch` with all its `params`."""
-    most, test_cap = step_caps(spec, branch)
+    most, test_cap = _trial_caps(spec, branch, params)
     return signature_of(
         tasks=spec.tasks.model_dump(),
         model=spec.model.model_dump(),
@@ -44,7 +44,8 @@ def structural_values(
     """Return what of a trial's `params` its signature depends on."""
     name = branch.algorithm
     structure = [params[one] for one, p in parameters(name).items() if not p.lane]
-    return (name, step_bucket(name, params, step_caps(spec, branch)[0]), *structure)
+    most, test_cap = _trial_caps(spec, branch, params)
+    return (name, step_bucket(name, params, most), test_cap, *structure)
 
 
 def searches_structure(branch: Branch) -> bool:
@@ -68,6 +69,17 @@ def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:
         steps=steps,
         transductive=spec.evaluation.transductive,
     )
+
+
+def own_test_steps(params: dict[str, Value]) -> int:
+    """Return the number of inner steps after which a trial with these params is scored."""
+    return int(params["test_steps"]) or int(params["inner_steps"])
+
+
+def _trial_caps(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> tuple[int, int]:
+    # The defaults that a verdict compares with may lie outside the space.
+    most, test_cap = step_caps(spec, branch)
+    return max(most, int(params["inner_steps"])), max(test_cap, own_test_steps(params))
 
 
 def _numbers(branch: Branch, name: str) -> list[int]:

@@ -12,15 +12,18 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.db import reports, segments, spending, study_progress, trials
+from service.db.engine import reading
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
 from service.dispatcher import entries, promotion
-from service.dispatcher.asking import fresh_finalists
+from service.dispatcher.asking import candidates, fresh_finalists
 from service.dispatcher.budget import common_rung
+from service.dispatcher.contenders import SealedRun
 from service.dispatcher.entries import Entry
+from service.dispatcher.finalists import borderline
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.state import StudyState, TrialState
-from service.dispatcher.verdict import SealedRun, SearchTrial, study_result
+from service.dispatcher.verdict import Defaults, SearchTrial, study_result
 from service.wire.result import SearchCost, StudyResult
 
 log = structlog.get_logger("dispatcher")
@@ -50,11 +53,12 @@ def fail(ledger: Ledger, study: StudyState, error: str) -> None:
 
 
 def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
-    fresh = fresh_finalists(study)
+    fresh = fresh_finalists(study, _borderline_scores(ledger, study))
     if not fresh:
         fail(ledger, study, _why_nothing_completed(study.of_role(TrialRole.SEARCH)))
         return
-    sources = list(dict.fromkeys(trial.source_trial_number for trial in fresh))
+    named = (trial.source_trial_number for trial in fresh)
+    sources = list(dict.fromkeys(number for number in named if number is not None))
     with ledger.entry(study) as entry:
         if not study_progress.begin_verdict(entry.session, study.study_id, version=study.version):
             return
@@ -67,6 +71,15 @@ def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
     study.search_ended_by = study.search_ended_by or "trials"
     study.version += 1
     log.info("verdict_started", study_id=study.study_id, trial_numbers=sources)
+
+
+def _borderline_scores(ledger: Ledger, study: StudyState) -> dict[int, list[float]]:
+    verdict, rung = study.spec.verdict, _judged_at(study)
+    numbers = borderline(candidates(study), count=verdict.finalists, extra=verdict.extra_finalists)
+    with reading(ledger.engine) as session:
+        ids = [study.trials[number].trial_id for number in numbers]
+        at_end = reports.reports_at(session, ids, rung)
+        return {n: at_end[study.trials[n].trial_id].scores for n in numbers}
 
 
 def _judge(ledger: Ledger, study: StudyState) -> None:
@@ -130,14 +143,17 @@ def _result(entry: Entry) -> StudyResult:
     rows = trials.trials_of(session, study.study_id)
     search = [row for row in rows if row.role == TrialRole.SEARCH]
     verdict = [row for row in rows if row.role == TrialRole.VERDICT]
-    full = study.spec.budget.meta_iterations
-    judged_at = _judged_at(study)
+    finalists = {row.source_trial_number for row in verdict}
+    chosen = [row for row in search if row.trial_number in finalists]
+    full, judged_at = study.spec.budget.meta_iterations, _judged_at(study)
     at_end = reports.reports_at(session, [row.trial_id for row in verdict], full)
-    at_end |= reports.reports_at(session, [row.trial_id for row in search], judged_at)
+    at_end |= reports.reports_at(session, [row.trial_id for row in chosen], judged_at)
+    runs = [(row, _sealed_run(row, at_end.get(row.trial_id))) for row in verdict]
     return study_result(
         study.spec,
         [_search_trial(row, at_end.get(row.trial_id)) for row in search],
-        [_sealed_run(row, at_end.get(row.trial_id)) for row in verdict],
+        [run for _, run in runs if run.source_trial_number is not None],
+        defaults=_defaults([(row, run) for row, run in runs if run.source_trial_number is None]),
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
         wall_seconds=_wall_seconds(session, entry),
         busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
@@ -169,6 +185,13 @@ def _wall_seconds(session: Session, entry: Entry) -> float:
     return max(0.0, (entry.now - started_at).total_seconds()) if started_at else 0.0
 
 
+def _defaults(runs: list[tuple[Trial, SealedRun]]) -> Defaults | None:
+    if not runs:
+        return None
+    row = runs[0][0]
+    return Defaults(branch=row.branch, params=row.params, runs=[run for _, run in runs])
+
+
 def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
     return SearchTrial(
         trial_number=row.trial_number,
@@ -176,14 +199,16 @@ def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
         status=row.status,
         params=row.params,
         score=report.score if report else row.score,
+        device_seconds=row.device_seconds,
+        meta_iterations=row.meta_iteration,
         low=report.low if report else None,
         high=report.high if report else None,
-        device_seconds=row.device_seconds,
+        scores=report.scores if report else [],
+        curve=report.curve if report else [],
     )
 
 
 def _sealed_run(row: Trial, report: Report | None) -> SealedRun:
-    assert row.source_trial_number is not None
     return SealedRun(
         trial_number=row.trial_number,
         source_trial_number=row.source_trial_number,
@@ -194,4 +219,5 @@ def _sealed_run(row: Trial, report: Report | None) -> SealedRun:
         curve=report.curve if report else [],
         diverged_share=report.diverged_share if report else 0.0,
         device_seconds=row.device_seconds,
+        meta_iterations=row.meta_iteration,
     )

@@ -109,7 +109,6 @@ class BranchState:
     position: int
     budget: int
     structural: bool
-    test_cap: int
     search: BranchSearch
     sequence: int = 0
 

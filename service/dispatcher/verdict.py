@@ -1,39 +1,34 @@
-"""The verdict: finalists judged on sealed tasks, with intervals; pure functions.
+"""The verdict: finalists judged on sealed tasks, beside what the search said; pure functions.
 
-A finalist's score on task t is the mean over its r seeds, x_t.  Its interval is mean ± t·SE,
+`contenders` says how sure a sealed score, a difference and an optimism are.  Finalists are ranked
+by their sealed scores; one with a fresh training that diverged or failed ranks below all that have
+none: what trains only sometimes is not a recommendation.  With one seed each the intervals cover
+the tasks only, and the result says so (`intervals_cover`).
 
-    SE² = Var_t(x_t) / T + s² / r
-
-The first term is the noise of the tasks, the second that of training: s² is the variance of a
-finalist's seeds' means, pooled over the finalists, with ν = Σ (r − 1) degrees of freedom, for two
-or three seeds alone say next to nothing.  A finalist that diverges while it adapts to a sealed
-task is not pooled: one such task moves its mean by orders of magnitude, which says nothing about
-the others; it has the variance of its own seeds.  t is Student's, with the degrees of freedom of
-Welch and Satterthwaite for the sum.  With one seed each s² is unknown: the interval covers the
-tasks only, and the result says so (`intervals_cover`).
-
-Two finalists are tied if the interval of their paired difference over tasks, d_t = x_t − y_t,
-
-    SE² = Var_t(d_t) / T + s² (1 / r + 1 / q)
-
-includes 0 (where each has a variance of its own, s² / r + s'² / q).  A finalist with a fresh
-training that diverged or failed ranks below all that have none: what trains only sometimes is
-not a recommendation.
+The number of inner steps at test is chosen where the search's own curve, on meta-validation tasks,
+is best.  The sealed curve is only read there: whoever chose on it would judge by what was chosen.
 """
 
-import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, cast
 
-from metaopt.evaluation.statistics import student_t95, summarize
+from metaopt.evaluation.statistics import summarize
+from metaopt.metaparams import Value
+from service.dispatcher import contenders
+from service.dispatcher.contenders import Contender, SealedRun, contender, with_pooled_noise
+from service.dispatcher.programs import own_test_steps
 from service.wire.result import (
     BranchSummary,
+    Comparison,
+    Cost,
+    Estimate,
     Finalist,
     SealedScore,
     SearchCost,
     SearchScore,
+    StepsAtTest,
     StudyResult,
     VerdictRun,
 )
@@ -42,64 +37,40 @@ from service.wire.spec import StudySpec
 
 @dataclass(frozen=True)
 class SearchTrial:
-    """A trial of the search; `low` and `high` are None unless it completed."""
+    """A trial of the search; a finalist has what its last report said.
+
+    Args:
+        low, high: 95 % interval of its mean over the tasks of the search's bank.
+        scores: By task of that bank.
+        curve: Mean score there after 0, 1, … inner steps.
+    """
 
     trial_number: int
     branch: str
     status: str
-    params: dict[str, Any]
+    params: dict[str, Value]
     score: float | None
-    low: float | None
-    high: float | None
     device_seconds: float
+    meta_iterations: int = 0
+    low: float | None = None
+    high: float | None = None
+    scores: list[float] = field(default_factory=list)
+    curve: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class SealedRun:
-    """A fresh training of a finalist; it has scores if it completed."""
+class Defaults:
+    """What the spec gives without a search, and its fresh trainings."""
 
-    trial_number: int
-    source_trial_number: int
-    status: str
-    cause: str | None
-    score: float | None
-    scores: list[float]
-    curve: list[float]
-    diverged_share: float
-    device_seconds: float
-
-
-class _SeedNoise(NamedTuple):
-    """Variance of a seed's mean and its degrees of freedom: 0 where nothing is known."""
-
-    variance: float
-    degrees: int
+    branch: str
+    params: dict[str, Value]
+    runs: Sequence[SealedRun]
 
 
 class _Judged(NamedTuple):
-    """A finalist's scores: by task as means over seeds, and by seed as means over tasks."""
-
     trial: SearchTrial
-    runs: list[SealedRun]
-    completed: list[SealedRun]
-    by_task: list[float]
-    by_seed: list[float]
-    noise: _SeedNoise = _SeedNoise(0.0, 0)
-
-
-class _SquaredError(NamedTuple):
-    """A part of the squared standard error, and its degrees of freedom."""
-
-    value: float
-    degrees: int
-
-
-def choose_finalists(
-    trials: Sequence[tuple[int, float]], *, count: int, maximize: bool
-) -> list[int]:
-    """Return the numbers of the best of (trial_number, score), best first; ties by number."""
-    ranked = sorted(trials, key=lambda trial: (-trial[1] if maximize else trial[1], trial[0]))
-    return [number for number, _ in ranked[:count]]
+    fresh: Contender
+    search_rank: int
 
 
 def study_result(
@@ -107,6 +78,7 @@ def study_result(
     trials: Sequence[SearchTrial],
     runs: Sequence[SealedRun],
     *,
+    defaults: Defaults | None = None,
     counts: dict[str, int],
     wall_seconds: float,
     busy_share: float | None = None,
@@ -116,104 +88,81 @@ def study_result(
 
     Args:
         trials: Every trial of the search.
-        runs: Every fresh training, ended.
+        runs: Every fresh training of a finalist, ended.
+        defaults: What the finalists are compared with.
         counts: Trials of the search by status.
         wall_seconds: From the study's start to its end.
         busy_share: Share of the slots' time that went into segments.
         search: What the search spent, and what ended it.
     """
     judged = _judged(spec, trials, runs)
+    every_run = [*runs, *(defaults.runs if defaults else [])]
     return StudyResult(
         metric=spec.metric(),
         maximize=spec.maximize(),
         finalists=[
-            _finalist(spec, rank, one, tied=_tied(one, judged[0]))
-            for rank, one in enumerate(judged, start=1)
+            _finalist(spec, rank, one, judged[0]) for rank, one in enumerate(judged, start=1)
         ],
-        intervals_cover="tasks and seeds" if any(one.noise.degrees for one in judged) else "tasks",
+        intervals_cover=(
+            "tasks and seeds" if any(one.fresh.noise.degrees for one in judged) else "tasks"
+        ),
         trials=counts,
         branches=_branches(spec, trials),
-        device_seconds=sum(t.device_seconds for t in trials) + sum(r.device_seconds for r in runs),
+        device_seconds=sum(t.device_seconds for t in trials)
+        + sum(run.device_seconds for run in every_run),
         wall_seconds=wall_seconds,
         busy_share=busy_share,
         search=search,
         transductive=spec.evaluation.transductive,
+        comparison=_comparison(spec, defaults, [one.fresh for one in judged]) if defaults else None,
     )
+
+
+def best_steps(curve: Sequence[float], *, maximize: bool) -> int:
+    """Return after how many inner steps a curve is best, the fewest of equals.
+
+    Args:
+        curve: Mean score after 0, 1, … steps on meta-validation tasks, never on sealed ones.
+    """
+    return curve.index(max(curve) if maximize else min(curve))
 
 
 def _judged(
     spec: StudySpec, trials: Sequence[SearchTrial], runs: Sequence[SealedRun]
 ) -> list[_Judged]:
     sources = {run.source_trial_number for run in runs}
-    judged = _with_noise([_judge(t, runs) for t in trials if t.trial_number in sources])
+    chosen = sorted(
+        (trial for trial in trials if trial.trial_number in sources),
+        key=lambda trial: _order(spec, trial.score or 0.0, trial.trial_number),
+    )
+    fresh = with_pooled_noise(
+        [contender([r for r in runs if r.source_trial_number == t.trial_number]) for t in chosen]
+    )
+    judged = [
+        _Judged(trial, one, rank)
+        for rank, (trial, one) in enumerate(zip(chosen, fresh, strict=True), start=1)
+    ]
     return sorted(judged, key=lambda one: _rank_key(spec, one))
 
 
-def _judge(trial: SearchTrial, runs: Sequence[SealedRun]) -> _Judged:
-    own = [run for run in runs if run.source_trial_number == trial.trial_number]
-    completed = [run for run in own if run.status == "completed"]
-    by_task = [statistics.fmean(x) for x in zip(*(run.scores for run in completed), strict=True)]
-    return _Judged(trial, own, completed, by_task, [statistics.fmean(r.scores) for r in completed])
-
-
-def _with_noise(judged: Sequence[_Judged]) -> list[_Judged]:
-    pooled = _seed_noise([one for one in judged if _adapts(one)])
-    noises = [pooled if _adapts(one) else _seed_noise([one]) for one in judged]
-    return [one._replace(noise=noise) for one, noise in zip(judged, noises, strict=True)]
-
-
-def _adapts(one: _Judged) -> bool:
-    return all(run.diverged_share == 0.0 for run in one.completed)
-
-
-def _seed_noise(judged: Sequence[_Judged]) -> _SeedNoise:
-    repeated = [one.by_seed for one in judged if len(one.by_seed) > 1]
-    degrees = sum(len(means) - 1 for means in repeated)
-    squares = sum(statistics.variance(means) * (len(means) - 1) for means in repeated)
-    return _SeedNoise(squares / degrees if degrees else 0.0, degrees)
-
-
-def _half_width(tasks: _SquaredError, finalists: Sequence[_Judged]) -> float:
-    """Return t·SE of independent errors: of the tasks, and of the finalists' seeds."""
-    shares: dict[_SeedNoise, float] = {}  # one pooled variance is one estimate, whoever shares it
-    for one in finalists:
-        shares[one.noise] = shares.get(one.noise, 0.0) + 1 / len(one.by_seed)
-    seeds = [_SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
-    known = [part for part in (tasks, *seeds) if part.value > 0.0]
-    total = sum(part.value for part in known)
-    if total == 0.0:
-        return 0.0
-    spread = sum(part.value**2 / part.degrees for part in known)  # Welch and Satterthwaite
-    return student_t95(max(1, math.floor(total**2 / spread))) * math.sqrt(total)
-
-
 def _rank_key(spec: StudySpec, one: _Judged) -> tuple[int, float, int]:
-    if not one.completed:
-        return (2, 0.0, one.trial.trial_number)
-    score = _statistic(spec, one.by_task)
-    broken = len(one.completed) < len(one.runs)
-    return (int(broken), -score if spec.maximize() else score, one.trial.trial_number)
+    number = one.trial.trial_number
+    if not one.fresh.completed:
+        return (2, 0.0, number)
+    broken = len(one.fresh.completed) < len(one.fresh.runs)
+    return (int(broken), *_order(spec, _statistic(spec, one.fresh.by_task), number))
 
 
-def _tied(one: _Judged, best: _Judged) -> bool:
-    if one is best:
-        return True
-    if not one.completed or not best.completed:
-        return False
-    differences = [x - y for x, y in zip(one.by_task, best.by_task, strict=True)]
-    tasks = len(differences)
-    error = _SquaredError(statistics.variance(differences) / tasks, tasks - 1)
-    return abs(statistics.fmean(differences)) <= _half_width(error, [one, best])
+def _order(spec: StudySpec, score: float, number: int) -> tuple[float, int]:
+    return (-score if spec.maximize() else score, number)
 
 
-def _finalist(spec: StudySpec, rank: int, one: _Judged, *, tied: bool) -> Finalist:
-    trial = one.trial
+def _finalist(spec: StudySpec, rank: int, one: _Judged, best: _Judged) -> Finalist:
+    trial, fresh = one.trial, one.fresh
     assert trial.score is not None and trial.low is not None and trial.high is not None
-    sealed = _sealed(spec, one) if one.completed else None
-    optimism = None
-    if sealed is not None:
-        gap = trial.score - sealed.score
-        optimism = gap if spec.maximize() else -gap
+    sealed = _sealed(spec, fresh) if fresh.completed else None
+    to_best = contenders.difference(fresh, best.fresh) if one is not best else None
+    cost = _cost(fresh.runs, trial)
     return Finalist(
         rank=rank,
         trial_number=trial.trial_number,
@@ -221,21 +170,75 @@ def _finalist(spec: StudySpec, rank: int, one: _Judged, *, tied: bool) -> Finali
         params=trial.params,
         search=SearchScore(score=trial.score, low=trial.low, high=trial.high),
         sealed=sealed,
-        optimism=optimism,
-        device_seconds=trial.device_seconds + sum(run.device_seconds for run in one.runs),
-        tied_with_best=tied,
-        runs=[_verdict_run(run) for run in one.runs],
+        optimism=_gap(spec, trial.score, sealed.score) if sealed else None,
+        device_seconds=cost.search_device_seconds + cost.fresh_device_seconds,
+        tied_with_best=one is best or (to_best is not None and to_best.low <= 0 <= to_best.high),
+        runs=[_verdict_run(run) for run in fresh.runs],
+        search_rank=one.search_rank,
+        optimism_interval=_optimism(spec, one) if sealed else None,
+        to_best=to_best,
+        steps=_steps(spec, trial, sealed),
+        cost=cost,
     )
 
 
-def _sealed(spec: StudySpec, one: _Judged) -> SealedScore:
-    summary = summarize(one.by_task)
-    error = _SquaredError(summary.stderr**2, len(one.by_task) - 1)
-    half = _half_width(error, [one])
+def _gap(spec: StudySpec, search: float, sealed: float) -> float:
+    return search - sealed if spec.maximize() else sealed - search
+
+
+def _optimism(spec: StudySpec, one: _Judged) -> Estimate | None:
+    if not one.trial.scores:
+        return None
+    return contenders.optimism(one.trial.scores, one.fresh, maximize=spec.maximize())
+
+
+def _steps(spec: StudySpec, trial: SearchTrial, sealed: SealedScore | None) -> StepsAtTest | None:
+    if not trial.curve:
+        return None
+    own, chosen = own_test_steps(trial.params), best_steps(trial.curve, maximize=spec.maximize())
+    return StepsAtTest(
+        own=own,
+        chosen=chosen,
+        search_curve=trial.curve,
+        sealed_at_own=_at(sealed, own),
+        sealed_at_chosen=_at(sealed, chosen),
+    )
+
+
+def _at(sealed: SealedScore | None, steps: int) -> float | None:
+    return sealed.curve[steps] if sealed is not None and steps < len(sealed.curve) else None
+
+
+def _comparison(
+    spec: StudySpec, defaults: Defaults, finalists: Sequence[Contender]
+) -> Comparison | None:
+    reference = contenders.beside(contender(defaults.runs), finalists)
+    return Comparison(
+        compared_with="default",
+        branch=defaults.branch,
+        params=defaults.params,
+        sealed=_sealed(spec, reference) if reference.completed else None,
+        difference=contenders.difference(finalists[0], reference),
+        cost=_cost(reference.runs),
+        runs=[_verdict_run(run) for run in reference.runs],
+    )
+
+
+def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> Cost:
+    return Cost(
+        search_device_seconds=trial.device_seconds if trial else 0.0,
+        fresh_device_seconds=sum(run.device_seconds for run in runs),
+        search_meta_iterations=trial.meta_iterations if trial else 0,
+        fresh_meta_iterations=sum(run.meta_iterations for run in runs),
+    )
+
+
+def _sealed(spec: StudySpec, one: Contender) -> SealedScore:
+    summary, mean = summarize(one.by_task), contenders.sealed_mean(one)
     return SealedScore(
         score=_statistic(spec, one.by_task),
-        low=summary.mean - half,
-        high=summary.mean + half,
+        low=mean.low,
+        high=mean.high,
         mean=summary.mean,
         median=summary.median,
         trimmed_mean=summary.trimmed_mean,

@@ -6,14 +6,22 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.db import studies
+from service.db import asks, studies
 from service.db.events import events_after
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.tables import Event, Report, Study, Trial
-from service.errors import ResultImpossible, ResultNotReady, StudyNotFound, TrialNotFound
+from service.errors import (
+    FieldError,
+    InvalidRequest,
+    ResultImpossible,
+    ResultNotReady,
+    StudyNotFound,
+    TrialNotFound,
+)
 from service.operations import pages
-from service.operations.views import report_view, study_views, trial_view
-from service.wire.studies import ReportPage, StudyPage, StudyView, TrialPage
+from service.operations.views import ask_view, report_view, study_views, trial_view
+from service.wire.spec import StudySpec
+from service.wire.studies import AskPage, ReportPage, StudyPage, StudyView, TrialPage
 
 
 def get_study(session: Session, study_id: str, *, fresh: bool = False) -> Study:
@@ -90,6 +98,28 @@ def list_reports(
     return ReportPage(
         items=[report_view(row, with_scores=with_scores) for row in page],
         next_cursor=pages.encode_number(last.meta_iteration) if last else None,
+    )
+
+
+def list_asks(
+    session: Session, study_id: str, *, branch: str, cursor: str | None, limit: int
+) -> AskPage:
+    """Return a page of the branch's log in its order.
+
+    Raises:
+        InvalidRequest: The study has no such branch.
+    """
+    spec = StudySpec.model_validate(get_study(session, study_id).spec)
+    names = [one.algorithm for one in spec.branches]
+    if branch not in names:
+        rule = f"must be a branch of the study ({', '.join(names)}), got {branch}"
+        raise InvalidRequest(f"branch: {rule}", [FieldError("query.branch", rule)])
+    after = pages.decode_number(cursor) if cursor else None
+    rows = asks.asks_after(session, study_id, branch, after, limit=limit + 1)
+    page, last = pages.split_page(rows, limit)
+    return AskPage(
+        items=[ask_view(row) for row in page],
+        next_cursor=pages.encode_number(last.sequence) if last else None,
     )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -48,7 +48,23 @@ def submit_study(
 
 def spec_digest(spec: StudySpec) -> str:
     """Return the SHA-256 of the spec with every default: the same however it was written."""
-    text = json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return _sha256(spec.model_dump(mode="json"))
+
+
+def sealed_bank(spec: StudySpec) -> str:
+    """Return the SHA-256 of what the sealed tasks follow from, but for how many there are."""
+    k_shot, q_query = spec.evaluation_shots()
+    named = {
+        "tasks": spec.tasks.model_dump(mode="json"),
+        "seed": spec.seed,
+        "k_shot": k_shot,
+        "q_query": q_query,
+    }
+    return _sha256(named)
+
+
+def _sha256(data: Any) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -67,6 +83,7 @@ def _queued(spec: StudySpec, digest: str, study_id: str, now: datetime) -> Study
         name=spec.name,
         spec=spec.model_dump(mode="json"),
         spec_sha256=digest,
+        sealed_bank=sealed_bank(spec),
         status=StudyStatus.QUEUED,
         created_at=now,
     )

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from service.db import segments, spending, studies
 from service.db.states import TrialRole, TrialStatus
-from service.db.tables import Event, Report, Spending, Study, Trial
+from service.db.tables import Ask, Event, Report, Spending, Study, Trial
 from service.wire.spec import StudySpec
 from service.wire.studies import (
+    AskView,
     BestTrial,
     BranchView,
     EventView,
@@ -39,8 +40,17 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     }
     busy = segments.busy_shares(session, list(specs))
     spent = spending.spending_of(session, list(specs))
+    looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
     return [
-        _study_view(row, specs[i], counts[i], best, busy_share=busy.get(i), spent=spent.get(i))
+        _study_view(
+            row,
+            specs[row.study_id],
+            counts[row.study_id],
+            best,
+            busy_share=busy.get(row.study_id),
+            spent=spent.get(row.study_id),
+            sealed_looks=looks.get(row.sealed_bank or "", row.sealed_looks),
+        )
         for row in rows
         for i in [row.study_id]
     ]
@@ -57,6 +67,11 @@ def report_view(row: Report, *, with_scores: bool) -> ReportView:
     return ReportView.model_validate(fields if with_scores else {**fields, "scores": None})
 
 
+def ask_view(row: Ask) -> AskView:
+    """Return the entry of the log."""
+    return AskView.model_validate(_fields(AskView, row))
+
+
 def event_view(row: Event) -> EventView:
     """Return the event."""
     return EventView.model_validate(_fields(EventView, row))
@@ -68,8 +83,8 @@ def _study_view(
     counts: list[studies.Count],
     best: dict[tuple[str, str], Trial],
     *,
-    busy_share: float | None,
     spent: Spending | None,
+    **known: Any,
 ) -> StudyView:
     search = [count for count in counts if count.role == TrialRole.SEARCH]
     names = [branch.algorithm for branch in spec.branches]
@@ -86,9 +101,9 @@ def _study_view(
             )
             for name in names
         },
-        "busy_share": busy_share,
         "spent": _spent(sum(count.trials for count in search), spent),
         "search_ended_by": spent.ended_by if spent else None,
+        **known,
     }
     own = (name for name in StudyView.model_fields if name not in derived)
     return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})

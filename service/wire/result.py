@@ -18,6 +18,15 @@ class ResultPart(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
+class Estimate(ResultPart):
+    """An estimate, its standard error and its 95 % interval."""
+
+    value: float
+    stderr: float
+    low: float
+    high: float
+
+
 class SearchScore(ResultPart):
     """What the search measured, with a 95 % interval over its tasks."""
 
@@ -54,11 +63,41 @@ class VerdictRun(ResultPart):
     cause: str | None
 
 
+class StepsAtTest(ResultPart):
+    """After how many inner steps to use a finalist, at no extra trial.
+
+    `chosen` is where `search_curve`, the mean score on meta-validation tasks after 0, 1, … inner
+    steps, is best; the sealed tasks have no say in it.  `own` is the trial's `test_steps`, after
+    which the search and the verdict score it.  The sealed means at both are null where no fresh
+    training reached the end.
+    """
+
+    own: int
+    chosen: int
+    search_curve: list[float]
+    sealed_at_own: float | None
+    sealed_at_chosen: float | None
+
+
+class Cost(ResultPart):
+    """What the search's trial of a configuration and its fresh trainings cost."""
+
+    search_device_seconds: float
+    fresh_device_seconds: float
+    search_meta_iterations: int
+    fresh_meta_iterations: int
+
+
 class Finalist(ResultPart):
     """A trial of the search and what became of it when it was trained afresh.
 
-    `sealed` and `optimism` are null where no fresh training reached the end; `runs` says why.
-    `device_seconds` counts the search trial and its fresh trainings.
+    `rank` is that of the sealed scores, `search_rank` that of the search's among the finalists.
+    `optimism` is how much better the search's score was than the sealed one; `optimism_interval`
+    estimates the same for the means, with the noise of both banks' tasks and of training.
+    `to_best` is the sealed mean minus the best finalist's, paired by task.
+
+    `sealed`, `optimism` and what follows from them are null where no fresh training reached the
+    end; `runs` says why.  `device_seconds` counts the search trial and its fresh trainings.
     """
 
     rank: int
@@ -70,6 +109,28 @@ class Finalist(ResultPart):
     optimism: float | None
     device_seconds: float
     tied_with_best: bool
+    runs: list[VerdictRun]
+    # Verdicts of older versions lack what follows.
+    search_rank: int | None = None
+    optimism_interval: Estimate | None = None
+    to_best: Estimate | None = None
+    steps: StepsAtTest | None = None
+    cost: Cost | None = None
+
+
+class Comparison(ResultPart):
+    """What the spec gives without a search, trained and judged as the finalists were.
+
+    `difference` is the sealed mean of the best finalist minus that of this configuration, paired
+    by task; null where no fresh training of one of them reached the end.
+    """
+
+    compared_with: Literal["default"]
+    branch: str
+    params: dict[str, Value]
+    sealed: SealedScore | None
+    difference: Estimate | None
+    cost: Cost
     runs: list[VerdictRun]
 
 
@@ -96,7 +157,7 @@ class SearchCost(ResultPart):
 
 
 class StudyResult(ResultPart):
-    """The verdict: finalists, best first, and what the study cost.
+    """The verdict: finalists, best first, what they are compared with, and what the study cost.
 
     `intervals_cover` says what the sealed intervals and ties allow for: with one seed each, the
     noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
@@ -116,3 +177,4 @@ class StudyResult(ResultPart):
     search: SearchCost | None = None
     transductive: bool
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"
+    comparison: Comparison | None = None

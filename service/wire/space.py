@@ -31,6 +31,7 @@ class Choices(Wire):
     choices: Annotated[list[float | int | str], Field(min_length=2, max_length=256)]
 
 
+Algorithm = Literal["maml", "reptile"]
 SpaceEntry = float | int | str | Range | Choices
 
 
@@ -41,7 +42,7 @@ class Branch(Wire):
     parameter's documented range; a parameter that is not mentioned is fixed at its default.
     """
 
-    algorithm: Literal["maml", "reptile"]
+    algorithm: Algorithm
     space: dict[Annotated[str, Field(max_length=64)], SpaceEntry] = {}
 
     @model_validator(mode="after")
@@ -73,6 +74,10 @@ class Branch(Wire):
         }
         searched = self.distributions()
         return {k: v for k, v in complete(self.algorithm, given).items() if k not in searched}
+
+    def defaults(self) -> dict[str, Value]:
+        """Return what a trial has without a search: fixed values, else documented defaults."""
+        return complete(self.algorithm, self.fixed())
 
 
 def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:

@@ -65,11 +65,24 @@ class Evaluation(Wire):
 
 
 class Verdict(Wire):
-    """How the best trials are judged: trained afresh, scored on sealed meta-test tasks."""
+    """How the best trials are judged: trained afresh, scored on sealed meta-test tasks.
+
+    `finalists` of the best are judged, and up to `extra_finalists` of the next ones that the
+    search's own tasks cannot tell from the last of them.  `compare: default` also trains what the
+    spec gives without a search (`Branch.defaults`).  Fresh trainings are numbered from
+    `first_seed`: another number gives other seeds on the same sealed tasks.
+    """
 
     finalists: Annotated[int, Field(ge=1, le=20)] = 3
+    extra_finalists: Annotated[int, Field(ge=0, le=20)] = 0
     seeds: Annotated[int, Field(ge=1, le=20)] = 2
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 400
+    compare: Literal["default", "none"] = "default"
+    first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    def trainings(self) -> int:
+        """Return how many fresh trainings there will be, as far as that is known beforehand."""
+        return (self.finalists + (self.compare == "default")) * self.seeds
 
 
 class StudySpec(Wire):
@@ -120,6 +133,9 @@ class StudySpec(Wire):
         for branch in self.branches:
             given = {**branch.fixed(), **branch.distributions()}
             most = {name: largest(entry) or 0 for name, entry in given.items()}
+            if self.verdict.compare == "default":
+                for name, value in branch.defaults().items():
+                    most[name] = max(most[name], largest(value) or 0)
             needed = max(
                 needed,
                 lane_bytes(

@@ -52,6 +52,8 @@ class StudyView(View):
     every status is there.  `busy_share` is the share of the time of all slots that no
     other study had which went into its segments; null before the first.  `search_ended_by` is
     the budget that ended the search; null while it goes on.
+    other study had which went into its segments; null before the first.  `sealed_looks` is how
+    often this study, and every other with the same sealed tasks, has scored a trial on them.
     """
 
     study_id: str
@@ -70,11 +72,12 @@ class StudyView(View):
     busy_share: float | None = None
     spent: SpentView | None = None
     search_ended_by: str | None = None
+    sealed_looks: int = 0
     spec: StudySpec
 
 
 class TrialView(View):
-    """One trial; a verdict trial names the search trial it repeats."""
+    """One trial; a verdict trial names the search trial it repeats, unless it has the defaults."""
 
     trial_number: int
     role: TrialRole
@@ -115,6 +118,22 @@ class ReportView(View):
     created_at: datetime
 
 
+class AskView(View):
+    """An entry of a branch's log: what its sampler was asked or told, in the order of `sequence`.
+
+    An ask has the `params` that were suggested, a tell the outcome of the trial, and where it has
+    one its score (`value`) and the meta-iteration at which that was measured.
+    """
+
+    sequence: int
+    kind: Literal["ask", "tell"]
+    trial_number: int
+    params: dict[str, float | int | str] | None
+    outcome: str | None
+    value: float | None
+    meta_iteration: int | None
+
+
 class EventView(View):
     """Something that happened to a study; `event_id` rises and can be resumed after."""
 
@@ -143,4 +162,11 @@ class ReportPage(View):
     """Some reports of a trial by meta-iteration; `next_cursor` asks for more."""
 
     items: list[ReportView]
+    next_cursor: str | None
+
+
+class AskPage(View):
+    """Some of a branch's log in its order; `next_cursor` asks for more."""
+
+    items: list[AskView]
     next_cursor: str | None

@@ -19,6 +19,13 @@ def score(value: float | None, metric: str) -> str:
     return f"{100 * value:.1f} %" if metric == "accuracy" else number(value)
 
 
+def difference(value: float | None, metric: str) -> str:
+    """Return a difference of scores with its sign: accuracy in points."""
+    if value is None:
+        return "-"
+    return f"{100 * value:+.1f}" if metric == "accuracy" else f"{value:+.4g}"
+
+
 def interval(low: float, high: float, metric: str) -> str:
     """Return a 95 % interval in brackets."""
     if metric == "accuracy":

@@ -44,7 +44,7 @@ SPEC: dict[str, Any] = {
     "pruning": {"kind": "none", "rungs": [20, 60]},
     "budget": {"trials": 4, "meta_iterations": 120},
     "evaluation": {"tasks": 20, "curve_steps": 5},
-    "verdict": {"finalists": 2, "seeds": 2, "tasks": 40},
+    "verdict": {"finalists": 2, "seeds": 2, "tasks": 40, "compare": "none"},
 }
 ENDLESS = {"budget": {"trials": 4, "meta_iterations": 10_000_000}, "name": "endless sinusoid"}
 

@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
     "pruning": {"kind": "none", "rungs": [60, 120]},
     "budget": {"trials": 6, "meta_iterations": 180},
     "evaluation": {"tasks": 20, "curve_steps": 2},
-    "verdict": {"finalists": 2, "seeds": 2, "tasks": 20},
+    "verdict": {"finalists": 2, "seeds": 2, "tasks": 20, "compare": "none"},
 }
 
 

@@ -50,7 +50,14 @@ def test_a_study_is_accepted_and_found_where_it_says(client: TestClient) -> None
     assert found.status_code == 200
     study = found.json()
     assert study["status"] == "queued"
-    assert study["spec"]["verdict"] == {"finalists": 3, "seeds": 2, "tasks": 400}
+    assert study["spec"]["verdict"] == {
+        "finalists": 3,
+        "extra_finalists": 0,
+        "seeds": 2,
+        "tasks": 400,
+        "compare": "default",
+        "first_seed": 0,
+    }
     assert study["trials"]["queued"] == 0
     assert study["branches"] == {
         "maml": {"trials": 0, "best": None},
@@ -213,6 +220,18 @@ def test_studies_can_be_listed_by_status(client: TestClient) -> None:
 @pytest.mark.parametrize("cursor", ["x", "WzFd", "Wzk5OTk5OTk5OTk5OTk5OTldCg", "[]", "bnVsbA"])
 def test_a_cursor_that_is_none_of_ours_is_refused(client: TestClient, cursor: str) -> None:
     assert_problem(client.get(URL, params={"cursor": cursor}), 422, "invalid-cursor")
+
+
+def test_looks_at_the_same_sealed_tasks_are_counted_over_studies(
+    client: TestClient, engine: Engine
+) -> None:
+    more_tasks = {**SPEC, "verdict": {"tasks": 500}}
+    first, same, other = (submit(client, spec) for spec in (SPEC, more_tasks, {**SPEC, "seed": 2}))
+    with transaction(engine) as session:
+        for study_id, looks in ((first, 6), (same, 2), (other, 1)):
+            session.get_one(Study, study_id).sealed_looks = looks
+    found = {one["study_id"]: one["sealed_looks"] for one in client.get(URL).json()["items"]}
+    assert found == {first: 8, same: 8, other: 1}
 
 
 def test_counts_and_best_trials_are_shown(client: TestClient, engine: Engine) -> None:

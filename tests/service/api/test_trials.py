@@ -3,9 +3,10 @@
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from service.db import asks
 from service.db.engine import transaction
 from service.db.tables import Report
-from tests.fakes.rows import NOON, add_study, add_trial
+from tests.fakes.rows import NOON, SPEC, add_study, add_trial
 
 URL = f"/api/v1/studies/{'a' * 32}/trials"
 
@@ -71,6 +72,48 @@ def test_a_trial_number_out_of_any_range_is_refused(client: TestClient, engine: 
         response = client.get(f"{URL}/{number}/reports")
         assert response.status_code == 422
         assert response.json()["errors"][0]["field"] == "path.trial_number"
+
+
+def test_a_branchs_log_comes_in_its_order_page_by_page(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        study = add_study(session)
+        for number in range(3):
+            asks.log_ask(
+                session, study.study_id, "maml", 2 * number, trial_number=number, params={"a": 0.1}
+            )
+            asks.log_tell(
+                session,
+                study.study_id,
+                "maml",
+                2 * number + 1,
+                trial_number=number,
+                outcome="completed",
+                value=0.5,
+                meta_iteration=90,
+            )
+    url = f"/api/v1/studies/{'a' * 32}/asks"
+    found, page = [], f"{url}?branch=maml&limit=4"
+    while page:
+        response = client.get(page)
+        found += response.json()["items"]
+        page = response.links.get("next", {}).get("url")
+    assert [(one["sequence"], one["kind"]) for one in found] == [
+        (sequence, ("ask", "tell")[sequence % 2]) for sequence in range(6)
+    ]
+    assert found[0]["params"] == {"a": 0.1} and found[1]["value"] == 0.5
+    assert client.get(f"{url}?branch=reptile").json()["items"] == []
+
+
+def test_a_log_of_no_branch_is_refused_and_the_branches_are_named(
+    client: TestClient, engine: Engine
+) -> None:
+    maml = {**SPEC, "branches": SPEC["branches"][:1]}
+    with transaction(engine) as session:
+        add_study(session, spec=maml)
+    for branch, rule in (("reptile", "(maml), got reptile"), ("anil", "'maml' or 'reptile'")):
+        problem = client.get(f"/api/v1/studies/{'a' * 32}/asks?branch={branch}").json()
+        assert problem["errors"][0]["field"] == "query.branch"
+        assert rule in problem["errors"][0]["message"]
 
 
 def _report(trial_id: str, meta_iteration: int) -> Report:

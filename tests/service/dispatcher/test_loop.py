@@ -236,6 +236,38 @@ def test_a_verdict_is_judged_on_sealed_tasks_with_new_seeds(engine: Engine, run:
     assert len(set(seeds)) == len(seeds)
 
 
+def test_a_verdict_trains_the_defaults_too_and_counts_each_look(engine: Engine, run: Run) -> None:
+    verdict = {**SMALL["verdict"], "compare": "default"}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, verdict=verdict))
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    fresh = [trial for trial in rows(engine, study_id) if trial["role"] == "verdict"]
+    found = result(engine, study_id)
+    assert len(fresh) == 3 * 2
+    assert [trial["source_trial_number"] for trial in fresh[4:]] == [None, None]
+    default = found["comparison"]
+    assert default["sealed"]["score"] == pytest.approx(0.01 + 0.0005)  # the scripted score
+    best = found["finalists"][0]
+    gap = best["params"]["inner_lr"] - default["params"]["inner_lr"]
+    assert default["difference"]["value"] == pytest.approx(gap)
+    assert [run["trial_number"] for run in default["runs"]] == [8, 9]
+    assert best["cost"]["fresh_meta_iterations"] == 2 * 180
+    with reading(engine) as session:
+        assert session.get_one(Study, study_id).sealed_looks == 6
+
+
+def test_extra_finalists_are_judged_where_the_search_leaves_it_open(
+    engine: Engine, run: Run
+) -> None:
+    verdict = {"finalists": 1, "extra_finalists": 2, "seeds": 1, "tasks": 20, "compare": "none"}
+    same = [{"algorithm": "maml", "space": {"inner_lr": 0.01, "outer_lr": "default"}}]
+    study_id = submit(engine, small_spec(**{**ONE_BRANCH, "branches": same}, verdict=verdict))
+    run(ScriptedExecutor())  # scores follow the inner rate: all are equal
+    wait_for(engine, study_id, "completed")
+    finalists = result(engine, study_id)["finalists"]
+    assert sorted(one["trial_number"] for one in finalists) == [0, 1, 2]
+
+
 def test_trials_are_spread_over_the_slots(engine: Engine, run: Run) -> None:
     submit(engine, small_spec(**ONE_BRANCH))
     executor = ScriptedExecutor(slots=2)

@@ -9,8 +9,7 @@ def test_what_is_ahead_is_open_trials_trials_to_come_and_finalists() -> None:
     branch, horizon = study.branches["maml"], study.spec.budget.meta_iterations
     first, second = states.asked(study, "maml", 2)
     first.meta_iteration = 4
-    verdict = study.spec.verdict.finalists * study.spec.verdict.seeds
-    trials = 2 + branch.remaining + verdict
+    trials = 2 + branch.remaining + study.spec.verdict.trainings()
     assert lane_iterations_ahead(study, second.group) == trials * horizon - 4
 
 
@@ -19,9 +18,9 @@ def test_what_pruning_will_stop_is_not_ahead() -> None:
     halving = {"kind": "successive_halving", "reduction": 3, "rungs": [20, 60]}
     study = states.study(branches=maml, pruning=halving)
     (first,) = states.asked(study, "maml", 1)
-    branch, verdict = study.branches["maml"], study.spec.verdict
+    branch, fresh_finalists = study.branches["maml"], study.spec.verdict.trainings()
     fresh = 20 + (60 - 20) / 3 + (180 - 60) / 9
-    ahead = (1 + branch.remaining) * fresh + verdict.finalists * verdict.seeds * 180
+    ahead = (1 + branch.remaining) * fresh + fresh_finalists * 180
     assert lane_iterations_ahead(study, first.group) == round(ahead)
 
 
@@ -31,6 +30,6 @@ def test_what_is_ahead_is_shared_out_to_the_programs_of_a_branch() -> None:
     trials = states.asked(study, "maml", 3)
     by_group = {t.group: lane_iterations_ahead(study, t.group) for t in trials}
     coming = study.branches["maml"].remaining
-    coming += study.spec.verdict.finalists * study.spec.verdict.seeds
+    coming += study.spec.verdict.trainings()
     horizon = study.spec.budget.meta_iterations
     assert abs(sum(by_group.values()) - (3 + coming) * horizon) <= len(by_group)

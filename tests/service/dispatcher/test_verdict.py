@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
-from service.dispatcher.verdict import SealedRun, SearchTrial, choose_finalists, study_result
+from metaopt.metaparams import complete
+from service.dispatcher.contenders import SealedRun
+from service.dispatcher.verdict import Defaults, SearchTrial, best_steps, study_result
 from service.wire.result import StudyResult
 from tests.fakes.studies import small_spec
 
+PARAMS = complete("maml", {"inner_lr": 0.1})
 
-def found(number: int, score: float = 1.0) -> SearchTrial:
-    return SearchTrial(number, "maml", "completed", {"inner_lr": 0.1}, score, 0.9, 1.1, 10.0)
+
+def found(number: int, score: float = 1.0, **changes: Any) -> SearchTrial:
+    fields = {"low": 0.9, "high": 1.1, "meta_iterations": 180, **changes}
+    return SearchTrial(number, "maml", "completed", PARAMS, score, 10.0, **fields)
 
 
 def fresh(number: int, source: int, scores: list[float], **changes: Any) -> SealedRun:
@@ -27,20 +32,25 @@ def fresh(number: int, source: int, scores: list[float], **changes: Any) -> Seal
         "curve": [3.0, 1.0] if scores else [],
         "diverged_share": 0.0,
         "device_seconds": 5.0,
+        "meta_iterations": 180,
     }
     return SealedRun(**{**fields, **changes})
 
 
-def verdict(trials: list[SearchTrial], runs: list[SealedRun], **changes: Any) -> StudyResult:
+def verdict(
+    trials: list[SearchTrial],
+    runs: list[SealedRun],
+    defaults: list[SealedRun] | None = None,
+    **changes: Any,
+) -> StudyResult:
     return study_result(
-        small_spec(**changes), trials, runs, counts={"completed": len(trials)}, wall_seconds=60.0
+        small_spec(**changes),
+        trials,
+        runs,
+        defaults=Defaults("maml", PARAMS, defaults) if defaults else None,
+        counts={"completed": len(trials)},
+        wall_seconds=60.0,
     )
-
-
-def test_the_best_are_chosen_in_the_direction_of_the_metric() -> None:
-    trials = [(0, 0.5), (1, 0.2), (2, 0.9), (3, 0.2)]
-    assert choose_finalists(trials, count=3, maximize=False) == [1, 3, 0]
-    assert choose_finalists(trials, count=2, maximize=True) == [2, 0]
 
 
 def test_the_sealed_interval_holds_the_noise_of_tasks_and_of_seeds() -> None:
@@ -114,7 +124,7 @@ def test_one_diverged_adaptation_widens_no_other_interval() -> None:
 
 
 def test_branches_and_costs_are_summed() -> None:
-    lost = SearchTrial(1, "reptile", "diverged", {}, None, None, None, 7.0)
+    lost = SearchTrial(1, "reptile", "diverged", {}, None, 7.0)
     result = verdict([found(0), lost], [fresh(6, 0, [1.0, 2.0])])
     assert result.branches["maml"].best_score == 1.0
     assert result.branches["reptile"].best_score is None
@@ -147,3 +157,103 @@ def test_with_one_seed_each_the_result_says_that_training_is_not_covered() -> No
     one = verdict([found(0)], [fresh(6, 0, [1.0, 2.0, 3.0])])
     two = verdict([found(0)], [fresh(6, 0, [1.0, 2.0, 3.0]), fresh(7, 0, [1.0, 2.0, 3.5])])
     assert (one.intervals_cover, two.intervals_cover) == ("tasks", "tasks and seeds")
+
+
+def test_an_optimism_has_the_noise_of_both_banks_and_of_training() -> None:
+    trial = found(0, 2.0, scores=[1.0, 2.0, 3.0])
+    runs = [fresh(6, 0, [1.0, 2.0, 3.0, 4.0]), fresh(7, 0, [3.0, 4.0, 5.0, 6.0])]
+    (finalist,) = verdict([trial], runs).finalists
+    estimate = finalist.optimism_interval
+    assert estimate is not None
+    # the search's tasks: variance 1 over 3; sealed tasks: 5/3 over 4; seeds: 2, once and over 2
+    parts = [(1 / 3, 2), (5 / 12, 3), (2 * 1.5, 1)]
+    assert estimate.value == finalist.optimism == 1.5
+    assert estimate.stderr == pytest.approx(math.sqrt(sum(value for value, _ in parts)))
+    total = sum(value for value, _ in parts)
+    assert math.floor(total**2 / sum(value**2 / n for value, n in parts)) == 1
+    assert estimate.high == pytest.approx(1.5 + 12.706 * estimate.stderr)
+
+
+def test_finalists_say_where_the_search_had_them_and_how_far_from_the_best_they_are() -> None:
+    best, other = [1.0, 5.0, 2.0, 8.0], [1.5, 5.6, 2.4, 8.5]
+    runs = [fresh(6, 0, other), fresh(7, 1, best)]
+    first, second = verdict([found(0, 0.5), found(1, 0.9)], runs).finalists
+    assert [(one.trial_number, one.search_rank) for one in (first, second)] == [(1, 2), (0, 1)]
+    assert first.to_best is None and second.to_best is not None
+    assert second.to_best.value == pytest.approx(0.5)
+    assert 0 < second.to_best.low < 0.5 < second.to_best.high
+    assert not second.tied_with_best
+
+
+def test_the_steps_at_test_are_chosen_on_meta_validation_and_only_read_on_sealed_tasks() -> None:
+    trial = found(0, curve=[3.0, 1.0, 0.8, 0.9])
+    runs = [
+        fresh(6, 0, [1.0, 1.2], curve=[3.0, 1.1, 0.7, 0.2]),
+        fresh(7, 0, [1.0, 1.2], curve=[3.0, 1.1, 0.9, 0.4]),
+    ]
+    (finalist,) = verdict([trial], runs).finalists
+    steps = finalist.steps
+    assert steps is not None
+    assert (steps.own, steps.chosen) == (1, 2)  # sealed tasks alone would have said 3
+    assert (steps.sealed_at_own, steps.sealed_at_chosen) == pytest.approx((1.1, 0.8))
+    assert finalist.sealed is not None and finalist.sealed.score == pytest.approx(1.1)
+    assert steps.search_curve == [3.0, 1.0, 0.8, 0.9]
+
+
+def test_the_fewest_of_equally_good_steps_are_chosen() -> None:
+    assert best_steps([0.2, 0.7, 0.9, 0.9], maximize=True) == 2
+    assert best_steps([0.2, 0.7, 0.1, 0.1], maximize=False) == 2
+
+
+def test_the_best_is_compared_with_the_defaults_by_task() -> None:
+    runs = [fresh(6, 0, [1.0, 5.0, 2.0, 8.0]), fresh(7, 0, [1.1, 5.1, 2.1, 8.1])]
+    defaults = [fresh(8, 0, [2.02, 6.12, 3.02, 8.96]), fresh(9, 0, [2.06, 6.16, 3.06, 9.0])]
+    result = verdict([found(0)], runs, defaults)
+    comparison = result.comparison
+    assert comparison is not None and comparison.difference is not None
+    assert comparison.difference.value == pytest.approx(-1.0)
+    assert comparison.difference.low < -1.0 < comparison.difference.high < 0.0
+    assert comparison.sealed is not None and comparison.sealed.seeds == 2
+    assert comparison.cost.fresh_device_seconds == 10.0
+    assert [run.trial_number for run in comparison.runs] == [8, 9]
+    assert [one.trial_number for one in result.finalists] == [0]
+    assert result.device_seconds == 30.0
+
+
+def test_defaults_that_train_badly_leave_the_finalists_intervals_alone() -> None:
+    runs = [fresh(6, 0, [1.0, 2.0, 3.0]), fresh(7, 0, [1.1, 2.0, 3.2])]
+    noisy = [fresh(8, 0, [5.0, 6.0, 7.0]), fresh(9, 0, [50.0, 60.0, 70.0])]
+    alone, compared = verdict([found(0)], runs), verdict([found(0)], runs, noisy)
+    assert alone.finalists == compared.finalists
+    assert compared.comparison is not None and compared.comparison.difference is not None
+    assert compared.comparison.difference.high > 0  # two seeds that differ so decide nothing
+
+
+def test_defaults_that_never_reached_the_end_are_still_in_the_result() -> None:
+    result = verdict([found(0)], [fresh(6, 0, [1.0, 2.0])], [fresh(7, 0, [])])
+    assert result.comparison is not None
+    assert (result.comparison.sealed, result.comparison.difference) == (None, None)
+    assert result.comparison.runs[0].cause == "loss was not finite"
+
+
+def test_what_a_finalist_cost_is_told_by_part() -> None:
+    (finalist,) = verdict([found(0)], [fresh(6, 0, [1.0]), fresh(7, 0, [])]).finalists
+    assert finalist.cost is not None
+    assert finalist.cost.model_dump() == {
+        "search_device_seconds": 10.0,
+        "fresh_device_seconds": 10.0,
+        "search_meta_iterations": 180,
+        "fresh_meta_iterations": 360,
+    }
+
+
+def test_a_verdict_of_an_older_version_can_be_read() -> None:
+    stored = verdict([found(0)], [fresh(6, 0, [1.0, 2.0])]).model_dump(mode="json")
+    added = ("search_rank", "optimism_interval", "to_best", "steps", "cost")
+    stored["finalists"] = [
+        {name: value for name, value in one.items() if name not in added}
+        for one in stored["finalists"]
+    ]
+    del stored["comparison"]
+    old = StudyResult.model_validate(stored)
+    assert old.comparison is None and old.finalists[0].steps is None

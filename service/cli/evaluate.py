@@ -1,0 +1,94 @@
+"""The command `evaluate`: one trial of a study judged on the study's sealed tasks, afresh.
+
+It is a small study of its own, submitted as any other: one branch fixed to the trial's parameters,
+one trial, whose curve on meta-validation tasks chooses the steps at test, then R fresh trainings
+with seeds that no verdict has used, on the same sealed tasks as the study's own verdict.  Each
+counts as a look at them.
+"""
+
+from typing import Annotated
+
+import typer
+
+from service.cli.connection import FOLLOWING_SECONDS, connect
+from service.cli.console import check_writable, data, say, write_json
+from service.cli.exits import Exit, Stop
+from service.cli.studies import Json, StudyId, Timeout, study_document, wait_for_verdict
+from service.client.client import Client
+from service.wire.budget import Budget
+from service.wire.space import Branch
+from service.wire.spec import Pruning, Search, StudySpec
+from service.wire.studies import StudyView, TrialView
+
+LONGEST_NAME = 200
+
+
+def evaluate(
+    study_id: StudyId,
+    trial_number: Annotated[
+        int, typer.Argument(metavar="TRIAL", min=0, help="Number of the trial.")
+    ],
+    tasks: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Sealed tasks; by default as many as the study has."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(metavar="R", help="Fresh trainings; by default as many as the study has."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdict.")] = False,
+    timeout: Timeout = None,
+    json: Json = None,
+) -> None:
+    """Judge one trial on the study's sealed tasks, as a small study; print its id or verdict."""
+    if timeout is not None and not wait:
+        raise Stop(Exit.USAGE, "--timeout needs --wait")
+    check_writable(json)
+    with connect() as client:
+        study = client.study(study_id)
+        document = evaluation(study, _trial(client, study_id, trial_number), tasks, seeds)
+        own = client.submit(document)
+    if wait:
+        say(f"submitted {own.study_id}")
+        with connect(FOLLOWING_SECONDS) as client:
+            wait_for_verdict(client, own, timeout, json)
+        return
+    write_json(json, study_document(own, None))
+    if str(json) != "-":
+        data(own.study_id)
+
+
+def evaluation(
+    study: StudyView, trial: TrialView, tasks: int | None = None, seeds: int | None = None
+) -> dict[str, object]:
+    """Return the spec of the study that judges `trial`; the server checks it.
+
+    `first_seed` is the number of looks so far: each look had one seed, so those are used up.
+    """
+    spec = study.spec
+    judging = StudySpec(
+        name=f"trial {trial.trial_number} of {spec.name}"[:LONGEST_NAME],
+        seed=spec.seed,
+        tasks=spec.tasks,
+        model=spec.model,
+        branches=[Branch.model_validate({"algorithm": trial.branch, "space": trial.params})],
+        search=Search(sampler="random"),
+        pruning=Pruning(kind="none"),
+        budget=Budget(trials=1, meta_iterations=spec.budget.meta_iterations),
+        evaluation=spec.evaluation,
+    ).model_dump(mode="json")
+    judging["verdict"] |= {
+        "finalists": 1,
+        "tasks": spec.verdict.tasks if tasks is None else tasks,
+        "seeds": spec.verdict.seeds if seeds is None else seeds,
+        "compare": "none",
+        "first_seed": study.sealed_looks,
+    }
+    return judging
+
+
+def _trial(client: Client, study_id: str, trial_number: int) -> TrialView:
+    for trial in client.trials(study_id):
+        if trial.trial_number == trial_number:
+            return trial
+    raise Stop(Exit.USAGE, f"the study has no trial {trial_number}")

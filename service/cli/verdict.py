@@ -1,0 +1,110 @@
+"""The verdict on the command line: a line for each finalist, then what else is to be known."""
+
+from collections.abc import Iterator
+
+from service.cli import console, words
+from service.wire.result import Comparison, Estimate, Finalist, StudyResult
+from service.wire.studies import StudyView
+
+HEADER = (
+    "rank", "branch", "trial", "parameters", "search", "95 %", "sealed", "95 %", "optimism",
+    "95 %", "in search", "minus best", "95 %", "tied", "seconds",
+)  # fmt: skip
+
+
+def verdict_page(study: StudyView, result: StudyResult) -> None:
+    """Print the verdict: finalists best first, the comparison, and what it all cost."""
+    title = f"Verdict of {study.name} ({result.metric}, sealed meta-test tasks)"
+    console.table(title, HEADER, [_row(study, finalist) for finalist in result.finalists])
+    for line in _lines(study, result):
+        console.data(line)
+
+
+def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
+    looks = f"; looked at {study.sealed_looks} times" if study.sealed_looks else ""
+    yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}"
+    if result.comparison is not None:
+        yield _comparison(study, result, result.comparison)
+    for finalist in result.finalists:
+        if finalist.steps is not None and finalist.steps.chosen != finalist.steps.own:
+            yield _steps(finalist, result.metric)
+    for name, branch in result.branches.items():
+        best = words.score(branch.best_score, result.metric)
+        spent = words.seconds(branch.device_seconds)
+        yield f"branch {name}: {branch.trials} trials, best search score {best}, {spent}"
+    yield _costs(result)
+    if result.search and result.search.ended_by != "trials":
+        yield words.search_end(result.search)
+    yield from _troubles(result)
+
+
+def _comparison(study: StudyView, result: StudyResult, comparison: Comparison) -> str:
+    shown = words.searched_params(study.spec, comparison.branch, comparison.params)
+    defaults = f"the defaults of {comparison.branch} ({words.params(shown)})"
+    if comparison.sealed is None or comparison.difference is None:
+        return f"{defaults} have no sealed score"
+    score = words.score(comparison.sealed.score, result.metric)
+    difference = words.difference(comparison.difference.value, result.metric)
+    low, high = comparison.difference.low, comparison.difference.high
+    within = words.interval(low, high, result.metric)
+    better = low > 0 if result.maximize else high < 0
+    worse = high < 0 if result.maximize else low > 0
+    said = "better" if better else "worse" if worse else "cannot be told apart"
+    return f"{defaults}: sealed {score}; best minus these {difference} {within}: {said}"
+
+
+def _steps(finalist: Finalist, metric: str) -> str:
+    steps = finalist.steps
+    assert steps is not None
+    said = (
+        f"trial {finalist.trial_number}: best after {steps.chosen} inner steps on meta-validation"
+    )
+    if steps.sealed_at_chosen is None:
+        return said
+    chosen = words.score(steps.sealed_at_chosen, metric)
+    own = words.score(steps.sealed_at_own, metric)
+    return f"{said}; sealed mean {chosen}, after its own {steps.own} {own}"
+
+
+def _costs(result: StudyResult) -> str:
+    spent = f"{words.seconds(result.device_seconds)} of devices"
+    if result.busy_share is not None:
+        spent += f" (busy {words.share(result.busy_share)})"
+    took = f"{words.seconds(result.wall_seconds)} on the clock"
+    return f"in all: {words.counts(result.trials)}; {spent}, {took}"
+
+
+def _troubles(result: StudyResult) -> Iterator[str]:
+    for finalist in result.finalists:
+        if finalist.sealed and finalist.sealed.diverged_share:
+            share = f"{100 * finalist.sealed.diverged_share:.2g} %"
+            yield f"trial {finalist.trial_number} diverged on {share} of its sealed tasks"
+    every_run = [run for finalist in result.finalists for run in finalist.runs]
+    for run in [*every_run, *(result.comparison.runs if result.comparison else [])]:
+        if run.status != "completed":
+            yield f"fresh training {run.trial_number} {run.status}: {run.cause}"
+
+
+def _row(study: StudyView, finalist: Finalist) -> tuple[str, ...]:
+    metric, search, sealed = study.metric, finalist.search, finalist.sealed
+    return (
+        str(finalist.rank),
+        finalist.branch,
+        str(finalist.trial_number),
+        words.params(words.searched_params(study.spec, finalist.branch, finalist.params)),
+        words.score(search.score, metric),
+        words.interval(search.low, search.high, metric),
+        words.score(sealed.score if sealed else None, metric),
+        words.interval(sealed.low, sealed.high, metric) if sealed else "-",
+        words.difference(finalist.optimism, metric),
+        _interval(finalist.optimism_interval, metric),
+        "-" if finalist.search_rank is None else str(finalist.search_rank),
+        words.difference(finalist.to_best.value if finalist.to_best else None, metric),
+        _interval(finalist.to_best, metric),
+        "best" if finalist.rank == 1 else "yes" if finalist.tied_with_best else "no",
+        f"{finalist.device_seconds:.1f}",
+    )
+
+
+def _interval(estimate: Estimate | None, metric: str) -> str:
+    return words.interval(estimate.low, estimate.high, metric) if estimate else "-"

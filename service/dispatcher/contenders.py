@@ -1,0 +1,164 @@
+"""Contenders: configurations trained afresh, their sealed scores, and how sure those are.
+
+A contender's score on task t is the mean over its r seeds, x_t.  Its interval is mean ± t·SE,
+
+    SE² = Var_t(x_t) / T + s² / r
+
+The first term is the noise of the tasks, the second that of training: s² is the variance of a
+contender's seeds' means, pooled over the finalists, with ν = Σ (r − 1) degrees of freedom, for two
+or three seeds alone say next to nothing.  A finalist that diverges while it adapts to a sealed
+task is not pooled: one such task moves its mean by orders of magnitude, which says nothing about
+the others; it has the variance of its own seeds.  t is Student's, with the degrees of freedom of
+Welch and Satterthwaite for the sum.  With one seed each s² is unknown: the interval covers the
+tasks only.
+
+The paired difference of two contenders over tasks, d_t = x_t − y_t, has
+
+    SE² = Var_t(d_t) / T + s² (1 / r + 1 / q)
+
+(where each has a variance of its own, s² / r + s'² / q); they are tied if its interval includes 0.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from metaopt.evaluation.statistics import student_t95
+from service.wire.result import Estimate
+
+
+@dataclass(frozen=True)
+class SealedRun:
+    """A fresh training of a finalist, or of the defaults if it has no source.
+
+    It has scores if it completed.
+    """
+
+    trial_number: int
+    source_trial_number: int | None
+    status: str
+    cause: str | None
+    score: float | None
+    scores: list[float]
+    curve: list[float]
+    diverged_share: float
+    device_seconds: float
+    meta_iterations: int = 0
+
+
+class SeedNoise(NamedTuple):
+    """Variance of a seed's mean and its degrees of freedom: 0 where nothing is known."""
+
+    variance: float
+    degrees: int
+
+
+class SquaredError(NamedTuple):
+    """A part of the squared standard error, and its degrees of freedom."""
+
+    value: float
+    degrees: int
+
+
+class Contender(NamedTuple):
+    """A configuration's scores: by task as means over seeds, and by seed as means over tasks."""
+
+    runs: list[SealedRun]
+    completed: list[SealedRun]
+    by_task: list[float]
+    by_seed: list[float]
+    noise: SeedNoise = SeedNoise(0.0, 0)
+
+    @property
+    def adapts(self) -> bool:
+        """Return whether no sealed task made it diverge."""
+        return all(run.diverged_share == 0.0 for run in self.completed)
+
+
+def contender(runs: Sequence[SealedRun]) -> Contender:
+    """Return what the fresh trainings of one configuration say."""
+    completed = [run for run in runs if run.status == "completed"]
+    by_task = [statistics.fmean(x) for x in zip(*(run.scores for run in completed), strict=True)]
+    return Contender(
+        list(runs), completed, by_task, [statistics.fmean(r.scores) for r in completed]
+    )
+
+
+def with_pooled_noise(finalists: Sequence[Contender]) -> list[Contender]:
+    """Return the finalists with the noise of their seeds, pooled over those that adapt."""
+    pooled = seed_noise([one for one in finalists if one.adapts])
+    return [one._replace(noise=pooled if one.adapts else seed_noise([one])) for one in finalists]
+
+
+def beside(reference: Contender, finalists: Sequence[Contender]) -> Contender:
+    """Return a contender that is no finalist with the noise of its seeds.
+
+    It may be far worse than the finalists and noisier for that, so it stays out of their pool; but
+    one or two degrees of freedom of its own would leave no interval worth reading.  It gets the
+    pooled variance, or its own where that is larger.
+    """
+    pooled, own = seed_noise([one for one in finalists if one.adapts]), seed_noise([reference])
+    return reference._replace(noise=pooled if pooled.variance > own.variance else own)
+
+
+def seed_noise(contenders: Sequence[Contender]) -> SeedNoise:
+    """Return the noise of training, pooled over contenders."""
+    repeated = [one.by_seed for one in contenders if len(one.by_seed) > 1]
+    degrees = sum(len(means) - 1 for means in repeated)
+    squares = sum(statistics.variance(means) * (len(means) - 1) for means in repeated)
+    return SeedNoise(squares / degrees if degrees else 0.0, degrees)
+
+
+def sealed_mean(one: Contender) -> Estimate:
+    """Return a contender's mean over tasks and seeds."""
+    return _estimate(statistics.fmean(one.by_task), [_task_error(one.by_task), *_seeds([one])])
+
+
+def difference(one: Contender, other: Contender) -> Estimate | None:
+    """Return the mean of `one` minus that of `other`, or None where one has no score."""
+    if not one.completed or not other.completed:
+        return None
+    by_task = [x - y for x, y in zip(one.by_task, other.by_task, strict=True)]
+    return _estimate(statistics.fmean(by_task), [_task_error(by_task), *_seeds([one, other])])
+
+
+def optimism(search_scores: Sequence[float], one: Contender, *, maximize: bool) -> Estimate:
+    """Return how much better the search's mean was than the sealed one.
+
+    SE² = Var_u(y_u) / U + Var_t(x_t) / T + s² (1 + 1 / r): the tasks u of the search's bank, the
+    sealed tasks t, one seed there and r here.
+    """
+    gap = statistics.fmean(search_scores) - statistics.fmean(one.by_task)
+    errors = [_task_error(search_scores), _task_error(one.by_task)]
+    errors += _seeds([one], once_more=one)
+    return _estimate(gap if maximize else -gap, errors)
+
+
+def _task_error(scores: Sequence[float]) -> SquaredError:
+    if len(scores) < 2:
+        return SquaredError(0.0, 1)
+    return SquaredError(statistics.variance(scores) / len(scores), len(scores) - 1)
+
+
+def _seeds(
+    contenders: Iterable[Contender], *, once_more: Contender | None = None
+) -> list[SquaredError]:
+    shares: dict[SeedNoise, float] = {}  # one pooled variance is one estimate, whoever shares it
+    for one in contenders:
+        shares[one.noise] = shares.get(one.noise, 0.0) + 1 / len(one.by_seed)
+    if once_more is not None:
+        shares[once_more.noise] += 1.0
+    return [SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
+
+
+def _estimate(value: float, errors: Iterable[SquaredError]) -> Estimate:
+    known = [part for part in errors if part.value > 0.0]
+    total = sum(part.value for part in known)
+    if total == 0.0:
+        return Estimate(value=value, stderr=0.0, low=value, high=value)
+    spread = sum(part.value**2 / part.degrees for part in known)  # Welch and Satterthwaite
+    stderr = math.sqrt(total)
+    half = student_t95(max(1, math.floor(total**2 / spread))) * stderr
+    return Estimate(value=value, stderr=stderr, low=value - half, high=value + half)

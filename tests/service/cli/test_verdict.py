@@ -1,0 +1,77 @@
+"""The verdict as the command line prints it."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from service.db.engine import transaction
+from tests.fakes.rows import PARAMS, add_study, finish_study
+from tests.service.cli.conftest import Command
+
+STUDY = "a" * 32
+COST = {
+    "search_device_seconds": 0.0,
+    "fresh_device_seconds": 8.0,
+    "search_meta_iterations": 0,
+    "fresh_meta_iterations": 180,
+}
+
+
+def estimate(value: float, low: float, high: float) -> dict[str, float]:
+    return {"value": value, "stderr": (high - low) / 4, "low": low, "high": high}
+
+
+def completed(engine: Engine, difference: dict[str, float] | None) -> None:
+    with transaction(engine) as session:
+        study = add_study(session, sealed_looks=6)
+        finish_study(session, study, 0, 1)
+        best, second = study.result["finalists"]
+        best |= {"search_rank": 2, "optimism_interval": estimate(0.15, 0.05, 0.25)}
+        curve = {"search_curve": [3.0, 0.6, 0.4], "own": 1, "chosen": 2}
+        best["steps"] = {**curve, "sealed_at_own": 0.65, "sealed_at_chosen": 0.45}
+        second |= {"search_rank": 1, "to_best": estimate(0.1, -0.05, 0.25)}
+        comparison: dict[str, Any] = {
+            "compared_with": "default",
+            "branch": "maml",
+            "params": PARAMS["maml"],
+            "sealed": {**best["sealed"], "score": 0.9} if difference else None,
+            "difference": difference,
+            "cost": COST,
+            "runs": [{"trial_number": 12, "status": "failed", "score": None, "cause": "too large"}],
+        }
+        study.result = {**study.result, "comparison": comparison}
+
+
+def test_everything_that_was_found_out_is_on_the_page(metaopt: Command, api: Engine) -> None:
+    completed(api, estimate(-0.25, -0.4, -0.1))
+    said = metaopt("result", STUDY)
+    assert said.code == 0
+    best, second = said.out.splitlines()[2:4]
+    assert "+0.15" in best and "[0.05, 0.25]" in best and best.split()[-2] == "best"
+    assert "+0.1" in second and "[-0.05, 0.25]" in second
+    assert "over tasks; looked at 6 times" in said.out
+    assert (
+        "the defaults of maml (inner_lr=0.01 inner_steps=2 order=second): sealed 0.9; "
+        "best minus these -0.25 [-0.4, -0.1]: better"
+    ) in said.out
+    assert (
+        "trial 0: best after 2 inner steps on meta-validation; sealed mean 0.45, "
+        "after its own 1 0.65"
+    ) in said.out
+    assert "fresh training 12 failed: too large" in said.out
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (estimate(0.25, 0.1, 0.4), "+0.25 [0.1, 0.4]: worse"),
+        (estimate(-0.1, -0.3, 0.1), "-0.1 [-0.3, 0.1]: cannot be told apart"),
+        (None, "the defaults of maml (inner_lr=0.01 inner_steps=2 order=second) have no sealed"),
+    ],
+)
+def test_the_comparison_says_no_more_than_its_interval(
+    metaopt: Command, api: Engine, difference: dict[str, float] | None, words: str
+) -> None:
+    completed(api, difference)
+    assert words in metaopt("result", STUDY).out
