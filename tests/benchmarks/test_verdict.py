@@ -1,0 +1,32 @@
+"""The simulation that says whether the verdict is honest."""
+
+import json
+
+import pytest
+
+from benchmarks import verdict
+
+
+def test_a_short_run_writes_the_figures_and_the_page(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(verdict, "SETTINGS", {"default": {}})
+    verdict.main(["--studies", "3", "--results", str(tmp_path)])
+    found = json.loads((tmp_path / "verdict.json").read_text())
+    assert found["default"]["finalists"] <= 3
+    assert 0 <= found["default"]["finalists_covered"] <= 1
+    assert (tmp_path / "verdict.txt").read_text() == capsys.readouterr().out
+
+
+def test_a_simulated_study_is_the_same_each_time():
+    assert verdict.simulate(2) == verdict.simulate(2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_the_verdict_is_honest():
+    found = verdict.simulate(200)
+    assert 0.93 <= found["finalists_covered"] <= 0.98
+    assert found["winner_covered"] >= 0.92
+    error, stderr = found["search_best_optimism_error"], found["search_best_optimism_error_stderr"]
+    assert abs(error) <= 3 * stderr
+    assert found["search_best_optimism_told"] > 0
+    assert found["worse_than_default_than_told"] <= 0.05
