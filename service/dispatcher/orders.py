@@ -63,7 +63,7 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
     rungs, pruning = study.rungs(group.role), study.spec.pruning
-    kept = kept_share(pruning.kind, pruning.reduction)
+    kept = kept_share(pruning.kind, pruning.reduction, pruning.percentile)
     of_branch = [t for t in promotion.going_on(study, group.role) if t.group.branch == group.branch]
     alike = [trial for trial in of_branch if trial.group == group]
     open_now = sum(expected_iterations(trial.meta_iteration, rungs, kept) for trial in alike)

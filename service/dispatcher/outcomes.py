@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metaopt.evaluation.statistics import Summary, summarize
-from metaopt.search.pruning import should_prune
+from metaopt.search.pruning import hyperband_bracket, should_prune
 from metaopt.search.racing import is_worse, level_of_a_look
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher import promotion
@@ -152,6 +152,11 @@ def _status(
     if pruning.kind == promotion.KIND:
         best = promotion.promoted(at_rung, pruning.reduction, maximize=study.spec.maximize())
         return TrialStatus.RUNNING if one.trial.trial_number in best else TrialStatus.QUEUED
+    if pruning.kind == "hyperband":
+        bracket = _bracket(study, one.trial.trial_number)
+        if study.spec.rungs().index(rung) < bracket:
+            return TrialStatus.RUNNING
+        at_rung = {n: score for n, score in at_rung.items() if _bracket(study, n) == bracket}
     prune = should_prune(
         pruning.kind,
         score=one.score,
@@ -159,5 +164,11 @@ def _status(
         maximize=study.spec.maximize(),
         reduction=pruning.reduction,
         startup_trials=pruning.startup_trials,
+        percentile=pruning.percentile,
     )
     return TrialStatus.PRUNED if prune else TrialStatus.RUNNING
+
+
+def _bracket(study: StudyState, trial_number: int) -> int:
+    rungs = len(study.spec.rungs()) - 1
+    return hyperband_bracket(trial_number, rungs=rungs, reduction=study.spec.pruning.reduction)

@@ -28,15 +28,19 @@ class Pruning(Wire):
     """Which trials stop early, and at which meta-iterations (rungs) they are judged.
 
     Without `rungs`, trials are judged at budget / reduction² and budget / reduction.
+    `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
     `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
     checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
     best at its rung by more than `delta` (in the unit of the score): a paired test on the bank's
     tasks that stops the truly best trial of a branch with a chance of at most `alpha`.
     """
 
-    kind: Literal["none", "median", "successive_halving", "asha", "race"] = "successive_halving"
+    kind: Literal[
+        "none", "median", "percentile", "successive_halving", "hyperband", "asha", "race"
+    ] = "successive_halving"
     rungs: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=100)] | None = None
     reduction: Annotated[int, Field(ge=2, le=16)] = 3
+    percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 4
     delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05

@@ -2,15 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt.errors import InvalidSearch
-from metaopt.search.pruning import should_prune
+from metaopt.search.pruning import hyperband_bracket, kept_share, should_prune
 
 
-def decide(kind, score, peers, *, maximize=False, reduction=3, startup_trials=4):
+def decide(kind, score, peers, *, maximize=False, reduction=3, startup_trials=4, percentile=25.0):
     return should_prune(
         kind,
         score=score,
@@ -18,6 +19,7 @@ def decide(kind, score, peers, *, maximize=False, reduction=3, startup_trials=4)
         maximize=maximize,
         reduction=reduction,
         startup_trials=startup_trials,
+        percentile=percentile,
     )
 
 
@@ -67,10 +69,52 @@ def test_halving_keeps_at_least_its_share_and_the_best_and_mirrors_under_sign(
     assert kept == [-s for s in flipped if not pruned(s, flipped, not maximize)]
 
 
+def test_percentile_keeps_the_best_share_once_enough_trials_have_come():
+    peers = [float(n) for n in range(9)]
+    kept = [s for s in peers if not decide("percentile", s, peers, percentile=25.0)]
+    assert kept == [0.0, 1.0, 2.0]  # the quantile lies at 2.0 itself
+    assert [s for s in peers if not decide("percentile", s, peers, maximize=True)] == [6, 7, 8]
+    assert not decide("percentile", 8.0, peers, startup_trials=9)
+
+
+@given(scores=st.lists(st.floats(0, 1e6), min_size=1, max_size=30), maximize=st.booleans())
+def test_percentile_stops_what_is_worse_than_the_quantile_and_at_50_is_median(scores, maximize):
+    # Optuna's PercentilePruner takes numpy's percentile, mirrored where more is better.
+    quarter = float(np.percentile(scores, 75.0 if maximize else 25.0))
+    for score in scores:
+        median = decide("median", score, scores, maximize=maximize)
+        assert decide("percentile", score, scores, maximize=maximize, percentile=50.0) == median
+        if abs(score - quarter) > 1e-9 * max(1.0, quarter):
+            pruned = decide("percentile", score, scores, maximize=maximize, startup_trials=0)
+            assert pruned == (score < quarter if maximize else score > quarter)
+
+
+def test_the_brackets_of_hyperband_have_its_shares_and_depend_on_the_number_alone():
+    numbers = range(4000)
+    brackets = [hyperband_bracket(n, rungs=2, reduction=3) for n in numbers]
+    assert brackets == [hyperband_bracket(n, rungs=2, reduction=3) for n in numbers]
+    shares = [brackets.count(s) / 4000 for s in range(3)]
+    assert shares == pytest.approx([9 / 17, 5 / 17, 3 / 17], abs=0.03)
+    assert {hyperband_bracket(n, rungs=0, reduction=3) for n in numbers} == {0}
+
+
+def test_hyperband_halves_among_the_scores_of_the_bracket():
+    peers = [float(n) for n in range(9)]
+    assert [s for s in peers if not decide("hyperband", s, peers)] == [0.0, 1.0, 2.0]
+
+
+def test_about_how_many_go_on_from_a_rung():
+    assert kept_share("none", 3) == 1.0
+    assert kept_share("median", 3) == 0.5
+    assert kept_share("percentile", 3, 20.0) == 0.2
+    assert kept_share("successive_halving", 4) == kept_share("hyperband", 4) == 0.25
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "hyperband"}, "pruning must be one of none, median, successive_halving"),
+        ({"kind": "wilcoxon"}, "pruning must be one of none, median, percentile, successive_h"),
+        ({"percentile": 100.0}, "percentile must be between 0 and 100, got 100"),
         ({"reduction": 1}, "reduction must be >= 2, got 1"),
         ({"peers": [1.0, math.nan]}, "scores of a rung must be finite"),
         ({"score": 2.0}, "peers must include the trial's own score 2.0"),

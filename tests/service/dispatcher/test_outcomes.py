@@ -1,5 +1,6 @@
 import pytest
 
+from metaopt.search.pruning import hyperband_bracket
 from service.db.states import TrialStatus
 from service.dispatcher.outcomes import BadReport, LaneOutcome, judge_report
 from service.dispatcher.state import StudyState, TrialState
@@ -46,6 +47,27 @@ def test_peers_are_those_of_the_same_branch_and_rung() -> None:
     assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.RUNNING
     study.rung_scores["maml", 60] = {4: 0.1}
     assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.PRUNED
+
+
+def test_hyperband_judges_within_a_bracket_from_its_first_rung_on() -> None:
+    pruning = {"kind": "hyperband", "rungs": [60, 120], "reduction": 2}
+    study = states.study(pruning=pruning, budget={"trials": 80, "meta_iterations": 180})
+    trials = states.asked(study, "maml", 40)
+    brackets = [hyperband_bracket(t.trial_number, rungs=2, reduction=2) for t in trials]
+    lanes = [at(trial, 60, 1.0 + trial.trial_number) for trial in trials]
+    outcomes = judge(study, trials, lanes)
+    for bracket in range(3):
+        statuses = [o.status for o, b in zip(outcomes, brackets, strict=True) if b == bracket]
+        kept = len(statuses) // 2 if bracket == 0 else len(statuses)
+        assert statuses == ["running"] * kept + ["pruned"] * (len(statuses) - kept)
+
+
+def test_percentile_is_that_of_the_spec() -> None:
+    pruning = {"kind": "percentile", "rungs": [60], "percentile": 20.0, "startup_trials": 0}
+    study = states.study(pruning=pruning, budget={"trials": 22, "meta_iterations": 180})
+    trials = states.asked(study, "maml", 11)
+    outcomes = judge(study, trials, [at(t, 60, 1.0 + t.trial_number) for t in trials])
+    assert [o.status for o in outcomes] == ["running"] * 3 + ["pruned"] * 8
 
 
 def test_the_last_rung_completes() -> None:
