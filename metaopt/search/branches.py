@@ -5,40 +5,24 @@
 
 A suggestion is a function of (study seed, branch, ask index) and of the asks and tells before
 it.  The caller logs both in their order; `replay` with that log gives a search that suggests
-the same bits from there on.  Optuna's study lives in memory only.
+the same bits from there on.  What each sampler makes of an end is said where it is.
 
-What the sampler is told:
-
-    completed  its score
-    pruned     its last score, at the meta-iteration where that was measured
-    diverged   pruned at meta-iteration 0 with a finite worst score: TPE ranks it below every
-               trial that came further (told as completed, it would rank above all pruned ones)
-    failed, cancelled   that the trial says nothing about its point
+Some asks take up to a second.  `slow_asks` says so beforehand, and `later` returns a function that
+finds the points in another thread, from what is known now; `restore` then counts them as asked.
+For the log such an ask lies where `later` was called: before every tell that came since.
 """
 
-import copy
-import logging
-import math
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState, create_trial
-
 from metaopt.errors import InvalidSearch, MetaoptError
-from metaopt.keys import key
-from metaopt.metaparams import Value
+from metaopt.search.auto import Auto
+from metaopt.search.gp import Gp
+from metaopt.search.history import Params, end_of
 from metaopt.search.samplers import make_sampler
-from metaopt.search.space import Dimension, distribution
-
-OUTCOMES = ("completed", "pruned", "paused", "diverged", "failed", "cancelled")
-
-# Optuna announces every study on stderr otherwise; its warnings still pass.
-logging.getLogger("optuna").setLevel(logging.WARNING)
+from metaopt.search.space import Dimension, contains
 
 
 @dataclass(frozen=True)
@@ -49,7 +33,7 @@ class LogEntry:
         kind: "ask" or "tell".
         trial_number: The caller's number of the trial.
         params: What `ask` returned; other names beside the searched ones are ignored.
-        outcome, value, meta_iteration: What was given to `tell`.
+        outcome, value, meta_iteration, scores: What was given to `tell`.
     """
 
     kind: Literal["ask", "tell"]
@@ -58,6 +42,7 @@ class LogEntry:
     outcome: str | None = None
     value: float | None = None
     meta_iteration: int | None = None
+    scores: Mapping[int, float] | None = None
 
 
 class BranchSearch:
@@ -65,14 +50,16 @@ class BranchSearch:
 
     Args:
         space: What is searched, by parameter name.
-        sampler: "random" or "tpe".
+        sampler: One of `metaopt.search.samplers.SAMPLERS`.
         maximize: Whether a higher score is better.
         study_seed: Seed of the whole study.
         branch: Name of the branch.
-        startup_trials: Random trials before `tpe` begins to model.
+        startup_trials: Trials before a sampler begins to model.
+        grid_points: Values that `grid` takes of a range of real numbers.
 
     Raises:
-        InvalidSearch: no such sampler, or a negative `startup_trials`.
+        InvalidSearch: no such sampler, one that cannot search this space, or a negative
+            `startup_trials`.
     """
 
     def __init__(
@@ -84,37 +71,34 @@ class BranchSearch:
         study_seed: int,
         branch: str,
         startup_trials: int,
+        grid_points: int = 5,
     ) -> None:
         """Begin a search without trials."""
         if startup_trials < 0:
             raise InvalidSearch(f"startup_trials must be >= 0, got {startup_trials}")
-        self._distributions: dict[str, BaseDistribution] = {
-            name: distribution(space[name]) for name in sorted(space)
-        }
-        self._sampler = sampler
-        self._startup_trials = startup_trials
-        self._maximize = maximize
-        self._seed_parts = (study_seed, branch)
-        self._numbers: dict[int, int] = {}  # ours -> Optuna's
-        self._running: set[int] = set()  # ours, also those that are paused
-        self._paused: set[int] = set()
-        self._scores: list[float] = []
-        self._storage = optuna.storages.InMemoryStorage()
-        self._study = optuna.create_study(
-            storage=self._storage,
-            study_name=branch,
-            sampler=self._fresh_sampler(),
-            pruner=optuna.pruners.NopPruner(),
-            direction="maximize" if maximize else "minimize",
+        self._space = {name: space[name] for name in sorted(space)}
+        self._indices: dict[int, int] = {}  # of asks, by trial number
+        self._running: set[int] = set()  # also those that are paused
+        self._sampler = make_sampler(
+            sampler,
+            self._space,
+            maximize=maximize,
+            seed_parts=(study_seed, branch),
+            startup_trials=startup_trials,
+            grid_points=grid_points,
         )
-        self._optuna_study_id = self._storage.get_study_id_from_name(branch)
 
     @property
     def asks(self) -> int:
         """Return how many trials have been asked for."""
-        return len(self._numbers)
+        return len(self._indices)
 
-    def ask(self, trial_number: int) -> dict[str, Value]:
+    @property
+    def limit(self) -> int | None:
+        """Return how many trials can be asked for at all, if there is a limit."""
+        return self._sampler.limit
+
+    def ask(self, trial_number: int) -> Params:
         """Return the searched parameters of a new trial, which runs until it is told.
 
         Raises:
@@ -122,19 +106,57 @@ class BranchSearch:
         """
         self._check_new(trial_number)
         with _sampling(f"trial {trial_number} cannot be asked for"):
-            self._study.sampler = self._fresh_sampler()
-            trial = self._study.ask(fixed_distributions=self._distributions)
+            params = self._sampler.suggest(self.asks)
+            self._sampler.asked(self.asks, params)
         self._add(trial_number)
-        return dict(trial.params)
+        return params
 
-    def give(self, trial_number: int, params: Mapping[str, Value]) -> dict[str, Value]:
-        """Begin a trial at a point of the caller's, as if the sampler had suggested it.
+    def slow_asks(self, count: int) -> int:
+        """Return how many of the next `count` asks would keep the caller waiting."""
+        return self._sampler.slow_asks(self.asks, count)
+
+    def later(self, count: int) -> Callable[[Callable[[], bool]], list[Params]]:
+        """Return a function that finds the points of the next `count` asks, all of them slow.
+
+        It may run in any thread, once; nothing else may be asked for until its points have been
+        given to `restore` in their order.  It is handed a function that says whether to stop, and
+        then returns the points it has.  It raises InvalidSearch where the sampler fails.
+        """
+        assert isinstance(self._sampler, Gp | Auto) and count <= self.slow_asks(count)
+        sampler, first = self._sampler.copy(), self.asks
+
+        def find(stopped: Callable[[], bool]) -> list[Params]:
+            found: list[Params] = []
+            for index in range(first, first + count):
+                if stopped():
+                    break
+                with _sampling(f"ask {index} failed"):
+                    found.append(sampler.suggest(index))
+                sampler.asked(index, found[-1])
+            return found
+
+        return find
+
+    def restore(self, trial_number: int, params: Mapping[str, Any]) -> None:
+        """Count a trial as asked for with these parameters, and running.
 
         Raises:
-            InvalidSearch: the number was asked for before, or the point is not in the space.
+            InvalidSearch: the number was asked for before, or the parameters do not fit the space.
         """
-        self._restore(trial_number, params)
-        return {name: params[name] for name in self._distributions}
+        self._check_new(trial_number)
+        missing = sorted(set(self._space) - set(params))
+        if missing:
+            raise InvalidSearch(f"trial {trial_number} has no value for {missing[0]!r} in the log")
+        own = {name: params[name] for name in self._space}
+        for name, value in own.items():
+            if not contains(self._space[name], value):
+                raise InvalidSearch(
+                    f"trial {trial_number} in the log: {name} {value!r} is not in "
+                    f"{self._space[name]}"
+                )
+        with _sampling(f"trial {trial_number} cannot be restored"):
+            self._sampler.asked(self.asks, own)
+        self._add(trial_number)
 
     def tell(
         self,
@@ -142,6 +164,7 @@ class BranchSearch:
         outcome: str,
         value: float | None = None,
         meta_iteration: int | None = None,
+        scores: Mapping[int, float] | None = None,
     ) -> None:
         """Say how a trial ended.
 
@@ -151,91 +174,30 @@ class BranchSearch:
                 go on and be told again; in between it counts as pruned.
             value: Finite score; needed where completed, pruned or paused, ignored otherwise.
             meta_iteration: Where it was measured; needed where pruned or paused.
+            scores: Every score of the trial so far by meta-iteration, from which gp, cma-es and
+                auto choose a rung to compare trials at; `value` alone where not given.
 
         Raises:
             InvalidSearch: unknown outcome, trial not running, score missing or not finite, or
                 the sampler failed.
         """
         self._check_running(trial_number)
-        if outcome not in OUTCOMES:
-            raise InvalidSearch(f"outcome must be one of {', '.join(OUTCOMES)}, got {outcome!r}")
+        end = end_of(trial_number, outcome, value, meta_iteration, scores)
         with _sampling(f"trial {trial_number} cannot be told"):
-            if trial_number in self._paused:
-                self._reopen(trial_number)
-            self._tell(trial_number, outcome, value, meta_iteration)
-        if outcome == "paused":
-            self._paused.add(trial_number)
-        else:
+            self._sampler.told(self._indices[trial_number], end)
+        if outcome != "paused":
             self._running.remove(trial_number)
 
-    def _reopen(self, trial_number: int) -> None:
-        # Optuna has no word for a pruned trial that goes on; the study in memory is ours alone.
-        self._paused.remove(trial_number)
-        number = self._numbers[trial_number]
-        trial_id = self._trial_id(number)
-        trial = copy.copy(self._storage.get_trial(trial_id))
-        trial.state, trial.values, trial.datetime_complete = TrialState.RUNNING, None, None
-        self._storage._set_trial(trial_id, trial)
-
-    def _tell(
-        self, trial_number: int, outcome: str, value: float | None, meta_iteration: int | None
-    ) -> None:
-        number = self._numbers[trial_number]
-        if outcome in ("failed", "cancelled"):
-            self._study.tell(number, state=TrialState.FAIL)
-        elif outcome == "diverged":
-            worst = worst_value(self._scores, maximize=self._maximize)
-            self._tell_score(number, trial_number, "pruned", worst, 0)
-        else:
-            score = _finite_score(trial_number, outcome, value)
-            self._tell_score(number, trial_number, outcome, score, meta_iteration)
-            self._scores.append(score)
-
-    def _tell_score(
-        self, number: int, trial_number: int, outcome: str, score: float, step: int | None
-    ) -> None:
-        if outcome == "completed":
-            self._study.tell(number, score)
-            return
-        if step is None:
-            raise InvalidSearch(f"trial {trial_number} {outcome} needs its meta_iteration")
-        trial_id = self._trial_id(number)
-        self._storage.set_trial_intermediate_value(trial_id, step, score)
-        self._study.tell(number, state=TrialState.PRUNED)  # takes the last intermediate value
-
-    def _trial_id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._optuna_study_id, number)
-
-    def _restore(self, trial_number: int, params: Mapping[str, Any]) -> None:
-        self._check_new(trial_number)
-        missing = sorted(set(self._distributions) - set(params))
-        if missing:
-            raise InvalidSearch(f"trial {trial_number} has no value for {missing[0]!r} in the log")
-        try:
-            trial = create_trial(
-                state=TrialState.RUNNING,
-                params={name: params[name] for name in self._distributions},
-                distributions=self._distributions,
-            )
-        except ValueError as error:
-            raise InvalidSearch(f"trial {trial_number} in the log: {error}") from None
-        self._study.add_trial(trial)
-        self._add(trial_number)
-
     def _add(self, trial_number: int) -> None:
-        self._numbers[trial_number] = len(self._numbers)
+        self._indices[trial_number] = len(self._indices)
         self._running.add(trial_number)
 
-    def _fresh_sampler(self) -> optuna.samplers.BaseSampler:
-        seed = key(*self._seed_parts, "ask", self.asks) % 2**32
-        return make_sampler(self._sampler, seed=seed, startup_trials=self._startup_trials)
-
     def _check_new(self, trial_number: int) -> None:
-        if trial_number in self._numbers:
+        if trial_number in self._indices:
             raise InvalidSearch(f"trial {trial_number} was asked for before")
 
     def _check_running(self, trial_number: int) -> None:
-        if trial_number not in self._numbers:
+        if trial_number not in self._indices:
             raise InvalidSearch(f"trial {trial_number} was never asked for in this branch")
         if trial_number not in self._running:
             raise InvalidSearch(f"trial {trial_number} has been told before")
@@ -251,12 +213,6 @@ def _sampling(failure: str) -> Iterator[None]:
         raise InvalidSearch(f"{failure}: {type(error).__name__}: {error}") from error
 
 
-def _finite_score(trial_number: int, outcome: str, value: float | None) -> float:
-    if value is None or not math.isfinite(value):
-        raise InvalidSearch(f"trial {trial_number} {outcome} needs a finite score, got {value}")
-    return value
-
-
 def replay(
     space: Mapping[str, Dimension],
     log: Iterable[LogEntry],
@@ -266,6 +222,7 @@ def replay(
     study_seed: int,
     branch: str,
     startup_trials: int,
+    grid_points: int = 5,
 ) -> BranchSearch:
     """Return the search that the asks and tells of `log` lead to.
 
@@ -281,22 +238,17 @@ def replay(
         study_seed=study_seed,
         branch=branch,
         startup_trials=startup_trials,
+        grid_points=grid_points,
     )
     for entry in log:
         if entry.kind == "ask":
-            search._restore(entry.trial_number, entry.params or {})
+            search.restore(entry.trial_number, entry.params or {})
         else:
-            search.tell(entry.trial_number, entry.outcome or "", entry.value, entry.meta_iteration)
+            search.tell(
+                entry.trial_number,
+                entry.outcome or "",
+                entry.value,
+                entry.meta_iteration,
+                entry.scores,
+            )
     return search
-
-
-def worst_value(scores: Iterable[float], *, maximize: bool) -> float:
-    """Return the finite score a diverged trial is told as, given those measured before it.
-
-    Where less is better (errors, >= 0): ten times the greatest score, at least 10.  Where more
-    is better (accuracies, >= 0): zero, or the lowest score if that is lower.  Penalties are not
-    scores, so they do not grow from one diverged trial to the next.
-    """
-    if maximize:
-        return min([0.0, *scores])
-    return min(10.0 * max([1.0, *scores]), sys.float_info.max)

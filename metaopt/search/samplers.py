@@ -1,38 +1,124 @@
 """Samplers: who suggests the next point.
 
-A sampler object serves one ask and is thrown away: Optuna's samplers carry a random generator
-that cannot be put back where it was, so each ask gets a fresh one with a seed of its own, and
-a suggestion depends on that seed and on the trials told so far, on nothing else.
+    random   uniform
+    grid     every combination once                         `grid`
+    qmc      a scrambled Sobol sequence                      `qmc`
+    tpe      Parzen estimators of good and bad trials        `optuna_study`
+    gp       a Gaussian process after a qmc start            `gp`
+    cma-es   an evolution strategy, on numbers only          `cma_es`
+    auto     qmc, then gp or tpe                             `auto`
+
+A suggestion is a function of (study seed, branch, ask index) and of the asks and tells before it;
+nothing is pickled, and whoever has the log has the sampler.
 """
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from metaopt.errors import InvalidSearch
+from metaopt.keys import key
+from metaopt.search.auto import Auto
+from metaopt.search.cma_es import CmaEs
+from metaopt.search.gp import Gp
+from metaopt.search.grid import Grid
+from metaopt.search.history import End, Params
+from metaopt.search.optuna_study import OptunaStudy
+from metaopt.search.qmc import Qmc
+from metaopt.search.space import Dimension
 
-SAMPLERS = ("random", "tpe")
+SAMPLERS = ("random", "grid", "qmc", "tpe", "gp", "cma-es", "auto")
 
 
-def make_sampler(name: str, *, seed: int, startup_trials: int) -> BaseSampler:
-    """Return a fresh sampler.
+class Sampler(Protocol):
+    """Suggests points of one branch; asks are counted from 0.
 
-    `tpe` models all parameters of a branch jointly and counts running trials as bad ones
-    (constant liar), so that trials asked for together do not crowd at one point.
+    `suggest` is followed by `asked` with what it returned; a replay calls `asked` alone, with what
+    the log says.  `limit` is how many asks there can be, if not any number.
+    """
+
+    limit: int | None
+
+    def suggest(self, index: int) -> Params:
+        """Return a point for ask `index`."""
+        ...
+
+    def slow_asks(self, index: int, count: int) -> int:
+        """Return how many of the `count` asks from `index` on would keep the caller waiting."""
+        ...
+
+    def asked(self, index: int, params: Params) -> None:
+        """Count the trial as running."""
+        ...
+
+    def told(self, index: int, end: End) -> None:
+        """Learn how the trial ended."""
+        ...
+
+
+def make_sampler(
+    name: str,
+    space: Mapping[str, Dimension],
+    *,
+    maximize: bool,
+    seed_parts: tuple[int, str],
+    startup_trials: int,
+    grid_points: int,
+) -> Sampler:
+    """Return a sampler without trials.
 
     Args:
-        name: "random" or "tpe".
-        seed: 0 <= seed < 2**32.
-        startup_trials: `tpe` draws at random until as many trials have ended.
+        name: One of `SAMPLERS`.
+        space: What is searched, by name; the order of the names matters.
+        maximize: Whether a higher score is better.
+        seed_parts: Study seed and branch.
+        startup_trials: Trials that must have ended before tpe, gp and auto begin to model.
+        grid_points: Values of a range of real numbers in a grid.
 
     Raises:
-        InvalidSearch: no such sampler.
-    Reference:
-        Bergstra et al. (2011), "Algorithms for Hyper-Parameter Optimization", section 4 (TPE);
-        Watanabe (2023), arXiv:2304.11127 (multivariate).
+        InvalidSearch: no such sampler, or one that cannot search this space.
     """
-    if name == "random":
-        return RandomSampler(seed=seed)
-    if name == "tpe":
-        return TPESampler(
-            seed=seed, n_startup_trials=startup_trials, multivariate=True, constant_liar=True
+
+    def seed(index: int) -> int:
+        return key(*seed_parts, "ask", index) % 2**32
+
+    branch_seed = key(*seed_parts, name) % 2**32
+    start = key(*seed_parts, "qmc") % 2**32
+
+    def study(sampler: Callable[[int], BaseSampler]) -> OptunaStudy:
+        return OptunaStudy(space, maximize=maximize, sampler=sampler)
+
+    def tpe() -> OptunaStudy:
+        return study(lambda index: _tpe(seed(index), startup_trials))
+
+    def gp() -> Gp:
+        return Gp(
+            space,
+            maximize=maximize,
+            seed=seed,
+            start=Qmc(space, start),
+            startup_trials=startup_trials,
         )
-    raise InvalidSearch(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
+
+    makers: dict[str, Callable[[], Sampler]] = {
+        "random": lambda: study(lambda index: RandomSampler(seed=seed(index))),
+        "grid": lambda: Grid(space, branch_seed, grid_points),
+        "qmc": lambda: Qmc(space, start),
+        "tpe": tpe,
+        "gp": gp,
+        "cma-es": lambda: CmaEs(space, maximize=maximize, seed=seed),
+        "auto": lambda: Auto(space, start=Qmc(space, start), gp=gp(), tpe=tpe()),
+    }
+    if name not in makers:
+        raise InvalidSearch(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
+    return makers[name]()
+
+
+def _tpe(seed: int, startup_trials: int) -> TPESampler:
+    # Models all parameters of a branch jointly and counts running trials as bad ones (constant
+    # liar), so that trials asked for together do not crowd at one point.  Bergstra et al. (2011),
+    # section 4; Watanabe (2023), arXiv:2304.11127 (multivariate).
+    return TPESampler(
+        seed=seed, n_startup_trials=startup_trials, multivariate=True, constant_liar=True
+    )

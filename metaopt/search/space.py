@@ -90,6 +90,16 @@ def distribution(dimension: Dimension) -> BaseDistribution:
             return CategoricalDistribution(tuple(choices))
 
 
+def contains(dimension: Dimension, value: object) -> bool:
+    """Return whether `value` is one that `dimension` allows."""
+    if isinstance(dimension, Choice):
+        return value in dimension.choices
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    whole = isinstance(dimension, Float) or int(value) == value
+    return whole and dimension.low <= value <= dimension.high
+
+
 def _check_bounds(low: float, high: float, *, positive: bool) -> None:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InvalidSearch(f"bounds must be finite, got {low!r} and {high!r}")

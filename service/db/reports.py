@@ -3,7 +3,7 @@
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -35,6 +35,22 @@ def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
         .order_by(Trial.trial_number, Report.meta_iteration)
     )
     return [RungScore(*row) for row in session.execute(query)]
+
+
+def scores_by_trial(
+    session: Session, study_id: str, trial_numbers: Collection[int]
+) -> dict[int, dict[int, float]]:
+    """Return every score of these trials of the search, by trial number and meta-iteration."""
+    query = (
+        select(Trial.trial_number, Report.meta_iteration, Report.score)
+        .join(Trial, Trial.trial_id == Report.trial_id)
+        .where(Trial.study_id == study_id, Trial.trial_number.in_(trial_numbers))
+        .order_by(Report.meta_iteration)
+    )
+    found: dict[int, dict[int, float]] = {}
+    for number, rung, score in session.execute(query):
+        found.setdefault(number, {})[rung] = score
+    return found
 
 
 def reports_at(

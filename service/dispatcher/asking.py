@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from metaopt.keys import key
 from metaopt.metaparams import Value, complete
+from metaopt.search.history import Params
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher.budget import common_rung, scored_at
 from service.dispatcher.finalists import choose_finalists, rank_trials
@@ -22,7 +23,7 @@ def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
     Raises:
         ValueError: the sampler cannot suggest anything, or what it suggests breaks a rule.
     """
-    return [_ask(study, branch) for _ in range(count)]
+    return [new_trial(study, branch, None, branch.next_sequence()) for _ in range(count)]
 
 
 def candidates(study: StudyState) -> list[int]:
@@ -63,11 +64,23 @@ def fresh_finalists(
     ]
 
 
-def _ask(study: StudyState, branch: BranchState) -> NewTrial:
+def new_trial(
+    study: StudyState, branch: BranchState, point: Params | None, sequence: int
+) -> NewTrial:
+    """Return the branch's next trial.
+
+    Args:
+        study, branch: Whose.
+        point: What its sampler has found for it; None is to ask it now.
+        sequence: Place of the ask in the branch's log.
+    """
     name, ask_index = branch.branch.algorithm, branch.search.asks
     number = trial_number(branch, ask_index, len(study.branches))
     given = warm_points(study.spec.warm_start, branch.branch)[ask_index : ask_index + 1]
-    asked = branch.search.give(number, given[0]) if given else branch.search.ask(number)
+    point = given[0] if given else point
+    asked = branch.search.ask(number) if point is None else point
+    if point is not None:
+        branch.search.restore(number, point)
     params = complete(name, {**branch.branch.fixed(), **asked})
     trial = TrialState(
         trial_id=uuid.uuid4().hex,
@@ -76,7 +89,7 @@ def _ask(study: StudyState, branch: BranchState) -> NewTrial:
         params=params,
         seed=key(study.spec.seed, "trial", number),
     )
-    return NewTrial(trial, asked, ask_index)
+    return NewTrial(trial, asked, ask_index, sequence)
 
 
 def _completed(study: StudyState) -> list[tuple[int, float]]:

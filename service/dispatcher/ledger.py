@@ -35,11 +35,15 @@ from service.executors.base import SegmentReport
 
 
 class NewTrial(NamedTuple):
-    """A trial just asked for: its state, what the sampler said, and as which ask."""
+    """A trial just asked for: its state, what the sampler said, as which ask, and when.
+
+    `sequence` is its place in the branch's log: where the sampler began to look for it.
+    """
 
     trial: TrialState
     asked: dict[str, Any]
     ask_index: int
+    sequence: int
 
 
 class _Tell(NamedTuple):
@@ -261,16 +265,14 @@ def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spe
 
 
 def _log_ask(entry: Entry, one: NewTrial) -> None:
-    branch = entry.study.branches[one.trial.group.branch]
     asks.log_ask(
         entry.session,
         entry.study.study_id,
         one.trial.group.branch,
-        branch.sequence,
+        one.sequence,
         trial_number=one.trial.trial_number,
         params=one.asked,
     )
-    branch.sequence += 1
 
 
 def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
@@ -280,16 +282,21 @@ def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
             entry.session,
             entry.study.study_id,
             tell.trial.group.branch,
-            branch.sequence,
+            branch.next_sequence(),
             trial_number=tell.trial.trial_number,
             outcome=tell.outcome,
             value=tell.value,
             meta_iteration=tell.meta_iteration,
         )
-        branch.sequence += 1
 
 
 def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
     for tell in tells:
-        search = study.branches[tell.trial.group.branch].search
-        search.tell(tell.trial.trial_number, tell.outcome, tell.value, tell.meta_iteration)
+        trial = tell.trial
+        study.branches[trial.group.branch].search.tell(
+            trial.trial_number,
+            tell.outcome,
+            tell.value,
+            tell.meta_iteration,
+            study.scores_of(trial.group.branch, trial.trial_number),
+        )

@@ -1,6 +1,6 @@
 """Loading: a study's state in memory, rebuilt from its rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from sqlalchemy.orm import Session
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from metaopt.metaparams import Value
 from metaopt.search.branches import BranchSearch, LogEntry, replay
 from service.db import asks, reports, spending, trials
+from service.db.reports import RungScore
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
 from service.dispatcher.budget import Ended, after_all
@@ -47,19 +48,20 @@ def load_study(session: Session, study_id: str) -> StudyState:
     row = session.get_one(Study, study_id, populate_existing=True)
     spec = StudySpec.model_validate(row.spec)
     log = asks.log_of(session, study_id)
+    scores = reports.rung_scores(session, study_id, TrialRole.SEARCH)
     study = StudyState(
         study_id=study_id,
         spec=spec,
         created_at=row.created_at,
         status=StudyStatus(row.status),
-        branches=branch_states(spec, log),
+        branches=branch_states(spec, log, scores),
         version=row.version,
     )
     attempts = _by_trial(trials.attempts_of(session, study_id))
     rows = trials.trials_of(session, study_id)
     study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
     _add_spent(session, study, rows)
-    for branch, number, rung, score in reports.rung_scores(session, study_id, TrialRole.SEARCH):
+    for branch, number, rung, score in scores:
         study.rung_scores.setdefault((branch, rung), {})[number] = score
     if spec.pruning.kind == "race":
         study.leaders = _leaders(session, study)
@@ -101,16 +103,45 @@ def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]
     return Group(role, branch, study.digests[structure])
 
 
-def branch_states(spec: StudySpec, log: dict[str, list[Ask]]) -> dict[str, BranchState]:
+def branch_states(
+    spec: StudySpec, log: dict[str, list[Ask]], scores: Iterable[RungScore]
+) -> dict[str, BranchState]:
     """Return the branches of a spec as the log of their asks and tells left them.
+
+    Args:
+        spec: Of the study.
+        log: Asks and tells by branch, each in its order.
+        scores: Every score of a search trial: a sampler is told all of a trial's with its end.
 
     Raises:
         InvalidSearch: the log does not fit the spec.
     """
+    by_trial: dict[int, dict[int, float]] = {}
+    for one in scores:
+        by_trial.setdefault(one.trial_number, {})[one.meta_iteration] = one.score
     return {
-        branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []))
+        branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []), by_trial)
         for position, branch in enumerate(spec.branches)
     }
+
+
+def log_entry(ask: Ask, scores: Mapping[int, float]) -> LogEntry:
+    """Return a row of the log as the search knows it.
+
+    Args:
+        ask: The row.
+        scores: Of its trial, by rung; a tell has those up to where it was told.
+    """
+    told_at = ask.meta_iteration
+    return LogEntry(
+        kind="ask" if ask.kind == "ask" else "tell",
+        trial_number=ask.trial_number,
+        params=ask.params,
+        outcome=ask.outcome,
+        value=ask.value,
+        meta_iteration=ask.meta_iteration,
+        scores={r: score for r, score in scores.items() if told_at is not None and r <= told_at},
+    )
 
 
 def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> BranchSearch:
@@ -127,12 +158,16 @@ def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> B
         study_seed=spec.seed,
         branch=branch.algorithm,
         startup_trials=spec.search.startup_trials,
+        grid_points=spec.search.grid_points,
     )
 
 
-def _branch_state(spec: StudySpec, position: int, log: Sequence[Ask]) -> BranchState:
+def _branch_state(
+    spec: StudySpec, position: int, log: Sequence[Ask], scores: Mapping[int, Mapping[int, float]]
+) -> BranchState:
     branch = spec.branches[position]
-    search = branch_search(spec, branch, [_log_entry(ask) for ask in log])
+    entries = [log_entry(ask, scores.get(ask.trial_number, {})) for ask in log]
+    search = branch_search(spec, branch, entries)
     return BranchState(
         branch=branch,
         position=position,
@@ -140,17 +175,6 @@ def _branch_state(spec: StudySpec, position: int, log: Sequence[Ask]) -> BranchS
         structural=searches_structure(branch),
         search=search,
         sequence=log[-1].sequence + 1 if log else 0,
-    )
-
-
-def _log_entry(ask: Ask) -> LogEntry:
-    return LogEntry(
-        kind="ask" if ask.kind == "ask" else "tell",
-        trial_number=ask.trial_number,
-        params=ask.params,
-        outcome=ask.outcome,
-        value=ask.value,
-        meta_iteration=ask.meta_iteration,
     )
 
 

@@ -24,7 +24,8 @@ from metaopt.errors import MetaoptError
 from service.db.engine import reading
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialRole, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
-from service.dispatcher import asking, budgeting, housekeeping, settling
+from service.dispatcher import budgeting, housekeeping, settling
+from service.dispatcher.asker import Asker
 from service.dispatcher.budget import affordable_iterations, lane_iterations_under_way
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.losses import halved, judge_loss
@@ -79,7 +80,8 @@ class Dispatcher:
         self._stop = stop
         self._studies: dict[str, StudyState] = {}
         self._slots = {slot.name: SlotState(slot) for slot in executor.slots}
-        self._ended: SimpleQueue[str] = SimpleQueue()  # slots whose segment has ended
+        self._ended: SimpleQueue[str | None] = SimpleQueue()  # slots whose segment has ended
+        self._asker = Asker(wake=lambda: self._ended.put(None))
         self._refreshed = 0.0
         self._log = log.bind(epoch=ledger.epoch)
 
@@ -91,12 +93,15 @@ class Dispatcher:
             sqlalchemy.exc.DBAPIError: the database failed; begin again with a new Dispatcher.
         """
         housekeeping.take_over(self._ledger)
-        while not self._stop.is_set():
-            self._refresh()
-            self._poll()
-            self._fill_slots()
-            self._take_in(POLL_SECONDS)
-        self._drain()
+        try:
+            while not self._stop.is_set():
+                self._refresh()
+                self._poll()
+                self._fill_slots()
+                self._take_in(POLL_SECONDS)
+            self._drain()
+        finally:
+            self._asker.close()
 
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
@@ -199,17 +204,19 @@ class Dispatcher:
         study = work.study
         new = None
         with self._failing_alone(study):
-            new = asking.ask(study, work.branch, work.ask) if work.branch and work.ask else []
+            new = self._asker.ask(study, work.branch, work.ask) if work.branch and work.ask else []
         if new is None:
             return
         if work.release:
             self._ledger.release(study, work.release, "moved to a slot that found no work")
         asked = [one.trial for one in new]
-        group = work.group or asked[0].group
-        admit = [*work.admit, *(trial for trial in asked if trial.group == group)]
+        group = work.group or (asked[0].group if asked else None)
+        fresh = [trial for trial in asked if trial.group == group][: work.ask]
+        admit = [*work.admit, *fresh]
         if new or admit:
             self._ledger.admit(study, slot.slot.name, new, admit)
-        self._submit(slot, study, group, work.keep, admit)
+        if group is not None and (work.keep or admit):
+            self._submit(slot, study, group, work.keep, admit)
 
     def _lacks_budget(self, work: Work) -> bool:
         """Return whether no meta-iteration is left for each lane; end the search if so.
@@ -218,6 +225,8 @@ class Dispatcher:
         """
         if work.group is not None and work.group.role != TrialRole.SEARCH:
             return False
+        if work.study.search_ended_by is not None:
+            return True
         lanes = len(work.keep) + len(work.admit) + work.ask
         if affordable_iterations(work.study, self._slots.values(), lanes) != 0:
             return False
@@ -261,6 +270,8 @@ class Dispatcher:
         try:
             name = self._ended.get(timeout=timeout)
         except Empty:
+            return
+        if name is None:  # a sampler has found points
             return
         slot = self._slots[name]
         future, slot.future = slot.future, None

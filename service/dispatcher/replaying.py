@@ -2,8 +2,8 @@
 
 A suggestion is a function of (study seed, branch, ask index) and of the asks and tells before it.
 So each ask of the log is asked again, each tell told again, and what comes out must be what the
-log says, byte for byte as JSON.  The first suggestion that differs ends the replay: those after it
-were made from another history.
+log says, byte for byte as JSON; the points of a warm start come from the spec.  The first
+suggestion that differs ends the replay: those after it were made from another history.
 
 Samplers that model (numpy, scipy) give the same bits on the same versions and kind of processor.
 """
@@ -19,6 +19,7 @@ from service.dispatcher.loading import branch_search
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 from service.wire.studies import AskView
+from service.wire.warm_start import warm_points
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,24 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
     entries = [_log_entry(entry) for entry in log]
     asks = sum(1 for entry in entries if entry.kind == "ask")
     search, agreeing = branch_search(spec, branch, []), 0
+    given = warm_points(spec.warm_start, branch)
     for entry in entries:
         try:
             if entry.kind == "tell":
                 search.tell(
-                    entry.trial_number, entry.outcome or "", entry.value, entry.meta_iteration
+                    entry.trial_number,
+                    entry.outcome or "",
+                    entry.value,
+                    entry.meta_iteration,
+                    entry.scores,
                 )
                 continue
-            derived, logged = as_bytes(search.ask(entry.trial_number)), as_bytes(entry.params or {})
+            if search.asks < len(given):
+                again = given[search.asks]
+                search.restore(entry.trial_number, again)
+            else:
+                again = search.ask(entry.trial_number)
+            derived, logged = as_bytes(again), as_bytes(entry.params or {})
         except InvalidSearch as error:
             return Replayed(branch.algorithm, asks, agreeing, str(error))
         if derived != logged:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch
+from metaopt.search.history import Params
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialRole, TrialStatus
 from service.executors.base import SegmentReport, Slot
 from service.wire.space import Branch
@@ -83,6 +84,13 @@ class TrialState:
         return self.status in TERMINAL_TRIALS
 
 
+class Looking(NamedTuple):
+    """Points of new trials: once they are found, and their places in the branch's log."""
+
+    future: "Future[list[Params]]"
+    sequences: list[int]
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a search has spent (`service.dispatcher.budget`).
@@ -103,7 +111,10 @@ class Spent:
 
 @dataclass
 class BranchState:
-    """A branch: its search, how much of the study's budget it has, and its place in the log."""
+    """A branch: its search, how much of the study's budget it has, and its place in the log.
+
+    `looking` is there while a slow sampler looks for its next trials.
+    """
 
     branch: Branch
     position: int
@@ -111,11 +122,18 @@ class BranchState:
     structural: bool
     search: BranchSearch
     sequence: int = 0
+    looking: "Looking | None" = None
+
+    def next_sequence(self) -> int:
+        """Take the next place in the log."""
+        self.sequence += 1
+        return self.sequence - 1
 
     @property
     def remaining(self) -> int:
-        """Return how many trials it may still ask for."""
-        return self.budget - self.search.asks
+        """Return how many trials it may still ask for: of its budget, and of its grid."""
+        limit = self.search.limit
+        return (self.budget if limit is None else min(self.budget, limit)) - self.search.asks
 
 
 @dataclass
@@ -184,6 +202,14 @@ class StudyState:
         # not grow with the study.
         self._open = {n: trial for n, trial in sorted(self._open.items()) if not trial.ended}
         return [trial for trial in self._open.values() if role in (None, trial.group.role)]
+
+    def scores_of(self, branch: str, trial_number: int) -> dict[int, float]:
+        """Return the scores of a search trial by rung."""
+        return {
+            rung: scores[trial_number]
+            for (name, rung), scores in self.rung_scores.items()
+            if name == branch and trial_number in scores
+        }
 
     def queued(self) -> list[TrialState]:
         """Return its queued trials, by number."""

@@ -95,7 +95,7 @@ def askable(study: StudyState, branch: BranchState) -> int:
     if study.search_ended_by is not None:
         return 0
     search = study.spec.search
-    if search.sampler == "random":
+    if search.sampler in ("random", "grid", "qmc"):
         return branch.remaining
     most_open = max(1, search.startup_trials, math.ceil(branch.budget / 4))
     open_now = _open_trials(study, TrialRole.SEARCH, branch.branch.algorithm)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.db import asks, studies
+from service.db import asks, reports, studies
 from service.db.events import events_after
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.tables import Event, Report, Study, Trial
@@ -117,8 +117,9 @@ def list_asks(
     after = pages.decode_number(cursor) if cursor else None
     rows = asks.asks_after(session, study_id, branch, after, limit=limit + 1)
     page, last = pages.split_page(rows, limit)
+    scores = reports.scores_by_trial(session, study_id, {row.trial_number for row in page})
     return AskPage(
-        items=[ask_view(row) for row in page],
+        items=[ask_view(row, scores.get(row.trial_number, {})) for row in page],
         next_cursor=pages.encode_number(last.sequence) if last else None,
     )
 

@@ -1,7 +1,7 @@
 """Rows as the wire shows them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -67,9 +67,12 @@ def report_view(row: Report, *, with_scores: bool) -> ReportView:
     return ReportView.model_validate(fields if with_scores else {**fields, "scores": None})
 
 
-def ask_view(row: Ask) -> AskView:
-    """Return the entry of the log."""
-    return AskView.model_validate(_fields(AskView, row))
+def ask_view(row: Ask, scores: Mapping[int, float]) -> AskView:
+    """Return the entry of the log; `scores` are its trial's, by meta-iteration."""
+    told_at = -1 if row.meta_iteration is None else row.meta_iteration
+    known = {rung: score for rung, score in scores.items() if rung <= told_at}
+    fields = {name: getattr(row, name) for name in AskView.model_fields if name != "scores"}
+    return AskView.model_validate({**fields, "scores": known})
 
 
 def event_view(row: Event) -> EventView:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from service.wire.base import Count, Wire
 from service.wire.budget import Budget
 from service.wire.model import Model
+from service.wire.samplers import check_sampler
 from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.space import Branch, largest
 from service.wire.tasks import OmniglotTasks, Tasks
@@ -18,10 +19,15 @@ from service.wire.warm_start import WarmStart, check_warm_trials
 
 
 class Search(Wire):
-    """Which sampler asks; one instance per branch, seeded from study seed, branch and ask index."""
+    """Which sampler asks; one instance per branch, seeded from study seed, branch and ask index.
 
-    sampler: Literal["random", "tpe"] = "tpe"
+    `startup_trials` of a branch end before `tpe`, `gp` and `auto` begin to model; `grid_points` is
+    how many values `grid` takes of a range of real numbers (of whole numbers and choices, all).
+    """
+
+    sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "tpe"
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
+    grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
 
 
 class Pruning(Wire):
@@ -113,6 +119,8 @@ class StudySpec(Wire):
         if (self.model.kind == "conv4") != (self.tasks.kind == "omniglot"):
             if self.model.kind == "conv4":
                 raise ValueError(f"model conv4 needs images, tasks {self.tasks.kind} have none")
+        for branch in self.branches:
+            check_sampler(self.search.sampler, branch, grid_points=self.search.grid_points)
         rungs = self.pruning.rungs or []
         if rungs and rungs[-1] >= self.budget.meta_iterations:
             raise ValueError(

@@ -122,7 +122,8 @@ class AskView(View):
     """An entry of a branch's log: what its sampler was asked or told, in the order of `sequence`.
 
     An ask has the `params` that were suggested, a tell the outcome of the trial, and where it has
-    one its score (`value`) and the meta-iteration at which that was measured.
+    one its score (`value`) and the meta-iteration at which that was measured.  `scores` are all
+    that the sampler then knew of the trial, by meta-iteration.
     """
 
     sequence: int
@@ -132,6 +133,7 @@ class AskView(View):
     outcome: str | None
     value: float | None
     meta_iteration: int | None
+    scores: dict[int, float] = {}
 
 
 class EventView(View):

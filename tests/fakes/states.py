@@ -16,7 +16,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 def study(study_id: str = "s", **changes: Any) -> StudyState:
     """Return a running study without trials."""
     spec = small_spec(**changes)
-    return StudyState(study_id, spec, NOON, StudyStatus.RUNNING, branch_states(spec, {}))
+    return StudyState(study_id, spec, NOON, StudyStatus.RUNNING, branch_states(spec, {}, []))
 
 
 def asked(of: StudyState, branch: str, count: int) -> list[TrialState]:

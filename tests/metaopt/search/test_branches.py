@@ -1,14 +1,17 @@
 """Branch searches: asks, tells and their replay."""
 
+import itertools
 import math
 import random
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
 
 from metaopt.errors import InvalidSearch
-from metaopt.search.branches import BranchSearch, LogEntry, replay, worst_value
+from metaopt.search.branches import BranchSearch, LogEntry, replay
+from metaopt.search.samplers import SAMPLERS
 from metaopt.search.space import Choice, Float, Int
 
 SPACE = {
@@ -59,7 +62,7 @@ def test_a_paused_trial_counts_as_pruned_until_it_is_told_again():
         run.tell(number, "paused", float(number), 10)
     run.tell(0, "paused", 0.5, 30)
     run.tell(0, "completed", 0.25)
-    trials = run.search._study.get_trials()
+    trials = run.search._sampler._study.get_trials()
     assert [trial.state.name for trial in trials] == ["COMPLETE"] + ["PRUNED"] * 5
     assert trials[0].value == 0.25 and trials[0].intermediate_values == {10: 0.0, 30: 0.5}
     assert trials[1].value == 1.0
@@ -72,35 +75,113 @@ def test_a_paused_trial_counts_as_pruned_until_it_is_told_again():
 def drive(run, steps, *, start=0):
     """Keep up to four trials running and end them in a mixed order with every outcome."""
     chance = random.Random(start)
-    running = {}
+    kinds = itertools.cycle(
+        ["completed", "pruned", "paused", "diverged", "completed", "failed", "pruned", "completed"]
+        + ["cancelled"] * (steps > 12)
+    )
+    running, paused = {}, set()
     suggestions = []
     for number in range(start, start + steps):
         running[number] = run.ask(number)
         suggestions.append(running[number])
         while len(running) > 3:
             ended = chance.choice(sorted(running))
-            params = running.pop(ended)
-            kind = chance.choice(["completed"] * 3 + ["pruned", "diverged", "failed", "cancelled"])
-            scored = kind in ("completed", "pruned")
-            told = (kind, score(params), chance.choice([10, 30])) if scored else (kind, None, None)
-            run.tell(ended, *told)
+            params, kind = running[ended], next(kinds)
+            if kind == "paused" and ended in paused:
+                kind = "completed"
+            if kind == "paused":
+                paused.add(ended)
+            else:
+                del running[ended]
+            reached = {
+                "completed": [10, 30, 90],
+                "pruned": [10, 30][: chance.choice([1, 2])],
+                "paused": [10],
+            }
+            scores = {rung: score(params) + 1 / rung for rung in reached.get(kind, [])}
+            last = max(scores, default=None)
+            run.tell(ended, kind, scores.get(last), last, scores)
     return suggestions
 
 
+RANGES = {
+    "inner_lr": Float(1e-3, 1.0, log=True),
+    "inner_steps": Int(1, 5),
+    "outer_lr": Float(0.1, 0.2),
+}
+# sampler, space, asks, and after how many entries of the log the replay takes over
+REPLAYED = [
+    ("random", SPACE, 30, (0, 1, 9, 20, 37)),
+    ("grid", SPACE, 30, (0, 1, 20, 37)),
+    ("qmc", SPACE, 30, (0, 1, 9, 20, 37)),
+    ("tpe", SPACE, 30, (0, 1, 9, 20, 37)),
+    ("cma-es", RANGES, 60, (0, 1, 9, 20, 37, 60, 90, 105)),
+    ("gp", RANGES, 12, (1, 14, 19)),
+    ("auto", RANGES, 12, (1, 14, 19)),
+    ("auto", SPACE, 30, (0, 1, 9, 20, 37)),
+]
+
+
 @pytest.mark.parametrize("maximize", [False, True])
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_replayed_search_suggests_the_same_bits_from_any_point(sampler, maximize):
+@pytest.mark.parametrize(("sampler", "space", "asks", "cuts"), REPLAYED)
+def test_a_replayed_search_suggests_the_same_bits_from_any_point(
+    sampler, space, asks, cuts, maximize
+):
     given = arguments(sampler, maximize=maximize)
-    whole = Logged(BranchSearch(SPACE, **given))
-    drive(whole, 30)
-    for cut in (0, 1, 9, 20, 37, len(whole.log) - 1):
-        rebuilt = replay(SPACE, whole.log[:cut], **given)
+    whole = Logged(BranchSearch(space, **given))
+    drive(whole, asks)
+    told = {entry.outcome for entry in whole.log if entry.kind == "tell"}
+    assert {"completed", "pruned", "paused", "diverged", "failed"} <= told
+    for cut in (*cuts, len(whole.log) - 1):
+        rebuilt = replay(space, whole.log[:cut], **given)
         for entry in whole.log[cut:]:
             if entry.kind == "ask":
                 assert rebuilt.ask(entry.trial_number) == entry.params
             else:
-                rebuilt.tell(entry.trial_number, entry.outcome, entry.value, entry.meta_iteration)
-        assert rebuilt.asks == whole.search.asks == 30
+                rebuilt.tell(
+                    entry.trial_number,
+                    entry.outcome,
+                    entry.value,
+                    entry.meta_iteration,
+                    entry.scores,
+                )
+        assert rebuilt.asks == whole.search.asks == asks
+
+
+@pytest.mark.parametrize("sampler", ["gp", "auto"])
+def test_points_found_in_another_thread_are_those_of_asks_where_the_looking_began(sampler):
+    given = arguments(sampler)
+    run = Logged(BranchSearch(RANGES, **given))
+    for number in range(5):
+        run.ask(number)
+    for number in range(4):
+        run.tell(number, "completed", float(number))
+    assert run.search.slow_asks(2) == 2
+    find = run.search.later(2)
+    run.search.tell(4, "completed", -5.0)  # too late for these two
+    with ThreadPoolExecutor(1) as pool:
+        points = pool.submit(find, lambda: False).result()
+    for number, point in enumerate(points, start=5):
+        run.search.restore(number, point)
+
+    repeated = replay(RANGES, run.log, **given)
+    assert [repeated.ask(5), repeated.ask(6)] == points
+    repeated.tell(4, "completed", -5.0)
+    assert repeated.ask(7) == run.search.ask(7)
+
+
+def test_looking_stops_when_it_is_told_to():
+    run = BranchSearch(RANGES, **arguments("gp", startup_trials=1))
+    run.ask(0)
+    run.tell(0, "completed", 1.0)
+    assert run.later(3)(lambda: True) == []
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid", "qmc", "tpe", "cma-es"])
+def test_asks_that_take_no_time_are_not_called_slow(sampler):
+    run = Logged(BranchSearch(RANGES, **arguments(sampler)))
+    drive(run, 8)
+    assert run.search.slow_asks(4) == 0
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -173,38 +254,21 @@ def test_tpe_stays_away_from_divergence_while_no_trial_has_completed_yet():
     assert sum(inner_lr > 0.1 for inner_lr in later) <= 1
 
 
-def test_a_diverged_trial_is_told_something_finite_that_is_worse_than_every_score():
-    assert worst_value([], maximize=False) == 10.0
-    assert worst_value([0.5, 30.0], maximize=False) == 300.0
-    assert math.isfinite(worst_value([1e308], maximize=False))
-    assert worst_value([0.2, 0.9], maximize=True) == 0.0
-    assert worst_value([-3.0], maximize=True) == -3.0
-
-
-def test_the_penalty_does_not_grow_with_the_number_of_diverged_trials():
-    run = BranchSearch(SPACE, **arguments("random"))
-    for number in range(3):
-        run.ask(number)
-        run.tell(number, "diverged", math.nan)
-    assert [trial.value for trial in run._study.trials] == [10.0] * 3
-
-
-def test_a_pruned_trial_keeps_its_last_score_at_its_meta_iteration():
-    run = BranchSearch(SPACE, **arguments("tpe"))
-    run.ask(5)
-    run.tell(5, "pruned", 3.5, 100)
-    (trial,) = run._study.trials
-    assert trial.state is optuna.trial.TrialState.PRUNED
-    assert (trial.value, trial.intermediate_values) == (3.5, {100: 3.5})
-
-
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_search_warns_of_nothing_and_writes_nothing(sampler, capfd):
+    space = RANGES if sampler == "cma-es" else SPACE
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drive(Logged(BranchSearch(SPACE, **arguments(sampler, startup_trials=0))), 8)
-        drive(Logged(BranchSearch({}, **arguments(sampler))), 4)
+        drive(Logged(BranchSearch(space, **arguments(sampler, startup_trials=0))), 8)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp", "auto"])
+def test_a_space_without_dimensions_has_one_point(sampler):
+    run = BranchSearch({}, **arguments(sampler, startup_trials=1))
+    for number in range(3):
+        assert run.ask(number) == {}
+        run.tell(number, "completed", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +298,8 @@ def test_whatever_a_sampler_raises_is_an_invalid_search(monkeypatch):
 
     run = BranchSearch(SPACE, **arguments("tpe"))
     run.ask(0)
-    monkeypatch.setattr(run._study, "ask", fail)
-    monkeypatch.setattr(run._study, "tell", fail)
+    monkeypatch.setattr(optuna.Study, "ask", fail)
+    monkeypatch.setattr(optuna.Study, "tell", fail)
     with pytest.raises(InvalidSearch, match="trial 1 cannot be asked for: ZeroDivisionError"):
         run.ask(1)
     with pytest.raises(InvalidSearch, match="trial 0 cannot be told: ZeroDivisionError"):
@@ -246,7 +310,7 @@ def test_whatever_a_sampler_raises_is_an_invalid_search(monkeypatch):
     ("log", "message"),
     [
         ([LogEntry("ask", 0, params={})], "trial 0 has no value for 'inner_lr' in the log"),
-        ([LogEntry("ask", 0, params={"inner_lr": 5.0})], "trial 0 in the log: "),
+        ([LogEntry("ask", 0, params={"inner_lr": 5.0})], "trial 0 in the log: inner_lr 5.0 is not"),
         ([LogEntry("tell", 0, outcome="failed")], "trial 0 was never asked for"),
     ],
 )

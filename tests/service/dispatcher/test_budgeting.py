@@ -84,6 +84,21 @@ def test_meta_iterations_are_never_exceeded_and_the_best_so_far_are_judged(
     assert kinds(engine, study_id, "search_ended") == [{"by": "total_meta_iterations"}]
 
 
+def test_trials_that_wait_for_promotion_end_with_the_budget(engine: Engine, run: Run) -> None:
+    pruning = {"kind": "asha", "rungs": [60, 120], "reduction": 3}
+    budget = {"trials": 30, "meta_iterations": 180, "total_meta_iterations": 2200}
+    study_id = submit(
+        engine, small_spec(branches=SMALL["branches"][:1], pruning=pruning, budget=budget)
+    )
+    run(ScriptedExecutor(slots=2))
+    wait_for(engine, study_id, "completed")
+    search = [trial for trial in rows(engine, study_id) if trial["role"] == "search"]
+    assert {trial["status"] for trial in search} <= {"completed", "pruned", "cancelled"}
+    assert spending(engine, study_id).meta_iterations <= 2200
+    assert "pruned" in {trial["status"] for trial in search}
+    assert result(engine, study_id)["search"]["ended_by"] == "total_meta_iterations"
+
+
 def test_on_two_slots_too_no_meta_iteration_is_trained_twice_from_one_budget(
     engine: Engine, run: Run
 ) -> None:
@@ -92,6 +107,7 @@ def test_on_two_slots_too_no_meta_iteration_is_trained_twice_from_one_budget(
     wait_for(engine, study_id, "completed")
     spent = spending(engine, study_id)
     assert 492 < spent.meta_iterations <= 500
+    assert len(kinds(engine, study_id, "search_ended")) == 1
     assert spent.ended_by == "total_meta_iterations"
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.samplers import GPSampler
 from optuna.study import Study as OptunaStudy
 from sqlalchemy import Engine, select, update
 
+from service.db import asks, reports
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import reading, transaction
 from service.db.tables import Attempt, Event, Report, Segment, Study, Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.ledger import Ledger
-from service.dispatcher.loading import load_study
+from service.dispatcher.loading import branch_states, load_study
 from service.dispatcher.loop import Dispatcher
 from service.executors.base import (
     MachineFailed,
@@ -28,6 +30,7 @@ from service.executors.base import (
     WorkerGone,
     WorkerLost,
 )
+from service.wire.spec import StudySpec
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.studies import SMALL, small_spec, submit
 from tests.waiting import wait_until
@@ -571,6 +574,107 @@ def test_a_learning_sampler_is_asked_as_results_come(engine: Engine, run: Run) -
                  if o.bank["split"] == "validation"]  # fmt: skip
     assert max(searching) == 2
     assert [trial["trial_number"] for trial in rows(engine, study_id)][:8] == list(range(8))
+
+
+GP_BRANCH = {
+    "branches": SMALL["branches"][:1],
+    "search": {"sampler": "gp", "startup_trials": 1},
+    "pruning": {"kind": "median", "rungs": [60, 120], "startup_trials": 0},
+    "budget": {"trials": 10, "meta_iterations": 180},
+}
+
+
+def test_while_a_slow_sampler_looks_for_points_other_studies_go_on(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, go_on = threading.Event(), threading.Event()
+    sample = GPSampler.sample_relative
+
+    def wait_and_sample(*arguments: Any) -> Any:
+        looks.set()
+        assert go_on.wait(60)
+        return sample(*arguments)
+
+    monkeypatch.setattr(GPSampler, "sample_relative", wait_and_sample)
+    one = small_spec(**{**ONE_BRANCH, "budget": {"trials": 1, "meta_iterations": 180}})
+    other, slow = submit(engine, one), submit(engine, small_spec(**GP_BRANCH))
+    executor = Holding(slots=2)
+    run(executor)
+    try:
+        assert looks.wait(30)
+        executor.release()
+        wait_for(engine, other, "completed")
+        wait_until(lambda: len(log_of(engine, slow, "tell")) == 3, what="the first trials' end")
+        assert len(rows(engine, slow)) == 3
+    finally:
+        go_on.set()
+    wait_for(engine, slow, "completed")
+    assert_log_repeats(engine, slow)
+    # The points were looked for before the tells that came meanwhile, and the log says so.
+    first_found = log_of(engine, slow, "ask")[3]
+    assert 0 < sum(place < first_found for place in log_of(engine, slow, "tell")) < 3
+
+
+def log_of(engine: Engine, study_id: str, kind: str) -> list[int]:
+    """Return the places in the log that entries of a kind have."""
+    with reading(engine) as session:
+        log = asks.log_of(session, study_id).get("maml", [])
+        return [ask.sequence for ask in log if ask.kind == kind]
+
+
+def assert_log_repeats(engine: Engine, study_id: str) -> None:
+    """Check that the log alone gives every suggestion again."""
+    with reading(engine) as session:
+        spec = StudySpec.model_validate(session.get_one(Study, study_id).spec)
+        log = asks.log_of(session, study_id)["maml"]
+        scores = reports.rung_scores(session, study_id, "search")
+        search = branch_states(spec, {}, [])["maml"].search
+        for ask in log:
+            if ask.kind == "ask":
+                assert search.ask(ask.trial_number) == ask.params
+            else:
+                of_trial = {s.meta_iteration: s.score for s in scores
+                            if s.trial_number == ask.trial_number}  # fmt: skip
+                search.tell(
+                    ask.trial_number, ask.outcome or "", ask.value, ask.meta_iteration, of_trial
+                )
+    assert search.asks == spec.budget.trials
+
+
+@pytest.mark.parametrize("sampler", ["cma-es", "gp", "auto", "tpe"])
+def test_the_log_of_a_study_gives_every_suggestion_again(
+    engine: Engine, run: Run, sampler: str
+) -> None:
+    search = {"sampler": sampler, "startup_trials": 2}
+    study_id = submit(engine, small_spec(**{**GP_BRANCH, "search": search}))
+    executor = ScriptedExecutor(slots=2)
+
+    def diverge_some(slot: str, order: SegmentOrder) -> Exception | None:
+        executor.diverge.update(lane.trial_id for lane in order.admit if len(executor.orders) == 3)
+        return None
+
+    executor._script = diverge_some
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert_log_repeats(engine, study_id)
+
+
+def test_a_branch_ends_with_its_grid(engine: Engine, run: Run) -> None:
+    space = {"inner_lr": {"choices": [0.01, 0.02, 0.03]}, "inner_steps": 1}
+    branches = [{"algorithm": "maml", "space": space}, SMALL["branches"][1]]
+    spec = small_spec(
+        branches=branches,
+        search={"sampler": "grid", "grid_points": 4},
+        budget={"trials": 10, "meta_iterations": 60},
+        pruning={"kind": "none"},
+    )
+    study_id = submit(engine, spec)
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    searched = [trial for trial in rows(engine, study_id) if trial["role"] == "search"]
+    rates = [t["params"]["inner_lr"] for t in searched if t["branch"] == "maml"]
+    assert sorted(rates) == [0.01, 0.02, 0.03]
+    assert sum(trial["branch"] == "reptile" for trial in searched) == 4
 
 
 def wait_for(engine: Engine, study_id: str, status: str) -> None:

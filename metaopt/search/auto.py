@@ -1,0 +1,69 @@
+"""The automatic choice: which sampler serves which ask.
+
+    quasi-random points       until `startup_trials` of the branch have ended
+    the Gaussian process      then, for the first 100 asks, where every dimension is a range
+    TPE                       otherwise
+
+All of them learn from all trials, whoever suggested them.
+"""
+
+from collections.abc import Mapping
+
+from metaopt.search.gp import Gp
+from metaopt.search.history import End, Params
+from metaopt.search.optuna_study import OptunaStudy
+from metaopt.search.qmc import Qmc
+from metaopt.search.space import Choice, Dimension
+
+# An ask of the process costs what it has seen, squared to cubed: up to this many trials it stays
+# below about a second, which the training of a trial hides; and its lead over TPE is in the first
+# dozens of trials.  Choices have no distance that its kernel could use.
+GP_TRIALS = 100
+
+
+class Auto:
+    """Suggests by the sampler that suits what is known so far.
+
+    Args:
+        space: What is searched.
+        start, gp, tpe: The samplers.
+    """
+
+    limit: int | None = None
+
+    def __init__(
+        self, space: Mapping[str, Dimension], *, start: Qmc, gp: Gp, tpe: OptunaStudy
+    ) -> None:
+        """Begin without trials."""
+        self._continuous = not any(isinstance(space[name], Choice) for name in space)
+        self._start, self._gp, self._tpe = start, gp, tpe
+
+    def suggest(self, index: int) -> Params:
+        """Return what the sampler of this ask suggests."""
+        return self._sampler(index).suggest(index)
+
+    def slow_asks(self, index: int, count: int) -> int:
+        """Return how many of the next `count` asks the Gaussian process serves."""
+        return min(count, GP_TRIALS - index) if self._by_gp(index) else 0
+
+    def copy(self) -> Gp:
+        """Return a copy of what serves the slow asks."""
+        return self._gp.copy()
+
+    def asked(self, index: int, params: Params) -> None:
+        """Let both models know of the trial."""
+        self._gp.asked(index, params)
+        self._tpe.asked(index, params)
+
+    def told(self, index: int, end: End) -> None:
+        """Let both models know of its end."""
+        self._gp.told(index, end)
+        self._tpe.told(index, end)
+
+    def _sampler(self, index: int) -> Qmc | Gp | OptunaStudy:
+        if not self._gp.ready():
+            return self._start
+        return self._gp if self._by_gp(index) else self._tpe
+
+    def _by_gp(self, index: int) -> bool:
+        return self._continuous and self._gp.ready() and index < GP_TRIALS
