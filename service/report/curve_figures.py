@@ -31,7 +31,8 @@ def learning_figures(report: StudyReport) -> list[Figure]:
             colour = colour_of(report.study, name)
             others = [curve for curve in own if curve is not best]
             traces += [*_thin(report, name, others, colour), *_bold(report, best, colour)]
-    rungs = [_rung(meta_iteration) for meta_iteration in report.study.spec.rungs()]
+    reached = max(curve.points[-1].meta_iteration for curve in curves)
+    rungs = [_rung(rung) for rung in report.study.spec.rungs() if rung <= reached]
     scores = [point.score for curve in curves for point in curve.points]
     return [
         Figure(

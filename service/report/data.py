@@ -50,7 +50,7 @@ def study_report(rows: Rows, *, now: datetime) -> StudyReport:
     parts = {
         "verdict": rows.result,
         "learning_curves": _learning_curves(search, rows.points) or None,
-        "slices": _slices(spec, search) or None,
+        "slices": _slices(spec, search, rows.points) or None,
         "importances": importances if mattered else None,
         "stability": stability_maps(spec, search) or None,
         "adaptation": _adaptation(rows) or None,
@@ -100,27 +100,29 @@ def _learning_curves(
     ]
 
 
-def _slices(spec: StudySpec, trials: Sequence[TrialView]) -> list[Slice]:
+def _slices(
+    spec: StudySpec, trials: Sequence[TrialView], points: Mapping[int, Sequence[RungPoint]]
+) -> list[Slice]:
     found = []
     for branch in spec.branches:
         own = [trial for trial in trials if trial.branch == branch.algorithm]
         for name, entry in branch.distributions().items():
-            points = [
-                _slice_point(t, name) for t in own if t.score is not None and name in t.params
-            ]
+            scored = [t for t in own if t.score is not None and name in t.params]
+            shown = [_slice_point(t, name, points.get(t.trial_number, ())) for t in scored]
             log = isinstance(entry, Range) and entry.log
-            if points:
-                found.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=points))
+            if shown:
+                found.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=shown))
     return found
 
 
-def _slice_point(trial: TrialView, name: str) -> SlicePoint:
+def _slice_point(trial: TrialView, name: str, points: Sequence[RungPoint]) -> SlicePoint:
     assert trial.score is not None
+    rung = points[-1].meta_iteration if points else trial.meta_iteration  # it may be past that
     return SlicePoint(
         trial_number=trial.trial_number,
         value=trial.params[name],
         score=trial.score,
-        meta_iteration=trial.meta_iteration,
+        meta_iteration=rung,
         status=trial.status,
     )
 

@@ -76,6 +76,8 @@ def _ties(best: Finalist, others: Sequence[Finalist]) -> str:
         return f"Tied with it, as far as these tasks can tell: {', '.join(tied)}."
     if not others:
         return "It was the only finalist."
+    if any(one.sealed is None for one in others):
+        return "No other finalist is tied with it; some could not be trained again."
     return f"It is better than {_the_others(len(others))} by more than the noise."
 
 
@@ -112,7 +114,7 @@ def _best_so_far(study: StudyView) -> list[str]:
             params = words.params(words.searched_params(study.spec, name, best.params))
             found.append(
                 f"Best of {name} so far: trial {best.trial_number} with {params}, {study.metric} "
-                f"{words.score(best.score, study.metric)} after {best.meta_iteration} "
-                "meta-iterations; the best of many noisy scores, so it flatters."
+                f"{words.score(best.score, study.metric)} at its last rung; the best of many noisy "
+                "scores, so it flatters."
             )
     return found
