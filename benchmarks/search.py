@@ -55,6 +55,8 @@ CONTENDERS = (
     "tpe+successive_halving",
     "tpe+asha",
     "tpe+race",
+    "cma-es+asha",
+    "qmc+asha",
 )
 REFERENCE = CONTENDERS[0]
 
@@ -180,7 +182,9 @@ def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, fl
 
     There is a slot for each branch; they take turns, a segment each.
     """
-    study = StudyState("s", spec, datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}))
+    study = StudyState(
+        "s", spec, datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}, [])
+    )
     slots = [SlotState(Slot(f"cpu:{i}", "cpu")) for i in range(len(spec.branches))]
     spent, best = 0, math.inf  # as the search sees it
     regret = math.inf
@@ -262,7 +266,12 @@ def _apply(study: StudyState, one: LaneOutcome) -> None:
     if one.status != TrialStatus.RUNNING:
         outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
         search = study.branches[trial.group.branch].search
-        search.tell(trial.trial_number, outcome, one.score, one.lane.meta_iteration)
+        known = {
+            rung: scores[trial.trial_number]
+            for (branch, rung), scores in study.rung_scores.items()
+            if branch == trial.group.branch and trial.trial_number in scores
+        }
+        search.tell(trial.trial_number, outcome, one.score, one.lane.meta_iteration, known)
 
 
 def curve(table: Table, contender: str, seed: int, most: int) -> np.ndarray:
