@@ -12,7 +12,7 @@ from migrations.versions import __file__ as versions_file
 from service.db import migrate
 from service.db.engine import open_engine, transaction
 from service.db.tables import Base, Spending, Study, Trial
-from tests.fakes.rows import NOON, SPEC, add_segment, add_study, add_trial
+from tests.fakes.rows import NOON, SPEC, add_segment, add_trial
 
 
 @pytest.fixture
@@ -113,9 +113,11 @@ def test_what_searches_have_spent_is_taken_from_their_segments(
     bare: Engine, database_url: str
 ) -> None:
     migrate.upgrade(database_url, "0004")
-    with transaction(bare) as session:
-        add_study(session)
-        add_study(session, "b" * 32, sealed_looks=1)
+    study = {"name": "old", "spec": SPEC, "spec_sha256": "0" * 64, "status": "running"}
+    with transaction(bare) as session:  # not as objects: those have today's columns
+        for name, looks in (("a", 0), ("b", 1)):
+            own = {"study_id": name * 32, "sealed_looks": looks, "created_at": NOON}
+            session.execute(insert(Study).values(**study, **own))
         for role in ("search", "search", "verdict"):
             add_segment(session, role=role, lanes=3, meta_iterations=70, seconds=1.5)
     migrate.upgrade(database_url)

@@ -335,7 +335,7 @@ def test_a_given_point_is_a_trial_as_any_other_and_replayed(sampler):
     given = arguments(sampler)
     point = dict(zip(sorted(SPACE), (0.0, 1e-3, 5, 4, "first", 2.5), strict=True))
     search = BranchSearch(SPACE, **given)
-    assert search.give(0, {**point, "outer_lr": 0.1}) == point
+    search.restore(0, {**point, "outer_lr": 0.1})
     search.tell(0, "completed", score(point))
     log = [LogEntry("ask", 0, params=point), LogEntry("tell", 0, None, "completed", score(point))]
     assert search.ask(1) == replay(SPACE, log, **given).ask(1)
@@ -348,5 +348,5 @@ def test_a_given_point_is_a_trial_as_any_other_and_replayed(sampler):
 def test_a_given_point_outside_the_space_is_refused():
     search = BranchSearch(SPACE, **arguments("tpe"))
     with pytest.raises(InvalidSearch, match="trial 0"):
-        search.give(0, {"inner_lr": 0.1})
+        search.restore(0, {"inner_lr": 0.1})
     assert search.asks == 0

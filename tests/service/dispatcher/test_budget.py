@@ -127,7 +127,7 @@ def test_a_trial_that_was_scored_is_pruned_and_another_is_cancelled() -> None:
 
 
 def test_finalists_without_a_completed_trial_are_compared_where_enough_came() -> None:
-    study = states.study(verdict={"finalists": 2, "seeds": 2, "tasks": 20})
+    study = states.study(verdict={"finalists": 2, "seeds": 2, "tasks": 20, "compare": "none"})
     scored(study, "maml", 60, 3.0, 1.0, 2.0)
     first = study.trials[0]
     study.rung_scores["maml", 120] = {first.trial_number: 0.1}
