@@ -78,6 +78,7 @@ class Population:
         self.lane_chunk = lane_chunk or default_lane_chunk(signature, device)
         self._program_lanes = program_lanes
         self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
+        self._blocks: dict[int, int] = {}  # meta-iterations drawn at once, likewise
         self._names: list[str] = []
         self._params: dict[str, dict[str, Value]] = {}
         self._lanes: Lanes | None = None
@@ -156,7 +157,9 @@ class Population:
         count, step = lanes.count, self._steps.get(self.program_lanes)
         if step is not None:
             lanes = padded(lanes, self.program_lanes)
-        block = drawn_at_once(draw(self.program, lanes, 1))
+        block = self._blocks.get(lanes.count)
+        if block is None:
+            block = self._blocks[lanes.count] = drawn_at_once(draw(self.program, lanes, 1))
         for done in range(0, meta_iterations, block):
             drawn = draw(self.program, lanes, min(block, meta_iterations - done))
             for i in range(len(drawn.batches)):
