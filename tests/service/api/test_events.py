@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
+from sqlalchemy.event import listen
 
 from service.client.stream import read_events
 from service.db.engine import transaction
@@ -87,15 +88,18 @@ def test_a_silent_stream_says_that_it_is_there_and_holds_no_connection(
 ) -> None:
     context = app.state.context
     app.state.context = dataclasses.replace(context, poll_seconds=0.05, heartbeat_seconds=0.1)
+    looks: list[str] = []
+    listen(context.engine, "before_cursor_execute", lambda *given: looks.append(given[2]))
     with TestClient(app) as client:
         study = client.post("/api/v1/studies", json=SPEC).json()["study_id"]
         found: list[str] = []
+        looks.clear()
         reader = threading.Thread(
             target=lambda: found.append(client.get(f"/api/v1/studies/{study}/events").text)
         )
         reader.start()
-        idle = threading.Event()
-        idle.wait(0.5)
+        # Looks are 0.05 s apart, so that as many take longer than several heartbeats.
+        wait_until(lambda: sum("mo_events" in sql for sql in looks) >= 20, 30)
         wait_until(lambda: context.engine.pool.checkedout() == 0, 5)
         context.stopping.set()
         reader.join(10)
