@@ -180,25 +180,21 @@ class Ledger:
             one.trial.status, one.trial.cause, one.trial.checkpoint = one.status, cause, None
         _tell_samplers(study, tells)
 
-    def cancel(self, study: StudyState, queued: Sequence[TrialState]) -> None:
-        """Cancel queued trials of a study that has ended; its samplers are not told any more."""
-        with self.entry(study) as entry:
-            entry.hold(queued)
-            for trial in queued:
-                entries.end(entry, trial, TrialStatus.CANCELLED)
-        for trial in queued:
-            trial.status = TrialStatus.CANCELLED
+    def end_queued(
+        self, study: StudyState, queued: Sequence[TrialState], status: TrialStatus
+    ) -> None:
+        """End queued trials: cancelled with their study, or pruned where they wait in vain.
 
-    def prune(self, study: StudyState, queued: Sequence[TrialState]) -> None:
-        """Prune trials that wait at a rung; their samplers know their scores already."""
+        Samplers are not told: of a study that has ended they are asked no more, and of a trial
+        that waits they know the score.
+        """
         with self.entry(study) as entry:
             entry.hold(queued)
             for trial in queued:
-                entries.end(entry, trial, TrialStatus.PRUNED)
+                entries.end(entry, trial, status)
         for trial in queued:
-            trial.status = TrialStatus.PRUNED
             self.store.delete(trial.checkpoint)
-            trial.checkpoint = None
+            trial.status, trial.checkpoint = status, None
 
     def _apply_outcome(self, study: StudyState, one: LaneOutcome) -> None:
         trial, lane = one.trial, one.lane

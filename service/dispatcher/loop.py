@@ -143,7 +143,7 @@ class Dispatcher:
             if slot.study_id == study.study_id and slot.future is None and slot.lanes:
                 self._release(study, slot, f"the study is {study.status}")
         if study.status in TERMINAL_STUDIES and (queued := study.queued()):
-            self._ledger.cancel(study, queued)
+            self._ledger.end_queued(study, queued, TrialStatus.CANCELLED)
         if any(slot.lanes and slot.study_id == study.study_id for slot in self._slots.values()):
             return
         if study.status in TERMINAL_STUDIES:

@@ -34,7 +34,7 @@ def settle(ledger: Ledger, study: StudyState) -> None:
     if study.status != StudyStatus.RUNNING:
         return
     if in_vain := promotion.given_up(study):
-        ledger.prune(study, in_vain)
+        ledger.end_queued(study, in_vain, TrialStatus.PRUNED)
     if not study.search_ended() or study.open_trials():
         return
     if study.of_role(TrialRole.VERDICT):
