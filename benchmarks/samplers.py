@@ -9,9 +9,9 @@ trial with the best final score, its mean over seeds, after half and after all t
 there is, is 0.36.
 
 Part one: diverged trials told to the process as the ceiling (ours), as ten times the worst score,
-or not at all.  Part two: with successive halving, trials pruned before the common rung told as the
-ceiling (ours) or not at all (BOHB), and completed trials alone (Optuna's GPSampler).  Part three:
-every sampler for continuous spaces, with successive halving.
+as a broken constraint, or not at all.  Part two: with successive halving, trials pruned before the
+common rung told as the ceiling (ours) or not at all (BOHB), and completed trials alone (Optuna's
+GPSampler).  Part three: every sampler for continuous spaces, with successive halving.
 """
 
 import argparse
@@ -22,6 +22,8 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import optuna
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -77,6 +79,30 @@ def not_told(history: Sequence[Asked]) -> Losses:
     return {i: v for i, v in losses.items() if history[i].end.outcome != "diverged"}  # type: ignore[union-attr]
 
 
+class Constrained(gp.Gp):
+    """The Gaussian process with divergence as a constraint: Optuna models where it is broken."""
+
+    def suggest(self, index: int) -> Params:
+        """Suggest from the scores and from whether trials diverged; the start as ever."""
+        if not self.ready():
+            return self._start.suggest(index)
+        losses = told_as_ceiling(self._history)
+        diverged = {i for i, t in enumerate(self._history) if t.end and t.end.outcome == "diverged"}
+        study = optuna.create_study(
+            sampler=optuna.samplers.GPSampler(seed=self._seed(index), n_startup_trials=1)
+        )
+        for i, loss in losses.items():
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=dict(self._history[i].params),
+                    distributions=dict(self._distributions),
+                    value=loss,
+                    constraints={"diverged": 1.0 if i in diverged else -1.0},
+                )
+            )
+        return dict(study.ask(fixed_distributions=dict(self._distributions)).params)
+
+
 def at_common_rung_only(history: Sequence[Asked]) -> Losses:
     """Tell nothing of trials pruned before the common rung."""
     ends = [trial.end for trial in history if trial.end]
@@ -107,7 +133,14 @@ class Told(gp.Gp):
         return gp.suggest(self._distributions, self._history, losses, seed=self._seed(index))
 
 
-def simulate(sampler: str, seed: int, trials: int, *, pruned: bool, treatment: Treatment | None):
+def simulate(
+    sampler: str,
+    seed: int,
+    trials: int,
+    *,
+    pruned: bool,
+    treatment: "Treatment | type[gp.Gp] | None",
+):
     """Return the true loss of the best trial, by final score, after each trial."""
     run = BranchSearch(
         SPACE,
@@ -117,7 +150,9 @@ def simulate(sampler: str, seed: int, trials: int, *, pruned: bool, treatment: T
         branch="maml",
         startup_trials=STARTUP,
     )
-    if treatment is not None:
+    if isinstance(treatment, type):
+        run._sampler.__class__ = treatment
+    elif treatment is not None:
         run._sampler.__class__ = type("Treated", (Told,), {"treatment": staticmethod(treatment)})
     peers: dict[int, list[float]] = {rung: [] for rung in RUNGS}
     best, found = (math.inf, math.nan), []
@@ -158,9 +193,10 @@ def stops(value: float, peers: list[float]) -> bool:
     )
 
 
-CASES: dict[str, tuple[str, bool, Treatment | None]] = {
+CASES: dict[str, tuple[str, bool, Treatment | type[gp.Gp] | None]] = {
     "diverged: the ceiling (ours)": ("gp", False, told_as_ceiling),
     "diverged: ten times the worst": ("gp", False, told_as_ten_times),
+    "diverged: a broken constraint": ("gp", False, Constrained),
     "diverged: not told": ("gp", False, not_told),
     "pruned before: the ceiling (ours)": ("gp", True, told_as_ceiling),
     "pruned before: not told": ("gp", True, at_common_rung_only),

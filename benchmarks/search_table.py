@@ -2,11 +2,11 @@
 
     python benchmarks/search_table.py [--table sinusoid | omniglot] [--out DIR] [--quick]
 
-Trains every point of a grid once, as lanes, and scores it on a bank of meta-validation tasks at
-every rung: `benchmarks/tables/NAME.npz` holds, for each branch, the points, the score of every task
-at every rung (float16), and where a point diverged.  Twice: two seeds of training for every point,
-so that the noise of training is in it too.  About 25 minutes on one core for sinusoids, 20 for
-Omniglot (a conv4 of 8 filters, so that a thousand trainings are affordable).
+Trains every point of a grid as lanes, with three seeds, so that the noise of training is in it, and
+scores it on a bank of meta-validation tasks at every rung: `benchmarks/tables/NAME.npz` holds, for
+each branch, the points, the score of every task at every rung (float16), where a point diverged,
+and what no search sees: the mean score over many meta-test tasks after the last rung ("truth").
+About half an hour on one core for each table (Omniglot with a conv4 of 8 filters).
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 
 TABLES = Path(__file__).parent / "tables"
-SEEDS = 2
+SEEDS = 3
 TOGETHER = 32  # points in a population
 
 Json = dict[str, Any]
@@ -41,18 +42,21 @@ def logs(low: float, high: float, count: int) -> list[float]:
     return [float(f"{value:.4g}") for value in np.geomspace(low, high, count)]
 
 
+# Rungs: the whole divided by powers of two, three and four.
 SPECS: dict[str, Json] = {
     "sinusoid": {
         "tasks": {"kind": "sinusoid", "k_shot": 10, "q_query": 10},
         "model": {"kind": "mlp", "widths": [40, 40]},
         "bank": {"tasks": 100, "k_shot": 5, "q_query": 20},
-        "rungs": [50, 100, 200, 400, 800, 1600],
+        "truth_tasks": 1000,
+        "rungs": [60, 101, 180, 405, 540, 810, 1620],
         "branches": {
             "maml": {
                 "grid": {
-                    "inner_lr": logs(1e-3, 0.3, 12),
-                    "outer_lr": logs(1e-4, 3e-2, 11),
+                    "inner_lr": logs(1e-3, 0.3, 10),
+                    "outer_lr": logs(1e-4, 3e-2, 9),
                     "inner_steps": [1, 2, 3, 5],
+                    "order": ["first", "second"],
                 },
                 "fixed": {},
             },
@@ -70,7 +74,8 @@ SPECS: dict[str, Json] = {
         "tasks": {"kind": "omniglot", "n_way": 5, "k_shot": 1, "q_query": 3},
         "model": {"kind": "conv4", "filters": 8},
         "bank": {"tasks": 100, "k_shot": 1, "q_query": 5},
-        "rungs": [10, 20, 40, 80, 160, 320],
+        "truth_tasks": 400,
+        "rungs": [12, 20, 36, 81, 108, 162, 324],
         "branches": {
             "maml": {
                 "grid": {
@@ -83,6 +88,22 @@ SPECS: dict[str, Json] = {
         },
     },
 }
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the points of a branch came to.
+
+    Args:
+        scores: (seeds, points, rungs, tasks) on the bank; NaN once diverged.
+        diverged_at: (seeds, points), meta-iteration; -1 if not.
+        truth: (seeds, points), mean score over meta-test tasks after the last rung; NaN if
+            diverged.
+    """
+
+    scores: np.ndarray
+    diverged_at: np.ndarray
+    truth: np.ndarray
 
 
 def points_of(branch: Json) -> list[Json]:
@@ -102,32 +123,30 @@ def score(name: str, directory: Path, quick: bool) -> dict[str, np.ndarray]:
         points = points_of(branch)[: 4 if quick else None]
         shape = (SEEDS, len(points), len(spec["rungs"]), spec["bank"]["tasks"])
         scores = np.full(shape, np.nan, np.float16)
-        diverged = np.full(shape[:2], -1, np.int32)
+        found = Found(
+            scores, np.full(shape[:2], -1, np.int32), np.full(shape[:2], np.nan, np.float32)
+        )
         begun = time.monotonic()
-        steps = sorted({point["inner_steps"] for point in points})
-        for cap in steps:
-            of_cap = [i for i, point in enumerate(points) if point["inner_steps"] == cap]
-            lanes = [(seed, i) for i in of_cap for seed in range(SEEDS)]
+        for cap, order in sorted({(p["inner_steps"], p.get("order", "")) for p in points}):
+            alike = [
+                i
+                for i, point in enumerate(points)
+                if point["inner_steps"] == cap and point.get("order", "") == order
+            ]
+            lanes = [(seed, i) for i in alike for seed in range(SEEDS)]
             for start in range(0, len(lanes), TOGETHER):
-                _train(
-                    spec,
-                    algorithm,
-                    points,
-                    lanes[start : start + TOGETHER],
-                    cap,
-                    directory,
-                    scores,
-                    diverged,
-                )
+                together = lanes[start : start + TOGETHER]
+                _train(spec, algorithm, points, together, directory, found)
             print(
-                f"{name} {algorithm}: {cap} inner steps, {len(lanes)} trainings, "
+                f"{name} {algorithm} {order}: {cap} inner steps, {len(lanes)} trainings, "
                 f"{time.monotonic() - begun:.0f} s",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
         for parameter in branch["grid"]:
             arrays[f"{algorithm}/{parameter}"] = np.array([point[parameter] for point in points])
-        arrays[f"{algorithm}/scores"] = scores
-        arrays[f"{algorithm}/diverged_at"] = diverged
+        arrays[f"{algorithm}/scores"] = found.scores
+        arrays[f"{algorithm}/diverged_at"] = found.diverged_at
+        arrays[f"{algorithm}/truth"] = found.truth
     return arrays
 
 
@@ -136,16 +155,15 @@ def _train(
     algorithm: str,
     points: list[Json],
     lanes: list[tuple[int, int]],
-    cap: int,
     directory: Path,
-    scores: np.ndarray,
-    diverged: np.ndarray,
+    found: Found,
 ) -> None:
-    fixed = spec["branches"][algorithm]["fixed"]
+    """Train lanes (seed, point) of one number of inner steps and one order together."""
+    fixed, cap = spec["branches"][algorithm]["fixed"], points[lanes[0][1]]["inner_steps"]
     test_cap = max(cap, fixed.get("test_steps", 0))
     signature = signature_of(
-        tasks=spec["tasks"], model=spec["model"], algorithm=algorithm, params=fixed,
-        step_cap=cap, test_cap=test_cap,
+        tasks=spec["tasks"], model=spec["model"], algorithm=algorithm,
+        params={**fixed, **points[lanes[0][1]]}, step_cap=cap, test_cap=test_cap,
     )  # fmt: skip
     population = Population(signature)
     for seed, i in lanes:
@@ -157,17 +175,24 @@ def _train(
         )
     population.use_compiled(directory)
     bank = BankSpec(split="validation", seed=0, steps=test_cap, **spec["bank"])
+    sealed = BankSpec(
+        split="test", seed=1, steps=test_cap, **{**spec["bank"], "tasks": spec["truth_tasks"]}
+    )
     age = 0
     for place, rung in enumerate(spec["rungs"]):
         population.advance(rung - age)
         age = rung
-        found = population.evaluate(population.lanes, bank)
+        scores = population.evaluate(population.lanes, bank)
         for seed, i in lanes:
             state = population.state(f"{seed}/{i}")
             if state.diverged_at is None:
-                scores[seed, i, place] = np.minimum(found[f"{seed}/{i}"].scores, 6e4)
-            elif diverged[seed, i] < 0:
-                diverged[seed, i] = state.diverged_at
+                found.scores[seed, i, place] = np.minimum(scores[f"{seed}/{i}"].scores, 6e4)
+            elif found.diverged_at[seed, i] < 0:
+                found.diverged_at[seed, i] = state.diverged_at
+    scores = population.evaluate(population.lanes, sealed)
+    for seed, i in lanes:
+        if found.diverged_at[seed, i] < 0:
+            found.truth[seed, i] = np.mean(scores[f"{seed}/{i}"].scores)
 
 
 def main() -> None:
@@ -183,7 +208,7 @@ def main() -> None:
     for name in options.table:
         with tempfile.TemporaryDirectory() as directory:
             arrays = score(name, Path(directory), options.quick)
-        spec = {k: v for k, v in SPECS[name].items()}
+        spec = SPECS[name]
         path = options.out / f"{name}.npz"
         np.savez_compressed(path, spec=np.array(json.dumps(spec)), **arrays)
         print(f"{path.name}: {path.stat().st_size / 2**20:.1f} MiB")

@@ -1,0 +1,1 @@
+"""Simulated studies on tables of true scores (`benchmarks/search.py`)."""

@@ -1,0 +1,154 @@
+"""A study without training: the service's decisions, and scores from a table.
+
+Asking, pruning, promotion and which trials a slot takes next are the service's own functions; a
+trial gets the scores of the grid point nearest to it, of the training that its seed picks.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.simulated.table import Table
+from service.db.states import StudyStatus, TrialStatus
+from service.dispatcher import asking
+from service.dispatcher.loading import branch_states
+from service.dispatcher.outcomes import LaneOutcome, judge_report
+from service.dispatcher.rungs import next_rung
+from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
+from service.dispatcher.work import choose_work
+from service.executors.base import LaneReport, SegmentReport, Slot
+from service.wire.spec import StudySpec
+
+LANES = 8
+MOST_TRIALS = 2000
+
+Json = dict[str, Any]
+
+
+def study_spec(
+    table: Table, seed: int, *, search: Json, pruning: Json, trials: int = MOST_TRIALS
+) -> StudySpec:
+    """Return a study on a table."""
+    branches = []
+    for algorithm, branch in table.spec["branches"].items():
+        space: Json = dict(branch["fixed"])
+        for name, values in branch["grid"].items():
+            is_log = isinstance(values[0], float)
+            space[name] = (
+                {"choices": values}
+                if isinstance(values[0], str)
+                else {"low": min(values), "high": max(values), "log": is_log}
+            )
+        branches.append({"algorithm": algorithm, "space": space})
+    return StudySpec.model_validate(
+        {
+            "name": "simulated",
+            "seed": seed,
+            "tasks": table.spec["tasks"],
+            "model": table.spec["model"],
+            "branches": branches,
+            "search": search,
+            "pruning": pruning,
+            "budget": {"trials": trials, "meta_iterations": table.rungs[-1]},
+            "evaluation": table.spec["bank"],
+        }
+    )
+
+
+def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, float]]:
+    """Yield (meta-iterations spent, regret) after each segment until `most` are spent.
+
+    There is a slot for each branch; they take turns, a segment each.
+    """
+    study = StudyState(
+        "s", spec, datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}, [])
+    )
+    slots = [SlotState(Slot(f"cpu:{i}", "cpu")) for i in range(len(spec.branches))]
+    spent, best = 0, math.inf  # as the search sees it
+    regret = math.inf
+    for slot in itertools.cycle(slots):
+        lanes = _lanes(study, slot, len(slots))
+        if not lanes and not any(other.lanes for other in slots):
+            return
+        outcomes, cost = _segment(table, study, lanes) if lanes else ([], 0)
+        spent += cost
+        for one in outcomes:
+            _apply(study, one)
+            if one.status == TrialStatus.COMPLETED and one.score is not None:
+                seen = -one.score if table.maximize else one.score
+                if seen < best:
+                    best, regret = seen, _regret(table, one.trial)
+        slot.lanes = [trial for trial in lanes if trial.status == TrialStatus.RUNNING]
+        slot.study_id = study.study_id
+        yield spent, regret
+        if spent >= most:
+            return
+
+
+def _segment(
+    table: Table, study: StudyState, lanes: list[TrialState]
+) -> tuple[list[LaneOutcome], int]:
+    """Return what became of the lanes, and how many meta-iterations they took."""
+    rungs = study.rungs(lanes[0].group.role)
+    iterations = min(next_rung(t.meta_iteration, rungs) - t.meta_iteration for t in lanes)
+    ages = [trial.meta_iteration for trial in lanes]
+    reports = [_train(table, study, trial, iterations) for trial in lanes]
+    report = SegmentReport(reports, 1.0, 1.0, 0.0, 1, "CPU")
+    cost = sum(one.meta_iteration - age for one, age in zip(reports, ages, strict=True))
+    return judge_report(study, lanes, report, iterations), cost
+
+
+def _regret(table: Table, trial: TrialState) -> float:
+    branch = trial.group.branch
+    point = table.grids[branch].nearest(trial.params)
+    return abs(table.truth(branch, point) - table.best)
+
+
+def _lanes(study: StudyState, slot: SlotState, slots: int) -> list[TrialState]:
+    work = choose_work([study], slot, slots=slots, lanes=LANES)
+    if work is None:
+        return []
+    asked = [one.trial for one in asking.ask(study, work.branch, work.ask)] if work.branch else []
+    study.add(asked)
+    group = work.group or asked[0].group
+    lanes = [*work.keep, *work.admit, *(trial for trial in asked if trial.group == group)]
+    for trial in lanes:
+        trial.status = TrialStatus.RUNNING
+    return lanes
+
+
+def _train(table: Table, study: StudyState, trial: TrialState, iterations: int) -> LaneReport:
+    grid = table.grids[trial.group.branch]
+    point, seed = grid.nearest(trial.params), trial.seed % len(grid.scores)
+    age = trial.meta_iteration + iterations
+    diverged_at = int(grid.diverged_at[seed, point])
+    if 0 <= diverged_at <= age:
+        return LaneReport(trial.trial_id, diverged_at, diverged_at=diverged_at, cause="table")
+    if age not in study.rungs(trial.group.role):
+        return LaneReport(trial.trial_id, age)
+    scores = grid.scores[seed, point, table.rungs.index(age)].astype(float).tolist()
+    return LaneReport(trial.trial_id, age, scores=scores, diverged_share=0.0, curve=[0.0])
+
+
+def _apply(study: StudyState, one: LaneOutcome) -> None:
+    """Do in memory what the ledger does after its commit."""
+    trial, place = one.trial, (one.trial.group.branch, one.lane.meta_iteration)
+    trial.meta_iteration, trial.status = one.lane.meta_iteration, one.status
+    if one.score is not None:
+        trial.score = one.score
+        study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
+        leader = Leader(one.score, one.lane.scores or [])
+        study.leaders[place] = better(
+            study.leaders.get(place), leader, maximize=study.spec.maximize()
+        )
+    if one.status != TrialStatus.RUNNING:
+        outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
+        search = study.branches[trial.group.branch].search
+        known = {
+            rung: scores[trial.trial_number]
+            for (branch, rung), scores in study.rung_scores.items()
+            if branch == trial.group.branch and trial.trial_number in scores
+        }
+        search.tell(trial.trial_number, outcome, one.score, one.lane.meta_iteration, known)
