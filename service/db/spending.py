@@ -48,12 +48,9 @@ def save_end(session: Session, study_id: str, ended_by: str) -> None:
 
 
 def trials_asked(session: Session, study_id: str) -> int:
-    """Return the least number of trials that a budget can have: all numbers given are below it."""
-    query = select(func.max(Trial.trial_number)).where(
-        Trial.study_id == study_id, Trial.role == TrialRole.SEARCH
-    )
-    last = session.scalar(query)
-    return 0 if last is None else last + 1
+    """Return how many trials the search has asked for: no budget can have fewer."""
+    query = select(func.count()).where(Trial.study_id == study_id, Trial.role == TrialRole.SEARCH)
+    return session.scalar(query) or 0
 
 
 def _write(session: Session, study_id: str, values: dict[str, Any]) -> None:

@@ -8,12 +8,12 @@ from metaopt.keys import key
 from metaopt.metaparams import Value, complete
 from metaopt.search.history import Params
 from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.allotting import trial_number
 from service.dispatcher.budget import common_rung, scored_at
 from service.dispatcher.finalists import choose_finalists, rank_trials
 from service.dispatcher.ledger import NewTrial
 from service.dispatcher.loading import group_of
 from service.dispatcher.state import BranchState, StudyState, TrialState
-from service.dispatcher.work import trial_number
 from service.wire.warm_start import warm_points
 
 

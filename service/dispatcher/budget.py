@@ -20,8 +20,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.allotting import reallot
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
-from service.dispatcher.work import branch_budget
 from service.wire.budget import Budget
 
 
@@ -165,10 +165,6 @@ def scored_at(study: StudyState, rung: int) -> list[tuple[int, float]]:
 
 
 def rebudget(study: StudyState, budget: Budget) -> None:
-    """Give the study a changed budget.
-
-    Trial i stays with branch i mod (number of branches), so trials that exist keep their numbers.
-    """
+    """Give the study a changed budget; branches keep what they asked for, and results decide."""
     study.spec = study.spec.model_copy(update={"budget": budget})
-    for branch in study.branches.values():
-        branch.budget = branch_budget(budget.trials, branch.position, len(study.branches))
+    reallot(study)

@@ -25,6 +25,7 @@ from service.db.dispatcher import fence
 from service.db.engine import transaction
 from service.db.states import AttemptOutcome, TrialRole, TrialStatus
 from service.dispatcher import entries
+from service.dispatcher.allotting import moves, reallot
 from service.dispatcher.budget import Left, after_segment, after_trials
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.entries import Entry
@@ -208,7 +209,7 @@ class Ledger:
             if trial.group.role == TrialRole.SEARCH:
                 place = (trial.group.branch, lane.meta_iteration)
                 study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
-                if study.spec.pruning.kind == "race":
+                if study.spec.pruning.kind == "race" or moves(study.spec):
                     mine = Leader(one.score, lane.scores or [])
                     known = study.leaders.get(place)
                     study.leaders[place] = better(known, mine, maximize=study.spec.maximize())
@@ -296,3 +297,4 @@ def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
             tell.meta_iteration,
             study.scores_of(trial.group.branch, trial.trial_number),
         )
+    reallot(study)

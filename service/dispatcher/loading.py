@@ -11,6 +11,7 @@ from service.db import asks, reports, spending, trials
 from service.db.reports import RungScore
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
+from service.dispatcher.allotting import first_budgets, moves, reallot
 from service.dispatcher.budget import Ended, after_all
 from service.dispatcher.programs import (
     searches_structure,
@@ -27,7 +28,6 @@ from service.dispatcher.state import (
     StudyState,
     TrialState,
 )
-from service.dispatcher.work import branch_budget
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
@@ -63,8 +63,9 @@ def load_study(session: Session, study_id: str) -> StudyState:
     _add_spent(session, study, rows)
     for branch, number, rung, score in scores:
         study.rung_scores.setdefault((branch, rung), {})[number] = score
-    if spec.pruning.kind == "race":
+    if spec.pruning.kind == "race" or moves(spec):
         study.leaders = _leaders(session, study)
+    reallot(study)
     return study
 
 
@@ -171,7 +172,7 @@ def _branch_state(
     return BranchState(
         branch=branch,
         position=position,
-        budget=branch_budget(spec.budget.trials, position, len(spec.branches)),
+        budget=first_budgets(spec)[position],
         structural=searches_structure(branch),
         search=search,
         sequence=log[-1].sequence + 1 if log else 0,

@@ -9,10 +9,10 @@ from metaopt.metaparams import Value, parameters
 from metaopt.search.pruning import kept_share
 from metaopt.search.space import Choice, Dimension, Int
 from service.db.segments import Pace
+from service.dispatcher.allotting import first_budgets
 from service.dispatcher.programs import trial_signature
 from service.dispatcher.rungs import expected_iterations
 from service.dispatcher.spaces import dimensions
-from service.dispatcher.work import branch_budget
 from service.wire.preview import BranchPlan, Cost, DimensionView, Preview
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
@@ -75,7 +75,7 @@ def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:
     branch = spec.branches[position]
     return BranchPlan(
         algorithm=branch.algorithm,
-        trials=branch_budget(spec.budget.trials, position, len(spec.branches)),
+        trials=first_budgets(spec)[position],
         searched=[_shown(name, one) for name, one in dimensions(branch).items()],
         fixed=branch.fixed(),
         warm_start=[one for one in spec.warm_start.trials if one.branch == branch.algorithm],

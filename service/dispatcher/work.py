@@ -6,8 +6,9 @@ without lanes takes the group of the study's oldest queued trial, else new trial
 with the fewest so far.  If a slot finds no work, as towards the end of a search, one that has more
 lanes than its share gives them up for it, unless little is left of them.
 
-Trial i of a budget belongs to branch i mod (number of branches), so branches share the budget
-evenly and a trial's point and seed do not depend on which slot was free when.
+Trial i belongs to branch i mod (number of branches), so a trial's point and seed do not depend on
+which slot was free when.  How many a branch may have is `allotting`'s affair, when it may ask for
+them that of `turns`.
 """
 
 import math
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from service.db.states import StudyStatus, TrialRole
 from service.dispatcher import promotion
 from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
+from service.dispatcher.turns import askable, askable_in_turn, neediest
 
 WORTH_MOVING_SECONDS = 5.0  # of work left: the other worker has to load the lanes first
 
@@ -76,32 +78,6 @@ def choose_work(
     return None
 
 
-def trial_number(branch: BranchState, ask_index: int, branches: int) -> int:
-    """Return the number of a branch's next trial: branches take turns."""
-    return ask_index * branches + branch.position
-
-
-def branch_budget(trials: int, position: int, branches: int) -> int:
-    """Return how many of `trials` belong to the branch at `position`."""
-    return len(range(position, trials, branches))
-
-
-def askable(study: StudyState, branch: BranchState) -> int:
-    """Return how many trials of `branch` may be asked for now.
-
-    A sampler that learns gains nothing from trials asked for before it has learned: at most a
-    quarter of the branch's budget is open at once, or its start-up trials, which are random.
-    """
-    if study.search_ended_by is not None:
-        return 0
-    search = study.spec.search
-    if search.sampler in ("random", "grid", "qmc"):
-        return branch.remaining
-    most_open = max(1, search.startup_trials, math.ceil(branch.budget / 4))
-    open_now = _open_trials(study, TrialRole.SEARCH, branch.branch.algorithm)
-    return max(0, min(branch.remaining, most_open - open_now))
-
-
 def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> int:
     """Return how many lanes of `group` a slot should have.
 
@@ -136,7 +112,7 @@ def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: 
     surplus = slot.lanes[target:]
     if idle and surplus and _seconds_left(study, slot, surplus) >= WORTH_MOVING_SECONDS:
         return Work(study, group, keep=slot.lanes[:target], release=surplus)
-    return _fill(study, group, slot.lanes, max(0, target - len(slot.lanes)))
+    return _fill(study, group, slot.lanes, max(0, target - len(slot.lanes)), slots=slots)
 
 
 def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState]) -> float:
@@ -152,16 +128,23 @@ def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
         if first.solo:
             return Work(study, first.group, admit=[first])
         target = lane_target(study, first.group, slots=slots, lanes=lanes)
-        return _fill(study, first.group, [], target)
-    branch = _neediest(study)
-    if branch is None:
+        return _fill(study, first.group, [], target, slots=slots)
+    # What a budget that may move holds back, a slot without anything else to do may have.
+    for idle in (False, True):
+        branch = neediest(study, slots=slots, idle=idle)
+        if branch is not None:
+            break
+    else:
         return None
     name = branch.branch.algorithm
     target = lane_target(study, Group(TrialRole.SEARCH, name, ""), slots=slots, lanes=lanes)
-    return Work(study, None, branch=branch, ask=min(target, askable(study, branch)))
+    may = askable_in_turn(study, branch, slots=slots, idle=idle)
+    return Work(study, None, branch=branch, ask=min(target, may))
 
 
-def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
+def _fill(
+    study: StudyState, group: Group, keep: list[TrialState], free: int, *, slots: int
+) -> Work:
     queued = promotion.ready(study)
     admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
     branch = study.branches[group.branch]
@@ -170,10 +153,6 @@ def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) ->
     may_ask = group.role == TrialRole.SEARCH and not (
         branch.structural and any(trial.group.branch == group.branch for trial in queued)
     )
-    ask = max(0, min(free - len(admit), askable(study, branch))) if may_ask else 0
+    may = askable_in_turn(study, branch, slots=slots) if may_ask else 0
+    ask = max(0, min(free - len(admit), may))
     return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)
-
-
-def _neediest(study: StudyState) -> BranchState | None:
-    left = [branch for branch in study.branches.values() if askable(study, branch) > 0]
-    return min(left, key=lambda branch: (branch.search.asks, branch.position), default=None)

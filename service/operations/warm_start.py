@@ -20,7 +20,7 @@ from metaopt.metaparams import Value
 from metaopt.presets import find_preset
 from service.db import studies
 from service.db.tables import Study
-from service.dispatcher.work import branch_budget
+from service.dispatcher.allotting import first_budgets
 from service.errors import FieldError, InvalidSpec
 from service.wire.space import Branch, Choices, Range
 from service.wire.spec import StudySpec
@@ -132,8 +132,7 @@ def _nearest(found: _Found, name: str, entry: Range | Choices, value: Value) -> 
 
 
 def _check_budget(spec: StudySpec, trials: list[WarmTrial]) -> None:
-    for position, branch in enumerate(spec.branches):
-        share = branch_budget(spec.budget.trials, position, len(spec.branches))
+    for branch, share in zip(spec.branches, first_budgets(spec), strict=True):
         points = sum(one.branch == branch.algorithm for one in trials)
         if points > share:
             raise _invalid(

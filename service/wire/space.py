@@ -40,10 +40,13 @@ class Branch(Wire):
 
     An entry of `space` is a value (fixed), {low, high, log}, {choices}, or "default" for the
     parameter's documented range; a parameter that is not mentioned is fixed at its default.
+    `share` fixes how the trials of the budget are divided: in proportion to it, 1 where another
+    branch has one and this has none.
     """
 
     algorithm: Algorithm
     space: dict[Annotated[str, Field(max_length=64)], SpaceEntry] = {}
+    share: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
     @model_validator(mode="after")
     def _within_the_rules(self) -> Self:

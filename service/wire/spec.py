@@ -23,11 +23,16 @@ class Search(Wire):
 
     `startup_trials` of a branch end before `tpe`, `gp` and `auto` begin to model; `grid_points` is
     how many values `grid` takes of a range of real numbers (of whole numbers and choices, all).
+
+    `bandit` moves trials of the budget to the branches that may still win, and each gets `floor` of
+    an even share in any case; `even` moves nothing.  A `share` of any branch fixes all.
     """
 
     sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "tpe"
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
     grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
+    allocation: Literal["bandit", "even"] = "bandit"
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Pruning(Wire):
@@ -190,6 +195,14 @@ class StudySpec(Wire):
     def metric(self) -> Literal["accuracy", "mse"]:
         """Return the name of the score."""
         return "accuracy" if self.tasks.kind == "omniglot" else "mse"
+
+    def allocation(self) -> Literal["bandit", "even", "fixed"]:
+        """Return how the trials of the budget are divided between the branches."""
+        if len(self.branches) == 1:
+            return "even"
+        if any(branch.share is not None for branch in self.branches):
+            return "fixed"
+        return self.search.allocation
 
     def maximize(self) -> bool:
         """Return whether a higher score is better."""

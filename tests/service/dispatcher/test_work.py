@@ -3,8 +3,10 @@
 import pytest
 
 from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.dispatcher.allotting import trial_number
+from service.dispatcher.allotting import first_budgets, trial_number
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
-from service.dispatcher.work import Work, branch_budget, choose_work, lane_target, trial_number
+from service.dispatcher.work import Work, choose_work, lane_target
 from tests.fakes import states
 from tests.fakes.studies import SMALL
 
@@ -26,14 +28,11 @@ def put_on(slot: SlotState, study: StudyState, trials: list[TrialState]) -> Slot
 
 
 @pytest.mark.parametrize("trials", [1, 2, 7, 24])
-@pytest.mark.parametrize("branches", [1, 2, 3])
-def test_branches_share_the_budget_in_turns(trials: int, branches: int) -> None:
-    states_of = [states.study().branches["maml"] for _ in range(branches)]
+def test_branches_share_the_budget_in_turns(trials: int) -> None:
+    study = states.study(budget={"trials": trials, "meta_iterations": 180})
     numbers = []
-    for position, branch in enumerate(states_of):
-        branch.position = position
-        budget = branch_budget(trials, position, branches)
-        numbers += [trial_number(branch, index, branches) for index in range(budget)]
+    for branch, budget in zip(study.branches.values(), first_budgets(study.spec), strict=True):
+        numbers += [trial_number(branch, index, 2) for index in range(budget)]
     assert sorted(numbers) == list(range(trials))
 
 

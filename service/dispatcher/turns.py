@@ -1,0 +1,103 @@
+"""Turns: which branch may ask for trials now, and how many.  Pure functions.
+
+Where a study has a slot for each of its branches, all of them train all the time.  With fewer,
+branches take turns: one that has a slot may be ahead of those that wait by a *stint*, counted in
+shares of what each may ask for in all; when its lanes have ended, the slot goes to the branch that
+is furthest behind.  A stint fills a slot and takes at least a quarter of a branch's budget, so
+that lanes do not run dry, and lets the start-up trials of a branch train together.
+
+A stint is also how many trials of a branch are open at once where results may move the budget, or
+where its sampler learns: what is asked for before it is known to pay cannot be given to another.
+"""
+
+import math
+from fractions import Fraction
+
+from metaopt.search.allocation import FEWEST
+from service.db.states import TrialRole, TrialStatus
+from service.dispatcher import promotion
+from service.dispatcher.allotting import asked_by, moves, startup_of
+from service.dispatcher.state import BranchState, StudyState
+
+UNLEARNED = ("random", "grid", "qmc")  # samplers that make nothing of results
+
+
+def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
+    """Return how many trials of `branch` may be asked for now.
+
+    A sampler that learns gains nothing from trials asked for before it has learned: at most a
+    quarter of the branch's budget is open at once, or its start-up trials, which are random.
+
+    Args:
+        idle: A slot would have nothing to do: then a budget that may move waits for no results.
+    """
+    if study.search_ended_by is not None:
+        return 0
+    search = study.spec.search
+    if moves(study.spec) and not idle:
+        most = stint(study, branch)
+    elif search.sampler in UNLEARNED:
+        return branch.remaining
+    else:
+        most = max(1, search.startup_trials, math.ceil(branch.budget / 4))
+    open_now = sum(
+        1
+        for trial in promotion.going_on(study, TrialRole.SEARCH)
+        if trial.group.branch == branch.branch.algorithm
+    )
+    return max(0, min(branch.remaining, most - open_now))
+
+
+def askable_in_turn(
+    study: StudyState, branch: BranchState, *, slots: int, idle: bool = False
+) -> int:
+    """Return how many trials of `branch` may be asked for before another has its turn.
+
+    Args:
+        slots: Those that the study may have.
+    """
+    may = askable(study, branch, idle=idle)
+    waiting = _waiting(study, branch, slots)
+    if not may or not waiting:
+        return may
+    behind = min(progress(other) for other in waiting)
+    turn_ends = math.floor(behind * branch.budget) + stint(study, branch)
+    return max(0, min(may, turn_ends - asked_by(branch)))
+
+
+def neediest(study: StudyState, *, slots: int, idle: bool = False) -> BranchState | None:
+    """Return the branch furthest behind its budget of those that may ask; the first of equals."""
+    left = [
+        branch
+        for branch in study.branches.values()
+        if askable_in_turn(study, branch, slots=slots, idle=idle) > 0
+    ]
+    return min(left, key=lambda branch: (progress(branch), branch.position), default=None)
+
+
+def progress(branch: BranchState) -> Fraction:
+    """Return which share of its budget a branch has asked for."""
+    return Fraction(asked_by(branch), max(1, branch.budget))
+
+
+def stint(study: StudyState, branch: BranchState) -> int:
+    """Return how many trials a branch may ask for in one go."""
+    startup = startup_of(study.spec, branch.position)
+    return max(FEWEST, startup, math.ceil(branch.budget / 4))
+
+
+def _waiting(study: StudyState, branch: BranchState, slots: int) -> list[BranchState]:
+    """Return the branches that could train something new and have no slot, if slots are scarce."""
+    training = {
+        trial.group.branch
+        for trial in study.open_trials(TrialRole.SEARCH)
+        if trial.status == TrialStatus.RUNNING
+    }
+    others = [
+        other
+        for name, other in study.branches.items()
+        if other is not branch and (name in training or askable(study, other) > 0)
+    ]
+    if slots > len(others):
+        return []
+    return [other for other in others if other.branch.algorithm not in training]
