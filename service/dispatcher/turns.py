@@ -1,10 +1,12 @@
 """Turns: which branch may ask for trials now, and how many.  Pure functions.
 
 Where a study has a slot for each of its branches, all of them train all the time.  With fewer,
-branches take turns: one that has a slot may be ahead of those that wait by a *stint*, counted in
-shares of what each may ask for in all; when its lanes have ended, the slot goes to the branch that
-is furthest behind.  A stint fills a slot and takes at least a quarter of a branch's budget, so
-that lanes do not run dry, and lets the start-up trials of a branch train together.
+branches take turns: one that has a slot may be ahead of those that wait by a *stint*; when its
+lanes have ended, the slot goes to the branch that is furthest behind.  All have their floors first,
+so that there is something to compare before the rest is given out.
+
+A stint fills a slot and takes at least a quarter of a branch's budget, so that lanes do not run
+dry, and lets the start-up trials of a branch train together.
 
 A stint is also how many trials of a branch are open at once where results may move the budget, or
 where its sampler learns: what is asked for before it is known to pay cannot be given to another.
@@ -16,7 +18,7 @@ from fractions import Fraction
 from metaopt.search.allocation import FEWEST
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher import promotion
-from service.dispatcher.allotting import asked_by, moves, startup_of
+from service.dispatcher.allotting import asked_by, floors, moves, startup_of
 from service.dispatcher.state import BranchState, StudyState
 
 UNLEARNED = ("random", "grid", "qmc")  # samplers that make nothing of results
@@ -60,8 +62,8 @@ def askable_in_turn(
     waiting = _waiting(study, branch, slots)
     if not may or not waiting:
         return may
-    behind = min(progress(other) for other in waiting)
-    turn_ends = math.floor(behind * branch.budget) + stint(study, branch)
+    behind = min(progress(study, other) for other in waiting)
+    turn_ends = _abreast(study, branch, behind) + stint(study, branch)
     return max(0, min(may, turn_ends - asked_by(branch)))
 
 
@@ -72,12 +74,26 @@ def neediest(study: StudyState, *, slots: int, idle: bool = False) -> BranchStat
         for branch in study.branches.values()
         if askable_in_turn(study, branch, slots=slots, idle=idle) > 0
     ]
-    return min(left, key=lambda branch: (progress(branch), branch.position), default=None)
+    return min(left, key=lambda branch: (progress(study, branch), branch.position), default=None)
 
 
-def progress(branch: BranchState) -> Fraction:
-    """Return which share of its budget a branch has asked for."""
-    return Fraction(asked_by(branch), max(1, branch.budget))
+def progress(study: StudyState, branch: BranchState) -> Fraction:
+    """Return how far a branch has come: 0 to 1 within its floor, 1 to 2 in the rest."""
+    asked, floor = asked_by(branch), _floor(study, branch)
+    if asked < floor:
+        return Fraction(asked, floor)
+    return 1 + Fraction(asked - floor, max(1, branch.budget - floor))
+
+
+def _abreast(study: StudyState, branch: BranchState, at: Fraction) -> int:
+    """Return how many trials a branch has asked for when its progress is `at`."""
+    floor = _floor(study, branch)
+    rest = max(0, branch.budget - floor)
+    return math.floor(at * floor if at <= 1 else floor + (at - 1) * rest)
+
+
+def _floor(study: StudyState, branch: BranchState) -> int:
+    return min(branch.budget, floors(study.spec)[branch.position])
 
 
 def stint(study: StudyState, branch: BranchState) -> int:

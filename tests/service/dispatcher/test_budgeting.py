@@ -261,7 +261,7 @@ def test_a_budget_may_shrink_to_what_has_begun(engine: Engine, run: Run) -> None
     run(executor)
     wait_for(engine, study_id, "completed")
     search_trials = [t for t in rows(engine, study_id) if t["role"] == "search"]
-    assert [t["trial_number"] for t in search_trials] == list(range(20))
+    assert len(search_trials) == 20
     assert result(engine, study_id)["search"]["ended_by"] == "trials"
 
 

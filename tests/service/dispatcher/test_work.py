@@ -3,7 +3,6 @@
 import pytest
 
 from service.db.states import StudyStatus, TrialRole, TrialStatus
-from service.dispatcher.allotting import trial_number
 from service.dispatcher.allotting import first_budgets, trial_number
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
 from service.dispatcher.work import Work, choose_work, lane_target
