@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.simulated.table import Table
 from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher import asking
+from service.dispatcher.allotting import reallot
 from service.dispatcher.loading import branch_states
 from service.dispatcher.outcomes import LaneOutcome, judge_report
 from service.dispatcher.rungs import next_rung
@@ -21,7 +22,7 @@ from service.dispatcher.work import choose_work
 from service.executors.base import LaneReport, SegmentReport, Slot
 from service.wire.spec import StudySpec
 
-LANES = 8
+LANES, SLOTS = 8, 2
 MOST_TRIALS = 2000
 
 Json = dict[str, Any]
@@ -60,12 +61,12 @@ def study_spec(
 def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, float]]:
     """Yield (meta-iterations spent, regret) after each segment until `most` are spent.
 
-    There is a slot for each branch; they take turns, a segment each.
+    There are two slots; they take turns, a segment each.
     """
     study = StudyState(
         "s", spec, datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}, [])
     )
-    slots = [SlotState(Slot(f"cpu:{i}", "cpu")) for i in range(len(spec.branches))]
+    slots = [SlotState(Slot(f"cpu:{i}", "cpu")) for i in range(SLOTS)]
     spent, best = 0, math.inf  # as the search sees it
     regret = math.inf
     for slot in itertools.cycle(slots):
@@ -80,6 +81,7 @@ def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, fl
                 seen = -one.score if table.maximize else one.score
                 if seen < best:
                     best, regret = seen, _regret(table, one.trial)
+        reallot(study)
         slot.lanes = [trial for trial in lanes if trial.status == TrialStatus.RUNNING]
         slot.study_id = study.study_id
         yield spent, regret

@@ -5,11 +5,12 @@ branches take turns: one that has a slot may be ahead of those that wait by a *s
 lanes have ended, the slot goes to the branch that is furthest behind.  All have their floors first,
 so that there is something to compare before the rest is given out.
 
-A stint fills a slot and takes at least a quarter of a branch's budget, so that lanes do not run
-dry, and lets the start-up trials of a branch train together.
+A stint lets the start-up trials of a branch train together; then stints double, up to a quarter of
+the branch's budget: each turn ends with lanes that run dry, so there are to be few of them, and yet
+a search that time ends long before its trials are used up has seen every branch.
 
-A stint is also how many trials of a branch are open at once where results may move the budget, or
-where its sampler learns: what is asked for before it is known to pay cannot be given to another.
+The longest stint is also how many trials of a branch are open at once where results may move the
+budget: what is asked for before it is known to pay cannot be given to another.
 """
 
 import math
@@ -63,8 +64,9 @@ def askable_in_turn(
     if not may or not waiting:
         return may
     behind = min(progress(study, other) for other in waiting)
-    turn_ends = _abreast(study, branch, behind) + stint(study, branch)
-    return max(0, min(may, turn_ends - asked_by(branch)))
+    abreast = _abreast(study, branch, behind)
+    turn = min(stint(study, branch), max(FEWEST, startup_of(study.spec, branch.position), abreast))
+    return max(0, min(may, abreast + turn - asked_by(branch)))
 
 
 def neediest(study: StudyState, *, slots: int, idle: bool = False) -> BranchState | None:
@@ -97,7 +99,7 @@ def _floor(study: StudyState, branch: BranchState) -> int:
 
 
 def stint(study: StudyState, branch: BranchState) -> int:
-    """Return how many trials a branch may ask for in one go."""
+    """Return how many trials a branch may ask for in one go, at most."""
     startup = startup_of(study.spec, branch.position)
     return max(FEWEST, startup, math.ceil(branch.budget / 4))
 

@@ -265,6 +265,36 @@ def test_a_budget_may_shrink_to_what_has_begun(engine: Engine, run: Run) -> None
     assert result(engine, study_id)["search"]["ended_by"] == "trials"
 
 
+def test_what_was_moved_between_branches_follows_from_the_rows(engine: Engine, run: Run) -> None:
+    maml, reptile = SMALL["branches"]
+    worse = {**maml, "space": {**maml["space"], "inner_lr": {"low": 0.2, "high": 0.3}}}
+    better = {**reptile, "space": {"inner_lr": {"low": 0.002, "high": 0.003}}}
+    halving = {"kind": "successive_halving", "rungs": [20, 60]}
+    spec = small_spec(
+        branches=[worse, better], budget={"trials": 40, "meta_iterations": 180}, pruning=halving
+    )
+    study_id = submit(engine, spec)
+
+    def ended(least: int) -> bool:
+        return sum(t["finished_at"] is not None for t in rows(engine, study_id)) >= least
+
+    first = run(ScriptedExecutor(slots=1))
+    wait_until(lambda: ended(24))
+    first.end()
+    with reading(engine) as session:
+        before, again = load_study(session, study_id), load_study(session, study_id)
+    budgets = {name: branch.budget for name, branch in before.branches.items()}
+    assert budgets == {name: branch.budget for name, branch in again.branches.items()}
+    assert budgets == {"maml": 10, "reptile": 30}
+    assert before.leaders
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    searched = [t["branch"] for t in rows(engine, study_id) if t["role"] == "search"]
+    assert (searched.count("maml"), searched.count("reptile")) == (10, 30)
+    told = result(engine, study_id)["branches"]
+    assert {name: one["trials"] for name, one in told.items()} == budgets
+
+
 def test_warm_trials_run_first_and_are_logged_as_asks(engine: Engine, run: Run) -> None:
     point = {"inner_lr": 0.01, "outer_lr": 0.002}
     study_id = submit(

@@ -138,6 +138,15 @@ def test_equal_branches_share_evenly(slots: int) -> None:
     assert sorted(study.trials) == list(range(TRIALS))
 
 
+def test_a_search_that_ends_long_before_its_trials_has_seen_every_branch() -> None:
+    study = study_of(budget={"trials": 2000, "meta_iterations": 180})
+    segments = zip(range(40), run(study, 1, world(maml=2.0, reptile=1.0)), strict=False)
+    asked = [asks_of(study) for _ in segments]
+    assert asked[0] == {"maml": 10, "reptile": 0}
+    assert next(asks for asks in asked if asks["reptile"])["maml"] == 10
+    assert asked[-1]["maml"] >= 40 and asked[-1]["reptile"] >= 20
+
+
 def test_a_turn_fills_the_slot() -> None:
     study = study_of()
     first = [len(slots[0].lanes) for slots in run(study, 1, world(maml=1.0, reptile=1.0))]
