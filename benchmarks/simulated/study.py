@@ -20,6 +20,7 @@ from service.dispatcher.rungs import next_rung
 from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
 from service.dispatcher.work import choose_work
 from service.executors.base import LaneReport, SegmentReport, Slot
+from service.wire.fidelity import bank_tasks
 from service.wire.spec import StudySpec
 
 LANES, SLOTS = 8, 2
@@ -131,6 +132,7 @@ def _train(table: Table, study: StudyState, trial: TrialState, iterations: int) 
     if age not in study.rungs(trial.group.role):
         return LaneReport(trial.trial_id, age)
     scores = grid.scores[seed, point, table.rungs.index(age)].astype(float).tolist()
+    scores = scores[: bank_tasks(study.spec, age)]
     return LaneReport(trial.trial_id, age, scores=scores, diverged_share=0.0, curve=[0.0])
 
 

@@ -1,8 +1,11 @@
 """Checkpoints of one lane: a safetensors file whose header holds the rest as JSON.
 
 A file has the lane's tensors (model, moments, numbers, seed, age) and, in its metadata, the
-format version, the signature's digest and the lane's meta-parameters.  It is written whole or
+format version, the signature's digests and the lane's meta-parameters.  It is written whole or
 not at all (temporary file, fsync, rename), and read only if its SHA-256 is the one asked for.
+
+A lane may go on under another signature if that has the same state (`Signature.state_digest`):
+from first-order meta-gradients to second-order ones.
 """
 
 import hashlib
@@ -28,6 +31,7 @@ def write(path: Path, lane: Lanes, signature: Signature, params: dict[str, Any])
     metadata = {
         "format": FORMAT,
         "signature": signature.digest(),
+        "state": signature.state_digest(),
         "params": json.dumps(params, sort_keys=True, allow_nan=False),
         "torch": torch.__version__,
     }
@@ -54,7 +58,7 @@ def read(path: Path, signature: Signature, digest: str | None, device: str) -> L
         digest: SHA-256 the file must have; None takes any.
 
     Raises:
-        CorruptCheckpoint: unreadable, of other bytes, or of another signature.
+        CorruptCheckpoint: unreadable, of other bytes, or of a signature with another state.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -73,7 +77,9 @@ def read(path: Path, signature: Signature, digest: str | None, device: str) -> L
         lane = Lanes(**{name: tensor.to(device) for name, tensor in tensors.items()})
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpoint(f"checkpoint {path} is not one of ours: {error}") from None
-    if metadata.get("format") != FORMAT or metadata.get("signature") != signature.digest():
+    fits = metadata.get("signature") == signature.digest()  # older files have no "state"
+    fits = fits or metadata.get("state") == signature.state_digest()
+    if metadata.get("format") != FORMAT or not fits:
         raise CorruptCheckpoint(f"checkpoint {path} belongs to another signature or format")
     return lane
 

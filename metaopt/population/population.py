@@ -109,7 +109,7 @@ class Population:
 
         Raises:
             InvalidPopulation: the name is taken, the trial has another signature, or the checkpoint
-            is another trial's.
+            is another trial's.  It may have been trained in another order (`checkpoint`).
             InvalidMetaParameter: bad name or value.
             CorruptCheckpoint: the file is not what it should be.
         """
@@ -128,6 +128,26 @@ class Population:
         self._lanes = state if self._lanes is None else stack([self._lanes, state])
         self._names.append(lane)
         self._params[lane] = values
+
+    def take_over(self, other: "Population", **changes: Value) -> None:
+        """Let all lanes of `other` go on here, with some of their meta-parameters changed.
+
+        A lane may change what leaves its state as it is: `order` and `inner_graph`.
+
+        Raises:
+            InvalidPopulation: a name is taken, or the populations' lanes have different states.
+            InvalidMetaParameter: a lane takes more inner steps than fit here.
+        """
+        if self.signature.state_digest() != other.signature.state_digest():
+            raise InvalidPopulation("lanes may only change order and inner_graph as they move")
+        if taken := sorted(set(self._params) & set(other._params)):
+            raise InvalidPopulation(f"lane {taken[0]!r} is already in this population")
+        values = {n: self._checked({**other._params[n], **changes}) for n in other._names}
+        if other._lanes is not None:
+            self._lanes = stack([*([] if self._lanes is None else [self._lanes]), other._lanes])
+        self._names += other._names
+        self._params |= values
+        other._lanes, other._names, other._params = None, [], {}
 
     def evict(self, lane: str) -> None:
         """Forget a lane.

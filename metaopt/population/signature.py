@@ -41,8 +41,27 @@ class Signature:
 
     def digest(self) -> str:
         """Return a SHA-256 that equal signatures share."""
-        text = json.dumps(self.to_json(), sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self.to_json())
+
+    def state_digest(self) -> str:
+        """Return a SHA-256 shared by signatures between which a lane may move as it is.
+
+        A lane's state and the tasks it trains on depend neither on how its meta-gradient is
+        computed (`OF_THE_GRADIENT`) nor on the caps of its program.
+        """
+        data = self.to_json()
+        del data["step_cap"], data["test_cap"]
+        kept = {k: v for k, v in self.structure.items() if k not in OF_THE_GRADIENT}
+        return _digest({**data, "structure": kept})
+
+
+def _digest(data: dict[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+OF_THE_GRADIENT = ("order", "inner_graph")
+"""Structural meta-parameters that say how a meta-gradient is computed, and nothing else."""
 
 
 STEP_BUCKETS = (1, 2, 3, 5, 8, 12, 20, 30)

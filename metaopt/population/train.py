@@ -1,6 +1,7 @@
 """Training alone, without the service: what a notebook needs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from metaopt.evaluation.evaluate import Trained
@@ -20,6 +21,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float32",
+    first_order_until: int = 0,
 ) -> Trained:
     """Train one trial, or several as lanes of one program, and return their meta-parameters.
 
@@ -32,6 +34,8 @@ def train(
         seed: Seed of initial weights and training tasks; the i-th trial has its own.
         device: "cpu" or "cuda".
         dtype: "float32" or "float64".
+        first_order_until: Up to which meta-iteration trials of order "second" take first-order
+            meta-gradients, as `pruning.first_order_until` of a study; 0 is never.
 
     Returns:
         Trials in the order of `params`; a diverged one keeps its last finite weights.
@@ -56,8 +60,18 @@ def train(
         test_cap=max(int(trial["test_steps"]) or int(trial["inner_steps"]) for trial in full),
         dtype=dtype,
     )
-    population = Population(signature, device=device)
+    cheap = min(first_order_until, meta_iterations)
+    if cheap < 1 or signature.structure.get("order") != "second":
+        cheap = 0
+    begin = {"order": "first"} if cheap else {}
+    structure = {**signature.structure, **begin}
+    population = Population(replace(signature, structure=structure), device=device)
     for i, trial in enumerate(full):
-        population.admit(str(i), trial, seed=key("trial", seed, i), horizon=meta_iterations)
-    population.advance(meta_iterations)
+        seed_of_trial = key("trial", seed, i)
+        population.admit(str(i), {**trial, **begin}, seed=seed_of_trial, horizon=meta_iterations)
+    population.advance(cheap)
+    if cheap:
+        first, population = population, Population(signature, device=device)
+        population.take_over(first, order="second")
+    population.advance(meta_iterations - cheap)
     return population.trained()

@@ -16,6 +16,7 @@ from service.cli.exits import Exit, Stop
 from service.cli.studies import Json, StudyId, Timeout, study_document, wait_for_verdict
 from service.client.client import Client
 from service.wire.budget import Budget
+from service.wire.fidelity import first_order_until
 from service.wire.space import Branch
 from service.wire.spec import Pruning, Search, StudySpec
 from service.wire.studies import StudyView, TrialView
@@ -73,7 +74,7 @@ def evaluation(
         model=spec.model,
         branches=[Branch.model_validate({"algorithm": trial.branch, "space": trial.params})],
         search=Search(sampler="random"),
-        pruning=Pruning(kind="none"),
+        pruning=_same_order(study.spec, trial),
         budget=Budget(trials=1, meta_iterations=spec.budget.meta_iterations),
         evaluation=spec.evaluation,
     ).model_dump(mode="json")
@@ -85,6 +86,12 @@ def evaluation(
         "first_seed": study.sealed_looks,
     }
     return judging
+
+
+def _same_order(spec: StudySpec, trial: TrialView) -> Pruning:
+    """Return a pruning that stops nothing and trains as the study's trials were trained."""
+    until = first_order_until(spec, trial.params)
+    return Pruning(kind="none", rungs=until and [until], first_order_until=until)
 
 
 def _trial(client: Client, study_id: str, trial_number: int) -> TrialView:

@@ -27,6 +27,10 @@ def preview(
 def _page(found: Preview) -> None:
     rungs = ", ".join(map(str, found.rungs))
     console.data(f"judged after {rungs} meta-iterations")
+    if len(set(found.bank_tasks)) > 1:
+        console.data(f"on {', '.join(map(str, found.bank_tasks))} tasks of the bank")
+    if found.first_order_until is not None:
+        console.data(f"order second: {words.first_order(found.first_order_until)}")
     console.data(f"search: {_cost(found.search)}")
     console.data(f"verdict, on top: {_cost(found.verdict)}")
     for branch in found.branches:

@@ -25,6 +25,8 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}"
     if result.comparison is not None:
         yield _comparison(study, result, result.comparison)
+    if result.first_order_until is not None:
+        yield f"order second: {words.first_order(result.first_order_until)}, afresh too"
     for finalist in result.finalists:
         if finalist.steps is not None and finalist.steps.chosen != finalist.steps.own:
             yield _steps(finalist, result.metric)

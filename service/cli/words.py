@@ -7,6 +7,7 @@ from typing import Any
 from service.wire.result import SearchCost
 from service.wire.studies import EventView
 from service.wire.words import difference as difference
+from service.wire.words import first_order as first_order
 from service.wire.words import interval as interval
 from service.wire.words import number as number
 from service.wire.words import params as params

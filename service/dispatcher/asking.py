@@ -85,7 +85,7 @@ def new_trial(
     trial = TrialState(
         trial_id=uuid.uuid4().hex,
         trial_number=number,
-        group=group_of(study, TrialRole.SEARCH, name, params),
+        group=group_of(study, TrialRole.SEARCH, name, params, 0),
         params=params,
         seed=key(study.spec.seed, "trial", number),
     )
@@ -128,7 +128,7 @@ def _fresh(study: StudyState, contender: _Contender, number: int, repeat: int) -
     return TrialState(
         trial_id=uuid.uuid4().hex,
         trial_number=number,
-        group=group_of(study, TrialRole.VERDICT, branch, params),
+        group=group_of(study, TrialRole.VERDICT, branch, params, 0),
         params=params,
         seed=key(spec.seed, "verdict", named, spec.verdict.first_seed + repeat),
         source_trial_number=contender.source,

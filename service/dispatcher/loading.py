@@ -14,6 +14,7 @@ from service.db.tables import Ask, Attempt, Study, Trial
 from service.dispatcher.allotting import first_budgets, moves, reallot
 from service.dispatcher.budget import Ended, after_all
 from service.dispatcher.programs import (
+    changes_program,
     searches_structure,
     structural_values,
     trial_signature,
@@ -28,6 +29,7 @@ from service.dispatcher.state import (
     StudyState,
     TrialState,
 )
+from service.wire.fidelity import trained_params
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
@@ -93,9 +95,16 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     study.spent = study.saved = after_all(spent, ended, maximize=study.spec.maximize())
 
 
-def group_of(study: StudyState, role: str, branch: str, params: dict[str, Value]) -> Group:
-    """Return the group of a trial with these params, and keep its signature in `study`."""
+def group_of(
+    study: StudyState, role: str, branch: str, params: dict[str, Value], meta_iteration: int
+) -> Group:
+    """Return the group of a trial with these params, and keep its signature in `study`.
+
+    Args:
+        meta_iteration: From which it trains on.
+    """
     of_spec = study.branches[branch].branch
+    params = trained_params(study.spec, params, meta_iteration)
     structure = structural_values(study.spec, of_spec, params)
     if structure not in study.digests:
         signature = trial_signature(study.spec, of_spec, params)
@@ -173,7 +182,7 @@ def _branch_state(
         branch=branch,
         position=position,
         budget=first_budgets(spec)[position],
-        structural=searches_structure(branch),
+        structural=searches_structure(branch) or changes_program(spec, branch),
         search=search,
         sequence=log[-1].sequence + 1 if log else 0,
     )
@@ -186,7 +195,7 @@ def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> 
     return TrialState(
         trial_id=row.trial_id,
         trial_number=row.trial_number,
-        group=group_of(study, row.role, row.branch, row.params),
+        group=group_of(study, row.role, row.branch, row.params, row.meta_iteration),
         params=row.params,
         seed=row.seed,
         source_trial_number=row.source_trial_number,

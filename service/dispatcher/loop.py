@@ -27,6 +27,7 @@ from service.db.study_progress import oldest_queued, running_or_known
 from service.dispatcher import budgeting, housekeeping, settling
 from service.dispatcher.asker import Asker
 from service.dispatcher.budget import affordable_iterations, lane_iterations_under_way
+from service.dispatcher.handover import hand_over, regroup
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.losses import halved, judge_loss
 from service.dispatcher.orders import segment_order
@@ -300,6 +301,7 @@ class Dispatcher:
         slot.lane_chunk = report.lane_chunk
         if slot.iterations:
             slot.seconds.append(report.train_seconds / slot.iterations)
+        hand_over(self._ledger, study, slot.lanes)
         slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
         self._log_segment(study, slot, report)
         self._settle(study)
@@ -314,6 +316,7 @@ class Dispatcher:
         losses = [(trial, judge_loss(trial, error, alone=len(lanes) == 1)) for trial in lanes]
         with self._failing_alone(study):
             self._ledger.lose(study, slot.slot.name, losses, str(error))
+            regroup(study, lanes)
         if isinstance(error, OutOfMemory) and slot.group is not None:
             study.lane_limits[slot.group] = halved(len(lanes))
         if isinstance(error, WorkerGone | MachineFailed):

@@ -6,10 +6,12 @@ from metaopt.search.pruning import kept_share
 from service.db.states import TrialRole
 from service.dispatcher import promotion
 from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.fidelity import ahead_in
 from service.dispatcher.programs import task_bank
-from service.dispatcher.rungs import expected_iterations, next_rung, segment_length
+from service.dispatcher.rungs import next_rung, segment_length
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
 from service.executors.base import Admit, SegmentOrder
+from service.wire.fidelity import bank_tasks, trained_params
 
 
 def segment_order(
@@ -32,7 +34,7 @@ def segment_order(
     rungs = study.rungs(group.role)
     iterations = segment_length(
         (trial.meta_iteration for trial in lanes),
-        rungs,
+        study.stops(group.role),
         seconds=slot.seconds,
         segment_seconds=segment_seconds,
     )
@@ -40,20 +42,22 @@ def segment_order(
         iterations = min(iterations, most_iterations)
     signature = study.signatures[group.signature]
     bank = task_bank(study.spec, group.role, signature.test_cap)
+    evaluate = [
+        trial
+        for trial in lanes
+        if trial.meta_iteration + iterations == next_rung(trial.meta_iteration, rungs)
+    ]
     return SegmentOrder(
         signature=signature.to_json(),
         study_id=study.study_id,
         evict=sorted(slot.held - {trial.trial_id for trial in keep}),
         admit=[_admit(study, trial, store) for trial in admit],
         iterations=iterations,
-        evaluate=[
-            trial.trial_id
-            for trial in lanes
-            if trial.meta_iteration + iterations == next_rung(trial.meta_iteration, rungs)
-        ],
+        evaluate=[trial.trial_id for trial in evaluate],
         bank=bank.to_json(),
         checkpoint_directory=store.directory(study.study_id),
         ahead=lane_iterations_ahead(study, group),
+        fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
     )
 
 
@@ -62,22 +66,36 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
 
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
-    rungs, pruning = study.rungs(group.role), study.spec.pruning
+    pruning = study.spec.pruning
     kept = kept_share(pruning.kind, pruning.reduction, pruning.percentile)
     of_branch = [t for t in promotion.going_on(study, group.role) if t.group.branch == group.branch]
-    alike = [trial for trial in of_branch if trial.group == group]
-    open_now = sum(expected_iterations(trial.meta_iteration, rungs, kept) for trial in alike)
+    open_now = sum(ahead_in(study, t, group, t.meta_iteration, kept) for t in of_branch)
     if group.role == TrialRole.VERDICT:
         return round(open_now)
-    coming = study.branches[group.branch].remaining * expected_iterations(0, rungs, kept)
-    coming += study.spec.verdict.trainings() * study.spec.budget.meta_iterations
-    return round(open_now + coming * len(alike) / max(1, len(of_branch)))
+    trials, trainings = study.branches[group.branch].remaining, study.spec.verdict.trainings()
+    coming = sum(
+        trials * ahead_in(study, t, group, 0, kept) + trainings * ahead_in(study, t, group, 0, 1.0)
+        for t in of_branch
+    )
+    return round(open_now + coming / max(1, len(of_branch)))
+
+
+def _fewer_tasks(
+    study: StudyState, evaluate: Sequence[TrialState], iterations: int, *, of: int
+) -> dict[str, int]:
+    """Return on how many tasks of the search's bank those lanes are scored that have not all."""
+    tasks = {
+        trial.trial_id: bank_tasks(study.spec, trial.meta_iteration + iterations)
+        for trial in evaluate
+        if trial.group.role == TrialRole.SEARCH
+    }
+    return {trial_id: count for trial_id, count in tasks.items() if count < of}
 
 
 def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:
     return Admit(
         trial_id=trial.trial_id,
-        params=dict(trial.params),
+        params=trained_params(study.spec, trial.params, trial.meta_iteration),
         seed=trial.seed,
         horizon=study.spec.budget.meta_iterations,
         checkpoint=store.path_of(trial.checkpoint),

@@ -1,7 +1,7 @@
 """Previews: what the dispatcher would do with a spec.  Pure functions."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from service.dispatcher.allotting import first_budgets
 from service.dispatcher.programs import trial_signature
 from service.dispatcher.rungs import expected_iterations
 from service.dispatcher.spaces import dimensions
+from service.wire.fidelity import bank_tasks, trained_params
 from service.wire.preview import BranchPlan, Cost, DimensionView, Preview
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
@@ -38,27 +39,42 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     """
     rungs = spec.rungs()
     kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
-    expected = expected_iterations(0, rungs, kept)
     finalists = min(spec.verdict.finalists, spec.budget.trials) * spec.verdict.seeds
     plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
-    programs = [signatures(spec, branch) for branch in spec.branches]
-    search = [Share(p.trials * expected, s) for p, s in zip(plans, programs, strict=True)]
-    total = sum(share.meta_iterations for share in search)
     full = rungs[-1]
-    verdict = [
-        Share(finalists * full * share.meta_iterations / total, share.signatures)
-        for share in search
-    ]
+    search = _shares(spec, [plan.trials for plan in plans], kept)
+    # Finalists are taken to come from the branches as their trials do.
+    part = finalists / spec.budget.trials
+    verdict = _shares(spec, [plan.trials * part for plan in plans], kept=1.0)
     return Preview(
         branches=plans,
         rungs=rungs,
+        bank_tasks=[bank_tasks(spec, rung) for rung in rungs],
+        first_order_until=spec.pruning.first_order_until,
         search=_cost(spec.budget.trials, full, search, paces, spec.budget.total_meta_iterations),
         verdict=_cost(finalists, full, verdict, paces, None),
     )
 
 
-def signatures(spec: StudySpec, branch: Branch) -> frozenset[str] | None:
-    """Return the signatures that trials of `branch` may have; None if they are too many to list."""
+def _shares(spec: StudySpec, trials: Sequence[float], kept: float) -> list[Share]:
+    """Return what so many trials of each branch train: before and after programs change."""
+    rungs, until = spec.rungs(), spec.pruning.first_order_until or 0
+    before = expected_iterations(0, rungs, kept, until=until)
+    after = expected_iterations(0, rungs, kept) - before
+    return [
+        Share(count * iterations, signatures(spec, branch, begin))
+        for count, branch in zip(trials, spec.branches, strict=True)
+        for begin, iterations in ((0, before), (until, after))
+        if iterations
+    ]
+
+
+def signatures(spec: StudySpec, branch: Branch, meta_iteration: int = 0) -> frozenset[str] | None:
+    """Return the signatures that trials of `branch` may have; None if they are too many to list.
+
+    Args:
+        meta_iteration: From which they train on.
+    """
     known = parameters(branch.algorithm)
     searched = dimensions(branch)
     # In second order, a program also depends on the inner steps (`step_bucket`).
@@ -68,7 +84,8 @@ def signatures(spec: StudySpec, branch: Branch) -> frozenset[str] | None:
     fixed = {**{name: p.default for name, p in known.items()}, **branch.fixed()}
     values = product(*(_values(searched[name]) for name in structural))
     found = (dict(zip(structural, some, strict=True)) for some in values)
-    return frozenset(trial_signature(spec, branch, {**fixed, **one}).digest() for one in found)
+    trained = (trained_params(spec, {**fixed, **one}, meta_iteration) for one in found)
+    return frozenset(trial_signature(spec, branch, params).digest() for params in trained)
 
 
 def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:

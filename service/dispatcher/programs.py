@@ -11,6 +11,7 @@ from metaopt.keys import key
 from metaopt.metaparams import Value, parameters
 from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.states import TrialRole
+from service.wire.fidelity import may_be_second_order
 from service.wire.space import Branch, Choices, Range
 from service.wire.spec import StudySpec
 
@@ -54,6 +55,17 @@ def searches_structure(branch: Branch) -> bool:
     searched = branch.distributions()
     buckets = branch.algorithm == "maml" and "inner_steps" in searched
     return buckets or any(not known[name].lane for name in searched)
+
+
+def changes_program(spec: StudySpec, branch: Branch) -> bool:
+    """Return whether trials of `branch` may change their program on the way."""
+    return spec.pruning.first_order_until is not None and may_be_second_order(branch)
+
+
+def takes_new_trials(spec: StudySpec, signature: Signature) -> bool:
+    """Return whether a trial may begin in the program of `signature`, or only come to it later."""
+    later = spec.pruning.first_order_until is not None
+    return not later or signature.structure.get("order") != "second"
 
 
 def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:

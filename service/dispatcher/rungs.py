@@ -15,12 +15,20 @@ def next_rung(age: int, rungs: Sequence[int]) -> int:
     return next(rung for rung in rungs if rung > age)
 
 
-def expected_iterations(age: int, rungs: Sequence[int], kept: float) -> float:
-    """Return the meta-iterations that a trial still trains if a share `kept` goes on at rungs."""
+def expected_iterations(
+    age: int, rungs: Sequence[int], kept: float, *, until: int | None = None
+) -> float:
+    """Return the meta-iterations that a trial still trains if a share `kept` goes on at rungs.
+
+    Args:
+        age: Meta-iterations that it has behind it.
+        until: Up to which meta-iteration to count; None is to the end.
+    """
     expected, share = 0.0, 1.0
     for rung in rungs:
         if rung > age:
-            expected += share * (rung - age)
+            end = rung if until is None else min(rung, until)
+            expected += share * max(0, end - age)
             age, share = rung, share * kept
     return expected
 

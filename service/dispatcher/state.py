@@ -226,6 +226,11 @@ class StudyState:
         rungs = self.spec.rungs()
         return rungs[-1:] if role == TrialRole.VERDICT else rungs
 
+    def stops(self, role: str) -> list[int]:
+        """Return where segments of that role must end: at rungs, and where programs change."""
+        until = self.spec.pruning.first_order_until
+        return sorted({*self.rungs(role), *([] if until is None else [until])})
+
 
 @dataclass
 class SlotState:

@@ -114,6 +114,7 @@ def study_result(
         busy_share=busy_share,
         search=search,
         transductive=spec.evaluation.transductive,
+        first_order_until=spec.pruning.first_order_until,
         comparison=_comparison(spec, defaults, [one.fresh for one in judged]) if defaults else None,
     )
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from service.db.states import StudyStatus, TrialRole
 from service.dispatcher import promotion
+from service.dispatcher.programs import takes_new_trials
 from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
 from service.dispatcher.turns import askable, askable_in_turn, neediest
 
@@ -153,6 +154,7 @@ def _fill(
     may_ask = group.role == TrialRole.SEARCH and not (
         branch.structural and any(trial.group.branch == group.branch for trial in queued)
     )
+    may_ask = may_ask and takes_new_trials(study.spec, study.signatures[group.signature])
     may = askable_in_turn(study, branch, slots=slots) if may_ask else 0
     ask = max(0, min(free - len(admit), may))
     return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)

@@ -69,6 +69,8 @@ class SegmentOrder:
         iterations: Meta-iterations to train; 0 only evaluates.
         evaluate: trial_ids to evaluate after training.
         bank: `metaopt.evaluation.BankSpec` as a dict.
+        fewer_tasks: By trial_id, on how many tasks of the bank, its first ones, a lane is
+            evaluated; the others on all.
         checkpoint_directory: Existing directory for checkpoints, or None for none.
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
@@ -83,6 +85,7 @@ class SegmentOrder:
     bank: Json
     checkpoint_directory: str | None
     ahead: int = 0
+    fewer_tasks: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return plain data."""

@@ -10,6 +10,7 @@ import itertools
 import resource
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -77,7 +78,7 @@ class Segments:
         alive = [n for n in population.lanes if population.state(n).diverged_at is None]
         trained = time.perf_counter()
         wanted = [lane for lane in order.evaluate if lane in alive]
-        scores = population.evaluate(wanted, BankSpec.from_json(order.bank)) if wanted else {}
+        scores = _evaluate(population, order, wanted)
         evaluated = time.perf_counter()
         lanes = [
             self._report(population, lane, scores.get(lane), order) for lane in population.lanes
@@ -144,6 +145,20 @@ class Segments:
         if self._device == "cpu":
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return torch.cuda.max_memory_allocated()
+
+
+def _evaluate(
+    population: Population, order: SegmentOrder, lanes: list[str]
+) -> dict[str, LaneScores]:
+    """Return the scores of `lanes`, each on as many tasks of the bank as the order says."""
+    bank = BankSpec.from_json(order.bank)
+    alike: dict[int, list[str]] = {}
+    for lane in lanes:
+        alike.setdefault(order.fewer_tasks.get(lane, bank.tasks), []).append(lane)
+    scores: dict[str, LaneScores] = {}
+    for tasks, some in alike.items():
+        scores |= population.evaluate(some, replace(bank, tasks=tasks))
+    return scores
 
 
 def _change_lanes(population: Population, order: SegmentOrder) -> None:

@@ -10,8 +10,10 @@ from service.db.trials import trials_of
 from service.operations.lookup import get_study
 from service.operations.views import study_views, trial_view
 from service.report.data import Rows
+from service.wire.fidelity import bank_tasks
 from service.wire.report import RungPoint
 from service.wire.result import StudyResult
+from service.wire.spec import StudySpec
 
 
 def read_rows(session: Session, study_id: str) -> Rows:
@@ -21,11 +23,13 @@ def read_rows(session: Session, study_id: str) -> Rows:
         StudyNotFound: There is none.
     """
     study = get_study(session, study_id)
+    spec = StudySpec.model_validate(study.spec)
     points: dict[int, list[RungPoint]] = defaultdict(list)
     for point in points_of(session, study_id, TrialRole.SEARCH):
         number, meta_iteration, score, low, high = point
+        tasks = bank_tasks(spec, meta_iteration)
         points[number].append(
-            RungPoint(meta_iteration=meta_iteration, score=score, low=low, high=high)
+            RungPoint(meta_iteration=meta_iteration, tasks=tasks, score=score, low=low, high=high)
         )
     result = StudyResult.model_validate(study.result) if study.result else None
     finalists = [finalist.trial_number for finalist in (result.finalists if result else [])]

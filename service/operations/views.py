@@ -63,7 +63,7 @@ def trial_view(row: Trial) -> TrialView:
 
 def report_view(row: Report, *, with_scores: bool) -> ReportView:
     """Return the report, with one score for each task of the bank only if asked for."""
-    fields = _fields(ReportView, row)
+    fields = _fields(ReportView, row, tasks=len(row.scores))
     return ReportView.model_validate(fields if with_scores else {**fields, "scores": None})
 
 
@@ -132,5 +132,5 @@ def _by_status(counts: Iterable[studies.Count]) -> dict[str, int]:
     return totals
 
 
-def _fields(view: type[View], row: object) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in view.model_fields}
+def _fields(view: type[View], row: object, **others: Any) -> dict[str, Any]:
+    return {n: others[n] if n in others else getattr(row, n) for n in view.model_fields}

@@ -41,6 +41,7 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         return [f"No fresh training of any finalist reached its end; {name} came first: {params}."]
     return [
         f"The best configuration is {name}: {params or 'nothing was searched'}.",
+        *_order(result, best),
         _sealed(result, best),
         _ties(best, others),
         _optimism(result, best),
@@ -68,6 +69,13 @@ def _sealed(result: StudyResult, best: Finalist) -> str:
     if broken:
         sentence += f" {len(broken)} of its {len(best.runs)} fresh trainings did not reach the end."
     return sentence
+
+
+def _order(result: StudyResult, best: Finalist) -> list[str]:
+    if result.first_order_until is None or best.params.get("order") != "second":
+        return []
+    said = words.first_order(result.first_order_until)
+    return [f"It has order second: {said}; its fresh trainings did the same."]
 
 
 def _ties(best: Finalist, others: Sequence[Finalist]) -> str:

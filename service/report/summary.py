@@ -92,7 +92,10 @@ def curve_rows(report: StudyReport) -> Table:
         scores = {point.meta_iteration: point.score for point in curve.points}
         cells = [words.score(scores.get(rung), report.study.metric) for rung in rungs]
         rows.append([str(curve.trial_number), curve.branch, curve.status, *cells])
-    return Table(("trial", "branch", "status", *(f"at {rung:,}" for rung in rungs)), rows)
+    fewer = report.study.spec.pruning.tasks is not None
+    tasks = {point.meta_iteration: point.tasks for curve in curves for point in curve.points}
+    heads = (f"at {rung:,}" + (f" ({tasks[rung]} tasks)" if fewer else "") for rung in rungs)
+    return Table(("trial", "branch", "status", *heads), rows)
 
 
 def importance_rows(report: StudyReport) -> Table:

@@ -15,9 +15,10 @@ REPORT_VERSION: Literal[1] = 1
 
 
 class RungPoint(View):
-    """A trial's score at a rung, with a 95 % interval over the tasks of the bank."""
+    """A trial's score at a rung, with a 95 % interval over so many tasks of the bank."""
 
     meta_iteration: int
+    tasks: int
     score: float
     low: float
     high: float

@@ -163,7 +163,8 @@ class StudyResult(ResultPart):
     noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
     share of the time of all slots that no other study had which went into its segments.
     `device_seconds` and `wall_seconds` are of search and verdict together, `search` says what
-    the search had of them.
+    the search had of them.  Where it is not null, whatever has `order: second` was trained with
+    first-order meta-gradients up to the meta-iteration `first_order_until`, afresh too.
     """
 
     metric: Literal["accuracy", "mse"]
@@ -178,3 +179,4 @@ class StudyResult(ResultPart):
     transductive: bool
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"
     comparison: Comparison | None = None
+    first_order_until: int | None = None

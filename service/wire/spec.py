@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from service.wire.base import Count, Wire
 from service.wire.budget import Budget
+from service.wire.fidelity import check_fidelity
 from service.wire.model import Model
 from service.wire.samplers import check_sampler
 from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
@@ -44,6 +45,11 @@ class Pruning(Wire):
     checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
     best at its rung by more than `delta` (in the unit of the score): a paired test on the bank's
     tasks that stops the truly best trial of a branch with a chance of at most `alpha`.
+
+    `tasks` is how many tasks of the bank, its first ones, trials are scored on at each rung below
+    the budget; at the budget, and without it everywhere, all `evaluation.tasks`.  Trials with
+    `order: second` take first-order meta-gradients up to the rung `first_order_until`, those of
+    the verdict too.
     """
 
     kind: Literal[
@@ -55,6 +61,8 @@ class Pruning(Wire):
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 4
     delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    tasks: Annotated[list[Annotated[int, Field(ge=2)]], Field(max_length=100)] | None = None
+    first_order_until: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("rungs")
     @classmethod
@@ -132,6 +140,9 @@ class StudySpec(Wire):
                 f"the last rung must be below budget.meta_iterations = "
                 f"{self.budget.meta_iterations}, got {rungs[-1]}"
             )
+        check_fidelity(
+            self.pruning, self.rungs()[:-1], tasks=self.evaluation.tasks, branches=self.branches
+        )
         if self.tasks.kind == "omniglot":
             self._check_drawings(self.tasks)
         check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})

@@ -99,9 +99,13 @@ class TrialView(View):
 
 
 class ReportView(View):
-    """Scores of a trial at one rung; `scores`, one per task of the bank, only when asked for."""
+    """Scores of a trial at one rung, on the first `tasks` tasks of the bank.
+
+    `scores`, one per task, only when asked for.
+    """
 
     meta_iteration: int
+    tasks: int
     score: float
     stderr: float
     low: float

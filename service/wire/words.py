@@ -54,6 +54,11 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def first_order(until: int) -> str:
+    """Return how a second-order trial of a study with `first_order_until` trains."""
+    return f"first-order meta-gradients up to meta-iteration {until:,}, second-order from there on"
+
+
 def searched_params(spec: StudySpec, branch: str, values: Mapping[str, Value]) -> dict[str, Value]:
     """Return the parameters that the spec searches in this branch."""
     for one in spec.branches:
