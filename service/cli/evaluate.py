@@ -91,7 +91,9 @@ def evaluation(
 def _same_order(spec: StudySpec, trial: TrialView) -> Pruning:
     """Return a pruning that stops nothing and trains as the study's trials were trained."""
     until = first_order_until(spec, trial.params)
-    return Pruning(kind="none", rungs=until and [until], first_order_until=until)
+    if until is None:
+        return Pruning(kind="none")
+    return Pruning(kind="none", rungs=[until], first_order_until=until)
 
 
 def _trial(client: Client, study_id: str, trial_number: int) -> TrialView:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from metaopt.metaparams import parameters
+from service.db.states import TrialRole
 from service.db.studies import trials_after
 from service.db.study_reports import reports_after
-from service.db.tables import Study, Trial
+from service.db.tables import Report, Study, Trial
 from service.operations.lookup import get_study
 from service.report.tables import Column, Record
 from service.wire.export import Format, What, file_stem
+from service.wire.fidelity import bank_tasks
 from service.wire.spec import StudySpec
 
 PAGE_ROWS = 500
@@ -40,6 +42,7 @@ _REPORT = {
     "diverged_share": "float", "transductive": "bool", "device_seconds": "float", "attempt": "int",
     "created_at": "instant",
 }  # fmt: skip
+_TASKS = {"tasks": "int"}  # that the score is from
 _SCORE = {"trial_number": "int", "meta_iteration": "int", "task": "int", "score": "float"}
 
 
@@ -96,11 +99,16 @@ def _trial(trial: Trial, names: list[str]) -> Record:
 
 
 def _reports(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
-    records = (
-        [*(getattr(trial, name) for name in _OF_TRIAL), *(getattr(report, n) for n in _REPORT)]
-        for trial, report in _report_rows(read, study.study_id, with_scores=False)
-    )
-    return _columns({**_OF_TRIAL, **_REPORT}), records
+    spec = StudySpec.model_validate(study.spec)
+
+    def record(trial: Trial, report: Report) -> Record:
+        values = [*(getattr(trial, n) for n in _OF_TRIAL), *(getattr(report, n) for n in _REPORT)]
+        search = trial.role == TrialRole.SEARCH
+        return [*values, bank_tasks(spec, report.meta_iteration) if search else spec.verdict.tasks]
+
+    found = _report_rows(read, study.study_id, with_scores=False)
+    records = (record(trial, report) for trial, report in found)
+    return _columns({**_OF_TRIAL, **_REPORT, **_TASKS}), records
 
 
 def _scores(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:

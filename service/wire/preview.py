@@ -45,9 +45,9 @@ class Preview(View):
 
     `rungs` are the meta-iterations at which trials are judged, `bank_tasks` on how many tasks.
     Second-order trials take first-order meta-gradients up to `first_order_until`, if there is one;
-    those meta-iterations cost less, and count as any others.  `expected` counts with the share of
-    trials that the pruning keeps at each rung; budgets of time, score and stagnation may end
-    the search earlier.  The verdict comes on top.
+    those meta-iterations cost less, and are counted as any others.  `expected` counts with the
+    share of trials that the pruning keeps at each rung; budgets of time, score and stagnation may
+    end the search earlier.  The verdict comes on top.
     """
 
     branches: list[BranchPlan]

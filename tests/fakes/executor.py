@@ -63,6 +63,8 @@ class ScriptedExecutor:
             ages.pop(name, None)
         for lane in order.admit:
             assert lane.trial_id not in ages, "admitted twice"
+            for one, value in order.signature["structure"].items():
+                assert lane.params[one] == value, "admitted to another program"
             age = int(Path(lane.checkpoint).read_text()) if lane.checkpoint else 0
             ages[lane.trial_id] = age
             self._horizons[lane.trial_id] = lane.horizon
@@ -90,7 +92,7 @@ class ScriptedExecutor:
         digest = "0" * 64 if checkpoint else None
         if name not in order.evaluate:
             return LaneReport(name, age, checkpoint=checkpoint, digest=digest)
-        tasks = int(order.bank["tasks"])
+        tasks = order.fewer_tasks.get(name, int(order.bank["tasks"]))
         return LaneReport(
             name,
             age,
