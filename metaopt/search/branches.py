@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from metaopt.errors import InvalidSearch, MetaoptError
+from metaopt.goals import Goals
 from metaopt.search.auto import Auto
 from metaopt.search.gp import Gp
 from metaopt.search.history import Params, end_of
@@ -33,7 +34,7 @@ class LogEntry:
         kind: "ask" or "tell".
         trial_number: The caller's number of the trial.
         params: What `ask` returned; other names beside the searched ones are ignored.
-        outcome, value, meta_iteration, scores: What was given to `tell`.
+        outcome, value, meta_iteration, scores, metrics: What was given to `tell`.
     """
 
     kind: Literal["ask", "tell"]
@@ -43,6 +44,7 @@ class LogEntry:
     value: float | None = None
     meta_iteration: int | None = None
     scores: Mapping[int, float] | None = None
+    metrics: Mapping[str, float] | None = None
 
 
 class BranchSearch:
@@ -56,10 +58,11 @@ class BranchSearch:
         branch: Name of the branch.
         startup_trials: Trials before a sampler begins to model.
         grid_points: Values that `grid` takes of a range of real numbers.
+        goals: Other objectives and constraints; None is the score alone.
 
     Raises:
-        InvalidSearch: no such sampler, one that cannot search this space, or a negative
-            `startup_trials`.
+        InvalidSearch: no such sampler, one that cannot search this space or for these goals, or a
+            negative `startup_trials`.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class BranchSearch:
         branch: str,
         startup_trials: int,
         grid_points: int = 5,
+        goals: Goals | None = None,
     ) -> None:
         """Begin a search without trials."""
         if startup_trials < 0:
@@ -79,10 +83,11 @@ class BranchSearch:
         self._space = {name: space[name] for name in sorted(space)}
         self._indices: dict[int, int] = {}  # of asks, by trial number
         self._running: set[int] = set()  # also those that are paused
+        self._goals = goals or Goals(maximize)
         self._sampler = make_sampler(
             sampler,
             self._space,
-            maximize=maximize,
+            goals=self._goals,
             seed_parts=(study_seed, branch),
             startup_trials=startup_trials,
             grid_points=grid_points,
@@ -165,6 +170,7 @@ class BranchSearch:
         value: float | None = None,
         meta_iteration: int | None = None,
         scores: Mapping[int, float] | None = None,
+        metrics: Mapping[str, float] | None = None,
     ) -> None:
         """Say how a trial ended.
 
@@ -176,13 +182,18 @@ class BranchSearch:
             meta_iteration: Where it was measured; needed where pruned or paused.
             scores: Every score of the trial so far by meta-iteration, from which gp, cma-es and
                 auto choose a rung to compare trials at; `value` alone where not given.
+            metrics: What else is known of it; needs every objective where there is a score and
+                there are several.
 
         Raises:
-            InvalidSearch: unknown outcome, trial not running, score missing or not finite, or
-                the sampler failed.
+            InvalidSearch: unknown outcome, trial not running, score or objective missing or not
+                finite, or the sampler failed.
         """
         self._check_running(trial_number)
-        end = end_of(trial_number, outcome, value, meta_iteration, scores)
+        end = end_of(trial_number, outcome, value, meta_iteration, scores, metrics)
+        if end.value is not None and self._goals.values(end.value, end.metrics) is None:
+            needed = ", ".join(self._goals.objectives[1:])
+            raise InvalidSearch(f"trial {trial_number} {outcome} needs its {needed}")
         with _sampling(f"trial {trial_number} cannot be told"):
             self._sampler.told(self._indices[trial_number], end)
         if outcome != "paused":
@@ -223,6 +234,7 @@ def replay(
     branch: str,
     startup_trials: int,
     grid_points: int = 5,
+    goals: Goals | None = None,
 ) -> BranchSearch:
     """Return the search that the asks and tells of `log` lead to.
 
@@ -239,6 +251,7 @@ def replay(
         branch=branch,
         startup_trials=startup_trials,
         grid_points=grid_points,
+        goals=goals,
     )
     for entry in log:
         if entry.kind == "ask":
@@ -250,5 +263,6 @@ def replay(
                 entry.value,
                 entry.meta_iteration,
                 entry.scores,
+                entry.metrics,
             )
     return search

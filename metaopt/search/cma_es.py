@@ -7,7 +7,8 @@ Generations are asynchronous: trials are asked for while others run, and the fir
 that end make a generation.  A point of the generation before still counts, since its distribution
 is almost the present one; an older one does not.  The strategy only ranks: a generation is ordered
 at the largest rung that half of it reached, then those that were pruned before it by how far they
-came, then those that diverged.
+came, then those that diverged; before all that, those that keep the constraints are ahead of those
+that do not (`Goals.violation`).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ import numpy as np
 from cmaes import CMA
 
 from metaopt.errors import InvalidSearch
+from metaopt.goals import Goals
 from metaopt.search.history import End, Params, common_rung
 from metaopt.search.space import Choice, Dimension, Float, Int
 from metaopt.search.unit import from_unit, to_unit
@@ -30,7 +32,7 @@ class CmaEs:
 
     Args:
         space: At least two dimensions, none of them a choice.
-        maximize: Whether a higher score is better.
+        goals: Whether a higher score is better, and the constraints.
         seed: Of ask i.
 
     Raises:
@@ -43,7 +45,7 @@ class CmaEs:
     limit: int | None = None
 
     def __init__(
-        self, space: Mapping[str, Dimension], *, maximize: bool, seed: Callable[[int], int]
+        self, space: Mapping[str, Dimension], *, goals: Goals, seed: Callable[[int], int]
     ) -> None:
         """Begin in the middle of the space."""
         self._space: dict[str, Float | Int] = {}
@@ -56,7 +58,7 @@ class CmaEs:
             self._space[name] = dimension
         if len(space) < 2:
             raise InvalidSearch(f"cma-es needs 2 searched parameters, got {len(space)}: take tpe")
-        self._maximize = maximize
+        self._goals = goals
         self._seed = seed
         self._generation = 0
         self._running: dict[int, tuple[int, Point]] = {}
@@ -95,7 +97,7 @@ class CmaEs:
             return
         self._members.append((point, end))
         if len(self._members) == self._strategy.population_size:
-            ranks = generation_ranks([e for _, e in self._members], maximize=self._maximize)
+            ranks = generation_ranks([e for _, e in self._members], self._goals)
             told = zip(self._members, ranks, strict=True)
             self._strategy.tell([(point, float(rank)) for (point, _), rank in told])
             self._members.clear()
@@ -111,11 +113,12 @@ class CmaEs:
         return CMA(middle, FIRST_STEP, bounds=bounds, population_size=population, seed=0)
 
 
-def generation_ranks(ends: list[End], *, maximize: bool) -> list[int]:
+def generation_ranks(ends: list[End], goals: Goals) -> list[int]:
     """Return each trial's rank in its generation, 0 for the best; equal trials share one."""
     half = max(1, len(ends) // 2)
     rung = common_rung(ends, half)
-    keys = [_rank_key(end, rung, -1.0 if maximize else 1.0) for end in ends]
+    sign = -1.0 if goals.maximize else 1.0
+    keys = [(goals.violation(end.metrics), *_rank_key(end, rung, sign)) for end in ends]
     order = sorted(keys)
     return [order.index(key) for key in keys]
 

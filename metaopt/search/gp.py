@@ -19,7 +19,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 
+from metaopt.goals import Goals
 from metaopt.search.history import Asked, End, Params, common_rung
+from metaopt.search.optuna_study import CONSTRAINTS_KEY
 from metaopt.search.qmc import Qmc
 from metaopt.search.space import Dimension, distribution
 
@@ -31,7 +33,7 @@ class Gp:
 
     Args:
         space: What is searched.
-        maximize: Whether a higher score is better.
+        goals: Whether a higher score is better, and the constraints.
         seed: Of ask i.
         start: Asked until enough trials have ended.
         startup_trials: How many are enough; at least one needs a score.
@@ -47,14 +49,14 @@ class Gp:
         self,
         space: Mapping[str, Dimension],
         *,
-        maximize: bool,
+        goals: Goals,
         seed: Callable[[int], int],
         start: Qmc,
         startup_trials: int,
     ) -> None:
         """Begin without trials."""
         self._distributions = {name: distribution(space[name]) for name in space}
-        self._maximize = maximize
+        self._goals = goals
         self._seed = seed
         self._start = start
         self._startup_trials = max(1, startup_trials)
@@ -69,9 +71,10 @@ class Gp:
             self._distributions,
             self._history,
             learned_losses(
-                self._history, maximize=self._maximize, dimensions=len(self._distributions)
+                self._history, maximize=self._goals.maximize, dimensions=len(self._distributions)
             ),
             seed=self._seed(index),
+            goals=self._goals,
         )
 
     def ready(self) -> bool:
@@ -140,8 +143,14 @@ def suggest(
     losses: Mapping[int, float],
     *,
     seed: int,
+    goals: Goals | None = None,
 ) -> Params:
-    """Return a point to try next, given losses of some trials and points of running ones."""
+    """Return a point to try next, given losses of some trials and points of running ones.
+
+    Each constraint of `goals` is modelled by a process of its own, and the point is where an
+    improvement that keeps them all is expected most (Gardner et al. 2014, "Bayesian optimization
+    with inequality constraints").
+    """
     study = optuna.create_study(
         sampler=optuna.samplers.GPSampler(seed=seed, n_startup_trials=1),
         pruner=optuna.pruners.NopPruner(),
@@ -155,6 +164,15 @@ def suggest(
                 params={name: trial.params[name] for name in distributions},
                 distributions=dict(distributions),
                 value=losses.get(index),
+                system_attrs=_constraints(trial, goals) if index in losses else None,
             )
         )
     return dict(study.ask(fixed_distributions=dict(distributions)).params)
+
+
+def _constraints(trial: Asked, goals: Goals | None) -> dict[str, list[float]]:
+    # In units of the bound; Optuna's key of them.  What is not known of a trial that diverged
+    # counts as on the bound: the model must have a value, and this one says least.
+    if goals is None or not goals.bounds or trial.end is None:
+        return {}
+    return {CONSTRAINTS_KEY: list(goals.relative(trial.end.metrics))}

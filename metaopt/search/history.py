@@ -28,12 +28,14 @@ class End:
         value: Its last score; finite where completed, pruned or paused.
         meta_iteration: Where that was measured.
         scores: Every score it had, by meta-iteration (rung).
+        metrics: What else is known of it (`metaopt.goals`), measured last.
     """
 
     outcome: str
     value: float | None = None
     meta_iteration: int | None = None
     scores: Mapping[int, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def speaks(self) -> bool:
@@ -78,21 +80,27 @@ def end_of(
     value: float | None,
     meta_iteration: int | None,
     scores: Mapping[int, float] | None,
+    metrics: Mapping[str, float] | None = None,
 ) -> End:
     """Return the end that a caller tells; the arguments are those of `BranchSearch.tell`.
 
     Raises:
-        InvalidSearch: unknown outcome, score missing or not finite, or no meta-iteration.
+        InvalidSearch: unknown outcome, score missing or not finite, no meta-iteration, or a metric
+            that is not finite.
     """
     if outcome not in OUTCOMES:
         raise InvalidSearch(f"outcome must be one of {', '.join(OUTCOMES)}, got {outcome!r}")
     if outcome in WITHOUT_A_WORD:
         return End(outcome)
+    known = dict(metrics or {})
+    for name, metric in known.items():
+        if not math.isfinite(metric):
+            raise InvalidSearch(f"trial {trial_number}: {name} must be finite, got {metric}")
     if outcome == "diverged":
-        return End(outcome, scores=dict(scores or {}))
+        return End(outcome, scores=dict(scores or {}), metrics=known)
     if value is None or not math.isfinite(value):
         raise InvalidSearch(f"trial {trial_number} {outcome} needs a finite score, got {value}")
     if outcome in ("pruned", "paused") and meta_iteration is None:
         raise InvalidSearch(f"trial {trial_number} {outcome} needs its meta_iteration")
     last = THE_END if meta_iteration is None else meta_iteration
-    return End(outcome, value, meta_iteration, {**(scores or {}), last: value})
+    return End(outcome, value, meta_iteration, {**(scores or {}), last: value}, known)

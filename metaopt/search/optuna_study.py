@@ -8,6 +8,13 @@ What it is told:
     diverged   pruned at meta-iteration 0 with a finite worst score: TPE ranks it below every
                trial that came further (told as completed, it would rank above all pruned ones)
     failed, cancelled   that the trial says nothing about its point
+
+With constraints it is also told how badly a trial breaks them (`Goals.violation`): TPE ranks those
+that do behind all that do not, by that number.  With several objectives Optuna knows no pruned
+trials: there these are told as completed, with the values that they had, and as breaking a
+constraint of being trained to the end, the less the farther they came.  TPE then ranks completed
+trials by domination, pruned ones by how far they came, those that break constraints by how badly,
+and at the end those that diverged.
 """
 
 import copy
@@ -18,8 +25,13 @@ from collections.abc import Callable, Iterable, Mapping
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from metaopt.goals import Goals
 from metaopt.search.history import End, Params
 from metaopt.search.space import Dimension, distribution
+
+CONSTRAINTS_KEY = "constraints"  # where Optuna and its dashboard look for values of constraints
+DIVERGED_VIOLATION = 100.0  # beyond whatever `Goals.violation` says
+_DIRECTIONS = {True: "maximize", False: "minimize"}
 
 # Optuna announces every study on stderr otherwise; its warnings still pass.
 logging.getLogger("optuna").setLevel(logging.WARNING)
@@ -33,7 +45,7 @@ class OptunaStudy:
 
     Args:
         space: What is searched.
-        maximize: Whether a higher score is better.
+        goals: What is searched for.
         sampler: Makes the sampler of ask i.
     """
 
@@ -43,14 +55,15 @@ class OptunaStudy:
         self,
         space: Mapping[str, Dimension],
         *,
-        maximize: bool,
+        goals: Goals,
         sampler: Callable[[int], optuna.samplers.BaseSampler],
     ) -> None:
         """Begin without trials."""
         self._distributions = {name: distribution(space[name]) for name in space}
-        self._maximize = maximize
+        self._goals = goals
         self._sampler = sampler
         self._scores: list[float] = []
+        self._costs: list[tuple[float, ...]] = []  # the other objectives' values
         self._trials = 0
         self._paused: set[int] = set()
         self._storage = optuna.storages.InMemoryStorage()
@@ -59,7 +72,7 @@ class OptunaStudy:
             study_name="branch",
             sampler=sampler(0),
             pruner=optuna.pruners.NopPruner(),
-            direction="maximize" if maximize else "minimize",
+            directions=[_DIRECTIONS[goals.maximize], *("minimize" for _ in goals.objectives[1:])],
         )
         self._optuna_study_id = self._storage.get_study_id_from_name("branch")
 
@@ -95,15 +108,40 @@ class OptunaStudy:
             self._paused.add(index)
         if not end.speaks:
             self._study.tell(index, state=TrialState.FAIL)
+            return
+        if self._goals.several or self._goals.bounds:
+            self._set_violation(index, end)
+        if self._goals.several:
+            self._study.tell(index, self._values(end))
         elif end.outcome == "diverged":
-            self._tell_pruned(index, 0, worst_value(self._scores, maximize=self._maximize))
+            worst = worst_value(self._scores, maximize=self._goals.maximize)
+            self._tell_pruned(index, 0, worst)
+        elif end.outcome == "completed":
+            self._study.tell(index, end.value)
         else:
             assert end.value is not None
-            if end.outcome == "completed":
-                self._study.tell(index, end.value)
-            else:
-                self._tell_pruned(index, end.meta_iteration or 0, end.value)
+            self._tell_pruned(index, end.meta_iteration or 0, end.value)
+        if end.value is not None:
             self._scores.append(end.value)
+
+    def _values(self, end: End) -> list[float]:
+        """Return the values of several objectives; of a diverged trial the worst that were seen."""
+        if end.value is None:
+            worst = worst_value(self._scores, maximize=self._goals.maximize)
+            others = len(self._goals.objectives) - 1
+            return [worst, *(max((c[i] for c in self._costs), default=1.0) for i in range(others))]
+        values = self._goals.values(end.value, end.metrics)
+        assert values is not None, "the branch has looked at this"
+        self._costs.append(values[1:])
+        return list(values)
+
+    def _set_violation(self, index: int, end: End) -> None:
+        violation = self._goals.violation(end.metrics)
+        if end.outcome == "diverged":
+            violation = DIVERGED_VIOLATION
+        elif self._goals.several and end.outcome != "completed":
+            violation += 1.0 / (2.0 + (end.meta_iteration or 0))
+        self._storage.set_trial_system_attr(self._trial_id(index), CONSTRAINTS_KEY, [violation])
 
     def _reopen(self, index: int) -> None:
         # Optuna has no word for a pruned trial that goes on; the study in memory is ours alone.

@@ -18,6 +18,7 @@ from typing import Protocol
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from metaopt.errors import InvalidSearch
+from metaopt.goals import Goals
 from metaopt.keys import key
 from metaopt.search.auto import Auto
 from metaopt.search.cma_es import CmaEs
@@ -29,6 +30,7 @@ from metaopt.search.qmc import Qmc
 from metaopt.search.space import Dimension
 
 SAMPLERS = ("random", "grid", "qmc", "tpe", "gp", "cma-es", "auto")
+WITH_SEVERAL = ("random", "grid", "qmc", "tpe")  # these can search for several objectives
 
 
 class Sampler(Protocol):
@@ -61,7 +63,7 @@ def make_sampler(
     name: str,
     space: Mapping[str, Dimension],
     *,
-    maximize: bool,
+    goals: Goals,
     seed_parts: tuple[int, str],
     startup_trials: int,
     grid_points: int,
@@ -71,14 +73,19 @@ def make_sampler(
     Args:
         name: One of `SAMPLERS`.
         space: What is searched, by name; the order of the names matters.
-        maximize: Whether a higher score is better.
+        goals: What is searched for; several objectives need one of `WITH_SEVERAL`.
         seed_parts: Study seed and branch.
         startup_trials: Trials that must have ended before tpe, gp and auto begin to model.
         grid_points: Values of a range of real numbers in a grid.
 
     Raises:
-        InvalidSearch: no such sampler, or one that cannot search this space.
+        InvalidSearch: no such sampler, or one that cannot search this space or for these goals.
     """
+    if goals.several and name in SAMPLERS and name not in WITH_SEVERAL:
+        raise InvalidSearch(
+            f"sampler {name} searches for one objective, got {', '.join(goals.objectives)}: take "
+            f"one of {', '.join(WITH_SEVERAL)}"
+        )
 
     def seed(index: int) -> int:
         return key(*seed_parts, "ask", index) % 2**32
@@ -87,7 +94,7 @@ def make_sampler(
     start = key(*seed_parts, "qmc") % 2**32
 
     def study(sampler: Callable[[int], BaseSampler]) -> OptunaStudy:
-        return OptunaStudy(space, maximize=maximize, sampler=sampler)
+        return OptunaStudy(space, goals=goals, sampler=sampler)
 
     def tpe() -> OptunaStudy:
         return study(lambda index: _tpe(seed(index), startup_trials))
@@ -95,7 +102,7 @@ def make_sampler(
     def gp() -> Gp:
         return Gp(
             space,
-            maximize=maximize,
+            goals=goals,
             seed=seed,
             start=Qmc(space, start),
             startup_trials=startup_trials,
@@ -107,7 +114,7 @@ def make_sampler(
         "qmc": lambda: Qmc(space, start),
         "tpe": tpe,
         "gp": gp,
-        "cma-es": lambda: CmaEs(space, maximize=maximize, seed=seed),
+        "cma-es": lambda: CmaEs(space, goals=goals, seed=seed),
         "auto": lambda: Auto(space, start=Qmc(space, start), gp=gp(), tpe=tpe()),
     }
     if name not in makers:

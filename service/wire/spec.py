@@ -8,10 +8,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from metaopt.goals import Goals
 from service.wire.base import Count, Wire
 from service.wire.budget import Budget
 from service.wire.fidelity import check_fidelity
 from service.wire.model import Model
+from service.wire.objectives import (
+    MEASURED,
+    Constraints,
+    Objectives,
+    PruningMetric,
+    check_objectives,
+)
 from service.wire.samplers import check_sampler
 from service.wire.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.space import Branch, largest
@@ -50,6 +58,7 @@ class Pruning(Wire):
     the budget; at the budget, and without it everywhere, all `evaluation.tasks`.  Trials with
     `order: second` take first-order meta-gradients up to the rung `first_order_until`, those of
     the verdict too.
+    Trials are judged by `metric`: the score, or a cost, of which less is better.
     """
 
     kind: Literal[
@@ -63,6 +72,7 @@ class Pruning(Wire):
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     tasks: Annotated[list[Annotated[int, Field(ge=2)]], Field(max_length=100)] | None = None
     first_order_until: Annotated[int, Field(ge=1)] | None = None
+    metric: PruningMetric = "score"
 
     @field_validator("rungs")
     @classmethod
@@ -109,7 +119,10 @@ class Verdict(Wire):
 
 
 class StudySpec(Wire):
-    """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, warm start."""
+    """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, warm start.
+
+    With several `objectives` its result is a Pareto set; `constraints` bound what trials may cost.
+    """
 
     schema_version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -123,6 +136,8 @@ class StudySpec(Wire):
     evaluation: Evaluation = Evaluation()
     verdict: Verdict = Verdict()
     warm_start: WarmStart = WarmStart()
+    objectives: Objectives = ["score"]
+    constraints: Constraints = Constraints()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -134,6 +149,13 @@ class StudySpec(Wire):
                 raise ValueError(f"model conv4 needs images, tasks {self.tasks.kind} have none")
         for branch in self.branches:
             check_sampler(self.search.sampler, branch, grid_points=self.search.grid_points)
+        check_objectives(
+            self.objectives,
+            sampler=self.search.sampler,
+            pruning=self.pruning.kind,
+            pruned_by=self.pruning.metric,
+            extra_finalists=self.verdict.extra_finalists,
+        )
         rungs = self.pruning.rungs or []
         if rungs and rungs[-1] >= self.budget.meta_iterations:
             raise ValueError(
@@ -218,6 +240,15 @@ class StudySpec(Wire):
     def maximize(self) -> bool:
         """Return whether a higher score is better."""
         return self.metric() == "accuracy"
+
+    def goals(self) -> Goals:
+        """Return what the search is after, and what its trials may not exceed."""
+        return Goals(self.maximize(), tuple(self.objectives), self.constraints.bounds())
+
+    def measured(self) -> list[str]:
+        """Return what workers have to measure for this study, beside scores."""
+        named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
+        return [name for name in MEASURED if name in named]
 
     def rungs(self) -> list[int]:
         """Return the meta-iterations at which a trial is judged; the last is the budget."""

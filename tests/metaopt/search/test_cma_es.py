@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from metaopt.goals import Goals
 from metaopt.search.branches import BranchSearch
 from metaopt.search.cma_es import CmaEs, generation_ranks
 from metaopt.search.history import End
@@ -72,14 +73,14 @@ def test_a_generation_is_ranked_at_the_rung_that_half_of_it_reached():
         End("completed", 0.1, 90, {10: 0.3, 30: 0.4, 90: 0.1}),
     ]
     # at rung 30: 0.4, 0.5, 0.6; then those pruned at 10: 0.4, 0.5; then the diverged one
-    assert generation_ranks(ends, maximize=False) == [5, 4, 2, 1, 3, 0]
-    assert generation_ranks(ends, maximize=True) == [5, 3, 0, 1, 4, 2]
-    assert generation_ranks([End("diverged")] * 3, maximize=False) == [0, 0, 0]
+    assert generation_ranks(ends, Goals(maximize=False)) == [5, 4, 2, 1, 3, 0]
+    assert generation_ranks(ends, Goals(maximize=True)) == [5, 3, 0, 1, 4, 2]
+    assert generation_ranks([End("diverged")] * 3, Goals(maximize=False)) == [0, 0, 0]
 
 
 def test_it_goes_on_after_it_has_converged():
     line = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
-    run = CmaEs(line, maximize=False, seed=lambda index: index)
+    run = CmaEs(line, goals=Goals(maximize=False), seed=lambda index: index)
     populations = set()
     for index in range(1500):
         point = run.suggest(index)

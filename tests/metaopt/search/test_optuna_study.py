@@ -4,6 +4,7 @@ import math
 
 import optuna
 
+from metaopt.goals import Goals
 from metaopt.search.history import End
 from metaopt.search.optuna_study import OptunaStudy, worst_value
 from metaopt.search.space import Float
@@ -12,7 +13,7 @@ from metaopt.search.space import Float
 def study():
     return OptunaStudy(
         {"inner_lr": Float(1e-3, 1.0, log=True)},
-        maximize=False,
+        goals=Goals(maximize=False),
         sampler=lambda index: optuna.samplers.RandomSampler(seed=index),
     )
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from metaopt.errors import InvalidSearch
+from metaopt.goals import Goals
 from metaopt.search.samplers import SAMPLERS, make_sampler
 from metaopt.search.space import Choice, Float
 
@@ -14,7 +15,7 @@ SPACE = {"x": Float(0, 1), "y": Float(0, 1)}
 
 def make(name, space=SPACE):
     return make_sampler(
-        name, space, maximize=False, seed_parts=(1, "maml"), startup_trials=3, grid_points=3
+        name, space, goals=Goals(False), seed_parts=(1, "maml"), startup_trials=3, grid_points=3
     )
 
 

@@ -1,0 +1,85 @@
+"""Objectives and constraints of a study: what beside the score counts, and what it may cost.
+
+adaptation_examples       inner steps at test × support examples of a task; exact
+adaptation_milliseconds   adapting to one task, measured at each rung; noisy
+peak_memory_bytes         of one trial's meta-iteration, counted by its tensors; exact
+diverged_share            of the bank's tasks on which adaptation diverged; a constraint only
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.wire.base import Wire
+
+Objective = Literal["score", "adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes"]
+Objectives = Annotated[list[Objective], Field(min_length=1, max_length=3)]
+PruningMetric = Literal[
+    "score",
+    "adaptation_examples",
+    "adaptation_milliseconds",
+    "peak_memory_bytes",
+    "diverged_share",
+]
+
+MEASURED = ("adaptation_milliseconds", "peak_memory_bytes")
+"""What a worker measures only if the study asks for it."""
+
+WITH_SEVERAL = ("random", "grid", "qmc", "tpe")
+"""Samplers that can search for several objectives."""
+
+
+class Constraints(Wire):
+    """Upper bounds; null is no bound.
+
+    A trial that exceeds one is no finalist, and its sampler learns to avoid its like.
+
+    Args:
+        peak_memory_bytes: Of a meta-iteration of the trial alone.
+        adaptation_milliseconds: Of adapting to one task.
+        adaptation_examples: Inner steps at test times support examples of a task.
+        diverged_share: Share of the bank's tasks on which adaptation diverged.
+    """
+
+    peak_memory_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    adaptation_milliseconds: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    adaptation_examples: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    diverged_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+    def bounds(self) -> dict[str, float]:
+        """Return the bounds that are given, by metric."""
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: float(bound) for name, bound in given if bound is not None}
+
+
+def check_objectives(
+    objectives: Sequence[str], *, sampler: str, pruning: str, pruned_by: str, extra_finalists: int
+) -> None:
+    """Check that these objectives fit the rest of a spec.
+
+    Raises:
+        ValueError: they do not; the message says what can be done.
+    """
+    listed = ", ".join(objectives)
+    if objectives[0] != "score":
+        raise ValueError(f"objectives must begin with score, got {listed}: put score first")
+    if len(set(objectives)) < len(objectives):
+        raise ValueError(f"each objective may be named once, got {listed}")
+    if pruning == "race" and pruned_by != "score":
+        raise ValueError(
+            f"pruning race compares scores by task, {pruned_by} has none: take pruning.metric "
+            "score, or pruning successive_halving, asha, hyperband, median or percentile"
+        )
+    if len(objectives) == 1:
+        return
+    if sampler not in WITH_SEVERAL:
+        raise ValueError(
+            f"sampler {sampler} searches for one objective, got {listed}: take sampler "
+            f"{', '.join(WITH_SEVERAL[:-1])} or {WITH_SEVERAL[-1]}, or make one a constraint"
+        )
+    if extra_finalists:
+        raise ValueError(
+            "verdict.extra_finalists are tied by score with the last finalist, which with "
+            f"several objectives ({listed}) means nothing: set it to 0 and raise verdict.finalists"
+        )
