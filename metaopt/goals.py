@@ -132,8 +132,10 @@ def standing(losses: Mapping[int, float], violations: Mapping[int, float]) -> di
     keys = {
         n: (v, 0.0 if v else loss) for n, loss in losses.items() for v in [violations.get(n, 0.0)]
     }
-    order = sorted(keys.values())
-    return {number: float(order.index(key)) for number, key in keys.items()}
+    places: dict[tuple[float, float], float] = {}
+    for place, key in enumerate(sorted(keys.values())):
+        places.setdefault(key, float(place))
+    return {number: places[key] for number, key in keys.items()}
 
 
 def _scaled(points: Sequence[Values]) -> list[Values]:

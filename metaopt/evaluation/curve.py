@@ -10,7 +10,7 @@ from metaopt.algorithms.inner import InnerState, for_tasks, inner_update
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
 from metaopt.models.base import Params
-from metaopt.tasks.base import Episodes, Tasks
+from metaopt.tasks.base import Episodes, Examples, Tasks
 
 DIVERGED_MSE = 1e6
 """Score of a regression task that diverged, and ceiling of all: a mean stays finite."""
@@ -63,14 +63,42 @@ def adaptation_curves(
         state = InnerState(for_tasks(state.v, count), state.steps[:, None])
     columns = [_scores(learner, theta, episodes, transductive)]
     for _ in range(steps):
-        theta = {name: p.detach().requires_grad_() for name, p in theta.items()}
-        loss = learner.loss(theta, episodes.support).sum()
-        gradients = torch.autograd.grad(loss, [theta[name] for name in learner.adapted])
-        gradient = dict(zip(learner.adapted, gradients, strict=True))
-        with torch.no_grad():
-            theta, state = inner_update(theta, gradient, inner_lr[:, None], state)
+        theta, state = _step(learner, theta, episodes.support, inner_lr, state)
         columns.append(_scores(learner, theta, episodes, transductive))
     return _finite(torch.stack(columns, dim=-1), learner.classification)
+
+
+def adapt(
+    learner: Learner,
+    phi: Tensor,
+    support: Examples,
+    *,
+    inner_lr: Tensor,
+    steps: int,
+    state: InnerState | None = None,
+) -> Params:
+    """Return every lane's weights after `steps` inner steps on every task, without scoring any.
+
+    The arguments are those of `adaptation_curves`; leading axes of the weights are (H, T).
+    """
+    count = support.y.shape[0]
+    theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
+    if state is not None:
+        state = InnerState(for_tasks(state.v, count), state.steps[:, None])
+    for _ in range(steps):
+        theta, state = _step(learner, theta, support, inner_lr, state)
+    return theta
+
+
+def _step(
+    learner: Learner, theta: Params, support: Examples, inner_lr: Tensor, state: InnerState | None
+) -> tuple[Params, InnerState | None]:
+    theta = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    loss = learner.loss(theta, support).sum()
+    gradients = torch.autograd.grad(loss, [theta[name] for name in learner.adapted])
+    gradient = dict(zip(learner.adapted, gradients, strict=True))
+    with torch.no_grad():
+        return inner_update(theta, gradient, inner_lr[:, None], state)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ A lane whose loss or weights stop being finite keeps its last finite state, is r
 `diverged` with the meta-iteration, and touches nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from metaopt.metaparams import Value, complete
 from metaopt.models.registry import make_model
 from metaopt.population import checkpoint as checkpoints
 from metaopt.population.compiled import Step, compile_step, load_step, program_key
+from metaopt.population.costs import adaptation_milliseconds, peak_memory_bytes
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.lanes import Lanes, padded, stack
 from metaopt.population.signature import Signature
@@ -249,6 +250,28 @@ class Population:
         """
         scores = evaluate(self.trained(lanes), bank, lane_chunk=self.lane_chunk)
         return dict(zip(lanes, scores, strict=True))
+
+    def costs(
+        self, lane: str, names: Collection[str], bank: BankSpec, clock: Callable[[], float]
+    ) -> dict[str, float]:
+        """Return what a lane costs by itself (`metaopt.population.costs`), by name.
+
+        Args:
+            names: Which of `metaopt.population.costs.COSTS` to measure.
+            bank: Where the task to adapt to comes from.
+            clock: Returns seconds, once the device has done what it was told.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        one = self._stacked().select(torch.tensor([self._index(lane)]))  # a copy: its bytes count
+        measures = {
+            "adaptation_milliseconds": lambda: adaptation_milliseconds(
+                self.trained([lane]), bank, clock
+            ),
+            "peak_memory_bytes": lambda: float(peak_memory_bytes(self.program, one)),
+        }
+        return {name: measures[name]() for name in names}
 
     def trained(self, lanes: list[str] | None = None) -> Trained:
         """Return the meta-parameters of some lanes, by default of all, in that order.

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from metaopt.goals import Goals
@@ -31,7 +32,6 @@ from metaopt.search.space import Dimension, distribution
 
 CONSTRAINTS_KEY = "constraints"  # where Optuna and its dashboard look for values of constraints
 DIVERGED_VIOLATION = 100.0  # beyond whatever `Goals.violation` says
-_DIRECTIONS = {True: "maximize", False: "minimize"}
 
 # Optuna announces every study on stderr otherwise; its warnings still pass.
 logging.getLogger("optuna").setLevel(logging.WARNING)
@@ -66,13 +66,14 @@ class OptunaStudy:
         self._costs: list[tuple[float, ...]] = []  # the other objectives' values
         self._trials = 0
         self._paused: set[int] = set()
+        score = StudyDirection.MAXIMIZE if goals.maximize else StudyDirection.MINIMIZE
         self._storage = optuna.storages.InMemoryStorage()
         self._study = optuna.create_study(
             storage=self._storage,
             study_name="branch",
             sampler=sampler(0),
             pruner=optuna.pruners.NopPruner(),
-            directions=[_DIRECTIONS[goals.maximize], *("minimize" for _ in goals.objectives[1:])],
+            directions=[score, *[StudyDirection.MINIMIZE] * (len(goals.objectives) - 1)],
         )
         self._optuna_study_id = self._storage.get_study_id_from_name("branch")
 

@@ -44,6 +44,7 @@ def log_tell(
     outcome: str,
     value: float | None,
     meta_iteration: int | None,
+    metrics: dict[str, float] | None = None,
 ) -> None:
     """Append a tell: how the trial ended."""
     session.add(
@@ -56,6 +57,7 @@ def log_tell(
             outcome=outcome,
             value=value,
             meta_iteration=meta_iteration,
+            metrics=metrics,
         )
     )
 

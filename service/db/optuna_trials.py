@@ -82,6 +82,16 @@ _attributes = Table(
     Column("key", Text),
     Column("value_json", Text),
 )
+_system = Table(
+    "trial_system_attributes",
+    _OPTUNA,
+    Column("trial_id", Integer),
+    Column("key", Text),
+    Column("value_json", Text),
+)
+
+CONSTRAINTS_KEY = "constraints"
+"""System attribute in which Optuna and its dashboard look for constraints; above 0 is broken."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +99,16 @@ class End:
     """How a trial ended.
 
     Args:
-        value: Finite, or None where Optuna must not learn from it.
+        values: Of the objectives, finite; none where Optuna must not learn from it.
         attributes: User attributes; those that are there under the same names are replaced.
+        constraints: value − bound of each, in the study's order; none where they are not known.
     """
 
     state: TrialState
-    value: float | None
+    values: Sequence[float]
     ended_at: datetime | None
     attributes: Attributes
+    constraints: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -132,9 +144,10 @@ def add_trials(session: Session, optuna_study_id: int, new: Sequence[FrozenTrial
     found = list(session.connection().execute(adding, rows).scalars())
     added = list(zip(found, new, strict=True))
     _insert(session, _params, [row for one, trial in added for row in _param_rows(one, trial)])
-    _insert(session, _values, [_value_row(i, t.value) for i, t in added if t.value is not None])
+    _insert(session, _values, [row for i, t in added for row in _value_rows(i, t.values or ())])
     _insert(session, _steps, [r for i, t in added for r in _step_rows(i, t.intermediate_values)])
     _insert(session, _attributes, [r for i, t in added for r in _attribute_rows(i, t.user_attrs)])
+    _insert(session, _system, [r for i, t in added for r in _attribute_rows(i, t.system_attrs)])
     return found
 
 
@@ -142,7 +155,9 @@ def change_trials(session: Session, changes: Sequence[Change]) -> None:
     """Bring trials up to date; one that has ended is not changed again."""
     _insert(session, _steps, [r for c in changes for r in _step_rows(c.optuna_trial_id, c.scores)])
     ended = [(change.optuna_trial_id, change.end) for change in changes if change.end is not None]
-    _insert(session, _values, [_value_row(i, e.value) for i, e in ended if e.value is not None])
+    _insert(session, _values, [row for i, e in ended for row in _value_rows(i, e.values)])
+    bounded = {i: {CONSTRAINTS_KEY: list(e.constraints)} for i, e in ended if e.constraints}
+    _insert(session, _system, [r for i, some in bounded.items() for r in _attribute_rows(i, some)])
     set_attributes(session, {optuna_trial_id: end.attributes for optuna_trial_id, end in ended})
     moving = (
         update(_trials)
@@ -186,8 +201,11 @@ def _param_rows(optuna_trial_id: int, trial: FrozenTrial) -> Rows:
     ]
 
 
-def _value_row(optuna_trial_id: int, value: float) -> dict[str, Any]:
-    return {"trial_id": optuna_trial_id, "objective": 0, "value": value, "value_type": "FINITE"}
+def _value_rows(optuna_trial_id: int, values: Sequence[float]) -> Rows:
+    return [
+        {"trial_id": optuna_trial_id, "objective": i, "value": value, "value_type": "FINITE"}
+        for i, value in enumerate(values)
+    ]
 
 
 def _step_rows(optuna_trial_id: int, scores: Mapping[int, float]) -> Rows:
@@ -202,7 +220,7 @@ def _step_rows(optuna_trial_id: int, scores: Mapping[int, float]) -> Rows:
     ]
 
 
-def _attribute_rows(optuna_trial_id: int, attributes: Attributes) -> Rows:
+def _attribute_rows(optuna_trial_id: int, attributes: Mapping[str, Any]) -> Rows:
     return [
         {"trial_id": optuna_trial_id, "key": name, "value_json": json.dumps(value)}
         for name, value in attributes.items()

@@ -21,6 +21,15 @@ class RungScore(NamedTuple):
     score: float
 
 
+class RungMetrics(NamedTuple):
+    """What beside the score is known of a trial at a rung."""
+
+    branch: str
+    trial_number: int
+    meta_iteration: int
+    metrics: dict[str, float]
+
+
 def add_report(session: Session, report: Report) -> None:
     """Add a report; a second one of the same trial and rung violates the primary key."""
     session.add(report)
@@ -35,6 +44,16 @@ def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
         .order_by(Trial.trial_number, Report.meta_iteration)
     )
     return [RungScore(*row) for row in session.execute(query)]
+
+
+def rung_metrics(session: Session, study_id: str, role: str) -> list[RungMetrics]:
+    """Return what is known of the study's trials of that role at each rung."""
+    query = (
+        select(Trial.branch, Trial.trial_number, Report.meta_iteration, Report.metrics)
+        .join(Trial, Trial.trial_id == Report.trial_id)
+        .where(Trial.study_id == study_id, Trial.role == role)
+    )
+    return [RungMetrics(*row[:3], row[3] or {}) for row in session.execute(query)]
 
 
 def scores_by_trial(

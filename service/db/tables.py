@@ -114,7 +114,10 @@ class Study(Base):
 
 
 class Trial(Base):
-    """One point of a branch, or one finalist trained afresh."""
+    """One point of a branch, or one finalist trained afresh.
+
+    `metrics` are what else was known when `score` was measured.
+    """
 
     __tablename__ = "mo_trials"
     __table_args__ = (
@@ -149,6 +152,7 @@ class Trial(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    metrics: Mapped[Json | None]
 
 
 class Attempt(Base):
@@ -196,6 +200,7 @@ class Report(Base):
     attempt: Mapped[int]
     epoch: Mapped[int]
     created_at: Mapped[datetime]
+    metrics: Mapped[Json | None]  # other than the score, by name; older reports have none
 
 
 class Ask(Base):
@@ -215,6 +220,7 @@ class Ask(Base):
     outcome: Mapped[str | None] = mapped_column(String(16))
     value: Mapped[float | None]
     meta_iteration: Mapped[int | None]
+    metrics: Mapped[Json | None]
 
 
 class Segment(Base):

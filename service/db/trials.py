@@ -113,10 +113,12 @@ def save_progress(
         trial.solo = False
 
 
-def save_score(session: Session, trial_id: str, score: float, stderr: float) -> None:
-    """Keep a trial's latest score."""
+def save_score(
+    session: Session, trial_id: str, score: float, stderr: float, metrics: dict[str, float]
+) -> None:
+    """Keep a trial's latest score, and what else is known of it."""
     trial = _get(session, trial_id)
-    trial.score, trial.score_stderr = score, stderr
+    trial.score, trial.score_stderr, trial.metrics = score, stderr, metrics
 
 
 def end_attempts(session: Session, ends: Sequence[AttemptEnd], *, now: datetime) -> None:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from metaopt.keys import key
 from metaopt.metaparams import Value, complete
 from metaopt.search.history import Params
-from service.db.states import TrialRole, TrialStatus
+from service.db.states import TrialRole
 from service.dispatcher.allotting import trial_number
-from service.dispatcher.budget import common_rung, scored_at
-from service.dispatcher.finalists import choose_finalists, rank_trials
+from service.dispatcher.candidates import eligible, spread_finalists
+from service.dispatcher.finalists import choose_finalists
 from service.dispatcher.ledger import NewTrial
 from service.dispatcher.loading import group_of
 from service.dispatcher.state import BranchState, StudyState, TrialState
@@ -29,11 +29,10 @@ def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
 def candidates(study: StudyState) -> list[int]:
     """Return the numbers of the search's trials that may be finalists, best first.
 
-    They are those that completed.  Where a budget ended the search before any did, those that were
-    scored at the highest common rung.
+    They keep the constraints; with several objectives they are the Pareto set
+    (`service.dispatcher.candidates`).
     """
-    scored = _completed(study) or _unfinished(study)
-    return rank_trials(scored, maximize=study.spec.maximize())
+    return [one.number for one in eligible(study)]
 
 
 def fresh_finalists(
@@ -48,12 +47,15 @@ def fresh_finalists(
         scores: By task of the search's bank, of the trials that `finalists.borderline` names.
     """
     spec = study.spec
-    chosen = choose_finalists(
-        candidates(study),
-        count=spec.verdict.finalists,
-        extra=spec.verdict.extra_finalists,
-        scores=scores,
-    )
+    if spec.goals().several:
+        chosen = spread_finalists(study, eligible(study))
+    else:
+        chosen = choose_finalists(
+            candidates(study),
+            count=spec.verdict.finalists,
+            extra=spec.verdict.extra_finalists,
+            scores=scores,
+        )
     contenders = [_again(study, study.trials[number]) for number in chosen]
     if chosen and spec.verdict.compare == "default":
         contenders += _defaults(study, study.trials[chosen[0]].group.branch)
@@ -90,21 +92,6 @@ def new_trial(
         seed=key(study.spec.seed, "trial", number),
     )
     return NewTrial(trial, asked, ask_index, sequence)
-
-
-def _completed(study: StudyState) -> list[tuple[int, float]]:
-    return [
-        (trial.trial_number, trial.score)
-        for trial in study.of_role(TrialRole.SEARCH)
-        if trial.status == TrialStatus.COMPLETED and trial.score is not None
-    ]
-
-
-def _unfinished(study: StudyState) -> list[tuple[int, float]]:
-    if study.search_ended_by is None:
-        return []
-    rung = common_rung(study, study.spec.verdict.finalists)
-    return [] if rung is None else scored_at(study, rung)
 
 
 class _Contender(NamedTuple):

@@ -22,7 +22,7 @@ The paired difference of two contenders over tasks, d_t = x_t − y_t, has
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from metaopt.evaluation.statistics import student_t95
@@ -46,6 +46,7 @@ class SealedRun:
     diverged_share: float
     device_seconds: float
     meta_iterations: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class SeedNoise(NamedTuple):

@@ -191,7 +191,7 @@ def end(
 def _write_score(entry: Entry, one: LaneOutcome, seconds: float) -> None:
     summary = one.summary
     assert summary is not None and one.score is not None
-    trials.save_score(entry.session, one.trial.trial_id, one.score, summary.stderr)
+    trials.save_score(entry.session, one.trial.trial_id, one.score, summary.stderr, one.metrics)
     if one.trial.group.role == TrialRole.VERDICT:
         study_progress.count_look(entry.session, entry.study.study_id)
     reports.add_report(entry.session, _report(entry, one, seconds))
@@ -226,4 +226,5 @@ def _report(entry: Entry, one: LaneOutcome, seconds: float) -> Report:
         attempt=one.trial.attempt,
         epoch=entry.epoch,
         created_at=entry.now,
+        metrics=one.metrics,
     )

@@ -52,6 +52,7 @@ class _Tell(NamedTuple):
     outcome: str
     value: float | None
     meta_iteration: int | None
+    metrics: dict[str, float]
 
 
 class Ledger:
@@ -138,7 +139,7 @@ class Ledger:
     ) -> None:
         """Write what a loss means for each lane of a slot."""
         tells = [
-            _Tell(trial, TrialStatus.FAILED, None, None)
+            _Tell(trial, TrialStatus.FAILED, None, None, {})
             for trial, loss in losses
             if loss.failed and trial.group.role == TrialRole.SEARCH
         ]
@@ -169,7 +170,9 @@ class Ledger:
     def end_left(self, study: StudyState, left: Sequence[Left], cause: str) -> None:
         """End trials, running or queued, for which their search has no budget any more."""
         running = [one.trial for one in left if one.trial.status == TrialStatus.RUNNING]
-        tells = [_Tell(one.trial, one.status, one.score, one.rung) for one in left]
+        tells = [
+            _Tell(one.trial, one.status, one.score, one.rung, one.trial.metrics) for one in left
+        ]
         with self.entry(study) as entry:
             entry.hold(one.trial for one in left)
             for one in left:
@@ -205,11 +208,15 @@ class Ledger:
         trial.solo, trial.losses_here = False, 0
         self.store.delete(replaced)
         if one.score is not None:
-            trial.score = one.score
+            trial.score, trial.metrics = one.score, one.metrics
             if trial.group.role == TrialRole.SEARCH:
                 place = (trial.group.branch, lane.meta_iteration)
                 study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
-                if study.spec.pruning.kind == "race" or moves(study.spec):
+                if study.spec.beyond_score():
+                    known_there = study.rung_metrics.setdefault(place, {})
+                    known_there[trial.trial_number] = one.metrics
+                feasible = study.spec.goals().feasible(one.metrics)
+                if feasible and (study.spec.pruning.kind == "race" or moves(study.spec)):
                     mine = Leader(one.score, lane.scores or [])
                     known = study.leaders.get(place)
                     study.leaders[place] = better(known, mine, maximize=study.spec.maximize())
@@ -234,7 +241,7 @@ class Ledger:
 
 def _tell_of(one: LaneOutcome) -> _Tell:
     outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
-    return _Tell(one.trial, outcome, one.score, one.lane.meta_iteration)
+    return _Tell(one.trial, outcome, one.score, one.lane.meta_iteration, one.metrics)
 
 
 def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
@@ -257,7 +264,11 @@ def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spe
     tells = [tell for tell in tells if tell.outcome != "paused"]  # those have not ended
     if not tells:
         return spent
-    scores = [tell.value if tell.outcome == TrialStatus.COMPLETED else None for tell in tells]
+    feasible = study.spec.goals().feasible
+    scores = [
+        t.value if t.outcome == TrialStatus.COMPLETED and feasible(t.metrics) else None
+        for t in tells
+    ]
     return after_trials(spent, scores, maximize=study.spec.maximize())
 
 
@@ -284,6 +295,7 @@ def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
             outcome=tell.outcome,
             value=tell.value,
             meta_iteration=tell.meta_iteration,
+            metrics=tell.metrics,
         )
 
 
@@ -296,5 +308,6 @@ def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
             tell.value,
             tell.meta_iteration,
             study.scores_of(trial.group.branch, trial.trial_number),
+            tell.metrics,
         )
     reallot(study)

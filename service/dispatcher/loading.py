@@ -65,6 +65,11 @@ def load_study(session: Session, study_id: str) -> StudyState:
     _add_spent(session, study, rows)
     for branch, number, rung, score in scores:
         study.rung_scores.setdefault((branch, rung), {})[number] = score
+    if spec.beyond_score():
+        for branch, number, rung, metrics in reports.rung_metrics(
+            session, study_id, TrialRole.SEARCH
+        ):
+            study.rung_metrics.setdefault((branch, rung), {})[number] = metrics
     if spec.pruning.kind == "race" or moves(spec):
         study.leaders = _leaders(session, study)
     reallot(study)
@@ -74,11 +79,20 @@ def load_study(session: Session, study_id: str) -> StudyState:
 def _leaders(session: Session, study: StudyState) -> dict[Place, Leader]:
     best = max if study.spec.maximize() else min
     leaders = {}
-    for place, scores in study.rung_scores.items():
+    for place in study.rung_scores:
+        scores = _may_lead(study, place)
+        if not scores:
+            continue
         number = best(scores, key=lambda n: (scores[n], n))  # noqa: B023
         (report,) = reports.reports_at(session, [study.trials[number].trial_id], place[1]).values()
         leaders[place] = Leader(report.score, list(report.scores))
     return leaders
+
+
+def _may_lead(study: StudyState, place: Place) -> dict[int, float]:
+    goals, metrics = study.spec.goals(), study.rung_metrics.get(place, {})
+    scores = study.rung_scores[place]
+    return {n: score for n, score in scores.items() if goals.feasible(metrics.get(n, {}))}
 
 
 def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:
@@ -87,8 +101,14 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     if found is not None:
         spent = Spent(found.wall_seconds, found.device_seconds, found.meta_iterations)
         study.search_ended_by = found.ended_by
+    feasible = study.spec.goals().feasible
     ended = [
-        Ended(row.finished_at, row.score if row.status == TrialStatus.COMPLETED else None)
+        Ended(
+            row.finished_at,
+            row.score
+            if row.status == TrialStatus.COMPLETED and feasible(row.metrics or {})
+            else None,
+        )
         for row in rows
         if row.role == TrialRole.SEARCH and row.status in _COUNTED and row.finished_at
     ]
@@ -151,6 +171,7 @@ def log_entry(ask: Ask, scores: Mapping[int, float]) -> LogEntry:
         value=ask.value,
         meta_iteration=ask.meta_iteration,
         scores={r: score for r, score in scores.items() if told_at is not None and r <= told_at},
+        metrics=ask.metrics,
     )
 
 
@@ -169,6 +190,7 @@ def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> B
         branch=branch.algorithm,
         startup_trials=spec.search.startup_trials,
         grid_points=spec.search.grid_points,
+        goals=spec.goals(),
     )
 
 
@@ -204,6 +226,7 @@ def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> 
         checkpoint=row.checkpoint,
         digest=row.checkpoint_sha256,
         score=row.score,
+        metrics=dict(row.metrics or {}),
         cause=row.cause,
         solo=row.solo,
         attempt=len(attempts),

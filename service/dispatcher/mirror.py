@@ -26,6 +26,7 @@ from optuna.study import StudyDirection
 from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
 
+from metaopt.goals import Goals
 from metaopt.search.space import distribution
 from service.db import mirror as queries
 from service.db import optuna_trials
@@ -215,7 +216,8 @@ class Mirror:
         for begin in range(0, len(news), MOST_TOGETHER):
             if self._stop.is_set():
                 return False
-            self._write(copy, news[begin : begin + MOST_TOGETHER], scores, distributions)
+            some = news[begin : begin + MOST_TOGETHER]
+            self._write(copy, some, scores, distributions, spec.goals())
         copy.first_open = _first_open(copy, trials)
         return all(trial.status in TERMINAL_TRIALS for trial in trials)
 
@@ -235,23 +237,26 @@ class Mirror:
         return copy
 
     def _create(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
-        direction = StudyDirection.MAXIMIZE if spec.maximize() else StudyDirection.MINIMIZE
+        goals = spec.goals()
+        score = StudyDirection.MAXIMIZE if goals.maximize else StudyDirection.MINIMIZE
+        directions = [score, *[StudyDirection.MINIMIZE] * (len(goals.objectives) - 1)]
         name = f"{study.name} · {branch.algorithm} · {study.study_id[:8]}"
-        optuna_id = self._claim(name, direction, study.study_id)
+        optuna_id = self._claim(name, directions, study.study_id)
         if optuna_id is None:  # another study has the same name and begins with the same letters
             name = f"{study.name} · {branch.algorithm} · {study.study_id}"
-            optuna_id = self._claim(name, direction, study.study_id)
+            optuna_id = self._claim(name, directions, study.study_id)
             assert optuna_id is not None, f"{name} belongs to another study"
         attributes = {"study_id": study.study_id, "branch": branch.algorithm}
         for attribute, value in attributes.items():
             self._storage.set_study_user_attr(optuna_id, attribute, value)
-        self._storage.set_study_system_attr(optuna_id, "study:metric_names", [spec.metric()])
+        names = [spec.metric(), *goals.objectives[1:]]
+        self._storage.set_study_system_attr(optuna_id, "study:metric_names", names)
         self._write_note(name, rows.note(study))
         return _BranchCopy(optuna_id, name, attributes)
 
-    def _claim(self, name: str, direction: StudyDirection, study_id: str) -> int | None:
+    def _claim(self, name: str, directions: list[StudyDirection], study_id: str) -> int | None:
         try:
-            return self._storage.create_new_study([direction], name)
+            return self._storage.create_new_study(directions, name)
         except DuplicatedStudyError:  # perhaps ours, from a sync that was killed just here
             optuna_id = self._storage.get_study_id_from_name(name)
             owner = self._storage.get_study_user_attrs(optuna_id).get("study_id", study_id)
@@ -263,14 +268,15 @@ class Mirror:
         trials: Sequence[Trial],
         scores: Mapping[str, Mapping[int, float]],
         distributions: Mapping[str, BaseDistribution],
+        goals: Goals,
     ) -> None:
         new = [trial for trial in trials if trial.trial_number not in copy.trials]
         old = [trial for trial in trials if trial.trial_number in copy.trials]
         with transaction(self._engine) as session:
             self._check_live(session)
-            frozen = [rows.frozen_trial(t, scores[t.trial_id], distributions) for t in new]
+            frozen = [rows.frozen_trial(t, scores[t.trial_id], distributions, goals) for t in new]
             optuna_ids = optuna_trials.add_trials(session, copy.optuna_id, frozen)
-            changes = [_change(copy, trial, scores[trial.trial_id]) for trial in old]
+            changes = [_change(copy, trial, scores[trial.trial_id], goals) for trial in old]
             optuna_trials.change_trials(session, changes)
         for trial, optuna_id in zip(new, optuna_ids, strict=True):
             copy.trials[trial.trial_number] = _TrialCopy(optuna_id, set(), False)
@@ -313,10 +319,12 @@ def _is_news(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> bo
     return not seen.ended and (rows.has_ended(trial) or not seen.steps.issuperset(scores))
 
 
-def _change(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> optuna_trials.Change:
+def _change(
+    copy: _BranchCopy, trial: Trial, scores: Mapping[int, float], goals: Goals
+) -> optuna_trials.Change:
     seen = copy.trials[trial.trial_number]
     fresh = {step: score for step, score in scores.items() if step not in seen.steps}
-    return optuna_trials.Change(seen.optuna_id, fresh, rows.end_of(trial))
+    return optuna_trials.Change(seen.optuna_id, fresh, rows.end_of(trial, goals))
 
 
 def _first_open(copy: _BranchCopy, trials: Sequence[Trial]) -> int:

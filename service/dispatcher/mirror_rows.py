@@ -4,7 +4,9 @@
     queued again, running   RUNNING          diverged, failed, cancelled   FAIL
     completed               COMPLETE         (user attributes say which, and why)
 
-A score at a rung is an intermediate value whose step is the meta-iteration.
+A score at a rung is an intermediate value whose step is the meta-iteration.  With several
+objectives a completed trial has all their values and a pruned one none: Optuna knows no pruned
+trials there.  Constraints are told as value − bound, in the spec's order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.db.optuna_trials import End
+from metaopt.goals import Goals
+from service.db.optuna_trials import CONSTRAINTS_KEY, End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
 from service.report.sentences import verdict_sentences
@@ -41,9 +44,22 @@ def state_of(trial: Trial) -> TrialState | None:
     return TrialState.RUNNING if trial.started_at else None
 
 
-def value_of(trial: Trial) -> float | None:
-    """Return the value of an ended trial: its score unless Optuna must not learn from it."""
-    return None if state_of(trial) in (None, TrialState.RUNNING, TrialState.FAIL) else trial.score
+def values_of(trial: Trial, goals: Goals) -> list[float]:
+    """Return the objectives' values of an ended trial, none if Optuna must not learn from it."""
+    state = state_of(trial)
+    if state in (None, TrialState.RUNNING, TrialState.FAIL) or trial.score is None:
+        return []
+    if goals.several and state != TrialState.COMPLETE:
+        return []
+    return list(goals.values(trial.score, trial.metrics or {}) or ())
+
+
+def constraints_of(trial: Trial, goals: Goals) -> list[float]:
+    """Return value − bound of each constraint of a trial that was judged, 0 where not known."""
+    if trial.metrics is None or not goals.bounds:
+        return []
+    excess = goals.violations(trial.metrics)
+    return [excess.get(name, 0.0) for name in goals.bounds]
 
 
 def has_ended(trial: Trial) -> bool:
@@ -52,12 +68,18 @@ def has_ended(trial: Trial) -> bool:
     return state is not None and state.is_finished()
 
 
-def end_of(trial: Trial) -> End | None:
+def end_of(trial: Trial, goals: Goals) -> End | None:
     """Return how `trial` ended, or None while it goes on."""
     state = state_of(trial)
     if state is None or not state.is_finished():
         return None
-    return End(state, value_of(trial), trial.finished_at, trial_attributes(trial))
+    return End(
+        state,
+        values_of(trial, goals),
+        trial.finished_at,
+        trial_attributes(trial),
+        constraints_of(trial, goals),
+    )
 
 
 def trial_attributes(trial: Trial) -> Attributes:
@@ -68,6 +90,7 @@ def trial_attributes(trial: Trial) -> Attributes:
         "seed": str(trial.seed),  # a browser would round an integer above 2**53
         "device_seconds": round(trial.device_seconds, 3),
     }
+    found.update(trial.metrics or {})
     if trial.cause is not None:
         found["cause"] = trial.cause
     if trial.diverged_at is not None:
@@ -76,7 +99,10 @@ def trial_attributes(trial: Trial) -> Attributes:
 
 
 def frozen_trial(
-    trial: Trial, scores: Mapping[int, float], distributions: Mapping[str, BaseDistribution]
+    trial: Trial,
+    scores: Mapping[int, float],
+    distributions: Mapping[str, BaseDistribution],
+    goals: Goals,
 ) -> FrozenTrial:
     """Return `trial` as Optuna stores it.
 
@@ -84,16 +110,20 @@ def frozen_trial(
         trial: One that has started or ended.
         scores: Scores by meta-iteration.
         distributions: What its branch searches.
+        goals: Of its study.
     """
     state = state_of(trial)
     assert state is not None, f"trial {trial.trial_number} has not started"
+    ended = state.is_finished()
+    constraints = constraints_of(trial, goals) if ended else []
     frozen = create_trial(
         state=state,
-        value=value_of(trial),
+        values=values_of(trial, goals) or None,
         params={name: trial.params[name] for name in distributions},
         distributions=dict(distributions),
         user_attrs=trial_attributes(trial),
         intermediate_values=dict(scores),
+        system_attrs={CONSTRAINTS_KEY: constraints} if constraints else {},
     )
     frozen.datetime_start = _local(trial.started_at or trial.created_at)
     frozen.datetime_complete = _local(trial.finished_at) if trial.finished_at else None

@@ -58,6 +58,7 @@ def segment_order(
         checkpoint_directory=store.directory(study.study_id),
         ahead=lane_iterations_ahead(study, group),
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
+        measure=study.spec.measured(),
     )
 
 

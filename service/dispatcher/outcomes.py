@@ -11,14 +11,16 @@ Pruning is decided after the scores of all lanes of the segment are in: which of
 lists first changes nothing.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from metaopt.evaluation.statistics import Summary, summarize
 from metaopt.search.pruning import hyperband_bracket, should_prune
 from metaopt.search.racing import is_worse, level_of_a_look
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher import promotion
+from service.dispatcher.judging import Judged, judged, metrics_of_params
 from service.dispatcher.state import Leader, Place, StudyState, TrialState, better
 from service.executors.base import LaneReport, SegmentReport
 
@@ -35,6 +37,7 @@ class LaneOutcome:
         trial, lane: Which lane, and what its worker said.
         status: The trial's status from now on.
         summary, score: Of its scores, if it was judged at a rung for the first time.
+        metrics: What else is known of it now.
     """
 
     trial: TrialState
@@ -42,6 +45,7 @@ class LaneOutcome:
     status: TrialStatus
     summary: Summary | None = None
     score: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def judge_report(
@@ -55,12 +59,10 @@ def judge_report(
     by_id = {lane.trial_id: lane for lane in report.lanes}
     scored = [_scored(study, trial, by_id.get(trial.trial_id), iterations) for trial in lanes]
     peers, leaders = _peers(study, scored), _leaders(study, scored)
-    return [
-        LaneOutcome(
-            one.trial, one.lane, _status(study, one, peers, leaders), one.summary, one.score
-        )
-        for one in scored
-    ]
+    standings = {
+        place: judged(study.spec, peers[place], _known(study, scored, place)) for place in peers
+    }
+    return [replace(one, status=_status(study, one, standings, leaders)) for one in scored]
 
 
 def _scored(
@@ -69,7 +71,8 @@ def _scored(
     if lane is None:
         raise BadReport(f"the worker says nothing about trial {trial.trial_number}")
     if lane.diverged_at is not None:
-        return LaneOutcome(trial, lane, TrialStatus.DIVERGED)
+        metrics = {**metrics_of_params(study.spec, trial.params), **trial.metrics}
+        return LaneOutcome(trial, lane, TrialStatus.DIVERGED, metrics=metrics)
     if lane.meta_iteration != trial.meta_iteration + iterations:
         raise BadReport(
             f"trial {trial.trial_number} should be at meta-iteration "
@@ -90,7 +93,22 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
     except ValueError as error:
         raise BadReport(f"trial {trial.trial_number}: {error}") from None
     score = float(getattr(summary, study.spec.evaluation.statistic))
-    return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, score)
+    metrics = _metrics(study, trial, lane)
+    return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, score, metrics)
+
+
+def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str, float]:
+    assert lane.diverged_share is not None
+    found: dict[str, float] = {
+        **metrics_of_params(study.spec, trial.params),
+        "diverged_share": lane.diverged_share,
+    }
+    for name in study.spec.measured():
+        cost = lane.costs.get(name, math.nan)
+        if not (math.isfinite(cost) and cost >= 0):
+            raise BadReport(f"trial {trial.trial_number}: {name} was not measured, got {cost}")
+        found[name] = cost
+    return found
 
 
 def _peers(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, dict[int, float]]:
@@ -104,12 +122,25 @@ def _peers(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, dict
     return peers
 
 
+def _known(
+    study: StudyState, scored: Sequence[LaneOutcome], place: Place
+) -> dict[int, dict[str, float]]:
+    fresh = {
+        one.trial.trial_number: one.metrics
+        for one in scored
+        if one.score is not None and (one.trial.group.branch, one.lane.meta_iteration) == place
+    }
+    return {**study.rung_metrics.get(place, {}), **fresh}
+
+
 def _leaders(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, Leader]:
     """Return who leads at each place once all lanes of the segment are in."""
     leaders = dict(study.leaders)
     if study.spec.pruning.kind == "race":
         for one in scored:
-            if one.score is not None and one.trial.group.role == TrialRole.SEARCH:
+            if one.score is None or one.trial.group.role != TrialRole.SEARCH:
+                continue
+            if study.spec.goals().feasible(one.metrics):
                 place = (one.trial.group.branch, one.lane.meta_iteration)
                 mine = Leader(one.score, one.lane.scores or [])
                 leaders[place] = better(leaders.get(place), mine, maximize=study.spec.maximize())
@@ -133,7 +164,7 @@ def _loses(study: StudyState, one: LaneOutcome, leader: Leader, peers: int) -> b
 def _status(
     study: StudyState,
     one: LaneOutcome,
-    peers: dict[Place, dict[int, float]],
+    standings: dict[Place, Judged],
     leaders: dict[Place, Leader],
 ) -> TrialStatus:
     rung = one.lane.meta_iteration
@@ -145,12 +176,12 @@ def _status(
     if one.score is None or pruning.kind == "none":
         return TrialStatus.RUNNING
     place = (one.trial.group.branch, rung)
-    at_rung = peers[place]
+    at_rung, maximize = standings[place]
     if pruning.kind == "race":
-        loses = _loses(study, one, leaders[place], len(at_rung))
+        loses = place in leaders and _loses(study, one, leaders[place], len(at_rung))
         return TrialStatus.PRUNED if loses else TrialStatus.RUNNING
     if pruning.kind == promotion.KIND:
-        best = promotion.promoted(at_rung, pruning.reduction, maximize=study.spec.maximize())
+        best = promotion.promoted(at_rung, pruning.reduction, maximize=maximize)
         return TrialStatus.RUNNING if one.trial.trial_number in best else TrialStatus.QUEUED
     if pruning.kind == "hyperband":
         bracket = _bracket(study, one.trial.trial_number)
@@ -159,9 +190,9 @@ def _status(
         at_rung = {n: score for n, score in at_rung.items() if _bracket(study, n) == bracket}
     prune = should_prune(
         pruning.kind,
-        score=one.score,
+        score=at_rung[one.trial.trial_number],
         peers=list(at_rung.values()),
-        maximize=study.spec.maximize(),
+        maximize=maximize,
         reduction=pruning.reduction,
         startup_trials=pruning.startup_trials,
         percentile=pruning.percentile,

@@ -16,6 +16,7 @@ Reference: Li et al. (2018), arXiv:1810.05934, Algorithm 2 (`get_job`).
 from collections.abc import Collection
 
 from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.judging import judged_at
 from service.dispatcher.state import StudyState, TrialState
 
 KIND = "asha"
@@ -65,8 +66,8 @@ def given_up(study: StudyState) -> list[TrialState]:
 
 
 def _promoted_at(study: StudyState, place: tuple[str, int]) -> set[int]:
-    reduction, maximize = study.spec.pruning.reduction, study.spec.maximize()
-    return promoted(study.rung_scores[place], reduction, maximize=maximize)
+    values, maximize = judged_at(study, place)
+    return promoted(values, study.spec.pruning.reduction, maximize=maximize)
 
 
 def _at_a_rung(study: StudyState, trial: TrialState) -> bool:
@@ -85,8 +86,7 @@ def _last_hope(study: StudyState, held: Collection[TrialState], branch: str) -> 
     if any(not trial.ended and trial not in own for trial in trials):
         return None
     highest = max(trial.meta_iteration for trial in own)
-    scores = study.rung_scores[branch, highest]
-    maximize = study.spec.maximize()
+    scores, maximize = judged_at(study, (branch, highest))
     there = [trial.trial_number for trial in own if trial.meta_iteration == highest]
     return min(there, key=lambda number: (_loss(scores[number], maximize), number))
 

@@ -53,6 +53,7 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
                     entry.value,
                     entry.meta_iteration,
                     entry.scores,
+                    entry.metrics,
                 )
                 continue
             if search.asks < len(given):

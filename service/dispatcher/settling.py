@@ -18,6 +18,7 @@ from service.db.tables import Report, Study, Trial
 from service.dispatcher import entries, promotion
 from service.dispatcher.asking import candidates, fresh_finalists
 from service.dispatcher.budget import common_rung
+from service.dispatcher.candidates import broken_candidates, pareto_trials, why_nothing_is_feasible
 from service.dispatcher.contenders import SealedRun
 from service.dispatcher.entries import Entry
 from service.dispatcher.finalists import borderline
@@ -55,7 +56,8 @@ def fail(ledger: Ledger, study: StudyState, error: str) -> None:
 def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
     fresh = fresh_finalists(study, _borderline_scores(ledger, study))
     if not fresh:
-        fail(ledger, study, _why_nothing_completed(study.of_role(TrialRole.SEARCH)))
+        why = why_nothing_is_feasible(study)
+        fail(ledger, study, why or _why_nothing_completed(study.of_role(TrialRole.SEARCH)))
         return
     named = (trial.source_trial_number for trial in fresh)
     sources = list(dict.fromkeys(number for number in named if number is not None))
@@ -149,7 +151,7 @@ def _result(entry: Entry) -> StudyResult:
     at_end = reports.reports_at(session, [row.trial_id for row in verdict], full)
     at_end |= reports.reports_at(session, [row.trial_id for row in chosen], judged_at)
     runs = [(row, _sealed_run(row, at_end.get(row.trial_id))) for row in verdict]
-    return study_result(
+    result = study_result(
         study.spec,
         [_search_trial(row, at_end.get(row.trial_id)) for row in search],
         [run for _, run in runs if run.source_trial_number is not None],
@@ -159,6 +161,8 @@ def _result(entry: Entry) -> StudyResult:
         busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
         search=_search_cost(study, judged_at),
     )
+    infeasible = len(broken_candidates(study))
+    return result.model_copy(update={"pareto": pareto_trials(study), "infeasible": infeasible})
 
 
 def _judged_at(study: StudyState) -> int:
@@ -205,6 +209,7 @@ def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
         high=report.high if report else None,
         scores=report.scores if report else [],
         curve=report.curve if report else [],
+        metrics=(report.metrics if report else row.metrics) or {},
     )
 
 
@@ -220,4 +225,5 @@ def _sealed_run(row: Trial, report: Report | None) -> SealedRun:
         diverged_share=report.diverged_share if report else 0.0,
         device_seconds=row.device_seconds,
         meta_iterations=row.meta_iteration,
+        metrics=(report.metrics or {}) if report else {},
     )

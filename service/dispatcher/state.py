@@ -52,6 +52,7 @@ class TrialState:
     """A trial.
 
     Args:
+        metrics: What else is known of it, measured with its score.
         attempt: Number of its latest attempt, from 1; 0 before the first.
         begun_at: Meta-iteration at which that attempt began.
         attempts: Attempts that count against it (`service.dispatcher.losses`).
@@ -70,6 +71,7 @@ class TrialState:
     checkpoint: str | None = None
     digest: str | None = None
     score: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
     solo: bool = False
     attempt: int = 0
@@ -143,6 +145,7 @@ class StudyState:
     Args:
         trials: By number; use `add` for new ones.
         rung_scores: Scores by trial number, for each (branch, meta-iteration).
+        rung_metrics: What else was known there, where anything but the score has a say.
         leaders: The best so far for each (branch, meta-iteration), where trials race.
         lane_limits: Most lanes a group may have since it ran out of memory.
         signatures: By their digest.
@@ -162,6 +165,7 @@ class StudyState:
     branches: dict[str, BranchState]
     trials: dict[int, TrialState] = field(default_factory=dict)
     rung_scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=dict)
+    rung_metrics: dict[Place, dict[int, dict[str, float]]] = field(default_factory=dict)
     leaders: dict[Place, Leader] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)

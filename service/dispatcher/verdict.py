@@ -42,6 +42,7 @@ class SearchTrial:
     Args:
         low, high: 95 % interval of its mean over the tasks of the search's bank.
         scores: By task of that bank.
+        metrics: What else was measured there.
         curve: Mean score there after 0, 1, … inner steps.
     """
 
@@ -56,6 +57,7 @@ class SearchTrial:
     high: float | None = None
     scores: list[float] = field(default_factory=list)
     curve: list[float] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def study_result(
         transductive=spec.evaluation.transductive,
         first_order_until=spec.pruning.first_order_until,
         comparison=_comparison(spec, defaults, [one.fresh for one in judged]) if defaults else None,
+        objectives=list(spec.objectives),
+        constraints=spec.constraints.bounds(),
     )
 
 
@@ -180,7 +184,14 @@ def _finalist(spec: StudySpec, rank: int, one: _Judged, best: _Judged) -> Finali
         to_best=to_best,
         steps=_steps(spec, trial, sealed),
         cost=cost,
+        metrics=trial.metrics,
+        sealed_metrics=_mean_metrics(fresh.completed),
     )
+
+
+def _mean_metrics(runs: Sequence[SealedRun]) -> dict[str, float]:
+    names = runs[0].metrics if runs else {}
+    return {name: statistics.fmean(run.metrics[name] for run in runs) for name in names}
 
 
 def _gap(spec: StudySpec, search: float, sealed: float) -> float:
@@ -269,7 +280,9 @@ def _branches(spec: StudySpec, trials: Sequence[SearchTrial]) -> dict[str, Branc
 
 def _branch(spec: StudySpec, name: str, trials: Sequence[SearchTrial]) -> BranchSummary:
     own = [trial for trial in trials if trial.branch == name]
-    scores = [t.score for t in own if t.status == "completed" and t.score is not None]
+    completed = [t for t in own if t.status == "completed" and t.score is not None]
+    feasible = [t for t in completed if spec.goals().feasible(t.metrics)]
+    scores = [t.score for t in feasible if t.score is not None]
     best = (max if spec.maximize() else min)(scores) if scores else None
     return BranchSummary(
         trials=len(own), best_score=best, device_seconds=sum(t.device_seconds for t in own)

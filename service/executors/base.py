@@ -74,6 +74,7 @@ class SegmentOrder:
         checkpoint_directory: Existing directory for checkpoints, or None for none.
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
+        measure: Costs to measure of each lane that is evaluated (`metaopt.population.costs`).
     """
 
     signature: Json
@@ -86,6 +87,7 @@ class SegmentOrder:
     checkpoint_directory: str | None
     ahead: int = 0
     fewer_tasks: dict[str, int] = field(default_factory=dict)
+    measure: list[str] = field(default_factory=list)
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -110,6 +112,7 @@ class LaneReport:
         diverged_share: Share of bank tasks whose adaptation diverged, if evaluated.
         curve: Mean score over tasks after 0…steps inner steps, if evaluated.
         checkpoint, digest: File written at the end of the segment and its SHA-256.
+        costs: What the order asked to measure, by name, if evaluated.
     """
 
     trial_id: str
@@ -121,6 +124,7 @@ class LaneReport:
     curve: list[float] | None = None
     checkpoint: str | None = None
     digest: str | None = None
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,12 @@ class Segments:
         trained = time.perf_counter()
         wanted = [lane for lane in order.evaluate if lane in alive]
         scores = _evaluate(population, order, wanted)
+        bank = BankSpec.from_json(order.bank)
+        costs = {n: population.costs(n, order.measure, bank, self._clock) for n in wanted}
         evaluated = time.perf_counter()
         lanes = [
-            self._report(population, lane, scores.get(lane), order) for lane in population.lanes
+            self._report(population, lane, scores.get(lane), costs.get(lane, {}), order)
+            for lane in population.lanes
         ]
         return SegmentReport(
             lanes=lanes,
@@ -105,7 +108,12 @@ class Segments:
         return self._population
 
     def _report(
-        self, population: Population, lane: str, scores: LaneScores | None, order: SegmentOrder
+        self,
+        population: Population,
+        lane: str,
+        scores: LaneScores | None,
+        costs: dict[str, float],
+        order: SegmentOrder,
     ) -> LaneReport:
         state = population.state(lane)
         checkpoint = digest = None
@@ -126,7 +134,13 @@ class Segments:
             curve=scores.curve if scores else None,
             checkpoint=checkpoint,
             digest=digest,
+            costs=costs,
         )
+
+    def _clock(self) -> float:
+        if self._device != "cpu":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     def _sample_share(
         self, population: Population, order: SegmentOrder, train_seconds: float

@@ -98,6 +98,9 @@ class Finalist(ResultPart):
 
     `sealed`, `optimism` and what follows from them are null where no fresh training reached the
     end; `runs` says why.  `device_seconds` counts the search trial and its fresh trainings.
+
+    `metrics` are what else the search measured of it, `sealed_metrics` the means of its fresh
+    trainings that reached the end.
     """
 
     rank: int
@@ -116,6 +119,17 @@ class Finalist(ResultPart):
     to_best: Estimate | None = None
     steps: StepsAtTest | None = None
     cost: Cost | None = None
+    metrics: dict[str, float] = {}
+    sealed_metrics: dict[str, float] = {}
+
+
+class ParetoTrial(ResultPart):
+    """A trial of the search that no other dominates, with its values of the objectives."""
+
+    trial_number: int
+    branch: str
+    params: dict[str, Value]
+    values: dict[str, float]
 
 
 class Comparison(ResultPart):
@@ -165,6 +179,10 @@ class StudyResult(ResultPart):
     `device_seconds` and `wall_seconds` are of search and verdict together, `search` says what
     the search had of them.  Where it is not null, whatever has `order: second` was trained with
     first-order meta-gradients up to the meta-iteration `first_order_until`, afresh too.
+
+    With several objectives `pareto` is the search's Pareto set, best score first, of those that
+    keep the `constraints`; the finalists are some of it.  `infeasible` counts the trials that
+    were judged and break a constraint: none of them is a finalist.
     """
 
     metric: Literal["accuracy", "mse"]
@@ -180,3 +198,7 @@ class StudyResult(ResultPart):
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"
     comparison: Comparison | None = None
     first_order_until: int | None = None
+    objectives: list[str] = ["score"]
+    constraints: dict[str, float] = {}
+    pareto: list[ParetoTrial] | None = None
+    infeasible: int = 0

@@ -250,6 +250,11 @@ class StudySpec(Wire):
         named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
         return [name for name in MEASURED if name in named]
 
+    def beyond_score(self) -> bool:
+        """Return whether anything but the score has a say in the search."""
+        by_score = self.objectives == ["score"] and self.pruning.metric == "score"
+        return not by_score or bool(self.constraints.bounds())
+
     def rungs(self) -> list[int]:
         """Return the meta-iterations at which a trial is judged; the last is the budget."""
         full = self.budget.meta_iterations

@@ -77,7 +77,10 @@ class StudyView(View):
 
 
 class TrialView(View):
-    """One trial; a verdict trial names the search trial it repeats, unless it has the defaults."""
+    """One trial; a verdict trial names the search trial it repeats, unless it has the defaults.
+
+    `metrics` are what beside the score is known of it, since it was scored last: what it costs.
+    """
 
     trial_number: int
     role: TrialRole
@@ -96,6 +99,7 @@ class TrialView(View):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    metrics: dict[str, float] | None = None
 
 
 class ReportView(View):
@@ -120,6 +124,7 @@ class ReportView(View):
     device_seconds: float
     attempt: int
     created_at: datetime
+    metrics: dict[str, float] | None = None
 
 
 class AskView(View):
@@ -127,7 +132,7 @@ class AskView(View):
 
     An ask has the `params` that were suggested, a tell the outcome of the trial, and where it has
     one its score (`value`) and the meta-iteration at which that was measured.  `scores` are all
-    that the sampler then knew of the trial, by meta-iteration.
+    that the sampler then knew of the trial, by meta-iteration, `metrics` what else it was told.
     """
 
     sequence: int
@@ -138,6 +143,7 @@ class AskView(View):
     value: float | None
     meta_iteration: int | None
     scores: dict[int, float] = {}
+    metrics: dict[str, float] | None = None
 
 
 class EventView(View):

@@ -12,7 +12,7 @@ from migrations.versions import __file__ as versions_file
 from service.db import migrate
 from service.db.engine import open_engine, transaction
 from service.db.tables import Base, Spending, Study, Trial
-from tests.fakes.rows import NOON, SPEC, add_segment, add_trial
+from tests.fakes.rows import NOON, SPEC, add_segment
 
 
 @pytest.fixture
@@ -101,7 +101,9 @@ def test_rows_of_the_first_revision_live_on(bare: Engine, database_url: str) -> 
     study = {"study_id": "a" * 32, "name": "old", "spec": SPEC, "spec_sha256": "0" * 64}
     with transaction(bare) as session:  # not as objects: those have today's columns
         session.execute(insert(Study).values(**study, status="running", created_at=NOON))
-        add_trial(session, 0, "completed", score=0.5)
+        trial = {"trial_id": "b" * 32, "study_id": "a" * 32, "trial_number": 0, "branch": "maml"}
+        found = {"params": {}, "seed": 1, "status": "completed", "score": 0.5}
+        session.execute(insert(Trial).values(**trial, **found, created_at=NOON))
     migrate.upgrade(database_url)
     with transaction(bare) as session:
         assert session.get_one(Study, "a" * 32).status == "running"

@@ -13,7 +13,14 @@ from sqlalchemy import Engine
 
 from service.db.engine import transaction
 from service.db.optuna_storage import open_storage
-from service.db.optuna_trials import Change, End, add_trials, change_trials, set_attributes
+from service.db.optuna_trials import (
+    CONSTRAINTS_KEY,
+    Change,
+    End,
+    add_trials,
+    change_trials,
+    set_attributes,
+)
 
 DISTRIBUTIONS = {
     "inner_lr": FloatDistribution(1e-3, 1.0, log=True),
@@ -81,7 +88,7 @@ def test_a_trial_gets_new_scores_and_then_its_end(engine: Engine, storage: RDBSt
         first, second = add_trials(
             session, study, [trial(TrialState.RUNNING, user_attrs={"status": "running"})] * 2
         )
-    end = End(TrialState.COMPLETE, 2.0, ended_at, {"status": "completed", "device_seconds": 2.5})
+    end = End(TrialState.COMPLETE, [2.0], ended_at, {"status": "completed", "device_seconds": 2.5})
     with transaction(engine) as session:
         change_trials(session, [Change(first, {10: 3.0}, None), Change(second, {10: 2.0}, end)])
     running, ended = storage.get_all_trials(study)
@@ -90,6 +97,31 @@ def test_a_trial_gets_new_scores_and_then_its_end(engine: Engine, storage: RDBSt
     assert (ended.state, ended.value) == (TrialState.COMPLETE, 2.0)
     assert ended.user_attrs == {"status": "completed", "device_seconds": 2.5}
     assert ended.datetime_complete == ended_at.astimezone().replace(tzinfo=None)
+
+
+def test_several_objectives_and_constraints_are_as_optuna_would_have_written_them(
+    engine: Engine, storage: RDBStorage
+) -> None:
+    directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+    theirs = storage.create_new_study(directions, "theirs")
+    ours = storage.create_new_study(directions, "ours")
+    kept = {CONSTRAINTS_KEY: [-5.0, 0.0]}
+    new = [
+        trial(TrialState.COMPLETE, values=[0.5, 10.0], system_attrs=kept),
+        trial(TrialState.PRUNED, intermediate_values={10: 3.0}, system_attrs=kept),
+    ]
+    for one in new:
+        storage.create_new_trial(theirs, one)
+    end = End(TrialState.COMPLETE, [0.75, 20.0], datetime.now(UTC), {}, [5.0, 0.0])
+    with transaction(engine) as session:
+        add_trials(session, ours, new)
+    assert content(storage, ours) == content(storage, theirs)
+    with transaction(engine) as session:
+        (running,) = add_trials(session, ours, [trial(TrialState.RUNNING)])
+        change_trials(session, [Change(running, {}, end)])
+    ended = storage.get_trial(running)
+    assert ended.values == [0.75, 20.0]
+    assert list(ended.constraints.values()) == [5.0, 0.0]
 
 
 def test_attributes_of_an_ended_trial_can_be_set(engine: Engine, storage: RDBStorage) -> None:
