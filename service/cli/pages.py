@@ -42,6 +42,7 @@ def trials_page(study: StudyView, trials: list[TrialView]) -> None:
         "score",
         "meta-iteration",
         "seconds",
+        *(["costs"] if study.spec.beyond_score() else []),
         "parameters",
     )
     console.table("Trials", header, [_trial_row(study, trial) for trial in trials])
@@ -63,5 +64,14 @@ def _trial_row(study: StudyView, trial: TrialView) -> tuple[str, ...]:
         words.score(trial.score, study.metric),
         str(trial.meta_iteration),
         f"{trial.device_seconds:.1f}",
+        *([_costs(study, trial)] if study.spec.beyond_score() else []),
         shown,
     )
+
+
+def _costs(study: StudyView, trial: TrialView) -> str:
+    goals, metrics = study.spec.goals(), trial.metrics or {}
+    named = [*goals.objectives[1:], *goals.bounds, study.spec.pruning.metric]
+    costs = words.params({name: metrics[name] for name in dict.fromkeys(named) if name in metrics})
+    broken = goals.broken(metrics)
+    return f"{costs} (exceeds {', '.join(broken)})" if broken else costs or "-"

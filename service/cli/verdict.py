@@ -1,5 +1,6 @@
 """The verdict on the command line: a line for each finalist, then what else is to be known."""
 
+import math
 from collections.abc import Iterator
 
 from service.cli import console, words
@@ -16,6 +17,9 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
     """Print the verdict: finalists best first, the comparison, and what it all cost."""
     title = f"Verdict of {study.name} ({result.metric}, sealed meta-test tasks)"
     console.table(title, HEADER, [_row(study, finalist) for finalist in result.finalists])
+    if result.pareto is not None:
+        header = ("trial", "branch", "parameters", *result.objectives, "finalist")
+        console.table("Pareto set of the search", header, list(_pareto_rows(study, result)))
     for line in _lines(study, result):
         console.data(line)
 
@@ -30,6 +34,7 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     for finalist in result.finalists:
         if finalist.steps is not None and finalist.steps.chosen != finalist.steps.own:
             yield _steps(finalist, result.metric)
+    yield from _costs_of_finalists(result)
     for name, branch in result.branches.items():
         best = words.score(branch.best_score, result.metric)
         spent = words.seconds(branch.device_seconds)
@@ -38,6 +43,34 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     if result.search and result.search.ended_by != "trials":
         yield words.search_end(result.search)
     yield from _troubles(result)
+
+
+def _pareto_rows(study: StudyView, result: StudyResult) -> Iterator[tuple[str, ...]]:
+    finalists = {finalist.trial_number for finalist in result.finalists}
+    for one in result.pareto or []:
+        score, *others = (one.values[name] for name in result.objectives)
+        yield (
+            str(one.trial_number),
+            one.branch,
+            words.params(words.searched_params(study.spec, one.branch, one.params)),
+            words.score(score, result.metric),
+            *(words.number(value) for value in others),
+            "yes" if one.trial_number in finalists else "no",
+        )
+
+
+def _costs_of_finalists(result: StudyResult) -> Iterator[str]:
+    named = [*result.objectives[1:], *result.constraints]
+    if result.constraints:
+        bounds = ", ".join(f"{name} <= {bound:g}" for name, bound in result.constraints.items())
+        yield f"bounds: {bounds}; {result.infeasible} of the trials judged exceed one"
+    for finalist in result.finalists if named else []:
+        costs = {name: finalist.metrics[name] for name in dict.fromkeys(named)}
+        said = f"trial {finalist.trial_number}: {words.params(costs)} in the search"
+        fresh = {n: v for n, v in finalist.sealed_metrics.items() if n in costs}
+        over = [n for n, v in fresh.items() if v > result.constraints.get(n, math.inf)]
+        said += f", {words.params(fresh)} trained afresh" if fresh else ""
+        yield f"{said}: exceeds {', '.join(over)}" if over else said
 
 
 def _comparison(study: StudyView, result: StudyResult, comparison: Comparison) -> str:

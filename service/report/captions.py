@@ -16,6 +16,12 @@ CAPTIONS = {
         "The search's own score of each finalist (hollow) beside its score on sealed tasks after "
         "fresh training (filled), with 95 % intervals.",
     ),
+    "pareto": Caption(
+        "What it costs",
+        "Score of each completed trial against what it costs; filled points are the Pareto set, "
+        "where nothing is better in one objective without being worse in another, and the dashed "
+        "line is a bound.",
+    ),
     "learning_curves": Caption(
         "Learning curves",
         "Score on the task bank as meta-training goes on; the best trial of each branch is bold, "

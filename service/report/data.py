@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.report.importances import branch_importances
+from service.report.pareto import pareto
 from service.report.stability import AXES, stability_maps
 from service.wire.report import (
     AdaptationCurve,
@@ -49,6 +50,7 @@ def study_report(rows: Rows, *, now: datetime) -> StudyReport:
     mattered = any(branch.parameters for branch in importances)
     parts = {
         "verdict": rows.result,
+        "pareto": pareto(spec, search),
         "learning_curves": _learning_curves(search, rows.points) or None,
         "slices": _slices(spec, search, rows.points) or None,
         "importances": importances if mattered else None,
@@ -62,7 +64,11 @@ def study_report(rows: Rows, *, now: datetime) -> StudyReport:
             "made_at": now,
             "study": rows.study,
             **parts,
-            "absent": {name: reasons[name] for name, part in parts.items() if part is None},
+            "absent": {
+                name: reasons[name]
+                for name, part in parts.items()
+                if part is None and name in reasons
+            },
         }
     )
 
@@ -74,7 +80,9 @@ def _reasons(study: StudyView, importances: Sequence[str]) -> dict[str, str]:
     verdict = waiting if study.finished_at is None else ended
     searched = [set(branch.distributions()) for branch in study.spec.branches]
     no_map = f"no branch searches {' or '.join(AXES)}"
-    return {
+    goals = study.spec.goals()
+    reasons = {"pareto": "no trial has completed"} if goals.several or goals.bounds else {}
+    return reasons | {
         "verdict": verdict,
         "adaptation": verdict,
         "learning_curves": unscored,

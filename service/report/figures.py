@@ -4,6 +4,7 @@ from service.report.bar_figures import cost_figures, importance_figures, verdict
 from service.report.curve_figures import adaptation_figures, learning_figures
 from service.report.figure import Figure
 from service.report.map_figures import slice_figures, stability_figures
+from service.report.pareto_figures import pareto_figures
 from service.wire.report import StudyReport
 
 
@@ -11,6 +12,7 @@ def figures(report: StudyReport) -> list[Figure]:
     """Return the figures of the parts that are there."""
     makers = (
         verdict_figures,
+        pareto_figures,
         learning_figures,
         adaptation_figures,
         importance_figures,

@@ -14,7 +14,7 @@ from service.report.captions import CAPTIONS
 from service.report.figure import Figure
 from service.report.figures import figures
 from service.report.sentences import headline
-from service.report.summary import cost_rows, finalist_rows
+from service.report.summary import cost_rows, finalist_rows, pareto_rows
 from service.wire import words
 from service.wire.report import StudyReport
 
@@ -131,7 +131,7 @@ def _card(report: StudyReport, part: str, drawn: Sequence[Figure], *, wide: bool
     caption = CAPTIONS[part]
     own = [(number, figure) for number, figure in enumerate(drawn) if figure.part == part]
     plots = "".join(_plot(number, figure) for number, figure in own)
-    tables = {"verdict": _finalists, "cost": _cost}
+    tables = {"verdict": _finalists, "pareto": _pareto, "cost": _cost}
     table = tables[part](report) if part in tables else ""
     return (
         f'<section class="card{" wide" if wide else ""}" id="{part}">'
@@ -152,6 +152,10 @@ def _plot(number: int, figure: Figure) -> str:
 
 def _finalists(report: StudyReport) -> str:
     return _table(*finalist_rows(report))
+
+
+def _pareto(report: StudyReport) -> str:
+    return _table(*pareto_rows(report))
 
 
 def _cost(report: StudyReport) -> str:

@@ -45,7 +45,22 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         _sealed(result, best),
         _ties(best, others),
         _optimism(result, best),
+        *_goals(result),
     ]
+
+
+def _goals(result: StudyResult) -> list[str]:
+    found = []
+    if result.pareto is not None:
+        trials = ", ".join(str(one.trial_number) for one in result.pareto)
+        found.append(
+            f"The Pareto set of {', '.join(result.objectives)} has {len(result.pareto)} "
+            f"trial{'' if len(result.pareto) == 1 else 's'}: {trials}."
+        )
+    if result.constraints:
+        bounds = ", ".join(f"{n} <= {bound:g}" for n, bound in result.constraints.items())
+        found.append(f"Bounds: {bounds}; {result.infeasible} of the trials judged exceed one.")
+    return found
 
 
 def difference(value: float, metric: str) -> str:

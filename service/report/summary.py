@@ -47,6 +47,34 @@ def _finalist(report: StudyReport, one: Finalist) -> list[str]:
     ]
 
 
+def pareto_rows(report: StudyReport) -> Table:
+    """Return what completed trials score and cost: the Pareto set first, best score first."""
+    if report.pareto is None:
+        return Table(("trial",), [])
+    sign = -1.0 if report.study.maximize else 1.0
+    costs = list(dict.fromkeys([*report.pareto.objectives[1:], *report.pareto.bounds]))
+    in_order = sorted(
+        report.pareto.points,
+        key=lambda p: (not p.on_front, bool(p.broken), sign * p.values["score"], p.trial_number),
+    )
+    rows = [
+        [
+            str(point.trial_number),
+            point.branch,
+            words.params(words.searched_params(report.study.spec, point.branch, point.params)),
+            words.score(point.values["score"], report.study.metric),
+            *(words.number(point.values[c]) if c in point.values else "–" for c in costs),
+            f"exceeds {', '.join(point.broken)}"
+            if point.broken
+            else "Pareto set"
+            if point.on_front
+            else "",
+        ]
+        for point in in_order[:MOST_CURVES]
+    ]
+    return Table(("trial", "branch", "parameters", report.study.metric, *costs, ""), rows)
+
+
 def cost_rows(report: StudyReport) -> Table:
     """Return what each branch cost, and all of them."""
     header = ("branch", "trials", "meta-iterations", "search", "verdict")

@@ -122,6 +122,25 @@ class AdaptationCurve(View):
     sealed: list[float] | None
 
 
+class ParetoPoint(View):
+    """A completed trial: its score and costs, and which bounds it breaks."""
+
+    trial_number: int
+    branch: str
+    params: dict[str, Value]
+    values: dict[str, float]
+    broken: list[str]
+    on_front: bool
+
+
+class Pareto(View):
+    """What trials score beside what they cost; with one objective nothing is on a front."""
+
+    objectives: list[str]
+    bounds: dict[str, float]
+    points: list[ParetoPoint]
+
+
 class BranchCost(View):
     """What a branch cost: its search trials, and the fresh trainings of its finalists."""
 
@@ -159,4 +178,5 @@ class StudyReport(View):
     stability: list[StabilityMap] | None
     adaptation: list[AdaptationCurve] | None
     cost: Cost | None
+    pareto: Pareto | None = None
     absent: dict[str, str]

@@ -17,7 +17,8 @@ def healthy(slot: str, order: SegmentOrder) -> Exception | None:
 class ScriptedExecutor:
     """Holds lanes as a worker does; `script` may return the error of a segment.
 
-    Scores are the lane's inner rate on every task.  A lane named in `diverge` diverges.
+    Scores are the lane's inner rate on every task, costs its inverse.  A lane named in `diverge`
+    diverges.
     """
 
     def __init__(self, slots: int = 2, script: Script = healthy) -> None:
@@ -101,4 +102,5 @@ class ScriptedExecutor:
             curve=[1.0, self._rates[name]],
             checkpoint=checkpoint,
             digest=digest,
+            costs={cost: 1 / self._rates[name] for cost in order.measure},
         )
