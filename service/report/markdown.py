@@ -43,7 +43,7 @@ def markdown_page(report: StudyReport) -> str:
         *(escape(sentence) for sentence in headline(report).sentences),
     ]
     for part, (sentence, rows) in _TABLES.items():
-        if part in report.absent:
+        if getattr(report, part) is None:
             continue
         sentence = cost_sentence(report) if part == "cost" else sentence
         blocks += [f"## {CAPTIONS[part].title}", sentence, table(rows(report))]

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
-from tests.fakes.rows import PARAMS, add_study, finish_study
+from tests.fakes.rows import PARAMS, SPEC, add_study, finish_study
 from tests.service.cli.conftest import Command
 
 STUDY = "a" * 32
@@ -75,3 +75,37 @@ def test_the_comparison_says_no_more_than_its_interval(
 ) -> None:
     completed(api, difference)
     assert words in metaopt("result", STUDY).out
+
+
+def test_the_pareto_set_and_what_finalists_cost_are_on_the_page(
+    metaopt: Command, api: Engine
+) -> None:
+    with transaction(api) as session:
+        goals = {"objectives": ["score", "adaptation_examples"]}
+        bound = {"constraints": {"diverged_share": 0.25}}
+        study = add_study(session, spec={**SPEC, **goals, **bound})
+        finish_study(session, study, 0)
+        (finalist,) = study.result["finalists"]
+        finalist["metrics"] = {"adaptation_examples": 20.0, "diverged_share": 0.0}
+        finalist["sealed_metrics"] = {"adaptation_examples": 20.0, "diverged_share": 0.5}
+        pareto = [
+            {
+                "trial_number": number,
+                "branch": "maml",
+                "params": PARAMS["maml"],
+                "values": {"score": score, "adaptation_examples": cost},
+            }
+            for number, score, cost in ((0, 0.5, 20.0), (3, 0.75, 10.0))
+        ]
+        own = {"pareto": pareto, "constraints": {"diverged_share": 0.25}, "infeasible": 2}
+        study.result = {**study.result, **own, **goals}
+    said = metaopt("result", STUDY)
+    assert said.code == 0
+    rows = [line.split() for line in said.out.splitlines()]
+    assert next(row for row in rows if row[:2] == ["0", "maml"])[-3:] == ["0.5", "20", "yes"]
+    assert next(row for row in rows if row[:2] == ["3", "maml"])[-3:] == ["0.75", "10", "no"]
+    assert "bounds: diverged_share <= 0.25; 2 of the trials judged exceed one" in said.out
+    assert (
+        "trial 0: adaptation_examples=20 diverged_share=0 in the search, "
+        "adaptation_examples=20 diverged_share=0.5 trained afresh: exceeds diverged_share"
+    ) in said.out

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from service.dashboard.mount import mount_dashboard
 from service.db.engine import transaction
 from service.dispatcher.mirror import Mirror
-from tests.fakes.rows import add_report, add_study, add_trial
+from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial
 
 
 @pytest.fixture
@@ -45,6 +45,29 @@ def test_studies_trials_and_scores_are_shown(mirrored, dashboard):
     detail = dashboard.get(f"/api/studies/{summaries[0]['study_id']}").json()
     assert detail["trials"][0]["intermediate_values"] == [{"step": 10, "value": 4.0}]
     assert "Study `aaaa" in detail["note"]["body"]
+
+
+def test_objectives_and_feasibility_are_shown(engine, database_url, dashboard):
+    goals = {
+        "objectives": ["score", "adaptation_examples"],
+        "constraints": {"diverged_share": 0.25},
+    }
+    with transaction(engine) as session:
+        add_study(session, spec={**SPEC, **goals})
+        for number, share in enumerate([0.0, 0.5]):
+            trial = add_trial(session, number)
+            add_report(session, trial, 90, 1.0)
+            metrics = {"adaptation_examples": 5.0 + number, "diverged_share": share}
+            end_trial(session, trial, "completed", metrics=metrics)
+    mirror = Mirror(database_url)
+    mirror.sync()
+    mirror.close()
+    summary = dashboard.get("/api/studies").json()["study_summaries"][0]
+    detail = dashboard.get(f"/api/studies/{summary['study_id']}").json()
+    assert detail["directions"] == ["minimize", "minimize"]
+    assert detail["objective_names"] == ["mse", "adaptation_examples"]
+    assert [trial["values"] for trial in detail["trials"]] == [[1.0, 5.0], [1.0, 6.0]]
+    assert [trial["constraints"] for trial in detail["trials"]] == [[-0.25], [0.25]]
 
 
 def test_the_page_and_its_script_are_served_beside_our_routes(mirrored, dashboard):

@@ -227,6 +227,31 @@ def test_lanes_move_to_a_slot_that_finds_no_work(engine: Engine, run: Run) -> No
     assert len(kinds(engine, study_id, "trial_reported")) == 3 * 3 + 4
 
 
+def test_what_a_restart_reads_is_what_the_loop_knew_of_costs(engine: Engine, run: Run) -> None:
+    pruning = {"kind": "race", "rungs": [60, 120]}
+    constraints = {"adaptation_milliseconds": 120.0}
+    goals = {"objectives": ["score", "adaptation_milliseconds"], "constraints": constraints}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, pruning=pruning, **goals))
+    running = run(ScriptedExecutor())
+    wait_until(lambda: bool(running.dispatcher._studies), 30, what="the study's start")
+    (known,) = running.dispatcher._studies.values()
+    wait_for(engine, study_id, "completed")
+    running.end()
+    with reading(engine) as session:
+        read = load_study(session, study_id)
+    for place, metrics in known.rung_metrics.items():
+        assert read.rung_metrics[place] == metrics
+    assert set(known.leaders) <= set(read.leaders)
+    assert all(read.leaders[place] == leader for place, leader in known.leaders.items())
+    with reading(engine) as session:
+        result = session.get_one(Study, study_id).result
+        rates = {t.trial_number: t.params["inner_lr"] for t in session.scalars(select(Trial))}
+    assert result is not None and result["objectives"] == goals["objectives"]
+    for one in result["pareto"]:
+        cost = one["values"]["adaptation_milliseconds"]
+        assert cost == 1 / rates[one["trial_number"]] <= 120.0
+
+
 def test_a_verdict_is_judged_on_sealed_tasks_with_new_seeds(engine: Engine, run: Run) -> None:
     study_id = submit(engine, small_spec())
     executor = ScriptedExecutor()

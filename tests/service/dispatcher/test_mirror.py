@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 from optuna_dashboard import get_note
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, select, text
 
 from service.db import migrate
 from service.db.dispatcher import EpochLost, acquire
@@ -16,7 +17,15 @@ from service.db.optuna_storage import open_storage
 from service.db.tables import Study, Trial
 from service.dispatcher import main
 from service.dispatcher.mirror import MOST_TOGETHER, Mirror, run_mirror
-from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
+from tests.fakes.rows import (
+    SPEC,
+    add_report,
+    add_study,
+    add_trial,
+    end_trial,
+    finish_study,
+    result,
+)
 from tests.waiting import wait_until
 
 MAML = "sinusoid · maml · aaaaaaaa"
@@ -123,6 +132,54 @@ def test_every_end_of_a_trial_is_told_in_optunas_words(engine, mirror, far):
     assert [t.state.name for t in reptile.trials] == ["PRUNED", "FAIL"]
     assert reptile.trials[0].value == 9.0
     assert (maml.trials[0].datetime_complete - maml.trials[0].datetime_start).seconds == 3600
+
+
+def goals_study(engine: Engine, **goals: Any) -> None:
+    """Write a study with goals: a cheap trial, a dear one, one pruned, one diverged."""
+    with transaction(engine) as session:
+        add_study(session, spec={**SPEC, **goals})
+        running = add_trial(session, 0)
+        add_report(session, running, 10, 4.0)
+        for number, (score, cost, status) in enumerate(
+            [(2.0, 5.0, "completed"), (1.0, 50.0, "completed"), (3.0, 50.0, "pruned")], start=1
+        ):
+            trial = add_trial(session, number)
+            add_report(session, trial, 10, score)
+            end_trial(session, trial, status, metrics={"adaptation_examples": cost})
+        end_trial(session, add_trial(session, 4), "diverged", cause="loss is NaN")
+
+
+def test_several_objectives_have_names_directions_and_values(engine, mirror, far):
+    goals_study(engine, objectives=["score", "adaptation_examples"])
+    mirror.sync()
+    study = far(MAML)
+    assert study.metric_names == ["mse", "adaptation_examples"]
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert [t.state.name for t in study.trials] == "RUNNING COMPLETE COMPLETE PRUNED FAIL".split()
+    assert [t.values for t in study.trials] == [None, [2.0, 5.0], [1.0, 50.0], None, None]
+    assert study.trials[3].intermediate_values == {10: 3.0}
+    assert sorted(t.number for t in study.best_trials) == [1, 2]
+    with transaction(engine) as session:
+        running = session.scalars(select(Trial).where(Trial.trial_number == 0)).one()
+        end_trial(session, running, "completed", metrics={"adaptation_examples": 1.0})
+    mirror.sync()
+    assert far(MAML).trials[0].values == [4.0, 1.0]
+    assert far(MAML).trials[0].user_attrs["adaptation_examples"] == 1.0
+
+
+def test_constraints_are_told_as_what_exceeds_their_bounds(engine, mirror, far):
+    goals_study(engine, constraints={"adaptation_examples": 10, "diverged_share": 0.5})
+    mirror.sync()
+    study = far(MAML)
+    found = [list(trial.constraints.values()) for trial in study.trials]
+    assert found == [[], [-5.0, 0.0], [40.0, 0.0], [40.0, 0.0], []]
+    assert [trial.value for trial in study.trials[1:4]] == [2.0, 1.0, 3.0]
+    assert study.best_trial.number == 1  # the best score breaks a bound
+    with transaction(engine) as session:
+        running = session.scalars(select(Trial).where(Trial.trial_number == 0)).one()
+        end_trial(session, running, "completed", metrics={"adaptation_examples": 11.0})
+    mirror.sync()
+    assert list(far(MAML).trials[0].constraints.values()) == [1.0, 0.0]
 
 
 def test_a_study_carries_its_origin_its_fixed_values_and_its_verdict(engine, mirror, far):
