@@ -24,6 +24,8 @@ def study_page(study: StudyView, trials: list[TrialView]) -> None:
         console.data(f"{name}: {words.instant(getattr(study, name))}")
     if study.busy_share is not None:
         console.data(f"devices busy: {words.share(study.busy_share)}")
+    if any(study.replica_trials.values()):
+        console.data(f"trained again: {words.counts(study.replica_trials)}")
     spec = study.spec.model_dump(mode="json")
     text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
     console.data(f"spec:\n{_indented(text)}")

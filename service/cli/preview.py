@@ -32,6 +32,8 @@ def _page(found: Preview) -> None:
     if found.first_order_until is not None:
         console.data(f"order second: {words.first_order(found.first_order_until)}")
     console.data(f"search: {_cost(found.search)}")
+    if found.replicas_at_most:
+        console.data(f"at most {found.replicas_at_most} of these trials train its best again")
     console.data(f"verdict, on top: {_cost(found.verdict)}")
     for branch in found.branches:
         _branch(branch)

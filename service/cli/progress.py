@@ -81,10 +81,11 @@ def panel(study: StudyView, last_events: list[str]) -> RenderableType:
 
 
 def finished_trials(study: StudyView) -> tuple[int, int]:
-    """Return how many of the search's trials have ended, and how many there will be."""
-    done = sum(count for status, count in study.trials.items() if status not in OPEN)
+    """Return how many trials of the search and replicas have ended, and how many there will be."""
+    every = [*study.trials.items(), *study.replica_trials.items()]
+    done = sum(count for status, count in every if status not in OPEN)
     ended = study.search_ended_by is not None
-    return done, sum(study.trials.values()) if ended else study.spec.budget.trials
+    return done, sum(count for _, count in every) if ended else study.spec.budget.trials
 
 
 def verdict_line(study: StudyView) -> str:

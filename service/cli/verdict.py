@@ -39,6 +39,12 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
         best = words.score(branch.best_score, result.metric)
         spent = words.seconds(branch.device_seconds)
         yield f"branch {name}: {branch.trials} trials, best search score {best}, {spent}"
+    for finalist in result.finalists:
+        if finalist.search.trainings > 1:
+            yield (
+                f"trial {finalist.trial_number}: its search score is the mean of "
+                f"{finalist.search.trainings} trainings"
+            )
     yield _costs(result)
     if result.search and result.search.ended_by != "trials":
         yield words.search_end(result.search)
@@ -106,7 +112,8 @@ def _costs(result: StudyResult) -> str:
     if result.busy_share is not None:
         spent += f" (busy {words.share(result.busy_share)})"
     took = f"{words.seconds(result.wall_seconds)} on the clock"
-    return f"in all: {words.counts(result.trials)}; {spent}, {took}"
+    again = f"; again: {words.counts(result.replicas)}" if result.replicas else ""
+    return f"in all: {words.counts(result.trials)}{again}; {spent}, {took}"
 
 
 def _troubles(result: StudyResult) -> Iterator[str]:

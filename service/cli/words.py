@@ -43,6 +43,8 @@ def sentence(event: EventView, metric: str) -> str | None:
     trial = f"{told.get('branch', '')} trial {told.get('trial_number', '')}".strip()
     if told.get("role") == "verdict":
         trial += " (finalist)"
+    elif told.get("role") == "replica":
+        trial += " (again)"
     match event.kind:
         case "trial_started":
             return None
@@ -59,6 +61,9 @@ def sentence(event: EventView, metric: str) -> str | None:
             return f"budget changed: {' '.join(changes)}"
         case "search_ended":
             return f"search ended by its budget: {told.get('by')}"
+        case "replicas_started":
+            sources = ", ".join(str(n) for n in told.get("trial_numbers", []))
+            return f"the noise of training leaves open which is best: again trials {sources}"
         case "verdict_started":
             finalists = ", ".join(str(n) for n in told.get("trial_numbers", []))
             return f"verdict: training trials {finalists} afresh"

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from service.db.states import TrialRole
+from service.db.states import SEARCH_ROLES, TrialRole
 from service.db.tables import Spending, Trial
 
 
@@ -49,8 +49,16 @@ def save_end(session: Session, study_id: str, ended_by: str) -> None:
 
 def trials_asked(session: Session, study_id: str) -> int:
     """Return how many trials the search has asked for: no budget can have fewer."""
-    query = select(func.count()).where(Trial.study_id == study_id, Trial.role == TrialRole.SEARCH)
+    query = select(func.count()).where(Trial.study_id == study_id, Trial.role.in_(SEARCH_ROLES))
     return session.scalar(query) or 0
+
+
+def has_replicas(session: Session, study_id: str) -> bool:
+    """Return whether the search has begun to train its best again: it asks for no more points."""
+    query = select(Trial.trial_id).where(
+        Trial.study_id == study_id, Trial.role == TrialRole.REPLICA
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def _write(session: Session, study_id: str, values: dict[str, Any]) -> None:

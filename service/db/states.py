@@ -30,7 +30,12 @@ class TrialRole(StrEnum):
     """Why a trial was made."""
 
     SEARCH = "search"
+    REPLICA = "replica"
     VERDICT = "verdict"
+
+
+SEARCH_ROLES = frozenset({TrialRole.SEARCH, TrialRole.REPLICA})
+"""Roles whose trainings the budget of the search pays for."""
 
 
 class AttemptOutcome(StrEnum):

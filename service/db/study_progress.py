@@ -77,6 +77,11 @@ def begin_verdict(session: Session, study_id: str, *, version: int) -> bool:
     return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
 
 
+def begin_replicas(session: Session, study_id: str, *, version: int) -> bool:
+    """Begin to train trials again; return False as `begin_verdict` does."""
+    return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
+
+
 def end_search(session: Session, study_id: str, *, version: int) -> bool:
     """Make the end of the search a new version; return False as `begin_verdict` does."""
     return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)

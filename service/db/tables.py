@@ -9,7 +9,8 @@
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
 
 Times are UTC; JSON columns hold finite numbers only.  Trials of role "verdict" are the finalists
-trained afresh; they are numbered after the search trials and never told to a sampler.
+trained afresh, those of role "replica" the search's best trained again before that; both are
+numbered after the search trials and never told to a sampler.
 """
 
 from datetime import UTC, datetime
@@ -114,7 +115,7 @@ class Study(Base):
 
 
 class Trial(Base):
-    """One point of a branch, or one finalist trained afresh.
+    """One point of a branch, or such a point trained again: as a replica, or for the verdict.
 
     `metrics` are what else was known when `score` was measured.
     """
@@ -266,7 +267,7 @@ class Spending(Base):
 
     A row of its own, since it changes with every report and a study's row is large.
     `wall_seconds` is the time that the study ran under a dispatcher; the others are sums over
-    its segments of role search.
+    its segments of roles search and replica.
     """
 
     __tablename__ = "mo_spending"

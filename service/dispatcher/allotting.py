@@ -68,7 +68,7 @@ def reallot(study: StudyState) -> None:
     """Give each branch the budget that it has by now."""
     branches = list(study.branches.values())
     if moves(study.spec):
-        budgets = allot(study.spec.budget.trials, _claims(study))
+        budgets = allot(study.spec.points(), _claims(study))
     else:
         budgets = _weighted(study.spec, [asked_by(branch) for branch in branches])
     for branch, budget in zip(branches, budgets, strict=True):
@@ -77,7 +77,7 @@ def reallot(study: StudyState) -> None:
 
 def _weighted(spec: StudySpec, asked: list[int]) -> list[int]:
     weights = [1.0 if branch.share is None else branch.share for branch in spec.branches]
-    return share_out(spec.budget.trials, weights, least=asked)
+    return share_out(spec.points(), weights, least=asked)
 
 
 def _claims(study: StudyState) -> list[Claim]:

@@ -5,6 +5,7 @@
     target_score                            of a completed trial
     stagnation                              trials that ended since the best completed score
     trials                                  nothing is left to ask for (`StudyState.search_ended`)
+                                            or to train again (`service.dispatcher.replication`)
 
 A budget is looked at whenever a segment is reported and a few times a second.  Once one is spent
 no segment of the search is ordered any more; those under way are reported and judged as ever.
@@ -19,7 +20,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from service.db.states import TrialRole, TrialStatus
+from service.db.states import SEARCH_ROLES, TrialRole, TrialStatus
 from service.dispatcher.allotting import reallot
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
 from service.wire.budget import Budget
@@ -114,9 +115,9 @@ def lane_iterations_under_way(study: StudyState, slots: Iterable[SlotState]) -> 
 
 
 def searches(slot: SlotState, study: StudyState) -> bool:
-    """Return whether a slot has lanes of the study's search."""
+    """Return whether a slot has lanes that the budget of the study's search pays for."""
     role = slot.group.role if slot.group else None
-    return bool(slot.lanes) and slot.study_id == study.study_id and role == TrialRole.SEARCH
+    return bool(slot.lanes) and slot.study_id == study.study_id and role in SEARCH_ROLES
 
 
 def left_trial(study: StudyState, trial: TrialState) -> Left:

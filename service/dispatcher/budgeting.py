@@ -6,7 +6,7 @@ import structlog
 
 from service.db import spending, study_progress
 from service.db.engine import reading
-from service.db.states import StudyStatus, TrialRole
+from service.db.states import SEARCH_ROLES, StudyStatus
 from service.dispatcher.budget import cause_of, left_trial, rebudget, searches, spent_budget
 from service.dispatcher.entries import write_spent
 from service.dispatcher.ledger import Ledger
@@ -25,7 +25,7 @@ def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> No
         if by is None or not end_search(ledger, study, by):
             return
     idle = [slot for slot in slots if searches(slot, study) and slot.future is None]
-    left = [trial for trial in study.queued() if trial.group.role == TrialRole.SEARCH]
+    left = [trial for trial in study.queued() if trial.group.role in SEARCH_ROLES]
     left += [trial for slot in idle for trial in slot.lanes]
     if left:
         assert study.search_ended_by is not None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from metaopt.goals import Metrics, pareto_front, spread
-from service.db.states import TrialRole, TrialStatus
+from service.dispatcher import replication
 from service.dispatcher.budget import common_rung, scored_at
 from service.dispatcher.finalists import rank_trials
 from service.dispatcher.state import StudyState
@@ -18,8 +18,9 @@ class Candidate(NamedTuple):
     """A trial that was scored where the search is judged."""
 
     number: int
-    score: float
+    score: float  # the mean over its trainings
     metrics: Metrics
+    steady: bool = True  # no replica of it diverged
 
 
 def scored_candidates(study: StudyState) -> list[Candidate]:
@@ -29,9 +30,10 @@ def scored_candidates(study: StudyState) -> list[Candidate]:
     scored at the highest common rung.
     """
     completed = [
-        Candidate(trial.trial_number, trial.score, trial.metrics)
-        for trial in study.of_role(TrialRole.SEARCH)
-        if trial.status == TrialStatus.COMPLETED and trial.score is not None
+        Candidate(
+            one.trial_number, one.mean, study.trials[one.trial_number].metrics, not one.diverged
+        )
+        for one in replication.configurations(study)
     ]
     if completed or study.search_ended_by is None:
         return completed
@@ -47,7 +49,7 @@ def scored_candidates(study: StudyState) -> list[Candidate]:
 def eligible(study: StudyState) -> list[Candidate]:
     """Return the candidates that keep the constraints; of several objectives the Pareto front.
 
-    Best score first, ties by number.
+    Best score first, ties by number; last those that diverged when they were trained again.
     """
     goals = study.spec.goals()
     kept = {one.number: one for one in scored_candidates(study) if goals.feasible(one.metrics)}
@@ -55,7 +57,8 @@ def eligible(study: StudyState) -> list[Candidate]:
         front = pareto_front({number: _losses(study, one) for number, one in kept.items()})
         return [kept[number] for number in front]
     scores = [(number, one.score) for number, one in kept.items()]
-    return [kept[number] for number in rank_trials(scores, maximize=goals.maximize)]
+    ranked = [kept[number] for number in rank_trials(scores, maximize=goals.maximize)]
+    return sorted(ranked, key=lambda one: not one.steady)
 
 
 def broken_candidates(study: StudyState) -> list[Candidate]:

@@ -125,15 +125,17 @@ def difference(one: Contender, other: Contender) -> Estimate | None:
     return _estimate(statistics.fmean(by_task), [_task_error(by_task), *_seeds([one, other])])
 
 
-def optimism(search_scores: Sequence[float], one: Contender, *, maximize: bool) -> Estimate:
+def optimism(
+    search_scores: Sequence[float], one: Contender, *, maximize: bool, trainings: int = 1
+) -> Estimate:
     """Return how much better the search's mean was than the sealed one.
 
-    SE² = Var_u(y_u) / U + Var_t(x_t) / T + s² (1 + 1 / r): the tasks u of the search's bank, the
-    sealed tasks t, one seed there and r here.
+    SE² = Var_u(y_u) / U + Var_t(x_t) / T + s² (1 / n + 1 / r): the tasks u of the search's bank,
+    the sealed tasks t, n seeds there (`trainings`; y_u is their mean) and r here.
     """
     gap = statistics.fmean(search_scores) - statistics.fmean(one.by_task)
     errors = [_task_error(search_scores), _task_error(one.by_task)]
-    errors += _seeds([one], once_more=one)
+    errors += _seeds([one], more=(one, trainings))
     return _estimate(gap if maximize else -gap, errors)
 
 
@@ -144,13 +146,13 @@ def _task_error(scores: Sequence[float]) -> SquaredError:
 
 
 def _seeds(
-    contenders: Iterable[Contender], *, once_more: Contender | None = None
+    contenders: Iterable[Contender], *, more: tuple[Contender, int] | None = None
 ) -> list[SquaredError]:
     shares: dict[SeedNoise, float] = {}  # one pooled variance is one estimate, whoever shares it
     for one in contenders:
         shares[one.noise] = shares.get(one.noise, 0.0) + 1 / len(one.by_seed)
-    if once_more is not None:
-        shares[once_more.noise] += 1.0
+    if more is not None:
+        shares[more[0].noise] += 1 / more[1]
     return [SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
 
 

@@ -6,7 +6,8 @@ own tasks cannot tell from the k-th: the 95 % interval of the paired difference 
     d_t = x_t − y_t,   mean(d) ± t·√(Var_t(d) / T),
 
 includes 0.  The first that can be told apart ends the list, and so does a cap.  The interval
-holds the noise of tasks only (a search trains each trial once), so it is rather short.
+holds the noise of tasks only (a search trains most trials once), so it is rather short.  Scores
+of a trial that was trained again are means over its trainings.
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from service.db import asks, trials
 from service.db.dispatcher import fence
 from service.db.engine import transaction
-from service.db.states import AttemptOutcome, TrialRole, TrialStatus
+from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
 from service.dispatcher import entries
 from service.dispatcher.allotting import moves, reallot
 from service.dispatcher.budget import Left, after_segment, after_trials
@@ -171,7 +171,9 @@ class Ledger:
         """End trials, running or queued, for which their search has no budget any more."""
         running = [one.trial for one in left if one.trial.status == TrialStatus.RUNNING]
         tells = [
-            _Tell(one.trial, one.status, one.score, one.rung, one.trial.metrics) for one in left
+            _Tell(one.trial, one.status, one.score, one.rung, one.trial.metrics)
+            for one in left
+            if one.trial.group.role == TrialRole.SEARCH
         ]
         with self.entry(study) as entry:
             entry.hold(one.trial for one in left)
@@ -253,7 +255,7 @@ def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | No
 def _spent_after(
     study: StudyState, slot: SlotState, report: SegmentReport, tells: Sequence[_Tell]
 ) -> Spent:
-    if slot.group is None or slot.group.role != TrialRole.SEARCH:
+    if slot.group is None or slot.group.role not in SEARCH_ROLES:
         return study.spent
     trained = slot.iterations * len(report.lanes)
     spent = after_segment(study.spent, seconds=report.seconds, lane_iterations=trained)

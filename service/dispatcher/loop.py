@@ -22,7 +22,7 @@ import structlog
 
 from metaopt.errors import MetaoptError
 from service.db.engine import reading
-from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialRole, TrialStatus
+from service.db.states import SEARCH_ROLES, TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
 from service.dispatcher import budgeting, housekeeping, settling
 from service.dispatcher.asker import Asker
@@ -224,7 +224,7 @@ class Dispatcher:
 
         What segments under way do not train after all may still come back: then it waits.
         """
-        if work.group is not None and work.group.role != TrialRole.SEARCH:
+        if work.group is not None and work.group.role not in SEARCH_ROLES:
             return False
         if work.study.search_ended_by is not None:
             return True
@@ -256,7 +256,7 @@ class Dispatcher:
             most_iterations=affordable_iterations(
                 study, self._slots.values(), len(keep) + len(admit)
             )
-            if group.role == TrialRole.SEARCH
+            if group.role in SEARCH_ROLES
             else None,
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]

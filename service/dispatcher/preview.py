@@ -39,12 +39,13 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     """
     rungs = spec.rungs()
     kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
-    finalists = min(spec.verdict.finalists, spec.budget.trials) * spec.verdict.seeds
+    finalists = min(spec.verdict.finalists, spec.points()) * spec.verdict.seeds
     plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
     full = rungs[-1]
-    search = _shares(spec, [plan.trials for plan in plans], kept)
-    # Finalists are taken to come from the branches as their trials do.
-    part = finalists / spec.budget.trials
+    # Replicas and finalists are taken to come from the branches as their trials do.
+    again = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
+    search = _shares(spec, [plan.trials for plan in plans], kept) + _shares(spec, again, kept=1.0)
+    part = finalists / spec.points()
     verdict = _shares(spec, [plan.trials * part for plan in plans], kept=1.0)
     return Preview(
         branches=plans,
@@ -53,6 +54,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         first_order_until=spec.pruning.first_order_until,
         search=_cost(spec.budget.trials, full, search, paces, spec.budget.total_meta_iterations),
         verdict=_cost(finalists, full, verdict, paces, None),
+        replicas_at_most=spec.search.replicates,
     )
 
 

@@ -1,6 +1,7 @@
 """Settling: what a study does once its trials have ended.
 
     trials that wait in vain ──▶ pruned
+    all points tried, the best not known ──▶ replicas (`service.dispatcher.replication`)
     search ended ──▶ verdict trials ──ended──▶ completed, with a result
          └─▶ failed: no trial completed             └─▶ failed: no fresh training completed
 
@@ -15,7 +16,7 @@ from service.db import reports, segments, spending, study_progress, trials
 from service.db.engine import reading
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
-from service.dispatcher import entries, promotion
+from service.dispatcher import entries, promotion, replication
 from service.dispatcher.asking import candidates, fresh_finalists
 from service.dispatcher.budget import common_rung
 from service.dispatcher.candidates import broken_candidates, pareto_trials, why_nothing_is_feasible
@@ -23,6 +24,7 @@ from service.dispatcher.contenders import SealedRun
 from service.dispatcher.entries import Entry
 from service.dispatcher.finalists import borderline
 from service.dispatcher.ledger import Ledger
+from service.dispatcher.replication import next_replicas
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.verdict import Defaults, SearchTrial, study_result
 from service.wire.result import SearchCost, StudyResult
@@ -40,6 +42,8 @@ def settle(ledger: Ledger, study: StudyState) -> None:
         return
     if study.of_role(TrialRole.VERDICT):
         _judge(ledger, study)
+    elif again := next_replicas(study, _exploded(ledger, study)):
+        _begin_replicas(ledger, study, again)
     else:
         _begin_verdict(ledger, study)
 
@@ -51,6 +55,30 @@ def fail(ledger: Ledger, study: StudyState, error: str) -> None:
     if failed:
         study.status = StudyStatus.FAILED
         log.error("study_failed", study_id=study.study_id, error=error)
+
+
+def _begin_replicas(ledger: Ledger, study: StudyState, again: list[TrialState]) -> None:
+    sources = [trial.source_trial_number for trial in again]
+    with ledger.entry(study) as entry:
+        begun = study_progress.begin_replicas(entry.session, study.study_id, version=study.version)
+        if not begun:
+            return
+        for trial in again:
+            entries.add_trial(entry, trial, None)
+        entry.event("replicas_started", {"trial_numbers": sources})
+    study.add(again)
+    study.version += 1
+    log.info("replicas_started", study_id=study.study_id, trial_numbers=sources)
+
+
+def _exploded(ledger: Ledger, study: StudyState) -> set[int]:
+    """Return the trials trained again that diverged on a task of the bank, once or more."""
+    source = replication.source_of(study)
+    if not source or study.search_ended_by is not None:
+        return set()
+    with reading(ledger.engine) as session:
+        at_end = reports.reports_at(session, list(source), study.spec.budget.meta_iterations)
+        return {source[i] for i, report in at_end.items() if report.diverged_share > 0.0}
 
 
 def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
@@ -79,9 +107,13 @@ def _borderline_scores(ledger: Ledger, study: StudyState) -> dict[int, list[floa
     verdict, rung = study.spec.verdict, _judged_at(study)
     numbers = borderline(candidates(study), count=verdict.finalists, extra=verdict.extra_finalists)
     with reading(ledger.engine) as session:
-        ids = [study.trials[number].trial_id for number in numbers]
+        trainings = {number: replication.trainings(study, number) for number in numbers}
+        ids = [trial.trial_id for some in trainings.values() for trial in some]
         at_end = reports.reports_at(session, ids, rung)
-        return {n: at_end[study.trials[n].trial_id].scores for n in numbers}
+        return {
+            n: replication.by_task([at_end[trial.trial_id].scores for trial in some])
+            for n, some in trainings.items()
+        }
 
 
 def _judge(ledger: Ledger, study: StudyState) -> None:
@@ -146,17 +178,30 @@ def _result(entry: Entry) -> StudyResult:
     search = [row for row in rows if row.role == TrialRole.SEARCH]
     verdict = [row for row in rows if row.role == TrialRole.VERDICT]
     finalists = {row.source_trial_number for row in verdict}
+    again = [row for row in rows if row.role == TrialRole.REPLICA]
     chosen = [row for row in search if row.trial_number in finalists]
+    chosen += [row for row in again if row.source_trial_number in finalists]
     full, judged_at = study.spec.budget.meta_iterations, _judged_at(study)
     at_end = reports.reports_at(session, [row.trial_id for row in verdict], full)
     at_end |= reports.reports_at(session, [row.trial_id for row in chosen], judged_at)
     runs = [(row, _sealed_run(row, at_end.get(row.trial_id))) for row in verdict]
     result = study_result(
         study.spec,
-        [_search_trial(row, at_end.get(row.trial_id)) for row in search],
+        [
+            replication.averaged(
+                _search_trial(row, at_end.get(row.trial_id)),
+                [
+                    _search_trial(other, at_end.get(other.trial_id))
+                    for other in again
+                    if other.source_trial_number == row.trial_number
+                ],
+            )
+            for row in search
+        ],
         [run for _, run in runs if run.source_trial_number is not None],
         defaults=_defaults([(row, run) for row, run in runs if run.source_trial_number is None]),
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
+        replicas=trials.count_trials(session, study.study_id, TrialRole.REPLICA),
         wall_seconds=_wall_seconds(session, entry),
         busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
         search=_search_cost(study, judged_at),

@@ -135,7 +135,8 @@ class BranchState:
     def remaining(self) -> int:
         """Return how many trials it may still ask for: of its budget, and of its grid."""
         limit = self.search.limit
-        return (self.budget if limit is None else min(self.budget, limit)) - self.search.asks
+        budget = self.budget if limit is None else min(self.budget, limit)
+        return max(0, budget - self.search.asks)  # a budget made smaller may keep fewer points
 
 
 @dataclass
@@ -220,15 +221,15 @@ class StudyState:
         return [trial for trial in self.open_trials() if trial.status == TrialStatus.QUEUED]
 
     def search_ended(self) -> bool:
-        """Return whether every trial of the budget has ended, or all are once another is spent."""
+        """Return whether every point of the budget has ended, or all are once another is spent."""
         asked = all(branch.remaining <= 0 for branch in self.branches.values())
         nothing_comes = asked or self.search_ended_by is not None
         return nothing_comes and not self.open_trials(TrialRole.SEARCH)
 
     def rungs(self, role: str) -> list[int]:
-        """Return where trials of a role are judged: a finalist at its end only."""
+        """Return where trials of a role are judged: what is trained again, at its end only."""
         rungs = self.spec.rungs()
-        return rungs[-1:] if role == TrialRole.VERDICT else rungs
+        return rungs if role == TrialRole.SEARCH else rungs[-1:]
 
     def stops(self, role: str) -> list[int]:
         """Return where segments of that role must end: at rungs, and where programs change."""

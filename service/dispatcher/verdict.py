@@ -37,13 +37,16 @@ from service.wire.spec import StudySpec
 
 @dataclass(frozen=True)
 class SearchTrial:
-    """A trial of the search; a finalist has what its last report said.
+    """A trial of the search with its replicas; a finalist has what its last reports said.
 
     Args:
+        score: Mean over its trainings.
         low, high: 95 % interval of its mean over the tasks of the search's bank.
-        scores: By task of that bank.
+        scores: By task of that bank, means over its trainings.
         metrics: What else was measured there.
         curve: Mean score there after 0, 1, … inner steps.
+        trainings: How many completed: its own and replicas.
+        replicas_diverged: How many of its replicas did.
     """
 
     trial_number: int
@@ -58,6 +61,8 @@ class SearchTrial:
     scores: list[float] = field(default_factory=list)
     curve: list[float] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    trainings: int = 1
+    replicas_diverged: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def study_result(
     *,
     defaults: Defaults | None = None,
     counts: dict[str, int],
+    replicas: dict[str, int] | None = None,
     wall_seconds: float,
     busy_share: float | None = None,
     search: SearchCost | None = None,
@@ -93,6 +99,7 @@ def study_result(
         runs: Every fresh training of a finalist, ended.
         defaults: What the finalists are compared with.
         counts: Trials of the search by status.
+        replicas: Its replicas likewise.
         wall_seconds: From the study's start to its end.
         busy_share: Share of the slots' time that went into segments.
         search: What the search spent, and what ended it.
@@ -109,6 +116,7 @@ def study_result(
             "tasks and seeds" if any(one.fresh.noise.degrees for one in judged) else "tasks"
         ),
         trials=counts,
+        replicas=replicas or {},
         branches=_branches(spec, trials),
         device_seconds=sum(t.device_seconds for t in trials)
         + sum(run.device_seconds for run in every_run),
@@ -138,7 +146,10 @@ def _judged(
     sources = {run.source_trial_number for run in runs}
     chosen = sorted(
         (trial for trial in trials if trial.trial_number in sources),
-        key=lambda trial: _order(spec, trial.score or 0.0, trial.trial_number),
+        key=lambda trial: (
+            trial.replicas_diverged > 0,
+            *_order(spec, trial.score or 0.0, trial.trial_number),
+        ),
     )
     fresh = with_pooled_noise(
         [contender([r for r in runs if r.source_trial_number == t.trial_number]) for t in chosen]
@@ -173,7 +184,9 @@ def _finalist(spec: StudySpec, rank: int, one: _Judged, best: _Judged) -> Finali
         trial_number=trial.trial_number,
         branch=trial.branch,
         params=trial.params,
-        search=SearchScore(score=trial.score, low=trial.low, high=trial.high),
+        search=SearchScore(
+            score=trial.score, low=trial.low, high=trial.high, trainings=trial.trainings
+        ),
         sealed=sealed,
         optimism=_gap(spec, trial.score, sealed.score) if sealed else None,
         device_seconds=cost.search_device_seconds + cost.fresh_device_seconds,
@@ -201,7 +214,12 @@ def _gap(spec: StudySpec, search: float, sealed: float) -> float:
 def _optimism(spec: StudySpec, one: _Judged) -> Estimate | None:
     if not one.trial.scores:
         return None
-    return contenders.optimism(one.trial.scores, one.fresh, maximize=spec.maximize())
+    return contenders.optimism(
+        one.trial.scores,
+        one.fresh,
+        maximize=spec.maximize(),
+        trainings=one.trial.trainings,
+    )
 
 
 def _steps(spec: StudySpec, trial: SearchTrial, sealed: SealedScore | None) -> StepsAtTest | None:

@@ -52,6 +52,8 @@ def change_study(
     before = StudySpec.model_validate(study.spec)
     after = patched(before, changes)
     _check_search(session, study)
+    if after.points() > before.points() and spending.has_replicas(session, study_id):
+        raise SearchOver(f"the search trains its best again and asks for no more points: {WAY_ON}")
     _check_spent(session, study_id, {name: getattr(after.budget, name) for name in changes})
     if after == before:
         return

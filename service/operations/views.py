@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.db import segments, spending, studies
-from service.db.states import TrialRole, TrialStatus
+from service.db.states import SEARCH_ROLES, TrialRole, TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
 from service.wire.spec import StudySpec
 from service.wire.studies import (
@@ -97,6 +97,7 @@ def _study_view(
         "maximize": spec.maximize(),
         "trials": _by_status(search),
         "verdict_trials": _by_status(c for c in counts if c.role == TrialRole.VERDICT),
+        "replica_trials": _by_status(c for c in counts if c.role == TrialRole.REPLICA),
         "branches": {
             name: BranchView(
                 trials=sum(count.trials for count in search if count.branch == name),
@@ -104,7 +105,7 @@ def _study_view(
             )
             for name in names
         },
-        "spent": _spent(sum(count.trials for count in search), spent),
+        "spent": _spent(sum(c.trials for c in counts if c.role in SEARCH_ROLES), spent),
         "search_ended_by": spent.ended_by if spent else None,
         **known,
     }

@@ -138,9 +138,14 @@ def _check_budget(spec: StudySpec, trials: list[WarmTrial]) -> None:
             raise _invalid(
                 "warm_start",
                 f"{branch.algorithm} would begin with {points} trials, but budget.trials = "
-                f"{spec.budget.trials} gives it {share}: raise the budget or lower "
+                f"{spec.budget.trials}{_kept(spec)} gives it {share}: raise the budget or lower "
                 "warm_start.best",
             )
+
+
+def _kept(spec: StudySpec) -> str:
+    kept = spec.search.replicates
+    return f" less search.replicates = {kept}" if kept else ""
 
 
 def _invalid(field: str, rule: str) -> InvalidSpec:

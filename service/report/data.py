@@ -169,7 +169,7 @@ def _branch_cost(name: str, trials: Sequence[TrialView]) -> BranchCost:
     return BranchCost(
         branch=name,
         trials=len(search),
-        search_seconds=sum(trial.device_seconds for trial in search),
+        search_seconds=sum(t.device_seconds for t in own if t.role in ("search", "replica")),
         verdict_seconds=sum(t.device_seconds for t in own if t.role == "verdict"),
         meta_iterations=sum(max(t.meta_iteration, t.diverged_at or 0) for t in own),
     )

@@ -113,11 +113,15 @@ def _optimism(result: StudyResult, best: Finalist) -> str:
     said = words.score(best.search.score, result.metric)
     gap = difference(best.optimism, result.metric)
     kind = "optimistic" if best.optimism > 0 else "pessimistic"
-    return f"The search itself had said {said}: {kind} by {gap}."
+    times = best.search.trainings
+    of = f", the mean of {times} trainings" if times > 1 else ""
+    return f"The search itself had said {said}{of}: {kind} by {gap}."
 
 
 def _without_verdict(study: StudyView) -> list[str]:
-    ended = sum(study.trials[status] for status in ("completed", "pruned", "diverged", "failed"))
+    every = [*study.trials.items(), *study.replica_trials.items()]
+    counted = ("completed", "pruned", "diverged", "failed")
+    ended = sum(count for status, count in every if status in counted)
     progress = f"{ended} of {study.spec.budget.trials} trials have ended."
     match study.status:
         case "failed":

@@ -16,7 +16,7 @@ class Budget(Wire):
     """How much a search may spend; null is no limit.
 
     Args:
-        trials: Trials in all.
+        trials: Trials in all, `search.replicates` of them kept to train the best again.
         meta_iterations: Of a trial that is not pruned; fixed once the study is submitted.
         wall_seconds: Time while the study runs, without pauses.
         device_seconds: Of all segments together.

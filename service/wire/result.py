@@ -28,11 +28,16 @@ class Estimate(ResultPart):
 
 
 class SearchScore(ResultPart):
-    """What the search measured, with a 95 % interval over its tasks."""
+    """What the search measured, with a 95 % interval over its tasks.
+
+    `score` is the mean over `trainings` of the same point: its own, and its replicas that
+    completed.  The interval is that of their mean.
+    """
 
     score: float
     low: float
     high: float
+    trainings: int = 1
 
 
 class SealedScore(ResultPart):
@@ -80,7 +85,7 @@ class StepsAtTest(ResultPart):
 
 
 class Cost(ResultPart):
-    """What the search's trial of a configuration and its fresh trainings cost."""
+    """What the search's trial of a configuration (with replicas) and its fresh trainings cost."""
 
     search_device_seconds: float
     fresh_device_seconds: float
@@ -149,7 +154,10 @@ class Comparison(ResultPart):
 
 
 class BranchSummary(ResultPart):
-    """What a branch of the search cost and reached; the score is null if no trial completed."""
+    """What a branch of the search cost and reached; the score is null if no trial completed.
+
+    `trials` are its points; the cost is that of their replicas too.
+    """
 
     trials: int
     best_score: float | None
@@ -177,8 +185,10 @@ class StudyResult(ResultPart):
     noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
     share of the time of all slots that no other study had which went into its segments.
     `device_seconds` and `wall_seconds` are of search and verdict together, `search` says what
-    the search had of them.  Where it is not null, whatever has `order: second` was trained with
-    first-order meta-gradients up to the meta-iteration `first_order_until`, afresh too.
+    the search had of them.  `trials` counts the points of the search by status, `replicas` the
+    trainings with which it repeated its best.  Where it is not null, whatever has `order: second`
+    was trained with first-order meta-gradients up to the meta-iteration `first_order_until`,
+    afresh too.
 
     With several objectives `pareto` is the search's Pareto set, best score first, of those that
     keep the `constraints`; the finalists are some of it.  `infeasible` counts the trials that
@@ -189,6 +199,7 @@ class StudyResult(ResultPart):
     maximize: bool
     finalists: list[Finalist]
     trials: dict[str, int]
+    replicas: dict[str, int] = {}
     branches: dict[str, BranchSummary]
     device_seconds: float
     wall_seconds: float

@@ -35,6 +35,9 @@ class Search(Wire):
 
     `bandit` moves trials of the budget to the branches that may still win, and each gets `floor` of
     an even share in any case; `even` moves nothing.  A `share` of any branch fixes all.
+
+    `replicates` of the budget's trials are kept to train the best again with fresh seeds, as long
+    as the noise of training leaves open which is best (docs/search.md).
     """
 
     sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "tpe"
@@ -42,6 +45,7 @@ class Search(Wire):
     grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
     allocation: Literal["bandit", "even"] = "bandit"
     floor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    replicates: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class Pruning(Wire):
@@ -165,6 +169,7 @@ class StudySpec(Wire):
         check_fidelity(
             self.pruning, self.rungs()[:-1], tasks=self.evaluation.tasks, branches=self.branches
         )
+        self._check_replicates()
         if self.tasks.kind == "omniglot":
             self._check_drawings(self.tasks)
         check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})
@@ -224,6 +229,23 @@ class StudySpec(Wire):
             self.evaluation.k_shot or self.tasks.k_shot,
             self.evaluation.q_query or self.tasks.q_query,
         )
+
+    def _check_replicates(self) -> None:
+        replicates, trials = self.search.replicates, self.budget.trials
+        if self.points() < 1:
+            raise ValueError(
+                f"search.replicates must be below budget.trials = {trials}, of which they are a "
+                f"part, got {replicates}: raise one or lower the other"
+            )
+        if replicates and len(self.objectives) > 1:
+            raise ValueError(
+                f"search.replicates must be 0 with several objectives, got {replicates}: what is "
+                "trained again follows from the score alone"
+            )
+
+    def points(self) -> int:
+        """Return how many trials samplers are asked for: those of the budget without replicates."""
+        return self.budget.trials - self.search.replicates
 
     def metric(self) -> Literal["accuracy", "mse"]:
         """Return the name of the score."""

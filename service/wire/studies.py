@@ -9,7 +9,7 @@ from service.wire.spec import StudySpec
 
 StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
-TrialRole = Literal["search", "verdict"]
+TrialRole = Literal["search", "replica", "verdict"]
 
 
 class View(BaseModel):
@@ -37,7 +37,10 @@ class BranchView(View):
 
 
 class SpentView(View):
-    """What a study's search has spent of its budget; a budget cannot be set below it."""
+    """What a study's search has spent of its budget; a budget cannot be set below it.
+
+    `trials` are those of the search and replicas.
+    """
 
     trials: int
     wall_seconds: float
@@ -48,12 +51,12 @@ class SpentView(View):
 class StudyView(View):
     """A study with its whole spec, every default written out.
 
-    `trials` counts the search's trials by status, `verdict_trials` those of the finalists;
-    every status is there.  `busy_share` is the share of the time of all slots that no
-    other study had which went into its segments; null before the first.  `search_ended_by` is
-    the budget that ended the search; null while it goes on.
-    other study had which went into its segments; null before the first.  `sealed_looks` is how
-    often this study, and every other with the same sealed tasks, has scored a trial on them.
+    `trials` counts the search's trials by status, `replica_trials` those of its best that were
+    trained again, `verdict_trials` those of the finalists; every status is there.  `busy_share` is
+    the share of the time of all slots that no other study had which went into its segments; null
+    before the first.  `search_ended_by` is the budget that ended the search; null while it goes on.
+    `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
+    a trial on them.
     """
 
     study_id: str
@@ -68,6 +71,7 @@ class StudyView(View):
     finished_at: datetime | None
     trials: dict[TrialStatus, int]
     verdict_trials: dict[TrialStatus, int]
+    replica_trials: dict[TrialStatus, int] = {}
     branches: dict[str, BranchView]
     busy_share: float | None = None
     spent: SpentView | None = None
@@ -77,9 +81,10 @@ class StudyView(View):
 
 
 class TrialView(View):
-    """One trial; a verdict trial names the search trial it repeats, unless it has the defaults.
+    """One trial; a replica or verdict trial names the search trial that it repeats.
 
-    `metrics` are what beside the score is known of it, since it was scored last: what it costs.
+    A verdict trial without one has the defaults.  `metrics` are what beside the score is known of
+    it, since it was scored last: what it costs.
     """
 
     trial_number: int

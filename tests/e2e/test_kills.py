@@ -120,6 +120,44 @@ def test_a_study_survives_the_loss_of_its_database_connections(
     assert scores(engine, study_id) == pytest.approx(unkilled, rel=1e-3)
 
 
+@on_sqlite
+def test_replicas_survive_the_death_of_the_dispatcher(engine: Engine, start: Start) -> None:
+    spec = small_spec(
+        search={"sampler": "random", "replicates": 3},
+        branches=small_spec().model_dump(mode="json")["branches"][:1],
+        budget={"trials": 6, "meta_iterations": 60},
+        pruning={"kind": "none"},
+    )
+    study_id = submit(engine, spec)
+    first = start()
+
+    def trained() -> int:
+        is_replica = Trial.role == "replica", Trial.meta_iteration > 0
+        return count(engine, Trial.study_id == study_id, *is_replica)
+
+    wait_until(lambda: trained() > 0, 60, what="a replica with a checkpoint")
+    workers = first.worker_pids()
+    first.kill()
+    wait_until(lambda: not any(map(runs, workers)), 5, what="the death of the orphans")
+    start()
+    wait_until(lambda: status(engine, study_id) == "completed", 60, what="the study")
+    with reading(engine) as session:
+        query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
+        rows = session.scalars(query).all()
+        result = StudyResult.model_validate(session.get_one(Study, study_id).result)
+        session.expunge_all()
+    again = [row for row in rows if row.role == "replica"]
+    assert [row.role for row in rows[:3]] == ["search"] * 3
+    assert 2 <= len(again) <= 3
+    assert {row.meta_iteration for row in rows} == {60}
+    assert result.replicas == {"completed": len(again)}
+    for one in result.finalists:
+        own = [row for row in again if row.source_trial_number == one.trial_number]
+        scores = [row.score or 0.0 for row in (rows[one.trial_number], *own)]
+        assert one.search.trainings == len(scores)
+        assert one.search.score == pytest.approx(sum(scores) / len(scores))
+
+
 def test_a_database_without_tables_is_refused(sqlite_url: str, tmp_path: Path) -> None:
     Path(sqlite_url.removeprefix("sqlite:///")).parent.mkdir()
     dispatcher = DispatcherProcess(sqlite_url, tmp_path / "data")

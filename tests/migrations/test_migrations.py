@@ -12,7 +12,7 @@ from migrations.versions import __file__ as versions_file
 from service.db import migrate
 from service.db.engine import open_engine, transaction
 from service.db.tables import Base, Spending, Study, Trial
-from tests.fakes.rows import NOON, SPEC, add_segment
+from tests.fakes.rows import NOON, SPEC, add_segment, add_study, add_trial
 
 
 @pytest.fixture
@@ -128,6 +128,23 @@ def test_what_searches_have_spent_is_taken_from_their_segments(
     assert (running.device_seconds, running.meta_iterations) == (3.0, 420)
     assert (running.wall_seconds, running.ended_by) == (0.0, None)
     assert (judged.device_seconds, judged.ended_by) == (0.0, "trials")
+
+
+def test_replicas_are_gone_where_their_role_is_not_known(bare: Engine, database_url: str) -> None:
+    migrate.upgrade(database_url)
+    with transaction(bare) as session:
+        add_study(session)
+        add_trial(session, 0, "completed", score=0.5)
+        add_trial(session, 1, "completed", role="replica", score=0.6)
+        for role in ("search", "replica"):
+            add_segment(session, role=role)
+    migrate.downgrade(database_url, "0006")
+    with bare.connect() as connection:
+        roles = [
+            connection.scalars(text(f"SELECT role FROM {table}")).all()  # noqa: S608
+            for table in ("mo_trials", "mo_segments")
+        ]
+    assert roles == [["search"], ["search"]]
 
 
 def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:

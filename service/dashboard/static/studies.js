@@ -12,7 +12,7 @@ export const pill = (status) => h("span", { class: `pill ${status}` }, status);
 // One bar for the search: a trial is a segment coloured by its status, the rest is still to come.
 export function progress(study) {
   const counts = study.trials;
-  const total = Math.max(study.spec.budget.trials, sum(counts));
+  const total = Math.max(study.spec.budget.trials - (study.spec.search.replicates ?? 0), sum(counts));
   const ended = ENDS.reduce((n, status) => n + (counts[status] ?? 0), 0);
   const parts = [...ENDS, "running"].filter((status) => counts[status]);
   return [
@@ -22,8 +22,17 @@ export function progress(study) {
       h("span", {}, `${ended} of ${plural(total, "trial")}`),
       parts.map((status) => h("span", { class: `key ${status}` }, `${counts[status]} ${status}`)),
       counts.queued ? h("span", { class: "key" }, `${counts.queued} queued`) : null,
+      repeating(study),
       judging(study)),
   ];
+}
+
+// At the end of the search: its best trained again, where the noise of training leaves it open.
+function repeating({ replica_trials: counts = {} }) {
+  const all = sum(counts);
+  if (!all) return null;
+  const ended = ENDS.reduce((n, status) => n + (counts[status] ?? 0), 0);
+  return h("span", { class: "key" }, `again: ${ended} of ${plural(all, "training")} done`);
 }
 
 // After the search: finalists trained afresh for the verdict.

@@ -1,0 +1,107 @@
+"""Replication: which of a search's best trials are trained again, with fresh seeds.  Pure.
+
+    leader        the best by x̄, the mean over its n trainings
+    challengers   what the noise of training leaves open:  |x̄ − ȳ| < z·√(s² (1/n + 1/m))
+    again         of these, at most `TOGETHER` at once, those with the fewest trainings
+
+s² is the variance of a configuration's trainings, pooled over all that were trained again; before
+there are any, the two best are.  The tasks' noise has no part in it: all trainings are judged on
+the same tasks, so it stays the same however often they are repeated, and what it leaves open is
+for the verdict's sealed tasks.  It ends when no challenger is left, or nothing of the reserve.
+
+A configuration that diverges when it is trained again ranks below all that never did: what trains
+only sometimes is not a recommendation.  A training that failed or was cancelled says nothing.
+
+Reference:
+    Russo (2020), "Simple Bayesian Algorithms for Best-Arm Identification", Operations Research
+    68(6), arXiv:1602.08448: measure the best and what may yet turn out to be better (top-two
+    sampling).  There the challenger is drawn; here all that are open are measured together, since
+    lanes of one program cost little more than one.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metaopt.errors import InvalidSearch
+
+TOGETHER = 4  # configurations in a round: more would go to some that are soon out of the question
+Z = 1.0  # standard errors of the gap
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A completed trial of the search and what became of it when it was trained again.
+
+    Args:
+        trial_number: Of the search's trial.
+        scores: Of its trainings that completed, the search's own first; finite.
+        diverged: How often it diverged when it was trained again.
+        poolable: Whether its trainings say what noise is usual (no task made one explode).
+    """
+
+    trial_number: int
+    scores: Sequence[float]
+    diverged: int = 0
+    poolable: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what has no mean."""
+        if not self.scores or not all(map(math.isfinite, self.scores)):
+            raise InvalidSearch(
+                f"trial {self.trial_number} needs finite scores, at least one, got {self.scores}"
+            )
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over its trainings."""
+        return statistics.fmean(self.scores)
+
+
+def ranked(configurations: Sequence[Configuration], *, maximize: bool) -> list[Configuration]:
+    """Return the configurations, best first; those that diverged again last, ties by number."""
+
+    def place(one: Configuration) -> tuple[bool, float, int]:
+        return one.diverged > 0, -one.mean if maximize else one.mean, one.trial_number
+
+    return sorted(configurations, key=place)
+
+
+def seed_variance(configurations: Sequence[Configuration]) -> float | None:
+    """Return the variance of trainings of one configuration, pooled; None if none was repeated."""
+    repeated = [one for one in configurations if len(one.scores) > 1 and one.poolable]
+    degrees = sum(len(one.scores) - 1 for one in repeated)
+    if not degrees:
+        return None
+    squares = sum(statistics.variance(one.scores) * (len(one.scores) - 1) for one in repeated)
+    return squares / degrees
+
+
+def train_again(
+    configurations: Sequence[Configuration], *, maximize: bool, left: int
+) -> list[Configuration]:
+    """Return the configurations that are trained once more now; none if the rule is content.
+
+    Args:
+        configurations: All that may be finalists.
+        left: How many trainings the reserve still has.
+    """
+    steady = [one for one in ranked(configurations, maximize=maximize) if not one.diverged]
+    if len(steady) < 2 or left <= 0:
+        return []
+    variance = seed_variance(steady)
+    if variance is None:
+        return steady[:2][:left]
+    leader = steady[0]
+    open_still = [one for one in steady[1:] if _is_open(leader, one, variance)]
+    if not open_still:
+        return []
+    among = [leader, *open_still]
+    fewest = sorted(among, key=lambda one: len(one.scores))  # stable: the best of equals first
+    return fewest[: min(TOGETHER, left)]
+
+
+def _is_open(leader: Configuration, other: Configuration, variance: float) -> bool:
+    error = math.sqrt(variance * (1 / len(leader.scores) + 1 / len(other.scores)))
+    return abs(leader.mean - other.mean) < Z * error

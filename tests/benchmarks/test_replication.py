@@ -1,0 +1,63 @@
+"""The benchmarks of noise and replication run, and simulate what they say."""
+
+import numpy as np
+import pytest
+
+from benchmarks import noise, replication, search
+from benchmarks.score_vectors import FILE, FIXED, MODEL, RUNGS, TASKS
+from benchmarks.verdict import read_table
+
+
+@pytest.fixture(scope="module")
+def table() -> search.Table:
+    """Real score vectors as a table of searches."""
+    with np.load(FILE) as data:
+        scores = data["scores"].astype(np.float32).transpose(1, 0, 2, 3)
+        values = np.log(np.stack([data["inner_lr"], data["outer_lr"]], 1))
+    names, low, high = ["inner_lr", "outer_lr"], values.min(0), values.max(0)
+    spec = {
+        "tasks": TASKS,
+        "model": MODEL,
+        "bank": {"tasks": scores.shape[-1], "k_shot": 10, "q_query": 10},
+        "branches": {
+            "maml": {
+                "grid": {name: np.exp(values[:, i]).tolist() for i, name in enumerate(names)},
+                "fixed": FIXED,
+            }
+        },
+    }
+    unit, never = (values - low) / (high - low), np.full(scores.shape[:2], -1)
+    grids = {"maml": search.Grid(names, unit, low, high, [True, True], scores, never)}
+    return search.Table(spec, [*RUNGS], grids, maximize=False)
+
+
+@pytest.mark.parametrize("contender", ["random+none", "tpe+asha"])
+def test_searches_with_replicas_spend_no_more_than_others(
+    table: search.Table, contender: str
+) -> None:
+    most = 12 * RUNGS[-1]
+    plain = list(search.simulate(table, search.study_spec(table, contender, 0), most))
+    spec = search.study_spec(table, f"{contender}+replicate", 0)
+    assert spec.search.replicates == search.RESERVE
+    again = list(search.simulate(table, spec, most))
+    kept = most - search.RESERVE * RUNGS[-1]
+    shared = [one for one in plain if one[0] < kept]
+    assert again[: len(shared)] == shared
+    last_round = search.LANES * RUNGS[-1]  # a segment is not cut short
+    assert kept < again[-1][0] <= most + last_round
+    assert len(again) > len(shared) + 1
+
+
+def test_a_study_trains_no_more_replicas_than_it_keeps() -> None:
+    found = [replication.study(read_table(), 12, "none", 3, seed) for seed in range(5)]
+    assert {one.replicas for one in found} <= {2, 3}
+    assert all(one.first >= 0 and one.winner >= 0 for one in found)
+
+
+def test_the_process_takes_what_is_known_of_each_point() -> None:
+    points = [{"x": x / 5, "y": y / 3} for x in range(6) for y in range(4)]
+    seen = [noise.synthetic(p["x"], p["y"], np.random.default_rng(i)) for i, p in enumerate(points)]
+    ways = ("as it is", "errors, fitted too", "errors alone")
+    asked = [noise.suggest(points, seen, how, 3) for how in ways]
+    assert len({str(one) for one in asked}) == 3
+    assert noise.suggest(points, seen, "as it is", 3) == asked[0]
