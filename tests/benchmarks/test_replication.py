@@ -54,6 +54,7 @@ def test_a_study_trains_no_more_replicas_than_it_keeps() -> None:
     assert all(one.first >= 0 and one.winner >= 0 for one in found)
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_the_process_takes_what_is_known_of_each_point() -> None:
     points = [{"x": x / 5, "y": y / 3} for x in range(6) for y in range(4)]
     seen = [noise.synthetic(p["x"], p["y"], np.random.default_rng(i)) for i, p in enumerate(points)]

@@ -121,26 +121,27 @@ def test_a_study_survives_the_loss_of_its_database_connections(
 
 
 @on_sqlite
+@pytest.mark.timeout(600)
 def test_replicas_survive_the_death_of_the_dispatcher(engine: Engine, start: Start) -> None:
     spec = small_spec(
         search={"sampler": "random", "replicates": 3},
         branches=small_spec().model_dump(mode="json")["branches"][:1],
-        budget={"trials": 6, "meta_iterations": 60},
+        budget={"trials": 6, "meta_iterations": 40},
         pruning={"kind": "none"},
     )
     study_id = submit(engine, spec)
-    first = start()
+    first = start(METAOPT_SLOTS="1")
 
     def trained() -> int:
         is_replica = Trial.role == "replica", Trial.meta_iteration > 0
         return count(engine, Trial.study_id == study_id, *is_replica)
 
-    wait_until(lambda: trained() > 0, 60, what="a replica with a checkpoint")
+    wait_until(lambda: trained() > 0, 240, what="a replica with a checkpoint")
     workers = first.worker_pids()
     first.kill()
     wait_until(lambda: not any(map(runs, workers)), 5, what="the death of the orphans")
-    start()
-    wait_until(lambda: status(engine, study_id) == "completed", 60, what="the study")
+    start(METAOPT_SLOTS="1")
+    wait_until(lambda: status(engine, study_id) == "completed", 240, what="the study")
     with reading(engine) as session:
         query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
         rows = session.scalars(query).all()
@@ -149,7 +150,7 @@ def test_replicas_survive_the_death_of_the_dispatcher(engine: Engine, start: Sta
     again = [row for row in rows if row.role == "replica"]
     assert [row.role for row in rows[:3]] == ["search"] * 3
     assert 2 <= len(again) <= 3
-    assert {row.meta_iteration for row in rows} == {60}
+    assert {row.meta_iteration for row in rows} == {40}
     assert result.replicas == {"completed": len(again)}
     for one in result.finalists:
         own = [row for row in again if row.source_trial_number == one.trial_number]

@@ -31,3 +31,18 @@ def test_a_preview_is_a_page_or_json_and_submits_nothing(
     path.write_text(yaml.safe_dump({**SPEC, "seed": -1}))
     said = metaopt("preview", str(path))
     assert said.code == 2 and "seed: must be" in said.err
+
+
+def test_a_preview_counts_the_trials_that_are_kept_to_train_the_best_again(
+    metaopt: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "search": {"replicates": 2}}))
+    said = metaopt("preview", str(path))
+    assert "search: 8 trials, about 320 meta-iterations, at most 720" in said.out
+    assert "at most 2 of these trials train its best again" in said.out
+    assert "branch maml: 3 trials" in said.out
+    path.write_text(yaml.safe_dump({**SPEC, "search": {"replicates": 8}}))
+    said = metaopt("preview", str(path))
+    assert said.code == 2
+    assert "search.replicates must be below budget.trials = 8" in said.err

@@ -50,6 +50,11 @@ def test_trials_of_the_verdict_are_counted_apart(study: StudyView) -> None:
     assert verdict_line(study) == "verdict: 0/1 fresh trainings of the finalists"
 
 
+def test_replicas_count_as_trials_of_the_search(study: StudyView) -> None:
+    again = {**study.replica_trials, "completed": 2, "running": 1}
+    assert finished_trials(study.model_copy(update={"replica_trials": again})) == (3, 8)
+
+
 def test_the_live_panel_keeps_the_last_events(study: StudyView) -> None:
     console = Console(file=io.StringIO(), width=140, force_terminal=True)
     with Live(console=console, auto_refresh=False) as live:

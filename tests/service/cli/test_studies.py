@@ -170,6 +170,19 @@ def test_show_prints_every_default_the_trials_and_the_verdict(
     assert "16.0 s of devices (busy 96.2 %), 20.0 s on the clock" in said.out
 
 
+def test_show_counts_and_lists_what_was_trained_again(
+    metaopt: Command, api: Engine, completed: str
+) -> None:
+    with transaction(api) as session:
+        add_trial(session, 9, "completed", role="replica", source_trial_number=0, score=0.55)
+    said = metaopt("show", completed)
+    assert "trained again: 1 completed" in said.out
+    assert any(line.split()[:3] == ["9", "maml", "replica"] for line in said.out.splitlines())
+    document = json.loads(metaopt("show", completed, "--json", "-").out)
+    assert document["study"]["replica_trials"]["completed"] == 1
+    assert document["study"]["spent"]["trials"] == 1 + sum(document["study"]["trials"].values())
+
+
 def test_show_as_json_goes_to_stdout_alone(metaopt: Command, completed: str) -> None:
     document = json.loads(metaopt("show", completed, "--json", "-").out)
     assert [trial["trial_number"] for trial in document["trials"]] == [0, 1]

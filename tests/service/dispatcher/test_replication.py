@@ -180,16 +180,32 @@ def test_what_diverges_when_it_is_trained_again_ranks_last(engine: Engine, run: 
     assert best not in [one["trial_number"] for one in found["finalists"]]
 
 
-def test_a_dispatcher_that_takes_over_goes_on_with_the_rounds(engine: Engine, run: Run) -> None:
+def test_a_dispatcher_that_takes_over_amid_a_round_goes_on_alike(engine: Engine, run: Run) -> None:
+    whole = submit(engine, spec())
+    undisturbed = run(NoisyExecutor())
+    wait_for(engine, whole, "completed")
+    undisturbed.end()
     study_id = submit(engine, spec())
-    first = run(NoisyExecutor())
+    executor = NoisyExecutor()
+    first = run(executor)
+
+    def stop_at_a_replica(trial_id: str) -> bool:
+        (trial,) = [t for t in rows(engine, study_id) if t["trial_id"] == trial_id]
+        if trial["role"] == "replica":
+            first.stop.set()
+        return False
+
+    executor.diverging_seeds = stop_at_a_replica
+    first.thread.join(timeout=60)
+    assert {t["status"] for t in of_role(engine, study_id, "replica")} & {"queued", "running"}
+    run(NoisyExecutor())
     wait_for(engine, study_id, "completed")
-    first.end()
+    facts = ("trial_number", "role", "source_trial_number", "seed", "status", "score")
+    assert [[t[name] for name in facts] for t in rows(engine, study_id)] == [
+        [t[name] for name in facts] for t in rows(engine, whole)
+    ]
     with reading(engine) as session:
         loaded = load_study(session, study_id)
-    assert [t.group.role for t in loaded.trials.values()].count("replica") == len(
-        of_role(engine, study_id, "replica")
-    )
     ranked = sorted(result(engine, study_id)["finalists"], key=lambda one: one["search_rank"])
     assert candidates(loaded)[:2] == [one["trial_number"] for one in ranked]
 
