@@ -43,6 +43,18 @@ def test_finalists_that_could_not_be_trained_again_are_no_recommendation() -> No
     assert sentence.startswith("No fresh training of any finalist reached its end")
 
 
+def test_a_best_that_began_in_first_order_says_so() -> None:
+    document = {**result(5), "first_order_until": 30}
+    told = verdict_sentences(BASE, StudyResult.model_validate(document))
+    assert told[1] == (
+        "It has order second: first-order meta-gradients up to meta-iteration 30, second-order "
+        "from there on; its fresh trainings did the same."
+    )
+    document["finalists"][0]["params"] = {**document["finalists"][0]["params"], "order": "first"}
+    told = verdict_sentences(BASE, StudyResult.model_validate(document))
+    assert not any("meta-gradients" in sentence for sentence in told)
+
+
 @pytest.mark.parametrize(
     ("state", "opening"),
     [
