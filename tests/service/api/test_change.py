@@ -97,7 +97,7 @@ def test_what_is_no_budget_is_refused_by_field(
 @pytest.mark.parametrize(
     ("name", "least", "too_little"),
     [
-        ("trials", 4, 3),
+        ("trials", 2, 1),
         ("wall_seconds", 20.5, 20.25),
         ("device_seconds", 33.0, 32),
         ("total_meta_iterations", 120, 119),
