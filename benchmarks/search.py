@@ -72,13 +72,15 @@ def curve(name: str, contender: str, seed: int, share: float) -> np.ndarray:
     most = TRIALS * table.rungs[-1]
     pruning: Json = {"kind": pruner}
     search: Json = {"sampler": sampler}
-    for option in options:  # such as "reduction=4" or "rungs=180,540"
+    for option in options:  # such as "reduction=4", "rungs=180,540" or "replicates=4"
         key, value = option.split("=")
-        if key == "startup":
-            search["startup_trials"] = int(value)
+        if key in ("startup_trials", "replicates"):
+            search[key] = int(value)
+        elif key == "allocation":
+            search[key] = value
         else:
             pruning[key] = [int(v) for v in value.split(",")] if key == "rungs" else int(value)
-    spec = study_spec(table, seed, search=search, pruning=pruning)
+    spec = study_spec(table, seed, search=search, pruning=pruning, most=most)
     regrets = np.full(CURVE, np.inf)
     for spent, regret in simulate(table, spec, int(most * share)):
         regrets[min(CURVE, max(0, -(-spent * CURVE // most) - 1)) :] = regret

@@ -75,15 +75,15 @@ SPECS: dict[str, Json] = {
         "model": {"kind": "conv4", "filters": 8},
         "bank": {"tasks": 100, "k_shot": 1, "q_query": 5},
         "truth_tasks": 400,
-        "rungs": [12, 20, 36, 81, 108, 162, 324],
+        "rungs": [6, 10, 18, 40, 54, 81, 162],
         "branches": {
             "maml": {
                 "grid": {
-                    "inner_lr": logs(1e-2, 1.0, 8),
-                    "outer_lr": logs(3e-4, 3e-2, 7),
-                    "inner_steps": [1, 2, 3],
+                    "inner_lr": logs(1e-2, 1.0, 10),
+                    "outer_lr": logs(3e-4, 3e-2, 9),
+                    "inner_steps": [1, 2],
                 },
-                "fixed": {"meta_batch": 4},
+                "fixed": {"meta_batch": 2},
             },
         },
     },

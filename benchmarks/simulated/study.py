@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.simulated.table import Table
+from metaopt.search.pruning import kept_share
 from service.db.states import StudyStatus, TrialStatus
-from service.dispatcher import asking
+from service.dispatcher import asking, replication
 from service.dispatcher.allotting import reallot
 from service.dispatcher.loading import branch_states
 from service.dispatcher.outcomes import LaneOutcome, judge_report
-from service.dispatcher.rungs import next_rung
+from service.dispatcher.rungs import expected_iterations, next_rung
 from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
 from service.dispatcher.work import choose_work
 from service.executors.base import LaneReport, SegmentReport, Slot
@@ -29,10 +30,8 @@ MOST_TRIALS = 2000
 Json = dict[str, Any]
 
 
-def study_spec(
-    table: Table, seed: int, *, search: Json, pruning: Json, trials: int = MOST_TRIALS
-) -> StudySpec:
-    """Return a study on a table."""
+def study_spec(table: Table, seed: int, *, search: Json, pruning: Json, most: int) -> StudySpec:
+    """Return a study on a table, with as many trials as `most` meta-iterations allow about."""
     branches = []
     for algorithm, branch in table.spec["branches"].items():
         space: Json = dict(branch["fixed"])
@@ -44,7 +43,7 @@ def study_spec(
                 else {"low": min(values), "high": max(values), "log": is_log}
             )
         branches.append({"algorithm": algorithm, "space": space})
-    return StudySpec.model_validate(
+    spec = StudySpec.model_validate(
         {
             "name": "simulated",
             "seed": seed,
@@ -53,17 +52,23 @@ def study_spec(
             "branches": branches,
             "search": search,
             "pruning": pruning,
-            "budget": {"trials": trials, "meta_iterations": table.rungs[-1]},
+            "budget": {"trials": MOST_TRIALS, "meta_iterations": table.rungs[-1]},
             "evaluation": table.spec["bank"],
         }
     )
+    kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
+    trials = round(most / expected_iterations(0, spec.rungs(), kept)) + spec.search.replicates
+    budget = spec.budget.model_copy(update={"trials": trials, "total_meta_iterations": most})
+    return spec.model_copy(update={"budget": budget})
 
 
 def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, float]]:
     """Yield (meta-iterations spent, regret) after each segment until `most` are spent.
 
-    There are two slots; they take turns, a segment each.
+    There are two slots; they take turns, a segment each.  Replicas are trained by the round, once
+    there is only enough left for them.
     """
+    reserve = spec.search.replicates * table.rungs[-1]
     study = StudyState(
         "s", spec, datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}, [])
     )
@@ -73,7 +78,7 @@ def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, fl
     for slot in itertools.cycle(slots):
         lanes = _lanes(study, slot, len(slots))
         if not lanes and not any(other.lanes for other in slots):
-            return
+            break
         outcomes, cost = _segment(table, study, lanes) if lanes else ([], 0)
         spent += cost
         for one in outcomes:
@@ -86,8 +91,25 @@ def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, fl
         slot.lanes = [trial for trial in lanes if trial.status == TrialStatus.RUNNING]
         slot.study_id = study.study_id
         yield spent, regret
-        if spent >= most:
-            return
+        if spent >= most - reserve:
+            break
+    if reserve:
+        yield from _replicate(table, study, spent, most)
+
+
+def _replicate(
+    table: Table, study: StudyState, spent: int, most: int
+) -> Iterator[tuple[int, float]]:
+    """Yield likewise after each round of replicas; the best trial is that by the mean."""
+    full = table.rungs[-1]
+    while again := replication.next_replicas(study)[: max(0, most - spent) // full]:
+        study.add(again)
+        for trial in again:
+            (one,), cost = _segment(table, study, [trial])
+            spent += cost
+            trial.status, trial.score = one.status, one.score
+            trial.meta_iteration = one.lane.meta_iteration
+        yield spent, _regret(table, study.trials[asking.candidates(study)[0]])
 
 
 def _segment(

@@ -6,8 +6,8 @@ A second-order trial of such a study begins in the program of first-order trials
 put back into the queue with its checkpoint, and goes on as a lane of the second-order program:
 weights, outer moments, task stream and schedule go on where they were, since none of them depends
 on the order (`Signature.state_digest`).  Which program a trial is in follows from its
-meta-iteration (`service.wire.fidelity.trained_params`), so a restart changes nothing.  Under asha it
-is judged by its rank once more while it waits, as a trial that lost its worker there (ADR 0011).
+meta-iteration (`service.wire.fidelity.trained_params`), so a restart changes nothing.  Under asha
+it is judged by its rank once more while it waits, as a trial that lost its worker there (ADR 0011).
 """
 
 from service.dispatcher.loading import group_of

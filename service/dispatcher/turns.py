@@ -1,9 +1,9 @@
 """Turns: which branch may ask for trials now, and how many.  Pure functions.
 
-Where a study has a slot for each of its branches, all of them train all the time.  With fewer,
-branches take turns: one that has a slot may be ahead of those that wait by a *stint*; when its
-lanes have ended, the slot goes to the branch that is furthest behind.  All have their floors first,
-so that there is something to compare before the rest is given out.
+Branches without a slot wait for their turn, and one that has a slot may be ahead of those by a
+*stint*; when its lanes have ended, the slot goes to what waits longest, or to the branch that is
+furthest behind.  All have their floors first, so that there is something to compare before the
+rest is given out.
 
 A stint lets the start-up trials of a branch train together; then stints double, up to a quarter of
 the branch's budget: each turn ends with lanes that run dry, so there are to be few of them, and yet
@@ -51,16 +51,10 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
     return max(0, min(branch.remaining, most - open_now))
 
 
-def askable_in_turn(
-    study: StudyState, branch: BranchState, *, slots: int, idle: bool = False
-) -> int:
-    """Return how many trials of `branch` may be asked for before another has its turn.
-
-    Args:
-        slots: Those that the study may have.
-    """
+def askable_in_turn(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
+    """Return how many trials of `branch` may be asked for before another has its turn."""
     may = askable(study, branch, idle=idle)
-    waiting = _waiting(study, branch, slots)
+    waiting = _waiting(study, branch)
     if not may or not waiting:
         return may
     behind = min(progress(study, other) for other in waiting)
@@ -69,12 +63,12 @@ def askable_in_turn(
     return max(0, min(may, abreast + turn - asked_by(branch)))
 
 
-def neediest(study: StudyState, *, slots: int, idle: bool = False) -> BranchState | None:
+def neediest(study: StudyState, *, idle: bool = False) -> BranchState | None:
     """Return the branch furthest behind its budget of those that may ask; the first of equals."""
     left = [
         branch
         for branch in study.branches.values()
-        if askable_in_turn(study, branch, slots=slots, idle=idle) > 0
+        if askable_in_turn(study, branch, idle=idle) > 0
     ]
     return min(left, key=lambda branch: (progress(study, branch), branch.position), default=None)
 
@@ -104,18 +98,19 @@ def stint(study: StudyState, branch: BranchState) -> int:
     return max(FEWEST, startup, math.ceil(branch.budget / 4))
 
 
-def _waiting(study: StudyState, branch: BranchState, slots: int) -> list[BranchState]:
-    """Return the branches that could train something new and have no slot, if slots are scarce."""
-    training = {
-        trial.group.branch
-        for trial in study.open_trials(TrialRole.SEARCH)
-        if trial.status == TrialStatus.RUNNING
-    }
-    others = [
+def _waiting(study: StudyState, branch: BranchState) -> list[BranchState]:
+    """Return the other branches that have something to train and no slot.
+
+    With a slot for each branch there are some, too: a slot whose lanes have ended takes up what
+    waits longest, of whichever branch, and one that may ask without end would never give it back.
+    """
+    ready = promotion.going_on(study, TrialRole.SEARCH)
+    training = {t.group.branch for t in ready if t.status == TrialStatus.RUNNING}
+    queued = {t.group.branch for t in ready if t.status == TrialStatus.QUEUED}
+    return [
         other
         for name, other in study.branches.items()
-        if other is not branch and (name in training or askable(study, other) > 0)
+        if other is not branch
+        and name not in training
+        and (name in queued or askable(study, other) > 0)
     ]
-    if slots > len(others):
-        return []
-    return [other for other in others if other.branch.algorithm not in training]

@@ -113,7 +113,7 @@ def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: 
     surplus = slot.lanes[target:]
     if idle and surplus and _seconds_left(study, slot, surplus) >= WORTH_MOVING_SECONDS:
         return Work(study, group, keep=slot.lanes[:target], release=surplus)
-    return _fill(study, group, slot.lanes, max(0, target - len(slot.lanes)), slots=slots)
+    return _fill(study, group, slot.lanes, max(0, target - len(slot.lanes)))
 
 
 def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState]) -> float:
@@ -129,23 +129,21 @@ def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
         if first.solo:
             return Work(study, first.group, admit=[first])
         target = lane_target(study, first.group, slots=slots, lanes=lanes)
-        return _fill(study, first.group, [], target, slots=slots)
+        return _fill(study, first.group, [], target)
     # What a budget that may move holds back, a slot without anything else to do may have.
     for idle in (False, True):
-        branch = neediest(study, slots=slots, idle=idle)
+        branch = neediest(study, idle=idle)
         if branch is not None:
             break
     else:
         return None
     name = branch.branch.algorithm
     target = lane_target(study, Group(TrialRole.SEARCH, name, ""), slots=slots, lanes=lanes)
-    may = askable_in_turn(study, branch, slots=slots, idle=idle)
+    may = askable_in_turn(study, branch, idle=idle)
     return Work(study, None, branch=branch, ask=min(target, may))
 
 
-def _fill(
-    study: StudyState, group: Group, keep: list[TrialState], free: int, *, slots: int
-) -> Work:
+def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
     queued = promotion.ready(study)
     admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
     branch = study.branches[group.branch]
@@ -155,6 +153,6 @@ def _fill(
         branch.structural and any(trial.group.branch == group.branch for trial in queued)
     )
     may_ask = may_ask and takes_new_trials(study.spec, study.signatures[group.signature])
-    may = askable_in_turn(study, branch, slots=slots) if may_ask else 0
+    may = askable_in_turn(study, branch) if may_ask else 0
     ask = max(0, min(free - len(admit), may))
     return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)
