@@ -1,6 +1,6 @@
 """Does it help a Gaussian process to be given each score's standard error?
 
-    python -m benchmarks.noise [--seeds 20] [--trials 24] [--table PATH] [--json FILE]
+    python -m benchmarks.noise [--seeds 12] [--trials 24] [--table PATH] [--json FILE]
 
 Optuna's GPSampler fits one noise variance to all scores.  Here its regressor is given a known
 variance for each point as well, on the diagonal of the covariance, in three ways:
@@ -23,6 +23,7 @@ import argparse
 import json
 import math
 import statistics
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,12 +163,13 @@ def regret(problem: Problem, how: str, seed: int, trials: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--table", type=Path, default=Path(__file__).parent / "tables/sinusoid.npz")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     problems: dict[str, Problem] = {"synthetic": synthetic, "bank": bank}
     if arguments.table.exists():
         problems["table"] = table_problem(arguments.table)

@@ -1,6 +1,6 @@
 """What does it cost, and give, to train a search's best again?
 
-    python -m benchmarks.replication [--studies 200] [--results benchmarks/results]
+    python -m benchmarks.replication [--studies 150] [--results benchmarks/results]
 
 Simulates studies as `benchmarks/verdict.py` does: the search, the pruning, the rule
 (`metaopt.search.replication`) are the real code, scores are those of real trainings, and the truth
@@ -29,7 +29,7 @@ from metaopt.search.replication import Configuration, ranked, train_again
 from service.dispatcher.loading import branch_search
 from service.wire.spec import StudySpec
 
-STUDIES = ((24, "successive_halving"), (24, "none"), (60, "successive_halving"))
+STUDIES = ((24, "successive_halving"), (24, "none"))
 SETTINGS = [(*one, replicates) for one in STUDIES for replicates in (0, 3, 6)]
 FINALISTS, SEEDS = 3, 2
 
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate every setting and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--studies", type=int, default=150)
     parser.add_argument("--results", type=Path, help="write replication.txt there")
     given = parser.parse_args(arguments)
     lines = [

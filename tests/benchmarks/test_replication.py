@@ -1,5 +1,8 @@
 """The benchmarks of noise and replication run, and simulate what they say."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -62,3 +65,24 @@ def test_the_process_takes_what_is_known_of_each_point() -> None:
     asked = [noise.suggest(points, seen, how, 3) for how in ways]
     assert len({str(one) for one in asked}) == 3
     assert noise.suggest(points, seen, "as it is", 3) == asked[0]
+
+
+def test_a_table_is_a_problem_of_its_first_two_parameters(tmp_path: Path) -> None:
+    with np.load(FILE) as data:
+        scores = data["scores"].transpose(1, 0, 2, 3)
+        steps = np.repeat([1, 2, 3], scores.shape[1])
+        arrays = {
+            "maml/inner_lr": np.tile(data["inner_lr"], 3),
+            "maml/outer_lr": np.tile(data["outer_lr"], 3),
+            "maml/scores": np.concatenate([scores + 1, scores, scores + 2], axis=1),
+        }
+    names = {"inner_lr": [], "outer_lr": [], "inner_steps": []}
+    spec = json.dumps({"branches": {"maml": {"grid": names}}})
+    np.savez(tmp_path / "table.npz", spec=spec, **arrays, **{"maml/inner_steps": steps})
+    look = noise.table_problem(tmp_path / "table.npz")
+    best = min(
+        (look(x, y, np.random.default_rng(0)) for x in np.linspace(0, 1, 9) for y in (0, 0.5, 1)),
+        key=lambda one: one.regret,
+    )
+    assert best.regret == 0.0
+    assert 0.5 < best.score < 1.0 and 0.03 < best.stderr < 0.06

@@ -34,7 +34,7 @@ def test_a_preview_is_a_page_or_json_and_submits_nothing(
 
 
 def test_a_preview_counts_the_trials_that_are_kept_to_train_the_best_again(
-    metaopt: Command, tmp_path: Path
+    metaopt: Command, api: Engine, tmp_path: Path
 ) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(yaml.safe_dump({**SPEC, "search": {"replicates": 2}}))
