@@ -1,16 +1,9 @@
 """Is the verdict honest?  Simulated studies whose truth is known.
 
-    python -m benchmarks.verdict [--studies 400] [--results benchmarks/results]
+    python -m benchmarks.verdict [--studies 400] [--jobs 1] [--results benchmarks/results]
 
 The search (`BranchSearch`, pruning), the choice of finalists and the verdict are the real code;
-nothing is trained.  A trial's point is rounded to the nearest configuration of
-`score_vectors.npz` (`benchmarks/score_vectors.py` trained those), its seed is one of that
-configuration's at random, and its scores are its vector on the study's bank: tasks drawn with
-replacement, for the search once, for the sealed bank again.  So the noise of tasks and of training
-is that of real trials, and the truth is known: a configuration's mean over all its seeds and tasks.
-
-`equal` is the worst case for whoever believes a winner: every point is the same configuration, so
-the best is always the luckiest.
+nothing is trained: `benchmarks/verdict_world.py` says where scores and truth come from.
 """
 
 import argparse
@@ -18,13 +11,11 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.score_vectors import FILE, FIXED, MODEL, RUNGS, TASKS
+from benchmarks.verdict_world import World, read_table, study_spec
 from metaopt.evaluation.statistics import summarize
 from metaopt.metaparams import Value, complete
 from metaopt.search.pruning import should_prune
@@ -40,59 +31,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "3 seeds": {"verdict": {"seeds": 3}},
     "2 extra finalists": {"verdict": {"extra_finalists": 2}},
-    "equal": {"equal": True},
-    "equal, 3 seeds": {"verdict": {"seeds": 3}, "equal": True},
+    "a tenth apart": {"apart": 0.1},
+    "a tenth apart, 3 seeds": {"verdict": {"seeds": 3}, "apart": 0.1},
+    "equal": {"apart": 0.0},
+    "equal, 3 seeds": {"verdict": {"seeds": 3}, "apart": 0.0},
+    "equal, 5 finalists": {"verdict": {"finalists": 5}, "apart": 0.0},
+    "Omniglot": {"table": "omniglot"},
+    "Omniglot, equal": {"table": "omniglot", "apart": 0.0},
+    "Omniglot, equal, 3 seeds": {"table": "omniglot", "verdict": {"seeds": 3}, "apart": 0.0},
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """Scores (configurations, seeds, rungs, tasks), their grid, and the truth they have."""
-
-    scores: np.ndarray
-    inner_lr: np.ndarray
-    outer_lr: np.ndarray
-
-    def nearest(self, params: dict[str, Value]) -> int:
-        """Return the configuration nearest to a point, in logarithms."""
-        inner = np.log(self.inner_lr / float(params["inner_lr"]))
-        outer = np.log(self.outer_lr / float(params["outer_lr"]))
-        return int(np.argmin(inner**2 + outer**2))
-
-    def truth(self, configuration: int) -> float:
-        """Return the mean over all seeds and tasks at the last rung."""
-        return float(self.scores[configuration, :, -1].mean())
-
-
-class World:
-    """What one simulated study meets: its banks, and the luck of each training."""
-
-    def __init__(self, table: Table, spec: StudySpec, seed: int, *, equal: bool) -> None:
-        """Draw the banks."""
-        self.table = table
-        self._luck = np.random.default_rng(seed)
-        tasks = table.scores.shape[-1]
-        self._validation = self._luck.integers(tasks, size=spec.evaluation.tasks)
-        self._sealed = self._luck.integers(tasks, size=spec.verdict.tasks)
-        middle = table.nearest({"inner_lr": 0.02, "outer_lr": 3e-3})
-        self._only = middle if equal else None
-
-    def configuration(self, params: dict[str, Value]) -> int:
-        """Return the configuration that stands for a point."""
-        return self.table.nearest(params) if self._only is None else self._only
-
-    def train(self, params: dict[str, Value]) -> np.ndarray:
-        """Return the scores of a training with a new seed (rungs, tasks)."""
-        seed = self._luck.integers(self.table.scores.shape[1])
-        return self.table.scores[self.configuration(params), seed]
-
-    def validation(self, training: np.ndarray, rung: int) -> list[float]:
-        """Return its scores on the search's bank."""
-        return [float(score) for score in training[RUNGS.index(rung), self._validation]]
-
-    def sealed(self, training: np.ndarray) -> list[float]:
-        """Return its scores on the sealed bank."""
-        return [float(score) for score in training[-1, self._sealed]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -100,23 +47,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--jobs", type=int, default=1, help="settings at the same time")
     given = parser.parse_args(arguments)
-    found = {name: simulate(given.studies, **options) for name, options in SETTINGS.items()}
+    found = simulate_all(given.studies, given.jobs)
     given.results.mkdir(parents=True, exist_ok=True)
     (given.results / "verdict.json").write_text(json.dumps(found, indent=2) + "\n")
     (given.results / "verdict.txt").write_text(text(found, given.studies))
     print(text(found, given.studies), end="")
 
 
+def simulate_all(studies: int, jobs: int) -> dict[str, dict[str, float]]:
+    """Return what came out of each setting, by name."""
+    if jobs == 1:
+        return {name: simulate(studies, **options) for name, options in SETTINGS.items()}
+    with ProcessPoolExecutor(jobs) as pool:
+        coming = {n: pool.submit(simulate, studies, **opts) for n, opts in SETTINGS.items()}
+        return {name: one.result() for name, one in coming.items()}
+
+
 def simulate(
-    studies: int, verdict: dict[str, Any] | None = None, *, equal: bool = False
+    studies: int,
+    verdict: dict[str, Any] | None = None,
+    *,
+    table: str = "sinusoid",
+    apart: float = 1.0,
 ) -> dict[str, float]:
-    """Return how often the verdicts of that many studies were right."""
-    table, spec = read_table(), study_spec(verdict or {})
+    """Return how often the verdicts of that many studies were right.
+
+    Args:
+        verdict: What of the spec's `verdict` is not the default.
+        table: Of which trials the scores are.
+        apart: How far the truths of the points are apart, as a share of what they really are.
+    """
+    scores = read_table(table)
+    spec = study_spec(scores.source, verdict or {})
     outcomes = []
     for seed in range(studies):
         own = spec.model_copy(update={"seed": seed})
-        world = World(table, own, seed, equal=equal)
+        world = World(scores, own, seed, apart=apart)
         outcomes.append(_judged(world, run_study(own, world)))
     return {
         name: statistics.fmean(value for one in outcomes for value in one[name])
@@ -125,33 +93,6 @@ def simulate(
         f"{name}_stderr": _stderr([value for one in outcomes for value in one[name]])
         for name in outcomes[0]
     }
-
-
-def read_table(path: Path = FILE) -> Table:
-    """Return the score vectors."""
-    with np.load(path) as data:
-        scores = data["scores"].astype(np.float64)
-        return Table(scores, data["inner_lr"], data["outer_lr"])
-
-
-def study_spec(verdict: dict[str, Any]) -> StudySpec:
-    """Return the spec of the simulated studies: defaults but for the tasks and the space."""
-    space = {
-        **FIXED,
-        "inner_lr": {"low": 0.003, "high": 0.08, "log": True},
-        "outer_lr": {"low": 3e-4, "high": 1e-2, "log": True},
-    }
-    return StudySpec.model_validate(
-        {
-            "name": "simulated",
-            "tasks": TASKS,
-            "model": MODEL,
-            "branches": [{"algorithm": "maml", "space": space}],
-            "pruning": {"rungs": list(RUNGS[:-1])},
-            "budget": {"meta_iterations": RUNGS[-1]},
-            "verdict": verdict,
-        }
-    )
 
 
 def run_study(spec: StudySpec, world: World) -> StudyResult:
@@ -223,54 +164,51 @@ def _finalists(spec: StudySpec, trials: Sequence[SearchTrial]) -> list[SearchTri
 
 def _fresh(world: World, params: dict[str, Value], source: int | None) -> SealedRun:
     scores = world.sealed(world.train(params))
-    score = statistics.fmean(scores)
-    return SealedRun(0, source, "completed", None, score, scores, [9.0, score], 0.0, 1.0, RUNGS[-1])
+    score, iterations = statistics.fmean(scores), world.table.source.rungs[-1]
+    return SealedRun(
+        0, source, "completed", None, score, scores, [9.0, score], 0.0, 1.0, iterations
+    )
 
 
 def _judged(world: World, result: StudyResult) -> dict[str, list[float]]:
-    winner, comparison = result.finalists[0], result.comparison
+    winner, comparison, sign = result.finalists[0], result.comparison, world.sign
+    assert winner.sealed is not None
     assert comparison is not None and comparison.difference is not None
     found = min(result.finalists, key=lambda one: one.search_rank or 0)
-    difference = _truth(world, winner) - world.table.truth(world.configuration(comparison.params))
+    truth, true_optimism = world.truth(winner.params), _true_optimism(world, found)
+    difference = truth - world.truth(comparison.params)
     told = comparison.difference
+    worse, better = (told.high, told.low) if sign > 0 else (told.low, told.high)
+    worst = winner.sealed.high if sign > 0 else winner.sealed.low
     return {
         "finalists_covered": [_covered(world, one) for one in result.finalists],
         "winner_covered": [_covered(world, winner)],
-        "winner_worse_than_told": [_truth(world, winner) > _high(winner)],
+        "winner_worse_than_told": [sign * (truth - worst) > 0],
         "search_best_optimism_told": [found.optimism or 0.0],
-        "search_best_optimism_true": [_truth(world, found) - found.search.score],
-        "search_best_optimism_error": [
-            (found.optimism or 0.0) - (_truth(world, found) - found.search.score)
-        ],
+        "search_best_optimism_true": [true_optimism],
+        "search_best_optimism_error": [(found.optimism or 0.0) - true_optimism],
         "search_best_interval_covered": [
-            found.search.low <= _truth(world, found) <= found.search.high
+            found.search.low <= world.truth(found.params) <= found.search.high
         ],
         "difference_covered": [_holds(told, difference)],
-        "worse_than_default_than_told": [difference > told.high],
-        "winner_truly_worse_than_default": [difference > 1e-9],
-        "said_better_than_default": [told.high < 0],
-        "said_better_and_is_not": [told.high < 0 <= difference],
-        "interval_half_width": [(_high(winner) - _low(winner)) / 2],
-        "difference_half_width": [(told.high - told.low) / 2],
+        "worse_than_default_than_told": [sign * (difference - worse) > 0],
+        "winner_truly_worse_than_default": [sign * difference > 1e-9],
+        "said_better_than_default": [sign * worse < 0],
+        "said_better_and_is_not": [sign * worse < 0 <= sign * difference],
+        "interval_half_width": [(winner.sealed.high - winner.sealed.low) / 2],
+        "difference_half_width": [abs(worse - better) / 2],
         "best_finalist_tied": [_best_is_tied(world, result)],
         "finalists": [len(result.finalists)],
+        "chosen_among": [winner.sealed.chosen_among],
     }
 
 
-def _truth(world: World, finalist: Finalist) -> float:
-    return world.table.truth(world.configuration(finalist.params))
+def _true_optimism(world: World, one: Finalist) -> float:
+    return world.sign * (world.truth(one.params) - one.search.score)
 
 
-def _low(finalist: Finalist) -> float:
-    return finalist.sealed.low if finalist.sealed else math.nan
-
-
-def _high(finalist: Finalist) -> float:
-    return finalist.sealed.high if finalist.sealed else math.nan
-
-
-def _covered(world: World, finalist: Finalist) -> bool:
-    return _low(finalist) <= _truth(world, finalist) <= _high(finalist)
+def _covered(world: World, one: Finalist) -> bool:
+    return one.sealed is not None and one.sealed.low <= world.truth(one.params) <= one.sealed.high
 
 
 def _holds(estimate: Estimate, truth: float) -> bool:
@@ -278,8 +216,11 @@ def _holds(estimate: Estimate, truth: float) -> bool:
 
 
 def _best_is_tied(world: World, result: StudyResult) -> bool:
-    best = min(_truth(world, one) for one in result.finalists)
-    return any(one.tied_with_best and _truth(world, one) == best for one in result.finalists)
+    losses = [world.sign * world.truth(one.params) for one in result.finalists]
+    return any(
+        one.tied_with_best and loss == min(losses)
+        for one, loss in zip(result.finalists, losses, strict=True)
+    )
 
 
 def _stderr(values: Sequence[float]) -> float:
@@ -290,16 +231,22 @@ def text(found: dict[str, dict[str, float]], studies: int) -> str:
     """Return the figures as a page."""
     lines = [
         f"The verdict on {studies} simulated studies for each setting: real search code, scores",
-        "of real trials (benchmarks/verdict.py).  Shares in per cent, ± one standard error.",
+        "of real trials (benchmarks/verdict.py).  Shares in per cent, ± one standard error; half",
+        "widths in the unit of the score, which is an MSE on sinusoids and a share on Omniglot.",
         "",
     ]
-    lines.append(f"{'':46}" + "".join(f"{name:>20}" for name in found))
-    for title, name, percent in ROWS:
-        cells = (_cell(one[name], one[f"{name}_stderr"], percent) for one in found.values())
-        lines.append(f"{title:46}" + "".join(f"{cell:>20}" for cell in cells))
-    return "\n".join(lines) + "\n"
+    names = list(found)
+    for start in range(0, len(names), MOST_COLUMNS):
+        shown = {name: found[name] for name in names[start : start + MOST_COLUMNS]}
+        lines += [f"{'':46}" + "".join(f"{name:>26}" for name in shown)]
+        for title, name, percent in ROWS:
+            cells = (_cell(one[name], one[f"{name}_stderr"], percent) for one in shown.values())
+            lines.append(f"{title:46}" + "".join(f"{cell:>26}" for cell in cells))
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"
 
 
+MOST_COLUMNS = 4
 ROWS = (
     ("sealed 95 % interval covers: every finalist", "finalists_covered", True),
     ("  the winner", "winner_covered", True),
@@ -314,9 +261,10 @@ ROWS = (
     ("  said to be better", "said_better_than_default", True),
     ("  said to be better and is not", "said_better_and_is_not", True),
     ("truly best finalist is tied with the winner", "best_finalist_tied", True),
-    ("half width of the winner's interval (MSE)", "interval_half_width", False),
-    ("half width of winner minus default (MSE)", "difference_half_width", False),
+    ("half width of the winner's interval", "interval_half_width", False),
+    ("half width of winner minus default", "difference_half_width", False),
     ("finalists", "finalists", False),
+    ("  of which the winner may be the luckiest", "chosen_among", False),
 )
 
 

@@ -4,6 +4,9 @@ It is a small study of its own, submitted as any other: one branch fixed to the 
 one trial, whose curve on meta-validation tasks chooses the steps at test, then R fresh trainings
 with seeds that no verdict has used, on the same sealed tasks as the study's own verdict.  Each
 counts as a look at them.
+
+With something to compare with, its branch has the study's own space, which says what the defaults
+are and completes a preset, and the trial's point is where the search of one trial begins.
 """
 
 from typing import Annotated
@@ -37,6 +40,12 @@ def evaluate(
         int | None,
         typer.Option(metavar="R", help="Fresh trainings; by default as many as the study has."),
     ] = None,
+    compare: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Also train this as often: default, none, or a preset's name."
+        ),
+    ] = "none",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdict.")] = False,
     timeout: Timeout = None,
     json: Json = None,
@@ -47,7 +56,8 @@ def evaluate(
     check_writable(json)
     with connect() as client:
         study = client.study(study_id)
-        document = evaluation(study, _trial(client, study_id, trial_number), tasks, seeds)
+        trial = _trial(client, study_id, trial_number)
+        document = evaluation(study, trial, tasks, seeds, compare)
         own = client.submit(document)
     if wait:
         say(f"submitted {own.study_id}")
@@ -60,19 +70,24 @@ def evaluate(
 
 
 def evaluation(
-    study: StudyView, trial: TrialView, tasks: int | None = None, seeds: int | None = None
+    study: StudyView,
+    trial: TrialView,
+    tasks: int | None = None,
+    seeds: int | None = None,
+    compare: str = "none",
 ) -> dict[str, object]:
     """Return the spec of the study that judges `trial`; the server checks it.
 
     `first_seed` is the number of looks so far: each look had one seed, so those are used up.
     """
     spec = study.spec
+    whole = {"algorithm": trial.branch, "space": trial.params}
     judging = StudySpec(
         name=f"trial {trial.trial_number} of {spec.name}"[:LONGEST_NAME],
         seed=spec.seed,
         tasks=spec.tasks,
         model=spec.model,
-        branches=[Branch.model_validate({"algorithm": trial.branch, "space": trial.params})],
+        branches=[Branch.model_validate(whole)],
         search=Search(sampler="random"),
         pruning=_same_order(study.spec, trial),
         budget=Budget(trials=1, meta_iterations=spec.budget.meta_iterations),
@@ -82,9 +97,16 @@ def evaluation(
         "finalists": 1,
         "tasks": spec.verdict.tasks if tasks is None else tasks,
         "seeds": spec.verdict.seeds if seeds is None else seeds,
-        "compare": "none",
+        "compare": compare,
         "first_seed": study.sealed_looks,
     }
+    if compare != "none":
+        (branch,) = [one for one in spec.branches if one.algorithm == trial.branch]
+        point = {name: trial.params[name] for name in branch.distributions()}
+        judging["branches"] = [branch.model_dump(mode="json")]
+        origin = f"study {study.study_id} ({study.name}), trial {trial.trial_number}"
+        begin = {"branch": trial.branch, "params": point, "source": origin}
+        judging["warm_start"]["trials"] = [begin]
     return judging
 
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 
 from service.cli import console, words
-from service.wire.result import Comparison, Estimate, Finalist, StudyResult
+from service.wire import verdict_words
+from service.wire.result import Finalist, StudyResult
 from service.wire.studies import StudyView
 
 HEADER = (
@@ -26,14 +27,13 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
 
 def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     looks = f"; looked at {study.sealed_looks} times" if study.sealed_looks else ""
-    yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}"
+    yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}{_luck(result)}"
     if result.comparison is not None:
-        yield _comparison(study, result, result.comparison)
+        yield verdict_words.compared(study.spec, result, result.comparison)
     if result.first_order_until is not None:
         yield f"order second: {words.first_order(result.first_order_until)}, afresh too"
-    for finalist in result.finalists:
-        if finalist.steps is not None and finalist.steps.chosen != finalist.steps.own:
-            yield _steps(finalist, result.metric)
+    steps = (verdict_words.steps_at_test(one, result.metric) for one in result.finalists)
+    yield from filter(None, steps)
     yield from _costs_of_finalists(result)
     for name, branch in result.branches.items():
         best = words.score(branch.best_score, result.metric)
@@ -79,32 +79,11 @@ def _costs_of_finalists(result: StudyResult) -> Iterator[str]:
         yield f"{said}: exceeds {', '.join(over)}" if over else said
 
 
-def _comparison(study: StudyView, result: StudyResult, comparison: Comparison) -> str:
-    shown = words.searched_params(study.spec, comparison.branch, comparison.params)
-    defaults = f"the defaults of {comparison.branch} ({words.params(shown)})"
-    if comparison.sealed is None or comparison.difference is None:
-        return f"{defaults} have no sealed score"
-    score = words.score(comparison.sealed.score, result.metric)
-    difference = words.difference(comparison.difference.value, result.metric)
-    low, high = comparison.difference.low, comparison.difference.high
-    within = words.interval(low, high, result.metric)
-    better = low > 0 if result.maximize else high < 0
-    worse = high < 0 if result.maximize else low > 0
-    said = "better" if better else "worse" if worse else "cannot be told apart"
-    return f"{defaults}: sealed {score}; best minus these {difference} {within}: {said}"
-
-
-def _steps(finalist: Finalist, metric: str) -> str:
-    steps = finalist.steps
-    assert steps is not None
-    said = (
-        f"trial {finalist.trial_number}: best after {steps.chosen} inner steps on meta-validation"
-    )
-    if steps.sealed_at_chosen is None:
-        return said
-    chosen = words.score(steps.sealed_at_chosen, metric)
-    own = words.score(steps.sealed_at_own, metric)
-    return f"{said}; sealed mean {chosen}, after its own {steps.own} {own}"
+def _luck(result: StudyResult) -> str:
+    sealed = result.finalists[0].sealed
+    if sealed is None or sealed.chosen_among < 3:  # the best of two needs no other interval
+        return ""
+    return f"; the best's allows for the luck of being the best of {sealed.chosen_among}"
 
 
 def _costs(result: StudyResult) -> str:
@@ -139,14 +118,10 @@ def _row(study: StudyView, finalist: Finalist) -> tuple[str, ...]:
         words.score(sealed.score if sealed else None, metric),
         words.interval(sealed.low, sealed.high, metric) if sealed else "-",
         words.difference(finalist.optimism, metric),
-        _interval(finalist.optimism_interval, metric),
+        verdict_words.interval(finalist.optimism_interval, metric),
         "-" if finalist.search_rank is None else str(finalist.search_rank),
         words.difference(finalist.to_best.value if finalist.to_best else None, metric),
-        _interval(finalist.to_best, metric),
+        verdict_words.interval(finalist.to_best, metric),
         "best" if finalist.rank == 1 else "yes" if finalist.tied_with_best else "no",
         f"{finalist.device_seconds:.1f}",
     )
-
-
-def _interval(estimate: Estimate | None, metric: str) -> str:
-    return words.interval(estimate.low, estimate.high, metric) if estimate else "-"

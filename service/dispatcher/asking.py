@@ -14,6 +14,7 @@ from service.dispatcher.finalists import choose_finalists
 from service.dispatcher.ledger import NewTrial
 from service.dispatcher.loading import group_of
 from service.dispatcher.state import BranchState, StudyState, TrialState
+from service.wire.compare import reference
 from service.wire.warm_start import warm_points
 
 
@@ -38,10 +39,11 @@ def candidates(study: StudyState) -> list[int]:
 def fresh_finalists(
     study: StudyState, scores: Mapping[int, Sequence[float]] | None = None
 ) -> list[TrialState]:
-    """Return the verdict's trials: finalists, then the defaults, afresh with each new seed.
+    """Return the verdict's trials: finalists, then what they are compared with, with new seeds.
 
-    The defaults are those of the branch that leads the search, if it searches anything; they have
-    no source trial.  Empty if no trial has a score to compare by.
+    That is what `verdict.compare` names; the defaults are those of the branch that leads the
+    search, if it searches anything.  It has no source trial.  Empty if no trial has a score to
+    compare by.
 
     Args:
         scores: By task of the search's bank, of the trials that `finalists.borderline` names.
@@ -57,8 +59,8 @@ def fresh_finalists(
             scores=scores,
         )
     contenders = [_again(study, study.trials[number]) for number in chosen]
-    if chosen and spec.verdict.compare == "default":
-        contenders += _defaults(study, study.trials[chosen[0]].group.branch)
+    if chosen:
+        contenders += _compared(study, study.trials[chosen[0]].group.branch)
     repeats = [(one, repeat) for one in contenders for repeat in range(spec.verdict.seeds)]
     first = max(spec.budget.trials, 1 + max(study.trials, default=0))
     return [
@@ -104,14 +106,14 @@ def _again(study: StudyState, source: TrialState) -> _Contender:
     return _Contender(source.group.branch, source.params, source.trial_number)
 
 
-def _defaults(study: StudyState, branch: str) -> list[_Contender]:
-    of_spec = study.branches[branch].branch
-    return [_Contender(branch, of_spec.defaults(), None)] if of_spec.distributions() else []
+def _compared(study: StudyState, leading: str) -> list[_Contender]:
+    found = reference(study.spec.verdict.compare, study.spec.branches, leading)
+    return [_Contender(found.branch, found.params, None)] if found else []
 
 
 def _fresh(study: StudyState, contender: _Contender, number: int, repeat: int) -> TrialState:
     spec, branch, params = study.spec, contender.branch, contender.params
-    named = "default" if contender.source is None else contender.source
+    named = spec.verdict.compare if contender.source is None else contender.source
     return TrialState(
         trial_id=uuid.uuid4().hex,
         trial_number=number,

@@ -25,6 +25,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from scipy.special import stdtrit
+
 from metaopt.evaluation.statistics import student_t95
 from service.wire.result import Estimate
 
@@ -63,6 +65,16 @@ class SquaredError(NamedTuple):
     degrees: int
 
 
+class Tails(NamedTuple):
+    """Chances that the truth lies below an interval, and above it."""
+
+    below: float
+    above: float
+
+
+EVEN = Tails(0.025, 0.025)
+
+
 class Contender(NamedTuple):
     """A configuration's scores: by task as means over seeds, and by seed as means over tasks."""
 
@@ -76,6 +88,11 @@ class Contender(NamedTuple):
     def adapts(self) -> bool:
         """Return whether no sealed task made it diverge."""
         return all(run.diverged_share == 0.0 for run in self.completed)
+
+    @property
+    def whole(self) -> bool:
+        """Return whether every fresh training reached the end."""
+        return len(self.completed) == len(self.runs)
 
 
 def contender(runs: Sequence[SealedRun]) -> Contender:
@@ -112,9 +129,10 @@ def seed_noise(contenders: Sequence[Contender]) -> SeedNoise:
     return SeedNoise(squares / degrees if degrees else 0.0, degrees)
 
 
-def sealed_mean(one: Contender) -> Estimate:
+def sealed_mean(one: Contender, tails: Tails = EVEN) -> Estimate:
     """Return a contender's mean over tasks and seeds."""
-    return _estimate(statistics.fmean(one.by_task), [_task_error(one.by_task), *_seeds([one])])
+    errors = [_task_error(one.by_task), *_seeds([one])]
+    return _estimate(statistics.fmean(one.by_task), errors, tails)
 
 
 def difference(one: Contender, other: Contender) -> Estimate | None:
@@ -156,12 +174,17 @@ def _seeds(
     return [SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
 
 
-def _estimate(value: float, errors: Iterable[SquaredError]) -> Estimate:
+def _estimate(value: float, errors: Iterable[SquaredError], tails: Tails = EVEN) -> Estimate:
     known = [part for part in errors if part.value > 0.0]
     total = sum(part.value for part in known)
     if total == 0.0:
         return Estimate(value=value, stderr=0.0, low=value, high=value)
     spread = sum(part.value**2 / part.degrees for part in known)  # Welch and Satterthwaite
     stderr = math.sqrt(total)
-    half = student_t95(max(1, math.floor(total**2 / spread))) * stderr
-    return Estimate(value=value, stderr=stderr, low=value - half, high=value + half)
+    degrees = max(1, math.floor(total**2 / spread))
+    below, above = (_quantile(tail, degrees) * stderr for tail in tails)
+    return Estimate(value=value, stderr=stderr, low=value - below, high=value + above)
+
+
+def _quantile(tail: float, degrees: int) -> float:
+    return student_t95(degrees) if tail == 0.025 else float(stdtrit(degrees, 1 - tail))

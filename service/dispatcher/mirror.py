@@ -10,7 +10,8 @@ A sync compares a fingerprint of both sides (one small query) and stops there if
 happened.  Otherwise it brings over the studies that had events; if Optuna's side is not as the
 last sync left it (or at the start), it reads what is there and completes all studies.  Of a
 branch it looks at the trials from the first on that has not ended there, and writes many in one
-transaction: what a trial costs must not grow with the study.
+transaction: what a trial costs must not grow with the study.  Once all trials of an ended study are
+there, its figures follow (`mirror_figures`), and a mark that there is nothing left to do.
 """
 
 import threading
@@ -35,8 +36,11 @@ from service.db.engine import open_engine, reading, transaction
 from service.db.optuna_storage import open_storage, relax
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
+from service.dispatcher import mirror_figures
 from service.dispatcher import mirror_rows as rows
+from service.dispatcher.mirror_note import note
 from service.dispatcher.spaces import dimensions
+from service.operations.report import read_rows
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
@@ -198,7 +202,23 @@ class Mirror:
         ended = [self._sync_branch(study, spec, branch) for branch in spec.branches]
         for branch in spec.branches:
             if not self._stop.is_set():
-                self._finish(self._copy(study, spec, branch), study, spec, branch, done=all(ended))
+                self._finish(self._copy(study, spec, branch), study, spec, branch)
+        if all(ended) and study.status in TERMINAL_STUDIES and not self._stop.is_set():
+            self._complete(study, spec)
+
+    def _complete(self, study: Study, spec: StudySpec) -> None:
+        """Add what is made once, when nothing will change any more, and mark the study done."""
+        with reading(self._engine) as session:
+            self._check_live(session)
+            content = read_rows(session, study.study_id)
+        drawn = mirror_figures.branch_figures(content)
+        for branch in spec.branches:
+            copy = self._copy(study, spec, branch)
+            small, large = mirror_figures.fitting(drawn.get(branch.algorithm, []))
+            mirror_figures.save_figures(self._far(copy.name), small)
+            self._write_note(copy.name, note(study, large))
+            copy.attributes["mirrored"] = _done_mark(study)
+            self._storage.set_study_user_attr(copy.optuna_id, "mirrored", _done_mark(study))
 
     def _sync_branch(self, study: Study, spec: StudySpec, branch: Branch) -> bool:
         """Bring over the branch's trials; return whether all of them have ended."""
@@ -251,7 +271,7 @@ class Mirror:
             self._storage.set_study_user_attr(optuna_id, attribute, value)
         names = [spec.metric(), *goals.objectives[1:]]
         self._storage.set_study_system_attr(optuna_id, "study:metric_names", names)
-        self._write_note(name, rows.note(study))
+        self._write_note(name, note(study))
         return _BranchCopy(optuna_id, name, attributes)
 
     def _claim(self, name: str, directions: list[StudyDirection], study_id: str) -> int | None:
@@ -285,16 +305,12 @@ class Mirror:
             seen.steps = set(scores[trial.trial_id])
             seen.ended = rows.has_ended(trial)
 
-    def _finish(
-        self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch, *, done: bool
-    ) -> None:
+    def _finish(self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch) -> None:
         attributes = rows.study_attributes(study, spec, branch)
         changed = {n: v for n, v in attributes.items() if copy.attributes.get(n) != v}
         if study.status in TERMINAL_STUDIES:
             self._seal(copy, study)
-            self._write_note(copy.name, rows.note(study))
-            if done:
-                changed["mirrored"] = _done_mark(study)
+            self._write_note(copy.name, note(study))
         for name, value in changed.items():
             self._storage.set_study_user_attr(copy.optuna_id, name, value)
         copy.attributes.update(changed)
@@ -307,9 +323,12 @@ class Mirror:
                     optuna_trials.set_attributes(session, {optuna_id: attributes})
 
     def _write_note(self, study_name: str, body: str) -> None:
-        study = OptunaStudy(study_name=study_name, storage=self._storage)
+        study = self._far(study_name)
         if get_note(study) != body:
             save_note(study, body)
+
+    def _far(self, study_name: str) -> OptunaStudy:
+        return OptunaStudy(study_name=study_name, storage=self._storage)
 
 
 def _is_news(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> bool:
@@ -336,4 +355,5 @@ def _first_open(copy: _BranchCopy, trials: Sequence[Trial]) -> int:
 
 
 def _done_mark(study: Study) -> str:
-    return f"{study.status} with verdict" if study.result else study.status
+    # A study that an older version mirrored has another mark, and gets its figures.
+    return f"{study.status}, {'verdict and figures' if study.result else 'figures'}"

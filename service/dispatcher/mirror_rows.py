@@ -20,8 +20,7 @@ from metaopt.goals import Goals
 from service.db.optuna_trials import CONSTRAINTS_KEY, End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
-from service.report.sentences import verdict_sentences
-from service.wire.result import StudyResult
+from service.dispatcher.mirror_note import link
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 
@@ -148,55 +147,6 @@ def sealed_attributes(study: Study) -> dict[int, Attributes]:
     return {finalist["trial_number"]: _sealed(finalist) for finalist in _finalists(study)}
 
 
-def note(study: Study) -> str:
-    """Return the Markdown note of the study: where it comes from, and the verdict if any."""
-    lines = [
-        f"# {_plain(study.name)}",
-        "",
-        f"Study `{study.study_id}` · [open it]({link(study)}) · "
-        f"[report](/api/v1/studies/{study.study_id}/report.html) · "
-        f"[JSON](/api/v1/studies/{study.study_id}) · spec SHA-256 `{study.spec_sha256[:12]}…`",
-    ]
-    if _finalists(study):
-        lines += ["", *_verdict(study)]
-    return "\n".join(lines) + "\n"
-
-
-def link(study: Study) -> str:
-    """Return the address of the study on our own page."""
-    return f"/#/studies/{study.study_id}"
-
-
-def _verdict(study: Study) -> list[str]:
-    assert study.result is not None
-    lines = [
-        f"## Verdict ({study.result['metric']}, 95 % intervals)",
-        "",
-        *_sentences(study),
-        "",
-        "| rank | trial | branch | search score | sealed score | optimism | tied with best |",
-        "|---:|---:|---|---:|---:|---:|---|",
-    ]
-    for it in _finalists(study):
-        cells = [
-            str(it["rank"]),
-            str(it["trial_number"]),
-            it["branch"],
-            _interval(it["search"]),
-            _interval(it["sealed"]),
-            "–" if it["optimism"] is None else f"{it['optimism']:+.4g}",
-            "yes" if it["tied_with_best"] else "no",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def _sentences(study: Study) -> list[str]:
-    spec = StudySpec.model_validate(study.spec)
-    result = StudyResult.model_validate(study.result)
-    return [_plain(sentence) for sentence in verdict_sentences(spec, result)]
-
-
 def _finalists(study: Study) -> Sequence[dict[str, Any]]:
     return study.result["finalists"] if study.result else []
 
@@ -206,16 +156,6 @@ def _sealed(finalist: dict[str, Any]) -> Attributes:
     if finalist["sealed"] is not None:  # else no fresh training reached the end
         found |= {f"sealed_{name}": finalist["sealed"][name] for name in ("score", "low", "high")}
     return found
-
-
-def _interval(score: dict[str, Any] | None) -> str:
-    if score is None:
-        return "–"
-    return f"{score['score']:.4g} [{score['low']:.4g}, {score['high']:.4g}]"
-
-
-def _plain(name: str) -> str:
-    return "".join(f"\\{c}" if c in r"\`*_[]<>#|!&" else c for c in name)
 
 
 def _local(instant: datetime) -> datetime:

@@ -39,7 +39,8 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     """
     rungs = spec.rungs()
     kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
-    finalists = min(spec.verdict.finalists, spec.points()) * spec.verdict.seeds
+    compared = spec.verdict.compare != "none"
+    finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
     plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
     full = rungs[-1]
     # Replicas and finalists are taken to come from the branches as their trials do.

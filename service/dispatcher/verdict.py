@@ -1,9 +1,10 @@
 """The verdict: finalists judged on sealed tasks, beside what the search said; pure functions.
 
-`contenders` says how sure a sealed score, a difference and an optimism are.  Finalists are ranked
-by their sealed scores; one with a fresh training that diverged or failed ranks below all that have
-none: what trains only sometimes is not a recommendation.  With one seed each the intervals cover
-the tasks only, and the result says so (`intervals_cover`).
+`contenders` says how sure a sealed score, a difference and an optimism are, `winner` what it
+changes that the best is named by its sealed score.  Finalists are ranked by their sealed scores;
+one with a fresh training that diverged or failed ranks below all that have none: what trains only
+sometimes is not a recommendation.  With one seed each the intervals cover the tasks only, and the
+result says so (`intervals_cover`).
 
 The number of inner steps at test is chosen where the search's own curve, on meta-validation tasks,
 is best.  The sealed curve is only read there: whoever chose on it would judge by what was chosen.
@@ -16,7 +17,7 @@ from typing import Literal, NamedTuple, cast
 
 from metaopt.evaluation.statistics import summarize
 from metaopt.metaparams import Value
-from service.dispatcher import contenders
+from service.dispatcher import contenders, winner
 from service.dispatcher.contenders import Contender, SealedRun, contender, with_pooled_noise
 from service.dispatcher.programs import own_test_steps
 from service.wire.result import (
@@ -67,7 +68,7 @@ class SearchTrial:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the spec gives without a search, and its fresh trainings."""
+    """What the finalists are compared with (`service.wire.compare`), and its fresh trainings."""
 
     branch: str
     params: dict[str, Value]
@@ -109,9 +110,7 @@ def study_result(
     return StudyResult(
         metric=spec.metric(),
         maximize=spec.maximize(),
-        finalists=[
-            _finalist(spec, rank, one, judged[0]) for rank, one in enumerate(judged, start=1)
-        ],
+        finalists=[_finalist(spec, rank, one, judged) for rank, one in enumerate(judged, start=1)],
         intervals_cover=(
             "tasks and seeds" if any(one.fresh.noise.degrees for one in judged) else "tasks"
         ),
@@ -165,18 +164,18 @@ def _rank_key(spec: StudySpec, one: _Judged) -> tuple[int, float, int]:
     number = one.trial.trial_number
     if not one.fresh.completed:
         return (2, 0.0, number)
-    broken = len(one.fresh.completed) < len(one.fresh.runs)
-    return (int(broken), *_order(spec, _statistic(spec, one.fresh.by_task), number))
+    return (int(not one.fresh.whole), *_order(spec, _statistic(spec, one.fresh.by_task), number))
 
 
 def _order(spec: StudySpec, score: float, number: int) -> tuple[float, int]:
     return (-score if spec.maximize() else score, number)
 
 
-def _finalist(spec: StudySpec, rank: int, one: _Judged, best: _Judged) -> Finalist:
-    trial, fresh = one.trial, one.fresh
+def _finalist(spec: StudySpec, rank: int, one: _Judged, judged: Sequence[_Judged]) -> Finalist:
+    trial, fresh, best = one.trial, one.fresh, judged[0]
     assert trial.score is not None and trial.low is not None and trial.high is not None
-    sealed = _sealed(spec, fresh) if fresh.completed else None
+    beaten = [other.fresh for other in judged[1:]] if one is best else []
+    sealed = _sealed(spec, fresh, beaten) if fresh.completed else None
     to_best = contenders.difference(fresh, best.fresh) if one is not best else None
     cost = _cost(fresh.runs, trial)
     return Finalist(
@@ -244,7 +243,7 @@ def _comparison(
 ) -> Comparison | None:
     reference = contenders.beside(contender(defaults.runs), finalists)
     return Comparison(
-        compared_with="default",
+        compared_with=spec.verdict.compare,
         branch=defaults.branch,
         params=defaults.params,
         sealed=_sealed(spec, reference) if reference.completed else None,
@@ -263,8 +262,10 @@ def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> Cost:
     )
 
 
-def _sealed(spec: StudySpec, one: Contender) -> SealedScore:
-    summary, mean = summarize(one.by_task), contenders.sealed_mean(one)
+def _sealed(spec: StudySpec, one: Contender, beaten: Sequence[Contender] = ()) -> SealedScore:
+    count = winner.chosen_among(one, beaten)
+    tails = winner.winners_tails(count, maximize=spec.maximize())
+    summary, mean = summarize(one.by_task), contenders.sealed_mean(one, tails)
     return SealedScore(
         score=_statistic(spec, one.by_task),
         low=mean.low,
@@ -276,6 +277,7 @@ def _sealed(spec: StudySpec, one: Contender) -> SealedScore:
         curve=[statistics.fmean(x) for x in zip(*(r.curve for r in one.completed), strict=True)],
         tasks=len(one.by_task),
         seeds=len(one.completed),
+        chosen_among=count,
     )
 
 

@@ -2,18 +2,25 @@
 
 Trials are compared as the search compares them: who went further is better, then whose score at
 the last rung was better; who diverged is worst.  So pruned and diverged trials count as well.
+
+Importances follow from the trials alone, so they are kept by those: of a study that has ended they
+are computed once in a process, of one that runs again when another trial has ended.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from metaopt.keys import key
-from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, importances
+from metaopt.metaparams import Value
+from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, Share, importances
+from metaopt.search.space import Dimension
 from service.dispatcher.spaces import dimensions
 from service.wire.report import BranchImportances, Importance
 from service.wire.space import Branch
 from service.wire.spec import StudySpec
 from service.wire.studies import TrialView
 
+MOST_KEPT = 64  # branches whose importances are kept: the same trials give the same ones
 MOST_TRIALS = 500  # of a larger study, the latest: each resample takes time in proportion
 
 
@@ -35,7 +42,9 @@ def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> Bra
     elif len(points) < LEAST_TRIALS:
         reason = f"{len(points)} trials of {branch.algorithm} have ended; {LEAST_TRIALS} are needed"
     else:
-        found = importances(space, points, seed=key(spec.seed, "importances", branch.algorithm))
+        seed = key(spec.seed, "importances", branch.algorithm)
+        plain = tuple((tuple(sorted(point.params.items())), point.value) for point in points)
+        found = _found(tuple(space.items()), plain, seed)
         if not found:
             reason = f"the trials of {branch.algorithm} cannot be told apart"
     return BranchImportances(
@@ -48,6 +57,16 @@ def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> Bra
         ],
         reason=reason,
     )
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _found(
+    space: tuple[tuple[str, Dimension], ...],
+    points: tuple[tuple[tuple[tuple[str, Value], ...], float], ...],
+    seed: int,
+) -> dict[str, Share]:
+    # They take half a second for a hundred trials, and a report is asked for again and again.
+    return importances(dict(space), [Point(dict(p), value) for p, value in points], seed=seed)
 
 
 def ranked_points(trials: Iterable[TrialView], *, maximize: bool) -> list[Point]:

@@ -80,6 +80,8 @@ def _sealed(result: StudyResult, best: Finalist) -> str:
         f"Trained afresh {times} and judged on {sealed.tasks} sealed tasks, it reaches "
         f"{result.metric} {found}, 95 % interval {bounds} over {result.intervals_cover}."
     )
+    if sealed.chosen_among > 2:  # the best of two needs no other interval
+        sentence += f" The interval allows for the luck of being the best of {sealed.chosen_among}."
     broken = [run for run in best.runs if run.status != "completed"]
     if broken:
         sentence += f" {len(broken)} of its {len(best.runs)} fresh trainings did not reach the end."

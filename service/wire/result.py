@@ -45,6 +45,8 @@ class SealedScore(ResultPart):
 
     `score` is the study's statistic over tasks of the mean over seeds; `low` and `high` bound
     the mean with 95 % confidence.  `curve` is the mean score after 0, 1, … inner steps.
+    `chosen_among` is of how many finalists, itself included, the winner came out on top without
+    being clearly better: its interval allows for that luck.  Of all others it is 1.
     """
 
     score: float
@@ -57,6 +59,7 @@ class SealedScore(ResultPart):
     curve: list[float]
     tasks: int
     seeds: int
+    chosen_among: int = 1
 
 
 class VerdictRun(ResultPart):
@@ -140,11 +143,12 @@ class ParetoTrial(ResultPart):
 class Comparison(ResultPart):
     """What the spec gives without a search, trained and judged as the finalists were.
 
+    `compared_with` is "default", or the name of the preset that the spec's `verdict.compare` is.
     `difference` is the sealed mean of the best finalist minus that of this configuration, paired
     by task; null where no fresh training of one of them reached the end.
     """
 
-    compared_with: Literal["default"]
+    compared_with: str
     branch: str
     params: dict[str, Value]
     sealed: SealedScore | None

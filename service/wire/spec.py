@@ -6,11 +6,12 @@ Unknown fields, NaN, infinities and absurd sizes are refused; every default is w
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from metaopt.goals import Goals
 from service.wire.base import Count, Wire
 from service.wire.budget import Budget
+from service.wire.compare import check_fit, known_name, reference
 from service.wire.fidelity import check_fidelity
 from service.wire.model import Model
 from service.wire.objectives import (
@@ -106,20 +107,21 @@ class Verdict(Wire):
 
     `finalists` of the best are judged, and up to `extra_finalists` of the next ones that the
     search's own tasks cannot tell from the last of them.  `compare: default` also trains what the
-    spec gives without a search (`Branch.defaults`).  Fresh trainings are numbered from
-    `first_seed`: another number gives other seeds on the same sealed tasks.
+    spec gives without a search (`Branch.defaults`), the name of a preset that published recipe
+    (`service.wire.compare`).  Fresh trainings are numbered from `first_seed`: another number gives
+    other seeds on the same sealed tasks.
     """
 
     finalists: Annotated[int, Field(ge=1, le=20)] = 3
     extra_finalists: Annotated[int, Field(ge=0, le=20)] = 0
     seeds: Annotated[int, Field(ge=1, le=20)] = 2
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 400
-    compare: Literal["default", "none"] = "default"
+    compare: Annotated[str, Field(max_length=200), AfterValidator(known_name)] = "default"
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     def trainings(self) -> int:
         """Return how many fresh trainings there will be, as far as that is known beforehand."""
-        return (self.finalists + (self.compare == "default")) * self.seeds
+        return (self.finalists + (self.compare != "none")) * self.seeds
 
 
 class StudySpec(Wire):
@@ -172,6 +174,7 @@ class StudySpec(Wire):
         self._check_replicates()
         if self.tasks.kind == "omniglot":
             self._check_drawings(self.tasks)
+        check_fit(self.verdict.compare, self.tasks.kind, self.branches)
         check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})
         self._check_size()
         return self
@@ -188,8 +191,9 @@ class StudySpec(Wire):
         for branch in self.branches:
             given = {**branch.fixed(), **branch.distributions()}
             most = {name: largest(entry) or 0 for name, entry in given.items()}
-            if self.verdict.compare == "default":
-                for name, value in branch.defaults().items():
+            compared = reference(self.verdict.compare, self.branches, branch.algorithm)
+            if compared is not None and compared.branch == branch.algorithm:
+                for name, value in compared.params.items():
                     most[name] = max(most[name], largest(value) or 0)
             needed = max(
                 needed,

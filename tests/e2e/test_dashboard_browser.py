@@ -46,6 +46,7 @@ SPEC: dict[str, Any] = {
     "evaluation": {"tasks": 20, "curve_steps": 5},
     "verdict": {"finalists": 2, "seeds": 2, "tasks": 40, "compare": "none"},
 }
+FIGURED = {**SPEC["verdict"], "compare": "paper:maml-sinusoid"}
 ENDLESS = {"budget": {"trials": 4, "meta_iterations": 10_000_000}, "name": "endless sinusoid"}
 
 
@@ -218,6 +219,35 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
 
     page.get_by_role("link", name="Optuna: maml").click()
     page.get_by_text(f"sinusoid in a browser · maml · {study_id[:8]}").first.wait_for()
+
+
+def test_optuna_dashboard_shows_the_figures_and_the_note_of_an_ended_study(page, server, tmp_path):
+    study_id = submit(server, name="figures in a browser", verdict=FIGURED)
+
+    def mirrored() -> bool:
+        studies = server.get("/api/studies").json()["study_summaries"]
+        own = [one for one in studies if study_id[:8] in one["study_name"]]
+        return len(own) == 2 and all(
+            any(attribute["key"] == "mirrored" for attribute in one["user_attrs"]) for one in own
+        )
+
+    wait_until(mirrored, timeout=90, what="the verdict in the mirror")
+    page.goto("/dashboard")
+    page.get_by_text(f"figures in a browser · maml · {study_id[:8]}").first.click()
+    for name in ("learning-curves", "verdict", "slices", "adaptation", "stability", "cost"):
+        figure = page.locator(f'[id="user-defined-plot:metaopt-{name}"]')
+        figure.locator(".main-svg").first.wait_for()
+        assert figure.locator(".scatterlayer .trace, .barlayer .trace").count() >= 1
+    curves = page.locator('[id="user-defined-plot:metaopt-learning-curves"]')
+    assert curves.locator(".gtitle").text_content() == "Learning curves"
+    assert curves.locator(".shapelayer path").count() == 3  # the rungs
+    names = curves.locator(".legendtext").all_text_contents()
+    assert names and all(name.startswith("maml") for name in names)
+    page.screenshot(path=tmp_path / "figures.png", full_page=True)
+    page.goto(f"{page.url}/note")
+    page.get_by_text("The best configuration is trial").first.wait_for()
+    page.get_by_text("Compared with paper:maml-sinusoid (maml)").first.wait_for()
+    assert page.get_by_text("steps at test").count() == 1
 
 
 def test_a_study_that_does_not_exist_is_said_to_be_missing(chromium, server):

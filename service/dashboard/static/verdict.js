@@ -41,7 +41,7 @@ function answer(state) {
     `Trained afresh with ${plural(best.sealed.seeds, "new seed")} and scored on ${best.sealed.tasks} meta-test tasks that the search never used.`,
     `The search's own figure was ${difference(Math.abs(best.optimism), study.metric).slice(1)} ${best.optimism > 0 ? "better" : "worse"}.`,
     rivals ? `${plural(rivals, "other finalist")} cannot be told apart from it.` : null,
-    againstDefaults(result, study.metric),
+    againstReference(result, study.metric),
     result.intervals_cover === "tasks" ? "With one seed each, intervals allow for the choice of tasks only, not for training." : null,
   ];
   return h("div", { class: "answer" },
@@ -51,15 +51,16 @@ function answer(state) {
     h("p", { class: "why" }, sentences.filter(Boolean).join(" ")));
 }
 
-// The best finalist beside what the spec gives without a search.
-function againstDefaults(result, metric) {
+// The best finalist beside the spec's defaults, or beside a published recipe.
+function againstReference(result, metric) {
   const told = result.comparison?.difference;
   if (!told) return null;
   const [low, high] = result.maximize ? [told.low, told.high] : [-told.high, -told.low];
   const by = difference(Math.abs(told.value), metric).slice(1);
-  const defaults = `the defaults of ${result.comparison.branch}`;
-  if (low > 0) return `It is ${by} better than ${defaults}.`;
-  return high < 0 ? `It is ${by} worse than ${defaults}.` : `It cannot be told from ${defaults}.`;
+  const { compared_with: name, branch } = result.comparison;
+  const other = name === "default" ? `the defaults of ${branch}` : `${name} (${branch})`;
+  if (low > 0) return `It is ${by} better than ${other}.`;
+  return high < 0 ? `It is ${by} worse than ${other}.` : `It cannot be told from ${other}.`;
 }
 
 function cell(it, metric) {

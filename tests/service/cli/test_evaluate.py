@@ -57,9 +57,26 @@ def test_without_options_it_is_judged_as_the_study_was(metaopt: Command, searche
     assert (verdict.tasks, verdict.seeds) == (400, 2)
 
 
+@pytest.mark.parametrize("name", ["default", "code:reptile-sinusoid"])
+def test_it_is_compared_with_what_the_study_gives_without_a_search_or_a_recipe(
+    metaopt: Command, searched: Engine, name: str
+) -> None:
+    said = metaopt("evaluate", STUDY, "1", "--compare", name)
+    assert said.code == 0
+    spec, _ = submitted(searched, said.out.strip())
+    (branch,) = spec.branches
+    own = submitted(searched, STUDY)[0].branches[1]
+    assert (branch, spec.verdict.compare) == (own, name)
+    (point,) = spec.warm_start.trials
+    assert point.params == {one: PARAMS[one] for one in own.distributions()}
+    assert "trial 1" in point.source and STUDY in point.source
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["1", "--compare", "paper:maml-sinusoid"], "a recipe of maml, and this study has no such"),
+        (["1", "--compare", "best"], "must be default, none or a preset"),
         (["7"], "the study has no trial 7"),
         (["1", "--seeds", "0"], "verdict.seeds: must be greater than or equal to 1, got 0"),
         (["1", "--timeout", "5"], "--timeout needs --wait"),

@@ -52,8 +52,8 @@ def test_everything_that_was_found_out_is_on_the_page(metaopt: Command, api: Eng
     assert "+0.1" in second and "[-0.05, 0.25]" in second
     assert "over tasks; looked at 6 times" in said.out
     assert (
-        "the defaults of maml (inner_lr=0.01 inner_steps=2 order=second): sealed 0.9; "
-        "best minus these -0.25 [-0.4, -0.1]: better"
+        "the defaults of maml with inner_lr=0.01 inner_steps=2 order=second: sealed 0.9; "
+        "best minus this -0.25 [-0.4, -0.1]: better"
     ) in said.out
     assert (
         "trial 0: best after 2 inner steps on meta-validation; sealed mean 0.45, "
@@ -67,7 +67,7 @@ def test_everything_that_was_found_out_is_on_the_page(metaopt: Command, api: Eng
     [
         (estimate(0.25, 0.1, 0.4), "+0.25 [0.1, 0.4]: worse"),
         (estimate(-0.1, -0.3, 0.1), "-0.1 [-0.3, 0.1]: cannot be told apart"),
-        (None, "the defaults of maml (inner_lr=0.01 inner_steps=2 order=second) have no sealed"),
+        (None, "the defaults of maml with inner_lr=0.01 inner_steps=2 order=second: no sealed"),
     ],
 )
 def test_the_comparison_says_no_more_than_its_interval(

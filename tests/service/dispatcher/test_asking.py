@@ -3,6 +3,7 @@
 from typing import Any
 
 from metaopt.metaparams import complete
+from metaopt.presets import find_preset
 from service.db.states import TrialStatus
 from service.dispatcher.asking import fresh_finalists
 from service.dispatcher.state import StudyState
@@ -47,6 +48,15 @@ def test_defaults_outside_the_space_get_a_program_that_holds_them() -> None:
 def test_nothing_is_compared_where_nothing_is_searched_or_nobody_asks_for_it() -> None:
     assert len(fresh_finalists(searched([0.5], space={}))) == 2
     assert len(fresh_finalists(searched([0.5], compare="none"))) == 2
+
+
+def test_a_preset_is_trained_beside_the_finalists_in_place_of_the_defaults() -> None:
+    study = searched([0.5, 0.4], compare="paper:maml-sinusoid")
+    fresh = fresh_finalists(study)
+    assert [t.source_trial_number for t in fresh] == [1, 1, None, None]
+    assert fresh[2].params == find_preset("paper:maml-sinusoid").params()
+    assert not {t.seed for t in fresh} & {t.seed for t in fresh_finalists(searched([0.5, 0.4]))[2:]}
+    assert len(fresh_finalists(searched([0.5], space={}, compare="paper:maml-sinusoid"))) == 4
 
 
 def test_other_first_seeds_are_other_trainings() -> None:

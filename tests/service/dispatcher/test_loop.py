@@ -284,6 +284,20 @@ def test_a_verdict_trains_the_defaults_too_and_counts_each_look(engine: Engine, 
         assert session.get_one(Study, study_id).sealed_looks == 6
 
 
+def test_a_verdict_compares_with_a_published_recipe_and_says_so(engine: Engine, run: Run) -> None:
+    verdict = {**SMALL["verdict"], "compare": "paper:maml-sinusoid"}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, verdict=verdict))
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    comparison = result(engine, study_id)["comparison"]
+    assert comparison["compared_with"] == "paper:maml-sinusoid"
+    assert comparison["params"]["meta_batch"] == 25
+    assert comparison["difference"] is not None and len(comparison["runs"]) == 2
+    fresh = [trial for trial in rows(engine, study_id) if trial["role"] == "verdict"]
+    assert [t["source_trial_number"] for t in fresh[4:]] == [None, None]
+    assert all(t["params"] == comparison["params"] for t in fresh[4:])
+
+
 def test_extra_finalists_are_judged_where_the_search_leaves_it_open(
     engine: Engine, run: Run
 ) -> None:

@@ -1,5 +1,6 @@
 """The mirror, on SQLite and on Postgres."""
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from optuna_dashboard import get_note
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sqlalchemy import Engine, event, select, text
 
 from service.db import migrate
@@ -15,8 +17,9 @@ from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
 from service.db.optuna_storage import open_storage
 from service.db.tables import Study, Trial
-from service.dispatcher import main
+from service.dispatcher import main, mirror_figures
 from service.dispatcher.mirror import MOST_TOGETHER, Mirror, run_mirror
+from service.wire.result import Cost
 from tests.fakes.rows import (
     SPEC,
     add_report,
@@ -195,7 +198,8 @@ def test_a_study_carries_its_origin_its_fixed_values_and_its_verdict(engine, mir
     assert f"[report](/api/v1/studies/{'a' * 32}/report.html)" in note
     assert "The best configuration is trial 0 (maml)" in note
     assert "optimistic by 0.15" in note
-    assert "| 1 | 0 | maml | 0.5 [0.4, 0.6] | 0.65 [0.5, 0.9] | +0.15 | yes |" in note
+    row = "| 1 | 0 | maml | 0.5 [0.4, 0.6] | 0.65 [0.5, 0.9] | +0.15 | – | – | 12.0 | best |"
+    assert row in note
     attributes = study.trials[0].user_attrs
     assert (attributes["sealed_score"], attributes["sealed_low"]) == (0.65, 0.5)
     assert "sealed_score" not in study.trials[1].user_attrs
@@ -212,7 +216,85 @@ def test_a_finalist_that_never_trained_again_has_no_sealed_score(engine, mirror,
     mirror.sync()
     (trial,) = far(MAML).trials
     assert trial.user_attrs["rank"] == 1 and "sealed_score" not in trial.user_attrs
-    assert "| 1 | 0 | maml | 0.5 [0.4, 0.6] | – | – | yes |" in get_note(far(MAML))
+    row = "| 1 | 0 | maml | 0.5 [0.4, 0.6] | – | – | – | – | 12.0 | best |"
+    assert row in get_note(far(MAML))
+
+
+def test_the_note_tells_all_that_the_verdict_found_out(engine, mirror, far):
+    def estimate(value: float, low: float, high: float) -> dict[str, float]:
+        return {"value": value, "stderr": 0.05, "low": low, "high": high}
+
+    with transaction(engine) as session:
+        study = add_study(session, sealed_looks=6)
+        add_trial(session, 0, "completed", score=1.0)
+        finish_study(session, study, 0, 1)
+        best, second = study.result["finalists"]
+        best |= {"optimism_interval": estimate(0.15, 0.05, 0.25)}
+        curve = {"search_curve": [3.0, 0.6, 0.4], "own": 1, "chosen": 2}
+        best["steps"] = {**curve, "sealed_at_own": 0.65, "sealed_at_chosen": 0.45}
+        second |= {"to_best": estimate(0.1, -0.05, 0.25)}
+        comparison = {
+            "compared_with": "paper:maml-sinusoid",
+            "branch": "maml",
+            "params": best["params"],
+            "sealed": best["sealed"],
+            "difference": estimate(-0.25, -0.4, -0.1),
+            "cost": dict.fromkeys(Cost.model_fields, 0),
+            "runs": [],
+        }
+        study.result = {**study.result, "comparison": comparison}
+    mirror.sync()
+    note = get_note(far(MAML))
+    assert "| +0.15 [0.05, 0.25] | – | 2 (own 1) | 12.0 | best |" in note
+    assert "| +0.1 [-0.05, 0.25] | – | 12.0 | yes |" in note
+    assert "Compared with paper:maml-sinusoid (maml) with inner\\_lr=0.01" in note
+    assert "best minus this -0.25 \\[-0.4, -0.1\\]: better" in note
+    assert "best after 2 inner steps on meta-validation" in note
+    assert "scored on the sealed tasks: 6" in note
+
+
+def figures_of(study: optuna.Study) -> dict[str, Any]:
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    return {name: json.loads(text) for name, text in get_plotly_graph_objects(attributes).items()}
+
+
+def test_an_ended_study_has_the_figures_of_its_report_once_for_each_branch(engine, mirror, far):
+    whole_study(engine)
+    mirror.sync()
+    maml, reptile = figures_of(far(MAML)), figures_of(far(REPTILE))
+    assert {"metaopt-learning-curves", "metaopt-slices", "metaopt-verdict"} <= set(maml)
+    assert "metaopt-stability" in maml and "metaopt-stability" not in reptile
+    curves = maml["metaopt-learning-curves"]
+    assert [trace["name"].split(":")[0] for trace in curves["data"]] == ["maml"] * 3
+    assert [rung["x0"] for rung in curves["layout"]["shapes"]] == [10, 30, 90]
+    assert curves["layout"]["title"]["text"] == "<b>Learning curves</b>"
+    assert {trace["name"] for trace in maml["metaopt-verdict"]["data"]} == {"search", "sealed"}
+
+    with engine.begin() as connection:  # killed before it could say that it was done
+        connection.execute(text("DELETE FROM study_user_attributes WHERE key = 'mirrored'"))
+    again = Mirror(engine.url.render_as_string(hide_password=False))
+    again.sync()
+    again.close()
+    assert figures_of(far(MAML)) == maml
+
+
+def test_a_study_that_goes_on_has_no_figures_yet(engine, mirror, far):
+    with transaction(engine) as session:
+        add_study(session)
+        add_report(session, add_trial(session, 0), 10, 4.0)
+    mirror.sync()
+    assert figures_of(far(MAML)) == {}
+
+
+def test_a_figure_too_large_for_the_dashboard_is_named_in_the_note(
+    engine, mirror, far, monkeypatch
+):
+    monkeypatch.setattr(mirror_figures, "MOST_CHARACTERS", 1500)
+    whole_study(engine)
+    mirror.sync()
+    assert "metaopt-learning-curves" not in figures_of(far(MAML))
+    assert "Too large for this page, but in the [report]" in get_note(far(MAML))
+    assert "Learning curves" in get_note(far(MAML))
 
 
 def test_a_deleted_mirror_comes_back_as_it_was(engine, mirror, far):
@@ -362,7 +444,8 @@ def test_trials_in_flight_when_their_study_ends_are_followed_to_their_end(
     mirror.sync()
     (trial,) = far(MAML).trials
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 1.5)
-    assert far(MAML).user_attrs["mirrored"] == far(REPTILE).user_attrs["mirrored"] == status
+    assert far(MAML).user_attrs["mirrored"] == far(REPTILE).user_attrs["mirrored"]
+    assert far(MAML).user_attrs["mirrored"] == f"{status}, figures"
 
 
 def test_a_strangers_trial_in_a_mirrored_study_is_passed_over(engine, mirror, far, database_url):

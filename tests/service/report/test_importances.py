@@ -1,8 +1,10 @@
 """How trials are ranked before one asks which parameters mattered."""
 
-from service.report.importances import ranked_points
+from service.report import importances
+from service.report.importances import branch_importances, ranked_points
+from service.wire.spec import StudySpec
 from service.wire.studies import TrialStatus, TrialView
-from tests.fakes.rows import NOON
+from tests.fakes.rows import NOON, SPEC
 
 
 def trial(number: int, status: TrialStatus, at: int, score: float | None) -> TrialView:
@@ -26,3 +28,20 @@ def test_who_went_further_is_better_then_the_score_and_who_diverged_is_last() ->
     ]
     assert [p.value for p in ranked_points(trials, maximize=False)] == [2.0, 1.0, 3.0, 0.0, 3.0]
     assert [p.value for p in ranked_points(trials, maximize=True)] == [2.0, 0.0, 3.0, 1.0, 3.0]
+
+
+def test_importances_of_the_same_trials_are_computed_once() -> None:
+    spec = StudySpec.model_validate(SPEC)
+    values = [{"inner_lr": 0.006 + i / 1000, "inner_steps": 1 + i % 3, "order": "second"}
+              for i in range(12)]  # fmt: skip
+    trials = [
+        trial(i, "completed", 90, i / 10).model_copy(update={"params": params})
+        for i, params in enumerate(values)
+    ]
+    importances._found.cache_clear()
+    first = branch_importances(spec, trials)
+    assert branch_importances(spec, trials) == first and first[0].parameters
+    kept = importances._found.cache_info()
+    assert (kept.hits, kept.misses) == (1, 1)
+    branch_importances(spec, [*trials, trials[0].model_copy(update={"trial_number": 12})])
+    assert importances._found.cache_info().misses == 2
