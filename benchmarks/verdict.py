@@ -36,9 +36,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "equal": {"apart": 0.0},
     "equal, 3 seeds": {"verdict": {"seeds": 3}, "apart": 0.0},
     "equal, 5 finalists": {"verdict": {"finalists": 5}, "apart": 0.0},
-    "Omniglot": {"table": "omniglot"},
-    "Omniglot, equal": {"table": "omniglot", "apart": 0.0},
-    "Omniglot, equal, 3 seeds": {"table": "omniglot", "verdict": {"seeds": 3}, "apart": 0.0},
 }
 
 
@@ -232,7 +229,7 @@ def text(found: dict[str, dict[str, float]], studies: int) -> str:
     lines = [
         f"The verdict on {studies} simulated studies for each setting: real search code, scores",
         "of real trials (benchmarks/verdict.py).  Shares in per cent, ± one standard error; half",
-        "widths in the unit of the score, which is an MSE on sinusoids and a share on Omniglot.",
+        "widths in the unit of the score.",
         "",
     ]
     names = list(found)

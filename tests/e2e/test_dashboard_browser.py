@@ -247,7 +247,7 @@ def test_optuna_dashboard_shows_the_figures_and_the_note_of_an_ended_study(page,
     page.goto(f"{page.url}/note")
     page.get_by_text("The best configuration is trial").first.wait_for()
     page.get_by_text("Compared with paper:maml-sinusoid (maml)").first.wait_for()
-    assert page.get_by_text("steps at test").count() == 1
+    assert page.get_by_role("columnheader", name="steps at test").count() == 1
 
 
 def test_a_study_that_does_not_exist_is_said_to_be_missing(chromium, server):

@@ -17,7 +17,8 @@ SPACE = {"inner_lr": {"low": 0.001, "high": 0.1}, "inner_steps": 3, "gradient_cl
 
 def spec(compare: str, **changes: Any) -> StudySpec:
     branches = [{"algorithm": "maml", "space": SPACE}]
-    return parse_spec({**SMALL, "branches": branches, **changes, "verdict": {"compare": compare}})
+    verdict = {"compare": compare, "tasks": 20}
+    return parse_spec({**SMALL, "branches": branches, **changes, "verdict": verdict})
 
 
 def test_a_preset_is_completed_with_what_the_spec_fixes() -> None:
@@ -66,8 +67,8 @@ def test_what_does_not_fit_is_refused_with_a_way_out(compare: str, rule: str) ->
 
 
 def test_what_a_preset_needs_counts_for_the_size_of_a_trial() -> None:
-    large = {"kind": "mlp", "widths": [4096] * 8}
-    small = [{"algorithm": "maml", "space": {"meta_batch": 1, "inner_steps": 5}}]
+    large = {"kind": "mlp", "widths": [4096] * 5}
+    small = [{"algorithm": "maml", "space": {"meta_batch": 1, "inner_steps": 10}}]
     spec("none", model=large, branches=small)
     with pytest.raises(InvalidSpec, match="GiB"):
         spec("paper:maml-sinusoid", model=large, branches=small)
