@@ -49,17 +49,18 @@ def regret(world: list[Curve], trials: int, floor: float, noise: float, seed: in
     seen: list[list[float]] = [[] for _ in world]
     for _ in range(trials):
         claims = [Claim(len(own), len(own), own, noise, least, min(STARTUP, least)) for own in seen]
-        branch = _furthest_behind([len(own) for own in seen], allot(trials, claims), least)
+        first = min(STARTUP, least)
+        branch = _furthest_behind([len(own) for own in seen], allot(trials, claims), first)
         true[branch].append(world[branch](len(true[branch]), rngs[branch]))
         seen[branch].append(true[branch][-1] + rngs[branch].gauss(0, noise))
     pairs = [pair for one in zip(seen, true, strict=True) for pair in zip(*one, strict=True)]
     return 1 - max(pairs)[1]
 
 
-def _furthest_behind(asked: list[int], budgets: list[int], floor: int) -> int:
-    """Return who is next: all have their floors first."""
+def _furthest_behind(asked: list[int], budgets: list[int], first: int) -> int:
+    """Return who is next: all have their start-up trials first."""
     places = range(len(asked))
-    return min(places, key=lambda i: (asked[i] >= floor, asked[i] / max(1, budgets[i])))
+    return min(places, key=lambda i: (asked[i] >= first, asked[i] / max(1, budgets[i])))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How many meta-iterations searches need: samplers and pruners on tables of true scores.
 
     python benchmarks/search.py [--table sinusoid omniglot …] [--seeds 50] [--only tpe+asha …]
-        [--share 1.0] [--processes 2] [--results DIR]
+        [--share 1.0] [--processes 2] [--results DIR] [--picture FILE.png]
 
 Simulates studies (`benchmarks/simulated`) on the tables that `benchmarks/search_table.py` made, and
 on the same tables with a bank of ten tasks ("… noisy").  Regret is how much worse than the best
@@ -23,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.simulated.chart import draw
 from benchmarks.simulated.study import simulate, study_spec
 from benchmarks.simulated.table import Table, load
 
@@ -31,6 +32,7 @@ TRIALS = 60  # that random search trains to the end
 CURVE = 200  # points of a regret curve
 
 Json = dict[str, Any]
+Curves = dict[str, np.ndarray]
 CONTENDERS = (
     "random+none",
     "random+successive_halving",
@@ -106,23 +108,45 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=CONTENDERS, metavar="CONTENDER")
     parser.add_argument("--share", type=float, default=1.0, help="of the budget, but for random's")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--results", type=Path, help="write search.json there")
+    parser.add_argument("--results", type=Path, help="write search.json and search.txt there")
+    parser.add_argument("--picture", type=Path, help="draw the curves there, as PNG")
     options = parser.parse_args()
-    seeds = range(options.seeds)
-    results: dict[str, dict[str, float | None]] = {}
     with ProcessPoolExecutor(options.processes) as pool:
-        for name in options.table:
-            reference = np.empty(0)
-            for contender in dict.fromkeys([REFERENCE, *options.only]):
-                share = 1.0 if contender == REFERENCE else options.share
-                jobs = [pool.submit(curve, name, contender, seed, share) for seed in seeds]
-                found = np.stack([job.result() for job in jobs])
-                reference = found if contender == REFERENCE else reference
-                results.setdefault(name, {})[contender] = share_of_random(found, reference)
-                print(line(name, contender, found, reference), flush=True)
+        found = {name: run(pool, name, options) for name in options.table}
     if options.results:
         options.results.mkdir(parents=True, exist_ok=True)
-        (options.results / "search.json").write_text(json.dumps(results, indent=2) + "\n")
+        shares = {
+            name: {c: share_of_random(curves, of[REFERENCE]) for c, curves in of.items()}
+            for name, of in found.items()
+        }
+        (options.results / "search.json").write_text(json.dumps(shares, indent=2) + "\n")
+        (options.results / "search.txt").write_text(text(found, options.seeds))
+    if options.picture:
+        draw(found, options.picture)
+
+
+def run(pool: ProcessPoolExecutor, name: str, options: argparse.Namespace) -> Curves:
+    """Return the regret curves (seeds, CURVE) of all contenders on a table."""
+    found: Curves = {}
+    for contender in dict.fromkeys([REFERENCE, *options.only]):
+        share = 1.0 if contender == REFERENCE else options.share
+        jobs = [pool.submit(curve, name, contender, seed, share) for seed in range(options.seeds)]
+        found[contender] = np.stack([job.result() for job in jobs])
+        print(line(name, contender, found[contender], found[REFERENCE]), flush=True)
+    return found
+
+
+def text(found: dict[str, Curves], seeds: int) -> str:
+    """Return the table in words."""
+    lines = [
+        f"Median regret over {seeds} seeds after 10, 25, 50, 100 % of random search's",
+        "meta-iterations, before that: after how many it is where random search ends.",
+        "",
+    ]
+    for name, of_table in found.items():
+        lines += [line(name, c, curves, of_table[REFERENCE]) for c, curves in of_table.items()]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def line(name: str, contender: str, found: np.ndarray, reference: np.ndarray) -> str:

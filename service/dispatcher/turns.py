@@ -2,8 +2,8 @@
 
 Branches without a slot wait for their turn, and one that has a slot may be ahead of those by a
 *stint*; when its lanes have ended, the slot goes to what waits longest, or to the branch that is
-furthest behind.  All have their floors first, so that there is something to compare before the
-rest is given out.
+furthest behind its budget.  All have their start-up trials first, so that there is something to
+compare before the rest is given out; a floor is due by the end of the search, not at its begin.
 
 A stint lets the start-up trials of a branch train together; then stints double, up to a quarter of
 the branch's budget: each turn ends with lanes that run dry, so there are to be few of them, and yet
@@ -19,7 +19,7 @@ from fractions import Fraction
 from metaopt.search.allocation import FEWEST
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher import promotion
-from service.dispatcher.allotting import asked_by, floors, moves, startup_of
+from service.dispatcher.allotting import asked_by, moves, startup_of
 from service.dispatcher.state import BranchState, StudyState
 
 UNLEARNED = ("random", "grid", "qmc")  # samplers that make nothing of results
@@ -74,22 +74,22 @@ def neediest(study: StudyState, *, idle: bool = False) -> BranchState | None:
 
 
 def progress(study: StudyState, branch: BranchState) -> Fraction:
-    """Return how far a branch has come: 0 to 1 within its floor, 1 to 2 in the rest."""
-    asked, floor = asked_by(branch), _floor(study, branch)
-    if asked < floor:
-        return Fraction(asked, floor)
-    return 1 + Fraction(asked - floor, max(1, branch.budget - floor))
+    """Return how far a branch has come: 0 to 1 within its start-up, 1 to 2 in the rest."""
+    asked, first = asked_by(branch), _first(study, branch)
+    if asked < first:
+        return Fraction(asked, first)
+    return 1 + Fraction(asked - first, max(1, branch.budget - first))
 
 
 def _abreast(study: StudyState, branch: BranchState, at: Fraction) -> int:
     """Return how many trials a branch has asked for when its progress is `at`."""
-    floor = _floor(study, branch)
-    rest = max(0, branch.budget - floor)
-    return math.floor(at * floor if at <= 1 else floor + (at - 1) * rest)
+    first = _first(study, branch)
+    rest = max(0, branch.budget - first)
+    return math.floor(at * first if at <= 1 else first + (at - 1) * rest)
 
 
-def _floor(study: StudyState, branch: BranchState) -> int:
-    return min(branch.budget, floors(study.spec)[branch.position])
+def _first(study: StudyState, branch: BranchState) -> int:
+    return min(branch.budget, startup_of(study.spec, branch.position))
 
 
 def stint(study: StudyState, branch: BranchState) -> int:

@@ -52,7 +52,7 @@ class Search(Wire):
 class Pruning(Wire):
     """Which trials stop early, and at which meta-iterations (rungs) they are judged.
 
-    Without `rungs`, trials are judged at budget / reduction² and budget / reduction.
+    Without `rungs`, trials are judged at budget / reduction³, / reduction² and / reduction.
     `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
     `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
     checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
@@ -288,5 +288,5 @@ class StudySpec(Wire):
             return [full]
         rungs = self.pruning.rungs
         if rungs is None:
-            rungs = sorted({full // self.pruning.reduction**k for k in (2, 1)} - {0, full})
+            rungs = sorted({full // self.pruning.reduction**k for k in (3, 2, 1)} - {0, full})
         return [*rungs, full]
