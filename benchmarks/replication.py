@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import verdict
-from benchmarks.score_vectors import RUNGS
-from benchmarks.verdict import Table, World, read_table, study_spec
+from benchmarks.score_vectors import SOURCES
+from benchmarks.verdict_world import Table, World, read_table, study_spec
 from metaopt.metaparams import Value, complete
 from metaopt.search.replication import Configuration, ranked, train_again
 from service.dispatcher.loading import branch_search
 from service.wire.spec import StudySpec
 
+SOURCE = SOURCES["sinusoid"]
 STUDIES = ((24, "successive_halving"), (24, "none"))
 SETTINGS = [(*one, replicates) for one in STUDIES for replicates in (0, 3, 6)]
 FINALISTS, SEEDS = 3, 2
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{'regret of first':>20}{'of winner':>20}{'optimism':>20}",
     ]
     print("\n".join(lines))
-    table = read_table()
+    table = read_table("sinusoid")
     for setting in SETTINGS:
         found = [study(table, *setting, seed) for seed in range(given.studies)]
         lines.append(_line(setting, found))
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def study(table: Table, trials: int, pruning: str, replicates: int, seed: int) -> Outcome:
     """Return what one simulated study comes to."""
     spec = _spec(trials, pruning, replicates, seed)
-    world = World(table, spec, seed, equal=False)
+    world = World(table, spec, seed)
     points = _search(spec, world)
     found = [Configuration(number, (score,)) for number, (_, score) in points.items()]
     left = replicates
@@ -76,7 +77,7 @@ def study(table: Table, trials: int, pruning: str, replicates: int, seed: int) -
         found = [_once_more(world, points, c) if c.trial_number in numbers else c for c in found]
         left -= len(again)
     best = ranked(found, maximize=False)[:FINALISTS]
-    truths = [world.table.truth(table.nearest(points[c.trial_number][0])) for c in best]
+    truths = [world.truth(points[c.trial_number][0]) for c in best]
     sealed = [
         statistics.fmean(
             statistics.fmean(world.sealed(world.train(points[c.trial_number][0])))
@@ -84,13 +85,13 @@ def study(table: Table, trials: int, pruning: str, replicates: int, seed: int) -
         )
         for c in best
     ]
-    goal = min(map(table.truth, range(len(table.scores))))
+    goal = float(table.scores[:, :, -1].mean((1, 2)).min())
     winner = truths[sealed.index(min(sealed))]
     return Outcome(truths[0] - goal, winner - goal, truths[0] - best[0].mean, replicates - left)
 
 
 def _spec(trials: int, pruning: str, replicates: int, seed: int) -> StudySpec:
-    data = study_spec({}).model_dump(mode="json")
+    data = study_spec(SOURCE, {}).model_dump(mode="json")
     data["budget"]["trials"], data["seed"] = trials, seed
     data["pruning"]["kind"], data["search"]["replicates"] = pruning, replicates
     return StudySpec.model_validate(data)
@@ -115,7 +116,7 @@ def _once_more(
     world: World, points: dict[int, tuple[dict[str, Value], float]], one: Configuration
 ) -> Configuration:
     training = world.train(points[one.trial_number][0])
-    score = statistics.fmean(world.validation(training, RUNGS[-1]))
+    score = statistics.fmean(world.validation(training, SOURCE.rungs[-1]))
     return replace(one, scores=(*one.scores, score))
 
 

@@ -1,7 +1,7 @@
 """The automatic choice: which sampler serves which ask.
 
     quasi-random points       until `startup_trials` of the branch have ended
-    the Gaussian process      then, for the first 100 asks, where every dimension is a range
+    the Gaussian process      then, for the first 40 asks, where every dimension is a range
     TPE                       otherwise
 
 All of them learn from all trials, whoever suggested them.
@@ -15,10 +15,9 @@ from metaopt.search.optuna_study import OptunaStudy
 from metaopt.search.qmc import Qmc
 from metaopt.search.space import Choice, Dimension
 
-# An ask of the process costs what it has seen, squared to cubed: up to this many trials it stays
-# below about a second, which the training of a trial hides; and its lead over TPE is in the first
-# dozens of trials.  Choices have no distance that its kernel could use.
-GP_TRIALS = 100
+# An ask of the process costs what it has seen, squared to cubed, and its lead over TPE, where it
+# has one, is in the first dozens of trials.  Choices have no distance that its kernel could use.
+GP_TRIALS = 40
 
 
 class Auto:

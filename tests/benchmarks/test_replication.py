@@ -6,53 +6,64 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import noise, replication, search
-from benchmarks.score_vectors import FILE, FIXED, MODEL, RUNGS, TASKS
-from benchmarks.verdict import read_table
+from benchmarks import noise, replication
+from benchmarks.score_vectors import SOURCES
+from benchmarks.simulated.study import LANES, SLOTS, simulate, study_spec
+from benchmarks.simulated.table import Grid, Table
+from benchmarks.verdict_world import read_table
+
+SOURCE = SOURCES["sinusoid"]
+RESERVE = 4
 
 
 @pytest.fixture(scope="module")
-def table() -> search.Table:
+def table() -> Table:
     """Real score vectors as a table of searches."""
-    with np.load(FILE) as data:
+    with np.load(SOURCE.file) as data:
         scores = data["scores"].astype(np.float32).transpose(1, 0, 2, 3)
         values = np.log(np.stack([data["inner_lr"], data["outer_lr"]], 1))
     names, low, high = ["inner_lr", "outer_lr"], values.min(0), values.max(0)
     spec = {
-        "tasks": TASKS,
-        "model": MODEL,
+        "tasks": SOURCE.tasks,
+        "model": SOURCE.model,
         "bank": {"tasks": scores.shape[-1], "k_shot": 10, "q_query": 10},
         "branches": {
             "maml": {
                 "grid": {name: np.exp(values[:, i]).tolist() for i, name in enumerate(names)},
-                "fixed": FIXED,
+                "fixed": SOURCE.fixed,
             }
         },
     }
     unit, never = (values - low) / (high - low), np.full(scores.shape[:2], -1)
-    grids = {"maml": search.Grid(names, unit, low, high, [True, True], scores, never)}
-    return search.Table(spec, [*RUNGS], grids, maximize=False)
+    truth = scores[:, :, -1].mean((0, 2))
+    grids = {"maml": Grid(names, unit, low, high, [True, True], {}, scores, never, truth)}
+    return Table(spec, [*SOURCE.rungs], grids, maximize=False)
 
 
-@pytest.mark.parametrize("contender", ["random+none", "tpe+asha"])
+@pytest.mark.parametrize(("sampler", "pruner"), [("random", "none"), ("tpe", "successive_halving")])
 def test_searches_with_replicas_spend_no_more_than_others(
-    table: search.Table, contender: str
+    table: Table, sampler: str, pruner: str
 ) -> None:
-    most = 12 * RUNGS[-1]
-    plain = list(search.simulate(table, search.study_spec(table, contender, 0), most))
-    spec = search.study_spec(table, f"{contender}+replicate", 0)
-    assert spec.search.replicates == search.RESERVE
-    again = list(search.simulate(table, spec, most))
-    kept = most - search.RESERVE * RUNGS[-1]
+    full = SOURCE.rungs[-1]
+    most, pruning = 12 * full, {"kind": pruner, "rungs": list(SOURCE.rungs[:-1])}
+    plain_spec, spec = (
+        study_spec(
+            table, 0, search={"sampler": sampler, "replicates": many}, pruning=pruning, most=most
+        )
+        for many in (0, RESERVE)
+    )
+    plain = list(simulate(table, plain_spec, most))
+    again = list(simulate(table, spec, most))
+    kept = most - RESERVE * full
     shared = [one for one in plain if one[0] < kept]
     assert again[: len(shared)] == shared
-    last_round = search.LANES * RUNGS[-1]  # a segment is not cut short
+    last_round = SLOTS * LANES * full  # a segment is not cut short
     assert kept < again[-1][0] <= most + last_round
     assert len(again) > len(shared) + 1
 
 
 def test_a_study_trains_no_more_replicas_than_it_keeps() -> None:
-    found = [replication.study(read_table(), 12, "none", 3, seed) for seed in range(5)]
+    found = [replication.study(read_table("sinusoid"), 12, "none", 3, seed) for seed in range(5)]
     assert {one.replicas for one in found} <= {2, 3}
     assert all(one.first >= 0 and one.winner >= 0 for one in found)
 
@@ -68,7 +79,7 @@ def test_the_process_takes_what_is_known_of_each_point() -> None:
 
 
 def test_a_table_is_a_problem_of_its_first_two_parameters(tmp_path: Path) -> None:
-    with np.load(FILE) as data:
+    with np.load(SOURCE.file) as data:
         scores = data["scores"].transpose(1, 0, 2, 3)
         steps = np.repeat([1, 2, 3], scores.shape[1])
         arrays = {

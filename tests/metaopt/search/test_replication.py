@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.score_vectors import FILE
+from benchmarks.score_vectors import SOURCES
 from metaopt.errors import InvalidSearch
 from metaopt.search.replication import (
     TOGETHER,
@@ -124,7 +124,7 @@ def test_a_configuration_needs_finite_scores(bad):
 @pytest.fixture(scope="module")
 def trainings() -> np.ndarray:
     """Scores of real trainings at their end: (configurations, seeds), the best first."""
-    with np.load(FILE) as data:
+    with np.load(SOURCES["sinusoid"].file) as data:
         means = data["scores"].astype(np.float64)[:, :, -1].mean(2)
     return means[np.argsort(means.mean(1))]
 

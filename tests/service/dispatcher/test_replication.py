@@ -214,6 +214,8 @@ def test_once_trials_are_trained_again_no_points_can_be_added(engine: Engine) ->
     study_id = submit(engine, spec(trials=10, replicates=5), status="running")
     with transaction(engine) as session:
         study = load_study(session, study_id)
+        for number in range(7):
+            add_trial(session, number, study_id=study.study_id)
         add_trial(session, 7, "queued", role="replica", study_id=study.study_id)
     with pytest.raises(SearchOver, match="trains its best again"), transaction(engine) as session:
         change_study(session, study_id, {"budget": {"trials": 12}}, "*", now=datetime.now(UTC))
