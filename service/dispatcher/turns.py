@@ -54,12 +54,13 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
 def askable_in_turn(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
     """Return how many trials of `branch` may be asked for before another has its turn."""
     may = askable(study, branch, idle=idle)
-    waiting = _waiting(study, branch)
-    if not may or not waiting:
+    others = _others(study, branch)
+    if not may or not others:
         return may
-    behind = min(progress(study, other) for other in waiting)
-    abreast = _abreast(study, branch, behind)
-    turn = min(stint(study, branch), max(FEWEST, startup_of(study.spec, branch.position), abreast))
+    abreast = _abreast(study, branch, min(progress(study, other) for other in others))
+    turn = max(FEWEST, startup_of(study.spec, branch.position))
+    if any(not _trains(study, other) for other in others):
+        turn = min(stint(study, branch), max(turn, abreast))
     return max(0, min(may, abreast + turn - asked_by(branch)))
 
 
@@ -98,19 +99,23 @@ def stint(study: StudyState, branch: BranchState) -> int:
     return max(FEWEST, startup, math.ceil(branch.budget / 4))
 
 
-def _waiting(study: StudyState, branch: BranchState) -> list[BranchState]:
-    """Return the other branches that have something to train and no slot.
+def _others(study: StudyState, branch: BranchState) -> list[BranchState]:
+    """Return the other branches that have something to train that has no slot yet.
 
-    With a slot for each branch there are some, too: a slot whose lanes have ended takes up what
-    waits longest, of whichever branch, and one that may ask without end would never give it back.
+    With a slot for each branch there are some, too: where a branch needs many programs its slot
+    has few lanes, and another would run away from it.
     """
-    ready = promotion.going_on(study, TrialRole.SEARCH)
-    training = {t.group.branch for t in ready if t.status == TrialStatus.RUNNING}
-    queued = {t.group.branch for t in ready if t.status == TrialStatus.QUEUED}
+    ready = promotion.ready(study)
+    queued = {trial.group.branch for trial in ready if trial.group.role == TrialRole.SEARCH}
     return [
         other
         for name, other in study.branches.items()
-        if other is not branch
-        and name not in training
-        and (name in queued or askable(study, other) > 0)
+        if other is not branch and (name in queued or askable(study, other) > 0)
     ]
+
+
+def _trains(study: StudyState, branch: BranchState) -> bool:
+    return any(
+        trial.status == TrialStatus.RUNNING and trial.group.branch == branch.branch.algorithm
+        for trial in study.open_trials(TrialRole.SEARCH)
+    )
