@@ -35,18 +35,19 @@ Json = dict[str, Any]
 Curves = dict[str, np.ndarray]
 CONTENDERS = (
     "random+none",
-    "random+successive_halving",
     "random+asha",
-    "random+race",
-    "qmc+asha",
     "tpe+none",
     "tpe+successive_halving",
     "tpe+asha",
-    "tpe+race",
-    "cma-es+asha",
-    "auto+none",
     "auto+asha",
     "auto+race",
+)
+NOISY_CONTENDERS = (
+    "random+none",
+    "tpe+none",
+    "tpe+none+replicates=4",
+    "tpe+race",
+    "auto+asha",
 )
 REFERENCE = CONTENDERS[0]
 
@@ -67,7 +68,7 @@ def curve(name: str, contender: str, seed: int, share: float) -> np.ndarray:
     """Return the regret after each of `CURVE` equal parts of random search's meta-iterations.
 
     Args:
-        share: Of them that is simulated; the regret stays after that.
+        share: Of them that is simulated; NaN after that.
     """
     table = seen(name, seed)
     sampler, pruner, *options = contender.split("+")
@@ -86,6 +87,7 @@ def curve(name: str, contender: str, seed: int, share: float) -> np.ndarray:
     regrets = np.full(CURVE, np.inf)
     for spent, regret in simulate(table, spec, int(most * share)):
         regrets[min(CURVE, max(0, -(-spent * CURVE // most) - 1)) :] = regret
+    regrets[round(share * CURVE) :] = np.nan
     return regrets
 
 
@@ -105,22 +107,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", nargs="+", default=TABLES, choices=TABLES)
     parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--only", nargs="+", default=CONTENDERS, metavar="CONTENDER")
+    parser.add_argument("--only", nargs="+", metavar="CONTENDER")
     parser.add_argument("--share", type=float, default=1.0, help="of the budget, but for random's")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--results", type=Path, help="write search.json and search.txt there")
+    parser.add_argument("--results", type=Path, help="write search.json and search_TABLE.txt there")
     parser.add_argument("--picture", type=Path, help="draw the curves there, as PNG")
     options = parser.parse_args()
     with ProcessPoolExecutor(options.processes) as pool:
         found = {name: run(pool, name, options) for name in options.table}
     if options.results:
-        options.results.mkdir(parents=True, exist_ok=True)
-        shares = {
-            name: {c: share_of_random(curves, of[REFERENCE]) for c, curves in of.items()}
-            for name, of in found.items()
-        }
-        (options.results / "search.json").write_text(json.dumps(shares, indent=2) + "\n")
-        (options.results / "search.txt").write_text(text(found, options.seeds))
+        save(found, options.results, options.seeds)
     if options.picture:
         draw(found, options.picture)
 
@@ -128,7 +124,8 @@ def main() -> None:
 def run(pool: ProcessPoolExecutor, name: str, options: argparse.Namespace) -> Curves:
     """Return the regret curves (seeds, CURVE) of all contenders on a table."""
     found: Curves = {}
-    for contender in dict.fromkeys([REFERENCE, *options.only]):
+    contenders = options.only or (NOISY_CONTENDERS if name.endswith("noisy") else CONTENDERS)
+    for contender in dict.fromkeys([REFERENCE, *contenders]):
         share = 1.0 if contender == REFERENCE else options.share
         jobs = [pool.submit(curve, name, contender, seed, share) for seed in range(options.seeds)]
         found[contender] = np.stack([job.result() for job in jobs])
@@ -136,17 +133,20 @@ def run(pool: ProcessPoolExecutor, name: str, options: argparse.Namespace) -> Cu
     return found
 
 
-def text(found: dict[str, Curves], seeds: int) -> str:
-    """Return the table in words."""
-    lines = [
-        f"Median regret over {seeds} seeds after 10, 25, 50, 100 % of random search's",
-        "meta-iterations, before that: after how many it is where random search ends.",
-        "",
-    ]
-    for name, of_table in found.items():
-        lines += [line(name, c, curves, of_table[REFERENCE]) for c, curves in of_table.items()]
-        lines.append("")
-    return "\n".join(lines)
+def save(found: dict[str, Curves], folder: Path, seeds: int) -> None:
+    """Write what was found; what `search.json` has of other tables stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "search.json"
+    shares = json.loads(file.read_text()) if file.exists() else {}
+    for name, curves in found.items():
+        shares[name] = {c: share_of_random(one, curves[REFERENCE]) for c, one in curves.items()}
+        lines = [
+            f"Table {name}, {seeds} seeds: after which share of random search's meta-iterations",
+            "the median regret is its last one; median regrets after 10, 25, 50, 100 % of them",
+            *(line(name, c, one, curves[REFERENCE]) for c, one in curves.items()),
+        ]
+        (folder / f"search_{name.replace(' ', '_')}.txt").write_text("\n".join(lines) + "\n")
+    file.write_text(json.dumps(shares, indent=2) + "\n")
 
 
 def line(name: str, contender: str, found: np.ndarray, reference: np.ndarray) -> str:

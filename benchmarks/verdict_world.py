@@ -20,7 +20,7 @@ from benchmarks.score_vectors import SOURCES, Source
 from metaopt.metaparams import Value
 from service.wire.spec import StudySpec
 
-MIDDLE = {"sinusoid": (0.02, 3e-3)}
+MIDDLE = {"sinusoid": (0.02, 3e-3), "omniglot": (0.3, 1e-2)}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,18 @@ def test_a_simulated_study_is_the_same_each_time():
     assert verdict.simulate(2) == verdict.simulate(2)
 
 
+@pytest.mark.parametrize("name", ["sinusoid", "omniglot"])
+def test_a_setting_is_judged_in_the_direction_of_its_score(name: str):
+    found = verdict.simulate(3, table=name)
+    assert found["winner_truly_worse_than_default"] == 0
+    assert found["difference_half_width"] > 0
+
+
+def test_settings_may_run_side_by_side(monkeypatch):
+    monkeypatch.setattr(verdict, "SETTINGS", {"equal": {"apart": 0.0}, "default": {}})
+    assert verdict.simulate_all(2, jobs=2) == verdict.simulate_all(2, jobs=1)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(500)
 def test_the_verdict_is_honest():
