@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 COLOURS = ("#8a93a1", "#c3c8d0", "#4c6fe0", "#e07b1a", "#12998a", "#a855c7", "#d6457f", "#7f9a1c")
 WIDTH, HEIGHT = 1100, 420
 LEAST = 1e-3  # a regret below that is drawn there
+MOST = 3.0  # one above is not drawn
 
 
 def draw(curves: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
@@ -31,7 +32,7 @@ def draw(curves: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
         for name, regrets in of_table.items():
             medians = np.maximum(np.median(regrets, axis=0), LEAST)
             shares = np.arange(1, len(medians) + 1) / len(medians)
-            drawn = np.isfinite(medians)
+            drawn = medians <= MOST  # not where it is NaN or infinite
             figure.add_scatter(
                 x=shares[drawn], y=medians[drawn], name=name, legendgroup=name,
                 showlegend=column == 1, mode="lines", col=column, row=1,
@@ -40,7 +41,7 @@ def draw(curves: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
     figure.update_xaxes(title="share of random search's meta-iterations", tickformat=".0%")
     figure.update_yaxes(type="log", title="median regret", col=1)
     figure.update_yaxes(type="log")
-    figure.update_layout(template="plotly_white", width=WIDTH, height=HEIGHT)
+    figure.update_layout(template="plotly_white", width=WIDTH, height=HEIGHT, margin_t=40)
     photograph(figure, path)
 
 
