@@ -1,4 +1,4 @@
-"""A Gaussian process: the fewest trials on numbers, and the dearest asks (0.1 to 1 s).
+"""A Gaussian process: the fewest trials on numbers, and the dearest asks.
 
 Each ask builds an Optuna study of what the model should see and asks Optuna's GPSampler once, so a
 suggestion depends on the seed of the ask and on the history alone.  Optuna's sampler looks at

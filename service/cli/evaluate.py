@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from service.cli.connection import FOLLOWING_SECONDS, connect
-from service.cli.console import check_writable, data, say, write_json
+from service.cli.connection import connect
+from service.cli.console import check_writable
 from service.cli.exits import Exit, Stop
-from service.cli.studies import Json, StudyId, Timeout, study_document, wait_for_verdict
+from service.cli.studies import Json, StudyId, Timeout, tell_submitted
 from service.client.client import Client
 from service.wire.budget import Budget
 from service.wire.fidelity import first_order_until
@@ -59,14 +59,7 @@ def evaluate(
         trial = _trial(client, study_id, trial_number)
         document = evaluation(study, trial, tasks, seeds, compare)
         own = client.submit(document)
-    if wait:
-        say(f"submitted {own.study_id}")
-        with connect(FOLLOWING_SECONDS) as client:
-            wait_for_verdict(client, own, timeout, json)
-        return
-    write_json(json, study_document(own, None))
-    if str(json) != "-":
-        data(own.study_id)
+    tell_submitted(own, json, wait=wait, timeout=timeout)
 
 
 def evaluation(

@@ -49,6 +49,13 @@ def submit(
     check_writable(json)  # before the study is on its way: nobody should submit twice
     with connect() as client:
         study = client.submit(document, idempotency_key)
+    tell_submitted(study, json, wait=wait, timeout=timeout)
+
+
+def tell_submitted(
+    study: StudyView, json: Path | None, *, wait: bool, timeout: float | None
+) -> None:
+    """Print the id of a study just submitted, or wait for its verdict and print that."""
     if wait:
         say(f"submitted {study.study_id}")
         with connect(FOLLOWING_SECONDS) as client:
