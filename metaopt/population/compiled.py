@@ -9,8 +9,8 @@ file, without tracing and without a compiler, and gets the same bits.
 """
 
 import hashlib
-import os
 import platform
+import tempfile
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -35,6 +35,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Inductor's options by kind of model."""
 
+PARTIAL = "partial-"
+"""How the names of directories begin in which a program is being made."""
+
 Step = Callable[[Lanes, Drawn], Lanes]
 
 
@@ -54,20 +57,18 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
     drawn = draw(program, lanes, 1).at(0)
     arguments = _arguments(lanes, drawn)
     graph = make_fx(_function(program))(*arguments)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.pt2")
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own modules about each other
-        exported = torch.export.export(graph, arguments)
-        options = OPTIONS.get(program.signature.model["kind"], {})
-        torch._inductor.aoti_compile_and_package(
-            exported, package_path=str(partial), inductor_configs=options
-        )
-    try:
+    # A file of its final suffix, as the packager demands, but not where the whole ones are.
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as directory:
+        partial = Path(directory) / path.name
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's own modules about each other
+            exported = torch.export.export(graph, arguments)
+            options = OPTIONS.get(program.signature.model["kind"], {})
+            torch._inductor.aoti_compile_and_package(
+                exported, package_path=str(partial), inductor_configs=options
+            )
         _check(program, load_step(partial)(lanes, drawn), meta_iteration(program, lanes, drawn))
-    except BaseException:
-        partial.unlink()
-        raise
-    partial.replace(path)
+        partial.replace(path)
 
 
 def _check(program: Program, compiled: Lanes, plain: Lanes) -> None:

@@ -55,10 +55,13 @@ def main() -> int:
 def _compile(job: Job, directory: Path) -> int:
     import torch
 
+    from metaopt.population.compiled import PARTIAL
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
     from service.executors.programs import compile_record, write_whole
 
+    for left in directory.glob(f"{PARTIAL}*"):  # of one that was killed, too
+        shutil.rmtree(left, ignore_errors=True)
     if job.device == "cpu":
         torch.set_num_threads(1)  # as the worker: it is a part of the program
     signature = Signature.from_json(job.signature)

@@ -1,10 +1,13 @@
 """Workers choose their programs: eager at once, compiled where it pays."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from metaopt.population.compiled import PARTIAL
 from service.executors.base import Slot
 from service.executors.local import LocalExecutor
 from service.executors.programs import Programs, compile_record, write_whole
@@ -18,6 +21,12 @@ MUCH, LITTLE = 10**9, 100
 
 def programs(directory: Path, mode: str = "auto") -> Programs:
     return Programs("cpu", directory, mode)
+
+
+def wait_for_program(directory: Path) -> None:
+    """Return once a program has been compiled; fail with its cause where that failed."""
+    wait_until(lambda: [*directory.glob("*.pt2"), *directory.glob("*.failed")], 300)
+    assert not [path.read_text() for path in directory.glob("*.failed")]
 
 
 def test_lanes_are_measured_once_and_remembered(tmp_path):
@@ -59,7 +68,7 @@ def test_a_program_is_compiled_beside_the_training_and_found_by_the_next_worker(
         lanes = [admit("a")]
         reports = [first.submit("cpu:0", order(admit=lanes, ahead=MUCH)).result()]
         assert reports[0].program == "eager"
-        wait_until(lambda: list((tmp_path / "programs").glob("*.pt2")), 300)
+        wait_for_program(tmp_path / "programs")
         reports.append(first.submit("cpu:0", order(admit=[], ahead=MUCH)).result())
         assert reports[1].program == "compiled"
         assert reports[1].lanes[0].meta_iteration == 6
@@ -98,3 +107,27 @@ def test_the_compiling_process_ends_with_its_worker(tmp_path):
     executor.close()
     wait_until(lambda: not Path(f"/proc/{compiling}/cmdline").exists(), 30)
     assert not list((tmp_path / "programs").glob("*.pt2"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_a_killed_compiler_left_is_no_program_and_is_cleared(tmp_path):
+    directory = tmp_path / "programs"
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=directory)
+    try:
+        executor.submit("cpu:0", order(ahead=MUCH)).result()
+        wait_until(lambda: list(directory.glob(f"{PARTIAL}*")), 300)
+        (compiling,) = children(executor.worker_pids()["cpu:0"])
+        os.kill(compiling, signal.SIGKILL)
+        assert not list(directory.glob("*.pt2"))
+
+        def another_compiles() -> bool:  # once the worker has seen the end of the first
+            executor.submit("cpu:0", order(admit=[], iterations=1, ahead=MUCH)).result()
+            pids = children(executor.worker_pids()["cpu:0"])
+            return bool(pids) and compiling not in pids
+
+        wait_until(another_compiles, 30)
+        wait_for_program(directory)
+        wait_until(lambda: not list(directory.glob(f"{PARTIAL}*")), 30)
+    finally:
+        executor.close()
