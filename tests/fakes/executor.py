@@ -104,3 +104,20 @@ class ScriptedExecutor:
             digest=digest,
             costs={cost: 1 / self._rates[name] for cost in order.measure},
         )
+
+
+class Holding(ScriptedExecutor):
+    """Keeps the first segment under way until `release`."""
+
+    held: "Future[SegmentReport] | None" = None
+
+    def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
+        future = super().submit(slot, order)
+        if self.held is not None:
+            return future
+        self.held, self._result = Future(), future.result()
+        return self.held
+
+    def release(self) -> None:
+        assert self.held is not None
+        self.held.set_result(self._result)

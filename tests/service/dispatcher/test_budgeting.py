@@ -1,8 +1,6 @@
 """Budgets that end searches: the loop on real tables, with an executor that follows a script."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,34 +11,17 @@ from service.db.tables import Spending, Study
 from service.dispatcher.loading import load_study
 from service.executors.base import SegmentOrder
 from service.operations.change import change_study
-from tests.fakes.executor import ScriptedExecutor
-from tests.fakes.studies import SMALL, small_spec, submit
-from tests.service.dispatcher.test_loop import (
-    Holding,
-    Running,
+from tests.fakes.executor import Holding, ScriptedExecutor
+from tests.fakes.running import (
+    Run,
     kinds,
     result,
     rows,
     set_status,
     wait_for,
 )
+from tests.fakes.studies import SMALL, small_spec, submit
 from tests.waiting import wait_until
-
-Run = Callable[[ScriptedExecutor], Running]
-
-
-@pytest.fixture
-def run(engine: Engine, tmp_path: Path) -> Iterator[Run]:
-    started: list[Running] = []
-
-    def begin(executor: ScriptedExecutor) -> Running:
-        started.append(Running(engine, tmp_path / "checkpoints", executor))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.end()
-        assert running.error is None
 
 
 def spec(trials: int = 4, **budget: Any) -> Any:

@@ -1,6 +1,5 @@
 """Fidelity in the dispatcher: fewer tasks at lower rungs, and programs that change on the way."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,8 @@ from service.executors.base import SegmentFailed, SegmentOrder
 from service.wire.spec import StudySpec
 from tests.fakes import states
 from tests.fakes.executor import ScriptedExecutor
-from tests.fakes.studies import small_spec, submit
-from tests.service.dispatcher.test_loop import (
-    Running,
+from tests.fakes.running import (
+    Run,
     assert_log_repeats,
     attempts,
     kinds,
@@ -32,27 +30,13 @@ from tests.service.dispatcher.test_loop import (
     segments,
     wait_for,
 )
+from tests.fakes.studies import small_spec, submit
 from tests.waiting import wait_until
 
-Run = Callable[[ScriptedExecutor], Running]
 SPACE = {"inner_lr": {"low": 0.003, "high": 0.3, "log": True}, "inner_steps": 1, "meta_batch": 4}
 BRANCHES = [{"algorithm": "maml", "space": SPACE}]
 BOTH = {"rungs": [20, 60], "tasks": [4, 10], "first_order_until": 60}
 MOVED = "goes on with second-order meta-gradients"
-
-
-@pytest.fixture
-def run(engine: Engine, tmp_path: Path) -> Iterator[Run]:
-    started: list[Running] = []
-
-    def begin(executor: ScriptedExecutor) -> Running:
-        started.append(Running(engine, tmp_path / "checkpoints", executor))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.end()
-        assert running.error is None
 
 
 def spec(kind: str = "successive_halving", trials: int = 6, **changes: Any) -> StudySpec:

@@ -1,9 +1,8 @@
 """Replicas: the loop on real tables, with an executor whose scores have the noise of a seed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +21,8 @@ from service.operations.change import change_study
 from tests.fakes import states
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.rows import add_trial
+from tests.fakes.running import Run, kinds, result, rows, wait_for
 from tests.fakes.studies import small_spec, submit
-from tests.service.dispatcher.test_loop import Running, kinds, result, rows, wait_for
-
-Run = Callable[[ScriptedExecutor], Running]
 
 
 class NoisyExecutor(ScriptedExecutor):
@@ -51,20 +48,6 @@ class NoisyExecutor(ScriptedExecutor):
             return lane
         luck = self.noise * (self.seeds[name] % 1000) / 1000
         return replace(lane, scores=[0.5 + luck + 0.01 * (t % 3) for t in range(len(lane.scores))])
-
-
-@pytest.fixture
-def run(engine: Engine, tmp_path: Path) -> Iterator[Run]:
-    started: list[Running] = []
-
-    def begin(executor: ScriptedExecutor) -> Running:
-        started.append(Running(engine, tmp_path / "checkpoints", executor))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.end()
-        assert running.error is None
 
 
 def spec(trials: int = 10, replicates: int = 5, **budget: Any) -> Any:
