@@ -36,6 +36,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "equal": {"apart": 0.0},
     "equal, 3 seeds": {"verdict": {"seeds": 3}, "apart": 0.0},
     "equal, 5 finalists": {"verdict": {"finalists": 5}, "apart": 0.0},
+    "Omniglot": {"table": "omniglot"},
+    "Omniglot, equal": {"table": "omniglot", "apart": 0.0},
+    "Omniglot, equal, 3 seeds": {"table": "omniglot", "verdict": {"seeds": 3}, "apart": 0.0},
 }
 
 
