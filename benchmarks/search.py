@@ -1,7 +1,7 @@
 """How many meta-iterations searches need: samplers and pruners on tables of true scores.
 
-    python benchmarks/search.py [--table sinusoid omniglot …] [--seeds 50] [--only tpe+asha …]
-        [--share 1.0] [--processes 2] [--results DIR] [--picture FILE.png]
+    python benchmarks/search.py [--table sinusoid omniglot …] [--seeds 50] [--first-seed 0]
+        [--only tpe+asha …] [--share 1.0] [--processes 2] [--results DIR] [--picture FILE.png]
 
 Simulates studies (`benchmarks/simulated`) on the tables that `benchmarks/search_table.py` made, and
 on the same tables with a bank of ten tasks ("… noisy").  Regret is how much worse than the best
@@ -107,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", nargs="+", default=TABLES, choices=TABLES)
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", metavar="CONTENDER")
     parser.add_argument("--share", type=float, default=1.0, help="of the budget, but for random's")
     parser.add_argument("--processes", type=int, default=2)
@@ -125,9 +126,10 @@ def run(pool: ProcessPoolExecutor, name: str, options: argparse.Namespace) -> Cu
     """Return the regret curves (seeds, CURVE) of all contenders on a table."""
     found: Curves = {}
     contenders = options.only or (NOISY_CONTENDERS if name.endswith("noisy") else CONTENDERS)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     for contender in dict.fromkeys([REFERENCE, *contenders]):
         share = 1.0 if contender == REFERENCE else options.share
-        jobs = [pool.submit(curve, name, contender, seed, share) for seed in range(options.seeds)]
+        jobs = [pool.submit(curve, name, contender, seed, share) for seed in seeds]
         found[contender] = np.stack([job.result() for job in jobs])
         print(line(name, contender, found[contender], found[REFERENCE]), flush=True)
     return found

@@ -94,7 +94,10 @@ def read_table(name: str) -> Table:
 
 
 def study_spec(source: Source, verdict: dict[str, Any]) -> StudySpec:
-    """Return the spec of the simulated studies: defaults but for the tasks and the space."""
+    """Return the spec of the simulated studies, one trial after the other.
+
+    Nothing waits there for a promotion, so `asha` would be `successive_halving`.
+    """
     space = {
         **source.fixed,
         "inner_lr": {"low": source.inner_lr[0], "high": source.inner_lr[-1], "log": True},
@@ -106,7 +109,8 @@ def study_spec(source: Source, verdict: dict[str, Any]) -> StudySpec:
             "tasks": source.tasks,
             "model": source.model,
             "branches": [{"algorithm": "maml", "space": space}],
-            "pruning": {"rungs": list(source.rungs[:-1])},
+            "search": {"sampler": "tpe"},
+            "pruning": {"kind": "successive_halving", "rungs": list(source.rungs[:-1])},
             "budget": {"meta_iterations": source.rungs[-1]},
             "verdict": verdict,
         }

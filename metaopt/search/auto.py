@@ -1,7 +1,8 @@
 """The automatic choice: which sampler serves which ask.
 
     quasi-random points       until `startup_trials` of the branch have ended
-    the Gaussian process      then, for the first 40 asks, where every dimension is a range
+    the Gaussian process      then, for the first 40 asks, where every dimension is a range, there
+                              is one objective, and no trial was stopped or paused before its end
     TPE                       otherwise
 
 All of them learn from all trials, whoever suggested them.
@@ -17,6 +18,8 @@ from metaopt.search.space import Choice, Dimension
 
 # An ask of the process costs what it has seen, squared to cubed, and its lead over TPE, where it
 # has one, is in the first dozens of trials.  Choices have no distance that its kernel could use.
+# Where pruning leaves few trials complete, it models a low rung and crowds what is best there.  On
+# tables of real trainings TPE, which ranks trials by how far they came, needs less: docs/search.md.
 GP_TRIALS = 40
 
 
@@ -26,16 +29,25 @@ class Auto:
     Args:
         space: What is searched.
         start, gp, tpe: The samplers.
+        several: Whether there are several objectives.
     """
 
     limit: int | None = None
 
     def __init__(
-        self, space: Mapping[str, Dimension], *, start: Qmc, gp: Gp, tpe: OptunaStudy
+        self,
+        space: Mapping[str, Dimension],
+        *,
+        start: Qmc,
+        gp: Gp,
+        tpe: OptunaStudy,
+        several: bool = False,
     ) -> None:
         """Begin without trials."""
-        self._continuous = not any(isinstance(space[name], Choice) for name in space)
+        has_choices = any(isinstance(space[name], Choice) for name in space)
+        self._suits_gp = not (has_choices or several)
         self._start, self._gp, self._tpe = start, gp, tpe
+        self._all_whole = True
 
     def suggest(self, index: int) -> Params:
         """Return what the sampler of this ask suggests."""
@@ -56,6 +68,7 @@ class Auto:
 
     def told(self, index: int, end: End) -> None:
         """Let both models know of its end."""
+        self._all_whole &= end.outcome not in ("pruned", "paused")
         self._gp.told(index, end)
         self._tpe.told(index, end)
 
@@ -65,4 +78,5 @@ class Auto:
         return self._gp if self._by_gp(index) else self._tpe
 
     def _by_gp(self, index: int) -> bool:
-        return self._continuous and self._gp.ready() and index < GP_TRIALS
+        suits = self._suits_gp and self._all_whole and index < GP_TRIALS
+        return suits and self._gp.ready()

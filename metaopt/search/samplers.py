@@ -30,7 +30,7 @@ from metaopt.search.qmc import Qmc
 from metaopt.search.space import Dimension
 
 SAMPLERS = ("random", "grid", "qmc", "tpe", "gp", "cma-es", "auto")
-WITH_SEVERAL = ("random", "grid", "qmc", "tpe")  # these can search for several objectives
+WITH_SEVERAL = ("random", "grid", "qmc", "tpe", "auto")  # these can search for several objectives
 
 
 class Sampler(Protocol):
@@ -115,7 +115,9 @@ def make_sampler(
         "tpe": tpe,
         "gp": gp,
         "cma-es": lambda: CmaEs(space, goals=goals, seed=seed),
-        "auto": lambda: Auto(space, start=Qmc(space, start), gp=gp(), tpe=tpe()),
+        "auto": lambda: Auto(
+            space, start=Qmc(space, start), gp=gp(), tpe=tpe(), several=goals.several
+        ),
     }
     if name not in makers:
         raise InvalidSearch(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")

@@ -26,7 +26,7 @@ PruningMetric = Literal[
 MEASURED = ("adaptation_milliseconds", "peak_memory_bytes")
 """What a worker measures only if the study asks for it."""
 
-WITH_SEVERAL = ("random", "grid", "qmc", "tpe")
+WITH_SEVERAL = ("random", "grid", "qmc", "tpe", "auto")
 """Samplers that can search for several objectives."""
 
 

@@ -27,6 +27,10 @@ from service.wire.space import Branch, largest
 from service.wire.tasks import OmniglotTasks, Tasks
 from service.wire.warm_start import WarmStart, check_warm_trials
 
+LEAST_RUNG = 10
+"""Meta-iterations of a trial before its first judgement, unless the spec says otherwise: a score
+after fewer is that of the initialization."""
+
 
 class Search(Wire):
     """Which sampler asks; one instance per branch, seeded from study seed, branch and ask index.
@@ -41,7 +45,7 @@ class Search(Wire):
     as the noise of training leaves open which is best (docs/search.md).
     """
 
-    sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "tpe"
+    sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "auto"
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
     grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
     allocation: Literal["bandit", "even"] = "bandit"
@@ -52,7 +56,8 @@ class Search(Wire):
 class Pruning(Wire):
     """Which trials stop early, and at which meta-iterations (rungs) they are judged.
 
-    Without `rungs`, trials are judged at budget / reduction³, / reduction² and / reduction.
+    Without `rungs`, trials are judged at budget / reduction³, / reduction² and / reduction, but not
+    before meta-iteration 10.
     `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
     `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
     checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
@@ -68,7 +73,7 @@ class Pruning(Wire):
 
     kind: Literal[
         "none", "median", "percentile", "successive_halving", "hyperband", "asha", "race"
-    ] = "successive_halving"
+    ] = "asha"
     rungs: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=100)] | None = None
     reduction: Annotated[int, Field(ge=2, le=16)] = 3
     percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
@@ -288,5 +293,6 @@ class StudySpec(Wire):
             return [full]
         rungs = self.pruning.rungs
         if rungs is None:
-            rungs = sorted({full // self.pruning.reduction**k for k in (3, 2, 1)} - {0, full})
+            parts = {full // self.pruning.reduction**k for k in (3, 2, 1)}
+            rungs = sorted(part for part in parts if LEAST_RUNG <= part < full)
         return [*rungs, full]

@@ -51,6 +51,19 @@ def test_a_space_with_choices_is_left_to_tpe():
     assert auto.slow_asks(3) == 0
 
 
+@pytest.mark.parametrize("outcome", ["pruned", "paused"])
+def test_trials_of_different_lengths_are_left_to_tpe(outcome):
+    auto = search("auto", RANGES)
+    run_both(auto, search("qmc", RANGES), range(6))
+    assert auto.slow_asks(3) == 3
+    auto.ask(6)
+    auto.tell(6, outcome, 0.3, 5)
+    assert auto.slow_asks(3) == 0
+    if outcome == "paused":  # and goes on to its end
+        auto.tell(6, "completed", 0.3, 10)
+        assert auto.slow_asks(3) == 0
+
+
 def test_many_trials_are_left_to_tpe():
     auto = search("auto", RANGES, startup_trials=GP_TRIALS - 2)
     run_both(auto, search("qmc", RANGES, GP_TRIALS), range(GP_TRIALS - 2))

@@ -24,9 +24,9 @@ def test_each_rung_has_its_number_of_tasks_and_the_end_has_all() -> None:
 
 
 def test_rungs_that_are_not_named_have_tasks_too() -> None:
-    found = small_spec(pruning={"tasks": [5, 5, 5]})
+    found = small_spec(pruning={"tasks": [5, 5]})
     assert [(rung, bank_tasks(found, rung)) for rung in found.rungs()] == [
-        (6, 5), (20, 5), (60, 5), (180, 20)
+        (20, 5), (60, 5), (180, 20)  # 180 / 27 would say nothing yet
     ]  # fmt: skip
 
 

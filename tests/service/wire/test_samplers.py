@@ -47,7 +47,7 @@ def test_all_others_search_choices_and_single_parameters(sampler: str) -> None:
 
 
 def test_defaults_and_bounds() -> None:
-    assert (Search().sampler, Search().grid_points) == ("tpe", 5)
+    assert (Search().sampler, Search().grid_points) == ("auto", 5)
     assert Pruning(kind="hyperband").percentile == 25.0
     for percentile in (0.0, 100.0):
         with pytest.raises(ValidationError):
