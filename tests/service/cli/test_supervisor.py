@@ -106,5 +106,10 @@ def _handles_sigterm(process_id: int) -> bool:
 
 
 def _has_listener(process_id: int) -> bool:
-    names = (os.readlink(entry) for entry in Path(f"/proc/{process_id}/fd").iterdir())
-    return any(name.startswith("socket:") for name in names)
+    def is_socket(entry: Path) -> bool:
+        try:
+            return os.readlink(entry).startswith("socket:")
+        except FileNotFoundError:  # closed since it was listed
+            return False
+
+    return any(map(is_socket, Path(f"/proc/{process_id}/fd").iterdir()))
