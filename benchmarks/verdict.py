@@ -23,7 +23,8 @@ from service.dispatcher.contenders import SealedRun
 from service.dispatcher.finalists import borderline, choose_finalists, rank_trials
 from service.dispatcher.loading import branch_search
 from service.dispatcher.verdict import Defaults, SearchTrial, study_result
-from service.wire.result import Estimate, Finalist, StudyResult
+from service.wire.judged import Estimate
+from service.wire.result import Finalist, StudyResult
 from service.wire.spec import StudySpec
 
 RESULTS = Path(__file__).parent / "results"

@@ -6,11 +6,13 @@
                 ├─< mo_segments                    (what the time of the slots went into)
                 ├── mo_spending                    (what the search has spent of its budget)
                 └─< mo_events                      (what SSE replays)
+    mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
 
 Times are UTC; JSON columns hold finite numbers only.  Trials of role "verdict" are the finalists
-trained afresh, those of role "replica" the search's best trained again before that; both are
-numbered after the search trials and never told to a sampler.
+trained afresh, those of role "replica" the search's best trained again before that, "candidate"
+and "incumbent" those that gates compare; all are numbered after the search trials and never told
+to a sampler.
 """
 
 from datetime import UTC, datetime
@@ -26,6 +28,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -117,7 +120,8 @@ class Study(Base):
 class Trial(Base):
     """One point of a branch, or such a point trained again: as a replica, or for the verdict.
 
-    `metrics` are what else was known when `score` was measured.
+    `metrics` are what else was known when `score` was measured.  `bank_tasks` is on how many tasks
+    of the gate bank it is scored; null for roles that have other banks.
     """
 
     __tablename__ = "mo_trials"
@@ -154,6 +158,7 @@ class Trial(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     metrics: Mapped[Json | None]
+    bank_tasks: Mapped[int | None]
 
 
 class Attempt(Base):
@@ -291,6 +296,33 @@ class Event(Base):
     study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
     data: Mapped[Json]
+    created_at: Mapped[datetime]
+
+
+class Baseline(Base):
+    """One version of a baseline; added, never changed.
+
+    It outlives the study that it comes from.  `data` is the rest of
+    `service.wire.baselines.BaselineView`, `scores` one list of scores by task for each training.
+    """
+
+    __tablename__ = "mo_baselines"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    study_id: Mapped[str] = mapped_column(String(32))
+    data: Mapped[Json]
+    scores: Mapped[list[list[float]]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+
+
+class Weights(Base):
+    """A trained model: the file that `metaopt.population.export` wrote."""
+
+    __tablename__ = "mo_weights"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
 
 

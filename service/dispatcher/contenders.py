@@ -28,7 +28,7 @@ from typing import NamedTuple
 from scipy.special import stdtrit
 
 from metaopt.evaluation.statistics import student_t95
-from service.wire.result import Estimate
+from service.wire.judged import Estimate
 
 
 @dataclass(frozen=True)

@@ -20,18 +20,17 @@ from metaopt.metaparams import Value
 from service.dispatcher import contenders, winner
 from service.dispatcher.contenders import Contender, SealedRun, contender, with_pooled_noise
 from service.dispatcher.programs import own_test_steps
+from service.wire.judged import Estimate, VerdictRun
 from service.wire.result import (
     BranchSummary,
     Comparison,
     Cost,
-    Estimate,
     Finalist,
     SealedScore,
     SearchCost,
     SearchScore,
     StepsAtTest,
     StudyResult,
-    VerdictRun,
 )
 from service.wire.spec import StudySpec
 

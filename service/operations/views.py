@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.db import segments, spending, studies
-from service.db.states import SEARCH_ROLES, TrialRole, TrialStatus
+from service.db.states import GATE_ROLES, SEARCH_ROLES, TrialRole, TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
 from service.wire.spec import StudySpec
 from service.wire.studies import (
@@ -98,6 +98,7 @@ def _study_view(
         "trials": _by_status(search),
         "verdict_trials": _by_status(c for c in counts if c.role == TrialRole.VERDICT),
         "replica_trials": _by_status(c for c in counts if c.role == TrialRole.REPLICA),
+        "gate_trials": _by_status(c for c in counts if c.role in GATE_ROLES),
         "branches": {
             name: BranchView(
                 trials=sum(count.trials for count in search if count.branch == name),

@@ -7,24 +7,9 @@ from training afresh with new seeds and from tasks that nothing was ever chosen 
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from metaopt.metaparams import Value
-
-
-class ResultPart(BaseModel):
-    """Base: finite numbers, fields unknown to an older client ignored."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class Estimate(ResultPart):
-    """An estimate, its standard error and its 95 % interval."""
-
-    value: float
-    stderr: float
-    low: float
-    high: float
+from service.wire.gate_report import GateReport
+from service.wire.judged import Estimate, ResultPart, VerdictRun
 
 
 class SearchScore(ResultPart):
@@ -60,15 +45,6 @@ class SealedScore(ResultPart):
     tasks: int
     seeds: int
     chosen_among: int = 1
-
-
-class VerdictRun(ResultPart):
-    """One fresh training of a finalist."""
-
-    trial_number: int
-    status: Literal["completed", "diverged", "failed"]
-    score: float | None
-    cause: str | None
 
 
 class StepsAtTest(ResultPart):
@@ -217,3 +193,5 @@ class StudyResult(ResultPart):
     constraints: dict[str, float] = {}
     pareto: list[ParetoTrial] | None = None
     infeasible: int = 0
+    weights_sha256: str | None = None
+    gates: GateReport | None = None

@@ -13,6 +13,7 @@ from service.wire.base import Count, Wire
 from service.wire.budget import Budget
 from service.wire.compare import check_fit, known_name, reference
 from service.wire.fidelity import check_fidelity
+from service.wire.gates import Gates
 from service.wire.model import Model
 from service.wire.objectives import (
     MEASURED,
@@ -130,9 +131,10 @@ class Verdict(Wire):
 
 
 class StudySpec(Wire):
-    """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, warm start.
+    """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, gates.
 
-    With several `objectives` its result is a Pareto set; `constraints` bound what trials may cost.
+    With several `objectives` its result is a Pareto set; `constraints` bound what trials may cost;
+    `gates` are what its best finalist must be able to do.
     """
 
     schema_version: Literal[1] = 1
@@ -149,6 +151,7 @@ class StudySpec(Wire):
     warm_start: WarmStart = WarmStart()
     objectives: Objectives = ["score"]
     constraints: Constraints = Constraints()
+    gates: Gates = Gates()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -189,7 +192,7 @@ class StudySpec(Wire):
         needed = bank_bytes(
             self.tasks,
             self.model,
-            bank_tasks=max(self.evaluation.tasks, self.verdict.tasks),
+            bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self._gate_tasks()),
             k_shot=k_shot,
             q_query=q_query,
         )
@@ -216,6 +219,9 @@ class StudySpec(Wire):
                 f"{MOST_LANE_BYTES / 2**30:.0f}: make the model, meta_batch, inner_steps or the "
                 "numbers of examples smaller"
             )
+
+    def _gate_tasks(self) -> int:
+        return self.gates.most_tasks if self.gates.rules else 0
 
     def _check_drawings(self, tasks: OmniglotTasks) -> None:
         k_shot, q_query = self.evaluation_shots()
@@ -279,6 +285,7 @@ class StudySpec(Wire):
     def measured(self) -> list[str]:
         """Return what workers have to measure for this study, beside scores."""
         named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
+        named |= set(self.gates.costs())
         return [name for name in MEASURED if name in named]
 
     def beyond_score(self) -> bool:

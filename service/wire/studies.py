@@ -9,7 +9,7 @@ from service.wire.spec import StudySpec
 
 StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
-TrialRole = Literal["search", "replica", "verdict"]
+TrialRole = Literal["search", "replica", "verdict", "candidate", "incumbent"]
 
 
 class View(BaseModel):
@@ -52,7 +52,8 @@ class StudyView(View):
     """A study with its whole spec, every default written out.
 
     `trials` counts the search's trials by status, `replica_trials` those of its best that were
-    trained again, `verdict_trials` those of the finalists; every status is there.  `busy_share` is
+    trained again, `verdict_trials` those of the finalists, `gate_trials` those of the candidate and
+    the incumbent; every status is there.  `busy_share` is
     the share of the time of all slots that no other study had which went into its segments; null
     before the first.  `search_ended_by` is the budget that ended the search; null while it goes on.
     `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
@@ -72,6 +73,7 @@ class StudyView(View):
     trials: dict[TrialStatus, int]
     verdict_trials: dict[TrialStatus, int]
     replica_trials: dict[TrialStatus, int] = {}
+    gate_trials: dict[TrialStatus, int] = {}
     branches: dict[str, BranchView]
     busy_share: float | None = None
     spent: SpentView | None = None
@@ -81,10 +83,11 @@ class StudyView(View):
 
 
 class TrialView(View):
-    """One trial; a replica or verdict trial names the search trial that it repeats.
+    """One trial; of any role but search it names the search trial that it repeats.
 
-    A verdict trial without one has the defaults.  `metrics` are what beside the score is known of
-    it, since it was scored last: what it costs.
+    A verdict trial without one has the defaults, an incumbent the baseline's configuration.
+    `bank_tasks` is on how many tasks of the gate bank a candidate or incumbent is scored.
+    `metrics` are what beside the score is known of it, since it was scored last: what it costs.
     """
 
     trial_number: int
@@ -105,6 +108,7 @@ class TrialView(View):
     started_at: datetime | None
     finished_at: datetime | None
     metrics: dict[str, float] | None = None
+    bank_tasks: int | None = None
 
 
 class ReportView(View):

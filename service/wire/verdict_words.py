@@ -1,7 +1,8 @@
 """What a verdict says beside its scores, in words: the same on the command line and in notes."""
 
 from service.wire import words
-from service.wire.result import Comparison, Estimate, Finalist, StudyResult
+from service.wire.judged import Estimate
+from service.wire.result import Comparison, Finalist, StudyResult
 from service.wire.spec import StudySpec
 
 
