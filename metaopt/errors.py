@@ -6,6 +6,8 @@
     ├── InvalidModel           model kind or size unusable for these tasks
     ├── InvalidPopulation      lane unknown, already there, or of another signature
     ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
+    ├── CorruptModel           a model file that is none
+    ├── InvalidExamples        examples that do not fit a model
     └── InvalidSearch          sampler, pruner or space unusable
 
 Divergence is no error: see `metaopt.population`.
@@ -34,6 +36,14 @@ class InvalidPopulation(MetaoptError):
 
 class CorruptCheckpoint(MetaoptError):
     """A checkpoint's bytes are not what its digest or its header says."""
+
+
+class CorruptModel(MetaoptError):
+    """A model file is none of ours, or of a newer format."""
+
+
+class InvalidExamples(MetaoptError):
+    """Examples to adapt to do not fit the model: shapes, classes or numbers."""
 
 
 class InvalidSearch(MetaoptError):

@@ -37,6 +37,12 @@ def write(path: Path, lane: Lanes, signature: Signature, params: dict[str, Any])
     }
     tensors = {name: tensor.cpu().contiguous() for name, tensor in lane.tensors().items()}
     content = save(tensors, metadata)
+    write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -48,7 +54,6 @@ def write(path: Path, lane: Lanes, signature: Signature, params: dict[str, Any])
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
-    return hashlib.sha256(content).hexdigest()
 
 
 def read(path: Path, signature: Signature, digest: str | None, device: str) -> Lanes:

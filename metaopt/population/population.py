@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.learner import Learner
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
@@ -24,6 +25,7 @@ from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
 from metaopt.metaparams import Value, complete
 from metaopt.models.registry import make_model
 from metaopt.population import checkpoint as checkpoints
+from metaopt.population import model_file
 from metaopt.population.compiled import Step, compile_step, load_step, program_key
 from metaopt.population.costs import adaptation_milliseconds, peak_memory_bytes
 from metaopt.population.fresh import dtype_of, fresh_lane
@@ -325,6 +327,36 @@ class Population:
         index = self._index(lane)
         one = self._stacked().select(slice(index, index + 1))
         return checkpoints.write(path, one, self.signature, dict(self._params[lane]))
+
+    def write_model(self, lane: str, path: Path, *, transductive: bool) -> str:
+        """Write a lane's model file (`metaopt.population.model_file`); return its SHA-256.
+
+        Args:
+            lane: Whose.
+            path: Where, whole or not at all.
+            transductive: How it was scored: where batch norm took its statistics from.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        index, learner = self._index(lane), self.program.learner
+        one = self._stacked().select(slice(index, index + 1))
+        state = inner_state(self.program, one)
+        inner = state and InnerState({n: v[0] for n, v in state.v.items()}, state.steps[0])
+        card = model_file.Card(
+            algorithm=self.signature.algorithm,
+            params=dict(self._params[lane]),
+            tasks=self.signature.tasks,
+            model=self.signature.model,
+            input_shape=list(self.program.tasks.input_shape),
+            outputs=self.program.tasks.outputs,
+            classification=learner.classification,
+            transductive=transductive,
+            inner_lr=float(self._params[lane]["inner_lr"]),
+            steps=int(one.test_steps[0]),
+            meta_iterations=int(one.age[0]),
+        )
+        return model_file.write(path, model_file.ModelFile(card, self.weights(lane), inner))
 
     def _checked(self, params: Mapping[str, Any]) -> dict[str, Value]:
         signature = self.signature

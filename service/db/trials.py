@@ -147,13 +147,15 @@ def end_trial(
     *,
     cause: str | None = None,
     diverged_at: int | None = None,
+    keep_file: bool = False,
     now: datetime,
 ) -> None:
-    """Give a trial its terminal status; its checkpoint is no longer needed."""
+    """Give a trial its terminal status; unless told to keep it, its checkpoint is not needed."""
     trial = _get(session, trial_id)
     _move(trial, status)
     trial.cause, trial.diverged_at, trial.finished_at = cause, diverged_at, now
-    trial.checkpoint = trial.checkpoint_sha256 = None
+    if not keep_file:
+        trial.checkpoint = trial.checkpoint_sha256 = None
 
 
 def requeue_trial(session: Session, trial_id: str) -> None:

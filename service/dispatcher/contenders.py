@@ -75,6 +75,18 @@ class Tails(NamedTuple):
 EVEN = Tails(0.025, 0.025)
 
 
+class Measured(NamedTuple):
+    """A mean and the parts of its squared standard error: of tasks, and of training."""
+
+    value: float
+    tasks: SquaredError
+    seeds: list[SquaredError]
+
+    def estimate(self, tails: Tails = EVEN) -> Estimate:
+        """Return it with an interval."""
+        return estimate_of(self.value, [self.tasks, *self.seeds], tails)
+
+
 class Contender(NamedTuple):
     """A configuration's scores: by task as means over seeds, and by seed as means over tasks."""
 
@@ -131,16 +143,25 @@ def seed_noise(contenders: Sequence[Contender]) -> SeedNoise:
 
 def sealed_mean(one: Contender, tails: Tails = EVEN) -> Estimate:
     """Return a contender's mean over tasks and seeds."""
-    errors = [_task_error(one.by_task), *_seeds([one])]
-    return _estimate(statistics.fmean(one.by_task), errors, tails)
+    return mean_of(one).estimate(tails)
+
+
+def mean_of(one: Contender) -> Measured:
+    """Return a contender's mean over tasks and seeds, with what makes it uncertain."""
+    return Measured(statistics.fmean(one.by_task), task_error(one.by_task), _seeds([one]))
+
+
+def difference_of(one: Contender, other: Contender) -> Measured:
+    """Return the mean of `one` minus that of `other`, with what makes it uncertain."""
+    by_task = [x - y for x, y in zip(one.by_task, other.by_task, strict=True)]
+    return Measured(statistics.fmean(by_task), task_error(by_task), _seeds([one, other]))
 
 
 def difference(one: Contender, other: Contender) -> Estimate | None:
     """Return the mean of `one` minus that of `other`, or None where one has no score."""
     if not one.completed or not other.completed:
         return None
-    by_task = [x - y for x, y in zip(one.by_task, other.by_task, strict=True)]
-    return _estimate(statistics.fmean(by_task), [_task_error(by_task), *_seeds([one, other])])
+    return difference_of(one, other).estimate()
 
 
 def optimism(
@@ -152,12 +173,13 @@ def optimism(
     the sealed tasks t, n seeds there (`trainings`; y_u is their mean) and r here.
     """
     gap = statistics.fmean(search_scores) - statistics.fmean(one.by_task)
-    errors = [_task_error(search_scores), _task_error(one.by_task)]
+    errors = [task_error(search_scores), task_error(one.by_task)]
     errors += _seeds([one], more=(one, trainings))
-    return _estimate(gap if maximize else -gap, errors)
+    return estimate_of(gap if maximize else -gap, errors)
 
 
-def _task_error(scores: Sequence[float]) -> SquaredError:
+def task_error(scores: Sequence[float]) -> SquaredError:
+    """Return the squared standard error of a mean over tasks, or over anything independent."""
     if len(scores) < 2:
         return SquaredError(0.0, 1)
     return SquaredError(statistics.variance(scores) / len(scores), len(scores) - 1)
@@ -174,7 +196,8 @@ def _seeds(
     return [SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
 
 
-def _estimate(value: float, errors: Iterable[SquaredError], tails: Tails = EVEN) -> Estimate:
+def estimate_of(value: float, errors: Iterable[SquaredError], tails: Tails = EVEN) -> Estimate:
+    """Return an estimate whose squared standard error is the sum of independent parts."""
     known = [part for part in errors if part.value > 0.0]
     total = sum(part.value for part in known)
     if total == 0.0:

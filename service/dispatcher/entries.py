@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.db import reports, segments, spending, study_progress, trials
 from service.db.events import append_event
-from service.db.states import AttemptOutcome, TrialRole, TrialStatus
+from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
 from service.db.tables import Report, Segment, Trial
 from service.dispatcher.losses import Loss
 from service.dispatcher.outcomes import LaneOutcome
@@ -61,6 +61,10 @@ def add_trial(entry: Entry, trial: TrialState, ask_index: int | None) -> None:
         params=trial.params,
         seed=trial.seed,
         status=TrialStatus.QUEUED,
+        meta_iteration=trial.meta_iteration,
+        checkpoint=trial.checkpoint,
+        checkpoint_sha256=trial.digest,
+        bank_tasks=trial.bank_tasks,
         created_at=entry.now,
     )
     entry.session.add(row)
@@ -94,7 +98,22 @@ def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, second
     if one.status == TrialStatus.QUEUED:
         trials.requeue_trial(entry.session, trial.trial_id)
     elif one.status != TrialStatus.RUNNING:
-        end(entry, trial, one.status, cause=lane.cause, diverged_at=lane.diverged_at)
+        end(
+            entry,
+            trial,
+            one.status,
+            cause=lane.cause,
+            diverged_at=lane.diverged_at,
+            keep_file=keeps_file(trial, one.status),
+        )
+
+
+def keeps_file(trial: TrialState, status: TrialStatus) -> bool:
+    """Return whether the file that a trial left at its end is still needed.
+
+    Of a finalist it is its model, of what gates compare a checkpoint, to look at more tasks.
+    """
+    return status == TrialStatus.COMPLETED and trial.group.role not in SEARCH_ROLES
 
 
 def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_seconds: float) -> None:
@@ -175,6 +194,7 @@ def end(
     *,
     cause: str | None = None,
     diverged_at: int | None = None,
+    keep_file: bool = False,
 ) -> None:
     """Give a trial its terminal status."""
     trials.end_trial(
@@ -183,6 +203,7 @@ def end(
         status,
         cause=cause,
         diverged_at=diverged_at,
+        keep_file=keep_file,
         now=entry.now,
     )
     entry.trial_event("trial_finished", trial, status=str(status), cause=cause)

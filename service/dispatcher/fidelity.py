@@ -29,7 +29,7 @@ def ahead_in(study: StudyState, trial: TrialState, group: Group, age: int, kept:
     """
     rungs = study.rungs(trial.group.role)
     total = expected_iterations(age, rungs, kept)
-    until = first_order_until(study.spec, trial.params)
+    until = first_order_until(study.spec_of(trial.group.role), trial.params)
     if until is None:
         return total if trial.group == group else 0.0
     before = expected_iterations(age, rungs, kept, until=until)

@@ -12,8 +12,8 @@ CAUSE = "goes on with second-order meta-gradients"
 
 def regroup(study: StudyState, trials: Iterable[TrialState]) -> None:
     """Give trials whose meta-iteration has changed the group that they now are in."""
-    if study.spec.pruning.first_order_until is not None:
-        for trial in trials:
+    for trial in trials:
+        if study.spec_of(trial.group.role).pruning.first_order_until is not None:
             trial.group = group_now(study, trial)
 
 

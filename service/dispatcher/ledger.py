@@ -223,8 +223,10 @@ class Ledger:
                     known = study.leaders.get(place)
                     study.leaders[place] = better(known, mine, maximize=study.spec.maximize())
         if trial.ended:
-            self.store.delete(trial.checkpoint)
-            trial.checkpoint, trial.cause = None, lane.cause
+            trial.cause = lane.cause
+            if not entries.keeps_file(trial, one.status):
+                self.store.delete(trial.checkpoint)
+                trial.checkpoint = None
 
     def _apply_loss(self, trial: TrialState, loss: Loss) -> None:
         trial.status = TrialStatus.FAILED if loss.failed else TrialStatus.QUEUED

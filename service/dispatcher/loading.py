@@ -123,11 +123,12 @@ def group_of(
     Args:
         meta_iteration: From which it trains on.
     """
-    of_spec = study.branches[branch].branch
-    params = trained_params(study.spec, params, meta_iteration)
-    structure = structural_values(study.spec, of_spec, params)
+    of_branch, spec = study.branches[branch].branch, study.spec_of(role)
+    params = trained_params(spec, params, meta_iteration)
+    own_model = "own model" if spec.model != study.spec.model else ""
+    structure = (own_model, *structural_values(spec, of_branch, params))
     if structure not in study.digests:
-        signature = trial_signature(study.spec, of_spec, params)
+        signature = trial_signature(spec, of_branch, params)
         study.digests[structure] = signature.digest()
         study.signatures[signature.digest()] = signature
     return Group(role, branch, study.digests[structure])
@@ -229,6 +230,7 @@ def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> 
         metrics=dict(row.metrics or {}),
         cause=row.cause,
         solo=row.solo,
+        bank_tasks=row.bank_tasks,
         attempt=len(attempts),
         begun_at=began[-1] if began else 0,
         attempts=row.attempts,

@@ -3,15 +3,22 @@
 from collections.abc import Sequence
 
 from metaopt.search.pruning import kept_share
-from service.db.states import TrialRole
+from service.db.states import SEARCH_ROLES, TrialRole
 from service.dispatcher import promotion
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.fidelity import ahead_in
 from service.dispatcher.programs import task_bank
 from service.dispatcher.rungs import next_rung, segment_length
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
-from service.executors.base import Admit, SegmentOrder
+from service.executors.base import Admit, AtEnd, SegmentOrder
 from service.wire.fidelity import bank_tasks, trained_params
+
+AT_END: dict[TrialRole, AtEnd] = {
+    TrialRole.VERDICT: "model",
+    TrialRole.CANDIDATE: "checkpoint",
+    TrialRole.INCUMBENT: "checkpoint",
+}
+"""What is kept of a lane that has reached its end: what others will use, or look at again."""
 
 
 def segment_order(
@@ -32,12 +39,7 @@ def segment_order(
     """
     lanes = [*keep, *admit]
     rungs = study.rungs(group.role)
-    iterations = segment_length(
-        (trial.meta_iteration for trial in lanes),
-        study.stops(group.role),
-        seconds=slot.seconds,
-        segment_seconds=segment_seconds,
-    )
+    iterations = _iterations(study, group, lanes, slot, segment_seconds)
     if most_iterations is not None:
         iterations = min(iterations, most_iterations)
     signature = study.signatures[group.signature]
@@ -45,7 +47,7 @@ def segment_order(
     evaluate = [
         trial
         for trial in lanes
-        if trial.meta_iteration + iterations == next_rung(trial.meta_iteration, rungs)
+        if _next_evaluation(trial, rungs) == trial.meta_iteration + iterations
     ]
     return SegmentOrder(
         signature=signature.to_json(),
@@ -59,7 +61,28 @@ def segment_order(
         ahead=lane_iterations_ahead(study, group),
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=study.spec.measured(),
+        at_end=AT_END.get(TrialRole(group.role), "nothing"),
     )
+
+
+def _iterations(
+    study: StudyState,
+    group: Group,
+    lanes: Sequence[TrialState],
+    slot: SlotState,
+    segment_seconds: float,
+) -> int:
+    ages, end = [trial.meta_iteration for trial in lanes], study.horizon(group.role)
+    if all(age >= end for age in ages):
+        return 0  # trained before, to be scored on more tasks
+    return segment_length(
+        ages, study.stops(group.role), seconds=slot.seconds, segment_seconds=segment_seconds
+    )
+
+
+def _next_evaluation(trial: TrialState, rungs: Sequence[int]) -> int:
+    at_end = trial.meta_iteration >= rungs[-1]
+    return trial.meta_iteration if at_end else next_rung(trial.meta_iteration, rungs)
 
 
 def lane_iterations_ahead(study: StudyState, group: Group) -> int:
@@ -71,7 +94,7 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     kept = kept_share(pruning.kind, pruning.reduction, pruning.percentile)
     of_branch = [t for t in promotion.going_on(study, group.role) if t.group.branch == group.branch]
     open_now = sum(ahead_in(study, t, group, t.meta_iteration, kept) for t in of_branch)
-    if group.role == TrialRole.VERDICT:
+    if group.role not in SEARCH_ROLES:
         return round(open_now)
     trials, trainings = study.branches[group.branch].remaining, study.spec.verdict.trainings()
     coming = sum(
@@ -84,21 +107,29 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
 def _fewer_tasks(
     study: StudyState, evaluate: Sequence[TrialState], iterations: int, *, of: int
 ) -> dict[str, int]:
-    """Return on how many tasks of the search's bank those lanes are scored that have not all."""
+    """Return on how many tasks of their bank those lanes are scored that have not all."""
     tasks = {
-        trial.trial_id: bank_tasks(study.spec, trial.meta_iteration + iterations)
+        trial.trial_id: _tasks(study, trial, trial.meta_iteration + iterations)
         for trial in evaluate
-        if trial.group.role == TrialRole.SEARCH
     }
     return {trial_id: count for trial_id, count in tasks.items() if count < of}
 
 
+def _tasks(study: StudyState, trial: TrialState, meta_iteration: int) -> int:
+    if trial.bank_tasks is not None:
+        return trial.bank_tasks
+    if trial.group.role == TrialRole.SEARCH:
+        return bank_tasks(study.spec, meta_iteration)
+    return task_bank(study.spec, trial.group.role, 0).tasks
+
+
 def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:
+    role = trial.group.role
     return Admit(
         trial_id=trial.trial_id,
-        params=trained_params(study.spec, trial.params, trial.meta_iteration),
+        params=trained_params(study.spec_of(role), trial.params, trial.meta_iteration),
         seed=trial.seed,
-        horizon=study.spec.budget.meta_iterations,
+        horizon=study.horizon(role),
         checkpoint=store.path_of(trial.checkpoint),
         digest=trial.digest,
     )

@@ -10,7 +10,7 @@ from metaopt.evaluation.bank import BankSpec
 from metaopt.keys import key
 from metaopt.metaparams import Value, parameters
 from metaopt.population.signature import Signature, signature_of, step_bucket
-from service.db.states import TrialRole
+from service.db.states import GATE_ROLES, TrialRole
 from service.wire.fidelity import may_be_second_order
 from service.wire.space import Branch, Choices, Range
 from service.wire.spec import StudySpec
@@ -69,13 +69,19 @@ def takes_new_trials(spec: StudySpec, signature: Signature) -> bool:
 
 
 def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:
-    """Return the bank of meta-validation tasks, or for a verdict the sealed meta-test tasks."""
+    """Return the bank of meta-validation tasks, or of sealed meta-test tasks: those of the
+    verdict, or those of the gates.
+    """
     k_shot, q_query = spec.evaluation_shots()
-    verdict = role == TrialRole.VERDICT
+    split, name, tasks = "validation", "bank", spec.evaluation.tasks
+    if role == TrialRole.VERDICT:
+        split, name, tasks = "test", "sealed", spec.verdict.tasks
+    elif role in GATE_ROLES:
+        split, name, tasks = "test", "gates", spec.gates.most_tasks
     return BankSpec(
-        split="test" if verdict else "validation",
-        seed=key(spec.seed, "sealed" if verdict else "bank"),
-        tasks=spec.verdict.tasks if verdict else spec.evaluation.tasks,
+        split=split,
+        seed=key(spec.seed, name),
+        tasks=tasks,
         k_shot=k_shot,
         q_query=q_query,
         steps=steps,

@@ -53,6 +53,7 @@ class TrialState:
 
     Args:
         metrics: What else is known of it, measured with its score.
+        bank_tasks: On how many tasks of the gate bank it is scored, if that is its bank.
         attempt: Number of its latest attempt, from 1; 0 before the first.
         begun_at: Meta-iteration at which that attempt began.
         attempts: Attempts that count against it (`service.dispatcher.losses`).
@@ -74,6 +75,7 @@ class TrialState:
     metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
     solo: bool = False
+    bank_tasks: int | None = None
     attempt: int = 0
     begun_at: int = 0
     attempts: int = 0
@@ -226,14 +228,28 @@ class StudyState:
         nothing_comes = asked or self.search_ended_by is not None
         return nothing_comes and not self.open_trials(TrialRole.SEARCH)
 
+    def spec_of(self, role: str) -> StudySpec:
+        """Return what trials of a role train by: an incumbent as it was when it was promoted."""
+        incumbent = self.spec.gates.incumbent
+        if role != TrialRole.INCUMBENT or incumbent is None:
+            return self.spec
+        budget = self.spec.budget.model_copy(update={"meta_iterations": incumbent.meta_iterations})
+        until = {"rungs": None, "tasks": None, "first_order_until": incumbent.first_order_until}
+        pruning = self.spec.pruning.model_copy(update=until)
+        changed = {"model": incumbent.model, "budget": budget, "pruning": pruning}
+        return self.spec.model_copy(update=changed)
+
+    def horizon(self, role: str) -> int:
+        """Return the meta-iterations of a whole trial of a role."""
+        return self.spec_of(role).budget.meta_iterations
+
     def rungs(self, role: str) -> list[int]:
         """Return where trials of a role are judged: what is trained again, at its end only."""
-        rungs = self.spec.rungs()
-        return rungs if role == TrialRole.SEARCH else rungs[-1:]
+        return self.spec.rungs() if role == TrialRole.SEARCH else [self.horizon(role)]
 
     def stops(self, role: str) -> list[int]:
         """Return where segments of that role must end: at rungs, and where programs change."""
-        until = self.spec.pruning.first_order_until
+        until = self.spec_of(role).pruning.first_order_until
         return sorted({*self.rungs(role), *([] if until is None else [until])})
 
 

@@ -10,9 +10,10 @@ time.  Messages are plain data (JSON): a worker sees no SQL, no secret and no cl
 
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Json = dict[str, Any]
+AtEnd = Literal["nothing", "model", "checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class SegmentOrder:
 
     evict, admit, train `iterations` meta-iterations on every lane, evaluate the lanes in
     `evaluate` on `bank`, write a checkpoint of every lane that can go on: neither diverged nor at
-    its horizon.
+    its horizon.  Of a lane at its horizon write what `at_end` says.
 
     Args:
         signature: `metaopt.population.Signature` as a dict.  A worker holds the lanes of one
@@ -75,6 +76,8 @@ class SegmentOrder:
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
         measure: Costs to measure of each lane that is evaluated (`metaopt.population.costs`).
+        at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
+            evaluated again, or nothing.
     """
 
     signature: Json
@@ -88,6 +91,7 @@ class SegmentOrder:
     ahead: int = 0
     fewer_tasks: dict[str, int] = field(default_factory=dict)
     measure: list[str] = field(default_factory=list)
+    at_end: AtEnd = "nothing"
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -111,7 +115,8 @@ class LaneReport:
         scores: Per-task scores at the lane's test steps, if evaluated.
         diverged_share: Share of bank tasks whose adaptation diverged, if evaluated.
         curve: Mean score over tasks after 0…steps inner steps, if evaluated.
-        checkpoint, digest: File written at the end of the segment and its SHA-256.
+        checkpoint, digest: File written at the end of the segment and its SHA-256; at the end of a
+            trial it may be its model.
         costs: What the order asked to measure, by name, if evaluated.
     """
 

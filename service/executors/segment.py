@@ -117,13 +117,8 @@ class Segments:
     ) -> LaneReport:
         state = population.state(lane)
         checkpoint = digest = None
-        goes_on = state.diverged_at is None and state.age < self._horizons[lane]
-        if goes_on and order.checkpoint_directory is not None:
-            # A name never used before: a file that a row names is never written to again.
-            name = f"{lane}-{state.age}-{next(self._file_names)}.safetensors"
-            path = Path(order.checkpoint_directory) / name
-            self._written.append(path)
-            checkpoint, digest = str(path), population.checkpoint(lane, path)
+        if state.diverged_at is None and order.checkpoint_directory is not None:
+            checkpoint, digest = self._keep(population, lane, state.age, order)
         return LaneReport(
             trial_id=lane,
             meta_iteration=state.age,
@@ -136,6 +131,23 @@ class Segments:
             digest=digest,
             costs=costs,
         )
+
+    def _keep(
+        self, population: Population, lane: str, age: int, order: SegmentOrder
+    ) -> tuple[str | None, str | None]:
+        """Write what is kept of a lane; return path and SHA-256, or None twice for nothing."""
+        kept = "checkpoint" if age < self._horizons[lane] else order.at_end
+        if kept == "nothing":
+            return None, None
+        assert order.checkpoint_directory is not None
+        # A name never used before: a file that a row names is never written to again.
+        name = f"{lane}-{age}-{next(self._file_names)}.safetensors"
+        path = Path(order.checkpoint_directory) / name
+        self._written.append(path)
+        if kept == "checkpoint":
+            return str(path), population.checkpoint(lane, path)
+        transductive = BankSpec.from_json(order.bank).transductive
+        return str(path), population.write_model(lane, path, transductive=transductive)
 
     def _clock(self) -> float:
         if self._device != "cpu":

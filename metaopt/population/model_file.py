@@ -1,0 +1,113 @@
+"""Model files: the meta-parameters of one trained lane, and how they are adapted, in one file.
+
+It is a safetensors file: each parameter under its own name (`w0`, `b0`, …), so that any reader of
+that format has the weights; where the inner optimizer is Adam its memory as `inner_adam.v.NAME`
+and `inner_adam.steps`.  The header's `metaopt` entry is JSON that says the rest (`Card`).
+
+Reading one needs neither the data it was trained on nor the study.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from metaopt.algorithms.inner import InnerState
+from metaopt.errors import CorruptModel
+from metaopt.metaparams import Value
+from metaopt.models.base import Params
+from metaopt.population.checkpoint import write_whole
+
+FORMAT = 1
+_V, _STEPS = "inner_adam.v.", "inner_adam.steps"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says beside its weights.
+
+    Args:
+        algorithm: "maml" or "reptile".
+        params: All meta-hyperparameters of the trial.
+        tasks, model: As in a study spec.
+        input_shape: Shape of one input.
+        outputs: Width C of the output: classes, or numbers to predict.
+        classification: Whether outputs are logits of classes.
+        transductive: Whether batch norm takes its statistics from the query examples together.
+        inner_lr: α of the adaptation.
+        steps: Inner steps after which the trial was scored.
+        meta_iterations: For how many it was trained.
+    """
+
+    algorithm: str
+    params: dict[str, Value]
+    tasks: dict[str, Any]
+    model: dict[str, Any]
+    input_shape: list[int]
+    outputs: int
+    classification: bool
+    transductive: bool
+    inner_lr: float
+    steps: int
+    meta_iterations: int
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file's content: its card, weights, and inner Adam's memory (None for SGD).
+
+    `inner` has no leading axes, as the weights; its `steps` are 1 number.
+    """
+
+    card: Card
+    weights: Params
+    inner: InnerState | None
+
+
+def write(path: Path, model: ModelFile) -> str:
+    """Write a model file, whole or not at all, and return its SHA-256."""
+    from safetensors.torch import save  # here, so that training alone needs only torch
+
+    tensors = dict(model.weights)
+    if model.inner is not None:
+        tensors |= {_V + name: v for name, v in model.inner.v.items()}
+        tensors[_STEPS] = model.inner.steps
+    card = json.dumps({"format": FORMAT, **asdict(model.card)}, sort_keys=True, allow_nan=False)
+    content = save(
+        {n: t.detach().cpu().contiguous() for n, t in tensors.items()}, {"metaopt": card}
+    )
+    write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read(content: bytes) -> ModelFile:
+    """Return what a model file says.
+
+    Raises:
+        CorruptModel: it is none of ours, or of a newer format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors: dict[str, Tensor] = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        fields = json.loads(header["__metadata__"]["metaopt"])
+        known = fields.pop("format")
+        if known != FORMAT:
+            raise CorruptModel(f"the model file has format {known}, this version reads {FORMAT}")
+        card = Card(**fields)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptModel(f"this is no model file of metaopt: {error}") from None
+    own = {name: t for name, t in tensors.items() if not name.startswith("inner_adam.")}
+    return ModelFile(card, own, _inner(tensors))
+
+
+def _inner(tensors: dict[str, Tensor]) -> InnerState | None:
+    if _STEPS not in tensors:
+        return None
+    v = {name.removeprefix(_V): t for name, t in tensors.items() if name.startswith(_V)}
+    return InnerState(v, tensors[_STEPS])

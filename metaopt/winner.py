@@ -1,0 +1,195 @@
+"""A study's winner in use: its model, its weights, and how they are adapted to a new task.
+
+    winner = read_winner(Path("winner.safetensors").read_bytes())
+    predicted = winner.adapt(support_x, support_y).predict(query_x)
+
+Inner steps are those of training and of the verdict: gradient descent (or Adam with β1 = 0, with
+the memory it had at the end of training) on the mean loss of the support set.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metaopt.algorithms.inner import InnerState
+from metaopt.algorithms.learner import Learner
+from metaopt.errors import InvalidExamples
+from metaopt.evaluation.curve import adapt
+from metaopt.models.base import Params
+from metaopt.models.registry import make_model
+from metaopt.population.model_file import Card, read
+from metaopt.tasks.base import Examples
+
+Rows = Tensor | Sequence[object]
+"""Numbers as a tensor or as nested sequences."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A trained model and its adaptation recipe.
+
+    Args:
+        card: What it is: algorithm, meta-hyperparameters, shapes, steps.
+        weights: Meta-parameters by name.
+        inner: Inner Adam's memory, or None for SGD.
+    """
+
+    card: Card
+    weights: Params
+    inner: InnerState | None
+
+    def apply(self, weights: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
+        """Return outputs (N, C) of the model with these weights for inputs x (N, …).
+
+        Args:
+            weights: By name, without leading axes.
+            x: Inputs.
+            reference: Batch norm takes its statistics from the first `reference` inputs; None from
+                all of them.
+        """
+        learner = self._learner()
+        batched = {name: p[None] for name, p in weights.items()}
+        return learner.outputs(batched, x[None], reference)[0]
+
+    def adapt(self, x: Rows, y: Rows, *, steps: int | None = None) -> "Adapted":
+        """Return the model adapted to a task.
+
+        Args:
+            x: Support inputs (S, *input shape).
+            y: Targets: class numbers 0 … C − 1 (S,), or numbers (S, C).
+            steps: Inner steps; None takes those after which the study scored it.
+
+        Raises:
+            InvalidExamples: they do not fit the model, or `steps` is negative.
+        """
+        support = self._support(x, y)
+        steps = self.card.steps if steps is None else steps
+        if steps < 0:
+            raise InvalidExamples(f"steps must be >= 0, got {steps}")
+        learner = self._learner()
+        theta = adapt(
+            learner,
+            learner.layout.flatten({name: p[None] for name, p in self.weights.items()}),
+            Examples(support.x[None], support.y[None]),
+            inner_lr=torch.tensor([self.card.inner_lr], dtype=self._dtype),
+            steps=steps,
+            state=self._memory(),
+        )
+        return Adapted(self, {name: p[0, 0].detach() for name, p in theta.items()}, support)
+
+    def _learner(self) -> Learner:
+        card = self.card
+        model = make_model(card.model, tuple(card.input_shape), card.outputs)
+        return Learner(model, card.classification)
+
+    def _memory(self) -> InnerState | None:
+        if self.inner is None:
+            return None
+        v = {name: one[None] for name, one in self.inner.v.items()}
+        return InnerState(v, self.inner.steps[None])
+
+    def _support(self, x: Rows, y: Rows) -> Examples:
+        inputs = self.inputs(x)
+        card, count = self.card, len(inputs)
+        if not count:
+            raise InvalidExamples("a support set needs at least one example, got none")
+        if card.classification:
+            return Examples(inputs, _classes(y, count, card.outputs))
+        targets = _numbers(_tensor(y, "targets"), (count, card.outputs), "targets")
+        return Examples(inputs, targets.to(self._dtype))
+
+    def inputs(self, x: Rows) -> Tensor:
+        """Return inputs as the model takes them (N, *input shape).
+
+        Raises:
+            InvalidExamples: of another shape, or not finite.
+        """
+        shape = tuple(self.card.input_shape)
+        found = _tensor(x, "inputs")
+        count = found.shape[0] if found.dim() else 0
+        return _numbers(found, (count, *shape), "inputs").to(self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(iter(self.weights.values())).dtype
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A model adapted to one task.
+
+    Args:
+        winner: Whose.
+        weights: After the inner steps, by name.
+        support: What it was adapted to; batch norm may take its statistics there.
+    """
+
+    winner: Winner
+    weights: Params
+    support: Examples
+
+    @torch.no_grad()
+    def outputs(self, x: Rows) -> Tensor:
+        """Return the model's outputs (N, C) for inputs x (N, *input shape).
+
+        A transductive winner takes batch norm's statistics from these inputs together, as it was
+        scored; others from the support set.
+
+        Raises:
+            InvalidExamples: as `Winner.inputs`.
+        """
+        inputs = self.winner.inputs(x)
+        if self.winner.card.transductive:
+            return self.winner.apply(self.weights, inputs)
+        known = len(self.support.x)
+        both = torch.cat([self.support.x, inputs])
+        return self.winner.apply(self.weights, both, reference=known)[known:]
+
+    def predict(self, x: Rows) -> Tensor:
+        """Return class numbers (N,), or predicted numbers (N, C).
+
+        Raises:
+            InvalidExamples: as `Winner.inputs`.
+        """
+        outputs = self.outputs(x)
+        return outputs.argmax(-1) if self.winner.card.classification else outputs
+
+
+def read_winner(content: bytes) -> Winner:
+    """Return the winner in a model file.
+
+    Raises:
+        CorruptModel: the bytes are none.
+    """
+    found = read(content)
+    return Winner(found.card, found.weights, found.inner)
+
+
+def _tensor(rows: Rows, what: str) -> Tensor:
+    try:
+        found = torch.as_tensor(rows, dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidExamples(f"{what} must be numbers in rows of equal length: {error}") from None
+    if not bool(found.isfinite().all()):
+        raise InvalidExamples(f"{what} must be finite numbers")
+    return found
+
+
+def _numbers(found: Tensor, shape: tuple[int, ...], what: str) -> Tensor:
+    if tuple(found.shape) != shape:
+        if found.numel() == torch.Size(shape).numel():  # (S,) for (S, 1), flat rows for images
+            return found.reshape(shape)
+        raise InvalidExamples(f"{what} must have shape {shape}, got {tuple(found.shape)}")
+    return found
+
+
+def _classes(y: Rows, count: int, classes: int) -> Tensor:
+    found = _numbers(_tensor(y, "targets"), (count,), "targets")
+    whole = found.long()
+    if not bool((whole == found).all()) or int(whole.min()) < 0 or int(whole.max()) >= classes:
+        raise InvalidExamples(
+            f"targets must be class numbers from 0 to {classes - 1}, got {found.tolist()[:10]}"
+        )
+    return whole
