@@ -3,6 +3,8 @@
     ServiceError
     ├── StudyNotFound           study-not-found
     ├── TrialNotFound           trial-not-found
+    ├── BaselineNotFound        baseline-not-found
+    ├── WeightsNotFound         weights-not-found      the study has no winner, or an old one
     ├── ResultNotReady          result-not-ready       the study is still at work
     ├── ResultImpossible        result-impossible      the study failed or was cancelled
     ├── TransitionImpossible    transition-impossible  e.g. resuming a cancelled study
@@ -54,6 +56,18 @@ class TrialNotFound(ServiceError):
     """The study has no trial of that number."""
 
     code = "trial-not-found"
+
+
+class BaselineNotFound(ServiceError):
+    """There is no baseline of that name or version."""
+
+    code = "baseline-not-found"
+
+
+class WeightsNotFound(ServiceError):
+    """The study has no winner whose weights were kept."""
+
+    code = "weights-not-found"
 
 
 class ResultNotReady(ServiceError):

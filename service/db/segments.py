@@ -39,6 +39,12 @@ def paces(session: Session, signatures: Collection[str], role: str) -> dict[str,
     }
 
 
+def devices_of(session: Session, study_id: str) -> list[str]:
+    """Return the devices that a study's segments ran on, in words."""
+    query = select(Segment.device).where(Segment.study_id == study_id).distinct()
+    return sorted(session.scalars(query))
+
+
 def busy_shares(session: Session, study_ids: Sequence[str]) -> dict[str, float]:
     """Return, for each of the studies that has segments, how busy its slots were.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import CursorResult, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.states import GATE_ROLES, StudyStatus, TrialRole, TrialStatus
 from service.db.tables import DispatcherRow, Event, Report, Study, Trial
 
 
@@ -78,6 +78,17 @@ def looks_at(session: Session, banks: Sequence[str]) -> dict[str, int]:
         .group_by(Study.sealed_bank)
     )
     return {bank: int(looks) for bank, looks in session.execute(query) if bank is not None}
+
+
+def gate_looks_at(session: Session, bank: str) -> int:
+    """Return how often any study has scored a trial on the gate bank beside this sealed bank."""
+    query = (
+        select(func.count())
+        .select_from(Trial)
+        .join(Study, Study.study_id == Trial.study_id)
+        .where(Study.sealed_bank == bank, Trial.role.in_(GATE_ROLES), Trial.score.is_not(None))
+    )
+    return session.scalar(query) or 0
 
 
 def count_trials(session: Session, study_ids: Sequence[str]) -> list[Count]:

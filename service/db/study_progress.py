@@ -82,6 +82,11 @@ def begin_replicas(session: Session, study_id: str, *, version: int) -> bool:
     return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
 
 
+def begin_gates(session: Session, study_id: str, *, version: int) -> bool:
+    """Begin to train, or to look again at, what gates compare; return False as `begin_verdict`."""
+    return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
+
+
 def end_search(session: Session, study_id: str, *, version: int) -> bool:
     """Make the end of the search a new version; return False as `begin_verdict` does."""
     return _move(session, study_id, StudyStatus.RUNNING, {}, version=version)
@@ -97,12 +102,20 @@ def count_look(session: Session, study_id: str) -> None:
     )
 
 
-def complete_study(
-    session: Session, study_id: str, result: dict[str, Any], *, now: datetime
-) -> bool:
+def complete_study(session: Session, study_id: str, *, now: datetime) -> bool:
     """Complete a running study; return False if it is no longer running."""
-    values = {"status": StudyStatus.COMPLETED, "result": result, "finished_at": now}
+    values = {"status": StudyStatus.COMPLETED, "finished_at": now}
     return _move(session, study_id, StudyStatus.RUNNING, values)
+
+
+def save_result(session: Session, study_id: str, result: dict[str, Any]) -> None:
+    """Keep the result of a study that has just been completed."""
+    session.execute(
+        update(Study)
+        .where(Study.study_id == study_id)
+        .values(result=result)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def fail_study(

@@ -10,7 +10,7 @@ The caller has fenced its transaction (`service.db.dispatcher`), so it is the on
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -195,6 +195,14 @@ def left_over(session: Session, loaded: Iterable[str]) -> Sequence[Trial]:
         .where(Trial.study_id.not_in(list(loaded)))
     )
     return session.scalars(query).all()
+
+
+def device_seconds(session: Session, study_id: str, roles: Collection[str]) -> float:
+    """Return what the trials of these roles have spent."""
+    query = select(func.sum(Trial.device_seconds)).where(
+        Trial.study_id == study_id, Trial.role.in_(roles)
+    )
+    return session.scalar(query) or 0.0
 
 
 def count_trials(session: Session, study_id: str, role: str) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
     trials that wait in vain ──▶ pruned
     all points tried, the best not known ──▶ replicas (`service.dispatcher.replication`)
-    search ended ──▶ verdict trials ──ended──▶ completed, with a result
-         └─▶ failed: no trial completed             └─▶ failed: no fresh training completed
+    search ended ──▶ verdict trials ──ended──▶ (what gates compare) ──▶ completed, with a result
+         └─▶ failed: no trial completed   └─▶ failed: no fresh training completed
 
 Each step is one fenced transaction and a compare-and-set on the study, because a user may have
 paused or cancelled it in the meantime; then nothing is written.
@@ -16,17 +16,19 @@ from service.db import reports, segments, spending, study_progress, trials
 from service.db.engine import reading
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
-from service.dispatcher import entries, promotion, replication
+from service.dispatcher import completion, entries, gating, promotion, replication
 from service.dispatcher.asking import candidates, fresh_finalists
 from service.dispatcher.budget import common_rung
 from service.dispatcher.candidates import broken_candidates, pareto_trials, why_nothing_is_feasible
 from service.dispatcher.contenders import SealedRun
 from service.dispatcher.entries import Entry
 from service.dispatcher.finalists import borderline
+from service.dispatcher.fresh_runs import sealed_run
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.replication import next_replicas
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.verdict import Defaults, SearchTrial, study_result
+from service.dispatcher.versions import versions
 from service.wire.result import SearchCost, StudyResult
 
 log = structlog.get_logger("dispatcher")
@@ -117,6 +119,7 @@ def _borderline_scores(ledger: Ledger, study: StudyState) -> dict[int, list[floa
 
 
 def _judge(ledger: Ledger, study: StudyState) -> None:
+    fresh: gating.Fresh | None = None
     with ledger.entry(study) as entry:
         result = _result(entry)
         if all(finalist.sealed is None for finalist in result.finalists):
@@ -125,22 +128,33 @@ def _judge(ledger: Ledger, study: StudyState) -> None:
             moved = _write_failure(entry, error, result)
         else:
             error, status = None, StudyStatus.COMPLETED
-            moved = _write_completion(entry, result)
+            step = gating.next_step(entry.session, study, result) if _has_gates(study) else None
+            if isinstance(step, gating.Fresh):
+                fresh = step if _begin_gates(entry, step) else None
+                moved = False
+            else:
+                moved = completion.complete(entry, ledger.store, result, step)
+    if fresh is not None:
+        study.add(fresh.trials)
+        study.version += 1
     if moved:
         study.status = status
         log.info("study_ended", study_id=study.study_id, status=str(status), error=error)
 
 
-def _write_completion(entry: Entry, result: StudyResult) -> bool:
-    data = result.model_dump(mode="json")
-    study_id = entry.study.study_id
-    moved = study_progress.complete_study(entry.session, study_id, data, now=entry.now)
-    if moved:
-        best = result.finalists[0]
-        assert best.sealed is not None
-        told = {"trial_number": best.trial_number, "score": best.sealed.score}
-        entry.event("study_completed", told)
-    return moved
+def _has_gates(study: StudyState) -> bool:
+    return bool(study.spec.gates.rules)
+
+
+def _begin_gates(entry: Entry, fresh: gating.Fresh) -> bool:
+    study = entry.study
+    if not study_progress.begin_gates(entry.session, study.study_id, version=study.version):
+        return False
+    for trial in fresh.trials:
+        entries.add_trial(entry, trial, None)
+    entry.event("gates_looking", {"tasks": fresh.tasks, "trials": len(fresh.trials)})
+    log.info("gates_looking", study_id=study.study_id, tasks=fresh.tasks)
+    return True
 
 
 def _write_failure(entry: Entry, error: str, result: StudyResult | None = None) -> bool:
@@ -184,7 +198,7 @@ def _result(entry: Entry) -> StudyResult:
     full, judged_at = study.spec.budget.meta_iterations, _judged_at(study)
     at_end = reports.reports_at(session, [row.trial_id for row in verdict], full)
     at_end |= reports.reports_at(session, [row.trial_id for row in chosen], judged_at)
-    runs = [(row, _sealed_run(row, at_end.get(row.trial_id))) for row in verdict]
+    runs = [(row, sealed_run(row, at_end.get(row.trial_id))) for row in verdict]
     result = study_result(
         study.spec,
         [
@@ -206,8 +220,13 @@ def _result(entry: Entry) -> StudyResult:
         busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
         search=_search_cost(study, judged_at),
     )
-    infeasible = len(broken_candidates(study))
-    return result.model_copy(update={"pareto": pareto_trials(study), "infeasible": infeasible})
+    known = {
+        "pareto": pareto_trials(study),
+        "infeasible": len(broken_candidates(study)),
+        "versions": versions(),
+        "device": ", ".join(segments.devices_of(session, study.study_id)),
+    }
+    return result.model_copy(update=known)
 
 
 def _judged_at(study: StudyState) -> int:
@@ -255,20 +274,4 @@ def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
         scores=report.scores if report else [],
         curve=report.curve if report else [],
         metrics=(report.metrics if report else row.metrics) or {},
-    )
-
-
-def _sealed_run(row: Trial, report: Report | None) -> SealedRun:
-    return SealedRun(
-        trial_number=row.trial_number,
-        source_trial_number=row.source_trial_number,
-        status=row.status,
-        cause=row.cause,
-        score=row.score,
-        scores=report.scores if report else [],
-        curve=report.curve if report else [],
-        diverged_share=report.diverged_share if report else 0.0,
-        device_seconds=row.device_seconds,
-        meta_iterations=row.meta_iteration,
-        metrics=(report.metrics or {}) if report else {},
     )

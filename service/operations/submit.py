@@ -1,9 +1,7 @@
 """Submitting: a spec becomes a committed study row, once for each Idempotency-Key."""
 
-import hashlib
-import json
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +10,8 @@ from service.db.events import append_event
 from service.db.states import StudyStatus
 from service.db.tables import IdempotencyKey, Study
 from service.errors import IdempotencyConflict
+from service.operations.banks import digest_of, sealed_bank
+from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.wire.spec import StudySpec
 
@@ -30,14 +30,14 @@ def submit_study(
 
     Raises:
         IdempotencyConflict: The key was used with another spec.
-        InvalidSpec: The warm start names something that is not there or does not fit.
+        InvalidSpec: The warm start or the gates name something that is not there or does not fit.
     """
-    digest = spec_digest(spec)  # as it was sent: what its warm start names may change
+    digest = spec_digest(spec)  # as it was sent: what its warm start and gates name may change
     if once is not None:
         earlier = idempotency.find_key(session, once.key, once.api_key_id)
         if earlier is not None:
             return _same_study(earlier, digest)
-    stored = resolve_warm_start(session, spec)
+    stored = resolve_gates(session, resolve_warm_start(session, spec))
     session.add(_queued(stored, spec_digest(stored), study_id, now))
     session.flush()
     append_event(session, study_id, "study_submitted", {"trials": spec.budget.trials}, now=now)
@@ -48,24 +48,7 @@ def submit_study(
 
 def spec_digest(spec: StudySpec) -> str:
     """Return the SHA-256 of the spec with every default: the same however it was written."""
-    return _sha256(spec.model_dump(mode="json"))
-
-
-def sealed_bank(spec: StudySpec) -> str:
-    """Return the SHA-256 of what the sealed tasks follow from, but for how many there are."""
-    k_shot, q_query = spec.evaluation_shots()
-    named = {
-        "tasks": spec.tasks.model_dump(mode="json"),
-        "seed": spec.seed,
-        "k_shot": k_shot,
-        "q_query": q_query,
-    }
-    return _sha256(named)
-
-
-def _sha256(data: Any) -> str:
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of(spec.model_dump(mode="json"))
 
 
 def _same_study(earlier: IdempotencyKey, digest: str) -> str:

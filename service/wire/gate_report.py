@@ -63,7 +63,7 @@ class GateReport(ResultPart):
     `tasks` are those of the last of `looks` looks; `bank` names the gate bank they are the first
     of, `bank_looks` how often a trained trial has been scored on tasks of it, here and in other
     studies.  `baseline` is null where there was none of that name yet, `promoted` the version of it
-    that the candidate has become.
+    that the candidate has become, `not_promoted` why it has become none though it was to.
     """
 
     passed: bool
@@ -78,6 +78,5 @@ class GateReport(ResultPart):
     looks: int
     bank: str
     bank_looks: int
-    promoted: BaselineName | None
-    versions: dict[str, str]
-    device: str
+    promoted: BaselineName | None = None
+    not_promoted: str | None = None

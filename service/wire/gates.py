@@ -159,7 +159,8 @@ class Gates(Wire):
                 f"gates.baseline = {self.baseline} needs a rule by which to compare with it: "
                 f"add one to gates.rules ({FORMS})"
             )
-        if self.promote == "pass" and (self.baseline is None or "@" in self.baseline):
+        pinned = self.baseline is not None and "@" in self.baseline and self.incumbent is None
+        if self.promote == "pass" and (self.baseline is None or pinned):
             raise ValueError(
                 "gates.promote: pass needs the name of a baseline, without a version, in "
                 f"gates.baseline, got {self.baseline}"
@@ -176,6 +177,10 @@ class Gates(Wire):
     def parsed(self) -> list[Rule]:
         """Return the rules."""
         return [parse_rule(text) for text in self.rules]
+
+    def baseline_name(self) -> str | None:
+        """Return the name of the baseline, without a version."""
+        return self.baseline.partition("@")[0] if self.baseline is not None else None
 
     def looks(self) -> list[int]:
         """Return on how many tasks the gates look, one look after the other."""

@@ -173,6 +173,10 @@ class StudyResult(ResultPart):
     With several objectives `pareto` is the search's Pareto set, best score first, of those that
     keep the `constraints`; the finalists are some of it.  `infeasible` counts the trials that
     were judged and break a constraint: none of them is a finalist.
+
+    `weights_sha256` names the model of one of the best finalist's fresh trainings, the first that
+    reached its end.  `versions` are those of what trained and judged (`code` is a digest of the
+    source of `metaopt`), `device` is where.  `gates` is null where nothing was asked.
     """
 
     metric: Literal["accuracy", "mse"]
@@ -194,4 +198,6 @@ class StudyResult(ResultPart):
     pareto: list[ParetoTrial] | None = None
     infeasible: int = 0
     weights_sha256: str | None = None
+    versions: dict[str, str] = {}
+    device: str = ""
     gates: GateReport | None = None

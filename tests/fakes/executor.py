@@ -86,7 +86,7 @@ class ScriptedExecutor:
         if name in self.diverge:
             return LaneReport(name, age, diverged_at=age - 1, cause="loss was not finite")
         checkpoint = None
-        if age < self._horizons[name]:
+        if age < self._horizons[name] or order.at_end != "nothing":
             path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{len(self.orders)}"
             path.write_text(str(age))
             checkpoint = str(path)

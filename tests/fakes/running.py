@@ -96,6 +96,7 @@ def result(engine: Engine, study_id: str) -> dict[str, Any]:
 
 def kinds(engine: Engine, study_id: str, kind: str) -> list[Any]:
     query = select(Event.data).where(Event.study_id == study_id, Event.kind == kind)
+    query = query.order_by(Event.event_id)
     with reading(engine) as session:
         return list(session.scalars(query))
 

@@ -1,0 +1,34 @@
+"""Versions: of the software that trains and judges, so that results can be told apart by it."""
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import metaopt
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return versions by name; `code` is a digest of the source of `metaopt`.
+
+    The digest tells a changed checkout from another, where the version number stays the same.
+    """
+    found = {name: _version(name) for name in ("metaopt", "torch", "numpy")}
+    return {**found, "python": platform.python_version(), "code": _code()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    root = Path(metaopt.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

@@ -1,0 +1,68 @@
+"""Gates at submission: the baseline that a spec names becomes the configuration it has now."""
+
+from sqlalchemy.orm import Session
+
+from service.db.baselines import find_baseline
+from service.errors import FieldError, InvalidSpec
+from service.operations.baselines import baseline_view
+from service.wire.baselines import BaselineView
+from service.wire.gates import Incumbent
+from service.wire.spec import StudySpec
+
+FIELD = "gates.baseline"
+
+
+def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
+    """Return `spec` with the configuration of the baseline that its gates name, if there is one.
+
+    A spec that has the configuration already keeps it, so that a study can be repeated.
+
+    Raises:
+        InvalidSpec: There is no such baseline, and this study is not to become its first version;
+            or what it does cannot be compared with this study.
+    """
+    gates = spec.gates
+    if gates.baseline is None or gates.incumbent is not None:
+        return spec
+    name, _, version = gates.baseline.partition("@")
+    row = find_baseline(session, name, int(version) if version else None)
+    if row is None:
+        if gates.promote == "pass" and not version:
+            return spec
+        raise _invalid(
+            f"there is no baseline {gates.baseline}: make one with `metaopt baseline promote STUDY "
+            f"--name {name}`, or let this study become its first version (gates.promote: pass)"
+        )
+    view = baseline_view(row)
+    _check_comparable(spec, view)
+    incumbent = Incumbent(
+        name=view.name,
+        version=view.version,
+        branch=view.branch,
+        params=view.params,
+        model=view.model,
+        meta_iterations=view.meta_iterations,
+        first_order_until=view.first_order_until,
+    )
+    changes = {"baseline": str(view.label()), "incumbent": incumbent}
+    return spec.model_copy(update={"gates": gates.model_copy(update=changes)})
+
+
+def _check_comparable(spec: StudySpec, view: BaselineView) -> None:
+    if view.task_distribution != spec.tasks:
+        theirs = view.task_distribution.model_dump(mode="json")
+        mine = spec.tasks.model_dump(mode="json")
+        other = ", ".join(k for k in mine if mine[k] != theirs.get(k)) or "kind"
+        raise _invalid(
+            f"baseline {view.label()} was trained on other tasks ({other} of `tasks` differ): name "
+            "one of the same tasks, or begin another baseline for these"
+        )
+    if view.branch not in [branch.algorithm for branch in spec.branches]:
+        raise _invalid(
+            f"baseline {view.label()} is a configuration of {view.branch}, and this study has no "
+            "such branch: add one, or name another baseline"
+        )
+
+
+def _invalid(rule: str) -> InvalidSpec:
+    return InvalidSpec(f"{FIELD}: {rule}", [FieldError(FIELD, rule)])
