@@ -1,10 +1,11 @@
 """Write the pages of docs/ that are made from the code: `python docs/generate.py` (`make fmt`).
 
-    cli.md  settings.md  meta-parameters.md  presets.md  errors.md
+    cli.md  settings.md  meta-parameters.md  presets.md  errors.md  study-document.schema.json
 
 A test fails while a page differs from what this program would write.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.cli.main import app
 from service.settings import Settings
+from service.wire.document import StudyDocument
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py: change the code, then run `make fmt`. -->"
@@ -27,17 +29,17 @@ CLI = f"""\
 
 Data goes to stdout, everything else to stderr: progress is a live panel on a terminal and a line
 for each event elsewhere. The server is found by `METAOPT_URL` (default `http://127.0.0.1:8000`),
-the key by `METAOPT_API_KEY`.
+the key by `METAOPT_API_KEY` or in the file that `METAOPT_API_KEY_FILE` names.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | gate failed: `replay` found that a suggestion differs |
+| 1 | gate failed or undecided ([gates.md](gates.md)); `replay` found that a suggestion differs |
 | 2 | usage or spec error; also what `doctor` finds broken on this machine |
 | 3 | the study failed or was cancelled |
 | 4 | the wait timed out or the verdict is not there yet; the study goes on |
 | 5 | the server or the database cannot be reached, or refuses |
-| 130 | interrupted (Ctrl-C); the study goes on |
+| 130 | interrupted (Ctrl-C, SIGTERM); the study goes on, unless `--cancel-on-interrupt` |
 | 70 | a bug of metaopt, with a traceback |"""
 
 SETTINGS = f"""\
@@ -51,12 +53,13 @@ too ([cli.md](cli.md)).
 |---|---|---|"""
 
 CLIENT_SETTINGS = """
-The client and the commands that talk to a server read two more:
+The client and the commands that talk to a server read three more:
 
 | variable | default | meaning |
 |---|---|---|
 | `METAOPT_URL` | `http://127.0.0.1:8000` | Where the server is. |
-| `METAOPT_API_KEY` | | Key to send, if the server needs one. |"""
+| `METAOPT_API_KEY` | | Key to send, if the server needs one. |
+| `METAOPT_API_KEY_FILE` | | File that holds the key, where the variable does not. |"""
 
 META_PARAMETERS = f"""\
 # Meta-hyperparameters
@@ -96,7 +99,15 @@ def pages() -> dict[str, Callable[[], str]]:
         "meta-parameters.md": meta_parameters_page,
         "presets.md": presets_page,
         "errors.md": errors_page,
+        "study-document.schema.json": document_schema,
     }
+
+
+def document_schema() -> str:
+    """Return the JSON Schema of what `--json` writes."""
+    schema = StudyDocument.model_json_schema(mode="serialization")
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return json.dumps(named, indent=2) + "\n"
 
 
 def cli_page() -> str:

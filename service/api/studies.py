@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from service.api.body import parse_body, read_body
 from service.api.context import Context, Ctx, Who, pause
-from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
+from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY, WEIGHTS, WEIGHTS_TYPE
 from service.api.problems import RETRY_SECONDS
 from service.auth.keys import Identity
 from service.db.engine import reading, transaction
@@ -142,6 +142,19 @@ def show_result(study_id: str, context: Ctx) -> Any:
     """Return a completed study's verdict."""
     with reading(context.engine) as session:
         return lookup.get_result(session, study_id)
+
+
+@router.get("/{study_id}/weights", response_class=Response, responses=WEIGHTS)
+def show_weights(study_id: str, context: Ctx) -> Response:
+    """Send the winner's model file: weights as safetensors, and how they are adapted."""
+    with reading(context.engine) as session:
+        kept = lookup.get_weights(session, study_id)
+    headers = {
+        "ETag": f'"{kept.sha256}"',
+        "Content-Disposition": 'attachment; filename="winner.safetensors"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(kept.content, media_type=WEIGHTS_TYPE, headers=headers)
 
 
 def link_next(request: Request, response: Response, cursor: str | None) -> None:

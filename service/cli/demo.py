@@ -17,6 +17,7 @@ import typer
 from service.cli import words
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
+from service.cli.outputs import Outputs
 from service.cli.studies import read_spec, wait_for_verdict
 from service.cli.supervisor import tethered
 from service.client.client import Client
@@ -47,7 +48,7 @@ def demo(
             submitted = [client.submit(spec) for spec in specs]
             for study in submitted:
                 say(f"\n{study.name}:")
-                wait_for_verdict(client, study, None, None)
+                wait_for_verdict(client, study, None, Outputs())
     except Stop as stop:
         if stop.code == Exit.INTERRUPTED:
             raise Stop(Exit.INTERRUPTED, "the demo was stopped") from None

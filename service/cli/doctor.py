@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.cli.connection import connect, server_url
+from service.cli.connection import connect
 from service.cli.console import data
 from service.cli.exits import Exit, Stop, settings_text
 from service.client.errors import ClientError
@@ -195,14 +195,14 @@ def server() -> Iterator[Finding]:
     named = bool(os.environ.get("METAOPT_URL"))
     try:
         with connect() as client:
-            problem = client.readiness()
+            problem, url = client.readiness(), client.url
     except ClientError as error:
         level = Level.FAIL if named else Level.WARN
         yield Finding(level, "server", str(error), "metaopt serve, or METAOPT_URL")
         return
     if problem is None:
-        yield Finding(Level.OK, "server", f"{server_url()} is ready, with a live dispatcher")
+        yield Finding(Level.OK, "server", f"{url} is ready, with a live dispatcher")
     elif problem.code == "unauthenticated":
-        yield Finding(Level.FAIL, "server", f"{server_url()}: {problem.detail}", "METAOPT_API_KEY")
+        yield Finding(Level.FAIL, "server", f"{url}: {problem.detail}", "METAOPT_API_KEY")
     else:
-        yield Finding(Level.FAIL, "server", f"{server_url()}: {problem.detail}")
+        yield Finding(Level.FAIL, "server", f"{url}: {problem.detail}")

@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 
 from service.cli.connection import connect
-from service.cli.console import check_writable
 from service.cli.exits import Exit, Stop
-from service.cli.studies import Json, StudyId, Timeout, tell_submitted
+from service.cli.options import Json, StudyId, Timeout
+from service.cli.outputs import Outputs
+from service.cli.studies import refuse_without_wait, tell_submitted
 from service.client.client import Client
 from service.wire.budget import Budget
 from service.wire.fidelity import first_order_until
@@ -51,15 +52,16 @@ def evaluate(
     json: Json = None,
 ) -> None:
     """Judge one trial on the study's sealed tasks, as a small study; print its id or verdict."""
-    if timeout is not None and not wait:
-        raise Stop(Exit.USAGE, "--timeout needs --wait")
-    check_writable(json)
+    outputs = Outputs(json)
+    if not wait:
+        refuse_without_wait(timeout=timeout)
+    outputs.check()
     with connect() as client:
         study = client.study(study_id)
         trial = _trial(client, study_id, trial_number)
         document = evaluation(study, trial, tasks, seeds, compare)
         own = client.submit(document)
-    tell_submitted(own, json, wait=wait, timeout=timeout)
+    tell_submitted(own, outputs, wait=wait, timeout=timeout)
 
 
 def evaluation(

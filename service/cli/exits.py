@@ -12,7 +12,7 @@ from enum import IntEnum
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.client.errors import ClientError, ServerRefused
+from service.client.errors import ClientError, NotConfigured, ServerRefused
 from service.errors import InvalidRequest, ServiceError
 from service.wire.problems import Problem
 
@@ -52,6 +52,8 @@ def stopping_on_errors() -> Iterator[None]:
         yield
     except ServerRefused as error:
         raise Stop(exit_of_problem(error.problem), problem_text(error.problem)) from None
+    except NotConfigured as error:
+        raise Stop(Exit.USAGE, str(error)) from None
     except ClientError as error:
         raise Stop(Exit.UNREACHABLE, f"{error}\n{REMEDY_UNREACHABLE}") from None
     except InvalidRequest as error:

@@ -7,7 +7,7 @@ import typer
 from service.cli.connection import connect
 from service.cli.console import data
 from service.cli.exits import Exit, Stop
-from service.cli.studies import StudyId
+from service.cli.options import StudyId
 from service.wire.budget import Budget
 
 HOW = "N, +N more, or none"

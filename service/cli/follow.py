@@ -36,9 +36,18 @@ def follow(
     teller: Teller,
     *,
     timeout_seconds: float | None = None,
+    check: Callable[[], None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> StudyView:
     """Return the study once it has ended, or as it stands when the time is up.
+
+    Args:
+        client: Of the server that has the study.
+        study_id: Which.
+        teller: Who shows its way.
+        timeout_seconds: How long at most.
+        check: Called at every look; what it raises ends the wait.
+        monotonic: Seconds.
 
     Raises:
         ServerUnreachable, ServerRefused: As the client.
@@ -46,6 +55,7 @@ def follow(
     deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
     story = _Story(client, study_id, monotonic)
     while True:
+        check()
         study = client.study(study_id)
         teller.state(study)
         if study.status in ENDED:

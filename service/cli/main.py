@@ -10,9 +10,12 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from service.cli import (
+    adapt,
+    baselines,
     database,
     demo,
     doctor,
+    download,
     evaluate,
     extend,
     keys,
@@ -22,6 +25,7 @@ from service.cli import (
     server,
     studies,
 )
+from service.cli import run as run_here
 from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors
@@ -57,14 +61,16 @@ def _metaopt(
 
 for command in (
     server.serve, server.api, server.dispatcher,
-    studies.submit, studies.studies, studies.show, studies.watch, studies.result,
+    studies.submit, run_here.run, studies.studies, studies.show, studies.watch, studies.result,
     studies.cancel, studies.pause, studies.resume, extend.extend, preview.preview,
-    evaluate.evaluate, replay.replay, report.report, report.export,
+    evaluate.evaluate, replay.replay, report.report, report.export, download.download,
+    adapt.adapt,
     demo.demo, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(database.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(baselines.app, name="baseline")
 
 
 def run(arguments: Sequence[str]) -> int:

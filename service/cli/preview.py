@@ -7,7 +7,8 @@ import typer
 
 from service.cli import console, words
 from service.cli.connection import connect
-from service.cli.studies import Json, read_spec
+from service.cli.options import Json
+from service.cli.studies import read_spec
 from service.wire.preview import BranchPlan, Cost, DimensionView, Preview
 
 

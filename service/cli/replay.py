@@ -3,7 +3,7 @@
 from service.cli.connection import connect
 from service.cli.console import data
 from service.cli.exits import Exit, Stop
-from service.cli.studies import StudyId
+from service.cli.options import StudyId
 
 
 def replay(study_id: StudyId) -> None:

@@ -10,7 +10,7 @@ import typer
 from service.cli.connection import connect
 from service.cli.console import check_writable, data, raw_data, say
 from service.cli.exits import Exit, Stop
-from service.cli.studies import StudyId
+from service.cli.options import StudyId
 from service.report.html import html_page
 from service.report.markdown import markdown_page
 from service.wire.export import Format, What, file_stem

@@ -1,6 +1,9 @@
 """Commands about studies: submit, studies, show, watch, cancel, pause, resume, result."""
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,61 +11,119 @@ import typer
 
 from service.cli import pages
 from service.cli.connection import FOLLOWING_SECONDS, connect
-from service.cli.console import check_writable, data, say, write_json
+from service.cli.console import data, say, write_json
 from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
+from service.cli.options import (
+    BaselineName,
+    GateRules,
+    Json,
+    Junit,
+    PromoteOn,
+    Settings,
+    SpecFile,
+    StudyId,
+    Summary,
+    Timeout,
+    Undecided,
+)
+from service.cli.outputs import Outputs
+from service.cli.overrides import overridden
 from service.cli.progress import telling
 from service.cli.verdict import verdict_page
 from service.client.client import Client
-from service.errors import ResultImpossible
+from service.wire.document import StudyDocument
 from service.wire.parsing import parse_json, parse_yaml
-from service.wire.result import StudyResult
 from service.wire.studies import StudyView
-
-DOCUMENT_VERSION = 1
-
-StudyId = Annotated[str, typer.Argument(metavar="STUDY_ID", help="Id of the study.")]
-Json = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="F", help="Also write JSON to this file; - is stdout."),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(metavar="S", min=0, help="Stop waiting after this many seconds; exit code 4."),
-]
 
 
 def submit(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdict.")] = False,
+    spec: SpecFile,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the verdict, and for the gates.")
+    ] = False,
     timeout: Timeout = None,
+    gate: GateRules = None,
+    baseline: BaselineName = None,
+    promote_on: PromoteOn = None,
+    undecided: Undecided = None,
+    settings: Settings = None,
     json: Json = None,
+    junit: Junit = None,
+    summary: Summary = None,
     idempotency_key: Annotated[
         str | None,
         typer.Option(metavar="K", help="Submit only once under this name, however often called."),
     ] = None,
+    cancel_on_interrupt: Annotated[
+        bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C and SIGTERM cancel the study.")
+    ] = False,
 ) -> None:
-    """Submit a study; print its id, or with --wait its verdict."""
-    if timeout is not None and not wait:
-        raise Stop(Exit.USAGE, "--timeout needs --wait")
-    document = read_spec(spec)
-    check_writable(json)  # before the study is on its way: nobody should submit twice
+    """Submit a study; print its id, or with --wait its verdict and what its gates say."""
+    outputs = Outputs(json, junit, summary)
+    if not wait:
+        refuse_without_wait(
+            timeout=timeout, junit=junit, summary=summary, cancel_on_interrupt=cancel_on_interrupt
+        )
+    document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
+    outputs.check()  # before the study is on its way: nobody should submit twice
     with connect() as client:
         study = client.submit(document, idempotency_key)
-    tell_submitted(study, json, wait=wait, timeout=timeout)
+    tell_submitted(study, outputs, wait=wait, timeout=timeout, cancel=cancel_on_interrupt)
+
+
+def changed_spec(
+    document: dict[str, Any],
+    settings: Sequence[str] | None,
+    rules: Sequence[str] | None,
+    baseline: str | None,
+    promote: str | None,
+    undecided: str | None,
+) -> dict[str, Any]:
+    """Return a spec with what the command line changes in it: fields, and its gates."""
+    given = {
+        "rules": list(rules) if rules else None,
+        "baseline": baseline,
+        "promote": promote,
+        "undecided": undecided,
+    }
+    changed = overridden(document, settings or [])
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if chosen:
+        of_spec = changed.get("gates", {})
+        if not isinstance(of_spec, dict):
+            raise Stop(Exit.USAGE, f"gates must be a mapping of fields, got {of_spec!r}")
+        changed["gates"] = {**of_spec, **chosen}
+    return changed
+
+
+def refuse_without_wait(**given: object) -> None:
+    """Refuse options that need --wait.
+
+    Raises:
+        Stop: One was given; names it.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise Stop(Exit.USAGE, f"--{name.replace('_', '-')} needs --wait")
 
 
 def tell_submitted(
-    study: StudyView, json: Path | None, *, wait: bool, timeout: float | None
+    study: StudyView,
+    outputs: Outputs,
+    *,
+    wait: bool,
+    timeout: float | None,
+    cancel: bool = False,
 ) -> None:
     """Print the id of a study just submitted, or wait for its verdict and print that."""
     if wait:
         say(f"submitted {study.study_id}")
         with connect(FOLLOWING_SECONDS) as client:
-            wait_for_verdict(client, study, timeout, json)
+            wait_for_verdict(client, study, timeout, outputs, cancel=cancel)
         return
-    write_json(json, study_document(study, None))
-    if str(json) != "-":
+    write_json(outputs.json, StudyDocument(study=study).model_dump(mode="json"))
+    if str(outputs.json) != "-":
         data(study.study_id)
 
 
@@ -87,9 +148,8 @@ def show(study_id: StudyId, json: Json = None) -> None:
         study = client.study(study_id)
         trials = client.trials(study_id)
         result = client.result(study_id) if study.status == "completed" else None
-    document = study_document(study, result)
-    document["trials"] = [trial.model_dump(mode="json") for trial in trials]
-    write_json(json, document)
+    document = StudyDocument(study=study, result=result, trials=trials)
+    write_json(json, document.model_dump(mode="json"))
     if str(json) == "-":
         return
     pages.study_page(study, trials)
@@ -97,12 +157,20 @@ def show(study_id: StudyId, json: Json = None) -> None:
         verdict_page(study, result)
 
 
-def watch(study_id: StudyId, timeout: Timeout = None, json: Json = None) -> None:
+def watch(
+    study_id: StudyId,
+    timeout: Timeout = None,
+    json: Json = None,
+    junit: Junit = None,
+    summary: Summary = None,
+) -> None:
     """Follow a study until it ends, then print its verdict."""
+    outputs = Outputs(json, junit, summary)
+    outputs.check()
     with connect() as client:
         study = client.study(study_id)
     with connect(FOLLOWING_SECONDS) as client:
-        wait_for_verdict(client, study, timeout, json)
+        wait_for_verdict(client, study, timeout, outputs)
 
 
 def cancel(study_id: StudyId) -> None:
@@ -121,11 +189,10 @@ def resume(study_id: StudyId) -> None:
 
 
 def result(study_id: StudyId, json: Json = None) -> None:
-    """Print the verdict of a completed study."""
+    """Print the verdict of a completed study; exit code 1 if its gates did not pass."""
     with connect() as client:
-        found = client.result(study_id)
-        study = client.study(study_id)
-    _print_verdict(study, found, json)
+        client.result(study_id)  # says why there is none
+        Outputs(json).finish(client, client.study(study_id))
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -146,54 +213,55 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def wait_for_verdict(
-    client: Client, study: StudyView, timeout_seconds: float | None, json: Path | None
+    client: Client,
+    study: StudyView,
+    timeout_seconds: float | None,
+    outputs: Outputs,
+    *,
+    cancel: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Show the study's way until its end, then print the verdict.
 
+    Args:
+        client: Of the server that has the study.
+        study: Which.
+        timeout_seconds: How long to wait at most.
+        outputs: What to write.
+        cancel: Whether an interrupt ends the study.
+        check: Called at every look; what it raises ends the wait.
+
     Raises:
-        Stop: It failed or was cancelled, the time is up, or Ctrl-C was pressed.
+        Stop: It failed or was cancelled, its gates did not pass, the time is up, or somebody
+            interrupted.
     """
     study_id = study.study_id
     try:
-        with telling(study.metric, study.created_at) as teller:
-            study = follow(client, study_id, teller, timeout_seconds=timeout_seconds)
+        with terminating_interrupts(), telling(study.metric, study.created_at) as teller:
+            study = follow(client, study_id, teller, timeout_seconds=timeout_seconds, check=check)
     except KeyboardInterrupt:
-        raise Stop(Exit.INTERRUPTED, f"detached from {study_id}, {_goes_on(study_id)}") from None
-    if study.status == "completed":
-        _print_verdict(study, client.result(study_id), json)
+        if cancel:
+            client.cancel(study_id)
+            raise Stop(Exit.INTERRUPTED, f"interrupted: {study_id} is cancelled") from None
+        said = f"detached from {study_id}, {outputs.goes_on(study_id)}"
+        raise Stop(Exit.INTERRUPTED, said) from None
+    outputs.finish(client, study)
+
+
+@contextmanager
+def terminating_interrupts() -> Iterator[None]:
+    """Let SIGTERM, by which CI systems stop a step, interrupt as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    write_json(json, study_document(study, None))
-    if study.status in ("failed", "cancelled"):
-        raise Stop(
-            Exit.STUDY_FAILED, f"study {study_id} {study.status}: {study.error or 'by request'}"
-        )
-    say(f"waited {timeout_seconds:g} s for {study_id}, {_goes_on(study_id)}")
-    raise Stop(Exit.WAIT_TIMED_OUT)
-
-
-def study_document(study: StudyView, result: StudyResult | None) -> dict[str, Any]:
-    """Return a study and its verdict as JSON, in a versioned form."""
-    return {
-        "schema_version": DOCUMENT_VERSION,
-        "study": study.model_dump(mode="json"),
-        "result": result.model_dump(mode="json") if result else None,
-    }
-
-
-def _print_verdict(study: StudyView, found: StudyResult, json: Path | None) -> None:
-    if not found.finalists:
-        raise ResultImpossible("the study has no finalists")
-    write_json(json, study_document(study, found))
-    if str(json) != "-":
-        verdict_page(study, found)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _steer(action: Callable[[Client, str], StudyView], study_id: str) -> None:
     with connect() as client:
         study = action(client, study_id)
     data(f"{study.study_id} {study.status}")
-
-
-def _goes_on(study_id: str) -> str:
-    see, end = f"`metaopt watch {study_id}` to see it", f"`metaopt cancel {study_id}` to end it"
-    return f"which goes on: {see}, {end}"

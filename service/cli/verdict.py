@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from service.cli import console, words
 from service.wire import verdict_words
+from service.wire.gate_words import gate_sentences
 from service.wire.result import Finalist, StudyResult
 from service.wire.studies import StudyView
 
@@ -49,6 +50,7 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     if result.search and result.search.ended_by != "trials":
         yield words.search_end(result.search)
     yield from _troubles(result)
+    yield from gate_sentences(result.gates) if result.gates else ()
 
 
 def _pareto_rows(study: StudyView, result: StudyResult) -> Iterator[tuple[str, ...]]:

@@ -16,6 +16,13 @@ from service.wire.words import searched_params as searched_params
 from service.wire.words import seconds as seconds
 from service.wire.words import share as share
 
+ROLES = {
+    "verdict": " (finalist)",
+    "replica": " (again)",
+    "candidate": " (candidate)",
+    "incumbent": " (baseline)",
+}
+
 
 def search_end(search: SearchCost) -> str:
     """Return which budget ended a search, at what cost, and where its finalists were compared."""
@@ -41,10 +48,7 @@ def sentence(event: EventView, metric: str) -> str | None:
     """Return an event as a sentence, or None for one that says too little."""
     told = event.data
     trial = f"{told.get('branch', '')} trial {told.get('trial_number', '')}".strip()
-    if told.get("role") == "verdict":
-        trial += " (finalist)"
-    elif told.get("role") == "replica":
-        trial += " (again)"
+    trial += ROLES.get(str(told.get("role")), "")
     match event.kind:
         case "trial_started":
             return None
@@ -67,6 +71,15 @@ def sentence(event: EventView, metric: str) -> str | None:
         case "verdict_started":
             finalists = ", ".join(str(n) for n in told.get("trial_numbers", []))
             return f"verdict: training trials {finalists} afresh"
+        case "gates_looking":
+            return (
+                f"gates: looking at {told.get('tasks')} tasks with {told.get('trials')} trainings"
+            )
+        case "gates_passed" | "gate_failed":
+            answers = (f"{rule} {answer}" for rule, answer in told.get("answers", {}).items())
+            return f"gates: {', '.join(answers)}"
+        case "baseline_promoted":
+            return f"promoted: it is now {told.get('name')}@{told.get('version')}"
         case "study_failed":
             return f"study failed: {told.get('error')}"
         case _:

@@ -1,23 +1,33 @@
 """A client of the API: one method for each thing it can do.
 
-Every call may be repeated safely (submitting carries an Idempotency-Key), so a server that does
-not answer, or says it cannot just now, is asked again with growing pauses until the client's
-patience ends.
+    with Client.from_environment() as client:
+        study = client.submit(spec, idempotency_key="nightly-2026-11-21")
+        study = client.wait(study.study_id)
+        print(client.result(study.study_id).finalists[0].params)
+
+What may be repeated safely (reading, steering, and submitting, which carries an Idempotency-Key) is
+asked again with growing pauses while the server does not answer, or says that it cannot just now,
+until the client's patience ends.  What adds something each time (`client.baselines.promote`) is
+asked for once.
 """
 
 import json
+import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
-import stamina
-from pydantic import BaseModel, ValidationError
 
-from service.client.errors import ClientError, ServerRefused, ServerUnreachable
+from service.client.baselines import Baselines
+from service.client.errors import NotConfigured, ServerRefused
+from service.client.http import BUSY, Http
 from service.client.stream import StreamedEvent, read_events
+from service.wire.document import StudyDocument
 from service.wire.export import Format, What
 from service.wire.preview import Preview
 from service.wire.problems import Problem
@@ -37,14 +47,13 @@ from service.wire.studies import (
 )
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-BUSY = frozenset({429, 502, 503, 504})
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PATIENCE_SECONDS = 20.0
+WINNER_FILE = "winner.safetensors"
+LONGEST_WAIT = 30.0  # of one call
 ENDED = frozenset({"completed", "failed", "cancelled"})
 PAGE_LIMIT = 500
 MOST_ITEMS = 1_000_000
-READ_SECONDS = 60.0  # a stream sends something every 15 s
 
-Model = TypeVar("Model", bound=BaseModel)
 Page = TypeVar("Page", StudyPage, TrialPage, ReportPage, AskPage)
 
 
@@ -67,22 +76,37 @@ class Client:
         url: str = DEFAULT_URL,
         api_key: str | None = None,
         *,
-        patience_seconds: float = 20.0,
+        patience_seconds: float = PATIENCE_SECONDS,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._patience_seconds = patience_seconds
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        try:
-            self._http = httpx2.Client(
-                base_url=self.url,
-                headers=headers,
-                transport=transport,
-                timeout=httpx2.Timeout(READ_SECONDS, connect=5.0),
-                trust_env=httpx2.URL(self.url).host not in LOOPBACK,  # no proxy to ourselves
-            )
-        except (httpx2.InvalidURL, UnicodeEncodeError) as error:
-            raise ServerUnreachable(f"{url} is no URL of a server: {error}") from None
+        self.http = Http(self.url, api_key, patience_seconds, transport)
+        self.baselines = Baselines(self.http)
+
+    @classmethod
+    def from_environment(
+        cls,
+        variables: Mapping[str, str] | None = None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> Self:
+        """Return a client of the server that variables name.
+
+        They are METAOPT_URL (default http://127.0.0.1:8000), METAOPT_API_KEY, and where that is
+        not given METAOPT_API_KEY_FILE, a file that holds the key.
+
+        Args:
+            variables: By default those of this process.
+            patience_seconds: As of `Client`.
+
+        Raises:
+            NotConfigured: METAOPT_URL is no URL, or the file cannot be read.
+        """
+        variables = os.environ if variables is None else variables
+        url = variables.get("METAOPT_URL") or DEFAULT_URL
+        if not url.startswith(("http://", "https://")):
+            raise NotConfigured(f"METAOPT_URL must begin with http:// or https://, got {url!r}")
+        return cls(url, _key(variables), patience_seconds=patience_seconds)
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -99,7 +123,7 @@ class Client:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._http.close()
+        self.http.close()
 
     def submit(
         self, spec: StudySpec | Mapping[str, Any], idempotency_key: str | None = None
@@ -111,14 +135,14 @@ class Client:
             "Idempotency-Key": idempotency_key or uuid.uuid4().hex,
         }
         content = json.dumps(data).encode()
-        return self._call(StudyView, "POST", "/studies", content=content, headers=headers)
+        return self.http.call(StudyView, "POST", "/studies", content=content, headers=headers)
 
     def preview(self, spec: StudySpec | Mapping[str, Any]) -> Preview:
         """Return what a spec would do; nothing is started."""
         data = spec.model_dump(mode="json") if isinstance(spec, StudySpec) else dict(spec)
         headers = {"Content-Type": "application/json"}
         content = json.dumps(data).encode()
-        return self._call(Preview, "POST", "/studies/preview", content=content, headers=headers)
+        return self.http.call(Preview, "POST", "/studies/preview", content=content, headers=headers)
 
     def change_budget(self, study_id: str, budget: Mapping[str, Any], version: int) -> StudyView:
         """Change budgets of a study that is at `version`; None removes one.
@@ -129,11 +153,25 @@ class Client:
         headers = {"Content-Type": "application/merge-patch+json", "If-Match": f'"{version}"'}
         content = json.dumps({"budget": dict(budget)}).encode()
         path = f"/studies/{study_id}"
-        return self._call(StudyView, "PATCH", path, content=content, headers=headers)
+        return self.http.call(StudyView, "PATCH", path, content=content, headers=headers)
 
     def study(self, study_id: str, *, wait_seconds: float = 0) -> StudyView:
         """Return a study; wait up to 30 s for its end if asked to."""
-        return self._call(StudyView, "GET", f"/studies/{study_id}", params={"wait": wait_seconds})
+        return self.http.call(
+            StudyView, "GET", f"/studies/{study_id}", params={"wait": wait_seconds}
+        )
+
+    def wait(self, study_id: str, timeout_seconds: float | None = None) -> StudyView:
+        """Return a study once it has ended, or as it stands when the time is up.
+
+        A server that goes away meanwhile is waited for as long as the client is patient.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while True:
+            left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            study = self.study(study_id, wait_seconds=max(0.0, min(LONGEST_WAIT, left)))
+            if study.status in ENDED or left <= 0:
+                return study
 
     def studies(self, *, status: str | None = None, limit: int = 50) -> list[StudyView]:
         """Return the newest studies, at most `limit`."""
@@ -169,39 +207,55 @@ class Client:
 
     def result(self, study_id: str) -> StudyResult:
         """Return a completed study's verdict."""
-        return self._call(StudyResult, "GET", f"/studies/{study_id}/result")
+        return self.http.call(StudyResult, "GET", f"/studies/{study_id}/result")
 
     def report(self, study_id: str) -> StudyReport:
         """Return a study's report so far."""
-        return self._call(StudyReport, "GET", f"/studies/{study_id}/report")
+        return self.http.call(StudyReport, "GET", f"/studies/{study_id}/report")
 
     @contextmanager
     def export(
         self, study_id: str, what: What = "trials", file_format: Format = "csv"
     ) -> Iterator[Iterator[bytes]]:
         """Yield a table of a study in pieces, as the server makes them; asked for once."""
-        path = f"/api/v1/studies/{study_id}/export"
         wanted = {"what": what, "format": file_format}
         try:
-            with self._http.stream("GET", path, params=wanted) as response:
-                if not response.is_success:
-                    response.read()
-                    _answer(response)
+            with self.http.stream(f"/studies/{study_id}/export", params=wanted) as response:
                 yield response.iter_bytes()
         except httpx2.TransportError as error:
-            raise self._unreachable(error) from None
+            raise self.http.unreachable(error) from None
+
+    def weights(self, study_id: str) -> bytes:
+        """Return the winner's model file (`metaopt.winner.read_winner`)."""
+        return self.http.content("GET", f"/studies/{study_id}/weights")
+
+    def download(self, study_id: str, folder: Path) -> Path:
+        """Write all there is of a completed study into a folder, made if needed; return it.
+
+        They are `winner.safetensors`, `study.json` (spec and verdict), `report.html` and
+        `trials.csv`.
+        """
+        document = StudyDocument(study=self.study(study_id), result=self.result(study_id))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / WINNER_FILE).write_bytes(self.weights(study_id))
+        (folder / "study.json").write_text(document.model_dump_json(indent=2), encoding="utf-8")
+        page = self.http.content("GET", f"/studies/{study_id}/report.html")
+        (folder / "report.html").write_bytes(page)
+        with self.export(study_id) as pieces, (folder / "trials.csv").open("wb") as file:
+            file.writelines(pieces)
+        return folder
 
     def cancel(self, study_id: str) -> StudyView:
         """End a study."""
-        return self._call(StudyView, "POST", f"/studies/{study_id}:cancel")
+        return self.http.call(StudyView, "POST", f"/studies/{study_id}:cancel")
 
     def pause(self, study_id: str) -> StudyView:
         """Take a study off the workers."""
-        return self._call(StudyView, "POST", f"/studies/{study_id}:pause")
+        return self.http.call(StudyView, "POST", f"/studies/{study_id}:pause")
 
     def resume(self, study_id: str) -> StudyView:
         """Queue a paused study again."""
-        return self._call(StudyView, "POST", f"/studies/{study_id}:resume")
+        return self.http.call(StudyView, "POST", f"/studies/{study_id}:resume")
 
     def events(self, study_id: str, after: int = 0) -> Iterator[EventView]:
         """Yield a study's events after an id until it has ended, reconnecting where needed."""
@@ -225,20 +279,14 @@ class Client:
     def readiness(self) -> Problem | None:
         """Return what keeps the server from being ready, or None; asked once."""
         try:
-            _answer(self._http.get("/readyz"))
+            self.http.plain("/readyz")
         except ServerRefused as error:
             return error.problem
-        except httpx2.TransportError as error:
-            raise self._unreachable(error) from None
         return None
 
     def _stream(self, study_id: str, after: int) -> Iterator[StreamedEvent]:
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
-        path = f"/api/v1/studies/{study_id}/events"
-        with self._http.stream("GET", path, headers=headers) as response:
-            if not response.is_success:
-                response.read()
-                _answer(response)
+        with self.http.stream(f"/studies/{study_id}/events", headers=headers) as response:
             yield from read_events(response.iter_lines())
 
     def _pages(
@@ -246,55 +294,19 @@ class Client:
     ) -> Iterator[Page]:
         while limit > 0:
             wanted = {**params, "limit": min(limit, PAGE_LIMIT)}
-            page = self._call(model, "GET", path, params=wanted)
+            page = self.http.call(model, "GET", path, params=wanted)
             yield page
             limit -= len(page.items)
             if page.next_cursor is None:
                 return
             params = {**params, "cursor": page.next_cursor}
 
-    def _call(self, model: type[Model], method: str, path: str, **arguments: Any) -> Model:
-        for attempt in stamina.retry_context(
-            on=_worth_another_try, attempts=None, timeout=self._patience_seconds, wait_max=2.0
-        ):
-            with attempt:
-                try:
-                    response = self._http.request(method, f"/api/v1{path}", **arguments)
-                except httpx2.TransportError as error:
-                    raise self._unreachable(error) from None
-                try:
-                    return model.model_validate_json(_answer(response))
-                except ValidationError:
-                    raise ClientError(
-                        f"{self.url} answers, but not as this version of metaopt understands"
-                    ) from None
-        raise AssertionError("a retry context ends with a result or an error")
 
-    def _unreachable(self, error: Exception) -> ServerUnreachable:
-        return ServerUnreachable(f"no server answers at {self.url} ({error})")
-
-
-def _worth_another_try(error: Exception) -> bool:
-    if isinstance(error, ServerRefused):
-        return error.problem.status in BUSY
-    return isinstance(error, ServerUnreachable)
-
-
-def _answer(response: httpx2.Response) -> bytes:
-    if response.is_success:
-        return response.content
+def _key(variables: Mapping[str, str]) -> str | None:
+    key, file = variables.get("METAOPT_API_KEY"), variables.get("METAOPT_API_KEY_FILE")
+    if key or not file:
+        return key or None
     try:
-        raise ServerRefused(Problem.model_validate_json(response.content))
-    except ValidationError:
-        raise ServerRefused(_foreign(response)) from None
-
-
-def _foreign(response: httpx2.Response) -> Problem:
-    code = f"http-{response.status_code}"
-    return Problem(
-        type="about:blank",
-        code=code,
-        title=response.reason_phrase,
-        status=response.status_code,
-        detail=f"{response.request.url} answered {response.status_code}, not as metaopt does",
-    )
+        return Path(file).read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError) as error:
+        raise NotConfigured(f"METAOPT_API_KEY_FILE: {file} cannot be read: {error}") from None

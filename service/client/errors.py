@@ -1,6 +1,7 @@
 """What a call of the client can fail with.
 
 ClientError
+├── NotConfigured       a variable of the environment cannot be used; nobody was asked
 ├── ServerUnreachable   no answer, or not from a metaopt server; nothing is known
 └── ServerRefused       an answer that is a problem: `error.problem` says which
 """
@@ -10,6 +11,10 @@ from service.wire.problems import Problem
 
 class ClientError(Exception):
     """A call failed; the message is a sentence for the user."""
+
+
+class NotConfigured(ClientError):
+    """A variable of the environment that names the server or the key cannot be used."""
 
 
 class ServerUnreachable(ClientError):

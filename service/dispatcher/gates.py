@@ -187,8 +187,9 @@ def _cost(case: Case, rule: Rule) -> GateAnswer:
 
 def _cost_answer(rule: Rule, estimate: Estimate, bound: float, unit: str) -> GateAnswer:
     answer = _side(estimate, bound, above=False)
-    limits = f"[{words.number(estimate.low)}, {words.number(estimate.high)}]"
-    why = f"{rule.metric} {words.number(estimate.value)} {limits}{unit}, to be {bound:g} or less"
+    limits = f" [{words.number(estimate.low)}, {words.number(estimate.high)}]"
+    found = words.number(estimate.value) + (limits if estimate.low < estimate.high else "")
+    why = f"{rule.metric} {found}{unit}, to be {bound:g} or less"
     return _say(rule, answer, why, estimate, bound)
 
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TextIO
 
 import structlog
 from sqlalchemy import Engine
@@ -41,13 +42,20 @@ _MIRROR_ENDS_SECONDS = 2.0
 log = structlog.get_logger("dispatcher")
 
 
-def run(settings: Settings) -> int:
+def run(
+    settings: Settings, *, stop: threading.Event | None = None, log_to: TextIO | None = None
+) -> int:
     """Run until SIGTERM or SIGINT; return the exit code.
 
     The database must be at the head revision (`metaopt db upgrade`).
+
+    Args:
+        settings: Where everything is.
+        stop: Ends it too; a thread other than the main one gets no signals.
+        log_to: Where its log goes, by default stderr.
     """
-    _configure_logging()
-    stop = threading.Event()
+    _configure_logging(log_to or sys.stderr)
+    stop = stop or threading.Event()
     _drain_on_signals(stop)
     engine = open_engine(settings.url())
     try:
@@ -144,7 +152,7 @@ def _drain_on_signals(stop: threading.Event) -> None:
     signal.signal(signal.SIGINT, drain)
 
 
-def _configure_logging() -> None:
+def _configure_logging(stream: TextIO) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -154,5 +162,5 @@ def _configure_logging() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
     )

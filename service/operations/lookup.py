@@ -10,6 +10,7 @@ from service.db import asks, reports, studies
 from service.db.events import events_after
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.tables import Event, Report, Study, Trial
+from service.db.weights import read_weights
 from service.errors import (
     FieldError,
     InvalidRequest,
@@ -17,6 +18,7 @@ from service.errors import (
     ResultNotReady,
     StudyNotFound,
     TrialNotFound,
+    WeightsNotFound,
 )
 from service.operations import pages
 from service.operations.views import ask_view, report_view, study_views, trial_view
@@ -138,6 +140,29 @@ def get_result(session: Session, study_id: str) -> dict[str, Any]:
         reason = study.error or "it ended before a verdict"
         raise ResultImpossible(f"the study is {study.status} and has no result: {reason}")
     raise ResultNotReady(f"the study is {study.status}; its result comes when it is completed")
+
+
+class KeptWeights(NamedTuple):
+    """A model file and its SHA-256."""
+
+    sha256: str
+    content: bytes
+
+
+def get_weights(session: Session, study_id: str) -> KeptWeights:
+    """Return the model file of the study's winner.
+
+    Raises:
+        ResultNotReady, ResultImpossible: as `get_result`.
+        WeightsNotFound: The study is from before winners' weights were kept.
+    """
+    digest = get_result(session, study_id).get("weights_sha256")
+    content = read_weights(session, digest) if digest else None
+    if digest is None or content is None:
+        raise WeightsNotFound(
+            "no weights were kept of this study's winner: `metaopt evaluate` trains it again"
+        )
+    return KeptWeights(digest, content)
 
 
 class Glance(NamedTuple):

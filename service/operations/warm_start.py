@@ -1,4 +1,4 @@
-"""Warm starts: the studies and presets that a spec names become points of their branches.
+"""Warm starts: studies, baselines and presets that a spec names become points of their branches.
 
 What a submitted study begins with is written into its spec, so it can be repeated when the
 studies it came from are gone.  Of an earlier study only search scores decide: choosing by its
@@ -19,6 +19,7 @@ from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import Value
 from metaopt.presets import find_preset
 from service.db import studies
+from service.db.baselines import find_baseline
 from service.db.tables import Study
 from service.dispatcher.allotting import first_budgets
 from service.errors import FieldError, InvalidSpec
@@ -42,10 +43,10 @@ def resolve_warm_start(session: Session, spec: StudySpec) -> StudySpec:
     Points that are the same in this study's space are taken once.
 
     Raises:
-        InvalidSpec: No such study or preset, one without anything for a branch of this study, a
-            choice that is not listed, or more points than the budget has trials for.
+        InvalidSpec: No such study, baseline or preset, one without anything for a branch of this
+            study, a choice that is not listed, or more points than the budget has trials for.
     """
-    named = [*_of_studies(session, spec), *_of_presets(spec)]
+    named = [*_of_studies(session, spec), *_of_baselines(session, spec), *_of_presets(spec)]
     branches: dict[str, Branch] = {branch.algorithm: branch for branch in spec.branches}
     trials = list(spec.warm_start.trials)
     for found in named:
@@ -85,6 +86,23 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Found]:
 def _find(session: Session, name: str) -> Study | None:
     by_id = studies.find_study(session, name) if re.fullmatch("[0-9a-f]{32}", name) else None
     return by_id or studies.newest_named(session, name)
+
+
+def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Found]:
+    branches = [branch.algorithm for branch in spec.branches]
+    for index, label in enumerate(spec.warm_start.baselines):
+        field = f"warm_start.baselines[{index}]"
+        name, _, version = label.partition("@")
+        row = find_baseline(session, name, int(version) if version.isdecimal() else None)
+        if row is None or (version and not version.isdecimal()):
+            raise _invalid(field, f"must be the name of a baseline, or name@version, got {label!r}")
+        branch, source = row.data["branch"], f"baseline {name}@{row.version}"
+        if branch not in branches:
+            raise _invalid(
+                field,
+                f"{source} is a configuration of {branch}, and this study has no such branch",
+            )
+        yield _Found(field, branch, row.data["params"], source)
 
 
 def _of_presets(spec: StudySpec) -> Iterator[_Found]:

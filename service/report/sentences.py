@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.wire import words
+from service.wire.gate_words import gate_sentences
 from service.wire.report import StudyReport
 from service.wire.result import Finalist, StudyResult
 from service.wire.spec import StudySpec
@@ -46,6 +47,7 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         _ties(best, others),
         _optimism(result, best),
         *_goals(result),
+        *(gate_sentences(result.gates) if result.gates else []),
     ]
 
 

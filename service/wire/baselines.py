@@ -1,7 +1,9 @@
 """Baselines: named, versioned results that later studies are compared with; never changed."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
 
 from metaopt.metaparams import Value
 from service.wire.gate_report import BaselineName
@@ -14,13 +16,17 @@ from service.wire.tasks import Tasks
 class Promotion(View):
     """Which study's winner to make the next version of a baseline."""
 
-    study_id: str
+    model_config = ConfigDict(extra="forbid")
+
+    study_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 class Rollback(View):
     """Which version to repeat as the next one; null is the one before the present."""
 
-    version: int | None = None
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
 
 
 class BaselineView(View):

@@ -34,12 +34,14 @@ class WarmStart(Wire):
     Args:
         studies: Ids or names of earlier studies; a name is its newest study.
         best: How many of each of them: the best completed trials, by search score.
+        baselines: Names of baselines, for their present versions, or `name@version`.
         presets: Published recipes, such as `paper:maml-sinusoid` (docs/presets.md).
         trials: Points as they are.
     """
 
     studies: Annotated[list[Name], Field(max_length=20)] = []
     best: Annotated[int, Field(ge=1, le=100)] = 3
+    baselines: Annotated[list[Name], Field(max_length=20)] = []
     presets: Annotated[list[Name], Field(max_length=20)] = []
     trials: Annotated[list[WarmTrial], Field(max_length=1000)] = []
 

@@ -14,7 +14,7 @@ from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-CLIENT_VARIABLES = {"METAOPT_URL", "METAOPT_API_KEY"}
+CLIENT_VARIABLES = {"METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE"}
 KNOWN = {f"METAOPT_{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
 
 

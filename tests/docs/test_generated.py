@@ -12,7 +12,14 @@ from service.api.problems import KINDS
 from service.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
-NAMES = ("cli.md", "settings.md", "meta-parameters.md", "presets.md", "errors.md")
+NAMES = (
+    "cli.md",
+    "settings.md",
+    "meta-parameters.md",
+    "presets.md",
+    "errors.md",
+    "study-document.schema.json",
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from metaopt.keys import key
+from metaopt.metaparams import complete
+from service.db import baselines
 from service.db.events import append_event
 from service.db.tables import Report, Segment, Study, Trial
+from service.db.weights import add_weights
 from service.wire.result import StudyResult
+from service.wire.spec import StudySpec
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -156,6 +160,47 @@ def finish_study(session: Session, study: Study, *trial_numbers: int) -> None:
     study.result = result(*trial_numbers)
     session.flush()
     append_event(session, study.study_id, "study_completed", {}, now=NOON)
+
+
+def add_winner(session: Session, study: Study, content: bytes = b"a model") -> str:
+    """Keep weights of the completed study's winner; return their SHA-256."""
+    digest = add_weights(session, content, now=NOON)
+    study.result = {**(study.result or {}), "weights_sha256": digest}
+    session.flush()
+    return digest
+
+
+def add_baseline(session: Session, name: str = "main", **changes: Any) -> int:
+    """Add the next version of a baseline, a MAML configuration; return its number."""
+    spec = StudySpec.model_validate(SPEC)
+    data = {
+        "origin": "passed the gates",
+        "study_name": SPEC["name"],
+        "trial_number": 0,
+        "spec_sha256": "0123456789abcdef" * 4,
+        "branch": "maml",
+        "params": complete("maml", PARAMS["maml"]),
+        "task_distribution": spec.tasks.model_dump(mode="json"),
+        "model": spec.model.model_dump(mode="json"),
+        "meta_iterations": 90,
+        "first_order_until": None,
+        "transductive": True,
+        "metric": "mse",
+        "maximize": False,
+        "judged_by": "gates",
+        "bank": "b" * 64,
+        "tasks": 4,
+        "score": {"value": 0.5, "stderr": 0.05, "low": 0.4, "high": 0.6},
+        "metrics": {"adaptation_examples": 20.0},
+        "weights_sha256": "c" * 64,
+        "versions": {"metaopt": "0.1.0", "code": "abc"},
+        "device": "CPU",
+        **changes,
+    }
+    scores = [[0.4, 0.5, 0.6, 0.5], [0.5, 0.5, 0.4, 0.6]]
+    return baselines.add_version(
+        session, name, study_id="a" * 32, data=data, scores=scores, now=NOON
+    )
 
 
 def result(*trial_numbers: int) -> dict[str, Any]:

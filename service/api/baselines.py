@@ -1,0 +1,79 @@
+"""Baselines: named, versioned results that later studies are compared with."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy.exc import IntegrityError
+
+from service.api.context import Ctx
+from service.api.openapi import PROBLEMS
+from service.db.engine import reading, transaction
+from service.operations import baselines
+from service.wire.baselines import BaselinePage, BaselineView, Promotion, Rollback
+from service.wire.gates import BASELINE_NAME
+
+PREFIX = "/api/v1/baselines"
+LARGEST_VERSION = 2**31 - 1
+
+Name = Annotated[str, Path(pattern=f"^{BASELINE_NAME}$", description="Name of the baseline.")]
+Version = Annotated[
+    int | None, Query(ge=1, le=LARGEST_VERSION, description="Default: the present one.")
+]
+
+router = APIRouter(prefix=PREFIX, tags=["baselines"], responses=PROBLEMS)
+
+
+@router.get("", response_model=BaselinePage)
+def list_baselines(context: Ctx) -> BaselinePage:
+    """Return the present version of every baseline, by name."""
+    with reading(context.engine) as session:
+        return baselines.list_baselines(session)
+
+
+@router.get("/{name}", response_model=BaselineView)
+def show(name: Name, context: Ctx, version: Version = None) -> BaselineView:
+    """Return one version of a baseline with its scores by task."""
+    with reading(context.engine) as session:
+        return baselines.show_baseline(session, name, version)
+
+
+@router.get("/{name}/versions", response_model=BaselinePage)
+def list_versions(name: Name, context: Ctx) -> BaselinePage:
+    """Return every version of a baseline, newest first."""
+    with reading(context.engine) as session:
+        return baselines.list_versions(session, name)
+
+
+@router.post("/{name}:promote", status_code=201, response_model=BaselineView)
+def promote(name: Name, wanted: Promotion, response: Response, context: Ctx) -> BaselineView:
+    """Make the best finalist of a completed study the next version of a baseline."""
+
+    def attempt() -> BaselineView:
+        with transaction(context.engine) as session:
+            return baselines.promote_study(session, wanted.study_id, name, now=context.now())
+
+    return _located(response, _twice(attempt))
+
+
+@router.post("/{name}:roll-back", status_code=201, response_model=BaselineView)
+def roll_back(name: Name, wanted: Rollback, response: Response, context: Ctx) -> BaselineView:
+    """Add a version that repeats an older one; nothing is deleted."""
+
+    def attempt() -> BaselineView:
+        with transaction(context.engine) as session:
+            return baselines.roll_back(session, name, wanted.version, now=context.now())
+
+    return _located(response, _twice(attempt))
+
+
+def _twice(attempt: Callable[[], BaselineView]) -> BaselineView:
+    try:
+        return attempt()
+    except IntegrityError:  # somebody added that version at the same moment: take the next one
+        return attempt()
+
+
+def _located(response: Response, view: BaselineView) -> BaselineView:
+    response.headers["Location"] = f"{PREFIX}/{view.name}?version={view.version}"
+    return view

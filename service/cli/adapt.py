@@ -1,0 +1,99 @@
+"""The command `adapt`: a study's winner on a task of the user's own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.console import data, say
+from service.cli.exits import Exit, Stop
+
+if TYPE_CHECKING:
+    from metaopt.winner import Winner
+
+FORMS = "a .csv file with one example in a row, or an .npz file with arrays x and y"
+
+
+def adapt(
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", help="Id of a study, or a folder or file with its winner."),
+    ],
+    support: Annotated[
+        Path,
+        typer.Option(
+            metavar="F",
+            help="Examples to adapt to: .csv (inputs, then targets, in each row) or .npz (x, y).",
+        ),
+    ],
+    query: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F", help="Inputs to predict: .csv or .npz (x); by default the support's own."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Inner steps; by default those it was scored with."),
+    ] = None,
+) -> None:
+    """Adapt a study's winner to examples and print its predictions, one row for each input."""
+    from metaopt.errors import InvalidExamples, MetaoptError
+    from service.client.winner import load_winner  # torch takes a moment; nobody else needs it
+
+    try:
+        winner = load_winner(study)
+        x, y = _support(winner, support)
+        adapted = winner.adapt(x, y, steps=steps)
+        outputs = adapted.predict(x if query is None else _inputs(query))
+    except InvalidExamples as error:
+        raise Stop(Exit.USAGE, f"{error}\nA file of examples is {FORMS}.") from None
+    except MetaoptError as error:
+        raise Stop(Exit.USAGE, str(error)) from None
+    card = winner.card
+    taken = card.steps if steps is None else steps
+    say(
+        f"{card.algorithm} adapted to {len(x)} examples by {taken} inner steps at {card.inner_lr:g}"
+    )
+    for row in outputs.reshape(len(outputs), -1).tolist():
+        data(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+
+
+def _support(winner: "Winner", path: Path) -> tuple[Any, Any]:
+    """Return inputs and targets."""
+    found = _read(path)
+    if isinstance(found, dict):
+        return _array(found, "x", path), _array(found, "y", path)
+    targets = 1 if winner.card.classification else winner.card.outputs
+    if found.shape[1] <= targets:
+        raise Stop(
+            Exit.USAGE,
+            f"{path} must have inputs and then {targets} target(s) in each row, got "
+            f"{found.shape[1]} column(s)",
+        )
+    x, y = found[:, :-targets], found[:, -targets:]
+    return x, y[:, 0] if winner.card.classification else y
+
+
+def _inputs(path: Path) -> Any:
+    found = _read(path)
+    return _array(found, "x", path) if isinstance(found, dict) else found
+
+
+def _read(path: Path) -> Any:
+    """Return an .npz file's arrays by name, or a .csv file's rows (N, columns)."""
+    import numpy as np
+
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        return np.loadtxt(path, delimiter=",", ndmin=2, comments="#")
+    except (OSError, ValueError) as error:
+        raise Stop(Exit.USAGE, f"{path} must be {FORMS}: {error}") from None
+
+
+def _array(arrays: dict[str, Any], name: str, path: Path) -> Any:
+    if name not in arrays:
+        raise Stop(Exit.USAGE, f"{path} must have an array {name}, got {', '.join(arrays)}")
+    return arrays[name]

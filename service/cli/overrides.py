@@ -1,0 +1,58 @@
+"""`--set PATH=VALUE`: fields of a spec that the command line changes before it is submitted.
+
+A path has dots between its parts: `budget.trials=20`.  A branch is named by its algorithm:
+`branches.maml.space.inner_lr=0.01`.  The value is YAML: 20, true, [1, 2], {low: 1, high: 2}.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.cli.exits import Exit, Stop
+from service.wire.parsing import parse_yaml
+
+
+def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of a spec with fields changed; the server says whether they are right.
+
+    Raises:
+        Stop: A setting is not PATH=VALUE, or its path leads through something that has no fields.
+        InvalidSpec: A value is no YAML.
+    """
+    changed = _copy(document)
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals or not all(path.split(".")):
+            rule = f"--set must be PATH=VALUE, as budget.trials=20, got {setting!r}"
+            raise Stop(Exit.USAGE, rule)
+        _put(changed, path.split("."), parse_yaml(b"value: " + value.encode())["value"], setting)
+    assert isinstance(changed, dict)
+    return changed
+
+
+def _put(where: Any, path: Sequence[str], value: Any, setting: str) -> None:
+    *before, last = path
+    for part in before:
+        where = _step(where, part, setting)
+    if not isinstance(where, dict):
+        raise _nowhere(setting, last)
+    where[last] = value
+
+
+def _step(where: Any, part: str, setting: str) -> Any:
+    if isinstance(where, dict):
+        return where.setdefault(part, {})
+    if isinstance(where, list):
+        for one in where:
+            if isinstance(one, dict) and one.get("algorithm") == part:
+                return one
+    raise _nowhere(setting, part)
+
+
+def _nowhere(setting: str, part: str) -> Stop:
+    return Stop(Exit.USAGE, f"--set {setting}: the spec has no place for {part!r} there")
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copy(one) for name, one in value.items()}
+    return [_copy(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,79 @@
+"""The command `run`: a study without a server, in this process and one directory."""
+
+import hashlib
+import json as jsonlib
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.console import say
+from service.cli.in_process import in_process
+from service.cli.options import (
+    BaselineName,
+    GateRules,
+    Json,
+    Junit,
+    PromoteOn,
+    Settings,
+    SpecFile,
+    Summary,
+    Timeout,
+    Undecided,
+)
+from service.cli.outputs import Outputs
+from service.cli.server import DataDirectory, settings_with
+from service.cli.studies import changed_spec, read_spec, wait_for_verdict
+from service.client.client import Client
+from service.wire.studies import StudyView
+
+
+def run(
+    spec: SpecFile,
+    data_directory: DataDirectory = None,
+    timeout: Timeout = None,
+    gate: GateRules = None,
+    baseline: BaselineName = None,
+    promote_on: PromoteOn = None,
+    undecided: Undecided = None,
+    settings: Settings = None,
+    json: Json = None,
+    junit: Junit = None,
+    summary: Summary = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K",
+            help="Run only once under this name; by default under what the spec says, so that the "
+            "same spec goes on where it stopped.",
+        ),
+    ] = None,
+) -> None:
+    """Run a study here, without a server: everything is in a directory; again, it goes on."""
+    document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
+    own = settings_with(data_directory=data_directory).model_copy(
+        update={"database_url": None, "api_keys_file": None}
+    )
+    outputs = Outputs(json, junit, summary, again=_again(spec, own.data_directory))
+    outputs.check()
+    with in_process(own) as (client, check):
+        study = _submitted(client, document, idempotency_key)
+        say(f"study {study.study_id} in {own.data_directory}: {study.status}")
+        wait_for_verdict(client, study, timeout, outputs, check=check)
+
+
+def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> StudyView:
+    """Return the study that the spec began here before, unless it was cancelled, or a new one."""
+    if key is not None:
+        return client.submit(document, key)
+    text = jsonlib.dumps(document, sort_keys=True, default=str)
+    name, times = hashlib.sha256(text.encode()).hexdigest(), 0
+    while (study := client.submit(document, f"run {name} {times}")).status == "cancelled":
+        times += 1
+    return study
+
+
+def _again(spec: Path, directory: Path) -> str:
+    return shlex.join(["metaopt", "run", str(spec), "--data-directory", str(directory), "…"])
