@@ -2,13 +2,15 @@
 
 Kinds: study_submitted, study_running, study_paused, study_resumed, study_cancelled,
 study_completed, study_failed, trial_started, trial_reported, trial_finished, worker_lost,
-budget_changed, search_ended, verdict_started.  `data` holds ids and numbers only, all finite:
+budget_changed, search_ended, verdict_started, drift_detected (after the study's end).  `data`
+holds ids, names and numbers only, all finite:
 
     trial_*          trial_number, branch, role
     trial_reported   and meta_iteration, score, low, high   (enough to draw the curve)
     trial_finished   and status
     budget_changed   budget: the fields that changed
     search_ended     by: the budget that is spent
+    drift_detected   schedule_id, schedule, baseline, version, direction, score, before, centre
 """
 
 from collections.abc import Sequence
