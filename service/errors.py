@@ -3,6 +3,8 @@
     ServiceError
     ├── StudyNotFound           study-not-found
     ├── TrialNotFound           trial-not-found
+    ├── ScheduleNotFound        schedule-not-found
+    ├── ScheduleExists          schedule-exists        another one has the name
     ├── ResultNotReady          result-not-ready       the study is still at work
     ├── ResultImpossible        result-impossible      the study failed or was cancelled
     ├── TransitionImpossible    transition-impossible  e.g. resuming a cancelled study
@@ -54,6 +56,18 @@ class TrialNotFound(ServiceError):
     """The study has no trial of that number."""
 
     code = "trial-not-found"
+
+
+class ScheduleNotFound(ServiceError):
+    """There is no schedule of that id or name."""
+
+    code = "schedule-not-found"
+
+
+class ScheduleExists(ServiceError):
+    """Another schedule has that name."""
+
+    code = "schedule-exists"
 
 
 class ResultNotReady(ServiceError):

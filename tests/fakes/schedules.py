@@ -1,0 +1,73 @@
+"""Schedules in tests: a clock that is set by hand, and what their tests read of the database."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from service.db.dispatcher import acquire
+from service.db.engine import reading, transaction
+from service.db.tables import ScheduleRun, Study
+from service.operations import schedules
+from service.schedules.runner import Runner
+from service.wire.schedules import NewSchedule
+from tests.fakes.studies import SMALL
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+ONE_BRANCH = {**SMALL, "branches": SMALL["branches"][:1]}
+
+
+class HandClock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def go(self, **spans: float) -> None:
+        self.at += timedelta(**spans)
+
+
+def new_schedule(**changes: Any) -> NewSchedule:
+    """Return an hourly schedule of the small study."""
+    whole = {"name": "hourly", "cron": "0 * * * *", "spec": ONE_BRANCH, **changes}
+    return NewSchedule.model_validate(whole)
+
+
+def add(engine: Engine, clock: HandClock, **changes: Any) -> str:
+    """Add such a schedule as the API does; return its id."""
+    with transaction(engine) as session:
+        return schedules.add_schedule(
+            session, new_schedule(**changes), schedule_id=uuid.uuid4().hex, now=clock()
+        )
+
+
+def take_over(engine: Engine, clock: HandClock) -> Runner:
+    """Return the runner of a new live dispatcher."""
+    with transaction(engine) as session:
+        epoch = acquire(session, "test", lambda _: True)
+    assert epoch is not None
+    return Runner(engine, epoch, clock)
+
+
+def runs(engine: Engine) -> list[ScheduleRun]:
+    """Return all runs by fire time."""
+    with reading(engine) as session:
+        found = list(session.scalars(select(ScheduleRun).order_by(ScheduleRun.fire_at)))
+        session.expunge_all()
+    return found
+
+
+def statuses(engine: Engine) -> list[str]:
+    return [run.status for run in runs(engine)]
+
+
+def submitted(engine: Engine) -> list[Study]:
+    """Return all studies, oldest first."""
+    with reading(engine) as session:
+        found = list(session.scalars(select(Study).order_by(Study.created_at, Study.name)))
+        session.expunge_all()
+    return found
