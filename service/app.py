@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service.api import events, health, report, studies, trials
+from service.api import events, health, report, schedules, studies, trials
 from service.api.context import Context, stop_on_signals
 from service.api.openapi import install_openapi
 from service.api.problems import install_problems, refuse
@@ -23,7 +23,10 @@ from service.dashboard.mount import mount_dashboard
 from service.db.engine import open_engine
 from service.settings import Settings
 
-ROUTERS = (health.router, studies.router, trials.router, report.router, events.router, page.router)
+ROUTERS = (
+    health.router, studies.router, trials.router, report.router, events.router, schedules.router,
+    page.router,
+)  # fmt: skip
 
 
 def utc_now() -> datetime:

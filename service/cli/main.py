@@ -19,6 +19,7 @@ from service.cli import (
     preview,
     replay,
     report,
+    schedules,
     server,
     studies,
 )
@@ -65,6 +66,7 @@ for command in (
     app.command()(command)
 app.add_typer(database.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(schedules.app, name="schedule")
 
 
 def run(arguments: Sequence[str]) -> int:

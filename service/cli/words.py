@@ -67,6 +67,8 @@ def sentence(event: EventView, metric: str) -> str | None:
         case "verdict_started":
             finalists = ", ".join(str(n) for n in told.get("trial_numbers", []))
             return f"verdict: training trials {finalists} afresh"
+        case "drift_detected":
+            return f"drift: {told.get('baseline')}@{told.get('version')} is {told.get('direction')}"
         case "study_failed":
             return f"study failed: {told.get('error')}"
         case _:

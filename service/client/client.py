@@ -17,6 +17,7 @@ import stamina
 from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
+from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
 from service.wire.export import Format, What
 from service.wire.preview import Preview
@@ -96,6 +97,11 @@ class Client:
     ) -> None:
         """Close the client."""
         self.close()
+
+    @property
+    def schedules(self) -> Schedules:
+        """Return what can be done about schedules."""
+        return Schedules(self._call)
 
     def close(self) -> None:
         """Give back the connections."""

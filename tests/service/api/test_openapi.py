@@ -19,7 +19,9 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
+from service.operations import schedules
 from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial, finish_study
+from tests.fakes.schedules import NOON, new_schedule
 
 CHECKS = [
     checks.not_a_server_error,
@@ -40,12 +42,15 @@ LEFT_OUT = ("/readyz", "/events")  # 503 without a dispatcher; a stream has its 
 
 
 STUDY_ID = "a" * 32
+SCHEDULE_ID = "b" * 32
 
 
 @pytest.fixture
 def studied(engine: Engine) -> None:
-    """Write a completed study with a trial and a report, so that answers have a body."""
+    """Write a completed study of a schedule with a report, so that answers have a body."""
+    new = new_schedule()
     with transaction(engine) as session:
+        schedules.add_schedule(session, new, schedule_id=SCHEDULE_ID, now=NOON)
         study = add_study(session)
         trial = add_trial(session, 0)
         add_report(session, trial, 10, 0.5)
@@ -69,6 +74,8 @@ def try_out(operation: Any, mode: GenerationMode, client: TestClient) -> Counter
         case.query.pop("wait", None)  # it would be waited for
         if real and "study_id" in case.path_parameters:
             case.path_parameters["study_id"] = STUDY_ID
+        if real and case.method != "DELETE" and "schedule_id" in case.path_parameters:
+            case.path_parameters["schedule_id"] = SCHEDULE_ID
         if real and mode is GenerationMode.POSITIVE and "trial_number" in case.path_parameters:
             case.path_parameters["trial_number"] = 0
         response = case.call(session=client)
