@@ -12,9 +12,9 @@ machines stay what they were.  With s_i the standard error of x_i:
 
 So however many runs a version sees, it is said to drift without any cause with a chance of at
 most 1 %.  More of that chance is spent on early pairs than on late ones, but not most of it: their
-centre is known badly.  The centre is fixed after ten runs, so that it does not follow what it is
-to show.  A step of three standard errors of one run is found within eight runs in nine of ten
-histories (`tests/service/schedules/test_drift.py`).
+centre is known badly.  The centre is fixed after ten runs, or by the first drift, so that it does
+not follow what it is to show.  A step of three standard errors of one run after the first ten is found within eight runs
+in nine of ten histories (`tests/service/schedules/test_drift.py`).
 
 Reference:
     Montgomery, Introduction to Statistical Quality Control: charts with estimated limits.
@@ -47,7 +47,12 @@ class Judgement(NamedTuple):
 
 def judge(scores: Sequence[Score]) -> list[Judgement]:
     """Return what is said of each score of one incumbent, in the order of its runs."""
-    return [_judge_last(scores[: k + 1]) for k in range(len(scores))]
+    found, centre_points = [], CENTRE_POINTS
+    for k in range(len(scores)):
+        found.append(_judge_last(scores[: k + 1], centre_points))
+        if found[-1].drift:
+            centre_points = min(centre_points, k - 1)
+    return found
 
 
 def begins(judgements: Sequence[Judgement], k: int) -> bool:
@@ -63,11 +68,11 @@ def level(j: int) -> float:
     return ALPHA * CENTRE_POINTS / ((j + CENTRE_POINTS - 1) * (j + CENTRE_POINTS))
 
 
-def _judge_last(scores: Sequence[Score]) -> Judgement:
+def _judge_last(scores: Sequence[Score], centre_points: int) -> Judgement:
     pairs = len(scores) - 2
     if pairs < 1:
         return Judgement(None, 0, False)
-    centre = _mean(scores[: min(CENTRE_POINTS, pairs)])
+    centre = _mean(scores[: min(centre_points, pairs)])
     before, last = (_moved(score, centre) for score in scores[-2:])
     outside = abs(_distance(_mean(scores[-2:]), centre)) > _limit(pairs)
     return Judgement(centre, last, last != 0 and before == last and outside)

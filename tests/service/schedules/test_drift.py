@@ -30,6 +30,13 @@ def test_a_move_is_no_drift_before_it_is_confirmed() -> None:
     assert [begins(judged, k) for k in (6, 7, 8)] == [False, True, False]
 
 
+def test_a_drift_that_goes_on_does_not_move_the_centre() -> None:
+    judged = judge(scores(*[0.0] * 6, *[9.0] * 20))
+    assert {one.centre for one in judged[7:]} == {judged[7].centre}
+    assert all(one.drift for one in judged[7:])
+    assert [k for k in range(26) if begins(judged, k)] == [7]
+
+
 def test_back_and_forth_is_no_drift() -> None:
     judged = judge(scores(*[0.0] * 6, 9.0, -9.0, 9.0, 0.0))
     assert [one.moved for one in judged[6:]] == [1, -1, 1, 0]
