@@ -111,7 +111,7 @@ def ready(session: Session) -> set[str]:
     busy = (
         select(other.fire_at)
         .join(Study, Study.study_id == other.study_id)
-        .where(other.schedule_id == Schedule.schedule_id, _open_study())
+        .where(other.schedule_id == Schedule.schedule_id, *_under_way(other))
     )
     query = (
         select(Schedule.schedule_id)
@@ -137,7 +137,7 @@ def open_runs(session: Session, schedule_id: str) -> Sequence[ScheduleRun]:
     query = (
         select(ScheduleRun)
         .join(Study, Study.study_id == ScheduleRun.study_id)
-        .where(ScheduleRun.schedule_id == schedule_id, _open_study())
+        .where(ScheduleRun.schedule_id == schedule_id, *_under_way(ScheduleRun))
         .order_by(ScheduleRun.fire_at)
     )
     return session.scalars(query).all()
@@ -192,8 +192,9 @@ def _may_run() -> ColumnElement[bool]:
     return and_(ScheduleRun.status == RunStatus.WAITING, allowed)
 
 
-def _open_study() -> ColumnElement[bool]:
-    return Study.status.not_in(TERMINAL_STUDIES)
+def _under_way(run: type[ScheduleRun]) -> tuple[ColumnElement[bool], ...]:
+    not_seen = run.status == RunStatus.SUBMITTED, run.ended.is_(False)  # as in the index
+    return *not_seen, Study.status.not_in(TERMINAL_STUDIES)
 
 
 def _unseen_end() -> ColumnElement[bool]:

@@ -13,8 +13,8 @@ machines stay what they were.  With s_i the standard error of x_i:
 So however many runs a version sees, it is said to drift without any cause with a chance of at
 most 1 %.  More of that chance is spent on early pairs than on late ones, but not most of it: their
 centre is known badly.  The centre is fixed after ten runs, or by the first drift, so that it does
-not follow what it is to show.  A step of three standard errors of one run after the first ten is found within eight runs
-in nine of ten histories (`tests/service/schedules/test_drift.py`).
+not follow what it is to show.  A step of three standard errors of one run after the first ten is
+found within eight runs in nine of ten histories (`tests/service/schedules/test_drift.py`).
 
 Reference:
     Montgomery, Introduction to Statistical Quality Control: charts with estimated limits.
