@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service.api import baselines, events, health, report, studies, trials
+from service.api import baselines, events, health, report, schedules, studies, trials
 from service.api.context import Context, stop_on_signals
 from service.api.openapi import install_openapi
 from service.api.problems import install_problems, refuse
@@ -30,6 +30,7 @@ ROUTERS = (
     report.router,
     events.router,
     baselines.router,
+    schedules.router,
     page.router,
 )
 

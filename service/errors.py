@@ -5,6 +5,8 @@
     ├── TrialNotFound           trial-not-found
     ├── BaselineNotFound        baseline-not-found
     ├── WeightsNotFound         weights-not-found      the study has no winner, or an old one
+    ├── ScheduleNotFound        schedule-not-found
+    ├── ScheduleExists          schedule-exists        another one has the name
     ├── ResultNotReady          result-not-ready       the study is still at work
     ├── ResultImpossible        result-impossible      the study failed or was cancelled
     ├── TransitionImpossible    transition-impossible  e.g. resuming a cancelled study
@@ -68,6 +70,18 @@ class WeightsNotFound(ServiceError):
     """The study has no winner whose weights were kept."""
 
     code = "weights-not-found"
+
+
+class ScheduleNotFound(ServiceError):
+    """There is no schedule of that id or name."""
+
+    code = "schedule-not-found"
+
+
+class ScheduleExists(ServiceError):
+    """Another schedule has that name."""
+
+    code = "schedule-exists"
 
 
 class ResultNotReady(ServiceError):

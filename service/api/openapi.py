@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from service.wire.budget import CHANGEABLE, Budget
 from service.wire.export import MEDIA_TYPES
 from service.wire.problems import MEDIA_TYPE, Problem
+from service.wire.schedules import NewSchedule
 
 _PROBLEM = {
     "description": "A problem (RFC 9457)",
@@ -49,6 +50,14 @@ SPEC_BODY = {
     }
 }
 
+_SCHEDULE = {"schema": {"$ref": "#/components/schemas/NewSchedule"}}
+SCHEDULE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": _SCHEDULE, "application/yaml": _SCHEDULE},
+    }
+}
+
 
 _CHANGEABLE = {
     name: rule
@@ -86,9 +95,10 @@ def install_openapi(app: FastAPI) -> None:
                 separate_input_output_schemas=False,
             )
             schemas = document["components"]["schemas"]
-            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(schema.pop("$defs"))
-            schemas["Problem"] = schema
+            for model in (Problem, NewSchedule):  # in bodies that FastAPI does not read
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas.update(schema.pop("$defs"))
+                schemas[model.__name__] = schema
             app.openapi_schema = document
         return app.openapi_schema
 

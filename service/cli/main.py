@@ -22,6 +22,7 @@ from service.cli import (
     preview,
     replay,
     report,
+    schedules,
     server,
     studies,
 )
@@ -71,6 +72,7 @@ for command in (
 app.add_typer(database.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(baselines.app, name="baseline")
+app.add_typer(schedules.app, name="schedule")
 
 
 def run(arguments: Sequence[str]) -> int:

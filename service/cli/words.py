@@ -80,6 +80,8 @@ def sentence(event: EventView, metric: str) -> str | None:
             return f"gates: {', '.join(answers)}"
         case "baseline_promoted":
             return f"promoted: it is now {told.get('name')}@{told.get('version')}"
+        case "drift_detected":
+            return f"drift: {told.get('baseline')}@{told.get('version')} is {told.get('direction')}"
         case "study_failed":
             return f"study failed: {told.get('error')}"
         case _:

@@ -26,6 +26,7 @@ import httpx2
 from service.client.baselines import Baselines
 from service.client.errors import NotConfigured, ServerRefused
 from service.client.http import BUSY, Http
+from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
 from service.wire.document import StudyDocument
 from service.wire.export import Format, What
@@ -82,6 +83,7 @@ class Client:
         self.url = url.rstrip("/")
         self.http = Http(self.url, api_key, patience_seconds, transport)
         self.baselines = Baselines(self.http)
+        self.schedules = Schedules(self.http)
 
     @classmethod
     def from_environment(

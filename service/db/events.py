@@ -3,7 +3,8 @@
 Kinds: study_submitted, study_running, study_paused, study_resumed, study_cancelled,
 study_completed, study_failed, trial_started, trial_reported, trial_finished, worker_lost,
 budget_changed, search_ended, replicas_started, verdict_started, gates_looking, gates_passed,
-gate_failed, baseline_promoted.  `data` holds names, ids and numbers only, all finite:
+gate_failed, baseline_promoted, drift_detected (after the study's end).  `data` holds ids, names and
+numbers only, all finite:
 
     trial_*          trial_number, branch, role
     trial_reported   and meta_iteration, score, low, high   (enough to draw the curve)
@@ -13,6 +14,7 @@ gate_failed, baseline_promoted.  `data` holds names, ids and numbers only, all f
     gates_looking    tasks, trials: trainings that are trained afresh or looked at again
     gates_passed     answers: what each rule was answered; gate_failed likewise
     baseline_promoted  name, version
+    drift_detected   schedule_id, schedule, baseline, version, direction, score, before, centre
 """
 
 from collections.abc import Sequence

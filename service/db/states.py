@@ -1,4 +1,4 @@
-"""States, and which may follow which: one pure table for studies, one for trials."""
+"""States, and which may follow which: one pure table for studies, one for trials; policies."""
 
 from enum import StrEnum
 
@@ -55,6 +55,38 @@ class AttemptOutcome(StrEnum):
     EVICTED = "evicted"
     LOST = "lost"
     ERROR = "error"
+
+
+class CatchUp(StrEnum):
+    """What becomes of fire times that a schedule missed while no dispatcher ran."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+
+
+class Overlap(StrEnum):
+    """What a run of a schedule does while the study of the run before goes on."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL = "cancel"
+
+
+class SeedPolicy(StrEnum):
+    """Whether the study of each run has a seed of its own."""
+
+    FRESH = "fresh"
+    FIXED = "fixed"
+
+
+class RunStatus(StrEnum):
+    """What became of a run of a schedule; of its study, the study's status tells."""
+
+    WAITING = "waiting"
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
 
 
 STUDY_TRANSITIONS: dict[StudyStatus, frozenset[StudyStatus]] = {

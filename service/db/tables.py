@@ -6,6 +6,7 @@
                 ├─< mo_segments                    (what the time of the slots went into)
                 ├── mo_spending                    (what the search has spent of its budget)
                 └─< mo_events                      (what SSE replays)
+    mo_schedules ──< mo_schedule_runs ──> mo_studies
     mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
 
@@ -37,7 +38,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from service.db.states import AttemptOutcome, StudyStatus, TrialRole, TrialStatus
+from service.db.states import (
+    AttemptOutcome,
+    CatchUp,
+    Overlap,
+    RunStatus,
+    SeedPolicy,
+    StudyStatus,
+    TrialRole,
+    TrialStatus,
+)
 
 Json = dict[str, Any]
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
@@ -296,6 +306,61 @@ class Event(Base):
     study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
     data: Mapped[Json]
+    created_at: Mapped[datetime]
+
+
+class Schedule(Base):
+    """A spec that is submitted again and again.
+
+    All its fire times up to `planned_to` have a row in `mo_schedule_runs`, or never get one since
+    the schedule was paused.
+    """
+
+    __tablename__ = "mo_schedules"
+    __table_args__ = (
+        UniqueConstraint("name"),
+        _one_of("catch_up", CatchUp),
+        _one_of("overlap", Overlap),
+        _one_of("seed", SeedPolicy),
+    )
+
+    schedule_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    cron: Mapped[str] = mapped_column(String(100))
+    time_zone: Mapped[str] = mapped_column(String(64))
+    catch_up: Mapped[str] = mapped_column(String(16))
+    overlap: Mapped[str] = mapped_column(String(16))
+    seed: Mapped[str] = mapped_column(String(16))
+    spec: Mapped[Json]
+    paused: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(default=1)
+    planned_to: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+
+class ScheduleRun(Base):
+    """What became of one fire time; the primary key lets each fire once.
+
+    `ended` says that the end of its study has been looked at: is there a drift?
+    """
+
+    __tablename__ = "mo_schedule_runs"
+    __table_args__ = (
+        Index(None, "status", "ended"),  # what is waiting, and which studies may have ended
+        _one_of("status", RunStatus),
+    )
+
+    schedule_id: Mapped[str] = mapped_column(
+        ForeignKey("mo_schedules.schedule_id", ondelete="CASCADE"), primary_key=True
+    )
+    fire_at: Mapped[datetime] = mapped_column(primary_key=True)
+    manual: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(16), default=RunStatus.WAITING)
+    reason: Mapped[str | None]
+    study_id: Mapped[str | None] = mapped_column(
+        ForeignKey("mo_studies.study_id", ondelete="SET NULL")
+    )
+    ended: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
 
 

@@ -1,7 +1,8 @@
 """The dispatcher process: becomes the live one, runs studies, drains on SIGTERM.
 
 standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
-     ▲                    ├── database or disk fails ──▶ workers ended, everything loaded again
+     ▲                    ├── beside it: the mirror, and the schedules
+     │                    ├── database or disk fails ──▶ workers ended, everything loaded again
      └────────────────────┘   epoch lost ──▶ workers ended, exit 1
 """
 
@@ -30,6 +31,7 @@ from service.dispatcher.mirror import run_mirror
 from service.errors import SchemaOutdated
 from service.executors.local import LocalExecutor
 from service.executors.slots import find_slots
+from service.schedules.runner import run_schedules
 from service.settings import Settings
 
 EXIT_DONE = 0
@@ -38,6 +40,7 @@ EXIT_UNUSABLE = 2
 _RETRY_SECONDS = 1.0
 _LAST_SYNC_SECONDS = 5.0
 _MIRROR_ENDS_SECONDS = 2.0
+_SCHEDULES_END_SECONDS = 2.0
 
 log = structlog.get_logger("dispatcher")
 
@@ -102,7 +105,8 @@ def _acquire(engine: Engine, stop: threading.Event) -> int | None:
 
 def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.Event) -> None:
     data = settings.data_directory.resolve()
-    with _mirroring(settings.url(), epoch):  # around the workers: they must not wait for it
+    # around the workers: they must not wait for these
+    with _mirroring(settings.url(), epoch), _scheduling(settings.url(), epoch):
         executor = LocalExecutor(
             find_slots(os.environ, settings.slots),
             data / "logs",
@@ -112,7 +116,7 @@ def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.E
         try:
             log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
             store = CheckpointStore(data / "checkpoints")
-            ledger = Ledger(engine, epoch, store, lambda: datetime.now(UTC))
+            ledger = Ledger(engine, epoch, store, _utc_now)
             Dispatcher(
                 ledger,
                 executor,
@@ -138,6 +142,23 @@ def _mirroring(database_url: str, epoch: int) -> Iterator[None]:
         cut.set()
         stop.set()
         mirror.join(_MIRROR_ENDS_SECONDS)
+
+
+@contextmanager
+def _scheduling(database_url: str, epoch: int) -> Iterator[None]:
+    stop = threading.Event()
+    arguments = database_url, epoch, stop, _utc_now
+    runner = threading.Thread(target=run_schedules, args=arguments, name="schedules", daemon=True)
+    runner.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        runner.join(_SCHEDULES_END_SECONDS)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _drain_on_signals(stop: threading.Event) -> None:

@@ -195,6 +195,27 @@ def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endles
     assert page.get_by_role("button", name="Pause").count() == 0
 
 
+def test_our_page_runs_a_schedule_by_hand_and_draws_its_chart(page, server):
+    new = {"name": "by-hand", "cron": "0 0 1 1 *", "spec": {**SPEC, "name": "scheduled"}}
+    assert server.post("/api/v1/schedules", json=new).status_code == 201
+    page.goto("/")
+    page.get_by_role("link", name="Schedules").click()
+    card = page.locator("a.study", has_text="by-hand")
+    assert "has not run yet" in card.inner_text()
+    card.click()
+    page.get_by_text("No study of this schedule is completed yet.").wait_for()
+    for button, other in [("Pause", "Resume"), ("Resume", "Pause")]:
+        page.get_by_role("button", name=button).click()
+        page.get_by_role("button", name=other).wait_for()
+    page.get_by_role("button", name="Run now").click()
+    page.locator("#runs tbody tr").filter(has_text="hand").wait_for()
+    point = page.locator("#control .candidate .point")
+    point.wait_for(timeout=90_000)  # the dispatcher has submitted and run it
+    assert point.count() == 1
+    page.locator("#runs a").click()
+    page.get_by_role("heading", name="scheduled 20").wait_for()
+
+
 def test_our_page_follows_a_study_to_its_verdict(page, server):
     study_id = submit(server)
     page.goto(f"/#/studies/{study_id}")

@@ -38,6 +38,11 @@ export const studies = () => pages("/studies", 100);
 export const study = (id) => request(`/studies/${id}`);
 export const trials = (id) => pages(`/studies/${id}/trials`, 2000);
 export const reports = (id, number) => pages(`/studies/${id}/trials/${number}/reports`, 200);
+export const schedules = () => pages("/schedules", 100);
+export const schedule = (id) => request(`/schedules/${id}`);
+export const runs = (id) => pages(`/schedules/${id}/runs`, 50);
+export const history = (id) => request(`/schedules/${id}/history?limit=100`);
+export const actOnSchedule = (id, verb) => request(`/schedules/${id}:${verb}`, { method: "POST" });
 export const act = (id, verb) => request(`/studies/${id}:${verb}`, { method: "POST" });
 
 export async function result(id) {

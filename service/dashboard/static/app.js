@@ -1,15 +1,19 @@
-// The page: #/ lists studies, #/studies/ID shows one.
+// The page: #/ lists studies, #/studies/ID shows one; #/schedules and #/schedules/ID likewise.
 
 import { h, show } from "/ui/dom.js";
+import { openSchedule, openSchedules } from "/ui/schedules.js";
 import { openList } from "/ui/studies.js";
 import { openStudy } from "/ui/study.js";
 
 const main = document.getElementById("main");
 let close = () => {};
 
+const OPENERS = { studies: openStudy, schedules: openSchedule };
+
 async function route() {
   close();
-  const [, id] = location.hash.match(/^#\/studies\/([\w-]+)$/) ?? [];
+  const [, kind, id] = location.hash.match(/^#\/(studies|schedules)(?:\/([\w-]+))?$/) ?? [];
+  const open = id ? OPENERS[kind] : kind === "schedules" ? openSchedules : openList;
   document.getElementById("live").hidden = true;
   main.replaceChildren(h("p", { class: "quiet" }, "Loading…"));
   window.scrollTo(0, 0);
@@ -21,18 +25,18 @@ async function route() {
   };
   const view = { main, onClose: (stop) => stops.push(stop), isClosed: () => closed };
   try {
-    await (id ? openStudy(view, id) : openList(view));
+    await open(view, id);
   } catch (error) {
-    if (!closed) showError(error);
+    if (!closed) showError(error, kind === "schedules" ? "schedule" : "study");
   }
 }
 
-function showError(error) {
+function showError(error, what) {
   document.title = "metaopt";
   show(
     main,
     h("section", { class: "card error empty" },
-      h("h1", {}, error.status === 404 ? "No such study" : "That did not work"),
+      h("h1", {}, error.status === 404 ? `No such ${what}` : "That did not work"),
       h("p", { class: "quiet" }, error.message),
       h("p", {}, h("a", { href: "#/" }, "All studies"))),
   );

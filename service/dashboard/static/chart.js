@@ -3,9 +3,9 @@
 import { svg } from "/ui/dom.js";
 import { number } from "/ui/format.js";
 
-const BOX = { left: 58, right: 14, top: 12, bottom: 40 };
+export const BOX = { left: 58, right: 14, top: 12, bottom: 40 };
 
-function ticks(low, high, log, count) {
+export function ticks(low, high, log, count) {
   if (log) {
     const marks = high / low < 8 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 2, 5];
     const found = [];
@@ -26,7 +26,7 @@ function ticks(low, high, log, count) {
   return found;
 }
 
-function scale(low, high, from, to, log) {
+export function scale(low, high, from, to, log) {
   const f = log ? Math.log : (x) => x;
   const span = f(high) - f(low) || 1;
   const within = (x) => Math.min(Math.max(x, low), high);

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
+from service.operations import schedules
 from tests.fakes.rows import (
     SPEC,
     add_baseline,
@@ -29,6 +30,7 @@ from tests.fakes.rows import (
     end_trial,
     finish_study,
 )
+from tests.fakes.schedules import NOON, new_schedule
 
 CHECKS = [
     checks.not_a_server_error,
@@ -49,12 +51,15 @@ LEFT_OUT = ("/readyz", "/events")  # 503 without a dispatcher; a stream has its 
 
 
 STUDY_ID = "a" * 32
+SCHEDULE_ID = "b" * 32
 
 
 @pytest.fixture
 def studied(engine: Engine) -> None:
-    """Write a completed study with a trial and a report, so that answers have a body."""
+    """Write a completed study of a schedule with a report, so that answers have a body."""
+    new = new_schedule()
     with transaction(engine) as session:
+        schedules.add_schedule(session, new, schedule_id=SCHEDULE_ID, now=NOON)
         study = add_study(session)
         trial = add_trial(session, 0)
         add_report(session, trial, 10, 0.5)
@@ -83,6 +88,8 @@ def try_out(operation: Any, mode: GenerationMode, client: TestClient) -> Counter
         if real and "name" in case.path_parameters:
             case.path_parameters["name"] = "main"
             case.query.pop("version", None)
+        if real and case.method != "DELETE" and "schedule_id" in case.path_parameters:
+            case.path_parameters["schedule_id"] = SCHEDULE_ID
         if real and mode is GenerationMode.POSITIVE and "trial_number" in case.path_parameters:
             case.path_parameters["trial_number"] = 0
         response = case.call(session=client)

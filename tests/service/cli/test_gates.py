@@ -17,6 +17,7 @@ import yaml
 from sqlalchemy import Engine, select
 
 from service.cli.overrides import overridden
+from service.cli.studies import changed_spec
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
@@ -246,3 +247,11 @@ def test_settings_change_a_copy() -> None:
     assert changed["branches"][1]["space"] == {"epsilon": 0.5}
     ranged = overridden(SPEC, ["branches.maml.space.inner_lr={low: 0.1, high: 1}"])
     assert ranged["branches"][0]["space"]["inner_lr"] == {"low": 0.1, "high": 1}
+
+
+def test_options_replace_only_the_gates_they_name() -> None:
+    document = {"gates": {"rules": ["better"], "baseline": "old", "seeds": 3}}
+    changed = changed_spec(document, None, None, "main", None, "pass")
+    kept = {"rules": ["better"], "seeds": 3}
+    assert changed["gates"] == {**kept, "baseline": "main", "undecided": "pass"}
+    assert changed_spec({"name": "x"}, None, None, None, None, None) == {"name": "x"}

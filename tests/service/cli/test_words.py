@@ -58,4 +58,6 @@ def test_what_happens_to_a_budget_is_a_sentence() -> None:
 
 
 def test_an_event_of_a_newer_server_is_still_told() -> None:
+    drift = event("drift_detected", baseline="main", version=3, direction="worse")
+    assert words.sentence(drift, "mse") == "drift: main@3 is worse"
     assert words.sentence(event("study_extended"), "mse") == "study extended"

@@ -1,0 +1,141 @@
+"""Schedules: add, list, show, pause, resume, run now, remove; their runs and control charts."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy.exc import IntegrityError
+
+from service.api.body import parse_body, read_body
+from service.api.context import Context, Ctx
+from service.api.openapi import PROBLEMS, SCHEDULE_BODY
+from service.api.problems import RETRY_SECONDS
+from service.api.studies import Cursor, Limit, link_next
+from service.db.engine import reading, transaction
+from service.operations import schedules
+from service.wire.schedules import (
+    NewSchedule,
+    RunPage,
+    RunView,
+    ScheduleHistory,
+    SchedulePage,
+    ScheduleView,
+    parse_schedule,
+)
+
+PREFIX = "/api/v1/schedules"
+
+router = APIRouter(prefix=PREFIX, tags=["schedules"], responses=PROBLEMS)
+
+
+@router.post("", status_code=201, response_model=ScheduleView, openapi_extra=SCHEDULE_BODY)
+def add(
+    request: Request,
+    response: Response,
+    body: Annotated[bytes, Depends(read_body)],
+    context: Ctx,
+) -> ScheduleView:
+    """Add a schedule; adding the very same again changes nothing."""
+    new = parse_schedule(parse_body(body, request.headers.get("content-type", "")))
+    schedule_id = _add(context, new)
+    response.headers["Location"] = f"{PREFIX}/{schedule_id}"
+    return _show(context, schedule_id, response)
+
+
+@router.get("", response_model=SchedulePage)
+def list_schedules(
+    request: Request,
+    response: Response,
+    context: Ctx,
+    name: Annotated[str | None, Query(max_length=64, description="Only the one named so.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> SchedulePage:
+    """Return schedules, newest first."""
+    with reading(context.engine) as session:
+        page = schedules.list_schedules(
+            session, name=name, cursor=cursor, limit=limit, now=context.now()
+        )
+    link_next(request, response, page.next_cursor)
+    return page
+
+
+@router.get("/{schedule_id}", response_model=ScheduleView)
+def show(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
+    """Return a schedule with its next fire time and its last run."""
+    return _show(context, schedule_id, response)
+
+
+@router.delete("/{schedule_id}", response_model=ScheduleView)
+def remove(schedule_id: str, context: Ctx) -> ScheduleView:
+    """Remove a schedule with the list of its runs; its studies stay, and go on."""
+    with transaction(context.engine) as session:
+        return schedules.remove_schedule(session, schedule_id, now=context.now())
+
+
+@router.post("/{schedule_id}:pause", response_model=ScheduleView)
+def pause_schedule(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
+    """Let a schedule fire no more until it is resumed."""
+    with transaction(context.engine) as session:
+        schedules.pause_schedule(session, schedule_id)
+    return _show(context, schedule_id, response)
+
+
+@router.post("/{schedule_id}:resume", response_model=ScheduleView)
+def resume(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
+    """Let a paused schedule fire again; what it did not fire meanwhile is not caught up."""
+    with transaction(context.engine) as session:
+        schedules.resume_schedule(session, schedule_id, now=context.now())
+    return _show(context, schedule_id, response)
+
+
+@router.post("/{schedule_id}:run-now", status_code=202, response_model=RunView)
+def run_now(schedule_id: str, response: Response, context: Ctx) -> RunView:
+    """Ask for a run beside the fire times; the dispatcher submits its study within seconds."""
+    with transaction(context.engine) as session:
+        run = schedules.run_now(session, schedule_id, now=context.now())
+    response.headers["Retry-After"] = RETRY_SECONDS
+    return run
+
+
+@router.get("/{schedule_id}/runs", response_model=RunPage)
+def list_runs(
+    request: Request,
+    response: Response,
+    schedule_id: str,
+    context: Ctx,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> RunPage:
+    """Return what became of the schedule's fire times, newest first."""
+    with reading(context.engine) as session:
+        page = schedules.list_runs(session, schedule_id, cursor=cursor, limit=limit)
+    link_next(request, response, page.next_cursor)
+    return page
+
+
+@router.get("/{schedule_id}/history", response_model=ScheduleHistory)
+def show_history(schedule_id: str, context: Ctx, limit: Limit = 100) -> ScheduleHistory:
+    """Return the schedule's control chart: its newest completed studies, oldest first."""
+    with reading(context.engine) as session:
+        return schedules.show_history(session, schedule_id, limit=limit)
+
+
+def _show(context: Context, schedule_id: str, response: Response) -> ScheduleView:
+    with reading(context.engine) as session:
+        view = schedules.show_schedule(session, schedule_id, now=context.now())
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+def _add(context: Context, new: NewSchedule) -> str:
+    def attempt() -> str:
+        with transaction(context.engine) as session:
+            return schedules.add_schedule(
+                session, new, schedule_id=uuid.uuid4().hex, now=context.now()
+            )
+
+    try:
+        return attempt()
+    except IntegrityError:  # the name was taken at the same moment: now it is there to find
+        return attempt()

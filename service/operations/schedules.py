@@ -1,0 +1,197 @@
+"""Schedules as users see and steer them; what fires them is `service.schedules.runner`.
+
+A run that is asked for is a row that waits, like one that a fire time has made: the runner takes
+it from there, by the same rules.
+"""
+
+import re
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from service.db import schedules
+from service.db.states import RunStatus
+from service.db.tables import Schedule, ScheduleRun
+from service.errors import ScheduleExists, ScheduleNotFound
+from service.operations import pages
+from service.operations.gates import resolve_gates
+from service.operations.warm_start import resolve_warm_start
+from service.schedules.history import Ended, control_chart
+from service.schedules.plan import next_fire
+from service.wire.schedules import (
+    ChartPoint,
+    NewSchedule,
+    RunPage,
+    RunView,
+    ScheduleHistory,
+    SchedulePage,
+    ScheduleView,
+)
+from service.wire.spec import StudySpec
+
+MOST_POINTS = 1000
+
+
+def add_schedule(session: Session, new: NewSchedule, *, schedule_id: str, now: datetime) -> str:
+    """Add a schedule and return its id, or the id of one that is just the same already.
+
+    Raises:
+        ScheduleExists: Another one has the name.
+        InvalidSpec: The spec's warm start or gates name what is not there or does not fit.
+    """
+    earlier = schedules.find_named(session, new.name)
+    if earlier is not None:
+        if _definition(earlier) == new.model_dump(mode="json"):
+            return earlier.schedule_id
+        raise ScheduleExists(
+            f"schedule {new.name} is there and differs: remove it first, or take another name"
+        )
+    # Better refused now than at night.
+    resolve_gates(session, resolve_warm_start(session, new.spec))
+    session.add(
+        Schedule(
+            schedule_id=schedule_id,
+            **new.model_dump(mode="json"),
+            paused=False,
+            version=1,
+            planned_to=now,
+            created_at=now,
+        )
+    )
+    session.flush()
+    return schedule_id
+
+
+def get_schedule(session: Session, schedule_id: str, *, fresh: bool = False) -> Schedule:
+    """Return the schedule's row; with `fresh`, locked until the transaction ends.
+
+    Raises:
+        ScheduleNotFound: There is none, or the text is no id at all.
+    """
+    find = schedules.lock_schedule if fresh else schedules.find_schedule
+    row = find(session, schedule_id) if re.fullmatch("[0-9a-f]{32}", schedule_id) else None
+    if row is None:
+        raise ScheduleNotFound("there is no schedule of this id")
+    return row
+
+
+def show_schedule(session: Session, schedule_id: str, *, now: datetime) -> ScheduleView:
+    """Return the schedule."""
+    return _views(session, [get_schedule(session, schedule_id)], now)[0]
+
+
+def list_schedules(
+    session: Session, *, name: str | None, cursor: str | None, limit: int, now: datetime
+) -> SchedulePage:
+    """Return a page of schedules, newest first."""
+    before = pages.decode_position(cursor) if cursor else None
+    rows = schedules.schedules_before(session, before, name=name, limit=limit + 1)
+    page, last = pages.split_page(rows, limit)
+    position = last and pages.Position(last.created_at, last.schedule_id)
+    return SchedulePage(
+        items=_views(session, list(page), now),
+        next_cursor=pages.encode_position(position) if position else None,
+    )
+
+
+def list_runs(session: Session, schedule_id: str, *, cursor: str | None, limit: int) -> RunPage:
+    """Return a page of the schedule's runs, newest first."""
+    get_schedule(session, schedule_id)
+    before = pages.decode_position(cursor)[0] if cursor else None
+    rows = schedules.runs_before(session, schedule_id, before, limit=limit + 1)
+    page, last = pages.split_page(rows, limit)
+    position = last and pages.Position(last.run.fire_at, schedule_id)
+    return RunPage(
+        items=[_run_view(row) for row in page],
+        next_cursor=pages.encode_position(position) if position else None,
+    )
+
+
+def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleHistory:
+    """Return the schedule's control chart, its newest `limit` points, oldest first."""
+    schedule = get_schedule(session, schedule_id)
+    spec = StudySpec.model_validate(schedule.spec)
+    return ScheduleHistory(
+        schedule_id=schedule_id,
+        name=schedule.name,
+        metric=spec.metric(),
+        maximize=spec.maximize(),
+        points=chart(session, schedule)[-limit:],
+    )
+
+
+def chart(session: Session, schedule: Schedule) -> list[ChartPoint]:
+    """Return the points of the schedule's control chart, oldest first."""
+    rows = schedules.completed_studies(session, schedule.schedule_id, limit=MOST_POINTS)
+    maximize = StudySpec.model_validate(schedule.spec).maximize()
+    return control_chart([Ended(*row) for row in rows], maximize=maximize)
+
+
+def pause_schedule(session: Session, schedule_id: str) -> None:
+    """Let the schedule fire no more until it is resumed; what waits goes on waiting."""
+    schedule = get_schedule(session, schedule_id, fresh=True)
+    if not schedule.paused:
+        schedule.paused = True
+        schedule.version += 1
+
+
+def resume_schedule(session: Session, schedule_id: str, *, now: datetime) -> None:
+    """Let the schedule fire again; nothing before `now` is caught up."""
+    schedule = get_schedule(session, schedule_id, fresh=True)
+    if schedule.paused:
+        schedule.paused = False
+        schedule.planned_to = max(schedule.planned_to, now)
+        schedule.version += 1
+
+
+def remove_schedule(session: Session, schedule_id: str, *, now: datetime) -> ScheduleView:
+    """Remove the schedule and its runs; return what it was.  Its studies stay."""
+    schedule = get_schedule(session, schedule_id, fresh=True)
+    view = _views(session, [schedule], now)[0]
+    session.delete(schedule)
+    return view
+
+
+def run_now(session: Session, schedule_id: str, *, now: datetime) -> RunView:
+    """Ask for a run of the schedule, or return the one of this very second."""
+    get_schedule(session, schedule_id, fresh=True)
+    fire_at = now.replace(microsecond=0)
+    if schedules.find_run(session, schedule_id, fire_at) is None:
+        session.add(
+            ScheduleRun(
+                schedule_id=schedule_id,
+                fire_at=fire_at,
+                manual=True,
+                status=RunStatus.WAITING,
+                created_at=now,
+            )
+        )
+        session.flush()
+    row = schedules.find_run(session, schedule_id, fire_at)
+    assert row is not None
+    return _run_view(row)
+
+
+def _definition(row: Schedule) -> dict[str, object]:
+    return {name: getattr(row, name) for name in NewSchedule.model_fields}
+
+
+def _views(session: Session, rows: list[Schedule], now: datetime) -> list[ScheduleView]:
+    last = schedules.last_runs(session, [row.schedule_id for row in rows])
+    return [_view(row, last.get(row.schedule_id), now) for row in rows]
+
+
+def _view(row: Schedule, last: schedules.RunRow | None, now: datetime) -> ScheduleView:
+    after = max(now, row.planned_to)
+    derived = {
+        "next_fire_at": None if row.paused else next_fire(row.cron, row.time_zone, after),
+        "last_run": _run_view(last) if last else None,
+        "spec": StudySpec.model_validate(row.spec),
+    }
+    own = (name for name in ScheduleView.model_fields if name not in derived)
+    return ScheduleView.model_validate({**{name: getattr(row, name) for name in own}, **derived})
+
+
+def _run_view(row: schedules.RunRow) -> RunView:
+    own = {name: getattr(row.run, name) for name in RunView.model_fields if name != "study_status"}
+    return RunView.model_validate({**own, "study_status": row.study_status})

@@ -1,0 +1,1 @@
+"""Schedules: when to submit what, and what came of it over time."""

@@ -1,0 +1,116 @@
+"""History: the completed studies of a schedule as points of its control chart."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from service.schedules.drift import LIMIT, Judgement, Score, begins, judge
+from service.wire.gate_report import GateReport
+from service.wire.judged import Estimate
+from service.wire.result import Finalist
+from service.wire.schedules import ChartPoint, Direction
+
+
+class Ended(NamedTuple):
+    """What is read of a completed study: its gates and its best finalist, as they are stored."""
+
+    fire_at: datetime
+    study_id: str
+    gates: dict[str, Any] | None
+    finalist: dict[str, Any] | None
+
+
+class Drift(NamedTuple):
+    """A drift that a point confirms: what to tell of it."""
+
+    point: ChartPoint
+    before: float
+
+
+def control_chart(ended: Sequence[Ended], *, maximize: bool) -> list[ChartPoint]:
+    """Return a point for each study, in the order given, judged by version of the baseline."""
+    points = [_point(one) for one in ended]
+    for places in _fresh(points).values():
+        judgements = judge([_score(points[k].incumbent) for k in places])
+        for k, judgement in zip(places, judgements, strict=True):
+            points[k] = _judged(points[k], judgement, maximize)
+    return points
+
+
+def new_drifts(points: Sequence[ChartPoint]) -> list[Drift]:
+    """Return the points by which a drift is confirmed for the first time."""
+    found = []
+    for places in _fresh(points).values():
+        judgements = judge([_score(points[k].incumbent) for k in places])
+        for i, k in enumerate(places):
+            if begins(judgements, i):
+                found.append(Drift(points[k], _score(points[places[i - 1]].incumbent).value))
+    return found
+
+
+def _fresh(points: Sequence[ChartPoint]) -> dict[str, list[int]]:
+    """Return by version of the baseline the places of points that trained it again."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for k, point in enumerate(points):
+        if point.baseline and point.incumbent and not point.stored:
+            places[point.baseline].append(k)
+    return places
+
+
+def _point(one: Ended) -> ChartPoint:
+    if one.gates is None:
+        return ChartPoint(
+            fire_at=one.fire_at,
+            study_id=one.study_id,
+            candidate=_sealed(one.finalist),
+            incumbent=None,
+            baseline=None,
+            stored=False,
+            passed=None,
+            promoted=None,
+        )
+    gates = GateReport.model_validate(one.gates)
+    return ChartPoint(
+        fire_at=one.fire_at,
+        study_id=one.study_id,
+        candidate=gates.candidate.score,
+        incumbent=gates.baseline.score if gates.baseline else None,
+        baseline=str(gates.baseline_name) if gates.baseline_name else None,
+        stored=gates.baseline.stored if gates.baseline else False,
+        passed=gates.passed,
+        promoted=str(gates.promoted) if gates.promoted else None,
+    )
+
+
+def _sealed(finalist: dict[str, Any] | None) -> Estimate | None:
+    sealed = Finalist.model_validate(finalist).sealed if finalist else None
+    if sealed is None:
+        return None
+    stderr = (sealed.high - sealed.low) / (2 * LIMIT)
+    return Estimate(value=sealed.score, stderr=stderr, low=sealed.low, high=sealed.high)
+
+
+def _score(estimate: Estimate | None) -> Score:
+    """Return the estimate with a standard error that is honest for few trainings.
+
+    With few of them the 95 % interval is wider than ±1.96 stderr, since the noise of training is
+    known badly; then half the interval counts.
+    """
+    assert estimate is not None
+    stderr = max(estimate.stderr, (estimate.high - estimate.low) / (2 * LIMIT))
+    return Score(estimate.value, stderr)
+
+
+def _judged(point: ChartPoint, judgement: Judgement, maximize: bool) -> ChartPoint:
+    moved: Direction | None = None
+    if judgement.moved:
+        moved = "better" if (judgement.moved > 0) == maximize else "worse"
+    centre = _estimate(judgement.centre) if judgement.centre else None
+    return point.model_copy(update={"centre": centre, "moved": moved, "drift": judgement.drift})
+
+
+def _estimate(score: Score) -> Estimate:
+    margin = LIMIT * score.stderr
+    low, high = score.value - margin, score.value + margin
+    return Estimate(value=score.value, stderr=score.stderr, low=low, high=high)
