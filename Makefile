@@ -14,7 +14,7 @@ FAST := not slow and not browser and not postgres and not gpu
 # Test processes that share the cores must not each start a thread per core.
 test check: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test check fmt bench bench-end-to-end bench-verdict bench-peers clean
+.PHONY: help setup demo serve test check fmt bench bench-end-to-end bench-verdict bench-gates bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -51,6 +51,9 @@ bench-end-to-end: .venv/.base ## Measure a study from submission to verdict besi
 
 bench-verdict: .venv/.base ## Simulate studies whose truth is known: is the verdict honest?
 	$(BIN)/python -m benchmarks.verdict --results benchmarks/results $(BENCH_ARGS)
+
+bench-gates: .venv/.base ## Simulate gates whose truth is known: how often are they wrong?
+	$(BIN)/python -m benchmarks.gates --results benchmarks/results $(BENCH_ARGS)
 
 bench-peers: .venv/.base ## Install the peers that make bench measures, in an environment of their own
 	$(BIN)/python -m benchmarks.peers $(PIP_ARGS)

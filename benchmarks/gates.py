@@ -1,0 +1,193 @@
+"""How often are gates wrong?  Simulated gates whose truth is known.
+
+    python -m benchmarks.gates [--gates 2000] [--results benchmarks/results]
+
+Rules, looks and answers are the real code (`service/dispatcher/gates.py`, as `gating.py` calls it);
+nothing is trained.  Scores are those of real trainings (`benchmarks/score_vectors.py`): candidate
+and baseline are the same configuration, each fresh training one of its seeds at random, the gate
+bank tasks drawn with replacement, the same for both; then the candidate is shifted by what it is to
+be worse.  So the noise of tasks and of training, and what of it both share, is that of real trials.
+
+DELTA is given in units of the standard error that a gate with the default numbers has at its last
+look, so that settings with other scores can be read side by side.
+"""
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.verdict_world import Table, read_table
+from service.dispatcher import gates
+from service.dispatcher.contenders import SealedRun, difference_of
+from service.wire.gate_report import GateAnswer
+from service.wire.gates import Gates, parse_rule
+
+RESULTS = Path(__file__).parent / "results"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "3 seeds": {"seeds": 3},
+    "10 seeds": {"seeds": 10},
+    "one look": {"tasks": 400, "most_tasks": 400},
+    "seven looks": {"tasks": 50, "most_tasks": 3200},
+}
+TABLES = ("sinusoid", "omniglot")
+DELTA = 6.0  # standard errors: a gate is asked what its tasks can tell
+
+
+class Outcome(NamedTuple):
+    """What a gate answered at last, after how many looks."""
+
+    answer: str
+    looks: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Simulate every setting and write what came out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gates", type=int, default=2000, help="for each setting and truth")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    given = parser.parse_args(arguments)
+    found = simulate_all(given.gates)
+    given.results.mkdir(parents=True, exist_ok=True)
+    (given.results / "gates.json").write_text(json.dumps(found, indent=2) + "\n")
+    (given.results / "gates.txt").write_text(text(found, given.gates))
+    print(text(found, given.gates), end="")
+
+
+def simulate_all(count: int) -> dict[str, dict[str, float]]:
+    """Return what came out of each setting, by name."""
+    found = {}
+    for name in TABLES:
+        table = read_table(name)
+        unit = standard_error(table)
+        for setting, changes in SETTINGS.items():
+            found[f"{name}, {setting}"] = simulate(table, DELTA * unit, count, **changes)
+    return found
+
+
+def simulate(table: Table, delta: float, count: int, **changes: Any) -> dict[str, float]:
+    """Return how often a gate passes, fails and stays undecided where the truth is known.
+
+    Args:
+        table: Of which trainings the scores are.
+        delta: DELTA of `no-worse:DELTA`.
+        count: Gates for each truth.
+        changes: What of the spec's `gates` is not the default.
+    """
+    spec = Gates.model_validate({"rules": ["better"], "baseline": "main", **changes})
+    found: dict[str, float] = {"delta": delta}
+    for truth, worse in {"worse by DELTA": delta, "equal": 0.0}.items():
+        for rule in (f"no-worse:{delta}", "better"):
+            kind = rule.partition(":")[0]
+            luck = np.random.default_rng([len(truth), len(kind), count])
+            outcomes = [one_gate(table, spec, rule, worse, luck) for _ in range(count)]
+            for answer in ("pass", "fail", "undecided"):
+                share = statistics.fmean(one.answer == answer for one in outcomes)
+                found[f"{truth}: {kind} {answer}"] = share
+            found[f"{truth}: {kind} looks"] = statistics.fmean(one.looks for one in outcomes)
+    return found
+
+
+def one_gate(
+    table: Table, spec: Gates, rule: str, worse: float, luck: np.random.Generator
+) -> Outcome:
+    """Return the answer to one rule, looking as long as it is undecided and tasks are left."""
+    looks = spec.looks()
+    tasks = luck.integers(table.scores.shape[-1], size=looks[-1])
+    shift = -worse if maximizes(table) else worse
+    candidate = [_training(table, luck) + shift for _ in range(spec.seeds)]
+    baseline = [_training(table, luck) for _ in range(spec.seeds)]
+    for look, seen in enumerate(looks):
+        mine, theirs = ([_run(one[tasks[:seen]]) for one in both] for both in (candidate, baseline))
+        answer = _answer(table, rule, mine, theirs, gates.chance_of_look(look, len(looks)))
+        if answer.answer != "undecided":
+            break
+    return Outcome(answer.answer, look + 1)
+
+
+def standard_error(table: Table) -> float:
+    """Return the standard error of the difference at the last look of a gate with the defaults."""
+    spec, luck = Gates(), np.random.default_rng(1)
+    errors = []
+    for _ in range(100):
+        tasks = luck.integers(table.scores.shape[-1], size=spec.most_tasks)
+        both = [[_run(_training(table, luck)[tasks]) for _ in range(spec.seeds)] for _ in range(2)]
+        candidate, baseline = gates.pooled(*both)
+        assert baseline is not None
+        errors.append(difference_of(candidate, baseline).estimate().stderr)
+    return math.sqrt(statistics.fmean(one**2 for one in errors))
+
+
+def maximizes(table: Table) -> bool:
+    """Return whether a higher score is better."""
+    return bool(table.source.tasks["kind"] == "omniglot")
+
+
+def _training(table: Table, luck: np.random.Generator) -> np.ndarray:
+    """Return the scores by task of a fresh training of the middle configuration."""
+    found: np.ndarray = table.scores[table.middle, luck.integers(table.scores.shape[1]), -1]
+    return found
+
+
+def _run(scores: np.ndarray) -> SealedRun:
+    listed = scores.tolist()
+    return SealedRun(0, 0, "completed", None, statistics.fmean(listed), listed, [], 0.0, 1.0)
+
+
+def _answer(
+    table: Table, rule: str, mine: list[SealedRun], theirs: list[SealedRun], chance: float
+) -> GateAnswer:
+    candidate, baseline = gates.pooled(mine, theirs)
+    higher = maximizes(table)
+    metric = "accuracy" if higher else "mse"
+    case = gates.Case(candidate, baseline, higher, metric, chance)
+    return gates.judge(case, [parse_rule(rule)])[0]
+
+
+ROWS = (
+    ("truly worse by DELTA: no-worse passes", "worse by DELTA: no-worse pass"),
+    ("  fails", "worse by DELTA: no-worse fail"),
+    ("  stays undecided", "worse by DELTA: no-worse undecided"),
+    ("  better passes", "worse by DELTA: better pass"),
+    ("equal: no-worse passes", "equal: no-worse pass"),
+    ("  fails", "equal: no-worse fail"),
+    ("  stays undecided", "equal: no-worse undecided"),
+    ("  better passes", "equal: better pass"),
+    ("  better fails", "equal: better fail"),
+)
+
+
+def text(found: dict[str, dict[str, float]], count: int) -> str:
+    """Return the figures as a page."""
+    lines = [
+        f"Gates on {count} simulated comparisons for each setting and truth: real rules, scores of",
+        "real trainings (benchmarks/gates.py).  Per cent, ± one standard error.",
+        "",
+    ]
+    for name in TABLES:
+        own = {key.partition(", ")[2]: one for key, one in found.items() if key.startswith(name)}
+        delta = next(iter(own.values()))["delta"]
+        lines.append(f"{f'{name}, DELTA {delta:.4f}':42}" + "".join(f"{one:>16}" for one in own))
+        for title, key in ROWS:
+            cells = (_cell(one[key], count) for one in own.values())
+            lines.append(f"{title:42}" + "".join(f"{cell:>16}" for cell in cells))
+        for truth in ("worse by DELTA", "equal"):
+            cells = (f"{one[f'{truth}: no-worse looks']:.1f}" for one in own.values())
+            lines.append(f"{f'looks of no-worse, {truth}':42}" + "".join(f"{c:>16}" for c in cells))
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _cell(share: float, count: int) -> str:
+    error = math.sqrt(share * (1 - share) / count)
+    return f"{100 * share:.1f} ± {100 * error:.1f}"
+
+
+if __name__ == "__main__":
+    main()
