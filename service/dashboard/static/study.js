@@ -4,6 +4,7 @@ import * as api from "/ui/api.js";
 import { adaptationCard, learningCard } from "/ui/curves.js";
 import { h, show, toast } from "/ui/dom.js";
 import { ago, duration, plural } from "/ui/format.js";
+import { gatesCard } from "/ui/gates.js";
 import { bests, pill, progress } from "/ui/studies.js";
 import { trialsCard } from "/ui/trials.js";
 import { verdictCard } from "/ui/verdict.js";
@@ -76,6 +77,7 @@ function head(state, refresh) {
         ? dashboards.map(([branch, link]) => h("a", { class: "button", href: link }, `Optuna: ${branch}`))
         : h("a", { class: "button", href: "/dashboard" }, "Optuna Dashboard"),
       h("a", { class: "button", href: `/api/v1/studies/${study.study_id}/report.html` }, "Report"),
+      state.result?.weights_sha256 ? h("a", { class: "button", href: `/api/v1/studies/${study.study_id}/weights` }, "Weights") : null,
       h("a", { class: "button", href: `/api/v1/studies/${study.study_id}` }, "JSON")));
 }
 
@@ -92,6 +94,7 @@ function render(view, state, refresh) {
     head(state, refresh),
     study.error && h("section", { class: "card error" }, h("p", { class: "cause" }, study.error)),
     state.result && verdictCard(state),
+    state.result?.gates && gatesCard(state.result),
     h("section", { class: "card study" }, progress(study), bests(study)),
     h("div", { class: "pair" }, learningCard(state), adaptationCard(state)),
     trialsCard(state, () => render(view, state, refresh)),
