@@ -39,6 +39,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "study-not-found": Kind(404, "No such study"),
     "trial-not-found": Kind(404, "No such trial"),
+    "webhook-not-found": Kind(404, "No such webhook"),
     "result-not-ready": Kind(404, "The result is not ready", RETRY),
     "result-impossible": Kind(409, "There will be no result"),
     "transition-impossible": Kind(409, "The study's status does not allow this"),

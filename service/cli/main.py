@@ -21,6 +21,7 @@ from service.cli import (
     report,
     server,
     studies,
+    webhooks,
 )
 from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
@@ -65,6 +66,7 @@ for command in (
     app.command()(command)
 app.add_typer(database.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def run(arguments: Sequence[str]) -> int:

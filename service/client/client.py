@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
 from service.client.stream import StreamedEvent, read_events
+from service.client.webhooks import Webhooks
 from service.wire.export import Format, What
 from service.wire.preview import Preview
 from service.wire.problems import Problem
@@ -72,6 +73,7 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         self._patience_seconds = patience_seconds
+        self.webhooks = Webhooks(self._call)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         try:
             self._http = httpx2.Client(
