@@ -113,6 +113,8 @@ def parse_target(url: str, allow: Allow = NOTHING) -> Target:
         raise AddressRefused("must be a URL such as https://host/path") from None
     if "@" in parts.netloc or "#" in url:
         raise AddressRefused("must have no user, password or fragment")
+    if "[" in parts.netloc and ":" not in host:  # urlsplit takes [v1.x] for a name
+        raise AddressRefused("must have nothing but an IPv6 address in brackets")
     host = _checked_host(host)
     opened = _is_opened(host, allow)
     _check_way(parts.scheme, port, host, opened=opened)
