@@ -38,6 +38,9 @@ export const studies = () => pages("/studies", 100);
 export const study = (id) => request(`/studies/${id}`);
 export const trials = (id) => pages(`/studies/${id}/trials`, 2000);
 export const reports = (id, number) => pages(`/studies/${id}/trials/${number}/reports`, 200);
+export const webhooks = async () => (await request("/webhooks")).items;
+export const deliveries = async () => (await request("/deliveries?limit=100")).items;
+export const testWebhook = (name) => request(`/webhooks/${name}:test`, { method: "POST" });
 export const act = (id, verb) => request(`/studies/${id}:${verb}`, { method: "POST" });
 
 export async function result(id) {

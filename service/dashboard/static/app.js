@@ -1,8 +1,9 @@
-// The page: #/ lists studies, #/studies/ID shows one.
+// The page: #/ lists studies, #/studies/ID shows one, #/webhooks shows who is told of events.
 
 import { h, show } from "/ui/dom.js";
 import { openList } from "/ui/studies.js";
 import { openStudy } from "/ui/study.js";
+import { openWebhooks, showLink } from "/ui/webhooks.js";
 
 const main = document.getElementById("main");
 let close = () => {};
@@ -21,7 +22,8 @@ async function route() {
   };
   const view = { main, onClose: (stop) => stops.push(stop), isClosed: () => closed };
   try {
-    await (id ? openStudy(view, id) : openList(view));
+    const open = location.hash === "#/webhooks" ? openWebhooks : openList;
+    await (id ? openStudy(view, id) : open(view));
   } catch (error) {
     if (!closed) showError(error);
   }
@@ -40,3 +42,4 @@ function showError(error) {
 
 addEventListener("hashchange", route);
 route();
+showLink();
