@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from service.db import deliveries
@@ -38,10 +39,20 @@ def notifying(webhooks: Sequence[Webhook], database_url: str, epoch: int) -> Ite
     if not webhooks:
         yield
         return
-    stop, engine, sender = threading.Event(), open_engine(database_url), Sender()
-    with transaction(engine) as session:
-        hold_off(session, epoch)
-        deliveries.retire(session, [webhook.name for webhook in webhooks], error=RETIRED)
+    engine = open_engine(database_url)
+    try:
+        with transaction(engine) as session:
+            hold_off(session, epoch)
+            deliveries.retire(session, [webhook.name for webhook in webhooks], error=RETIRED)
+        with _running(engine, webhooks, epoch):
+            yield
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _running(engine: Engine, webhooks: Sequence[Webhook], epoch: int) -> Iterator[None]:
+    stop, sender = threading.Event(), Sender()
     threads = [
         _start(Notifier(engine, webhook, epoch, sender.send, stop=stop)) for webhook in webhooks
     ]
@@ -50,7 +61,6 @@ def notifying(webhooks: Sequence[Webhook], database_url: str, epoch: int) -> Ite
     finally:
         stop.set()
         _join(threads)
-        engine.dispose()
 
 
 def run_notifier(notifier: Notifier) -> None:
