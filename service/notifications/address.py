@@ -17,8 +17,9 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+HTTP_PORT = 80
 HTTPS_PORT = 443
 MAX_URL_LENGTH = 2000
 
@@ -101,27 +102,13 @@ def parse_target(url: str, allow: Allow = NOTHING) -> Target:
     Raises:
         AddressRefused: The URL breaks a rule, or its host is an address that is not public.
     """
-    if len(url) > MAX_URL_LENGTH or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
-        raise AddressRefused(
-            f"must be at most {MAX_URL_LENGTH} printable ASCII characters, without spaces and "
-            "backslashes (write other letters of a host as xn--, of a path as %XX)"
-        )
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        raise AddressRefused("must be a URL such as https://host/path") from None
-    if "@" in parts.netloc or "#" in url:
-        raise AddressRefused("must have no user, password or fragment")
-    if "[" in parts.netloc and ":" not in host:  # urlsplit takes [v1.x] for a name
-        raise AddressRefused("must have nothing but an IPv6 address in brackets")
-    host = _checked_host(host)
-    opened = _is_opened(host, allow)
-    _check_way(parts.scheme, port, host, opened=opened)
+    parts, port = _split(url)
+    host = _checked_host((parts.hostname or "").lower(), bracketed="[" in parts.netloc)
+    _check_way(parts.scheme, port, host, opened=_is_opened(host, allow))
     if (literal := _literal(host)) is not None:
         check(host, [str(literal)], allow)
     path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-    default = HTTPS_PORT if parts.scheme == "https" else 80
+    default = HTTPS_PORT if parts.scheme == "https" else HTTP_PORT
     return Target(parts.scheme, host, default if port is None else port, path)
 
 
@@ -194,7 +181,25 @@ def _is_opened(host: str, allow: Allow) -> bool:
     return host.rstrip(".") in allow.hosts or (literal is not None and _in_networks(literal, allow))
 
 
-def _checked_host(host: str) -> str:
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    if len(url) > MAX_URL_LENGTH or not re.fullmatch(r"[!-~]+", url) or "\\" in url:
+        raise AddressRefused(
+            f"must be at most {MAX_URL_LENGTH} printable ASCII characters, without spaces and "
+            "backslashes (write other letters of a host as xn--, of a path as %XX)"
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise AddressRefused("must be a URL such as https://host/path") from None
+    if "@" in parts.netloc or "#" in url:
+        raise AddressRefused("must have no user, password or fragment")
+    return parts, port
+
+
+def _checked_host(host: str, *, bracketed: bool) -> str:
+    if bracketed and ":" not in host:  # urlsplit takes [v1.x] for a name
+        raise AddressRefused("must have nothing but an IPv6 address in brackets")
     if _literal(host) is not None and "%" not in host:
         return host
     if not _NAME.fullmatch(host):

@@ -91,16 +91,7 @@ def load_listed(path: Path | None) -> tuple[Listed, ...]:
 
 def _entries(path: Path) -> Iterator[tuple[str, _Entry]]:
     """Yield each entry with the words that errors begin with."""
-    try:
-        data = parse_yaml(path.read_bytes())  # JSON is YAML, too
-    except OSError as error:
-        raise WebhooksUnreadable(f"the webhooks file {path} {_reason(error)}") from None
-    except InvalidRequest as error:
-        found = error.errors[0]
-        rule = found.message.partition(", got")[0]
-        raise WebhooksUnreadable(f"{path}: {found.field.replace('spec', 'it')} {rule}") from None
-    except ServiceError as error:
-        raise WebhooksUnreadable(f"{path}: {error}") from None
+    data = _read(path)
     if not isinstance(data, list) or len(data) > MAX_WEBHOOKS:
         raise WebhooksUnreadable(f"{path}: must be a list of at most {MAX_WEBHOOKS} webhooks")
     names: set[str] = set()
@@ -110,6 +101,19 @@ def _entries(path: Path) -> Iterator[tuple[str, _Entry]]:
             raise WebhooksUnreadable(f"{path}: [{index}].name {entry.name} is given twice")
         names.add(entry.name)
         yield f"{path}: {entry.name}", entry
+
+
+def _read(path: Path) -> object:
+    try:
+        return parse_yaml(path.read_bytes())  # JSON is YAML, too
+    except OSError as error:
+        raise WebhooksUnreadable(f"the webhooks file {path} {_reason(error)}") from None
+    except InvalidRequest as error:
+        found = error.errors[0]
+        rule = found.message.partition(", got")[0]
+        raise WebhooksUnreadable(f"{path}: {found.field.replace('spec', 'it')} {rule}") from None
+    except ServiceError as error:
+        raise WebhooksUnreadable(f"{path}: {error}") from None
 
 
 def _entry(place: str, raw: object) -> _Entry:

@@ -20,6 +20,7 @@ from datetime import datetime
 
 from service.notifications import signature
 from service.notifications.address import (
+    HTTP_PORT,
     HTTPS_PORT,
     AddressRefused,
     Resolve,
@@ -145,7 +146,7 @@ def final_status(received: bytes) -> int | None:
 
 def _host(target: Target) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
-    default = HTTPS_PORT if target.scheme == "https" else 80
+    default = HTTPS_PORT if target.scheme == "https" else HTTP_PORT
     return host if target.port == default else f"{host}:{target.port}"
 
 
