@@ -12,7 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service.api import baselines, events, health, report, schedules, studies, trials
+from service.api import (
+    baselines,
+    events,
+    health,
+    report,
+    schedules,
+    studies,
+    trials,
+    webhooks,
+)
 from service.api.context import Context, stop_on_signals
 from service.api.openapi import install_openapi
 from service.api.problems import install_problems, refuse
@@ -21,17 +30,22 @@ from service.auth.keys import KeyRing
 from service.dashboard import page
 from service.dashboard.mount import mount_dashboard
 from service.db.engine import open_engine
+from service.notifications.config import load_listed
 from service.settings import Settings
 
-ROUTERS = (
-    health.router,
-    studies.router,
-    trials.router,
-    report.router,
-    events.router,
-    baselines.router,
-    schedules.router,
-    page.router,
+ROUTERS = tuple(
+    one.router
+    for one in (
+        health,
+        studies,
+        trials,
+        report,
+        events,
+        baselines,
+        schedules,
+        webhooks,
+        page,
+    )
 )
 
 
@@ -46,9 +60,13 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     Args:
         settings: Where the database is, and which keys open the server.
         now: The time, UTC-aware.
+
+    Raises:
+        WebhooksUnreadable: The webhooks file cannot be read or breaks a rule.
     """
+    listed = load_listed(settings.webhooks_file)
     engine = open_engine(settings.url())
-    context = Context(engine=engine, now=now)
+    context = Context(engine=engine, now=now, webhooks=listed)
     app = FastAPI(
         title="metaopt",
         version=_version(),

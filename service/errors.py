@@ -25,6 +25,8 @@
     ├── HostNotAllowed          host-not-allowed
     ├── CrossOrigin             cross-origin           a browser on another site's page
     ├── KeysUnreadable          keys-unreadable        the API keys file
+    ├── WebhookNotFound         webhook-not-found
+    ├── WebhooksUnreadable      webhooks-unreadable    the webhooks file
     ├── NotReady                not-ready              database, schema or dispatcher is missing
     ├── SchemaOutdated          schema-outdated        the database needs `metaopt db upgrade`
     └── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
@@ -195,6 +197,18 @@ class KeysUnreadable(ServiceError):
     """The API keys file cannot be read; until it can, nobody comes in."""
 
     code = "keys-unreadable"
+
+
+class WebhookNotFound(ServiceError):
+    """The webhooks file has no webhook of that name, or there is no such file."""
+
+    code = "webhook-not-found"
+
+
+class WebhooksUnreadable(ServiceError):
+    """The webhooks file cannot be read or breaks a rule; nothing that uses it starts."""
+
+    code = "webhooks-unreadable"
 
 
 class NotReady(ServiceError):

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="File with one `name:sha256` line per API key."
     )
+    webhooks_file: Path | None = Field(
+        None, description="File that says who is told of events (docs/webhooks.md); off without."
+    )
     dashboard_writable: bool = Field(
         False, description="Let the Optuna Dashboard change its own tables."
     )

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from service.auth.keys import ANYONE, Identity
+from service.notifications.config import Listed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 0.25
@@ -30,6 +31,7 @@ class Context:
         stopping: Set when the server is asked to stop: streams and long polls end.
         poll_seconds: Time between two looks at the database of a stream or a long poll.
         heartbeat_seconds: Longest silence of a stream.
+        webhooks: Those that are configured, without their secrets.
     """
 
     engine: Engine
@@ -37,6 +39,7 @@ class Context:
     stopping: threading.Event = field(default_factory=threading.Event)
     poll_seconds: float = POLL_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    webhooks: Sequence[Listed] = ()
 
 
 def get_context(request: Request) -> Context:

@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "weights-not-found": Kind(404, "No weights are kept"),
     "schedule-not-found": Kind(404, "No such schedule"),
     "schedule-exists": Kind(409, "Another schedule has this name"),
+    "webhook-not-found": Kind(404, "No such webhook"),
     "result-not-ready": Kind(404, "The result is not ready", RETRY),
     "result-impossible": Kind(409, "There will be no result"),
     "transition-impossible": Kind(409, "The study's status does not allow this"),

@@ -28,7 +28,8 @@ from service.cli.exits import Exit, Stop, settings_text
 from service.client.errors import ClientError
 from service.db import migrate
 from service.db.engine import open_engine
-from service.errors import SchemaOutdated
+from service.errors import SchemaOutdated, WebhooksUnreadable
+from service.notifications.config import load_webhooks
 from service.settings import Settings
 
 PACKAGES = ("metaopt", "torch", "numpy", "optuna", "optuna-dashboard", "fastapi", "sqlalchemy")
@@ -63,7 +64,7 @@ class Finding(NamedTuple):
 def doctor() -> None:
     """Check this installation and the server, and say what to do about what is wrong."""
     failed = set()
-    for check in (installation, devices, compiler, storage, server):
+    for check in (installation, devices, compiler, storage, webhooks, server):
         for finding in check():
             data(line(finding))
             if finding.level == Level.FAIL:
@@ -151,6 +152,26 @@ def storage() -> Iterator[Finding]:
         return
     yield _data_directory(settings.data_directory)
     yield _database(settings)
+
+
+def webhooks() -> Iterator[Finding]:
+    """Find whether the webhooks file keeps its rules; nothing is resolved or connected to."""
+    try:
+        path = Settings().webhooks_file
+        found = load_webhooks(path)
+    except ValidationError:
+        return  # `storage` has said it
+    except WebhooksUnreadable as error:
+        yield Finding(Level.FAIL, "webhooks", str(error), "docs/webhooks.md")
+        return
+    if path is None:
+        yield Finding(Level.OK, "webhooks", "none: METAOPT_WEBHOOKS_FILE is not set")
+        return
+    names = ", ".join(one.name for one in found) or "none"
+    if path.stat().st_mode & 0o007:
+        text = f"{path} can be read by everybody on this machine"
+        yield Finding(Level.WARN, "webhooks", text, f"chmod o-rwx {path}")
+    yield Finding(Level.OK, "webhooks", f"{names} in {path}")
 
 
 def _data_directory(directory: Path) -> Finding:

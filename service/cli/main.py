@@ -25,6 +25,7 @@ from service.cli import (
     schedules,
     server,
     studies,
+    webhooks,
 )
 from service.cli import run as run_here
 from service.cli.connection import tell_of_retries
@@ -73,6 +74,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(baselines.app, name="baseline")
 app.add_typer(schedules.app, name="schedule")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def run(arguments: Sequence[str]) -> int:

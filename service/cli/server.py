@@ -21,6 +21,7 @@ from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.supervisor import Supervised, tethered
 from service.db import migrate
+from service.notifications.config import load_webhooks
 from service.settings import Settings
 
 GRACE_SECONDS = 10
@@ -42,6 +43,7 @@ DataDirectory = Annotated[
 def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = None) -> None:
     """Start the whole service: API, dashboard, dispatcher and workers."""
     settings = settings_with(host=host, port=port, data_directory=data_directory)
+    load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
     migrate.upgrade(settings.url())
     check_bind(settings)
     listener = listen(settings.host, settings.port)

@@ -28,6 +28,7 @@ from service.client.errors import NotConfigured, ServerRefused
 from service.client.http import BUSY, Http
 from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
+from service.client.webhooks import Webhooks
 from service.wire.document import StudyDocument
 from service.wire.export import Format, What
 from service.wire.preview import Preview
@@ -84,6 +85,7 @@ class Client:
         self.http = Http(self.url, api_key, patience_seconds, transport)
         self.baselines = Baselines(self.http)
         self.schedules = Schedules(self.http)
+        self.webhooks = Webhooks(self.http)
 
     @classmethod
     def from_environment(

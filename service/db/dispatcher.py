@@ -81,6 +81,19 @@ def check_live(session: Session, epoch: int) -> None:
         raise EpochLost(f"epoch {epoch} is over: another dispatcher is live")
 
 
+def hold_off(session: Session, epoch: int) -> None:
+    """Hold off a takeover until this transaction ends, without refreshing the row.
+
+    For what runs beside the dispatcher's loop: it must not make a loop that hangs look live.
+
+    Raises:
+        EpochLost: another dispatcher has taken over.
+    """
+    query = select(DispatcherRow.epoch).with_for_update(read=True)
+    if session.scalar(query) != epoch:
+        raise EpochLost(f"epoch {epoch} is over: another dispatcher is live")
+
+
 def release(session: Session, epoch: int) -> None:
     """Let a successor take over at once.
 

@@ -89,6 +89,14 @@ class RunStatus(StrEnum):
     REFUSED = "refused"
 
 
+class DeliveryStatus(StrEnum):
+    """State of a delivery; only a pending one changes."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 STUDY_TRANSITIONS: dict[StudyStatus, frozenset[StudyStatus]] = {
     StudyStatus.QUEUED: frozenset(
         {StudyStatus.RUNNING, StudyStatus.PAUSED, StudyStatus.CANCELLED, StudyStatus.FAILED}

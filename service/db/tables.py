@@ -5,10 +5,11 @@
                 ├─< mo_asks                        (log of asks and tells, per branch)
                 ├─< mo_segments                    (what the time of the slots went into)
                 ├── mo_spending                    (what the search has spent of its budget)
-                └─< mo_events                      (what SSE replays)
+                └─< mo_events ──< mo_deliveries    (what SSE replays; what webhooks are told)
     mo_schedules ──< mo_schedule_runs ──> mo_studies
     mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
+    mo_notified           (which events each webhook has deliveries of)
 
 Times are UTC; JSON columns hold finite numbers only.  Trials of role "verdict" are the finalists
 trained afresh, those of role "replica" the search's best trained again before that, "candidate"
@@ -41,6 +42,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from service.db.states import (
     AttemptOutcome,
     CatchUp,
+    DeliveryStatus,
     Overlap,
     RunStatus,
     SeedPolicy,
@@ -362,6 +364,51 @@ class ScheduleRun(Base):
     )
     ended: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
+
+
+class Delivery(Base):
+    """One notification on its way to a webhook, and in the end a line of the log.
+
+    `webhook` is a name in the operator's file; neither its secret nor its URL is in any table.
+    `event_id` and `study_id` are null for a test.  `body` is sent as it is, at every attempt.
+    """
+
+    __tablename__ = "mo_deliveries"
+    __table_args__ = (
+        UniqueConstraint("event_id", "webhook"),
+        Index(None, "webhook", "status", "next_attempt_at"),
+        Index(None, "created_at", "delivery_id"),
+        _one_of("status", DeliveryStatus),
+    )
+
+    delivery_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    webhook: Mapped[str] = mapped_column(String(64))
+    event: Mapped[str] = mapped_column(String(32))
+    event_id: Mapped[int | None] = mapped_column(
+        BigId, ForeignKey("mo_events.event_id", ondelete="SET NULL")
+    )
+    study_id: Mapped[str | None] = mapped_column(String(32))
+    body: Mapped[str]
+    status: Mapped[str] = mapped_column(String(16), default=DeliveryStatus.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    last_status_code: Mapped[int | None]
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+
+
+class Notified(Base):
+    """How far a webhook has come: events up to `last_event_id` have deliveries, if it wants them.
+
+    Those up to `since_event_id` happened before it was configured.
+    """
+
+    __tablename__ = "mo_notified"
+
+    webhook: Mapped[str] = mapped_column(String(64), primary_key=True)
+    since_event_id: Mapped[int] = mapped_column(BigInteger)
+    last_event_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class Baseline(Base):

@@ -28,9 +28,11 @@ from service.dispatcher.holder import is_dead, this_process
 from service.dispatcher.ledger import Ledger
 from service.dispatcher.loop import Dispatcher
 from service.dispatcher.mirror import run_mirror
-from service.errors import SchemaOutdated
+from service.errors import SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
 from service.executors.slots import find_slots
+from service.notifications.config import load_webhooks
+from service.notifications.runner import notifying
 from service.schedules.runner import run_schedules
 from service.settings import Settings
 
@@ -62,13 +64,15 @@ def run(
     _drain_on_signals(stop)
     engine = open_engine(settings.url())
     try:
+        webhooks = load_webhooks(settings.webhooks_file)
         while not stop.is_set():
             try:
                 migrate.check(engine)
                 epoch = _acquire(engine, stop)
                 if epoch is None:
                     break
-                _run_epoch(settings, engine, epoch, stop)
+                with notifying(webhooks, settings.url(), epoch):
+                    _run_epoch(settings, engine, epoch, stop)
             except EpochLost as error:
                 log.error("epoch_lost", cause=str(error))
                 return EXIT_EPOCH_LOST
@@ -81,6 +85,9 @@ def run(
             except OSError as error:  # as a full disk: it may have room again later
                 log.error("machine_failed", cause=str(error))
                 stop.wait(_RETRY_SECONDS)
+    except WebhooksUnreadable as error:
+        log.error("webhooks_unreadable", cause=str(error))
+        return EXIT_UNUSABLE
     finally:
         stop.set()
         engine.dispose()

@@ -43,6 +43,9 @@ export const schedule = (id) => request(`/schedules/${id}`);
 export const runs = (id) => pages(`/schedules/${id}/runs`, 50);
 export const history = (id) => request(`/schedules/${id}/history?limit=100`);
 export const actOnSchedule = (id, verb) => request(`/schedules/${id}:${verb}`, { method: "POST" });
+export const webhooks = async () => (await request("/webhooks")).items;
+export const deliveries = async () => (await request("/deliveries?limit=100")).items;
+export const testWebhook = (name) => request(`/webhooks/${name}:test`, { method: "POST" });
 export const act = (id, verb) => request(`/studies/${id}:${verb}`, { method: "POST" });
 
 export async function result(id) {

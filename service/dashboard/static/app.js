@@ -1,19 +1,22 @@
-// The page: #/ lists studies, #/studies/ID shows one; #/schedules and #/schedules/ID likewise.
+// The page: #/ lists studies, #/studies/ID shows one; #/schedules and #/schedules/ID likewise;
+// #/webhooks shows who is told of events.
 
 import { h, show } from "/ui/dom.js";
 import { openSchedule, openSchedules } from "/ui/schedules.js";
 import { openList } from "/ui/studies.js";
 import { openStudy } from "/ui/study.js";
+import { openWebhooks, showLink } from "/ui/webhooks.js";
 
 const main = document.getElementById("main");
 let close = () => {};
 
+const LISTS = { studies: openList, schedules: openSchedules, webhooks: openWebhooks };
 const OPENERS = { studies: openStudy, schedules: openSchedule };
 
 async function route() {
   close();
-  const [, kind, id] = location.hash.match(/^#\/(studies|schedules)(?:\/([\w-]+))?$/) ?? [];
-  const open = id ? OPENERS[kind] : kind === "schedules" ? openSchedules : openList;
+  const [, kind, id] = location.hash.match(/^#\/(studies|schedules|webhooks)(?:\/([\w-]+))?$/) ?? [];
+  const open = (id && OPENERS[kind]) || LISTS[kind] || openList;
   document.getElementById("live").hidden = true;
   main.replaceChildren(h("p", { class: "quiet" }, "Loading…"));
   window.scrollTo(0, 0);
@@ -44,3 +47,4 @@ function showError(error, what) {
 
 addEventListener("hashchange", route);
 route();
+showLink();

@@ -1,0 +1,1 @@
+"""Notifications: events of studies, told to the outside by signed webhooks."""

@@ -1,0 +1,184 @@
+"""The webhooks file: who is told what, and by which secret that can be proved.
+
+    - name: ci                                  a YAML or JSON list of these
+      url: https://hooks.example.com/metaopt
+      secret_file: ci.secret                    or secret: at least 16 characters
+      events: [study_completed, gate_failed]
+      allow: [10.1.0.0/16]                      only for targets on premises
+
+The dispatcher reads all of it; the API reads the same file, but opens no secret_file and keeps
+only what it may show.  No message repeats a value of the file but names, hosts and event names.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, SecretStr, StrictStr, ValidationError
+
+from service.errors import InvalidRequest, ServiceError, WebhooksUnreadable
+from service.notifications.address import (
+    AddressRefused,
+    Allow,
+    Target,
+    parse_allow,
+    parse_target,
+)
+from service.wire.base import Wire
+from service.wire.notifications import EVENT_NAMES, EventName
+from service.wire.parsing import parse_yaml
+
+MAX_WEBHOOKS = 32  # each has a thread of its own
+MIN_SECRET_CHARACTERS = 16
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
+
+
+class Listed(NamedTuple):
+    """What anybody may know of a webhook."""
+
+    name: str
+    host: str
+    events: tuple[EventName, ...]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """One receiver of notifications; its secret is in no representation."""
+
+    name: str
+    target: Target
+    events: tuple[EventName, ...]
+    allow: Allow
+    secret: bytes = field(repr=False)
+
+    def listed(self) -> Listed:
+        """Return what anybody may know of it."""
+        return Listed(self.name, self.target.host, self.events)
+
+
+class _Entry(Wire):
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    url: StrictStr
+    secret: SecretStr | None = None
+    secret_file: StrictStr | None = None
+    events: Annotated[list[EventName], Field(min_length=1)]
+    allow: list[StrictStr] = []
+
+
+def load_webhooks(path: Path | None) -> tuple[Webhook, ...]:
+    """Return the webhooks of the file with their secrets; none without a file.
+
+    Raises:
+        WebhooksUnreadable: The file, or a secret_file, cannot be read or breaks a rule.
+    """
+    return tuple(_webhook(place, entry, path) for place, entry in _entries(path)) if path else ()
+
+
+def load_listed(path: Path | None) -> tuple[Listed, ...]:
+    """Return what anybody may know of the webhooks of the file.
+
+    Raises:
+        WebhooksUnreadable: The file cannot be read or breaks a rule.
+    """
+    if path is None:
+        return ()
+    return tuple(
+        Listed(entry.name, _target(place, entry)[0].host, tuple(entry.events))
+        for place, entry in _entries(path)
+    )
+
+
+def _entries(path: Path) -> Iterator[tuple[str, _Entry]]:
+    """Yield each entry with the words that errors begin with."""
+    data = _read(path)
+    if not isinstance(data, list) or len(data) > MAX_WEBHOOKS:
+        raise WebhooksUnreadable(f"{path}: must be a list of at most {MAX_WEBHOOKS} webhooks")
+    names: set[str] = set()
+    for index, raw in enumerate(data):
+        entry = _entry(f"{path}: [{index}]", raw)
+        if entry.name in names:
+            raise WebhooksUnreadable(f"{path}: [{index}].name {entry.name} is given twice")
+        names.add(entry.name)
+        yield f"{path}: {entry.name}", entry
+
+
+def _read(path: Path) -> object:
+    try:
+        return parse_yaml(path.read_bytes())  # JSON is YAML, too
+    except OSError as error:
+        raise WebhooksUnreadable(f"the webhooks file {path} {_reason(error)}") from None
+    except InvalidRequest as error:
+        found = error.errors[0]
+        rule = found.message.partition(", got")[0]
+        raise WebhooksUnreadable(f"{path}: {found.field.replace('spec', 'it')} {rule}") from None
+    except ServiceError as error:
+        raise WebhooksUnreadable(f"{path}: {error}") from None
+
+
+def _entry(place: str, raw: object) -> _Entry:
+    try:
+        entry = _Entry.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        field_path = "".join(f".{part}" for part in found["loc"])
+        raise WebhooksUnreadable(f"{place}{field_path} {_rule(found['type'])}") from None
+    if (entry.secret is None) == (entry.secret_file is None):
+        raise WebhooksUnreadable(f"{place} must have either secret or secret_file")
+    if entry.secret is not None:
+        _secret(place, entry.secret.get_secret_value())
+    return entry
+
+
+def _rule(kind: str) -> str:
+    return {
+        "missing": "is required",
+        "extra_forbidden": "is not a known field",
+        "string_type": "must be text (put it in quotes)",
+        "string_pattern_mismatch": "must be a-z, 0-9, - and _, at most 64, not - or _ first",
+        "literal_error": f"must be one of {', '.join(EVENT_NAMES)}",
+        "list_type": "must be a list",
+        "too_short": "must name at least one event",
+        "model_type": "must be an object",
+    }.get(kind, "breaks a rule")
+
+
+def _target(place: str, entry: _Entry) -> tuple[Target, Allow]:
+    try:
+        allow = parse_allow(entry.allow)
+    except AddressRefused as error:
+        raise WebhooksUnreadable(f"{place}.allow {error}") from None
+    try:
+        return parse_target(entry.url, allow), allow
+    except AddressRefused as error:
+        raise WebhooksUnreadable(f"{place}.url {error}") from None
+
+
+def _webhook(place: str, entry: _Entry, path: Path) -> Webhook:
+    target, allow = _target(place, entry)
+    if entry.secret is not None:
+        secret = entry.secret.get_secret_value().encode()
+    else:
+        secret = _read_secret(place, path.parent / (entry.secret_file or ""))
+    return Webhook(entry.name, target, tuple(dict.fromkeys(entry.events)), allow, secret)
+
+
+def _read_secret(place: str, path: Path) -> bytes:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise WebhooksUnreadable(f"{place}.secret_file {path} {_reason(error)}") from None
+    except UnicodeDecodeError:
+        raise WebhooksUnreadable(f"{place}.secret_file {path} must be UTF-8 text") from None
+    return _secret(f"{place}.secret_file", text)
+
+
+def _secret(place: str, secret: str) -> bytes:
+    if len(secret) < MIN_SECRET_CHARACTERS:
+        rule = f"must have at least {MIN_SECRET_CHARACTERS} characters, got {len(secret)}"
+        raise WebhooksUnreadable(f"{place}: the secret {rule}")
+    return secret.encode()
+
+
+def _reason(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or error}"
