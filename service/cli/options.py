@@ -25,6 +25,13 @@ Summary = Annotated[
         help="Write a Markdown summary to this file; $GITHUB_STEP_SUMMARY is added to.",
     ),
 ]
+Events = Annotated[
+    bool,
+    typer.Option(
+        "--events",
+        help="Print on stdout only what webhooks are told of the study, a line of JSON each.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,15 +8,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cli.console import check_writable, say, write_json
+from service.cli.console import check_writable, data, say, write_json
 from service.cli.exits import Exit, Stop
 from service.cli.junit import junit
 from service.cli.verdict import verdict_page
-from service.client.client import Client
+from service.client.client import ENDED, Client
 from service.errors import ResultImpossible
 from service.report.ci_summary import summary_page
 from service.wire.document import StudyDocument
 from service.wire.gate_words import outcome
+from service.wire.notifications import EVENT_NAMES, notification
 from service.wire.result import StudyResult
 from service.wire.studies import StudyView
 
@@ -29,6 +30,7 @@ class Outputs:
         json: The study's document; `-` is stdout, and nothing else is printed there then.
         junit: Test cases.
         summary: Markdown.
+        events: Whether stdout gets notifications, as webhooks do, instead of the verdict.
         again: The command that goes on with a study that ends with this process; None where a
             server has it, whose page can be opened too.
     """
@@ -36,14 +38,17 @@ class Outputs:
     json: Path | None = None
     junit: Path | None = None
     summary: Path | None = None
+    events: bool = False
     again: str | None = None
 
     def check(self) -> None:
         """Make sure that all can be written, before a study is on its way.
 
         Raises:
-            Stop: One cannot.
+            Stop: One cannot, or two want stdout.
         """
+        if self.events and str(self.json) == "-":
+            raise Stop(Exit.USAGE, "--events and --json - both write to stdout: name a file")
         for path in (self.json, self.junit, self.summary):
             check_writable(path)
 
@@ -60,7 +65,9 @@ class Outputs:
         url = f"{client.url}/#/studies/{study.study_id}" if self.again is None else None
         document = StudyDocument(study=study, result=result, exit_code=code, url=url)
         self._write(client, document)
-        if result is not None and str(self.json) != "-":
+        if self.events:
+            _tell_events(client, study)
+        elif result is not None and str(self.json) != "-":
             verdict_page(study, result)
         if code != Exit.DONE:
             raise Stop(code, self._why(study, result))
@@ -97,6 +104,14 @@ def exit_code(study: StudyView, result: StudyResult | None) -> Exit:
         return Exit.WAIT_TIMED_OUT
     failed = result is not None and result.gates is not None and not result.gates.passed
     return Exit.GATE_FAILED if failed else Exit.DONE
+
+
+def _tell_events(client: Client, study: StudyView) -> None:
+    if study.status not in ENDED:  # its stream would be waited for
+        return
+    for event in client.events(study.study_id):
+        if event.kind in EVENT_NAMES:
+            data(notification(event, study).model_dump_json())
 
 
 def _is_step_summary(path: Path) -> bool:

@@ -13,6 +13,7 @@ from service.cli.console import say
 from service.cli.in_process import in_process
 from service.cli.options import (
     BaselineName,
+    Events,
     GateRules,
     Json,
     Junit,
@@ -42,6 +43,7 @@ def run(
     json: Json = None,
     junit: Junit = None,
     summary: Summary = None,
+    events: Events = False,
     idempotency_key: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +58,7 @@ def run(
     own = settings_with(data_directory=data_directory).model_copy(
         update={"database_url": None, "api_keys_file": None}
     )
-    outputs = Outputs(json, junit, summary, again=_again(spec, own.data_directory))
+    outputs = Outputs(json, junit, summary, events, again=_again(spec, own.data_directory))
     outputs.check()
     with in_process(own) as (client, check):
         study = _submitted(client, document, idempotency_key)

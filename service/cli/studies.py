@@ -16,6 +16,7 @@ from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
 from service.cli.options import (
     BaselineName,
+    Events,
     GateRules,
     Json,
     Junit,
@@ -51,6 +52,7 @@ def submit(
     json: Json = None,
     junit: Junit = None,
     summary: Summary = None,
+    events: Events = False,
     idempotency_key: Annotated[
         str | None,
         typer.Option(metavar="K", help="Submit only once under this name, however often called."),
@@ -60,10 +62,14 @@ def submit(
     ] = False,
 ) -> None:
     """Submit a study; print its id, or with --wait its verdict and what its gates say."""
-    outputs = Outputs(json, junit, summary)
+    outputs = Outputs(json, junit, summary, events)
     if not wait:
         refuse_without_wait(
-            timeout=timeout, junit=junit, summary=summary, cancel_on_interrupt=cancel_on_interrupt
+            timeout=timeout,
+            junit=junit,
+            summary=summary,
+            events=events,
+            cancel_on_interrupt=cancel_on_interrupt,
         )
     document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
     outputs.check()  # before the study is on its way: nobody should submit twice
@@ -163,9 +169,10 @@ def watch(
     json: Json = None,
     junit: Junit = None,
     summary: Summary = None,
+    events: Events = False,
 ) -> None:
     """Follow a study until it ends, then print its verdict."""
-    outputs = Outputs(json, junit, summary)
+    outputs = Outputs(json, junit, summary, events)
     outputs.check()
     with connect() as client:
         study = client.study(study_id)

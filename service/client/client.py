@@ -110,7 +110,7 @@ class Client:
         url = variables.get("METAOPT_URL") or DEFAULT_URL
         if not url.startswith(("http://", "https://")):
             raise NotConfigured(f"METAOPT_URL must begin with http:// or https://, got {url!r}")
-        return cls(url, _key(variables), patience_seconds=patience_seconds)
+        return cls(url, api_key_of(variables), patience_seconds=patience_seconds)
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -306,7 +306,12 @@ class Client:
             params = {**params, "cursor": page.next_cursor}
 
 
-def _key(variables: Mapping[str, str]) -> str | None:
+def api_key_of(variables: Mapping[str, str]) -> str | None:
+    """Return the API key that variables name: METAOPT_API_KEY, else the one in its file.
+
+    Raises:
+        NotConfigured: The file cannot be read.
+    """
     key, file = variables.get("METAOPT_API_KEY"), variables.get("METAOPT_API_KEY_FILE")
     if key or not file:
         return key or None

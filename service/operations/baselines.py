@@ -117,6 +117,8 @@ def roll_back(session: Session, name: str, version: int | None, *, now: datetime
         BaselineNotFound: There is no such version, or nothing before the present one.
     """
     present = _get(session, name, None)
+    if version is None and present.version == 1:
+        raise BaselineNotFound(f"there is no version before {name}@1: nothing to go back to")
     older = _get(session, name, present.version - 1 if version is None else version)
     data = {**older.data, "origin": f"version {older.version} again, after {present.version}"}
     added = baselines.add_version(

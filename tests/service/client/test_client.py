@@ -14,14 +14,14 @@ import uvicorn
 from sqlalchemy import Engine, func, select
 
 from service.app import create_app
-from service.client.client import Client
-from service.client.errors import ServerRefused, ServerUnreachable
+from service.client.client import Client, api_key_of
+from service.client.errors import NotConfigured, ServerRefused, ServerUnreachable
 from service.db import migrate
 from service.db.engine import open_engine, reading, transaction
 from service.db.events import append_event
 from service.db.tables import Study
 from service.settings import Settings
-from tests.fakes.rows import NOON, SPEC, add_study, add_trial
+from tests.fakes.rows import NOON, SPEC, add_baseline, add_study, add_trial
 from tests.waiting import wait_until
 
 SERVER = """
@@ -188,3 +188,62 @@ def test_a_server_with_open_streams_stops_at_once(tmp_path: Path, free_port: int
         server.kill()
         server.wait()
         client.close()
+
+
+def test_it_waits_until_the_end_or_until_the_time_is_up(local: tuple[Client, Engine]) -> None:
+    client, engine = local
+    study = client.submit(SPEC)
+    assert client.wait(study.study_id, 0.3).status == "queued"
+    ender = threading.Timer(0.3, client.cancel, [study.study_id])
+    ender.start()
+    assert client.wait(study.study_id, 20).status == "cancelled"
+    ender.join()
+
+
+def test_what_adds_something_each_time_is_asked_for_once(local: tuple[Client, Engine]) -> None:
+    real, engine = local
+
+    class LosesAnswers(httpx2.HTTPTransport):
+        asked = 0
+
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            self.asked += 1
+            super().handle_request(request).close()
+            raise httpx2.ReadError("connection reset")
+
+    with transaction(engine) as session:
+        for _ in range(2):
+            add_baseline(session)
+    transport = LosesAnswers()
+    with Client(real.url, transport=transport, patience_seconds=5) as client:
+        with pytest.raises(ServerUnreachable):
+            client.baselines.roll_back("main")
+    assert transport.asked == 1
+    assert [one.version for one in real.baselines.versions("main")] == [3, 2, 1]
+
+
+def test_the_environment_names_server_and_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("mo_key\n")
+    with Client.from_environment({"METAOPT_URL": "http://127.0.0.1:9/"}) as client:
+        assert client.url == "http://127.0.0.1:9"
+    for name, value, rule in (
+        ("METAOPT_URL", "127.0.0.1:8000", "must begin with http"),
+        ("METAOPT_API_KEY_FILE", str(tmp_path / "nowhere"), "cannot be read"),
+    ):
+        with pytest.raises(NotConfigured, match=rule):
+            Client.from_environment({name: value})
+
+    class Sees(httpx2.BaseTransport):
+        keys: list[str | None] = []
+
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            self.keys.append(request.headers.get("Authorization"))
+            return httpx2.Response(200, json={"items": [], "next_cursor": None})
+
+    for variables in (
+        {"METAOPT_API_KEY_FILE": str(tmp_path / "key")},
+        {"METAOPT_API_KEY": "mo_key", "METAOPT_API_KEY_FILE": "/nowhere"},
+    ):
+        with Client("http://host", api_key_of(variables), transport=Sees()) as client:
+            client.studies()
+    assert Sees.keys == ["Bearer mo_key"] * 2

@@ -1,0 +1,127 @@
+"""What a study leaves: its winner in use, baselines by command, notifications on stdout."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sqlalchemy import Engine
+
+from metaopt.errors import CorruptModel
+from service.client.client import Client
+from service.client.winner import load_winner
+from service.db.engine import transaction
+from tests.fakes.processes import DispatcherProcess
+from tests.fakes.rows import add_baseline
+from tests.service.cli.conftest import Command
+from tests.service.cli.test_gates import TINY
+
+SUPPORT = "-2.0,0.5\n-1.0,1.0\n0.5,-0.3\n2.0,0.1\n"
+
+
+@pytest.fixture
+def at_work(api: Engine, tmp_path: Path) -> Iterator[Engine]:
+    """Yield the database of a whole server: API and a dispatcher with workers."""
+    dispatcher = DispatcherProcess(str(api.url), tmp_path / "server")
+    yield api
+    dispatcher.close()
+
+
+@pytest.mark.slow
+def test_a_winner_is_downloaded_and_adapted(
+    metaopt: Command, at_work: Engine, tmp_path: Path
+) -> None:
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(yaml.safe_dump(TINY))
+    said = metaopt("submit", str(spec), "--wait", "--events")
+    assert said.code == 0, said.err
+    (told,) = [json.loads(line) for line in said.out.splitlines()]
+    assert (told["event"], told["status"]) == ("study_completed", "completed")
+    study_id = told["study_id"]
+
+    folder = tmp_path / "winner"
+    assert metaopt("download", study_id, "--to", str(folder)).out == f"{folder}\n"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "report.html", "study.json", "trials.csv", "winner.safetensors",
+    ]  # fmt: skip
+    found = json.loads((folder / "study.json").read_text())
+    best = found["result"]["finalists"][0]
+    by_id, by_folder = load_winner(study_id), load_winner(folder)
+    with Client.from_environment() as client:
+        by_client = load_winner(study_id, client)
+    for winner in (by_id, by_folder, by_client):
+        assert winner.card.params == best["params"]
+        assert torch.equal(winner.weights["w0"], by_id.weights["w0"])
+
+    support, query = tmp_path / "support.csv", tmp_path / "query.csv"
+    support.write_text(SUPPORT)
+    query.write_text("0.0\n1.5\n")
+    printed = metaopt("adapt", study_id, "--support", str(support), "--query", str(query))
+    assert printed.code == 0, printed.err
+    rows = np.loadtxt(support, delimiter=",")
+    wanted = by_id.adapt(rows[:, :1], rows[:, 1:]).predict([[0.0], [1.5]])
+    assert [float(line) for line in printed.out.splitlines()] == pytest.approx(
+        wanted[:, 0].tolist(), rel=1e-4
+    )
+    assert "adapted to 4 examples by 1 inner steps" in printed.err
+    np.savez(tmp_path / "s.npz", x=rows[:, :1], y=rows[:, 1:])
+    again = metaopt("adapt", str(folder), "--support", str(tmp_path / "s.npz"), "--steps", "3")
+    assert len(again.out.splitlines()) == 4 and "by 3 inner steps" in again.err
+
+    support.write_text("1.0\n2.0\n")
+    bad = metaopt("adapt", str(folder), "--support", str(support))
+    assert bad.code == 2 and "inputs and then 1 target(s)" in bad.err
+    support.write_text("1.0,x\n")
+    assert "must be a .csv file" in metaopt("adapt", str(folder), "--support", str(support)).err
+    (folder / "winner.safetensors").write_bytes(b"nothing")
+    bad = metaopt("adapt", str(folder), "--support", str(support))
+    assert bad.code == 2 and "no model file" in bad.err
+    with pytest.raises(CorruptModel, match="no model file at"):
+        load_winner(tmp_path / "nowhere")
+
+    made = metaopt("baseline", "promote", study_id, "--name", "main")
+    assert made.code == 0 and made.out.startswith("main@1 promoted by hand")
+
+
+def test_baselines_are_listed_shown_compared_and_rolled_back(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    with transaction(api) as session:
+        add_baseline(session)
+        add_baseline(session, device="another GPU", meta_iterations=40)
+        add_baseline(session, "other")
+    listed = metaopt("baseline", "list")
+    assert [line.split()[0] for line in listed.out.splitlines()] == [
+        "baseline",
+        "main@2",
+        "other@1",
+    ]
+    assert "main@1" in metaopt("baseline", "list", "main").out
+    shown = metaopt("baseline", "show", "main@1")
+    assert "0.5 [0.4, 0.6], 2 trainings on 4 tasks" in shown.out and "inner_lr" in shown.out
+    differs = metaopt("baseline", "diff", "main")
+    assert "main@1" in differs.out and "another GPU" in differs.out and "40" in differs.out
+    assert "inner_lr" not in differs.out
+    back = metaopt("baseline", "rollback", "main", "--json", str(tmp_path / "b.json"))
+    assert back.out == "main@3 version 1 again, after 2\n"
+    assert json.loads((tmp_path / "b.json").read_text())["version"] == 3
+    for arguments in (
+        ("show", "none"),
+        ("show", "main@9"),
+        ("rollback", "other"),
+        ("diff", "other"),
+    ):
+        refused = metaopt("baseline", *arguments)
+        assert refused.code == 2 and refused.err, arguments
+    assert "a version is a number" in metaopt("baseline", "show", "main@x").err
+
+
+def test_two_outputs_cannot_have_stdout(metaopt: Command, api: Engine, tmp_path: Path) -> None:
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(yaml.safe_dump(TINY))
+    said = metaopt("submit", str(spec), "--wait", "--events", "--json", "-")
+    assert said.code == 2 and "both write to stdout" in said.err
+    assert metaopt("submit", str(spec), "--events").err == "--events needs --wait\n"
