@@ -32,6 +32,9 @@ from service.wire.judged import VerdictRun
 from service.wire.result import Finalist, StudyResult
 
 
+MEASURED_COST = "adaptation_milliseconds"
+
+
 class Fresh(NamedTuple):
     """Trials that have to run before the gates can be answered, to be scored on `tasks` tasks."""
 
@@ -169,7 +172,8 @@ def _stored(
     """Return the baseline's stored scores, where they may stand in for fresh trainings.
 
     They may if they are on the same tasks, enough of them, of as many trainings at least, by the
-    same software on the same device; and if the costs that the rules ask for were measured.
+    same software on the same device; and if the costs that the rules ask for are known and exact:
+    of measured ones only the mean is kept, which does not say how sure it is.
     """
     incumbent, spec = study.spec.gates.incumbent, study.spec
     assert incumbent is not None
@@ -179,7 +183,8 @@ def _stored(
     same = row.data["bank"] == _bank(study) and len(row.scores[0]) >= tasks
     same = same and row.data["versions"] == result.versions
     same = same and row.data["device"] == result.device
-    if not same or any(name not in row.data["metrics"] for name in spec.gates.costs()):
+    costs = spec.gates.costs()
+    if not same or MEASURED_COST in costs or any(c not in row.data["metrics"] for c in costs):
         return None
     return [_stored_run(row, scores[:tasks]) for scores in row.scores]
 
