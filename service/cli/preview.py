@@ -36,6 +36,8 @@ def _page(found: Preview) -> None:
     if found.replicas_at_most:
         console.data(f"at most {found.replicas_at_most} of these trials train its best again")
     console.data(f"verdict, on top: {_cost(found.verdict)}")
+    if found.gates is not None:
+        console.data(f"gates, on top: {_cost(found.gates)}")
     for branch in found.branches:
         _branch(branch)
 

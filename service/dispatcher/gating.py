@@ -31,7 +31,6 @@ from service.wire.gates import Incumbent
 from service.wire.judged import VerdictRun
 from service.wire.result import Finalist, StudyResult
 
-
 MEASURED_COST = "adaptation_milliseconds"
 
 

@@ -46,17 +46,30 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     # Replicas and finalists are taken to come from the branches as their trials do.
     again = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
     search = _shares(spec, [plan.trials for plan in plans], kept) + _shares(spec, again, kept=1.0)
-    part = finalists / spec.points()
-    verdict = _shares(spec, [plan.trials * part for plan in plans], kept=1.0)
+
+    def on_top(trainings: int) -> Cost:
+        part = trainings / spec.points()
+        shares = _shares(spec, [plan.trials * part for plan in plans], kept=1.0)
+        return _cost(trainings, full, shares, paces, None)
+
     return Preview(
         branches=plans,
         rungs=rungs,
         bank_tasks=[bank_tasks(spec, rung) for rung in rungs],
         first_order_until=spec.pruning.first_order_until,
         search=_cost(spec.budget.trials, full, search, paces, spec.budget.total_meta_iterations),
-        verdict=_cost(finalists, full, verdict, paces, None),
+        verdict=on_top(finalists),
+        gates=on_top(gated) if (gated := _gated(spec)) else None,
         replicas_at_most=spec.search.replicates,
     )
+
+
+def _gated(spec: StudySpec) -> int:
+    """Return how many trainings the gates compare: the incumbent is taken to cost as much."""
+    gates = spec.gates
+    if not gates.rules:
+        return 0
+    return gates.seeds * (1 if gates.incumbent is None else 2)
 
 
 def _shares(spec: StudySpec, trials: Sequence[float], kept: float) -> list[Share]:

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from service.db import segments
 from service.db.states import TrialRole
 from service.dispatcher.preview import preview, signatures
+from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.wire.preview import Preview
 from service.wire.spec import StudySpec
@@ -14,9 +15,9 @@ def preview_study(session: Session, spec: StudySpec) -> Preview:
     """Return what the study would do; nothing is written.
 
     Raises:
-        InvalidSpec: Its warm start names something that is not there or does not fit.
+        InvalidSpec: Its warm start or gates name something that is not there or does not fit.
     """
-    spec = resolve_warm_start(session, spec)
+    spec = resolve_gates(session, resolve_warm_start(session, spec))
     programs = [signatures(spec, branch) for branch in spec.branches]
     listed = frozenset[str]().union(*(one for one in programs if one is not None))
     return preview(spec, segments.paces(session, listed, TrialRole.SEARCH))

@@ -47,7 +47,8 @@ class Preview(View):
     Second-order trials take first-order meta-gradients up to `first_order_until`, if there is one;
     those meta-iterations cost less, and are counted as any others.  `expected` counts with the
     share of trials that the pruning keeps at each rung; budgets of time, score and stagnation may
-    end the search earlier.  The verdict comes on top.  `search` counts `replicas_at_most` trials
+    end the search earlier.  The verdict comes on top, and the gates, null where there are none;
+    stored scores of a baseline may save half of them.  `search` counts `replicas_at_most` trials
     that train the search's best again, each to the end; the branches' trials are without them.
     """
 
@@ -57,4 +58,5 @@ class Preview(View):
     first_order_until: int | None
     search: Cost
     verdict: Cost
+    gates: Cost | None = None
     replicas_at_most: int = 0

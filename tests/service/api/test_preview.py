@@ -10,7 +10,7 @@ from service.db.engine import reading, transaction
 from service.db.tables import Event, Study
 from service.dispatcher.preview import signatures
 from service.wire.problems import parse_spec
-from tests.fakes.rows import SPEC, add_segment, add_study
+from tests.fakes.rows import SPEC, add_baseline, add_segment, add_study
 from tests.service.api.test_studies import URL, assert_problem
 
 
@@ -97,3 +97,14 @@ def test_a_preview_names_what_the_search_begins_with(client: TestClient) -> None
 def test_a_broken_spec_is_refused(client: TestClient) -> None:
     response = client.post(f"{URL}/preview", json={**SPEC, "seed": -1})
     assert_problem(response, 422, "invalid-spec")
+
+
+def test_gates_come_on_top(client: TestClient, engine: Engine) -> None:
+    assert preview(client, SPEC)["gates"] is None
+    gates = {"rules": ["at-least:1"], "seeds": 3}
+    assert preview(client, {**SPEC, "gates": gates})["gates"]["trials"] == 3
+    with transaction(engine) as session:
+        add_baseline(session)
+    compared = {"rules": ["better"], "baseline": "main", "seeds": 3}
+    found = preview(client, {**SPEC, "gates": compared})["gates"]
+    assert (found["trials"], found["meta_iterations_at_most"]) == (6, 540)
