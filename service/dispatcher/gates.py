@@ -23,8 +23,11 @@ looks, each at twice the tasks of the one before, look k has
 whose sum is 0.05: whatever the looks have in common, all together stay within it (Boole).  The last
 look, which has the most tasks, has more than half of it.
 
-The standard error holds the noise of tasks and, pooled over both, that of training
-(`service.dispatcher.contenders`).  More tasks reduce the first only.
+The standard error holds the noise of tasks and that of training (`service.dispatcher.contenders`),
+for a difference pooled over both, which with as many trainings of each is the sum of both whether
+they are alike or not.  A mean has the noise of its own trainings, or the pooled one if that is
+larger: a candidate may be noisier than what it is compared with.  More tasks reduce the noise of
+tasks only.
 """
 
 import math
@@ -44,6 +47,7 @@ from service.dispatcher.contenders import (
     difference_of,
     estimate_of,
     mean_of,
+    seed_noise,
     task_error,
     with_pooled_noise,
 )
@@ -92,6 +96,11 @@ def pooled(
     return one, other
 
 
+def own_noise(one: Contender) -> Contender:
+    """Return a contender with the noise of its own trainings, whatever stands beside it."""
+    return one._replace(noise=seed_noise([one]))
+
+
 def judge(case: Case, rules: Sequence[Rule]) -> list[GateAnswer]:
     """Return the answer to each rule."""
     return [_answer(case, rule) for rule in rules]
@@ -114,10 +123,15 @@ def _answer(case: Case, rule: Rule) -> GateAnswer:
     if rule.kind == "cost":
         return _cost(case, rule)
     if rule.kind == "at-least":
-        return _score(case, rule, mean_of(case.candidate), rule.bound)
+        return _score(case, rule, mean_of(_cautious(case.candidate)), rule.bound)
     assert case.baseline is not None
     margin = -rule.bound if case.maximize else rule.bound
     return _score(case, rule, difference_of(case.candidate, case.baseline), margin)
+
+
+def _cautious(one: Contender) -> Contender:
+    alone = own_noise(one)
+    return alone if alone.noise.variance > one.noise.variance else one
 
 
 def _trouble(case: Case, rule: Rule) -> GateAnswer | None:

@@ -253,7 +253,7 @@ def _contender(
     return GateContender(
         branch=named.branch,
         params=dict(named.params),
-        score=mean_of(one).estimate() if one.completed else None,
+        score=mean_of(gates.own_noise(one)).estimate() if one.completed else None,
         diverged_share=_diverged_share(one.runs),
         metrics={
             name: statistics.fmean(run.metrics[name] for run in one.completed) for name in metrics

@@ -218,3 +218,17 @@ def test_wrong_answers_are_as_rare_as_promised() -> None:
         found = answer("no-worse:0.03", three(0.67), three(0.70)).answer
         passed, failed = passed + (found == "pass"), failed + (found == "fail")
     assert passed <= 65 and failed <= 65  # 50 expected, and two standard errors
+
+
+def test_a_noisy_candidate_gets_no_comfort_from_a_calm_baseline() -> None:
+    mine = [training([0.7 + luck] * 200) for luck in (-0.2, 0.0, 0.2)]
+    theirs = [training([0.5] * 200) for _ in range(3)]
+    beside, alone = answer("at-least:0.5", mine, theirs), answer("at-least:0.5", mine)
+    assert beside.answer == alone.answer == "undecided"
+    assert beside.estimate == alone.estimate
+    candidate, baseline = gates.pooled(mine, theirs)
+    assert baseline is not None
+    assert gates.own_noise(baseline).noise.variance == 0.0 < baseline.noise.variance
+    difference = answer("better", mine, theirs).estimate
+    assert difference is not None
+    assert difference.stderr == pytest.approx(0.2 / 3**0.5)  # √(0.2²/3 + 0²/3)
