@@ -35,7 +35,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv
 
 from service.dispatcher.contenders import (
     Contender,
@@ -154,7 +154,7 @@ def _score(case: Case, rule: Rule, found: Measured, threshold: float) -> GateAns
     limits = words.interval(estimate.low, estimate.high, case.metric)
     why = f"{said} {shown(estimate.value, case.metric)} {limits}"
     why += f", to be {_beside(rule, case)} {shown(threshold, case.metric)}"
-    more = _more(case, found, threshold) if answer == "undecided" else (None, None)
+    more = _more(case, found, estimate, threshold) if answer == "undecided" else (None, None)
     return _say(rule, answer, why, estimate, threshold, more)
 
 
@@ -163,10 +163,18 @@ def _beside(rule: Rule, case: Case) -> str:
     return wanted if rule.kind == "better" else f"{wanted} or at"
 
 
-def _more(case: Case, found: Measured, threshold: float) -> tuple[int | None, int | None]:
-    """Return about how many more tasks, or else trainings of each, would decide."""
+def _more(
+    case: Case, found: Measured, estimate: Estimate, threshold: float
+) -> tuple[int | None, int | None]:
+    """Return about how many more tasks, or else trainings of each, would decide.
+
+    The limits are taken to stay as many standard errors away as they are now.
+    """
+    if estimate.stderr == 0.0:
+        return None, None
     tasks, seeds = len(case.candidate.by_task), len(case.candidate.completed)
-    needed = ((found.value - threshold) / float(ndtri(1 - case.chance))) ** 2
+    distance = (estimate.high - estimate.value) / estimate.stderr
+    needed = ((found.value - threshold) / distance) ** 2
     of_tasks, of_seeds = found.tasks.value, sum(part.value for part in found.seeds)
     if needed > of_seeds:
         total = math.ceil(tasks * of_tasks / (needed - of_seeds))
