@@ -118,7 +118,7 @@ def standard_error(table: Table) -> float:
     for _ in range(100):
         tasks = luck.integers(table.scores.shape[-1], size=spec.most_tasks)
         both = [[_run(_training(table, luck)[tasks]) for _ in range(spec.seeds)] for _ in range(2)]
-        candidate, baseline = gates.pooled(*both)
+        candidate, baseline = gates.with_noise(*both)
         assert baseline is not None
         errors.append(difference_of(candidate, baseline).estimate().stderr)
     return math.sqrt(statistics.fmean(one**2 for one in errors))
@@ -143,7 +143,7 @@ def _run(scores: np.ndarray) -> SealedRun:
 def _answer(
     table: Table, rule: str, mine: list[SealedRun], theirs: list[SealedRun], chance: float
 ) -> GateAnswer:
-    candidate, baseline = gates.pooled(mine, theirs)
+    candidate, baseline = gates.with_noise(mine, theirs)
     higher = maximizes(table)
     metric = "accuracy" if higher else "mse"
     case = gates.Case(candidate, baseline, higher, metric, chance)

@@ -179,8 +179,10 @@ def _tensor(rows: Rows, what: str) -> Tensor:
 
 def _numbers(found: Tensor, shape: tuple[int, ...], what: str) -> Tensor:
     if tuple(found.shape) != shape:
-        if found.numel() == torch.Size(shape).numel():  # (S,) for (S, 1), flat rows for images
-            return found.reshape(shape)
+        count, *rest = shape
+        flat = (count, torch.Size(rest).numel())
+        if tuple(found.shape) == flat or (flat[1] == 1 and tuple(found.shape) == (count,)):
+            return found.reshape(shape)  # flat rows for images, (S,) for (S, 1)
         raise InvalidExamples(f"{what} must have shape {shape}, got {tuple(found.shape)}")
     return found
 

@@ -6,12 +6,16 @@ undecided   a failure that says so, or where undecided counts as pass, a case th
 no verdict  an error of the study's case
 """
 
+import re
 from xml.etree import ElementTree
 
 from service.wire import words
 from service.wire.document import StudyDocument
 from service.wire.gate_report import GateAnswer, GateReport
 from service.wire.gate_words import more
+
+FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, not even escaped: colours of a terminal in an error, say."""
 
 
 def junit(document: StudyDocument) -> str:
@@ -28,6 +32,9 @@ def junit(document: StudyDocument) -> str:
     suite.set("tests", str(len(cases)))
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
+    for element in suites.iter():
+        element.text = element.text and FORBIDDEN.sub("", element.text)
+        element.attrib.update({k: FORBIDDEN.sub("", v) for k, v in element.attrib.items()})
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -49,6 +49,8 @@ class Outputs:
         """
         if self.events and str(self.json) == "-":
             raise Stop(Exit.USAGE, "--events and --json - both write to stdout: name a file")
+        if "-" in (str(self.junit), str(self.summary)):
+            raise Stop(Exit.USAGE, "--junit and --summary need a file, - is none")
         for path in (self.json, self.junit, self.summary):
             check_writable(path)
 

@@ -27,7 +27,7 @@ from service.cli.options import (
 from service.cli.outputs import Outputs
 from service.cli.server import DataDirectory, settings_with
 from service.cli.studies import changed_spec, read_spec, wait_for_verdict
-from service.client.client import Client
+from service.client.client import ENDED, Client
 from service.wire.studies import StudyView
 
 
@@ -48,12 +48,12 @@ def run(
         str | None,
         typer.Option(
             metavar="K",
-            help="Run only once under this name; by default under what the spec says, so that the "
-            "same spec goes on where it stopped.",
+            help="Run only once under this name. By default the same spec goes on where it "
+            "stopped, and begins anew once it has ended.",
         ),
     ] = None,
 ) -> None:
-    """Run a study here, without a server: everything is in a directory; again, it goes on."""
+    """Run a study here, without a server, in a directory; stopped, it goes on the next time."""
     document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
     own = settings_with(data_directory=data_directory).model_copy(
         update={"database_url": None, "api_keys_file": None}
@@ -67,12 +67,16 @@ def run(
 
 
 def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> StudyView:
-    """Return the study that the spec began here before, unless it was cancelled, or a new one."""
+    """Return the study that the spec began here and that has not ended, or a new one.
+
+    One that has ended is not returned: what it was judged with, code and baseline, may be another
+    by now.  Under a key of the caller's it is.
+    """
     if key is not None:
         return client.submit(document, key)
     text = jsonlib.dumps(document, sort_keys=True, default=str)
     name, times = hashlib.sha256(text.encode()).hexdigest(), 0
-    while (study := client.submit(document, f"run {name} {times}")).status == "cancelled":
+    while (study := client.submit(document, f"run {name} {times}")).status in ENDED:
         times += 1
     return study
 

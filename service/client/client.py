@@ -241,12 +241,12 @@ class Client:
         """
         document = StudyDocument(study=self.study(study_id), result=self.result(study_id))
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / WINNER_FILE).write_bytes(self.weights(study_id))
         (folder / "study.json").write_text(document.model_dump_json(indent=2), encoding="utf-8")
         page = self.http.content("GET", f"/studies/{study_id}/report.html")
         (folder / "report.html").write_bytes(page)
         with self.export(study_id) as pieces, (folder / "trials.csv").open("wb") as file:
             file.writelines(pieces)
+        (folder / WINNER_FILE).write_bytes(self.weights(study_id))  # the only one that may be gone
         return folder
 
     def cancel(self, study_id: str) -> StudyView:

@@ -1,16 +1,21 @@
 """Completion: a study's last transaction: result, weights, gates' answers, a promoted baseline."""
 
+import hashlib
 from pathlib import Path
+
+import structlog
 
 from service.db import baselines, study_progress, trials
 from service.db.states import GATE_ROLES, TrialRole, TrialStatus
-from service.db.tables import Study
+from service.db.tables import Study, Trial
 from service.db.weights import add_weights
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.entries import Entry
-from service.operations.baselines import add_version
-from service.wire.gate_report import BaselineName, GateReport
+from service.dispatcher.promoting import add_version
+from service.wire.gate_report import GateReport
 from service.wire.result import StudyResult
+
+log = structlog.get_logger("dispatcher")
 
 
 def complete(
@@ -52,10 +57,27 @@ def _keep_weights(entry: Entry, store: CheckpointStore, result: StudyResult) -> 
     best = result.finalists[0].trial_number
     for row in trials.trials_of(entry.session, entry.study.study_id):
         of_best = row.role == TrialRole.VERDICT and row.source_trial_number == best
-        path = store.path_of(row.checkpoint)
-        if of_best and row.status == TrialStatus.COMPLETED and path is not None:
-            return add_weights(entry.session, Path(path).read_bytes(), now=entry.now)
-    return None  # trained before models were kept
+        if of_best and row.status == TrialStatus.COMPLETED:
+            content = _model_of(row, store)
+            if content is not None:
+                return add_weights(entry.session, content, now=entry.now)
+    return None  # trained before models were kept, or the files are gone: no reason to fail
+
+
+def _model_of(row: Trial, store: CheckpointStore) -> bytes | None:
+    """Return the model file that a trial left, if it is there as it was written."""
+    path = store.path_of(row.checkpoint)
+    if path is None:
+        return None
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        log.error("model_lost", study_id=row.study_id, trial_id=row.trial_id, cause=str(error))
+        return None
+    if hashlib.sha256(content).hexdigest() != row.checkpoint_sha256:
+        log.error("model_lost", study_id=row.study_id, trial_id=row.trial_id, cause="other bytes")
+        return None
+    return content
 
 
 def _promoted(entry: Entry, row: Study, result: StudyResult, gates: GateReport) -> GateReport:
@@ -66,13 +88,17 @@ def _promoted(entry: Entry, row: Study, result: StudyResult, gates: GateReport) 
     """
     name, session = entry.study.spec.gates.baseline_name(), entry.session
     assert name is not None
+    lost = sum(run.status != "completed" for run in gates.candidate.runs)
+    if lost:
+        why = f"{lost} of its {len(gates.candidate.runs)} fresh trainings did not reach their end"
+        return gates.model_copy(update={"not_promoted": why})
     present, compared = baselines.find_baseline(session, name), gates.baseline_name
     if (present.version if present else None) != (compared.version if compared else None):
         assert present is not None
         why = f"{name} is at version {present.version} by now, and the candidate was compared with "
         why += f"version {compared.version}" if compared else "none"
         return gates.model_copy(update={"not_promoted": why})
-    label: BaselineName = add_version(
+    label = add_version(
         session,
         row,
         result,

@@ -9,29 +9,27 @@ Nothing here writes: what is to be trained next, or the report, goes back to `se
 
 import statistics
 import uuid
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from metaopt.keys import key
 from metaopt.metaparams import Value
-from service.db import baselines, reports, studies, trials
+from service.db import baselines, studies
 from service.db.states import GATE_ROLES, TrialRole, TrialStatus
 from service.db.tables import Baseline
 from service.dispatcher import gates
 from service.dispatcher.contenders import Contender, SealedRun, mean_of
-from service.dispatcher.fresh_runs import sealed_run
+from service.dispatcher.fresh_runs import latest_runs
+from service.dispatcher.gate_costs import diverged_share
 from service.dispatcher.loading import group_of
 from service.dispatcher.programs import task_bank
 from service.dispatcher.state import StudyState, TrialState
-from service.operations.banks import gate_bank, sealed_bank
+from service.wire.banks import gate_bank, sealed_bank
 from service.wire.gate_report import BaselineName, GateContender, GateReport
-from service.wire.gates import Incumbent
+from service.wire.gates import MEASURED_COST, Incumbent
 from service.wire.judged import VerdictRun
 from service.wire.result import Finalist, StudyResult
-
-MEASURED_COST = "adaptation_milliseconds"
 
 
 class Fresh(NamedTuple):
@@ -53,6 +51,10 @@ def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh
     if look is None:
         tasks = study.spec.gates.looks()[0]
         return Fresh(_trainings(session, study, result, tasks), tasks)
+    tasks = study.spec.gates.looks()[look]
+    missing = _incumbent_after_all(session, study, result, tasks, 0)
+    if missing:  # as where the dispatcher that looked at stored scores had other software
+        return Fresh(missing, tasks)
     report = _report(session, study, result, look)
     if _worth_another_look(study, report, look):
         tasks = study.spec.gates.looks()[look + 1]
@@ -206,14 +208,15 @@ def _stored_run(row: Baseline, scores: list[float]) -> SealedRun:
 def _report(session: Session, study: StudyState, result: StudyResult, look: int) -> GateReport:
     spec, best = study.spec, result.finalists[0]
     looks, incumbent = spec.gates.looks(), spec.gates.incumbent
-    mine = _runs(session, study, TrialRole.CANDIDATE)
+    full, number = study.horizon(TrialRole.CANDIDATE), best.trial_number
+    mine = latest_runs(session, study.study_id, TrialRole.CANDIDATE, number, full)
     stored = None
     theirs: list[SealedRun] | None = None
     if incumbent is not None:
-        theirs = _runs(session, study, TrialRole.INCUMBENT)
+        theirs = _incumbent_runs(session, study)
         if not theirs:
             theirs = stored = _stored(session, study, result, looks[look]) or []
-    candidate, baseline = gates.pooled(mine, theirs)
+    candidate, baseline = gates.with_noise(mine, theirs)
     case = gates.Case(
         candidate=candidate,
         baseline=baseline,
@@ -238,12 +241,9 @@ def _report(session: Session, study: StudyState, result: StudyResult, look: int)
     )
 
 
-def _runs(session: Session, study: StudyState, role: TrialRole) -> list[SealedRun]:
-    """Return the latest of each fresh training of a role."""
-    rows = [r for r in trials.trials_of(session, study.study_id) if r.role == role]
-    latest = list({row.seed: row for row in rows}.values())
-    at_end = reports.reports_at(session, [row.trial_id for row in latest], study.horizon(role))
-    return [sealed_run(row, at_end.get(row.trial_id)) for row in latest]
+def _incumbent_runs(session: Session, study: StudyState) -> list[SealedRun]:
+    horizon = study.horizon(TrialRole.INCUMBENT)
+    return latest_runs(session, study.study_id, TrialRole.INCUMBENT, None, horizon)
 
 
 def _contender(
@@ -253,23 +253,13 @@ def _contender(
     return GateContender(
         branch=named.branch,
         params=dict(named.params),
-        score=mean_of(gates.own_noise(one)).estimate() if one.completed else None,
-        diverged_share=_diverged_share(one.runs),
+        score=mean_of(one).estimate() if one.completed else None,
+        diverged_share=diverged_share(one.runs),
         metrics={
             name: statistics.fmean(run.metrics[name] for run in one.completed) for name in metrics
         },
         runs=[] if stored else [_run(run) for run in one.runs],
         stored=stored,
-    )
-
-
-def _diverged_share(runs: Sequence[SealedRun]) -> float:
-    return (
-        statistics.fmean(
-            run.diverged_share if run.status == TrialStatus.COMPLETED else 1.0 for run in runs
-        )
-        if runs
-        else 0.0
     )
 
 

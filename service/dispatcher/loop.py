@@ -19,8 +19,10 @@ from queue import Empty, SimpleQueue
 from threading import Event as Flag
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.errors import MetaoptError
+from service.db.dispatcher import EpochLost
 from service.db.engine import reading
 from service.db.states import SEARCH_ROLES, TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
@@ -131,7 +133,7 @@ class Dispatcher:
     def _settle(self, study: StudyState) -> None:
         with self._failing_alone(study):
             budgeting.enforce(self._ledger, study, self._slots.values())
-        settling.settle(self._ledger, study)
+            settling.settle(self._ledger, study)
 
     def _load(self, study_id: str) -> None:
         study = housekeeping.load(self._ledger, study_id)
@@ -339,6 +341,12 @@ class Dispatcher:
             yield
         except MetaoptError as error:
             settling.fail(self._ledger, study, f"the search cannot go on: {error}")
+        except (SQLAlchemyError, EpochLost, OSError):
+            raise  # the machine's fault, not the study's
+        except Exception as error:  # ours: it must not take all other studies with it
+            self._log.exception("study_unsettled", study_id=study.study_id)
+            named = f"{type(error).__name__}: {error}"
+            settling.fail(self._ledger, study, f"an error of metaopt, please report it: {named}")
 
     def _log_segment(self, study: StudyState, slot: SlotState, report: SegmentReport) -> None:
         self._log.info(

@@ -73,8 +73,8 @@ def _iterations(
     segment_seconds: float,
 ) -> int:
     ages, end = [trial.meta_iteration for trial in lanes], study.horizon(group.role)
-    if all(age >= end for age in ages):
-        return 0  # trained before, to be scored on more tasks
+    if any(age >= end for age in ages):
+        return 0  # trained before, to be scored on more tasks; others train on after that
     return segment_length(
         ages, study.stops(group.role), seconds=slot.seconds, segment_seconds=segment_seconds
     )

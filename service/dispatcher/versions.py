@@ -11,7 +11,7 @@ import metaopt
 
 @cache
 def versions() -> dict[str, str]:
-    """Return versions by name; `code` is a digest of the source of `metaopt`.
+    """Return versions by name; `code` is a digest of the source of `metaopt` and of its data.
 
     The digest tells a changed checkout from another, where the version number stays the same.
     """
@@ -29,6 +29,6 @@ def _version(package: str) -> str:
 def _code() -> str:
     digest = hashlib.sha256()
     root = Path(metaopt.__file__).parent
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(p for p in root.rglob("*") if p.is_file() and p.suffix != ".pyc"):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

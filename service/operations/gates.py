@@ -2,6 +2,8 @@
 
 from sqlalchemy.orm import Session
 
+from metaopt.errors import InvalidMetaParameter
+from metaopt.metaparams import complete
 from service.db.baselines import find_baseline
 from service.errors import FieldError, InvalidSpec
 from service.operations.baselines import baseline_view
@@ -22,8 +24,10 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
             or what it does cannot be compared with this study.
     """
     gates = spec.gates
-    if gates.baseline is None or gates.incumbent is not None:
+    if gates.baseline is None:
         return spec
+    if gates.incumbent is not None:
+        return _with(spec, gates.baseline, gates.incumbent)
     name, _, version = gates.baseline.partition("@")
     row = find_baseline(session, name, int(version) if version else None)
     if row is None:
@@ -44,8 +48,26 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
         meta_iterations=view.meta_iterations,
         first_order_until=view.first_order_until,
     )
-    changes = {"baseline": str(view.label()), "incumbent": incumbent}
-    return spec.model_copy(update={"gates": gates.model_copy(update=changes)})
+    return _with(spec, str(view.label()), incumbent)
+
+
+def _with(spec: StudySpec, baseline: str, incumbent: Incumbent) -> StudySpec:
+    """Return the spec with an incumbent that has every parameter, and can be trained beside it."""
+    label = f"{incumbent.name}@{incumbent.version}"
+    if incumbent.branch not in [branch.algorithm for branch in spec.branches]:
+        raise _invalid(
+            f"baseline {label} is a configuration of {incumbent.branch}, and this study has no "
+            "such branch: add one, or name another baseline"
+        )
+    try:
+        whole = complete(incumbent.branch, dict(incumbent.params))  # newer ones have defaults
+    except InvalidMetaParameter as error:
+        raise _invalid(f"baseline {label} cannot be trained by this version: {error}") from None
+    until = incumbent.first_order_until
+    if until is not None and until >= incumbent.meta_iterations:
+        raise _invalid(f"baseline {label} takes first-order meta-gradients to its end or longer")
+    changes = {"baseline": baseline, "incumbent": incumbent.model_copy(update={"params": whole})}
+    return spec.model_copy(update={"gates": spec.gates.model_copy(update=changes)})
 
 
 def _check_comparable(spec: StudySpec, view: BaselineView) -> None:
@@ -56,11 +78,6 @@ def _check_comparable(spec: StudySpec, view: BaselineView) -> None:
         raise _invalid(
             f"baseline {view.label()} was trained on other tasks ({other} of `tasks` differ): name "
             "one of the same tasks, or begin another baseline for these"
-        )
-    if view.branch not in [branch.algorithm for branch in spec.branches]:
-        raise _invalid(
-            f"baseline {view.label()} is a configuration of {view.branch}, and this study has no "
-            "such branch: add one, or name another baseline"
         )
 
 

@@ -10,9 +10,9 @@ from service.db.events import append_event
 from service.db.states import StudyStatus
 from service.db.tables import IdempotencyKey, Study
 from service.errors import IdempotencyConflict
-from service.operations.banks import digest_of, sealed_bank
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
+from service.wire.banks import digest_of, sealed_bank
 from service.wire.spec import StudySpec
 
 

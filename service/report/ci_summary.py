@@ -55,13 +55,17 @@ def _gates(report: StudyReport, result: StudyResult) -> list[str]:
     rows = [[f"`{one.rule}`", MARKS[one.answer], f"{one.why}{more(one)}"] for one in gates.answers]
     lines = ["| gate | answer | why |", "| --- | --- | --- |"]
     lines += [f"| {a} | {b} | {escape(c)} |" for a, b, c in rows]
-    blocks = ["\n".join(lines), escape(compared(gates).capitalize() + "."), "### Scores"]
+    blocks = ["\n".join(lines), escape(_begun(compared(gates)) + "."), "### Scores"]
     blocks.append(table(_scores(report, result)))
     if gates.promoted is not None:
         blocks.append(f"Promoted: it is now **{escape(str(gates.promoted))}**.")
     if gates.not_promoted is not None:
         blocks.append(f"Not promoted: {escape(gates.not_promoted)}.")
     return blocks
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _scores(report: StudyReport, result: StudyResult) -> Table:
@@ -92,7 +96,7 @@ def _scores(report: StudyReport, result: StudyResult) -> Table:
                 "sealed tasks",
             ]
         )
-    return Table(("", f"{metric}, 95 %", "candidate minus this", "judged on"), rows)
+    return Table(("", f"{metric}, 95 %", "candidate minus this, limits", "judged on"), rows)
 
 
 def _score(estimate: Estimate | None, metric: str) -> str:

@@ -22,6 +22,7 @@ from service.wire.model import Model
 Kind = Literal["no-worse", "better", "at-least", "cost", "divergence"]
 Cost = Literal["adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes"]
 
+MEASURED_COST: Cost = "adaptation_milliseconds"
 COSTS: tuple[Cost, ...] = ("adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes")
 FORMS = "better, no-worse:DELTA, at-least:VALUE, cost:METRIC<=BOUND or divergence:SHARE"
 BASELINE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -65,7 +66,7 @@ def parse_rule(text: str) -> Rule:
     if kind == "at-least" and colon:
         return Rule(text, "at-least", _number(text, rest, least=-math.inf))
     if kind == "divergence" and colon:
-        return Rule(text, "divergence", _number(text, rest, least=0.0, most=1.0))
+        return Rule(text, "divergence", _share(text, rest))
     if kind == "cost" and colon:
         return _cost(text, rest)
     raise ValueError(f"a gate must be {FORMS}, got {text!r}")
@@ -81,6 +82,16 @@ def _cost(text: str, rest: str) -> Rule:
         )
     bound = _number(text, found["bound"], least=0.0)
     return Rule(text, "cost", bound, known[0], relative=bool(found["times"]))
+
+
+def _share(text: str, written: str) -> float:
+    share = _number(text, written, least=0.0, most=1.0)
+    if share == 0.0:
+        raise ValueError(
+            f"a share of 0 cannot be shown by any number of tasks, got {text!r}: take a small one, "
+            "as divergence:0.01"
+        )
+    return share
 
 
 def _number(text: str, written: str, *, least: float, most: float = math.inf) -> float:
@@ -170,9 +181,16 @@ class Gates(Wire):
                 f"gates.most_tasks must be at least gates.tasks = {self.tasks}, "
                 f"got {self.most_tasks}"
             )
-        if self.incumbent is not None and self.baseline is None:
-            raise ValueError("gates.incumbent needs gates.baseline, which it is a version of")
+        if self.incumbent is not None:
+            self._check_incumbent(self.incumbent)
         return self
+
+    def _check_incumbent(self, one: Incumbent) -> None:
+        if self.baseline not in (one.name, f"{one.name}@{one.version}"):
+            raise ValueError(
+                f"gates.incumbent is {one.name}@{one.version}, and gates.baseline is "
+                f"{self.baseline}: leave gates.incumbent out, the server fills it in"
+            )
 
     def parsed(self) -> list[Rule]:
         """Return the rules."""

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from metaopt.metaparams import complete
 from service.db.engine import transaction
 from tests.fakes.rows import (
     SPEC,
@@ -164,6 +165,7 @@ def test_a_baseline_s_name_becomes_its_configuration(
         ({**SPEC, "gates": {"rules": ["best"]}}, "a gate must be better, no-worse:DELTA"),
         ({**SPEC, "gates": {"rules": ["no-worse:x"]}}, "a number >= 0, got 'x'"),
         ({**SPEC, "gates": {"rules": ["divergence:2"]}}, "in [0, 1], got '2'"),
+        ({**SPEC, "gates": {"rules": ["divergence:0"]}}, "cannot be shown by any number of tasks"),
         ({**SPEC, "gates": {"rules": ["cost:time<=3"]}}, "METRIC one of adaptation_examples"),
         ({**SPEC, "gates": {"baseline": "main"}}, "needs a rule"),
         (
@@ -197,3 +199,32 @@ def test_a_search_begins_with_a_baseline(client: TestClient, engine: Engine) -> 
     [point] = client.get(f"/api/v1/studies/{study_id}").json()["spec"]["warm_start"]["trials"]
     assert point["source"] == "baseline main@1" and point["branch"] == "maml"
     assert point["params"] == {"inner_lr": 0.01, "inner_steps": 2, "order": "second"}
+
+
+def incumbent(**changes: Any) -> dict[str, Any]:
+    given = {"name": "main", "version": 1, "branch": "maml", "params": {"inner_lr": 0.01}}
+    return {**given, "model": {"kind": "mlp"}, "meta_iterations": 90, **changes}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "given", "says"),
+    [
+        ("other", incumbent(), "gates.incumbent is main@1, and gates.baseline is other"),
+        ("main@2", incumbent(), "gates.incumbent is main@1, and gates.baseline is main@2"),
+        ("main", incumbent(branch="nope"), "this study has no such branch"),
+        ("main", incumbent(params={"colour": 1.0}), "cannot be trained by this version"),
+        ("main", incumbent(first_order_until=90), "to its end or longer"),
+    ],
+)
+def test_an_incumbent_that_is_none_is_refused(
+    client: TestClient, baseline: str, given: dict[str, Any], says: str
+) -> None:
+    document = gated(baseline, incumbent=given)
+    problem = assert_problem(client.post("/api/v1/studies", json=document), 422, "invalid-spec")
+    assert says in problem["detail"]
+
+
+def test_an_older_incumbent_gets_the_defaults_of_newer_parameters(client: TestClient) -> None:
+    study_id = submit(client, gated("main", incumbent=incumbent()))
+    found = client.get(f"/api/v1/studies/{study_id}").json()["spec"]["gates"]["incumbent"]
+    assert found["params"] == complete("maml", {"inner_lr": 0.01})

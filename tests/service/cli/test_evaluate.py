@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from metaopt.metaparams import complete
 from service.db.engine import reading, transaction
 from service.db.tables import Study
-from service.operations.banks import sealed_bank
+from service.wire.banks import sealed_bank
 from service.wire.spec import StudySpec
 from tests.fakes.processes import DispatcherProcess
 from tests.fakes.rows import SPEC, add_study, add_trial

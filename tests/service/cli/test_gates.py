@@ -129,10 +129,10 @@ def test_a_run_needs_a_directory_and_nothing_else(
     document = json.loads((tmp_path / "1.json").read_text())
     jsonschema.validate(document, schema())
     assert document["url"] is None and "It is now main@1." in first.out
-    begun = time.monotonic()
-    again = metaopt("run", spec, *where, *NIGHTLY, "--json", "-")
-    assert again.code == 0 and time.monotonic() - begun < 30
-    assert json.loads(again.out)["study"]["study_id"] == document["study"]["study_id"]
+    named = ("--idempotency-key", "job-7", "--gate", "divergence:0.5", "--json", "-")
+    second = json.loads(metaopt("run", spec, *where, *named).out)["study"]["study_id"]
+    assert second != document["study"]["study_id"]  # what has ended is not told again
+    assert json.loads(metaopt("run", spec, *where, *named).out)["study"]["study_id"] == second
     worse = metaopt("run", spec, *where, "--gate", "at-least:0.0001", "--undecided", "pass")
     assert worse.code == 1 and "at-least:0.0001" in worse.err
     missing = metaopt("run", spec, *where, "--gate", "better", "--baseline", "other")
@@ -195,8 +195,11 @@ def test_waiting_has_its_own_exit_codes(
     assert error is not None and error.get("message") == "the study is queued"
     with transaction(api) as session:
         study = session.scalars(select(Study)).one()
-        study.status, study.error = StudyStatus.FAILED, "no trial completed"
-    failed = metaopt("watch", study.study_id, "--summary", str(tmp_path / "s.md"))
+        study.status, study.error = StudyStatus.FAILED, "\x1b[31mno trial completed"
+    files = ("--summary", str(tmp_path / "s.md"), "--junit", str(tmp_path / "j.xml"))
+    failed = metaopt("watch", study.study_id, *files)
+    error = ElementTree.parse(tmp_path / "j.xml").find("testsuite/testcase/error")
+    assert error is not None and error.get("message") == "[31mno trial completed"  # XML has no ESC
     assert failed.code == 3 and "no trial completed" in failed.err
     assert "study failed" in (tmp_path / "s.md").read_text()
     monkeypatch.setenv("METAOPT_URL", "http://127.0.0.1:9")
@@ -217,6 +220,7 @@ def test_waiting_has_its_own_exit_codes(
         (("--gate", "worse"), "a gate must be better, no-worse:DELTA"),
         (("--gate", "better"), "name one in gates.baseline"),
         (("--wait", "--junit", "/nowhere/j.xml"), "cannot be written"),
+        (("--wait", "--summary", "-"), "need a file"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_submitted(

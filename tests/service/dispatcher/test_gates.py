@@ -53,7 +53,7 @@ def answer(
     maximize: bool = True,
     chance: float = 0.05,
 ) -> GateAnswer:
-    mine, theirs = gates.pooled(candidate, baseline)
+    mine, theirs = gates.with_noise(candidate, baseline)
     metric = "accuracy" if maximize else "mse"
     case = gates.Case(mine, theirs, maximize, metric, chance)
     (found,) = gates.judge(case, [parse_rule(rule)])
@@ -220,15 +220,69 @@ def test_wrong_answers_are_as_rare_as_promised() -> None:
     assert passed <= 65 and failed <= 65  # 50 expected, and two standard errors
 
 
-def test_a_noisy_candidate_gets_no_comfort_from_a_calm_baseline() -> None:
+def test_each_has_the_noise_of_its_own_trainings() -> None:
     mine = [training([0.7 + luck] * 200) for luck in (-0.2, 0.0, 0.2)]
     theirs = [training([0.5] * 200) for _ in range(3)]
     beside, alone = answer("at-least:0.5", mine, theirs), answer("at-least:0.5", mine)
     assert beside.answer == alone.answer == "undecided"
     assert beside.estimate == alone.estimate
-    candidate, baseline = gates.pooled(mine, theirs)
-    assert baseline is not None
-    assert gates.own_noise(baseline).noise.variance == 0.0 < baseline.noise.variance
+    candidate, baseline = gates.with_noise(mine, theirs)
+    assert baseline is not None and baseline.noise.variance == 0.0
     difference = answer("better", mine, theirs).estimate
     assert difference is not None
     assert difference.stderr == pytest.approx(0.2 / 3**0.5)  # √(0.2²/3 + 0²/3)
+    one, other = gates.with_noise(mine, theirs[:1])
+    assert other is not None and one.noise == other.noise and other.noise.variance > 0
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [((0.03, 3), (0.005, 12)), ((0.03, 5), (0.003, 5))])
+def test_unequal_scatter_keeps_the_promise(
+    mine: tuple[float, int], theirs: tuple[float, int]
+) -> None:
+    """A thousand gates of a candidate that is no better: trainings scatter unlike the other's."""
+    luck, wrong = random.Random(7), {"better": 0, "at-least:0.7": 0}
+
+    def several(spread: float, count: int) -> list[SealedRun]:
+        means = [0.7 + luck.gauss(0, spread) for _ in range(count)]
+        return [training([mean + 0.01 * (t % 3 - 1) for t in range(30)]) for mean in means]
+
+    for _ in range(1000):
+        candidate, baseline = several(*mine), several(*theirs)
+        for rule in wrong:
+            wrong[rule] += answer(rule, candidate, baseline).answer == "pass"
+    assert all(count <= 65 for count in wrong.values()), wrong
+
+
+def test_an_exact_ratio_is_not_refused_by_rounding() -> None:
+    for mine, theirs, bound in ((252, 180, "1.4"), (9, 5, "1.8"), (33, 30, "1.1")):
+        found = answer(
+            f"cost:adaptation_examples<={bound}x",
+            trainings(0.7, adaptation_examples=mine),
+            trainings(0.7, adaptation_examples=theirs),
+        )
+        assert found.answer == "pass", found
+
+
+def test_a_time_measured_once_decides_nothing() -> None:
+    once = [training([0.5, 0.6], adaptation_milliseconds=9.0)]
+    assert answer("cost:adaptation_milliseconds<=10", once).answer == "undecided"
+
+
+def test_a_baseline_that_no_longer_trains_is_beaten_by_one_that_does() -> None:
+    gone = [training([], status="diverged") for _ in range(3)]
+    for rule in ("better", "no-worse:0.01"):
+        found = answer(rule, trainings(0.5), gone)
+        assert found.answer == "pass" and "every fresh training of the baseline" in found.why
+    some = [*trainings(0.5), training([], status="diverged")]
+    assert "1 of the baseline's 4 trainings did not" in answer("better", trainings(0.9), some).why
+
+
+def test_a_share_between_two_numbers_of_tasks_is_rounded_to_both_sides() -> None:
+    found = answer(
+        "divergence:0.5", [training([0.5] * 3, diverged_share=share) for share in (0, 1 / 3)]
+    )
+    assert found.estimate is not None
+    assert found.estimate.low == 0.0  # no task, or one: the lower limit is of none
+    assert found.estimate.high == pytest.approx(
+        stats.binomtest(1, 3).proportion_ci(0.90, "exact").high
+    )

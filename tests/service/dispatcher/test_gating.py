@@ -4,6 +4,7 @@ import hashlib
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from sqlalchemy import Engine
 
 from service.db.baselines import find_baseline, versions_of
 from service.db.engine import reading, transaction
-from service.db.tables import Baseline
+from service.db.tables import Baseline, Trial
 from service.db.weights import read_weights
-from service.executors.base import LaneReport, SegmentOrder
+from service.executors.base import LaneReport, SegmentFailed, SegmentOrder, WorkerGone
 from service.operations.baselines import roll_back
 from service.operations.submit import submit_study
 from service.wire.result import StudyResult
@@ -21,6 +22,7 @@ from service.wire.spec import StudySpec
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Run, kinds, result, rows, segments, set_status, wait_for
 from tests.fakes.studies import small_spec
+from tests.waiting import wait_until
 
 GATES: dict[str, Any] = {
     "rules": ["no-worse:0.05"], "baseline": "main", "promote": "pass", "seeds": 2, "tasks": 40,
@@ -269,3 +271,86 @@ def test_a_dispatcher_that_dies_between_looks_changes_nothing(promoted: Engine, 
     assert {run.status for run in told.gates.candidate.runs} == {"completed"}
     numbers = [t["trial_number"] for t in rows(promoted, f"{2:032x}")]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_a_model_file_that_is_gone_or_damaged_is_no_reason_to_fail(
+    engine: Engine, run: Run, tmp_path: Path
+) -> None:
+    study_id = submitted(engine, gated())
+    files = tmp_path / "checkpoints" / study_id
+    executor = Gated()
+
+    def spoil(slot: str, order: SegmentOrder) -> Exception | None:
+        if order.at_end == "checkpoint":  # the verdict's trainings have left their models
+            first, *others = sorted(rows(engine, study_id), key=lambda t: t["trial_number"])
+            kept = [t["checkpoint"] for t in [first, *others] if t["role"] == "verdict"]
+            (files.parent / kept[0]).unlink(missing_ok=True)
+            for name in kept[1:]:
+                if (files.parent / name).exists():
+                    (files.parent / name).write_text("damaged")
+        return None
+
+    executor._script = spoil
+    told = completed(engine, run, executor, study_id)
+    assert told.weights_sha256 is None and told.gates is not None and told.gates.passed
+
+
+def test_nothing_is_promoted_that_did_not_train(engine: Engine, run: Run) -> None:
+    executor = Gated()
+
+    def fails(slot: str, order: SegmentOrder) -> Exception | None:
+        lost = SegmentFailed("no room", kind="OutOfMemory", invalid=True)
+        return lost if order.at_end == "checkpoint" else None
+
+    executor._script = fails
+    told = completed(engine, run, executor, submitted(engine, gated(gates={"undecided": "pass"})))
+    gates = told.gates
+    assert gates is not None and gates.passed and gates.promoted is None
+    assert gates.not_promoted == "2 of its 2 fresh trainings did not reach their end"
+    assert gates.candidate.score is None
+
+
+def test_other_software_after_a_restart_trains_the_baseline_after_all(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completed(engine, run, Gated(), submitted(engine, gated(), 1))
+    second = submitted(engine, gated(), 2)
+    executor = Gated()
+
+    def upgrade(slot: str, order: SegmentOrder) -> Exception | None:
+        if order.at_end == "checkpoint":
+            with transaction(engine) as session:
+                row = session.get_one(Baseline, ("main", 1))
+                row.data = {**row.data, "versions": {"code": "another"}}
+        return None
+
+    executor._script = upgrade
+    told = completed(engine, run, executor, second)
+    assert told.gates is not None and told.gates.baseline is not None
+    assert not told.gates.baseline.stored and told.gates.answers[0].answer == "pass"
+    assert len(of_role(engine, second, "incumbent")) == 2
+
+
+def test_lanes_at_their_end_beside_one_that_begins_again(promoted: Engine, run: Run) -> None:
+    study_id = submitted(promoted, gated(gates={"tasks": 5, "most_tasks": 10}), 2)
+    executor = Gated(slots=1)
+    executor.noise = 0.4
+    again = {"left": 1}
+
+    def restart(slot: str, order: SegmentOrder) -> Exception | None:
+        looks = [lane for lane in order.admit if lane.checkpoint] if not order.iterations else []
+        if looks and again["left"]:
+            again["left"] = 0
+            with transaction(promoted) as session:
+                row = session.get_one(Trial, looks[0].trial_id)
+                row.checkpoint, row.checkpoint_sha256, row.meta_iteration = None, None, 0
+            return WorkerGone("the worker has gone")
+        return None
+
+    executor._script = restart
+    running = run(executor)
+    wait_until(lambda: not again["left"], 30, what="the second look")
+    running.end()
+    told = completed(promoted, run, Gated(slots=1), study_id)
+    assert told.gates is not None
+    assert {one.status for one in told.gates.candidate.runs} == {"completed"}
