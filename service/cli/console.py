@@ -80,13 +80,19 @@ def _draw(title: str, header: Row, rows: Sequence[Row]) -> None:
 def check_writable(path: Path | None) -> None:
     """Make sure that `write_json` will be able to write there.
 
+    A file that was not there is not there afterwards: if nothing comes of the command, an empty
+    report would be one that CI systems cannot read.
+
     Raises:
         Stop: the file cannot be opened for writing.
     """
     if path is None or str(path) == "-":
         return
+    was_there = path.exists()
     try:
         path.open("a").close()
+        if not was_there:
+            path.unlink()
     except OSError as error:
         raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
 

@@ -119,14 +119,20 @@ def _difference(
 
 
 def _configuration(report: StudyReport, result: StudyResult) -> Table:
+    """Return what was searched, and what else is not as in the baseline."""
     best = result.finalists[0]
     searched = words.searched_params(report.study.spec, best.branch, best.params)
     gates = result.gates
     before = gates.baseline.params if gates and gates.baseline else {}
+    told = {
+        name: value
+        for name, value in best.params.items()
+        if name in searched or before.get(name, value) != value
+    }
     rows = [["algorithm", best.branch, gates.baseline.branch if gates and gates.baseline else ""]]
     rows += [
         [name, words.params({name: value}).partition("=")[2], _shown(before, name)]
-        for name, value in searched.items()
+        for name, value in told.items()
     ]
     label = str(gates.baseline_name) if gates and gates.baseline_name else "baseline"
     if not before:

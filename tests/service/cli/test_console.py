@@ -24,6 +24,14 @@ def test_json_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     assert stopped.value.code == Exit.USAGE
 
 
+def test_a_check_leaves_no_file_behind_and_none_changed(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("kept")
+    for name in ("old", "new"):
+        console.check_writable(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_text() == "kept"
+
+
 def test_no_nan_is_ever_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         console.write_json(tmp_path / "x.json", {"score": float("nan")})

@@ -104,7 +104,8 @@ def test_a_job_promotes_then_passes_then_fails(
     assert "gates failed: no-worse:0.1" in third.err
     summary = step_summary.read_text()
     assert "❌ gate failed" in summary and "| baseline main@2 |" in summary
-    assert "| inner\\_lr" not in summary  # it is fixed, so it was not searched
+    assert "| inner_lr | 2 | 0.0" in summary  # fixed, but not as in the baseline
+    assert "| outer_lr" not in summary  # neither searched nor another
     suite = ElementTree.parse(files["junit"]).getroot().find("testsuite")
     assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("2", "1")
     failure = suite.find("testcase[@name='no-worse:0.1']/failure")

@@ -186,6 +186,14 @@ def test_where_seeds_scatter_it_asks_for_trainings_instead() -> None:
     assert found.more_seeds is not None and found.more_seeds > 2
 
 
+def test_where_few_trainings_tell_little_of_their_scatter_it_asks_for_more_of_them() -> None:
+    mine = [training([0.70 + luck + 0.001 * (t % 2) for t in range(400)]) for luck in (0, 0.08)]
+    theirs = [training([0.60] * 400), training([0.60] * 400)]
+    found = answer("no-worse:0", mine, theirs, chance=0.03)
+    assert found.answer == "undecided"
+    assert found.more_tasks is None and found.more_seeds is not None
+
+
 def test_looks_share_five_per_cent_and_the_last_has_most_of_it() -> None:
     chances = [gates.chance_of_look(look, 4) for look in range(4)]
     assert sum(chances) == pytest.approx(0.05)
