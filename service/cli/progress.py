@@ -1,7 +1,7 @@
 """Progress of a study on stderr: a live panel on a terminal, a line for each event elsewhere."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -89,12 +89,17 @@ def finished_trials(study: StudyView) -> tuple[int, int]:
 
 
 def verdict_line(study: StudyView) -> str:
-    """Return how the fresh trainings of the finalists stand."""
-    total = sum(study.verdict_trials.values())
-    if total == 0:
-        return ""
-    done = total - sum(study.verdict_trials[status] for status in OPEN)
-    return f"verdict: {done}/{total} fresh trainings of the finalists"
+    """Return how the fresh trainings stand: those of the finalists, then those of the gates."""
+    if any(study.gate_trials.values()):
+        return f"gates: {_done(study.gate_trials)} trainings judged"
+    if any(study.verdict_trials.values()):
+        return f"verdict: {_done(study.verdict_trials)} fresh trainings of the finalists"
+    return ""
+
+
+def _done(counts: Mapping[TrialStatus, int]) -> str:
+    total = sum(counts.values())
+    return f"{total - sum(counts[status] for status in OPEN)}/{total}"
 
 
 def _branches(study: StudyView) -> Table:

@@ -50,6 +50,12 @@ def test_trials_of_the_verdict_are_counted_apart(study: StudyView) -> None:
     assert verdict_line(study) == "verdict: 0/1 fresh trainings of the finalists"
 
 
+def test_trainings_for_the_gates_are_counted_after_the_verdict_s(study: StudyView) -> None:
+    gated = {**study.gate_trials, "completed": 2, "queued": 1}
+    line = verdict_line(study.model_copy(update={"gate_trials": gated}))
+    assert line == "gates: 2/3 trainings judged"
+
+
 def test_replicas_count_as_trials_of_the_search(study: StudyView) -> None:
     again = {**study.replica_trials, "completed": 2, "running": 1}
     assert finished_trials(study.model_copy(update={"replica_trials": again})) == (3, 8)
