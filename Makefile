@@ -14,7 +14,7 @@ FAST := not slow and not browser and not postgres and not gpu
 # Test processes that share the cores must not each start a thread per core.
 test check: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test check fmt bench bench-end-to-end bench-verdict bench-gates bench-peers clean
+.PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -31,12 +31,14 @@ test: .venv/.dev ## Run all tests
 	$(PYTEST) -n $(JOBS) -m "$(FAST)"
 	$(PYTEST) -m "not ($(FAST))"
 
-check: .venv/.dev ## Format, lint, types, import contracts, fast tests, current docs
+check: lint ## What lint does, then the fast tests; they hold the docs to the code
+	$(PYTEST) -n $(JOBS) -m "$(FAST)"
+
+lint: .venv/.dev ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -n $(JOBS) -m "$(FAST)"
 
 fmt: .venv/.dev ## Format the code and write the generated pages of docs/
 	$(BIN)/ruff check --fix

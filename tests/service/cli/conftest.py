@@ -14,6 +14,7 @@ from service.cli.main import run
 from service.db import migrate
 from service.db.engine import open_engine
 from service.settings import Settings
+from tests.fakes.processes import DispatcherProcess
 from tests.waiting import wait_until
 
 
@@ -64,3 +65,11 @@ def api(metaopt: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     server.should_exit = True
     thread.join(10)
     engine.dispose()
+
+
+@pytest.fixture
+def at_work(api: Engine, tmp_path: Path) -> Iterator[Engine]:
+    """Yield the database of a whole server: API and a dispatcher with workers."""
+    dispatcher = DispatcherProcess(str(api.url), tmp_path / "server")
+    yield api
+    dispatcher.close()

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,7 +20,6 @@ from service.cli.studies import changed_spec
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
-from tests.fakes.processes import DispatcherProcess
 from tests.fakes.rows import SPEC
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
@@ -52,14 +50,6 @@ def spec(tmp_path: Path) -> str:
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY))
     return str(path)
-
-
-@pytest.fixture
-def at_work(api: Engine, tmp_path: Path) -> Iterator[Engine]:
-    """Yield the database of a whole server: API and a dispatcher with workers."""
-    dispatcher = DispatcherProcess(str(api.url), tmp_path / "server")
-    yield api
-    dispatcher.close()
 
 
 def schema() -> Any:

@@ -1,7 +1,6 @@
 """What a study leaves: its winner in use, baselines by command, notifications on stdout."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +13,11 @@ from metaopt.errors import CorruptModel
 from service.client.client import Client
 from service.client.winner import load_winner
 from service.db.engine import transaction
-from tests.fakes.processes import DispatcherProcess
 from tests.fakes.rows import add_baseline
 from tests.service.cli.conftest import Command
 from tests.service.cli.test_gates import TINY
 
 SUPPORT = "-2.0,0.5\n-1.0,1.0\n0.5,-0.3\n2.0,0.1\n"
-
-
-@pytest.fixture
-def at_work(api: Engine, tmp_path: Path) -> Iterator[Engine]:
-    """Yield the database of a whole server: API and a dispatcher with workers."""
-    dispatcher = DispatcherProcess(str(api.url), tmp_path / "server")
-    yield api
-    dispatcher.close()
 
 
 @pytest.mark.slow
