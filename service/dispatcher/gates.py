@@ -116,7 +116,7 @@ def _answer(case: Case, rule: Rule) -> GateAnswer:
     if rule.kind == "at-least":
         return _score(case, rule, mean_of(case.candidate), rule.bound)
     assert case.baseline is not None
-    margin = -rule.bound if case.maximize else rule.bound
+    margin = 0.0 - rule.bound if case.maximize else rule.bound  # of 0 not -0.0
     return _score(case, rule, difference_of(case.candidate, case.baseline), margin)
 
 

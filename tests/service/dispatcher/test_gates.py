@@ -271,6 +271,11 @@ def test_an_exact_ratio_is_not_refused_by_rounding() -> None:
         assert found.answer == "pass", found
 
 
+def test_a_margin_of_nothing_has_no_sign() -> None:
+    found = answer("no-worse:0", trainings(0.7), trainings(0.5))
+    assert found.answer == "pass" and "to be above or at +0.0" in found.why
+
+
 def test_a_time_measured_once_decides_nothing() -> None:
     once = [training([0.5, 0.6], adaptation_milliseconds=9.0)]
     assert answer("cost:adaptation_milliseconds<=10", once).answer == "undecided"
