@@ -52,7 +52,7 @@ def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh
         tasks = study.spec.gates.looks()[0]
         return Fresh(_trainings(session, study, result, tasks), tasks)
     tasks = study.spec.gates.looks()[look]
-    missing = _incumbent_after_all(session, study, result, tasks, 0)
+    missing = _incumbent_if_needed(session, study, result, tasks, 0)
     if missing:  # as where the dispatcher that looked at stored scores had other software
         return Fresh(missing, tasks)
     report = _report(session, study, result, look)
@@ -82,15 +82,11 @@ def _worth_another_look(study: StudyState, report: GateReport, look: int) -> boo
 def _trainings(
     session: Session, study: StudyState, result: StudyResult, tasks: int
 ) -> list[TrialState]:
-    best, incumbent = result.finalists[0], study.spec.gates.incumbent
-    wanted = [_Wanted(TrialRole.CANDIDATE, best.branch, best.params, best.trial_number)]
-    if incumbent is not None and _stored(session, study, result, tasks) is None:
-        wanted.append(_Wanted(TrialRole.INCUMBENT, incumbent.branch, incumbent.params, None))
-    repeats = [(one, repeat) for one in wanted for repeat in range(study.spec.gates.seeds)]
-    return [
-        _fresh(study, one, _next_number(study) + index, repeat, tasks)
-        for index, (one, repeat) in enumerate(repeats)
-    ]
+    """Return the first trainings of the candidate, and those of the incumbent that are needed."""
+    best = result.finalists[0]
+    wanted = _Wanted(TrialRole.CANDIDATE, best.branch, best.params, best.trial_number)
+    first = _fresh(study, wanted, _next_number(study), tasks)
+    return first + _incumbent_if_needed(session, study, result, tasks, len(first))
 
 
 class _Wanted(NamedTuple):
@@ -100,17 +96,20 @@ class _Wanted(NamedTuple):
     source: int | None
 
 
-def _fresh(study: StudyState, one: _Wanted, number: int, repeat: int, tasks: int) -> TrialState:
-    return TrialState(
-        trial_id=uuid.uuid4().hex,
-        trial_number=number,
-        group=group_of(study, one.role, one.branch, one.params, 0),
-        params=one.params,
-        # Not of the spec's seed: the same spec again must be judged with other seeds.
-        seed=key(study.study_id, "gates", one.role, repeat),
-        source_trial_number=one.source,
-        bank_tasks=tasks,
-    )
+def _fresh(study: StudyState, one: _Wanted, number: int, tasks: int) -> list[TrialState]:
+    return [
+        TrialState(
+            trial_id=uuid.uuid4().hex,
+            trial_number=number + repeat,
+            group=group_of(study, one.role, one.branch, one.params, 0),
+            params=one.params,
+            # Not of the spec's seed: the same spec again must be judged with other seeds.
+            seed=key(study.study_id, "gates", one.role, repeat),
+            source_trial_number=one.source,
+            bank_tasks=tasks,
+        )
+        for repeat in range(study.spec.gates.seeds)
+    ]
 
 
 def _looks_again(
@@ -135,24 +134,26 @@ def _looks_again(
         )
         for index, one in enumerate(sorted(whole, key=_number))
     ]
-    return again + _incumbent_after_all(session, study, result, tasks, len(again))
+    return again + _incumbent_if_needed(session, study, result, tasks, len(again))
 
 
-def _incumbent_after_all(
+def _incumbent_if_needed(
     session: Session, study: StudyState, result: StudyResult, tasks: int, offset: int
 ) -> list[TrialState]:
-    """Return trainings of the incumbent, whose stored scores are no longer enough."""
+    """Return trainings of the incumbent if it has none, and its stored scores are not enough.
+
+    Args:
+        session, study, result: As `next_step`.
+        tasks: On how many it is to be scored.
+        offset: New trials that are numbered before these.
+    """
     incumbent = study.spec.gates.incumbent
     if incumbent is None or study.of_role(TrialRole.INCUMBENT):
         return []
     if _stored(session, study, result, tasks) is not None:
         return []
     wanted = _Wanted(TrialRole.INCUMBENT, incumbent.branch, incumbent.params, None)
-    number = _next_number(study) + offset
-    return [
-        _fresh(study, wanted, number + repeat, repeat, tasks)
-        for repeat in range(study.spec.gates.seeds)
-    ]
+    return _fresh(study, wanted, _next_number(study) + offset, tasks)
 
 
 def _number(trial: TrialState) -> int:
