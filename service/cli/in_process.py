@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
+import structlog
 import uvicorn
 
 from service.cli.console import say
@@ -107,12 +108,15 @@ class _Dispatcher:
     def _run(self) -> None:
         from service.dispatcher.main import run  # Optuna takes a moment
 
+        logging = structlog.get_config()
         try:
             with self._log.open("a", encoding="utf-8") as log:
                 code = run(self._settings, stop=self._stop, log_to=log)
             self._error = f"exit code {code}"
         except Exception as error:  # nobody else would see it
             self._error = f"{type(error).__name__}: {error}"
+        finally:
+            structlog.configure(**logging)  # the log's file is closed
 
 
 @contextmanager
