@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -167,8 +166,9 @@ def test_an_interrupt_cancels_if_it_is_told_to(api: Engine, spec: str) -> None:
     with subprocess.Popen(
         [*command, "--cancel-on-interrupt"], stderr=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
-        wait_until(lambda: _status(api) == "queued", 30, what="the study")
-        time.sleep(0.5)  # the wait has its handlers soon after; too early ends with 130 as well
+        assert process.stderr is not None
+        told = (line for line in process.stderr if "study submitted" in line)
+        assert next(told, None)  # it waits by now, with its handlers
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[1]
     assert process.returncode == 130

@@ -353,4 +353,6 @@ def test_the_thread_ends_when_its_epoch_is_over(
 ) -> None:
     take_over(engine, clock)
     url = engine.url.render_as_string(hide_password=False)
-    run_schedules(url, runner._epoch, threading.Event(), clock)  # returns
+    stop = threading.Event()
+    run_schedules(url, runner._epoch, stop, clock)
+    assert not stop.is_set() and submitted(engine) == []  # it has ended by itself
