@@ -10,6 +10,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -q
 FAST := not slow and not browser and not postgres and not gpu
+ALONE := slow or browser or gpu
 
 # Test processes that share the cores must not each start a thread per core.
 test check: export OMP_NUM_THREADS = 1
@@ -29,7 +30,8 @@ serve: .venv/.base ## Start the service (API, dispatcher, workers, dashboard)
 
 test: .venv/.dev ## Run all tests
 	$(PYTEST) -n $(JOBS) -m "$(FAST)"
-	$(PYTEST) -m "not ($(FAST))"
+	$(PYTEST) -n $(JOBS) -m "postgres and not ($(ALONE))"
+	$(PYTEST) -m "$(ALONE)"
 
 check: lint ## What lint does, then the fast tests; they hold the docs to the code
 	$(PYTEST) -n $(JOBS) -m "$(FAST)"
