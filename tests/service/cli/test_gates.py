@@ -86,20 +86,22 @@ def test_a_job_promotes_then_passes_then_fails(
     assert "beside main@1 (trained afresh too)" in second.out and "main@2" in second.out
     assert "# before" not in step_summary.read_text()  # no longer the step's: written anew
 
-    sabotaged = ("--set", "branches.maml.space.inner_lr=2.0", "--set", "seed=3")
-    # Of three trainings at such a rate one may explode, and leave the first rule undecided.
-    strict = ("--gate", "no-worse:0.1", "--gate", "at-least:0.01", "--baseline", "main")
-    third = metaopt("submit", spec, *wait, *strict, *sabotaged)
+    # Both rules fail whatever the seeds: nothing adapts at such a rate, and steps are counted.
+    space = "branches.maml.space"
+    sabotaged = ("--set", f"{space}.inner_lr=0.000001", "--set", f"{space}.inner_steps=3")
+    cost = "cost:adaptation_examples<=1.5x"
+    strict = ("--gate", cost, "--gate", "at-least:0.01", "--baseline", "main")
+    third = metaopt("submit", spec, *wait, *strict, *sabotaged, "--set", "seed=3")
     assert third.code == 1
-    assert "gates failed: no-worse:0.1, at-least:0.01" in third.err
+    assert f"gates failed: {cost}, at-least:0.01" in third.err
     summary = step_summary.read_text()
     assert "❌ gate failed" in summary and "| baseline main@2 |" in summary
-    assert "| inner_lr | 2 | 0.0" in summary  # fixed, but not as in the baseline
+    assert "| inner_lr | 1e-06 | 0.0" in summary  # fixed, but not as in the baseline
     assert "| outer_lr" not in summary  # neither searched nor another
     suite = ElementTree.parse(files["junit"]).getroot().find("testsuite")
     assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("3", "2")
-    failure = suite.find("testcase[@name='no-worse:0.1']/failure")
-    assert failure is not None and "candidate minus baseline +" in str(failure.get("message"))
+    failure = suite.find(f"testcase[@name='{cost}']/failure")
+    assert failure is not None and "3 times the baseline's" in str(failure.get("message"))
     failure = suite.find("testcase[@name='at-least:0.01']/failure")
     assert failure is not None and failure.get("type") == "fail"
     document = json.loads(files["json"].read_text())
