@@ -69,7 +69,7 @@ class BaselineNotFound(ServiceError):
 
 
 class WeightsNotFound(ServiceError):
-    """The study has no winner whose weights were kept."""
+    """Of a study's winner, or of a baseline, no weights were kept."""
 
     code = "weights-not-found"
 

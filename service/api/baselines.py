@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.exc import IntegrityError
 
 from service.api.context import Ctx
+from service.api.model_files import MODEL_FILE, model_file
 from service.api.openapi import PROBLEMS
 from service.db.engine import reading, transaction
 from service.operations import baselines
@@ -36,6 +37,13 @@ def show(name: Name, context: Ctx, version: Version = None) -> BaselineView:
     """Return one version of a baseline with its scores by task."""
     with reading(context.engine) as session:
         return baselines.show_baseline(session, name, version)
+
+
+@router.get("/{name}/weights", response_class=Response, responses=MODEL_FILE)
+def show_weights(name: Name, context: Ctx, version: Version = None) -> Response:
+    """Send a version's model file: weights as safetensors, and how they are adapted."""
+    with reading(context.engine) as session:
+        return model_file(baselines.get_weights(session, name, version))
 
 
 @router.get("/{name}/versions", response_model=BaselinePage)

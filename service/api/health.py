@@ -33,4 +33,4 @@ def readyz(context: Ctx) -> dict[str, str]:
 def metrics(context: Ctx) -> Response:
     """Return the numbers of this moment for Prometheus."""
     with reading(context.engine) as session:
-        return Response(render_metrics(session), media_type=CONTENT_TYPE_LATEST)
+        return Response(render_metrics(session, context.now()), media_type=CONTENT_TYPE_LATEST)

@@ -35,13 +35,6 @@ EXPORT: dict[int | str, dict[str, Any]] = {
         },
     }
 }
-WEIGHTS_TYPE = "application/octet-stream"
-WEIGHTS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A model file (safetensors)",
-        "content": {WEIGHTS_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 _SPEC = {"schema": {"$ref": "#/components/schemas/StudySpec"}}
 SPEC_BODY = {
     "requestBody": {

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from service.api.body import parse_body, read_body
 from service.api.context import Context, Ctx, Who, pause
-from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY, WEIGHTS, WEIGHTS_TYPE
+from service.api.model_files import MODEL_FILE, model_file
+from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
 from service.api.problems import RETRY_SECONDS
 from service.auth.keys import Identity
 from service.db.engine import reading, transaction
@@ -144,17 +145,11 @@ def show_result(study_id: str, context: Ctx) -> Any:
         return lookup.get_result(session, study_id)
 
 
-@router.get("/{study_id}/weights", response_class=Response, responses=WEIGHTS)
+@router.get("/{study_id}/weights", response_class=Response, responses=MODEL_FILE)
 def show_weights(study_id: str, context: Ctx) -> Response:
     """Send the winner's model file: weights as safetensors, and how they are adapted."""
     with reading(context.engine) as session:
-        kept = lookup.get_weights(session, study_id)
-    headers = {
-        "ETag": f'"{kept.sha256}"',
-        "Content-Disposition": 'attachment; filename="winner.safetensors"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(kept.content, media_type=WEIGHTS_TYPE, headers=headers)
+        return model_file(lookup.get_weights(session, study_id))
 
 
 def link_next(request: Request, response: Response, cursor: str | None) -> None:

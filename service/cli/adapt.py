@@ -15,9 +15,12 @@ FORMS = "a .csv file with one example in a row, or an .npz file with arrays x an
 
 
 def adapt(
-    study: Annotated[
+    source: Annotated[
         str,
-        typer.Argument(metavar="STUDY", help="Id of a study, or a folder or file with its winner."),
+        typer.Argument(
+            metavar="STUDY|BASELINE|PATH",
+            help="Id of a study, a baseline (main or main@3), or a folder or file with a winner.",
+        ),
     ],
     support: Annotated[
         Path,
@@ -37,12 +40,12 @@ def adapt(
         typer.Option(metavar="N", min=0, help="Inner steps; by default those it was scored with."),
     ] = None,
 ) -> None:
-    """Adapt a study's winner to examples and print its predictions, one row for each input."""
+    """Adapt a winner to examples and print its predictions, one row for each input."""
     from metaopt.errors import InvalidExamples, MetaoptError
     from service.client.winner import load_winner  # torch takes a moment; nobody else needs it
 
     try:
-        winner = load_winner(study)
+        winner = load_winner(source)
         x, y = _support(winner, support)
         adapted = winner.adapt(x, y, steps=steps)
         outputs = adapted.predict(x if query is None else _inputs(query))

@@ -13,7 +13,7 @@ from service.cli.options import Json, StudyId
 from service.client.client import Client
 from service.wire import words
 from service.wire.baselines import BaselineView
-from service.wire.gates import BASELINE_NAME
+from service.wire.gates import parse_label
 
 app = typer.Typer(help="Results that later studies are compared with.", no_args_is_help=True)
 
@@ -98,12 +98,10 @@ def _tell(found: BaselineView, json: Json) -> None:
 
 
 def _one(client: Client, label: str) -> BaselineView:
-    name, at, version = label.partition("@")
-    if at and not version.isdecimal():
-        raise Stop(
-            Exit.USAGE, f"a version is a number, as in main@3 ({BASELINE_NAME}), got {label}"
-        )
-    return client.baselines.show(name, int(version) if at else None)
+    try:
+        return client.baselines.show(*parse_label(label))
+    except ValueError as error:
+        raise Stop(Exit.USAGE, str(error)) from None
 
 
 def _row(one: BaselineView) -> tuple[str, ...]:

@@ -27,6 +27,11 @@ class Baselines:
         """Return every version of a baseline, newest first."""
         return self._http.call(BaselinePage, "GET", f"/baselines/{name}/versions").items
 
+    def weights(self, name: str, version: int | None = None) -> bytes:
+        """Return a version's model file, by default the present one's."""
+        wanted = {} if version is None else {"version": version}
+        return self._http.content("GET", f"/baselines/{name}/weights", params=wanted)
+
     def promote(self, study_id: str, name: str) -> BaselineView:
         """Make a completed study's best finalist the next version; asked for once."""
         wanted = Promotion.model_construct(study_id=study_id).model_dump()

@@ -1,6 +1,6 @@
 """A study's winner in three lines: `load_winner`.
 
-    winner = load_winner("6f0c…")                   # or a folder that `Client.download` wrote
+    winner = load_winner("main")                    # or a study, or what `Client.download` wrote
     adapted = winner.adapt(support_x, support_y)
     print(adapted.predict(query_x))
 
@@ -8,32 +8,50 @@ The only module of the client that loads torch, so nothing else of the service i
 """
 
 import os
+import re
 from pathlib import Path
 
 from metaopt.errors import CorruptModel
 from metaopt.winner import Winner, read_winner
 from service.client.client import WINNER_FILE, Client
+from service.wire.gates import parse_label
+
+MODEL_SUFFIX = Path(WINNER_FILE).suffix
 
 
-def load_winner(study: str | os.PathLike[str], client: Client | None = None) -> Winner:
+def load_winner(source: str | os.PathLike[str], client: Client | None = None) -> Winner:
     """Return a completed study's winner: model function, weights, and adaptation recipe.
 
     Args:
-        study: Id of the study, or a folder that `Client.download` wrote, or a model file.
+        source: A folder that `Client.download` wrote, or a model file; else the id of a study
+            (32 hexadecimal digits), or a baseline, `main` or `main@3`.
         client: Whom to ask; by default the server that the environment names.
 
     Raises:
-        CorruptModel: The folder or file holds no model.
+        CorruptModel: There is no model file at that path, or it is none.
         ServerUnreachable, ServerRefused: As `Client`.
     """
-    path = Path(study)
+    path = Path(source)
     if path.is_dir():
         path = path / WINNER_FILE
     if path.is_file():
         return read_winner(path.read_bytes())
-    if isinstance(study, os.PathLike) or os.sep in str(study):
+    if isinstance(source, os.PathLike) or os.sep in source or path.suffix == MODEL_SUFFIX:
         raise CorruptModel(f"there is no model file at {path}")
     if client is not None:
-        return read_winner(client.weights(str(study)))
+        return read_winner(_fetch(client, source))
     with Client.from_environment() as own:
-        return read_winner(own.weights(str(study)))
+        return read_winner(_fetch(own, source))
+
+
+def _fetch(client: Client, name: str) -> bytes:
+    if re.fullmatch("[0-9a-f]{32}", name):
+        return client.weights(name)
+    try:
+        label = parse_label(name)
+    except ValueError:
+        raise CorruptModel(
+            f"{name!r} is no file or folder, no study's id (32 hexadecimal digits) and no "
+            "baseline (main, or main@3)"
+        ) from None
+    return client.baselines.weights(*label)

@@ -5,10 +5,18 @@ Transactions belong to the caller; nothing here commits.
 
 import hashlib
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from service.db.tables import Weights
+
+
+class KeptWeights(NamedTuple):
+    """A model file and its SHA-256."""
+
+    sha256: str
+    content: bytes
 
 
 def add_weights(session: Session, content: bytes, *, now: datetime) -> str:
@@ -19,7 +27,7 @@ def add_weights(session: Session, content: bytes, *, now: datetime) -> str:
     return digest
 
 
-def read_weights(session: Session, sha256: str) -> bytes | None:
-    """Return the model file of that SHA-256."""
-    row = session.get(Weights, sha256)
-    return row.content if row else None
+def find_weights(session: Session, sha256: str | None) -> KeptWeights | None:
+    """Return the model file of that SHA-256; None if it is not kept, or there is none."""
+    row = session.get(Weights, sha256) if sha256 else None
+    return KeptWeights(row.sha256, row.content) if row else None

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from service.db import baselines
 from service.db.tables import Baseline
+from service.db.weights import KeptWeights, find_weights
 from service.dispatcher.promoting import add_version
-from service.errors import BaselineNotFound, ResultImpossible
+from service.errors import BaselineNotFound, ResultImpossible, WeightsNotFound
 from service.operations.lookup import get_result, get_study
 from service.wire.baselines import BaselinePage, BaselineView
 from service.wire.result import StudyResult
@@ -65,6 +66,22 @@ def show_baseline(session: Session, name: str, version: int | None) -> BaselineV
     """
     row = _get(session, name, version)
     return baseline_view(row).model_copy(update={"scores": row.scores})
+
+
+def get_weights(session: Session, name: str, version: int | None) -> KeptWeights:
+    """Return the model file of a version, by default the present one.
+
+    Raises:
+        BaselineNotFound: There is none.
+        WeightsNotFound: It was judged before winners' weights were kept.
+    """
+    row = _get(session, name, version)
+    kept = find_weights(session, baseline_view(row).weights_sha256)
+    if kept is None:
+        raise WeightsNotFound(
+            f"no weights were kept of {name}@{row.version}: submit study {row.study_id} again"
+        )
+    return kept
 
 
 def roll_back(session: Session, name: str, version: int | None, *, now: datetime) -> BaselineView:

@@ -8,7 +8,7 @@ from service.db.baselines import find_baseline
 from service.errors import FieldError, InvalidSpec
 from service.operations.baselines import baseline_view
 from service.wire.baselines import BaselineView
-from service.wire.gates import Incumbent
+from service.wire.gates import Incumbent, parse_label
 from service.wire.spec import StudySpec
 
 FIELD = "gates.baseline"
@@ -28,10 +28,10 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
         return spec
     if gates.incumbent is not None:
         return _with(spec, gates.baseline, gates.incumbent)
-    name, _, version = gates.baseline.partition("@")
-    row = find_baseline(session, name, int(version) if version else None)
+    name, version = parse_label(gates.baseline)
+    row = find_baseline(session, name, version)
     if row is None:
-        if gates.promote == "pass" and not version:
+        if gates.promote == "pass" and version is None:
             return spec
         raise _invalid(
             f"there is no baseline {gates.baseline}: make one with `metaopt baseline promote STUDY "

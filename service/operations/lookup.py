@@ -10,7 +10,7 @@ from service.db import asks, reports, studies
 from service.db.events import events_after
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.tables import Event, Report, Study, Trial
-from service.db.weights import read_weights
+from service.db.weights import KeptWeights, find_weights
 from service.errors import (
     FieldError,
     InvalidRequest,
@@ -142,13 +142,6 @@ def get_result(session: Session, study_id: str) -> dict[str, Any]:
     raise ResultNotReady(f"the study is {study.status}; its result comes when it is completed")
 
 
-class KeptWeights(NamedTuple):
-    """A model file and its SHA-256."""
-
-    sha256: str
-    content: bytes
-
-
 def get_weights(session: Session, study_id: str) -> KeptWeights:
     """Return the model file of the study's winner.
 
@@ -156,13 +149,12 @@ def get_weights(session: Session, study_id: str) -> KeptWeights:
         ResultNotReady, ResultImpossible: as `get_result`.
         WeightsNotFound: The study is from before winners' weights were kept.
     """
-    digest = get_result(session, study_id).get("weights_sha256")
-    content = read_weights(session, digest) if digest else None
-    if digest is None or content is None:
+    kept = find_weights(session, get_result(session, study_id).get("weights_sha256"))
+    if kept is None:
         raise WeightsNotFound(
             "no weights were kept of this study's winner: `metaopt evaluate` trains it again"
         )
-    return KeptWeights(digest, content)
+    return kept
 
 
 class Glance(NamedTuple):

@@ -1,27 +1,29 @@
 """Metrics: numbers computed from SQL at each scrape, in Prometheus' text format."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from service.db import studies
+from service.db import deliveries, schedules, studies
 from service.db.dispatcher import STALE_AFTER, last_refresh
-from service.db.states import StudyStatus, TrialStatus
+from service.db.states import DeliveryStatus, RunStatus, StudyStatus, TrialStatus
 
 
-def render_metrics(session: Session) -> bytes:
+def render_metrics(session: Session, now: datetime) -> bytes:
     """Return the metrics of this moment."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(session))
+    registry.register(_Snapshot(session, now))
     return generate_latest(registry)
 
 
 class _Snapshot(Collector):
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, now: datetime) -> None:
+        self._session, self._now = session, now
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
@@ -39,6 +41,18 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily(
             "metaopt_dispatcher_live", "Whether a dispatcher is live.", value=int(live)
         )
+        runs = schedules.count_runs_by_status(self._session)
+        yield _labelled("metaopt_schedule_runs", "Runs of schedules by status.", runs, RunStatus)
+        told = deliveries.count_by_status(self._session)
+        yield _labelled(
+            "metaopt_deliveries", "Deliveries to webhooks by status.", told, DeliveryStatus
+        )
+        since = deliveries.oldest_pending(self._session)
+        yield GaugeMetricFamily(
+            "metaopt_oldest_pending_delivery_seconds",
+            "How long the oldest delivery waits that has not arrived.",
+            value=0.0 if since is None else max(0.0, (self._now - since).total_seconds()),
+        )
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing in advance: registering must not ask the database."""
@@ -46,7 +60,7 @@ class _Snapshot(Collector):
 
 
 def _labelled(
-    name: str, text: str, counts: dict[str, int], statuses: type[StudyStatus] | type[TrialStatus]
+    name: str, text: str, counts: dict[str, int], statuses: type[StrEnum]
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=["status"])
     for status in statuses:

@@ -23,6 +23,7 @@ from service.db.baselines import find_baseline
 from service.db.tables import Study
 from service.dispatcher.allotting import first_budgets
 from service.errors import FieldError, InvalidSpec
+from service.wire.gates import parse_label
 from service.wire.space import Branch, Choices, Range
 from service.wire.spec import StudySpec
 from service.wire.warm_start import WarmStart, WarmTrial, in_words
@@ -92,11 +93,13 @@ def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Found]:
     branches = [branch.algorithm for branch in spec.branches]
     for index, label in enumerate(spec.warm_start.baselines):
         field = f"warm_start.baselines[{index}]"
-        name, _, version = label.partition("@")
-        row = find_baseline(session, name, int(version) if version.isdecimal() else None)
-        if row is None or (version and not version.isdecimal()):
+        try:
+            row = find_baseline(session, *parse_label(label))
+        except ValueError as error:
+            raise _invalid(field, str(error)) from None
+        if row is None:
             raise _invalid(field, f"must be the name of a baseline, or name@version, got {label!r}")
-        branch, source = row.data["branch"], f"baseline {name}@{row.version}"
+        branch, source = row.data["branch"], f"baseline {row.name}@{row.version}"
         if branch not in branches:
             raise _invalid(
                 field,

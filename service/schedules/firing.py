@@ -24,6 +24,7 @@ from service.operations.steer import CANCEL, steer_study
 from service.operations.submit import submit_study
 from service.schedules.history import Drift, new_drifts
 from service.schedules.plan import Decision, decide, due, run_spec, run_study_id
+from service.wire.gates import parse_label
 from service.wire.problems import parse_spec
 
 log = structlog.get_logger("schedules")
@@ -124,12 +125,13 @@ def _why_skipped(under_way: list[ScheduleRun], waiting: int) -> str:
 def _told(schedule: Schedule, drift: Drift) -> dict[str, str | int | float]:
     point = drift.point
     assert point.baseline and point.incumbent and point.centre and point.moved
-    name, _, version = point.baseline.partition("@")
+    name, version = parse_label(point.baseline)
+    assert version is not None  # a point tells which one it was compared with
     return {
         "schedule_id": schedule.schedule_id,
         "schedule": schedule.name,
         "baseline": name,
-        "version": int(version),
+        "version": version,
         "direction": point.moved,
         "score": point.incumbent.value,
         "before": drift.before,

@@ -26,8 +26,31 @@ MEASURED_COST: Cost = "adaptation_milliseconds"
 COSTS: tuple[Cost, ...] = ("adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes")
 FORMS = "better, no-worse:DELTA, at-least:VALUE, cost:METRIC<=BOUND or divergence:SHARE"
 BASELINE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+BASELINE_LABEL = rf"{BASELINE_NAME}(@[1-9][0-9]{{0,8}})?"
 
 _COST = re.compile(r"(?P<metric>[a-z_]+)<=(?P<bound>[^x]+)(?P<times>x?)")
+
+
+class BaselineLabel(NamedTuple):
+    """Which baseline is meant: a name and a version, None for its present one."""
+
+    name: str
+    version: int | None
+
+
+def parse_label(text: str) -> BaselineLabel:
+    """Read `main` or `main@3`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if re.fullmatch(BASELINE_LABEL, text) is None:
+        raise ValueError(
+            f"a baseline is a name, or a name and a version as in main@3 (letters, digits, . _ -), "
+            f"got {text!r}"
+        )
+    name, _, version = text.partition("@")
+    return BaselineLabel(name, int(version) if version else None)
 
 
 class Rule(NamedTuple):
@@ -149,7 +172,7 @@ class Gates(Wire):
     rules: Annotated[
         list[Annotated[str, Field(max_length=200), AfterValidator(_is_rule)]], Field(max_length=10)
     ] = []
-    baseline: Annotated[str, Field(pattern=f"^{BASELINE_NAME}(@[1-9][0-9]{{0,8}})?$")] | None = None
+    baseline: Annotated[str, Field(pattern=f"^{BASELINE_LABEL}$")] | None = None
     promote: Literal["never", "pass"] = "never"
     seeds: Annotated[int, Field(ge=1, le=20)] = 5
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 400
@@ -198,7 +221,7 @@ class Gates(Wire):
 
     def baseline_name(self) -> str | None:
         """Return the name of the baseline, without a version."""
-        return self.baseline.partition("@")[0] if self.baseline is not None else None
+        return parse_label(self.baseline).name if self.baseline is not None else None
 
     def looks(self) -> list[int]:
         """Return on how many tasks the gates look, one look after the other."""

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from metaopt.metaparams import complete
 from service.db.engine import transaction
+from service.db.tables import Study
 from tests.fakes.rows import (
     SPEC,
     add_baseline,
@@ -129,6 +130,19 @@ def test_the_winner_s_weights_are_sent_as_they_were_written(
         add_study(session, "c" * 32)
     for study_id, code in (("b" * 32, "weights-not-found"), ("c" * 32, "result-not-ready")):
         assert_problem(client.get(f"/api/v1/studies/{study_id}/weights"), 404, code)
+
+
+@pytest.mark.usefixtures("studied")
+def test_a_baseline_s_weights_outlive_its_study(client: TestClient, engine: Engine) -> None:
+    client.post(f"{URL}/main:promote", json={"study_id": STUDY})
+    with transaction(engine) as session:
+        add_baseline(session)  # its weights were never kept
+        session.delete(session.get_one(Study, STUDY))
+    kept = client.get(f"{URL}/main/weights?version=1")
+    assert (kept.status_code, kept.content) == (200, b"a model")
+    assert kept.headers["ETag"] == f'"{hashlib.sha256(b"a model").hexdigest()}"'
+    assert_problem(client.get(f"{URL}/main/weights"), 404, "weights-not-found")
+    assert_problem(client.get(f"{URL}/main/weights?version=9"), 404, "baseline-not-found")
 
 
 def gated(baseline: str, **more: Any) -> dict[str, Any]:

@@ -65,8 +65,7 @@ def studied(engine: Engine) -> None:
         add_report(session, trial, 10, 0.5)
         end_trial(session, trial, "completed")
         finish_study(session, study, 0)
-        add_winner(session, study)
-        add_baseline(session)
+        add_baseline(session, weights_sha256=add_winner(session, study))
 
 
 def operations(app: FastAPI) -> list[Any]:

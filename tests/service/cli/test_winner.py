@@ -74,6 +74,14 @@ def test_a_winner_is_downloaded_and_adapted(
 
     made = metaopt("baseline", "promote", study_id, "--name", "main")
     assert made.code == 0 and made.out.startswith("main@1 promoted by hand")
+    for name in ("main", "main@1"):
+        assert torch.equal(load_winner(name).weights["w0"], by_id.weights["w0"])
+    support.write_text(SUPPORT)
+    same = metaopt("adapt", "main@1", "--support", str(support), "--query", str(query))
+    assert (same.code, same.out) == (0, printed.out)
+    for name, why in (("main@2", "no baseline main@2"), ("main@x", "and no baseline (main")):
+        refused = metaopt("adapt", name, "--support", str(support))
+        assert refused.code == 2 and why in refused.err, refused.err
 
 
 def test_baselines_are_listed_shown_compared_and_rolled_back(
@@ -106,7 +114,7 @@ def test_baselines_are_listed_shown_compared_and_rolled_back(
     ):
         refused = metaopt("baseline", *arguments)
         assert refused.code == 2 and refused.err, arguments
-    assert "a version is a number" in metaopt("baseline", "show", "main@x").err
+    assert "as in main@3" in metaopt("baseline", "show", "main@x").err
 
 
 def test_two_outputs_cannot_have_stdout(metaopt: Command, api: Engine, tmp_path: Path) -> None:

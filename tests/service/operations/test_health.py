@@ -1,15 +1,24 @@
 """Ready means: database there, schema at head, a dispatcher alive by the database's clock."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text, update
 
 from service.db.dispatcher import acquire, database_now
 from service.db.engine import transaction
 from service.db.tables import DispatcherRow
+from service.notifications.notifier import new_delivery, utc_now
+from service.operations import schedules
 from service.operations.health import readiness
-from tests.fakes.rows import add_study, add_trial
+from service.wire.notifications import notification_of_test
+from tests.fakes.rows import NOON, add_study, add_trial
+from tests.fakes.schedules import new_schedule
+
+MINUTE = timedelta(minutes=1)
 
 
 def test_a_live_dispatcher_makes_it_ready_until_it_falls_silent(engine: Engine) -> None:
@@ -40,3 +49,25 @@ def test_metrics_count_studies_and_trials_by_status(client: TestClient, engine: 
     assert 'metaopt_trials{status="failed"} 0.0' in lines
     assert "metaopt_queue_depth 1.0" in lines
     assert "metaopt_dispatcher_live 0.0" in lines
+
+
+def test_metrics_tell_of_schedules_and_webhooks(client: TestClient, engine: Engine) -> None:
+    assert "metaopt_oldest_pending_delivery_seconds 0.0" in client.get("/metrics").text
+    with transaction(engine) as session:
+        schedules.add_schedule(session, new_schedule(), schedule_id="5" * 32, now=NOON)
+        schedules.run_now(session, "5" * 32, now=NOON)
+        test = new_delivery("ci", notification_of_test(NOON), "d" * 32, utc_now() - 2 * MINUTE)
+        session.add(test)
+    lines = client.get("/metrics").text.splitlines()
+    assert 'metaopt_schedule_runs{status="waiting"} 1.0' in lines
+    assert 'metaopt_deliveries{status="pending"} 1.0' in lines
+    assert 'metaopt_deliveries{status="failed"} 0.0' in lines
+    (waits,) = [line for line in lines if line.startswith("metaopt_oldest_pending_delivery")]
+    assert 120 <= float(waits.split()[1]) < 240
+
+
+def test_every_metric_is_in_the_docs(client: TestClient) -> None:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    told = {family.name for family in families}
+    page = (Path(__file__).parents[3] / "docs" / "troubleshooting.md").read_text()
+    assert told == set(re.findall(r"^\| `(metaopt_[a-z_]+)", page, re.MULTILINE))
