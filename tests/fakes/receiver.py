@@ -35,6 +35,8 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.codes, self.headers = list(codes), headers
         self.got: list[Got] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     @property
     def port(self) -> int:
@@ -61,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.got.append(Got(self.path, dict(self.headers), body))
+        self.server.may_answer.wait()
         codes = self.server.codes
         self.send_response(codes.pop(0) if len(codes) > 1 else codes[0])
         for name, value in self.server.headers.items():

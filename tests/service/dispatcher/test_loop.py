@@ -55,7 +55,7 @@ def test_a_study_runs_to_its_verdict(engine: Engine, run: Run, tmp_path: Path) -
     assert len(kinds(engine, study_id, "trial_reported")) == 6 * 3 + 4
     best = result(engine, study_id)["finalists"][0]
     assert best["trial_number"] == min(trials[:6], key=lambda t: t["score"])["trial_number"]
-    assert not list((tmp_path / "checkpoints").glob("*/*"))
+    wait_until(lambda: not list((tmp_path / "checkpoints").glob("*/*")), what="an empty disk")
 
 
 def test_each_segment_is_a_row_written_with_its_report(engine: Engine, run: Run) -> None:
