@@ -12,15 +12,18 @@ that do not (`Goals.violation`).
 """
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from cmaes import CMA
 
 from metaopt.errors import InvalidSearch
 from metaopt.goals import Goals
 from metaopt.search.history import End, Params, common_rung
 from metaopt.search.space import Choice, Dimension, Float, Int
 from metaopt.search.unit import from_unit, to_unit
+
+if TYPE_CHECKING:
+    from cmaes import CMA
 
 FIRST_STEP = 0.3  # of each range, from its middle: three of them span it (Hansen 2016, B.4)
 
@@ -106,7 +109,9 @@ class CmaEs:
                 self._strategy = self._begin(2 * self._strategy.population_size)
                 self._generation += 1  # points of the run before belong to another distribution
 
-    def _begin(self, population: int | None) -> CMA:
+    def _begin(self, population: int | None) -> "CMA":
+        from cmaes import CMA  # a second, for scipy.stats, that other samplers need not wait for
+
         size = len(self._space)
         bounds = np.array([[0.0, 1.0]] * size)
         middle = np.full(size, 0.5)

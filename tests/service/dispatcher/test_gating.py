@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from service.db.baselines import find_baseline, versions_of
 from service.db.engine import reading, transaction
 from service.db.tables import Baseline, Trial
-from service.db.weights import read_weights
+from service.db.weights import find_weights
 from service.executors.base import LaneReport, SegmentFailed, SegmentOrder, WorkerGone
 from service.operations.baselines import roll_back
 from service.operations.submit import submit_study
@@ -137,8 +137,8 @@ def test_the_weights_of_the_winner_are_kept(engine: Engine, run: Run) -> None:
     told = completed(engine, run, Gated(), study_id)
     assert told.gates is None and told.weights_sha256 is not None
     with reading(engine) as session:
-        content = read_weights(session, told.weights_sha256)
-    assert content is not None and hashlib.sha256(content).hexdigest() == told.weights_sha256
+        kept = find_weights(session, told.weights_sha256)
+    assert kept is not None and hashlib.sha256(kept.content).hexdigest() == told.weights_sha256
     assert told.versions["code"] and told.device == "CPU"
 
 
