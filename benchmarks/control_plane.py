@@ -1,7 +1,7 @@
 """What the control plane costs: CPU per trial, and how fast the API answers meanwhile.
 
     python benchmarks/control_plane.py [--trials 1000 10000] [--sampler random] [--lanes 16]
-        [--rungs 2] [--rate 50] [--quick] [--out FILE]
+        [--rungs 2 --pruning asha] [--rate 50] [--quick] [--out FILE]
 
 For each number of trials a server of its own is started (`metaopt serve`, SQLite, 2 slots, its
 data in a temporary directory) and given one study of trivial trials: linear regression with one
@@ -160,7 +160,7 @@ class Server:
             connection.close()
 
 
-def spec(trials: int, sampler: str, rungs: int) -> dict[str, Any]:
+def spec(trials: int, sampler: str, pruning: str, rungs: int) -> dict[str, Any]:
     """Return a study of trivial trials, judged `rungs` times before their end."""
     judged = list(range(1, rungs + 1))
     return {
@@ -178,7 +178,7 @@ def spec(trials: int, sampler: str, rungs: int) -> dict[str, Any]:
             }
         ],
         "search": {"sampler": sampler},
-        "pruning": {"kind": "successive_halving", "rungs": judged} if rungs else {"kind": "none"},
+        "pruning": {"kind": pruning, "rungs": judged} if rungs else {"kind": "none"},
         "budget": {"trials": trials, "meta_iterations": rungs + 1},
         "evaluation": {"tasks": 2, "curve_steps": 0},
         "verdict": {"finalists": 1, "seeds": 1, "tasks": 2, "compare": "none"},
@@ -241,7 +241,9 @@ def measure(trials: int, arguments: argparse.Namespace) -> dict[str, Any]:
     try:
         server.wait_until_ready()
         before, begun = server.cpu(), time.perf_counter()
-        study_id = server.submit(spec(trials, arguments.sampler, arguments.rungs))
+        study_id = server.submit(
+            spec(trials, arguments.sampler, arguments.pruning, arguments.rungs)
+        )
         with load(server, paths(study_id), arguments.rate) as answered:
             ended = _until_ended(server, study_id)
             seconds = time.perf_counter() - begun
@@ -359,16 +361,18 @@ def main() -> None:
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--sampler", default="random", help="or tpe")
     parser.add_argument("--lanes", type=int, default=16, help="METAOPT_LANES")
-    parser.add_argument("--rungs", type=int, default=0, help="rungs of successive halving")
+    parser.add_argument("--rungs", type=int, default=0, help="rungs at which trials are judged")
+    parser.add_argument("--pruning", default="successive_halving", help="or asha: how, at rungs")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second; 0 for none")
     parser.add_argument("--quick", action="store_true", help="200 trials, nothing is written")
     parser.add_argument("--out", type=Path, default=RESULTS / "control_plane.json")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.trials = [200]
+    judged = f"{arguments.rungs} rungs of {arguments.pruning}" if arguments.rungs else "no rungs"
     work = (
         f"{SLOTS} slots of {arguments.lanes} lanes, sampler {arguments.sampler}, "
-        f"{arguments.rungs} rungs, {arguments.rate:g} requests/s; "
+        f"{judged}, {arguments.rate:g} requests/s; "
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     print(work, flush=True)

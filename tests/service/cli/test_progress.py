@@ -8,7 +8,7 @@ from rich.live import Live
 from sqlalchemy import Engine
 
 from service.cli.connection import connect
-from service.cli.progress import LiveTeller, finished_trials, panel, verdict_line
+from service.cli.progress import LiveTeller, finished_trials, panel, telling, verdict_line
 from service.db.engine import transaction
 from service.wire.studies import EventView, StudyView
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial
@@ -72,6 +72,20 @@ def test_the_live_panel_keeps_the_last_events(study: StudyView) -> None:
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "trial 19" in text and "trial 14:" in text and "trial 13:" not in text
+
+
+def test_elsewhere_than_on_a_terminal_each_event_is_a_plain_line(
+    study: StudyView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    with telling(study.metric, study.created_at) as teller:
+        for number in range(3):
+            teller.event(_reported(study, number))
+        teller.state(study)
+    assert said.getvalue().splitlines() == [
+        f"    0.0 s  maml trial {number}: 0.5 after 10 meta-iterations" for number in range(3)
+    ]
 
 
 def _reported(study: StudyView, number: int) -> EventView:
