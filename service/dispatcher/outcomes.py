@@ -62,7 +62,8 @@ def judge_report(
     standings = {
         place: judged(study.spec, peers[place], _known(study, scored, place)) for place in peers
     }
-    return [replace(one, status=_status(study, one, standings, leaders)) for one in scored]
+    best = _promoted(study, standings)
+    return [replace(one, status=_status(study, one, standings, leaders, best)) for one in scored]
 
 
 def _scored(
@@ -147,6 +148,17 @@ def _leaders(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, Le
     return leaders
 
 
+def _promoted(study: StudyState, standings: dict[Place, Judged]) -> dict[Place, set[int]]:
+    """Return which trials go on from each place, once all lanes of the segment are in."""
+    if study.spec.pruning.kind != promotion.KIND:
+        return {}
+    reduction = study.spec.pruning.reduction
+    return {
+        place: promotion.promoted(values, reduction, maximize=maximize)
+        for place, (values, maximize) in standings.items()
+    }
+
+
 def _loses(study: StudyState, one: LaneOutcome, leader: Leader, peers: int) -> bool:
     pruning, scores = study.spec.pruning, one.lane.scores or []
     if scores == leader.scores:
@@ -166,6 +178,7 @@ def _status(
     one: LaneOutcome,
     standings: dict[Place, Judged],
     leaders: dict[Place, Leader],
+    promoted: dict[Place, set[int]],
 ) -> TrialStatus:
     rung = one.lane.meta_iteration
     if one.status == TrialStatus.DIVERGED:
@@ -181,8 +194,8 @@ def _status(
         loses = place in leaders and _loses(study, one, leaders[place], len(at_rung))
         return TrialStatus.PRUNED if loses else TrialStatus.RUNNING
     if pruning.kind == promotion.KIND:
-        best = promotion.promoted(at_rung, pruning.reduction, maximize=maximize)
-        return TrialStatus.RUNNING if one.trial.trial_number in best else TrialStatus.QUEUED
+        goes_on = one.trial.trial_number in promoted[place]
+        return TrialStatus.RUNNING if goes_on else TrialStatus.QUEUED
     if pruning.kind == "hyperband":
         bracket = _bracket(study, one.trial.trial_number)
         if study.spec.rungs().index(rung) < bracket:

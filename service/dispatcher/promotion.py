@@ -66,8 +66,11 @@ def given_up(study: StudyState) -> list[TrialState]:
 
 
 def _promoted_at(study: StudyState, place: tuple[str, int]) -> set[int]:
-    values, maximize = judged_at(study, place)
-    return promoted(values, study.spec.pruning.reduction, maximize=maximize)
+    def find() -> set[int]:
+        values, maximize = judged_at(study, place)
+        return promoted(values, study.spec.pruning.reduction, maximize=maximize)
+
+    return study.promoted_at(place, find)
 
 
 def _at_a_rung(study: StudyState, trial: TrialState) -> bool:

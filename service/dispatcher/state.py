@@ -5,7 +5,7 @@ away whole when anything is in doubt.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -181,6 +181,7 @@ class StudyState:
     search_ended_by: str | None = None
     clocked_to: float = 0.0
     _open: dict[int, TrialState] = field(default_factory=dict)
+    _promoted: dict[Place, tuple[int, set[int]]] = field(default_factory=dict)
 
     def run_from(self, now: float) -> None:
         """Begin, at monotonic time `now`, to count the time it has."""
@@ -209,6 +210,16 @@ class StudyState:
         # not grow with the study.
         self._open = {n: trial for n, trial in sorted(self._open.items()) if not trial.ended}
         return [trial for trial in self._open.values() if role in (None, trial.group.role)]
+
+    def promoted_at(self, place: Place, find: Callable[[], set[int]]) -> set[int]:
+        """Return what `find` finds of a rung, the same again until another trial is scored there.
+
+        A score at a rung stays as it is, so how many there are tells one state from another.
+        """
+        many = len(self.rung_scores[place])
+        if self._promoted.get(place, (0, set()))[0] != many:
+            self._promoted[place] = many, find()
+        return self._promoted[place][1]
 
     def scores_of(self, branch: str, trial_number: int) -> dict[int, float]:
         """Return the scores of a search trial by rung."""

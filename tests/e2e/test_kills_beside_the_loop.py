@@ -24,6 +24,8 @@ SCHEDULES = 120
 HOUR = timedelta(hours=1)
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_each_missed_fire_time_becomes_one_study_however_often_it_is_killed(
     engine: Engine, start: Start
 ) -> None:
