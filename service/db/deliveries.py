@@ -130,12 +130,6 @@ def latest(session: Session, webhook: str) -> Delivery | None:
     return next(iter(deliveries_before(session, None, webhook=webhook, status=None, limit=1)), None)
 
 
-def count_by_status(session: Session) -> dict[str, int]:
-    """Return how many deliveries there are of each status that occurs."""
-    query = select(Delivery.status, func.count()).group_by(Delivery.status)
-    return {status: count for status, count in session.execute(query)}
-
-
 def oldest_pending(session: Session) -> datetime | None:
     """Return since when the delivery waits that waited longest; None if none does."""
     query = select(func.min(Delivery.created_at)).where(Delivery.status == DeliveryStatus.PENDING)

@@ -181,12 +181,6 @@ def completed_studies(session: Session, schedule_id: str, *, limit: int) -> list
     return [Completed(*row) for row in session.execute(query)][::-1]
 
 
-def count_runs_by_status(session: Session) -> dict[str, int]:
-    """Return how many runs there are of each status that occurs."""
-    query = select(ScheduleRun.status, func.count()).group_by(ScheduleRun.status)
-    return {status: count for status, count in session.execute(query)}
-
-
 def _runs() -> Any:
     return select(ScheduleRun, Study.status).outerjoin(
         Study, Study.study_id == ScheduleRun.study_id

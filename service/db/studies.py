@@ -238,15 +238,3 @@ def change_status(
     )
     result = cast("CursorResult[Any]", session.execute(statement))
     return result.rowcount == 1
-
-
-def count_studies_by_status(session: Session) -> dict[str, int]:
-    """Return how many studies there are of each status that occurs."""
-    query = select(Study.status, func.count()).group_by(Study.status)
-    return {status: count for status, count in session.execute(query)}
-
-
-def count_trials_by_status(session: Session) -> dict[str, int]:
-    """Return how many trials there are of each status that occurs."""
-    query = select(Trial.status, func.count()).group_by(Trial.status)
-    return {status: count for status, count in session.execute(query)}

@@ -9,9 +9,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from service.db import deliveries, schedules, studies
+from service.db import deliveries
+from service.db.counts import count_by_status
 from service.db.dispatcher import STALE_AFTER, last_refresh
 from service.db.states import DeliveryStatus, RunStatus, StudyStatus, TrialStatus
+from service.db.tables import Delivery, ScheduleRun, Study, Trial
 
 
 def render_metrics(session: Session, now: datetime) -> bytes:
@@ -27,9 +29,9 @@ class _Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        by_status = studies.count_studies_by_status(self._session)
+        by_status = count_by_status(self._session, Study)
         yield _labelled("metaopt_studies", "Studies by status.", by_status, StudyStatus)
-        trials = studies.count_trials_by_status(self._session)
+        trials = count_by_status(self._session, Trial)
         yield _labelled("metaopt_trials", "Trials by status.", trials, TrialStatus)
         yield GaugeMetricFamily(
             "metaopt_queue_depth",
@@ -41,9 +43,9 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily(
             "metaopt_dispatcher_live", "Whether a dispatcher is live.", value=int(live)
         )
-        runs = schedules.count_runs_by_status(self._session)
+        runs = count_by_status(self._session, ScheduleRun)
         yield _labelled("metaopt_schedule_runs", "Runs of schedules by status.", runs, RunStatus)
-        told = deliveries.count_by_status(self._session)
+        told = count_by_status(self._session, Delivery)
         yield _labelled(
             "metaopt_deliveries", "Deliveries to webhooks by status.", told, DeliveryStatus
         )
