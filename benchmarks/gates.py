@@ -2,7 +2,7 @@
 
     python -m benchmarks.gates [--gates 2000] [--results benchmarks/results]
 
-Rules, looks and answers are the real code (`service/dispatcher/gates.py`, as `gating.py` calls it);
+Rules, looks and answers are the real code (`service/judgement/gates.py`, as `gating.py` calls it);
 nothing is trained.  Scores are those of real trainings (`benchmarks/score_vectors.py`): candidate
 and baseline are the same configuration, each fresh training one of its seeds at random, the gate
 bank tasks drawn with replacement, the same for both; then the candidate is shifted by what it is to
@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.verdict_world import Table, read_table
-from service.dispatcher import gates
-from service.dispatcher.contenders import SealedRun, difference_of
-from service.wire.gate_report import GateAnswer
-from service.wire.gates import Gates, parse_rule
+from service.judgement import gates
+from service.judgement.estimates import SealedRun, difference_of
+from service.wire.spec.gates import Gates, parse_rule
+from service.wire.views.gate_report import GateAnswer
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS: dict[str, dict[str, Any]] = {

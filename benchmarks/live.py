@@ -19,9 +19,9 @@ from benchmarks.end_to_end.ours import server
 from benchmarks.suite.machine import watched
 from benchmarks.suite.process import ROOT, Refused, say
 from service.client.client import Client
-from service.wire.report import StudyReport
-from service.wire.result import StudyResult
-from service.wire.studies import StudyView
+from service.wire.views.report import StudyReport
+from service.wire.views.result import StudyResult
+from service.wire.views.studies import StudyView
 
 SPEC = ROOT / "examples" / "sinusoid-wide.yaml"
 WAIT_SECONDS = 20.0

@@ -26,8 +26,8 @@ from benchmarks.score_vectors import SOURCES
 from benchmarks.verdict_world import Table, World, read_table, study_spec
 from metaopt.metaparams import Value, complete
 from metaopt.search.replication import Configuration, ranked, train_again
-from service.dispatcher.loading import branch_search
-from service.wire.spec import StudySpec
+from service.dispatcher.store.restore import branch_search
+from service.wire.spec.study import StudySpec
 
 SOURCE = SOURCES["sinusoid"]
 STUDIES = ((24, "successive_halving"), (24, "none"))

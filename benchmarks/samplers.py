@@ -27,11 +27,11 @@ import optuna
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from metaopt.search import gp
 from metaopt.search.branches import BranchSearch
-from metaopt.search.history import Asked, Params, common_rung
-from metaopt.search.optuna_study import worst_value
-from metaopt.search.pruning import should_prune
+from metaopt.search.pruning.rules import should_prune
+from metaopt.search.samplers import gp
+from metaopt.search.samplers.history import Asked, Params, common_rung
+from metaopt.search.samplers.optuna_study import worst_value
 from metaopt.search.space import Float
 
 SPACE = {"inner_lr": Float(1e-4, 1.0, log=True), "outer_lr": Float(1e-5, 1e-1, log=True)}

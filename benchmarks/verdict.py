@@ -18,14 +18,14 @@ from typing import Any
 from benchmarks.verdict_world import World, read_table, study_spec
 from metaopt.evaluation.statistics import summarize
 from metaopt.metaparams import Value, complete
-from metaopt.search.pruning import should_prune
-from service.dispatcher.contenders import SealedRun
-from service.dispatcher.finalists import borderline, choose_finalists, rank_trials
-from service.dispatcher.loading import branch_search
-from service.dispatcher.verdict import Defaults, SearchTrial, study_result
-from service.wire.judged import Estimate
-from service.wire.result import Finalist, StudyResult
-from service.wire.spec import StudySpec
+from metaopt.search.pruning.rules import should_prune
+from service.dispatcher.store.restore import branch_search
+from service.judgement.estimates import SealedRun
+from service.judgement.finalists import borderline, choose_finalists, rank_trials
+from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.wire.spec.study import StudySpec
+from service.wire.views.judged import Estimate
+from service.wire.views.result import Finalist, StudyResult
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS: dict[str, dict[str, Any]] = {

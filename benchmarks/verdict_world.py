@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.score_vectors import SOURCES, Source
 from metaopt.metaparams import Value
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
 
 MIDDLE = {"sinusoid": (0.02, 3e-3), "omniglot": (0.3, 1e-2)}
 

@@ -18,7 +18,7 @@ from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.cli.main import app
 from service.settings import Settings
-from service.wire.document import StudyDocument
+from service.wire.views.document import StudyDocument
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py: change the code, then run `make fmt`. -->"

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.end_to_end.search import INNER_LR, OUTER_LR, VALIDATION_TASKS, Json, Search
 from benchmarks.suite.machine import watched
 from benchmarks.suite.process import ROOT, Refused, last_line, say, tethered
-from service.cli.demo import free_port
+from service.cli.commands.demo import free_port
 from service.client.client import Client
 from service.client.errors import ClientError
 

@@ -11,18 +11,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.simulated.table import Table
-from metaopt.search.pruning import kept_share
+from metaopt.search.pruning.rules import kept_share
 from service.db.states import StudyStatus, TrialStatus
-from service.dispatcher import asking, replication
-from service.dispatcher.allotting import reallot
-from service.dispatcher.loading import branch_states
-from service.dispatcher.outcomes import LaneOutcome, judge_report
-from service.dispatcher.rungs import expected_iterations, next_rung
+from service.dispatcher.pruning.decisions import LaneOutcome, judge_report
+from service.dispatcher.scheduler.branch_budgets import reallot
+from service.dispatcher.scheduler.placement import choose_work
+from service.dispatcher.search import ask
+from service.dispatcher.selection import replicas
 from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
-from service.dispatcher.work import choose_work
+from service.dispatcher.store.restore import branch_states
 from service.executors.base import LaneReport, SegmentReport, Slot
+from service.planning.rungs import expected_iterations, next_rung
 from service.wire.fidelity import bank_tasks
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
 
 LANES, SLOTS = 8, 2
 MOST_TRIALS = 2000
@@ -102,14 +103,14 @@ def _replicate(
 ) -> Iterator[tuple[int, float]]:
     """Yield likewise after each round of replicas; the best trial is that by the mean."""
     full = table.rungs[-1]
-    while again := replication.next_replicas(study)[: max(0, most - spent) // full]:
+    while again := replicas.next_replicas(study)[: max(0, most - spent) // full]:
         study.add(again)
         for trial in again:
             (one,), cost = _segment(table, study, [trial])
             spent += cost
             trial.status, trial.score = one.status, one.score
             trial.meta_iteration = one.lane.meta_iteration
-        yield spent, _regret(table, study.trials[asking.candidates(study)[0]])
+        yield spent, _regret(table, study.trials[ask.candidates(study)[0]])
 
 
 def _segment(
@@ -135,7 +136,7 @@ def _lanes(study: StudyState, slot: SlotState, slots: int) -> list[TrialState]:
     work = choose_work([study], slot, slots=slots, lanes=LANES)
     if work is None:
         return []
-    asked = [one.trial for one in asking.ask(study, work.branch, work.ask)] if work.branch else []
+    asked = [one.trial for one in ask.ask(study, work.branch, work.ask)] if work.branch else []
     study.add(asked)
     group = work.group or asked[0].group
     lanes = [*work.keep, *work.admit, *(trial for trial in asked if trial.group == group)]

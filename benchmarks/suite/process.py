@@ -111,7 +111,7 @@ def keep_memory() -> None:
 
 def tethered(python: Path, *command: str) -> list[str]:
     """Return the command that runs a module as a process that ends with this one."""
-    return [str(python), "-m", "service.cli.tethered", str(os.getpid()), *command]
+    return [str(python), "-m", "service.cli.processes.tethered", str(os.getpid()), *command]
 
 
 def last_line(text: str) -> str:

@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 from metaopt.errors import InvalidSearch, MetaoptError
 from metaopt.goals import Goals
-from metaopt.search.auto import Auto
-from metaopt.search.gp import Gp
-from metaopt.search.history import Params, end_of
-from metaopt.search.samplers import make_sampler
+from metaopt.search.samplers.auto import Auto
+from metaopt.search.samplers.gp import Gp
+from metaopt.search.samplers.history import Params, end_of
+from metaopt.search.samplers.registry import make_sampler
 from metaopt.search.space import Dimension, contains
 
 
@@ -52,7 +52,7 @@ class BranchSearch:
 
     Args:
         space: What is searched, by parameter name.
-        sampler: One of `metaopt.search.samplers.SAMPLERS`.
+        sampler: One of `metaopt.search.samplers.registry.SAMPLERS`.
         maximize: Whether a higher score is better.
         study_seed: Seed of the whole study.
         branch: Name of the branch.

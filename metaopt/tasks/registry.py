@@ -7,7 +7,7 @@ import torch
 
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.base import Tasks
-from metaopt.tasks.omniglot import Omniglot
+from metaopt.tasks.omniglot.tasks import Omniglot
 from metaopt.tasks.regression import Linear, Sinusoid
 
 

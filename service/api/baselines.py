@@ -11,8 +11,8 @@ from service.api.model_files import MODEL_FILE, model_file
 from service.api.openapi import PROBLEMS
 from service.db.engine import reading, transaction
 from service.operations import baselines
-from service.wire.baselines import BaselinePage, BaselineView, Promotion, Rollback
-from service.wire.gates import BASELINE_NAME
+from service.wire.spec.gates import BASELINE_NAME
+from service.wire.views.baselines import BaselinePage, BaselineView, Promotion, Rollback
 
 PREFIX = "/api/v1/baselines"
 LARGEST_VERSION = 2**31 - 1

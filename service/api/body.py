@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import BodyTooLarge, UnsupportedMediaType
-from service.wire.parsing import MAX_BODY_BYTES, parse_json, parse_yaml
+from service.wire.parsing.plain_data import MAX_BODY_BYTES, parse_json, parse_yaml
 
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 JSON_TYPES = frozenset({"", "application/json"})

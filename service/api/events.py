@@ -25,7 +25,7 @@ from service.db.engine import reading
 from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
 from service.operations.views import event_view
-from service.wire.studies import EventView
+from service.wire.views.studies import EventView
 
 LARGEST_ID = 2**63 - 1
 HEARTBEAT = ": still here\n\n"

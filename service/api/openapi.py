@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.wire.budget import CHANGEABLE, Budget
-from service.wire.export import MEDIA_TYPES
-from service.wire.problems import MEDIA_TYPE, Problem
-from service.wire.schedules import NewSchedule
+from service.wire.spec.budget import CHANGEABLE, Budget
+from service.wire.views.export import MEDIA_TYPES
+from service.wire.views.problems import MEDIA_TYPE, Problem
+from service.wire.views.schedules import NewSchedule
 
 _PROBLEM = {
     "description": "A problem (RFC 9457)",

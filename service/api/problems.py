@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from service.errors import FieldError, InvalidRequest, ServiceError
-from service.wire.parsing import MAX_ERRORS, show
-from service.wire.problems import MEDIA_TYPE, TYPE_PREFIX, BrokenRule, Problem
+from service.wire.parsing.plain_data import MAX_ERRORS, show
+from service.wire.views.problems import MEDIA_TYPE, TYPE_PREFIX, BrokenRule, Problem
 
 RETRY_SECONDS = "5"
 CHALLENGES = [

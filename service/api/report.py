@@ -13,11 +13,11 @@ from service.db.engine import reading
 from service.operations.export import export_table
 from service.operations.report import read_rows
 from service.report.data import study_report
-from service.report.html import html_page
-from service.report.markdown import markdown_page
-from service.report.tables import encode
-from service.wire.export import MEDIA_TYPES, Format, What
-from service.wire.report import StudyReport
+from service.report.pages.html import html_page
+from service.report.pages.markdown import markdown_page
+from service.report.pages.tables import encode
+from service.wire.views.export import MEDIA_TYPES, Format, What
+from service.wire.views.report import StudyReport
 
 PAGE_HEADERS = {
     # Everything is in the page; whatever else got into it could load nothing and send nothing.

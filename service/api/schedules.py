@@ -13,7 +13,7 @@ from service.api.problems import RETRY_SECONDS
 from service.api.studies import Cursor, Limit, link_next
 from service.db.engine import reading, transaction
 from service.operations import schedules
-from service.wire.schedules import (
+from service.wire.views.schedules import (
     NewSchedule,
     RunPage,
     RunView,

@@ -11,8 +11,8 @@ from service.db.engine import reading
 from service.db.states import TrialRole, TrialStatus
 from service.operations import lookup
 from service.operations.pages import LARGEST_NUMBER
-from service.wire.space import Algorithm
-from service.wire.studies import AskPage, ReportPage, TrialPage
+from service.wire.spec.space import Algorithm
+from service.wire.views.studies import AskPage, ReportPage, TrialPage
 
 router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
 

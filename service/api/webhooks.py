@@ -12,7 +12,7 @@ from service.db.engine import reading, transaction
 from service.db.states import DeliveryStatus
 from service.notifications.config import NAME_PATTERN
 from service.operations import webhooks
-from service.wire.webhooks import DeliveryPage, DeliveryView, WebhookList
+from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList
 
 router = APIRouter(prefix="/api/v1", tags=["webhooks"], responses=PROBLEMS)
 

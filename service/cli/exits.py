@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.client.errors import ClientError, NotConfigured, ServerRefused
 from service.errors import InvalidRequest, ServiceError
-from service.wire.problems import Problem
+from service.wire.views.problems import Problem
 
 
 class Exit(IntEnum):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from service.client.client import ENDED, Client
 from service.client.errors import ClientError
-from service.wire.studies import EventView, StudyView
+from service.wire.views.studies import EventView, StudyView
 
 POLL_SECONDS = 1.0
 LAST_EVENTS_SECONDS = 5.0

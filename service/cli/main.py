@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from service.cli import (
+from service.cli.commands import (
     adapt,
     baselines,
     database,
@@ -27,7 +27,7 @@ from service.cli import (
     studies,
     webhooks,
 )
-from service.cli import run as run_here
+from service.cli.commands import run as run_here
 from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors

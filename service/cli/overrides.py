@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.cli.exits import Exit, Stop
-from service.wire.parsing import parse_yaml
+from service.wire.parsing.plain_data import parse_yaml
 
 
 def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Baselines over the API: `client.baselines`."""
 
 from service.client.http import Http
-from service.wire.baselines import BaselinePage, BaselineView, Promotion, Rollback
+from service.wire.views.baselines import BaselinePage, BaselineView, Promotion, Rollback
 
 
 class Baselines:

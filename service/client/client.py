@@ -29,14 +29,14 @@ from service.client.http import BUSY, Http
 from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
 from service.client.webhooks import Webhooks
-from service.wire.document import StudyDocument
-from service.wire.export import Format, What
-from service.wire.preview import Preview
-from service.wire.problems import Problem
-from service.wire.report import StudyReport
-from service.wire.result import StudyResult
-from service.wire.spec import StudySpec
-from service.wire.studies import (
+from service.wire.spec.study import StudySpec
+from service.wire.views.document import StudyDocument
+from service.wire.views.export import Format, What
+from service.wire.views.preview import Preview
+from service.wire.views.problems import Problem
+from service.wire.views.report import StudyReport
+from service.wire.views.result import StudyResult
+from service.wire.views.studies import (
     AskPage,
     AskView,
     EventView,

@@ -6,7 +6,7 @@ ClientError
 └── ServerRefused       an answer that is a problem: `error.problem` says which
 """
 
-from service.wire.problems import Problem
+from service.wire.views.problems import Problem
 
 
 class ClientError(Exception):

@@ -13,7 +13,7 @@ import stamina
 from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
-from service.wire.problems import Problem
+from service.wire.views.problems import Problem
 
 BUSY = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

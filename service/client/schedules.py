@@ -7,8 +7,8 @@ from typing import Any
 
 from service.client.errors import ServerRefused
 from service.client.http import Http
-from service.wire.problems import TYPE_PREFIX, Problem
-from service.wire.schedules import (
+from service.wire.views.problems import TYPE_PREFIX, Problem
+from service.wire.views.schedules import (
     NewSchedule,
     RunPage,
     RunView,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from service.wire.studies import EventView
+from service.wire.views.studies import EventView
 
 
 class StreamedEvent(NamedTuple):

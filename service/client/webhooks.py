@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.client.http import Http
-from service.wire.webhooks import DeliveryPage, DeliveryView, WebhookList, WebhookView
+from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList, WebhookView
 
 PAGE_LIMIT = 500
 

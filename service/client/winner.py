@@ -14,7 +14,7 @@ from pathlib import Path
 from metaopt.errors import CorruptModel
 from metaopt.winner import Winner, read_winner
 from service.client.client import WINNER_FILE, Client
-from service.wire.gates import parse_label
+from service.wire.spec.gates import parse_label
 
 MODEL_SUFFIX = Path(WINNER_FILE).suffix
 

@@ -246,9 +246,9 @@ class Segment(Base):
 
     Instants are the dispatcher's (order sent, report taken in), seconds are the worker's.
     `seconds` is the whole segment; `wait_seconds` is what the worker waited for it while the
-    study was running (`service.dispatcher.entries.add_segment`).  `slot_seconds` is the time that
-    all slots which no other study had spent since the study's segment before: their sum is what
-    the study could have used.
+    study was running (`service.dispatcher.store.entries.add_segment`).  `slot_seconds` is the
+    time that all slots which no other study had spent since the study's segment before: their
+    sum is what the study could have used.
     """
 
     __tablename__ = "mo_segments"
@@ -415,7 +415,8 @@ class Baseline(Base):
     """One version of a baseline; added, never changed.
 
     It outlives the study that it comes from.  `data` is the rest of
-    `service.wire.baselines.BaselineView`, `scores` one list of scores by task for each training.
+    `service.wire.views.baselines.BaselineView`, `scores` one list of scores by task for each
+    training.
     """
 
     __tablename__ = "mo_baselines"

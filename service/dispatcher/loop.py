@@ -26,16 +26,17 @@ from service.db.dispatcher import EpochLost
 from service.db.engine import reading
 from service.db.states import SEARCH_ROLES, TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
-from service.dispatcher import budgeting, housekeeping, settling
-from service.dispatcher.asker import Asker
-from service.dispatcher.budget import affordable_iterations, lane_iterations_under_way
-from service.dispatcher.handover import hand_over, regroup
-from service.dispatcher.ledger import Ledger
-from service.dispatcher.losses import halved, judge_loss
-from service.dispatcher.orders import segment_order
-from service.dispatcher.outcomes import BadReport, judge_report
+from service.dispatcher.leadership import takeover
+from service.dispatcher.lifecycle import phases, spending
+from service.dispatcher.lifecycle.handover import hand_over, regroup
+from service.dispatcher.pruning.decisions import BadReport, judge_report
+from service.dispatcher.retries import halved, judge_loss
+from service.dispatcher.scheduler.budget import affordable_iterations, lane_iterations_under_way
+from service.dispatcher.scheduler.orders import segment_order
+from service.dispatcher.scheduler.placement import Work, choose_work
+from service.dispatcher.search.background import Asker
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState, oldest_first
-from service.dispatcher.work import Work, choose_work
+from service.dispatcher.store.ledger import Ledger
 from service.executors.base import (
     Executor,
     MachineFailed,
@@ -95,7 +96,7 @@ class Dispatcher:
             EpochLost: another dispatcher is live.
             sqlalchemy.exc.DBAPIError: the database failed; begin again with a new Dispatcher.
         """
-        housekeeping.take_over(self._ledger)
+        takeover.take_over(self._ledger)
         try:
             while not self._stop.is_set():
                 self._refresh()
@@ -108,9 +109,9 @@ class Dispatcher:
 
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
-            housekeeping.refresh(self._ledger, self._studies)
+            takeover.refresh(self._ledger, self._studies)
             for study in self._studies.values():
-                budgeting.save(self._ledger, study)
+                spending.save(self._ledger, study)
             self._refreshed = time.monotonic()
 
     def _poll(self) -> None:
@@ -121,7 +122,7 @@ class Dispatcher:
                 study = self._studies[study_id]
                 study.clock(time.monotonic())
                 study.status = StudyStatus(seen.status)
-                budgeting.follow(self._ledger, study, seen.version)
+                spending.follow(self._ledger, study, seen.version)
             else:
                 self._load(study_id)
         for study in list(self._studies.values()):
@@ -132,11 +133,11 @@ class Dispatcher:
 
     def _settle(self, study: StudyState) -> None:
         with self._failing_alone(study):
-            budgeting.enforce(self._ledger, study, self._slots.values())
-            settling.settle(self._ledger, study)
+            spending.enforce(self._ledger, study, self._slots.values())
+            phases.settle(self._ledger, study)
 
     def _load(self, study_id: str) -> None:
-        study = housekeeping.load(self._ledger, study_id)
+        study = takeover.load(self._ledger, study_id)
         if study is not None:
             study.run_from(time.monotonic())
             self._studies[study_id] = study
@@ -151,7 +152,7 @@ class Dispatcher:
             return
         if study.status in TERMINAL_STUDIES:
             self._ledger.store.delete_study(study.study_id)
-        budgeting.save(self._ledger, study)
+        spending.save(self._ledger, study)
         del self._studies[study.study_id]
 
     def _release(self, study: StudyState, slot: SlotState, cause: str) -> None:
@@ -194,7 +195,7 @@ class Dispatcher:
     def _start_next_study(self) -> bool:
         with reading(self._ledger.engine) as session:
             study_id = oldest_queued(session)
-        if study_id is None or not housekeeping.start(self._ledger, study_id):
+        if study_id is None or not takeover.start(self._ledger, study_id):
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet
             self._studies[study_id].status = StudyStatus.RUNNING
@@ -234,7 +235,7 @@ class Dispatcher:
         if affordable_iterations(work.study, self._slots.values(), lanes) != 0:
             return False
         if not lane_iterations_under_way(work.study, self._slots.values()):
-            budgeting.end_search(self._ledger, work.study, "total_meta_iterations")
+            spending.end_search(self._ledger, work.study, "total_meta_iterations")
         return True
 
     def _submit(
@@ -340,13 +341,13 @@ class Dispatcher:
         try:
             yield
         except MetaoptError as error:
-            settling.fail(self._ledger, study, f"the search cannot go on: {error}")
+            phases.fail(self._ledger, study, f"the search cannot go on: {error}")
         except (SQLAlchemyError, EpochLost, OSError):
             raise  # the machine's fault, not the study's
         except Exception as error:  # ours: it must not take all other studies with it
             self._log.exception("study_unsettled", study_id=study.study_id)
             named = f"{type(error).__name__}: {error}"
-            settling.fail(self._ledger, study, f"an error of metaopt, please report it: {named}")
+            phases.fail(self._ledger, study, f"an error of metaopt, please report it: {named}")
 
     def _log_segment(self, study: StudyState, slot: SlotState, report: SegmentReport) -> None:
         self._log.info(
@@ -372,8 +373,8 @@ class Dispatcher:
                 slot.future = None
                 self._release(self._studies[slot.study_id], slot, "the dispatcher was stopped")
         for study in self._studies.values():
-            budgeting.save(self._ledger, study)
-        housekeeping.give_up_epoch(self._ledger)
+            spending.save(self._ledger, study)
+        takeover.give_up_epoch(self._ledger)
 
     def _busy(self) -> bool:
         return any(slot.future is not None for slot in self._slots.values())

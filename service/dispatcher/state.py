@@ -14,11 +14,11 @@ from typing import NamedTuple
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch
-from metaopt.search.history import Params
+from metaopt.search.samplers.history import Params
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialRole, TrialStatus
 from service.executors.base import SegmentReport, Slot
-from service.wire.space import Branch
-from service.wire.spec import StudySpec
+from service.wire.spec.space import Branch
+from service.wire.spec.study import StudySpec
 
 Place = tuple[str, int]
 """A branch and a rung of it."""
@@ -56,7 +56,7 @@ class TrialState:
         bank_tasks: On how many tasks of the gate bank it is scored, if that is its bank.
         attempt: Number of its latest attempt, from 1; 0 before the first.
         begun_at: Meta-iteration at which that attempt began.
-        attempts: Attempts that count against it (`service.dispatcher.losses`).
+        attempts: Attempts that count against it (`service.dispatcher.retries`).
         losses: Attempts that ended with a dead worker or an error.
         losses_here: Those of them that began at its present checkpoint.
     """
@@ -97,7 +97,7 @@ class Looking(NamedTuple):
 
 @dataclass(frozen=True)
 class Spent:
-    """What a search has spent (`service.dispatcher.budget`).
+    """What a search has spent (`service.dispatcher.scheduler.budget`).
 
     Args:
         wall_seconds: For which the study ran.

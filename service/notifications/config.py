@@ -26,8 +26,8 @@ from service.notifications.address import (
     parse_target,
 )
 from service.wire.base import Wire
-from service.wire.notifications import EVENT_NAMES, EventName
-from service.wire.parsing import parse_yaml
+from service.wire.parsing.plain_data import parse_yaml
+from service.wire.views.notifications import EVENT_NAMES, EventName
 
 MAX_WEBHOOKS = 32  # each has a thread of its own
 MIN_SECRET_CHARACTERS = 16

@@ -27,7 +27,7 @@ from service.db.states import DeliveryStatus
 from service.db.tables import Delivery
 from service.notifications.config import Webhook
 from service.notifications.retries import Outcome, Step, step_after
-from service.wire.notifications import Notification, WebhookBody, notification
+from service.wire.views.notifications import Notification, WebhookBody, notification
 
 MOST_TOGETHER = 100  # events in a transaction
 MOST_IN_A_ROW = 20  # deliveries before events are looked at again

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from service.db import baselines
 from service.db.tables import Baseline
 from service.db.weights import KeptWeights, find_weights
-from service.dispatcher.promoting import add_version
 from service.errors import BaselineNotFound, ResultImpossible, WeightsNotFound
 from service.operations.lookup import get_result, get_study
-from service.wire.baselines import BaselinePage, BaselineView
-from service.wire.result import StudyResult
+from service.operations.promote import add_version
+from service.wire.views.baselines import BaselinePage, BaselineView
+from service.wire.views.result import StudyResult
 
 OWN_COLUMNS = ("name", "version", "study_id", "created_at")
 

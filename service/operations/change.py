@@ -25,10 +25,10 @@ from service.errors import (
 )
 from service.operations.lookup import get_study
 from service.operations.submit import spec_digest
-from service.wire.budget import CHANGEABLE
-from service.wire.parsing import child_path, show
-from service.wire.problems import parse_spec
-from service.wire.spec import StudySpec
+from service.wire.parsing.plain_data import child_path, show
+from service.wire.spec.budget import CHANGEABLE
+from service.wire.spec.study import StudySpec
+from service.wire.views.problems import parse_spec
 
 WAY_ON = "submit another study whose warm_start names this one in studies to go on from its best"
 

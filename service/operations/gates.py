@@ -7,9 +7,9 @@ from metaopt.metaparams import complete
 from service.db.baselines import find_baseline
 from service.errors import FieldError, InvalidSpec
 from service.operations.baselines import baseline_view
-from service.wire.baselines import BaselineView
-from service.wire.gates import Incumbent, parse_label
-from service.wire.spec import StudySpec
+from service.wire.spec.gates import Incumbent, parse_label
+from service.wire.spec.study import StudySpec
+from service.wire.views.baselines import BaselineView
 
 FIELD = "gates.baseline"
 

@@ -22,8 +22,8 @@ from service.errors import (
 )
 from service.operations import pages
 from service.operations.views import ask_view, report_view, study_views, trial_view
-from service.wire.spec import StudySpec
-from service.wire.studies import AskPage, ReportPage, StudyPage, StudyView, TrialPage
+from service.wire.spec.study import StudySpec
+from service.wire.views.studies import AskPage, ReportPage, StudyPage, StudyView, TrialPage
 
 
 def get_study(session: Session, study_id: str, *, fresh: bool = False) -> Study:

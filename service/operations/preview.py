@@ -4,11 +4,11 @@ from sqlalchemy.orm import Session
 
 from service.db import segments
 from service.db.states import TrialRole
-from service.dispatcher.preview import preview, signatures
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
-from service.wire.preview import Preview
-from service.wire.spec import StudySpec
+from service.planning.preview import preview, signatures
+from service.wire.spec.study import StudySpec
+from service.wire.views.preview import Preview
 
 
 def preview_study(session: Session, spec: StudySpec) -> Preview:

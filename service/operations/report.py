@@ -11,9 +11,9 @@ from service.operations.lookup import get_study
 from service.operations.views import study_views, trial_view
 from service.report.data import Rows
 from service.wire.fidelity import bank_tasks
-from service.wire.report import RungPoint
-from service.wire.result import StudyResult
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
+from service.wire.views.report import RungPoint
+from service.wire.views.result import StudyResult
 
 
 def read_rows(session: Session, study_id: str) -> Rows:

@@ -1,4 +1,4 @@
-"""Schedules as users see and steer them; what fires them is `service.schedules.runner`.
+"""Schedules as users see and steer them; what fires them is `service.cron.runner`.
 
 A run that is asked for is a row that waits, like one that a fire time has made: the runner takes
 it from there, by the same rules.
@@ -18,7 +18,8 @@ from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.schedules.history import Ended, control_chart
 from service.schedules.plan import next_fire
-from service.wire.schedules import (
+from service.wire.spec.study import StudySpec
+from service.wire.views.schedules import (
     ChartPoint,
     NewSchedule,
     RunPage,
@@ -27,7 +28,6 @@ from service.wire.schedules import (
     SchedulePage,
     ScheduleView,
 )
-from service.wire.spec import StudySpec
 
 MOST_POINTS = 1000
 

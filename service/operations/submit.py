@@ -12,8 +12,8 @@ from service.db.tables import IdempotencyKey, Study
 from service.errors import IdempotencyConflict
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
-from service.wire.banks import digest_of, sealed_bank
-from service.wire.spec import StudySpec
+from service.planning.banks import digest_of, sealed_bank
+from service.wire.spec.study import StudySpec
 
 
 class Once(NamedTuple):

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from service.db import segments, spending, studies
 from service.db.states import GATE_ROLES, SEARCH_ROLES, TrialRole, TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
-from service.wire.spec import StudySpec
-from service.wire.studies import (
+from service.wire.spec.study import StudySpec
+from service.wire.views.studies import (
     AskView,
     BestTrial,
     BranchView,

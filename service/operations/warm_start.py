@@ -21,12 +21,12 @@ from metaopt.presets import find_preset
 from service.db import studies
 from service.db.baselines import find_baseline
 from service.db.tables import Study
-from service.dispatcher.allotting import first_budgets
+from service.dispatcher.scheduler.branch_budgets import first_budgets
 from service.errors import FieldError, InvalidSpec
-from service.wire.gates import parse_label
-from service.wire.space import Branch, Choices, Range
-from service.wire.spec import StudySpec
-from service.wire.warm_start import WarmStart, WarmTrial, in_words
+from service.wire.spec.gates import parse_label
+from service.wire.spec.space import Branch, Choices, Range
+from service.wire.spec.study import StudySpec
+from service.wire.spec.warm_start import WarmStart, WarmTrial, in_words
 
 
 class _Found(NamedTuple):

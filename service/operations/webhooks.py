@@ -11,8 +11,8 @@ from service.errors import WebhookNotFound
 from service.notifications.config import Listed
 from service.notifications.notifier import new_delivery
 from service.operations import pages
-from service.wire.notifications import notification_of_test
-from service.wire.webhooks import DeliveryPage, DeliveryView, WebhookList, WebhookView
+from service.wire.views.notifications import notification_of_test
+from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList, WebhookView
 
 
 def list_webhooks(session: Session, configured: Sequence[Listed]) -> WebhookList:

@@ -7,7 +7,9 @@ from datetime import datetime
 from service.report.importances import branch_importances
 from service.report.pareto import pareto
 from service.report.stability import AXES, stability_maps
-from service.wire.report import (
+from service.wire.spec.space import Range
+from service.wire.spec.study import StudySpec
+from service.wire.views.report import (
     AdaptationCurve,
     BranchCost,
     Cost,
@@ -17,10 +19,8 @@ from service.wire.report import (
     SlicePoint,
     StudyReport,
 )
-from service.wire.result import StudyResult
-from service.wire.space import Range
-from service.wire.spec import StudySpec
-from service.wire.studies import StudyView, TrialView
+from service.wire.views.result import StudyResult
+from service.wire.views.studies import StudyView, TrialView
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from metaopt.keys import key
 from metaopt.metaparams import Value
 from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, Share, importances
 from metaopt.search.space import Dimension
-from service.dispatcher.spaces import dimensions
-from service.wire.report import BranchImportances, Importance
-from service.wire.space import Branch
-from service.wire.spec import StudySpec
-from service.wire.studies import TrialView
+from service.planning.search_space import dimensions
+from service.wire.spec.space import Branch
+from service.wire.spec.study import StudySpec
+from service.wire.views.report import BranchImportances, Importance
+from service.wire.views.studies import TrialView
 
 MOST_KEPT = 64  # branches whose importances are kept: the same trials give the same ones
 MOST_TRIALS = 500  # of a larger study, the latest: each resample takes time in proportion

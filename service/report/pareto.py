@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from metaopt.goals import Goals, pareto_front
-from service.wire.report import Pareto, ParetoPoint
-from service.wire.spec import StudySpec
-from service.wire.studies import TrialView
+from service.wire.spec.study import StudySpec
+from service.wire.views.report import Pareto, ParetoPoint
+from service.wire.views.studies import TrialView
 
 
 def pareto(spec: StudySpec, trials: Sequence[TrialView]) -> Pareto | None:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from service.wire.report import FrontierPoint, StabilityMap, StabilityPoint
-from service.wire.spec import StudySpec
-from service.wire.studies import TrialView
+from service.wire.spec.study import StudySpec
+from service.wire.views.report import FrontierPoint, StabilityMap, StabilityPoint
+from service.wire.views.studies import TrialView
 
 AXES = ("inner_lr", "inner_steps")
 

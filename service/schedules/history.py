@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from service.schedules.drift import LIMIT, Judgement, Score, begins, judge
-from service.wire.gate_report import GateReport
-from service.wire.judged import Estimate
-from service.wire.result import Finalist
-from service.wire.schedules import ChartPoint, Direction
+from service.wire.views.gate_report import GateReport
+from service.wire.views.judged import Estimate
+from service.wire.views.result import Finalist
+from service.wire.views.schedules import ChartPoint, Direction
 
 
 class Ended(NamedTuple):

@@ -23,7 +23,7 @@ from cronsim import CronSim
 
 from metaopt.keys import key
 from service.db.states import CatchUp, Overlap
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
 
 GRACE = timedelta(seconds=60)
 MOST_FIRINGS = 100

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from metaopt.metaparams import Value
-from service.wire.space import Branch, Choices
+from service.wire.spec.space import Branch, Choices
 
 if TYPE_CHECKING:
-    from service.wire.spec import Pruning, StudySpec
+    from service.wire.spec.study import Pruning, StudySpec
 
 
 def bank_tasks(spec: "StudySpec", meta_iteration: int) -> int:

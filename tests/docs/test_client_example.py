@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.demo import running_server
+from service.cli.commands.demo import running_server
 
 ROOT = Path(__file__).parents[2]
 

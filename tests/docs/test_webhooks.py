@@ -9,7 +9,7 @@ import pytest
 from service.notifications.config import load_listed
 from service.notifications.retries import MOST_ATTEMPTS, PAUSES_SECONDS
 from service.notifications.signature import sign
-from service.wire.notifications import EVENT_NAMES, WebhookBody
+from service.wire.views.notifications import EVENT_NAMES, WebhookBody
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 

@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         "METAOPT_SEGMENT_SECONDS": "0.5",
     }
     migrate.upgrade(f"sqlite:///{data / 'metaopt.db'}")
-    commands = ["-c", SERVE, str(port)], ["-m", "service.dispatcher"]
+    commands = ["-c", SERVE, str(port)], ["-m", "service.daemon"]
     environment = {**os.environ, **settings}
     with open(data / "log", "wb") as log:
         processes = [

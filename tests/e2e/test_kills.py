@@ -9,7 +9,7 @@ from sqlalchemy import Engine, func, select, text
 from service.db import migrate
 from service.db.engine import open_engine, reading
 from service.db.tables import Attempt, Event, Report, Study, Trial
-from service.wire.result import StudyResult
+from service.wire.views.result import StudyResult
 from tests.e2e.conftest import Start
 from tests.fakes.processes import DispatcherProcess, kill, runs
 from tests.fakes.studies import small_spec, submit

@@ -12,7 +12,7 @@ from service.db.engine import reading, transaction
 from service.db.tables import Delivery, ScheduleRun, Study
 from service.notifications.notifier import new_delivery
 from service.operations import schedules
-from service.wire.notifications import notification_of_test
+from service.wire.views.notifications import notification_of_test
 from tests.e2e.conftest import Start
 from tests.fakes.receiver import PATH, SECRET, receiving
 from tests.fakes.schedules import new_schedule

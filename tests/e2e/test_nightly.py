@@ -9,12 +9,12 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from service.cli.demo import running_server
+from service.cli.commands.demo import running_server
 from service.client.client import Client
 from service.notifications.signature import verify
-from service.wire.result import StudyResult
-from service.wire.schedules import NewSchedule
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
+from service.wire.views.result import StudyResult
+from service.wire.views.schedules import NewSchedule
 from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
 from tests.service.cli.test_gates import TINY
 from tests.waiting import wait_until

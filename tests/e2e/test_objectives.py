@@ -12,14 +12,14 @@ import optuna
 import pytest
 
 from metaopt.goals import dominates
-from service.cli.demo import free_port
+from service.cli.commands.demo import free_port
 from service.cli.main import run
 from service.client.client import Client
 from service.client.errors import ClientError
 from service.db.optuna_storage import open_storage
 from service.settings import Settings
-from service.wire.result import StudyResult
-from service.wire.studies import StudyView, TrialView
+from service.wire.views.result import StudyResult
+from service.wire.views.studies import StudyView, TrialView
 from tests.fakes.studies import SMALL
 from tests.waiting import wait_until
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from service.db.engine import reading, transaction
 from service.operations.report import read_rows
 from service.report.data import study_report
-from service.report.html import html_page
+from service.report.pages.html import html_page
 from tests.e2e.test_dashboard_browser import BROWSERS, QUIET
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.seen import EVIL, STUDY, add_seen_study, complete

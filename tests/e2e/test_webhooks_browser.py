@@ -48,7 +48,7 @@ def server(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
     migrate.upgrade(f"sqlite:///{tmp_path / 'metaopt.db'}")
     processes = [
         subprocess.Popen([sys.executable, *command], env={**os.environ, **named})
-        for command in (["-c", SERVE, str(port)], ["-m", "service.dispatcher"])
+        for command in (["-c", SERVE, str(port)], ["-m", "service.daemon"])
     ]
     url = f"http://127.0.0.1:{port}"
     try:

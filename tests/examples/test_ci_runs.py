@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from service.auth.keys import key_sha256, new_key
-from service.cli.demo import free_port
+from service.cli.commands.demo import free_port
 from service.client.client import Client
 from service.client.errors import ClientError
 from tests.examples import ci_files

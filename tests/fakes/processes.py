@@ -10,7 +10,7 @@ from tests.waiting import wait_until
 
 
 class DispatcherProcess:
-    """`python -m service.dispatcher` on a database; its log lies in the data directory."""
+    """`python -m service.daemon` on a database; its log lies in the data directory."""
 
     def __init__(self, database_url: str, data_directory: Path, **settings: str) -> None:
         """Start it."""
@@ -27,7 +27,7 @@ class DispatcherProcess:
         }
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service.dispatcher"],
+                [sys.executable, "-m", "service.daemon"],
                 cwd=Path(__file__).parents[2],
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -11,8 +11,8 @@ from service.db import baselines
 from service.db.events import append_event
 from service.db.tables import Report, Segment, Study, Trial
 from service.db.weights import add_weights
-from service.wire.result import StudyResult
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
+from service.wire.views.result import StudyResult
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from service.cron.runner import Runner
 from service.db.dispatcher import acquire
 from service.db.engine import reading, transaction
 from service.db.tables import ScheduleRun, Study
 from service.operations import schedules
-from service.schedules.runner import Runner
-from service.wire.gate_report import GateReport
-from service.wire.schedules import NewSchedule
+from service.wire.views.gate_report import GateReport
+from service.wire.views.schedules import NewSchedule
 from tests.fakes.rows import result
 from tests.fakes.studies import SMALL
 

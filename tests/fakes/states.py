@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.db.states import StudyStatus
-from service.dispatcher.asking import ask
-from service.dispatcher.loading import branch_states
+from service.dispatcher.search.ask import ask
 from service.dispatcher.state import SlotState, StudyState, TrialState
+from service.dispatcher.store.restore import branch_states
 from service.executors.base import Slot
 from tests.fakes.studies import small_spec
 

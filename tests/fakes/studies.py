@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from service.db.engine import transaction
 from service.db.tables import Study
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
 
 SMALL: dict[str, Any] = {
     "name": "small sinusoid",

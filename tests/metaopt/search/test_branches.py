@@ -11,7 +11,7 @@ import pytest
 
 from metaopt.errors import InvalidSearch
 from metaopt.search.branches import BranchSearch, LogEntry, replay
-from metaopt.search.samplers import SAMPLERS
+from metaopt.search.samplers.registry import SAMPLERS
 from metaopt.search.space import Choice, Float, Int
 
 SPACE = {

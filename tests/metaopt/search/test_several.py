@@ -7,9 +7,9 @@ import pytest
 from metaopt.errors import InvalidSearch
 from metaopt.goals import Goals
 from metaopt.search.branches import BranchSearch, LogEntry, replay
-from metaopt.search.history import End
-from metaopt.search.optuna_study import OptunaStudy
-from metaopt.search.samplers import SAMPLERS, WITH_SEVERAL, _tpe, make_sampler
+from metaopt.search.samplers.history import End
+from metaopt.search.samplers.optuna_study import OptunaStudy
+from metaopt.search.samplers.registry import SAMPLERS, WITH_SEVERAL, _tpe, make_sampler
 from metaopt.search.space import Float
 
 SPACE = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metaopt.tasks.omniglot import read_drawings
-from metaopt.tasks.omniglot_file import Drawings, unpack
+from metaopt.tasks.omniglot.file import Drawings, unpack
+from metaopt.tasks.omniglot.tasks import read_drawings
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading, transaction
 from service.db.tables import Event, Study
-from service.dispatcher.preview import signatures
-from service.wire.problems import parse_spec
+from service.planning.preview import signatures
+from service.wire.views.problems import parse_spec
 from tests.fakes.rows import SPEC, add_baseline, add_segment, add_study
 from tests.service.api.test_studies import URL, assert_problem
 

@@ -15,7 +15,7 @@ from service.db.tables import Delivery
 from service.errors import WebhooksUnreadable
 from service.notifications.notifier import new_delivery
 from service.settings import Settings
-from service.wire.notifications import notification_of_test
+from service.wire.views.notifications import notification_of_test
 from tests.fakes.rows import NOON
 
 ENTRY: dict[str, Any] = {

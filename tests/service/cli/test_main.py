@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from service.cli.exits import Exit, exit_of_problem, problem_text
-from service.wire.problems import Problem
+from service.wire.views.problems import Problem
 from tests.service.cli.conftest import Command
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select
 from service.db.engine import reading
 from service.db.optuna_storage import open_storage
 from service.db.tables import Event, Report, Trial
-from service.wire.result import StudyResult
+from service.wire.views.result import StudyResult
 from tests.fakes.processes import DispatcherProcess
 from tests.fakes.studies import SMALL
 from tests.service.cli.conftest import Command

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from service.dashboard.mount import mount_dashboard
 from service.db.engine import transaction
-from service.dispatcher.mirror import Mirror
+from service.mirror.sync import Mirror
 from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select, update
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import reading, transaction
 from service.db.tables import Attempt, Report, Study, Trial
-from service.dispatcher.loading import load_study
+from service.dispatcher.store.restore import load_study
 from service.executors.base import (
     MachineFailed,
     OutOfMemory,

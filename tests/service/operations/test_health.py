@@ -14,7 +14,7 @@ from service.db.tables import DispatcherRow
 from service.notifications.notifier import new_delivery, utc_now
 from service.operations import schedules
 from service.operations.health import readiness
-from service.wire.notifications import notification_of_test
+from service.wire.views.notifications import notification_of_test
 from tests.fakes.rows import NOON, add_study, add_trial
 from tests.fakes.schedules import new_schedule
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from service.db.engine import reading, transaction
 from service.operations.report import read_rows
 from service.report.data import study_report
-from service.wire.report import StudyReport
+from service.wire.views.report import StudyReport
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.seen import STUDY, add_seen_study, complete
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.wire.report import StudyReport
+from service.wire.views.report import StudyReport
 
 PARTS = {
     "verdict", "learning_curves", "slices", "importances", "stability", "adaptation", "cost",

@@ -2,8 +2,8 @@
 
 from service.report import importances
 from service.report.importances import branch_importances, ranked_points
-from service.wire.spec import StudySpec
-from service.wire.studies import TrialStatus, TrialView
+from service.wire.spec.study import StudySpec
+from service.wire.views.studies import TrialStatus, TrialView
 from tests.fakes.rows import NOON, SPEC
 
 

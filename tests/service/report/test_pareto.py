@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
-from service.report.html import html_page
-from service.report.markdown import markdown_page
-from service.report.pareto_figures import pareto_figures
-from service.wire.report import StudyReport
+from service.report.figures.pareto import pareto_figures
+from service.report.pages.html import html_page
+from service.report.pages.markdown import markdown_page
+from service.wire.views.report import StudyReport
 from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial
 from tests.service.report.conftest import report_of
 

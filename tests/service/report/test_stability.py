@@ -3,7 +3,7 @@
 import pytest
 
 from service.report.stability import divergence_frontier
-from service.wire.report import StabilityPoint
+from service.wire.views.report import StabilityPoint
 
 
 def row(steps: int, trained: list[float], diverged: list[float]) -> list[StabilityPoint]:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from service.cron.runner import Runner
 from service.db.engine import transaction
 from service.operations import schedules
 from service.schedules.history import Ended, control_chart, new_drifts
-from service.schedules.runner import Runner
-from service.wire.schedules import ChartPoint
+from service.wire.views.schedules import ChartPoint
 from tests.fakes.rows import result
 from tests.fakes.running import kinds
 from tests.fakes.schedules import NOON, HandClock, add, complete, gates, take_over

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.wire.fidelity import bank_tasks, first_order_until, trained_params
-from service.wire.spec import StudySpec
+from service.wire.spec.study import StudySpec
 from tests.fakes.studies import SMALL, small_spec
 
 MAML = [{"algorithm": "maml", "space": {"inner_lr": "default", "meta_batch": 4}}]

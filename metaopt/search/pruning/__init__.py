@@ -1,0 +1,1 @@
+"""Pruning: which trials stop early; one rule a file."""

@@ -1,0 +1,1 @@
+"""Samplers: where a branch looks next; one sampler a file."""

@@ -1,0 +1,158 @@
+"""Commands about baselines: promote, list, show, diff, rollback."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from service.cli import console
+from service.cli.connection import connect
+from service.cli.console import write_json
+from service.cli.exits import Exit, Stop
+from service.cli.options import Json, StudyId
+from service.client.client import Client
+from service.wire.spec.gates import parse_label
+from service.wire.views.baselines import BaselineView
+from service.wire.words import numbers
+
+app = typer.Typer(help="Results that later studies are compared with.", no_args_is_help=True)
+
+HEADER = ("baseline", "branch", "score", "95 %", "judged by", "tasks", "study", "made", "origin")
+
+Label = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="By default the present one.")]
+
+
+@app.command()
+def promote(
+    study_id: StudyId,
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the baseline.")],
+    json: Json = None,
+) -> None:
+    """Make a completed study's best finalist the next version of a baseline."""
+    with connect() as client:
+        _tell(client.baselines.promote(study_id, name), json)
+
+
+@app.command(name="list")
+def list_baselines(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="List every version of this one.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """List baselines at their present versions, or one with all its versions."""
+    with connect() as client:
+        found = client.baselines.all() if name is None else client.baselines.versions(name)
+    write_json(json, [one.model_dump(mode="json") for one in found])
+    if str(json) != "-":
+        console.table("", HEADER, [_row(one) for one in found])
+
+
+@app.command()
+def show(label: Label, json: Json = None) -> None:
+    """Show one version of a baseline; its scores by task are in the JSON."""
+    with connect() as client:
+        found = _one(client, label)
+    write_json(json, found.model_dump(mode="json"))
+    if str(json) != "-":
+        for line in _lines(found):
+            console.data(line)
+
+
+@app.command()
+def diff(
+    label: Label,
+    other: Annotated[
+        str, typer.Argument(metavar="NAME[@VERSION]", help="By default the version before.")
+    ] = "",
+) -> None:
+    """Show what differs between two baselines."""
+    with connect() as client:
+        new = _one(client, label)
+        if not other and new.version == 1:
+            raise Stop(Exit.USAGE, f"there is no version before {new.label()}: name another one")
+        old = _one(client, other) if other else client.baselines.show(new.name, new.version - 1)
+    console.table(
+        "", ("", str(old.label()), str(new.label())), list(_differences(_facts(old), _facts(new)))
+    )
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the baseline.")],
+    to: Annotated[
+        int | None,
+        typer.Option(metavar="VERSION", min=1, help="By default the one before the present."),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Repeat an older version as the next one; nothing is deleted."""
+    with connect() as client:
+        _tell(client.baselines.roll_back(name, to), json)
+
+
+def _tell(found: BaselineView, json: Json) -> None:
+    write_json(json, found.model_dump(mode="json"))
+    if str(json) != "-":
+        console.data(f"{found.label()} {found.origin}")
+
+
+def _one(client: Client, label: str) -> BaselineView:
+    try:
+        return client.baselines.show(*parse_label(label))
+    except ValueError as error:
+        raise Stop(Exit.USAGE, str(error)) from None
+
+
+def _row(one: BaselineView) -> tuple[str, ...]:
+    return (
+        str(one.label()),
+        one.branch,
+        numbers.score(one.score.value, one.metric),
+        numbers.interval(one.score.low, one.score.high, one.metric),
+        one.judged_by,
+        str(one.tasks),
+        one.study_id[:8],
+        f"{one.created_at:%Y-%m-%d %H:%M}",
+        one.origin,
+    )
+
+
+def _lines(one: BaselineView) -> Iterator[str]:
+    facts = _facts(one)
+    width = max(map(len, facts))
+    yield f"{one.label()}: {one.origin}"
+    for name, value in facts.items():
+        yield f"  {name.ljust(width)}  {value}"
+
+
+def _facts(one: BaselineView) -> dict[str, str]:
+    """Return what can be said of a version, by name."""
+    trainings = len(one.scores or [])
+    bounds = numbers.interval(one.score.low, one.score.high, one.metric)
+    score = f"{numbers.score(one.score.value, one.metric)} {bounds}"
+    return {
+        "made": f"{one.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        "study": f"{one.study_id} ({one.study_name}), trial {one.trial_number}",
+        "spec SHA-256": one.spec_sha256[:12],
+        one.metric: f"{score}, {trainings} trainings on {one.tasks} tasks",
+        "judged by": f"{one.judged_by}, bank {one.bank[:12]}",
+        "branch": one.branch,
+        **{name: numbers.params({name: v}).partition("=")[2] for name, v in one.params.items()},
+        "model": numbers.params(_plain(one.model.model_dump(mode="json"))),
+        "tasks": numbers.params(_plain(one.task_distribution.model_dump(mode="json"))),
+        "meta-iterations": f"{one.meta_iterations:,}",
+        "weights SHA-256": (one.weights_sha256 or "none kept")[:12],
+        "versions": ", ".join(f"{name} {version}" for name, version in one.versions.items()),
+        "device": one.device,
+    }
+
+
+def _plain(values: dict[str, object]) -> dict[str, str]:
+    return {name: str(value).replace(" ", "") for name, value in values.items()}
+
+
+def _differences(old: dict[str, str], new: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) != new.get(name):
+            yield name, old.get(name, "-"), new.get(name, "-")

@@ -1,0 +1,92 @@
+"""Commands that write a study to files: report and export."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.connection import connect
+from service.cli.console import check_writable, data, raw_data, say
+from service.cli.exits import Exit, Stop
+from service.cli.options import StudyId
+from service.report.pages.html import html_page
+from service.report.pages.markdown import markdown_page
+from service.wire.views.export import Format, What, file_stem
+
+
+def report(
+    study_id: StudyId,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="F", help="Write one self-contained page to this file."),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="F", help="Write Markdown to this file; - is stdout."),
+    ] = None,
+) -> None:
+    """Write a study's report: a page with figures, Markdown, or both; a page by default."""
+    check_writable(html)
+    check_writable(markdown)
+    with connect() as client:
+        found = client.report(study_id)
+    if html is None and markdown is None:
+        html = Path(f"{file_stem(found.study.name)}-report.html")
+    if html is not None:
+        _write(html, html_page(found))
+    if markdown is not None:
+        _write(markdown, markdown_page(found))
+
+
+def export(
+    study_id: StudyId,
+    file_format: Annotated[
+        Format,
+        typer.Option("--format", metavar="csv|json|parquet", help="Format of the table."),
+    ] = "csv",
+    what: Annotated[
+        What,
+        typer.Option(
+            metavar="trials|reports|scores",
+            help="A row for each trial, each rung of a trial, or each task of a rung.",
+        ),
+    ] = "trials",
+    out: Annotated[
+        Path | None, typer.Option(metavar="F", help="Write to this file instead of stdout.")
+    ] = None,
+) -> None:
+    """Write a study's trials, reports or scores by task as a table."""
+    if out is None and file_format == "parquet" and sys.stdout.isatty():
+        raise Stop(Exit.USAGE, "Parquet is not for a terminal: name a file with --out")
+    with connect() as client, client.export(study_id, what, file_format) as pieces:
+        _save(out, pieces)
+
+
+def _write(path: Path, text: str) -> None:
+    if str(path) == "-":
+        data(text.rstrip("\n"))
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+    say(f"wrote {path}")
+
+
+def _save(out: Path | None, pieces: Iterator[bytes]) -> None:
+    if out is None or str(out) == "-":
+        raw_data(pieces)
+        return
+    part = out.with_name(f"{out.name}.part")  # what broke off must not look like the whole
+    try:
+        with part.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        part.replace(out)
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{out} cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    say(f"wrote {out}")

@@ -1,0 +1,85 @@
+"""The command `run`: a study without a server, in this process and one directory."""
+
+import hashlib
+import json as jsonlib
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.commands.server import DataDirectory, settings_with
+from service.cli.commands.studies import changed_spec, read_spec, wait_for_verdict
+from service.cli.console import say
+from service.cli.options import (
+    BaselineName,
+    Events,
+    GateRules,
+    Json,
+    Junit,
+    PromoteOn,
+    Settings,
+    SpecFile,
+    Summary,
+    Timeout,
+    Undecided,
+)
+from service.cli.outputs.results import Outputs
+from service.cli.processes.in_process import in_process
+from service.client.client import ENDED, Client
+from service.wire.views.studies import StudyView
+
+
+def run(
+    spec: SpecFile,
+    data_directory: DataDirectory = None,
+    timeout: Timeout = None,
+    gate: GateRules = None,
+    baseline: BaselineName = None,
+    promote_on: PromoteOn = None,
+    undecided: Undecided = None,
+    settings: Settings = None,
+    json: Json = None,
+    junit: Junit = None,
+    summary: Summary = None,
+    events: Events = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K",
+            help="Run only once under this name. By default the same spec goes on where it "
+            "stopped, and begins anew once it has ended.",
+        ),
+    ] = None,
+) -> None:
+    """Run a study here, without a server, in a directory; stopped, it goes on the next time."""
+    document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
+    own = settings_with(data_directory=data_directory).model_copy(
+        update={"database_url": None, "api_keys_file": None}
+    )
+    outputs = Outputs(json, junit, summary, events, again=_again(spec, own.data_directory))
+    outputs.check()
+    with in_process(own) as (client, check):
+        study = _submitted(client, document, idempotency_key)
+        say(f"study {study.study_id} in {own.data_directory}: {study.status}")
+        wait_for_verdict(client, study, timeout, outputs, check=check)
+
+
+def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> StudyView:
+    """Return the study that the spec began here and that has not ended, or a new one.
+
+    One that has ended is not returned: what it was judged with, code and baseline, may be another
+    by now.  Under a key of the caller's it is.
+    """
+    if key is not None:
+        return client.submit(document, key)
+    text = jsonlib.dumps(document, sort_keys=True, default=str)
+    name, times = hashlib.sha256(text.encode()).hexdigest(), 0
+    while (study := client.submit(document, f"run {name} {times}")).status in ENDED:
+        times += 1
+    return study
+
+
+def _again(spec: Path, directory: Path) -> str:
+    return shlex.join(["metaopt", "run", str(spec), "--data-directory", str(directory), "…"])

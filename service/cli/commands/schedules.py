@@ -1,0 +1,164 @@
+"""Commands about schedules: schedule add, list, show, pause, resume, run-now, remove, history."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from service.cli.commands.studies import changed_spec, read_spec
+from service.cli.connection import connect
+from service.cli.console import check_writable, data, say, write_json
+from service.cli.options import (
+    BaselineName,
+    GateRules,
+    Json,
+    PromoteOn,
+    Settings,
+    SpecFile,
+    Undecided,
+)
+from service.cli.pages import schedules, words
+from service.client.client import Client
+from service.wire.views.schedules import CatchUp, Overlap, ScheduleView, SeedPolicy
+
+LONGEST_NAME = 64
+
+app = typer.Typer(
+    help="Submit a spec again and again.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Schedule = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Name or id of the schedule.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, max=500, help="At most this many.")]
+
+
+@app.command()
+def add(
+    spec: SpecFile,
+    cron: Annotated[
+        str, typer.Option(metavar="CRON", help="When: minute hour day month day-of-week.")
+    ],
+    tz: Annotated[
+        str, typer.Option("--tz", metavar="ZONE", help="Time zone of CRON, as Europe/Berlin.")
+    ] = "UTC",
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Its name; default is the spec's, with dashes."),
+    ] = None,
+    gate: GateRules = None,
+    baseline: BaselineName = None,
+    promote_on: PromoteOn = None,
+    undecided: Undecided = None,
+    settings: Settings = None,
+    catch_up: Annotated[
+        CatchUp,
+        typer.Option(metavar="WHICH", help="Missed fire times that run later: skip, once, all."),
+    ] = "skip",
+    overlap: Annotated[
+        Overlap,
+        typer.Option(
+            metavar="HOW", help="While the study before goes on: skip, queue, or cancel it."
+        ),
+    ] = "skip",
+    seed: Annotated[
+        SeedPolicy,
+        typer.Option(metavar="SEED", help="fresh: each study has its own seed; or fixed."),
+    ] = "fresh",
+    json: Json = None,
+) -> None:
+    """Add a schedule; print its id.  Adding the very same again changes nothing."""
+    document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
+    check_writable(json)
+    wanted = {
+        "name": name or _default_name(document.get("name")),
+        "cron": cron,
+        "time_zone": tz,
+        "catch_up": catch_up,
+        "overlap": overlap,
+        "seed": seed,
+        "spec": document,
+    }
+    with connect() as client:
+        found = client.schedules.add(wanted)
+    write_json(json, found.model_dump(mode="json"))
+    if str(json) != "-":
+        data(found.schedule_id)
+        say(f"{found.name} fires next at {words.instant(found.next_fire_at)}")
+
+
+@app.command("list")
+def list_schedules(json: Json = None) -> None:
+    """List schedules with their next fire times and last runs."""
+    with connect() as client:
+        found = client.schedules.all()
+    write_json(json, [one.model_dump(mode="json") for one in found])
+    if str(json) != "-":
+        schedules.schedules_page(found)
+
+
+@app.command()
+def show(schedule: Schedule, limit: Limit = 20, json: Json = None) -> None:
+    """Show a schedule: its spec with every default, and its last runs."""
+    with connect() as client:
+        found = client.schedules.find(schedule)
+        runs = client.schedules.runs(found.schedule_id, limit=limit)
+    document = {
+        "schedule": found.model_dump(mode="json"),
+        "runs": [run.model_dump(mode="json") for run in runs],
+    }
+    write_json(json, document)
+    if str(json) != "-":
+        schedules.schedule_page(found, runs)
+
+
+@app.command()
+def pause(schedule: Schedule) -> None:
+    """Let a schedule fire no more until it is resumed."""
+    with connect() as client:
+        _tell(client.schedules.pause(_id_of(client, schedule)))
+
+
+@app.command()
+def resume(schedule: Schedule) -> None:
+    """Let a paused schedule fire again; nothing is caught up."""
+    with connect() as client:
+        _tell(client.schedules.resume(_id_of(client, schedule)))
+
+
+@app.command("run-now")
+def run_now(schedule: Schedule) -> None:
+    """Ask for a run now, beside the fire times; print its time."""
+    with connect() as client:
+        found = client.schedules.find(schedule)
+        run = client.schedules.run_now(found.schedule_id)
+    data(f"{run.fire_at:%Y-%m-%dT%H:%M:%SZ} {run.status}")
+    say(f"the dispatcher submits it: `metaopt schedule show {found.name}` to see it")
+
+
+@app.command()
+def remove(schedule: Schedule) -> None:
+    """Remove a schedule and the list of its runs; its studies stay."""
+    with connect() as client:
+        found = client.schedules.remove(_id_of(client, schedule))
+    data(f"{found.schedule_id} removed")
+
+
+@app.command()
+def history(schedule: Schedule, limit: Limit = 100, json: Json = None) -> None:
+    """Print a schedule's control chart: scores over time, gates, and drift of the incumbent."""
+    with connect() as client:
+        found = client.schedules.history(_id_of(client, schedule), limit=limit)
+    write_json(json, found.model_dump(mode="json"))
+    if str(json) != "-":
+        schedules.history_page(found)
+
+
+def _default_name(name: object) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", str(name)).strip("-._")[:LONGEST_NAME]
+
+
+def _id_of(client: Client, schedule: str) -> str:
+    return client.schedules.find(schedule).schedule_id
+
+
+def _tell(schedule: ScheduleView) -> None:
+    data(f"{schedule.schedule_id} {'paused' if schedule.paused else 'active'}")

@@ -1,0 +1,147 @@
+"""Commands that run the service: serve, api, dispatcher.
+
+serve ─┬─ db upgrade, then may we listen there?
+       ├─ dispatcher: a child, started again when it dies, which starts the workers
+       └─ uvicorn, in this process; SIGTERM or Ctrl-C drains both
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from service.auth.bind import check_bind
+from service.cli.console import say
+from service.cli.exits import Exit, Stop
+from service.cli.processes.supervisor import Supervised, tethered
+from service.db import migrate
+from service.notifications.config import load_webhooks
+from service.settings import Settings
+
+GRACE_SECONDS = 10
+BACKLOG = 2048
+
+Host = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Listen here; default METAOPT_HOST.")
+]
+Port = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, max=65535, help="Listen there; default METAOPT_PORT."),
+]
+DataDirectory = Annotated[
+    Path | None,
+    typer.Option(metavar="D", help="Keep everything there; default METAOPT_DATA_DIRECTORY."),
+]
+
+
+def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = None) -> None:
+    """Start the whole service: API, dashboard, dispatcher and workers."""
+    settings = settings_with(host=host, port=port, data_directory=data_directory)
+    load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
+    migrate.upgrade(settings.url())
+    check_bind(settings)
+    listener = listen(settings.host, settings.port)
+    dispatcher = Supervised(
+        tethered("service.daemon"),
+        environment=_environment(settings),
+        say=say,
+        drain_seconds=30 + 4 * settings.segment_seconds,
+    )
+    dispatcher.start()
+    try:
+        run_api(settings, listener, on_exit=dispatcher.request_stop)
+        say("draining: segments that run are finished and kept (Ctrl-C to stop at once)")
+        dispatcher.stop()
+    finally:
+        dispatcher.kill()
+        listener.close()
+
+
+def api(host: Host = None, port: Port = None) -> None:
+    """Start the API and the dashboard alone; the dispatcher runs elsewhere."""
+    settings = settings_with(host=host, port=port)
+    check_bind(settings)
+    with listen(settings.host, settings.port) as listener:
+        run_api(settings, listener, on_exit=lambda: None)
+
+
+def dispatcher() -> None:
+    """Start the dispatcher and its workers alone; the API runs elsewhere."""
+    from service.daemon import run  # Optuna takes a moment; only this command needs it
+
+    raise typer.Exit(run(settings_with()))
+
+
+def settings_with(**given: Any) -> Settings:
+    """Return the settings, with what the command line says in the place of the environment."""
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Stop(
+            Exit.USAGE,
+            f"the data directory {settings.data_directory} cannot be made: {error.strerror}; "
+            "give another one by METAOPT_DATA_DIRECTORY",
+        ) from None
+    return settings
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        Stop: The address cannot be had; says what to do.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or error
+        advice = "Another port: --port N or METAOPT_PORT."
+        raise Stop(Exit.USAGE, f"cannot listen on {host}:{port}: {reason}. {advice}") from None
+
+
+def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `on_exit` is called as soon as one arrives."""
+    from service.app import create_app
+
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    say(f"metaopt is at http://{shown}:{port}, its data in {settings.data_directory.resolve()}")
+    # uvicorn raises the signal again once it is done; it has done its work by then.
+    previous = {one: signal.signal(one, _ignore) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _Server(config, on_exit).run(sockets=[listener])
+    finally:
+        for one, handler in previous.items():
+            signal.signal(one, handler)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_exit()
+        super().handle_exit(sig, frame)
+
+
+def _ignore(_signal: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, "METAOPT_DATA_DIRECTORY": str(settings.data_directory)}

@@ -1,0 +1,274 @@
+"""Commands about studies: submit, studies, show, watch, cancel, pause, resume, result."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.connection import FOLLOWING_SECONDS, connect
+from service.cli.console import data, say, write_json
+from service.cli.exits import Exit, Stop
+from service.cli.follow import follow
+from service.cli.options import (
+    BaselineName,
+    Events,
+    GateRules,
+    Json,
+    Junit,
+    PromoteOn,
+    Settings,
+    SpecFile,
+    StudyId,
+    Summary,
+    Timeout,
+    Undecided,
+)
+from service.cli.outputs.results import Outputs
+from service.cli.overrides import overridden
+from service.cli.pages.progress import telling
+from service.cli.pages.studies import studies_page, study_page
+from service.cli.pages.verdict import verdict_page
+from service.client.client import Client
+from service.wire.parsing.plain_data import parse_json, parse_yaml
+from service.wire.views.document import StudyDocument
+from service.wire.views.studies import StudyView
+
+
+def submit(
+    spec: SpecFile,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the verdict, and for the gates.")
+    ] = False,
+    timeout: Timeout = None,
+    gate: GateRules = None,
+    baseline: BaselineName = None,
+    promote_on: PromoteOn = None,
+    undecided: Undecided = None,
+    settings: Settings = None,
+    json: Json = None,
+    junit: Junit = None,
+    summary: Summary = None,
+    events: Events = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(metavar="K", help="Submit only once under this name, however often called."),
+    ] = None,
+    cancel_on_interrupt: Annotated[
+        bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C and SIGTERM cancel the study.")
+    ] = False,
+) -> None:
+    """Submit a study; print its id, or with --wait its verdict and what its gates say."""
+    outputs = Outputs(json, junit, summary, events)
+    if not wait:
+        refuse_without_wait(
+            timeout=timeout,
+            junit=junit,
+            summary=summary,
+            events=events,
+            cancel_on_interrupt=cancel_on_interrupt,
+        )
+    document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
+    outputs.check()  # before the study is on its way: nobody should submit twice
+    with connect() as client:
+        study = client.submit(document, idempotency_key)
+    tell_submitted(study, outputs, wait=wait, timeout=timeout, cancel=cancel_on_interrupt)
+
+
+def changed_spec(
+    document: dict[str, Any],
+    settings: Sequence[str] | None,
+    rules: Sequence[str] | None,
+    baseline: str | None,
+    promote: str | None,
+    undecided: str | None,
+) -> dict[str, Any]:
+    """Return a spec with what the command line changes in it: fields, and its gates."""
+    given = {
+        "rules": list(rules) if rules else None,
+        "baseline": baseline,
+        "promote": promote,
+        "undecided": undecided,
+    }
+    changed = overridden(document, settings or [])
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if chosen:
+        of_spec = changed.get("gates", {})
+        if not isinstance(of_spec, dict):
+            raise Stop(Exit.USAGE, f"gates must be a mapping of fields, got {of_spec!r}")
+        changed["gates"] = {**of_spec, **chosen}
+    return changed
+
+
+def refuse_without_wait(**given: object) -> None:
+    """Refuse options that need --wait.
+
+    Raises:
+        Stop: One was given; names it.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise Stop(Exit.USAGE, f"--{name.replace('_', '-')} needs --wait")
+
+
+def tell_submitted(
+    study: StudyView,
+    outputs: Outputs,
+    *,
+    wait: bool,
+    timeout: float | None,
+    cancel: bool = False,
+) -> None:
+    """Print the id of a study just submitted, or wait for its verdict and print that."""
+    if wait:
+        say(f"submitted {study.study_id}")
+        with connect(FOLLOWING_SECONDS) as client:
+            wait_for_verdict(client, study, timeout, outputs, cancel=cancel)
+        return
+    write_json(outputs.json, StudyDocument(study=study).model_dump(mode="json"))
+    if str(outputs.json) != "-":
+        data(study.study_id)
+
+
+def studies(
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="Only studies in this status.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most this many.")] = 50,
+    json: Json = None,
+) -> None:
+    """List studies, newest first."""
+    with connect() as client:
+        found = client.studies(status=status, limit=limit)
+    write_json(json, [study.model_dump(mode="json") for study in found])
+    if str(json) != "-":
+        studies_page(found)
+
+
+def show(study_id: StudyId, json: Json = None) -> None:
+    """Show a study: spec with every default, trials, verdict."""
+    with connect() as client:
+        study = client.study(study_id)
+        trials = client.trials(study_id)
+        result = client.result(study_id) if study.status == "completed" else None
+    document = StudyDocument(study=study, result=result, trials=trials)
+    write_json(json, document.model_dump(mode="json"))
+    if str(json) == "-":
+        return
+    study_page(study, trials)
+    if result is not None:
+        verdict_page(study, result)
+
+
+def watch(
+    study_id: StudyId,
+    timeout: Timeout = None,
+    json: Json = None,
+    junit: Junit = None,
+    summary: Summary = None,
+    events: Events = False,
+) -> None:
+    """Follow a study until it ends, then print its verdict."""
+    outputs = Outputs(json, junit, summary, events)
+    outputs.check()
+    with connect() as client:
+        study = client.study(study_id)
+    with connect(FOLLOWING_SECONDS) as client:
+        wait_for_verdict(client, study, timeout, outputs)
+
+
+def cancel(study_id: StudyId) -> None:
+    """End a study; what it has found so far stays."""
+    _steer(Client.cancel, study_id)
+
+
+def pause(study_id: StudyId) -> None:
+    """Take a study off the workers; its trials keep their checkpoints."""
+    _steer(Client.pause, study_id)
+
+
+def resume(study_id: StudyId) -> None:
+    """Let a paused study go on."""
+    _steer(Client.resume, study_id)
+
+
+def result(study_id: StudyId, json: Json = None) -> None:
+    """Print the verdict of a completed study; exit code 1 if its gates did not pass."""
+    with connect() as client:
+        client.result(study_id)  # says why there is none
+        Outputs(json).finish(client, client.study(study_id))
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """Return a spec file as plain data; what it means is the server's to judge.
+
+    Raises:
+        Stop: No such file, or no mapping in it.
+        InvalidSpec, BodyTooLarge: Not YAML or JSON as the server reads them.
+    """
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{path} cannot be read: {error.strerror}") from None
+    document = parse_json(body) if path.suffix == ".json" else parse_yaml(body)
+    if not isinstance(document, dict):
+        raise Stop(Exit.USAGE, f"{path} must hold a mapping of fields, as in examples/")
+    return document
+
+
+def wait_for_verdict(
+    client: Client,
+    study: StudyView,
+    timeout_seconds: float | None,
+    outputs: Outputs,
+    *,
+    cancel: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Show the study's way until its end, then print the verdict.
+
+    Args:
+        client: Of the server that has the study.
+        study: Which.
+        timeout_seconds: How long to wait at most.
+        outputs: What to write.
+        cancel: Whether an interrupt ends the study.
+        check: Called at every look; what it raises ends the wait.
+
+    Raises:
+        Stop: It failed or was cancelled, its gates did not pass, the time is up, or somebody
+            interrupted.
+    """
+    study_id = study.study_id
+    try:
+        with terminating_interrupts(), telling(study.metric, study.created_at) as teller:
+            study = follow(client, study_id, teller, timeout_seconds=timeout_seconds, check=check)
+    except KeyboardInterrupt:
+        if cancel:
+            client.cancel(study_id)
+            raise Stop(Exit.INTERRUPTED, f"interrupted: {study_id} is cancelled") from None
+        said = f"detached from {study_id}, {outputs.goes_on(study_id)}"
+        raise Stop(Exit.INTERRUPTED, said) from None
+    outputs.finish(client, study)
+
+
+@contextmanager
+def terminating_interrupts() -> Iterator[None]:
+    """Let SIGTERM, by which CI systems stop a step, interrupt as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _steer(action: Callable[[Client, str], StudyView], study_id: str) -> None:
+    with connect() as client:
+        study = action(client, study_id)
+    data(f"{study.study_id} {study.status}")

@@ -1,0 +1,1 @@
+"""Outputs: what a command that waited leaves behind for CI."""

@@ -1,0 +1,130 @@
+"""What a command that waited leaves behind: the verdict, files for CI, and its exit code.
+
+completed, gates passed or none   0     gate failed or undecided   1
+failed, cancelled                 3     time is up                 4
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.cli.console import check_writable, data, say, write_json
+from service.cli.exits import Exit, Stop
+from service.cli.outputs.junit import junit
+from service.cli.pages.verdict import verdict_page
+from service.client.client import ENDED, Client
+from service.errors import ResultImpossible
+from service.report.pages.ci_summary import summary_page
+from service.wire.views.document import StudyDocument
+from service.wire.views.notifications import EVENT_NAMES, notification
+from service.wire.views.result import StudyResult
+from service.wire.views.studies import StudyView
+from service.wire.words.gates import outcome
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write; none is fine.
+
+    Args:
+        json: The study's document; `-` is stdout, and nothing else is printed there then.
+        junit: Test cases.
+        summary: Markdown.
+        events: Whether stdout gets notifications, as webhooks do, instead of the verdict.
+        again: The command that goes on with a study that ends with this process; None where a
+            server has it, whose page can be opened too.
+    """
+
+    json: Path | None = None
+    junit: Path | None = None
+    summary: Path | None = None
+    events: bool = False
+    again: str | None = None
+
+    def check(self) -> None:
+        """Make sure that all can be written, before a study is on its way.
+
+        Raises:
+            Stop: One cannot, or two want stdout.
+        """
+        if self.events and str(self.json) == "-":
+            raise Stop(Exit.USAGE, "--events and --json - both write to stdout: name a file")
+        if "-" in (str(self.junit), str(self.summary)):
+            raise Stop(Exit.USAGE, "--junit and --summary need a file, - is none")
+        for path in (self.json, self.junit, self.summary):
+            check_writable(path)
+
+    def finish(self, client: Client, study: StudyView) -> None:
+        """Write and print what there is of a study.
+
+        Raises:
+            Stop: It failed or was cancelled, its gates did not pass, or it has not ended.
+        """
+        result = client.result(study.study_id) if study.status == "completed" else None
+        if result is not None and not result.finalists:
+            raise ResultImpossible("the study has no finalists")
+        code = exit_code(study, result)
+        url = f"{client.url}/#/studies/{study.study_id}" if self.again is None else None
+        document = StudyDocument(study=study, result=result, exit_code=code, url=url)
+        self._write(client, document)
+        if self.events:
+            _tell_events(client, study)
+        elif result is not None and str(self.json) != "-":
+            verdict_page(study, result)
+        if code != Exit.DONE:
+            raise Stop(code, self._why(study, result))
+
+    def goes_on(self, study_id: str) -> str:
+        """Return what can be done with a study that nobody waits for any more."""
+        if self.again is not None:
+            return f"which stands still: `{self.again}` goes on with it"
+        see, end = f"`metaopt watch {study_id}` to see it", f"`metaopt cancel {study_id}` to end it"
+        return f"which goes on: {see}, {end}"
+
+    def _why(self, study: StudyView, result: StudyResult | None) -> str:
+        if result is not None and result.gates is not None:
+            rules = [one.rule for one in result.gates.answers if one.answer != "pass"]
+            return f"gates {outcome(result.gates)}: {', '.join(rules)}"
+        if study.status in ("failed", "cancelled"):
+            return f"study {study.study_id} {study.status}: {study.error or 'by request'}"
+        return f"the time is up for {study.study_id}, {self.goes_on(study.study_id)}"
+
+    def _write(self, client: Client, document: StudyDocument) -> None:
+        write_json(self.json, document.model_dump(mode="json"))
+        if self.junit is not None:
+            _save(self.junit, junit(document))
+        if self.summary is not None:
+            page = summary_page(client.report(document.study.study_id), document.url)
+            _save(self.summary, page, add=_is_step_summary(self.summary))
+
+
+def exit_code(study: StudyView, result: StudyResult | None) -> Exit:
+    """Return what the shell is told of a study."""
+    if study.status in ("failed", "cancelled"):
+        return Exit.STUDY_FAILED
+    if study.status != "completed":
+        return Exit.WAIT_TIMED_OUT
+    failed = result is not None and result.gates is not None and not result.gates.passed
+    return Exit.GATE_FAILED if failed else Exit.DONE
+
+
+def _tell_events(client: Client, study: StudyView) -> None:
+    if study.status not in ENDED:  # its stream would be waited for
+        return
+    for event in client.events(study.study_id):
+        if event.kind in EVENT_NAMES:
+            data(notification(event, study).model_dump_json())
+
+
+def _is_step_summary(path: Path) -> bool:
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    return bool(named) and path.absolute() == Path(str(named)).absolute()
+
+
+def _save(path: Path, text: str, *, add: bool = False) -> None:
+    try:
+        with path.open("a" if add else "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+    say(f"wrote {path}")

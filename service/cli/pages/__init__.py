@@ -1,0 +1,1 @@
+"""Pages: what commands print for people."""

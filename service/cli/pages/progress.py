@@ -1,0 +1,115 @@
+"""Progress of a study on stderr: a live panel on a terminal, a line for each event elsewhere."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.console import stderr
+from service.cli.follow import Teller
+from service.cli.pages import words
+from service.wire.views.studies import EventView, StudyView, TrialStatus
+
+LAST_EVENTS = 6
+OPEN: tuple[TrialStatus, ...] = ("queued", "running")
+
+
+@contextmanager
+def telling(metric: str, since: datetime) -> Iterator[Teller]:
+    """Yield what shows a study's way in the manner of the present stderr."""
+    console = stderr()
+    if not console.is_terminal:
+        yield PlainTeller(console, metric, since)
+        return
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield LiveTeller(live, metric)
+
+
+class PlainTeller:
+    """A line for each event, with the seconds since `since`."""
+
+    def __init__(self, console: Console, metric: str, since: datetime) -> None:
+        self._console, self._metric, self._since = console, metric, since
+
+    def event(self, event: EventView) -> None:
+        """Print the event."""
+        sentence = words.sentence(event, self._metric)
+        if sentence is not None:
+            age = (event.created_at - self._since).total_seconds()
+            self._console.print(f"{age:7.1f} s  {sentence}", markup=False)
+
+    def state(self, study: StudyView) -> None:
+        """Print nothing: the events say it."""
+
+
+class LiveTeller:
+    """A panel that is drawn again: a bar, the best of each branch, the last events."""
+
+    def __init__(self, live: Live, metric: str) -> None:
+        self._live, self._metric = live, metric
+        self._last: deque[str] = deque(maxlen=LAST_EVENTS)
+
+    def event(self, event: EventView) -> None:
+        """Keep the event among the last."""
+        sentence = words.sentence(event, self._metric)
+        if sentence is not None:
+            self._last.append(sentence)
+
+    def state(self, study: StudyView) -> None:
+        """Draw the panel."""
+        self._live.update(panel(study, list(self._last)))
+
+
+def panel(study: StudyView, last_events: list[str]) -> RenderableType:
+    """Return the panel."""
+    done, total = finished_trials(study)
+    head = Table.grid(padding=(0, 2))
+    head.add_row(
+        Text(study.name, style="bold"),
+        Text(study.status),
+        ProgressBar(total=total, completed=done, width=30),
+        Text(f"{done}/{total} trials"),
+    )
+    lines = [Text(line, style="dim") for line in last_events]
+    return Group(head, _branches(study), Text(verdict_line(study)), *lines)
+
+
+def finished_trials(study: StudyView) -> tuple[int, int]:
+    """Return how many trials of the search and replicas have ended, and how many there will be."""
+    every = [*study.trials.items(), *study.replica_trials.items()]
+    done = sum(count for status, count in every if status not in OPEN)
+    ended = study.search_ended_by is not None
+    return done, sum(count for _, count in every) if ended else study.spec.budget.trials
+
+
+def verdict_line(study: StudyView) -> str:
+    """Return how the fresh trainings stand: those of the finalists, then those of the gates."""
+    if any(study.gate_trials.values()):
+        return f"gates: {_done(study.gate_trials)} trainings judged"
+    if any(study.verdict_trials.values()):
+        return f"verdict: {_done(study.verdict_trials)} fresh trainings of the finalists"
+    return ""
+
+
+def _done(counts: Mapping[TrialStatus, int]) -> str:
+    total = sum(counts.values())
+    return f"{total - sum(counts[status] for status in OPEN)}/{total}"
+
+
+def _branches(study: StudyView) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, branch in study.branches.items():
+        best = branch.best
+        shown = "no score yet"
+        if best is not None:
+            chosen = words.params(words.searched_params(study.spec, name, best.params))
+            found = words.score(best.score, study.metric)
+            shown = f"best {found} (trial {best.trial_number})  {chosen}"
+        table.add_row(Text(f"  {name}"), Text(f"{branch.trials} trials"), Text(shown))
+    return table

@@ -1,0 +1,1 @@
+"""Processes: the servers that commands start and watch."""

@@ -1,0 +1,129 @@
+"""A server inside this process: API, dispatcher and workers of a data directory, and a client.
+
+    client ──Unix socket──▶ API (thread) ──▶ SQLite ◀── dispatcher (thread) ──▶ workers
+
+So a command that needs nothing but a directory takes the same way as one that talks to a server.
+When it ends, the dispatcher drains: segments that run are finished, and the next one goes on from
+there.
+"""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import structlog
+import uvicorn
+
+from service.cli.console import say
+from service.cli.exits import Exit, Stop
+from service.client.client import Client
+from service.db import migrate
+from service.settings import Settings
+
+URL = "http://127.0.0.1"  # nobody listens there: the client has a socket of its own
+START_SECONDS = 60.0
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 20.0
+
+
+class InProcess(NamedTuple):
+    """A client, and what raises `Stop` once nothing works for it any more."""
+
+    client: Client
+    check: Callable[[], None]
+
+
+@contextmanager
+def in_process(settings: Settings) -> Iterator[InProcess]:
+    """Yield a server on the data directory of `settings`.
+
+    Raises:
+        Stop: It cannot start, or its dispatcher has ended.
+    """
+    migrate.upgrade(settings.url())
+    with ExitStack() as stack:
+        socket = Path(tempfile.mkdtemp(prefix="metaopt-")) / "api"
+        stack.callback(shutil.rmtree, socket.parent, ignore_errors=True)
+        dispatcher = stack.enter_context(_dispatching(settings))
+        stack.enter_context(_serving(settings, socket))
+        transport = httpx2.HTTPTransport(uds=str(socket))
+        client = Client(URL, patience_seconds=PATIENCE_SECONDS, transport=transport)
+        yield InProcess(stack.enter_context(client), dispatcher.check)
+        say("draining: segments that run are finished and kept")
+
+
+@contextmanager
+def _serving(settings: Settings, socket: Path) -> Iterator[None]:
+    from service.app import create_app
+
+    app = create_app(settings)
+    config = uvicorn.Config(app, uds=str(socket), log_level="warning", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="api", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() >= deadline:
+            raise Stop(Exit.UNREACHABLE, "the API of this process did not start")
+        time.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        app.state.context.stopping.set()  # ends its streams
+        server.should_exit = True
+        thread.join(START_SECONDS)
+
+
+class _Dispatcher:
+    """The dispatcher in a thread; its log is a file."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self._settings, self._log = settings, log
+        self._stop = threading.Event()
+        self._error: str | None = None
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self._stop.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise `Stop` if it has ended by itself."""
+        if not self._thread.is_alive():
+            raise Stop(
+                Exit.UNREACHABLE, f"the dispatcher has ended, see {self._log}: {self._error}"
+            )
+
+    def _run(self) -> None:
+        from service.daemon import run  # Optuna takes a moment
+
+        logging = structlog.get_config()
+        try:
+            with self._log.open("a", encoding="utf-8") as log:
+                code = run(self._settings, stop=self._stop, log_to=log)
+            self._error = f"exit code {code}"
+        except Exception as error:  # nobody else would see it
+            self._error = f"{type(error).__name__}: {error}"
+        finally:
+            structlog.configure(**logging)  # the log's file is closed
+
+
+@contextmanager
+def _dispatching(settings: Settings) -> Iterator[_Dispatcher]:
+    dispatcher = _Dispatcher(settings, settings.data_directory / "dispatcher.log")
+    dispatcher.start()
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()

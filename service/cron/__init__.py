@@ -1,0 +1,1 @@
+"""The clock of schedules: fires what is due, exactly once."""

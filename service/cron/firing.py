@@ -1,0 +1,139 @@
+"""Firing: due fire times become runs, and runs become studies, in the transaction of the caller.
+
+    due ──▶ waiting ──┬─▶ submitted, as a study      (in one transaction from due to there)
+                      ├─▶ refused                    the spec's warm start or baseline is not there
+                      └─▶ skipped                    the study of the run before goes on
+    due ──▶ skipped                                  missed, and not caught up
+
+The caller has fenced the transaction (`service.db.dispatcher`), so no other runner is at work on
+the schedule; the primary keys of run and study would refuse a second one even so.
+"""
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.db import schedules
+from service.db.events import append_event
+from service.db.states import CatchUp, Overlap, RunStatus, SeedPolicy
+from service.db.tables import Schedule, ScheduleRun
+from service.errors import ServiceError, TransitionImpossible
+from service.operations.schedules import chart
+from service.operations.steer import CANCEL, steer_study
+from service.operations.submit import submit_study
+from service.schedules.history import Drift, new_drifts
+from service.schedules.plan import Decision, decide, due, run_spec, run_study_id
+from service.wire.spec.gates import parse_label
+from service.wire.views.problems import parse_spec
+
+log = structlog.get_logger("schedules")
+
+
+def fire(session: Session, schedule_id: str, *, now: datetime) -> None:
+    """Write the runs of the schedule that are due, and take what waits as far as it goes now."""
+    schedule = schedules.lock_schedule(session, schedule_id)
+    if schedule is None:  # removed meanwhile
+        return
+    if not schedule.paused:
+        _add_due(session, schedule, now)
+    _settle(session, schedule, now)
+
+
+def look_at_ends(session: Session, schedule_id: str, *, now: datetime) -> None:
+    """Look at the schedule's studies that have ended: tell of a drift that one confirms, once."""
+    schedule = schedules.lock_schedule(session, schedule_id)
+    if schedule is None:
+        return
+    ended = schedules.see_ends(session, schedule_id)
+    for drift in new_drifts(chart(session, schedule)):
+        if drift.point.study_id in ended:
+            data = _told(schedule, drift)
+            append_event(session, drift.point.study_id, "drift_detected", data, now=now)
+            log.warning("drift_detected", study_id=drift.point.study_id, **data)
+
+
+def _add_due(session: Session, schedule: Schedule, now: datetime) -> None:
+    place = schedule.cron, schedule.time_zone, schedule.planned_to, now
+    for firing in due(*place, CatchUp(schedule.catch_up)):
+        if session.get(ScheduleRun, (schedule.schedule_id, firing.fire_at)) is None:
+            status = RunStatus.SKIPPED if firing.skipped else RunStatus.WAITING
+            session.add(
+                ScheduleRun(
+                    schedule_id=schedule.schedule_id,
+                    fire_at=firing.fire_at,
+                    manual=False,
+                    status=status,
+                    reason=firing.skipped,
+                    created_at=now,
+                )
+            )
+    schedule.planned_to = max(schedule.planned_to, now)
+    session.flush()
+
+
+def _settle(session: Session, schedule: Schedule, now: datetime) -> None:
+    under_way, waiting = list(schedules.open_runs(session, schedule.schedule_id)), 0
+    for run in schedules.waiting_runs(session, schedule):
+        decision = decide(Overlap(schedule.overlap), busy=bool(under_way), waiting=waiting)
+        if decision == Decision.WAIT:
+            waiting += 1
+        elif decision == Decision.SKIP:
+            _end(run, RunStatus.SKIPPED, _why_skipped(under_way, waiting))
+        else:
+            for other in under_way:
+                _cancel(session, other, run, now)
+            under_way = [run] if _submit(session, schedule, run, now) else []
+
+
+def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetime) -> bool:
+    study_id = run_study_id(schedule.schedule_id, run.fire_at)
+    try:
+        fresh = schedule.seed == SeedPolicy.FRESH
+        spec = run_spec(parse_spec(schedule.spec), schedule.schedule_id, run.fire_at, fresh=fresh)
+        with session.begin_nested():
+            submit_study(session, spec, None, study_id=study_id, now=now)
+    except ServiceError as error:
+        _end(run, RunStatus.REFUSED, str(error))
+        log.warning("run_refused", schedule_id=schedule.schedule_id, cause=str(error))
+        return False
+    run.status, run.study_id = RunStatus.SUBMITTED, study_id
+    session.flush()
+    log.info("run_submitted", schedule_id=schedule.schedule_id, study_id=study_id)
+    return True
+
+
+def _cancel(session: Session, run: ScheduleRun, by: ScheduleRun, now: datetime) -> None:
+    assert run.study_id is not None
+    try:
+        steer_study(session, run.study_id, CANCEL, now=now)
+    except TransitionImpossible:  # it has ended in this moment
+        return
+    run.reason = f"cancelled for the run of {by.fire_at.isoformat()} (overlap: cancel)"
+
+
+def _end(run: ScheduleRun, status: RunStatus, reason: str) -> None:
+    run.status, run.reason = status, reason
+
+
+def _why_skipped(under_way: list[ScheduleRun], waiting: int) -> str:
+    if waiting:
+        return f"{waiting} runs before it wait already (overlap: queue)"
+    return f"study {under_way[-1].study_id} of the run before goes on (overlap: skip)"
+
+
+def _told(schedule: Schedule, drift: Drift) -> dict[str, str | int | float]:
+    point = drift.point
+    assert point.baseline and point.incumbent and point.centre and point.moved
+    name, version = parse_label(point.baseline)
+    assert version is not None  # a point tells which one it was compared with
+    return {
+        "schedule_id": schedule.schedule_id,
+        "schedule": schedule.name,
+        "baseline": name,
+        "version": version,
+        "direction": point.moved,
+        "score": point.incumbent.value,
+        "before": drift.before,
+        "centre": point.centre.value,
+    }

@@ -1,0 +1,198 @@
+"""The dispatcher process, `python -m service.daemon`: live, it runs studies; SIGTERM drains it.
+
+standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
+     ▲                    ├── beside it: the mirror, and the schedules
+     │                    ├── database or disk fails ──▶ workers ended, everything loaded again
+     └────────────────────┘   epoch lost ──▶ workers ended, exit 1
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TextIO
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+
+from service.cron.runner import run_schedules
+from service.db import migrate
+from service.db.dispatcher import EpochLost, acquire
+from service.db.engine import open_engine, transaction
+from service.dispatcher.leadership.holder import is_dead, this_process
+from service.dispatcher.loop import Dispatcher
+from service.dispatcher.store.checkpoints import CheckpointStore
+from service.dispatcher.store.ledger import Ledger
+from service.errors import SchemaOutdated, WebhooksUnreadable
+from service.executors.local import LocalExecutor
+from service.executors.slots import find_slots
+from service.mirror.sync import run_mirror
+from service.notifications.config import load_webhooks
+from service.notifications.runner import notifying
+from service.settings import Settings
+
+EXIT_DONE = 0
+EXIT_EPOCH_LOST = 1
+EXIT_UNUSABLE = 2
+_RETRY_SECONDS = 1.0
+_LAST_SYNC_SECONDS = 5.0
+_MIRROR_ENDS_SECONDS = 2.0
+_SCHEDULES_END_SECONDS = 2.0
+
+log = structlog.get_logger("dispatcher")
+
+
+def run(
+    settings: Settings, *, stop: threading.Event | None = None, log_to: TextIO | None = None
+) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    The database must be at the head revision (`metaopt db upgrade`).
+
+    Args:
+        settings: Where everything is.
+        stop: Ends it too; a thread other than the main one gets no signals.
+        log_to: Where its log goes, by default stderr.
+    """
+    _configure_logging(log_to or sys.stderr)
+    stop = stop or threading.Event()
+    _drain_on_signals(stop)
+    engine = open_engine(settings.url())
+    try:
+        webhooks = load_webhooks(settings.webhooks_file)
+        while not stop.is_set():
+            try:
+                migrate.check(engine)
+                epoch = _acquire(engine, stop)
+                if epoch is None:
+                    break
+                with notifying(webhooks, settings.url(), epoch):
+                    _run_epoch(settings, engine, epoch, stop)
+            except EpochLost as error:
+                log.error("epoch_lost", cause=str(error))
+                return EXIT_EPOCH_LOST
+            except SchemaOutdated as error:
+                log.error("schema_outdated", cause=str(error))
+                return EXIT_UNUSABLE
+            except (OperationalError, InterfaceError, IntegrityError) as error:
+                log.error("database_failed", cause=str(error.orig or error))
+                stop.wait(_RETRY_SECONDS)
+            except OSError as error:  # as a full disk: it may have room again later
+                log.error("machine_failed", cause=str(error))
+                stop.wait(_RETRY_SECONDS)
+    except WebhooksUnreadable as error:
+        log.error("webhooks_unreadable", cause=str(error))
+        return EXIT_UNUSABLE
+    finally:
+        stop.set()
+        engine.dispose()
+    log.info("dispatcher_stopped")
+    return EXIT_DONE
+
+
+def _acquire(engine: Engine, stop: threading.Event) -> int | None:
+    me, standing_by = this_process(), False
+    while not stop.is_set():
+        with transaction(engine) as session:
+            # After a failure of the database the row may still name this process.
+            epoch = acquire(session, me, lambda holder: holder == me or is_dead(holder))
+        if epoch is not None:
+            return epoch
+        if not standing_by:
+            standing_by = True
+            log.info("dispatcher_standing_by")
+        stop.wait(_RETRY_SECONDS)
+    return None
+
+
+def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.Event) -> None:
+    data = settings.data_directory.resolve()
+    # around the workers: they must not wait for these
+    with _mirroring(settings.url(), epoch), _scheduling(settings.url(), epoch):
+        executor = LocalExecutor(
+            find_slots(os.environ, settings.slots),
+            data / "logs",
+            compiling=settings.compile,
+            programs=data / "programs",
+        )
+        try:
+            log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
+            store = CheckpointStore(data / "checkpoints")
+            ledger = Ledger(engine, epoch, store, _utc_now)
+            Dispatcher(
+                ledger,
+                executor,
+                lanes=settings.lanes,
+                segment_seconds=settings.segment_seconds,
+                stop=stop,
+            ).run()
+        finally:
+            executor.close()
+
+
+@contextmanager
+def _mirroring(database_url: str, epoch: int) -> Iterator[None]:
+    stop, cut = threading.Event(), threading.Event()
+    arguments = database_url, epoch, stop, cut
+    mirror = threading.Thread(target=run_mirror, args=arguments, name="mirror", daemon=True)
+    mirror.start()
+    try:
+        yield
+        stop.set()
+        mirror.join(_LAST_SYNC_SECONDS)  # what the drain brought in
+    finally:
+        cut.set()
+        stop.set()
+        mirror.join(_MIRROR_ENDS_SECONDS)
+
+
+@contextmanager
+def _scheduling(database_url: str, epoch: int) -> Iterator[None]:
+    stop = threading.Event()
+    arguments = database_url, epoch, stop, _utc_now
+    runner = threading.Thread(target=run_schedules, args=arguments, name="schedules", daemon=True)
+    runner.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        runner.join(_SCHEDULES_END_SECONDS)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _drain_on_signals(stop: threading.Event) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def drain(signum: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(signum, signal.SIG_DFL)  # a second one ends the process at once
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, drain)
+
+
+def _configure_logging(stream: TextIO) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(Settings()))

@@ -1,0 +1,1 @@
+"""Leadership: who is the live dispatcher, and what it does first and last."""

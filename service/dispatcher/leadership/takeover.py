@@ -1,0 +1,91 @@
+"""Housekeeping: taking over, loading and starting studies, and what others left behind."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from service.db import trials
+from service.db.dispatcher import fence, release
+from service.db.engine import transaction
+from service.db.events import append_event
+from service.db.states import TrialStatus
+from service.db.study_progress import ended_among, fail_study, start_study
+from service.db.trials import end_trial
+from service.dispatcher.state import StudyState
+from service.dispatcher.store.ledger import Ledger
+from service.dispatcher.store.restore import load_study
+
+log = structlog.get_logger("dispatcher")
+
+
+def take_over(ledger: Ledger) -> None:
+    """Requeue what older dispatchers left running, and delete what ended studies left on disk."""
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        requeued = trials.close_older_attempts(session, ledger.epoch, now=ledger.now())
+        ended = ended_among(session, ledger.store.studies())
+    for study_id in ended:  # a study never leaves a terminal status, so no fence is needed
+        ledger.store.delete_study(study_id)
+    log.info("dispatcher_live", epoch=ledger.epoch, requeued_trials=requeued)
+
+
+def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
+    """Show that this dispatcher lives, and cancel what ended studies have left open."""
+    now, ended = ledger.now(), set()
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        for trial in trials.left_over(session, loaded):
+            ended.add(trial.study_id)
+            if trial.status == TrialStatus.RUNNING:
+                trials.requeue_trial(session, trial.trial_id)
+            end_trial(session, trial.trial_id, TrialStatus.CANCELLED, now=now)
+            data = {"trial_number": trial.trial_number, "branch": trial.branch}
+            data |= {"role": trial.role, "status": "cancelled", "cause": None}
+            append_event(session, trial.study_id, "trial_finished", data, now=now)
+    for study_id in ended:
+        ledger.store.delete_study(study_id)
+
+
+def start(ledger: Ledger, study_id: str) -> bool:
+    """Set a queued study running; return False if it is no longer queued."""
+    now = ledger.now()
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        started = start_study(session, study_id, now=now)
+        if started:
+            append_event(session, study_id, "study_running", {}, now=now)
+    return started
+
+
+def load(ledger: Ledger, study_id: str) -> StudyState | None:
+    """Return a running study's state, or None if it had to be failed because it is unusable.
+
+    Files that no row names are deleted under the fence: a takeover waits for it, so they are
+    never those of a successor.
+    """
+    try:
+        with transaction(ledger.engine) as session:
+            fence(session, ledger.epoch)
+            study = load_study(session, study_id)
+            used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
+            ledger.store.keep_only(study_id, used)
+    except ValueError as error:
+        _fail_unloaded(ledger, study_id, f"the study cannot be loaded: {error}")
+        return None
+    log.info("study_loaded", study_id=study_id, epoch=ledger.epoch, trials=len(study.trials))
+    return study
+
+
+def give_up_epoch(ledger: Ledger) -> None:
+    """Let a successor take over at once."""
+    with transaction(ledger.engine) as session:
+        release(session, ledger.epoch)
+
+
+def _fail_unloaded(ledger: Ledger, study_id: str, error: str) -> None:
+    now = ledger.now()
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        if fail_study(session, study_id, error, now=now):
+            append_event(session, study_id, "study_failed", {"error": error}, now=now)
+    log.error("study_failed", study_id=study_id, epoch=ledger.epoch, error=error)

@@ -1,0 +1,1 @@
+"""Lifecycle: a study's phases from search to verdict, gates and completion."""

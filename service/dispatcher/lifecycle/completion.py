@@ -1,0 +1,109 @@
+"""Completion: a study's last transaction: result, weights, gates' answers, a promoted baseline."""
+
+import hashlib
+from pathlib import Path
+
+import structlog
+
+from service.db import baselines, study_progress, trials
+from service.db.states import GATE_ROLES, TrialRole, TrialStatus
+from service.db.tables import Study, Trial
+from service.db.weights import add_weights
+from service.dispatcher.store.checkpoints import CheckpointStore
+from service.dispatcher.store.entries import Entry
+from service.operations.promote import add_version
+from service.wire.views.gate_report import GateReport
+from service.wire.views.result import StudyResult
+
+log = structlog.get_logger("dispatcher")
+
+
+def complete(
+    entry: Entry, store: CheckpointStore, result: StudyResult, gates: GateReport | None
+) -> bool:
+    """Complete the study; return False if it is no longer running."""
+    study_id = entry.study.study_id
+    if not study_progress.complete_study(entry.session, study_id, now=entry.now):
+        return False
+    row = entry.session.get_one(Study, study_id)
+    found = {
+        "weights_sha256": _keep_weights(entry, store, result),
+        "gates": gates,
+        "device_seconds": result.device_seconds
+        + trials.device_seconds(entry.session, study_id, GATE_ROLES),
+    }
+    result = result.model_copy(update=found)
+    if gates is not None and gates.passed and entry.study.spec.gates.promote == "pass":
+        result = result.model_copy(update={"gates": _promoted(entry, row, result, gates)})
+    study_progress.save_result(entry.session, study_id, result.model_dump(mode="json"))
+    _tell(entry, result)
+    return True
+
+
+def _tell(entry: Entry, result: StudyResult) -> None:
+    best, gates = result.finalists[0], result.gates
+    assert best.sealed is not None
+    if gates is not None:
+        answers = {one.rule: one.answer for one in gates.answers}
+        entry.event("gates_passed" if gates.passed else "gate_failed", {"answers": answers})
+    if gates is not None and gates.promoted is not None:
+        entry.event("baseline_promoted", gates.promoted.model_dump(mode="json"))
+    told = {"trial_number": best.trial_number, "score": best.sealed.score}
+    entry.event("study_completed", told)
+
+
+def _keep_weights(entry: Entry, store: CheckpointStore, result: StudyResult) -> str | None:
+    """Keep the model of the winner's first fresh training that reached its end."""
+    best = result.finalists[0].trial_number
+    for row in trials.trials_of(entry.session, entry.study.study_id):
+        of_best = row.role == TrialRole.VERDICT and row.source_trial_number == best
+        if of_best and row.status == TrialStatus.COMPLETED:
+            content = _model_of(row, store)
+            if content is not None:
+                return add_weights(entry.session, content, now=entry.now)
+    return None  # trained before models were kept, or the files are gone: no reason to fail
+
+
+def _model_of(row: Trial, store: CheckpointStore) -> bytes | None:
+    """Return the model file that a trial left, if it is there as it was written."""
+    path = store.path_of(row.checkpoint)
+    if path is None:
+        return None
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        log.error("model_lost", study_id=row.study_id, trial_id=row.trial_id, cause=str(error))
+        return None
+    if hashlib.sha256(content).hexdigest() != row.checkpoint_sha256:
+        log.error("model_lost", study_id=row.study_id, trial_id=row.trial_id, cause="other bytes")
+        return None
+    return content
+
+
+def _promoted(entry: Entry, row: Study, result: StudyResult, gates: GateReport) -> GateReport:
+    """Return the report with the version that the candidate has become, or why it has not.
+
+    What it was compared with must still be the present version: somebody may have promoted another
+    meanwhile, or rolled back.
+    """
+    name, session = entry.study.spec.gates.baseline_name(), entry.session
+    assert name is not None
+    lost = sum(run.status != "completed" for run in gates.candidate.runs)
+    if lost:
+        why = f"{lost} of its {len(gates.candidate.runs)} fresh trainings did not reach their end"
+        return gates.model_copy(update={"not_promoted": why})
+    present, compared = baselines.find_baseline(session, name), gates.baseline_name
+    if (present.version if present else None) != (compared.version if compared else None):
+        assert present is not None
+        why = f"{name} is at version {present.version} by now, and the candidate was compared with "
+        why += f"version {compared.version}" if compared else "none"
+        return gates.model_copy(update={"not_promoted": why})
+    label = add_version(
+        session,
+        row,
+        result,
+        name,
+        origin=f"passed the gates of study {row.study_id}",
+        now=entry.now,
+    )
+    return gates.model_copy(update={"promoted": label})

@@ -1,0 +1,275 @@
+"""Gating: trains what gates compare, looks at more tasks while they are undecided, and answers.
+
+    verdict ──▶ candidate and incumbent trained afresh ──▶ judged ──decided──▶ report
+                                                             │ ▲
+                             the same weights, more tasks ◀──┘─┘ undecided
+
+Nothing here writes: what is to be trained next, or the report, goes back to `settling`.
+"""
+
+import statistics
+import uuid
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from metaopt.keys import key
+from metaopt.metaparams import Value
+from service.db import baselines, studies
+from service.db.states import GATE_ROLES, TrialRole, TrialStatus
+from service.db.tables import Baseline
+from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.store.restore import group_of
+from service.judgement import gates
+from service.judgement.estimates import Contender, SealedRun, mean_of
+from service.judgement.gate_costs import diverged_share
+from service.operations.fresh_runs import latest_runs
+from service.planning.banks import gate_bank, sealed_bank
+from service.planning.signatures import task_bank
+from service.wire.spec.gates import MEASURED_COST, Incumbent
+from service.wire.views.gate_report import BaselineName, GateContender, GateReport
+from service.wire.views.judged import VerdictRun
+from service.wire.views.result import Finalist, StudyResult
+
+
+class Fresh(NamedTuple):
+    """Trials that have to run before the gates can be answered, to be scored on `tasks` tasks."""
+
+    trials: list[TrialState]
+    tasks: int
+
+
+def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh | GateReport:
+    """Return what to train or look at next, or the gates' report.
+
+    Args:
+        session: Reads the rows of the trials that have ended.
+        study: Whose spec has rules; its verdict's trials and those of its gates have ended.
+        result: Its verdict.
+    """
+    look = _look(study)
+    if look is None:
+        tasks = study.spec.gates.looks()[0]
+        return Fresh(_trainings(session, study, result, tasks), tasks)
+    tasks = study.spec.gates.looks()[look]
+    missing = _incumbent_if_needed(session, study, result, tasks, 0)
+    if missing:  # as where the dispatcher that looked at stored scores had other software
+        return Fresh(missing, tasks)
+    report = _report(session, study, result, look)
+    if _worth_another_look(study, report, look):
+        tasks = study.spec.gates.looks()[look + 1]
+        return Fresh(_looks_again(session, study, result, tasks), tasks)
+    return report
+
+
+def _look(study: StudyState) -> int | None:
+    """Return the number of the latest look, from 0; None before the first."""
+    tasks = [trial.bank_tasks or 0 for trial in study.of_role(TrialRole.CANDIDATE)]
+    return study.spec.gates.looks().index(max(tasks)) if tasks else None
+
+
+def _worth_another_look(study: StudyState, report: GateReport, look: int) -> bool:
+    answers = report.answers
+    if look + 1 >= len(study.spec.gates.looks()) or any(one.answer == "fail" for one in answers):
+        return False
+    rules = study.spec.gates.parsed()
+    return any(
+        one.answer == "undecided" and one.estimate is not None and rule.kind != "cost"
+        for one, rule in zip(answers, rules, strict=True)
+    )
+
+
+def _trainings(
+    session: Session, study: StudyState, result: StudyResult, tasks: int
+) -> list[TrialState]:
+    """Return the first trainings of the candidate, and those of the incumbent that are needed."""
+    best = result.finalists[0]
+    wanted = _Wanted(TrialRole.CANDIDATE, best.branch, best.params, best.trial_number)
+    first = _fresh(study, wanted, _next_number(study), tasks)
+    return first + _incumbent_if_needed(session, study, result, tasks, len(first))
+
+
+class _Wanted(NamedTuple):
+    role: TrialRole
+    branch: str
+    params: dict[str, Value]
+    source: int | None
+
+
+def _fresh(study: StudyState, one: _Wanted, number: int, tasks: int) -> list[TrialState]:
+    return [
+        TrialState(
+            trial_id=uuid.uuid4().hex,
+            trial_number=number + repeat,
+            group=group_of(study, one.role, one.branch, one.params, 0),
+            params=one.params,
+            # Not of the spec's seed: the same spec again must be judged with other seeds.
+            seed=key(study.study_id, "gates", one.role, repeat),
+            source_trial_number=one.source,
+            bank_tasks=tasks,
+        )
+        for repeat in range(study.spec.gates.seeds)
+    ]
+
+
+def _looks_again(
+    session: Session, study: StudyState, result: StudyResult, tasks: int
+) -> list[TrialState]:
+    """Return trials that begin at the end of others, to be scored on more tasks."""
+    known = [trial for role in GATE_ROLES for trial in study.of_role(role)]
+    latest = {(trial.group.role, trial.seed): trial for trial in sorted(known, key=_number)}
+    whole = [one for one in latest.values() if one.status == TrialStatus.COMPLETED]
+    again = [
+        TrialState(
+            trial_id=uuid.uuid4().hex,
+            trial_number=_next_number(study) + index,
+            group=one.group,
+            params=one.params,
+            seed=one.seed,
+            source_trial_number=one.source_trial_number,
+            meta_iteration=one.meta_iteration,
+            checkpoint=one.checkpoint,
+            digest=one.digest,
+            bank_tasks=tasks,
+        )
+        for index, one in enumerate(sorted(whole, key=_number))
+    ]
+    return again + _incumbent_if_needed(session, study, result, tasks, len(again))
+
+
+def _incumbent_if_needed(
+    session: Session, study: StudyState, result: StudyResult, tasks: int, offset: int
+) -> list[TrialState]:
+    """Return trainings of the incumbent if it has none, and its stored scores are not enough.
+
+    Args:
+        session, study, result: As `next_step`.
+        tasks: On how many it is to be scored.
+        offset: New trials that are numbered before these.
+    """
+    incumbent = study.spec.gates.incumbent
+    if incumbent is None or study.of_role(TrialRole.INCUMBENT):
+        return []
+    if _stored(session, study, result, tasks) is not None:
+        return []
+    wanted = _Wanted(TrialRole.INCUMBENT, incumbent.branch, incumbent.params, None)
+    return _fresh(study, wanted, _next_number(study) + offset, tasks)
+
+
+def _number(trial: TrialState) -> int:
+    return trial.trial_number
+
+
+def _next_number(study: StudyState) -> int:
+    return 1 + max(study.trials)
+
+
+def _bank(study: StudyState) -> str:
+    return gate_bank(study.spec, task_bank(study.spec, TrialRole.CANDIDATE, 0))
+
+
+def _stored(
+    session: Session, study: StudyState, result: StudyResult, tasks: int
+) -> list[SealedRun] | None:
+    """Return the baseline's stored scores, where they may stand in for fresh trainings.
+
+    They may if they are on the same tasks, enough of them, of as many trainings at least, by the
+    same software on the same device; and if the costs that the rules ask for are known and exact:
+    of measured ones only the mean is kept, which does not say how sure it is.
+    """
+    incumbent, spec = study.spec.gates.incumbent, study.spec
+    assert incumbent is not None
+    row = baselines.find_baseline(session, incumbent.name, incumbent.version)
+    if row is None or not row.scores or len(row.scores) < spec.gates.seeds:
+        return None
+    same = row.data["bank"] == _bank(study) and len(row.scores[0]) >= tasks
+    same = same and row.data["versions"] == result.versions
+    same = same and row.data["device"] == result.device
+    costs = spec.gates.costs()
+    if not same or MEASURED_COST in costs or any(c not in row.data["metrics"] for c in costs):
+        return None
+    return [_stored_run(row, scores[:tasks]) for scores in row.scores]
+
+
+def _stored_run(row: Baseline, scores: list[float]) -> SealedRun:
+    return SealedRun(
+        trial_number=row.data["trial_number"],
+        source_trial_number=None,
+        status=TrialStatus.COMPLETED,
+        cause=None,
+        score=statistics.fmean(scores),
+        scores=scores,
+        curve=[],
+        diverged_share=row.data["metrics"].get("diverged_share", 0.0),
+        device_seconds=0.0,
+        metrics=row.data["metrics"],
+    )
+
+
+def _report(session: Session, study: StudyState, result: StudyResult, look: int) -> GateReport:
+    spec, best = study.spec, result.finalists[0]
+    looks, incumbent = spec.gates.looks(), spec.gates.incumbent
+    full, number = study.horizon(TrialRole.CANDIDATE), best.trial_number
+    mine = latest_runs(session, study.study_id, TrialRole.CANDIDATE, number, full)
+    stored = None
+    theirs: list[SealedRun] | None = None
+    if incumbent is not None:
+        theirs = _incumbent_runs(session, study)
+        if not theirs:
+            theirs = stored = _stored(session, study, result, looks[look]) or []
+    candidate, baseline = gates.with_noise(mine, theirs)
+    case = gates.Case(
+        candidate=candidate,
+        baseline=baseline,
+        maximize=result.maximize,
+        metric=result.metric,
+        chance=gates.chance_of_look(look, len(looks)),
+    )
+    answers = gates.judge(case, spec.gates.parsed())
+    return GateReport(
+        passed=gates.passes(answers, spec.gates.undecided),
+        answers=answers,
+        undecided=spec.gates.undecided,
+        trial_number=best.trial_number,
+        candidate=_contender(best, candidate),
+        baseline_name=incumbent and BaselineName(name=incumbent.name, version=incumbent.version),
+        baseline=baseline and incumbent and _contender(incumbent, baseline, stored=bool(stored)),
+        tasks=looks[look],
+        seeds=spec.gates.seeds,
+        looks=look + 1,
+        bank=_bank(study),
+        bank_looks=studies.gate_looks_at(session, sealed_bank(spec)),
+    )
+
+
+def _incumbent_runs(session: Session, study: StudyState) -> list[SealedRun]:
+    horizon = study.horizon(TrialRole.INCUMBENT)
+    return latest_runs(session, study.study_id, TrialRole.INCUMBENT, None, horizon)
+
+
+def _contender(
+    named: Finalist | Incumbent, one: Contender, *, stored: bool = False
+) -> GateContender:
+    metrics = one.completed[0].metrics if one.completed else {}
+    return GateContender(
+        branch=named.branch,
+        params=dict(named.params),
+        score=mean_of(one).estimate() if one.completed else None,
+        diverged_share=diverged_share(one.runs),
+        metrics={
+            name: statistics.fmean(run.metrics[name] for run in one.completed) for name in metrics
+        },
+        runs=[] if stored else [_run(run) for run in one.runs],
+        stored=stored,
+    )
+
+
+def _run(run: SealedRun) -> VerdictRun:
+    return VerdictRun.model_validate(
+        {
+            "trial_number": run.trial_number,
+            "status": run.status,
+            "score": run.score,
+            "cause": run.cause,
+        }
+    )

@@ -1,0 +1,1 @@
+"""Pruning: what happens to a trial that was scored at a rung."""

@@ -1,0 +1,137 @@
+"""Allotting: how many trials of a study's budget each branch has now.  Pure, but for `reallot`.
+
+    bandit (default)     moved to branches that may still win (`metaopt.search.allocation`)
+    even                 the same for all
+    branches[].share     in proportion to these, whatever `search.allocation` says
+
+Nothing of it is stored: asks, scores and ends decide, so a restart gives the same again.
+
+Branches are compared at the last rung at which each of them has a few scores: on the same tasks
+after as many meta-iterations.  What a trial scored there counts though it goes on; one that ended
+below, or waits there, tried in vain.
+"""
+
+import math
+
+from metaopt.evaluation.statistics import summarize
+from metaopt.search.allocation import FEWEST, Claim, allot
+from metaopt.search.shares import share_out
+from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.pruning import asha
+from service.dispatcher.state import BranchState, StudyState, TrialState
+from service.wire.spec.study import StudySpec
+
+ENOUGH = 3  # scores of each branch at a rung where they are compared
+
+
+def trial_number(branch: BranchState, ask_index: int, branches: int) -> int:
+    """Return the number of a branch's trial.
+
+    Trials of one branch are `branches` apart, so that numbers are unique however many each has.
+    """
+    return ask_index * branches + branch.position
+
+
+def first_budgets(spec: StudySpec) -> list[int]:
+    """Return how many trials each branch has before any result."""
+    return _weighted(spec, [0] * len(spec.branches))
+
+
+def floors(spec: StudySpec) -> list[int]:
+    """Return how many trials each branch gets in any case."""
+    warm = [one.branch for one in spec.warm_start.trials]
+    return [
+        max(warm.count(branch.algorithm), math.ceil(spec.search.floor * first))
+        for branch, first in zip(spec.branches, first_budgets(spec), strict=True)
+    ]
+
+
+def startup_of(spec: StudySpec, position: int) -> int:
+    """Return how many trials of a branch end before it is compared, as far as these are sure."""
+    return max(FEWEST, min(spec.search.startup_trials, floors(spec)[position]))
+
+
+def moves(spec: StudySpec) -> bool:
+    """Return whether results may move trials between the branches."""
+    firsts = first_budgets(spec)
+    return spec.allocation() == "bandit" and all(
+        first > startup_of(spec, position) for position, first in enumerate(firsts)
+    )
+
+
+def asked_by(branch: BranchState) -> int:
+    """Return how many trials a branch has asked for, also those still looked for."""
+    return branch.search.asks + (len(branch.looking.sequences) if branch.looking else 0)
+
+
+def reallot(study: StudyState) -> None:
+    """Give each branch the budget that it has by now."""
+    branches = list(study.branches.values())
+    if moves(study.spec):
+        budgets = allot(study.spec.points(), _claims(study))
+    else:
+        budgets = _weighted(study.spec, [asked_by(branch) for branch in branches])
+    for branch, budget in zip(branches, budgets, strict=True):
+        branch.budget = budget
+
+
+def _weighted(spec: StudySpec, asked: list[int]) -> list[int]:
+    weights = [1.0 if branch.share is None else branch.share for branch in spec.branches]
+    return share_out(spec.points(), weights, least=asked)
+
+
+def _claims(study: StudyState) -> list[Claim]:
+    in_vain = {trial.trial_number for trial in asha.waiting(study)}
+    rung = _common_rung(study)
+    return [
+        _claim(study, branch, floor, rung, in_vain)
+        for branch, floor in zip(study.branches.values(), floors(study.spec), strict=True)
+    ]
+
+
+def _claim(
+    study: StudyState, branch: BranchState, floor: int, rung: int | None, in_vain: set[int]
+) -> Claim:
+    over = {n for n in _numbers(study, branch) if study.trials[n].ended or n in in_vain}
+    gains = _gains(study, branch.branch.algorithm, rung)
+    tried = [gains.get(n) for n in _numbers(study, branch) if n in over or n in gains]
+    return Claim(
+        asked=asked_by(branch),
+        ended=len(over),
+        tried=tried if rung is not None else [],
+        error=_error(study, branch.branch.algorithm, rung),
+        floor=floor,
+        startup=startup_of(study.spec, branch.position),
+        limit=branch.search.limit,
+    )
+
+
+def _numbers(study: StudyState, branch: BranchState) -> list[int]:
+    many = len(study.branches)
+    numbers = (trial_number(branch, index, many) for index in range(branch.search.asks))
+    return [number for number in numbers if number in study.trials]
+
+
+def _common_rung(study: StudyState) -> int | None:
+    rungs = study.rungs(TrialRole.SEARCH)
+    scoring = [name for name in study.branches if any(_gains(study, name, r) for r in rungs)]
+    for rung in reversed(rungs):
+        if scoring and all(len(_gains(study, name, rung)) >= ENOUGH for name in scoring):
+            return rung
+    return None
+
+
+def _gains(study: StudyState, branch: str, rung: int | None) -> dict[int, float]:
+    """Return what trials scored at a rung, higher being better; those that died later do not."""
+    sign = 1.0 if study.spec.maximize() else -1.0
+    scores = study.rung_scores.get((branch, rung), {}) if rung is not None else {}
+    return {n: sign * score for n, score in scores.items() if _lives(study.trials.get(n))}
+
+
+def _lives(trial: TrialState | None) -> bool:
+    return trial is not None and trial.status != TrialStatus.DIVERGED
+
+
+def _error(study: StudyState, branch: str, rung: int | None) -> float:
+    leader = study.leaders.get((branch, rung)) if rung is not None else None
+    return summarize(leader.scores).stderr if leader and leader.scores else 0.0

@@ -1,0 +1,158 @@
+"""Work: which trials a free slot trains next.  Pure functions.
+
+Studies get slots in the order of their submission; a study that has nothing waiting lets the
+next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
+without lanes takes the group of the study's oldest queued trial, else new trials of the branch
+with the fewest so far.  If a slot finds no work, as towards the end of a search, one that has more
+lanes than its share gives them up for it, unless little is left of them.
+
+Trial i belongs to branch i mod (number of branches), so a trial's point and seed do not depend on
+which slot was free when.  How many a branch may have is `allotting`'s affair, when it may ask for
+them that of `turns`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.db.states import StudyStatus, TrialRole
+from service.dispatcher.pruning import asha
+from service.dispatcher.scheduler.fair_share import askable, askable_in_turn, neediest
+from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
+from service.planning.signatures import takes_new_trials
+
+WORTH_MOVING_SECONDS = 5.0  # of work left: the other worker has to load the lanes first
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a slot does next.
+
+    Args:
+        keep: Lanes that stay.
+        release: Lanes to be given up for another slot.
+        admit: Queued trials to admit.
+        ask: How many new trials to ask `branch` for; those of another group than this work's
+            (of the first one's, where `group` is None) stay queued for another slot.
+    """
+
+    study: StudyState
+    group: Group | None
+    keep: list[TrialState] = field(default_factory=list)
+    release: list[TrialState] = field(default_factory=list)
+    admit: list[TrialState] = field(default_factory=list)
+    branch: BranchState | None = None
+    ask: int = 0
+
+
+def choose_work(
+    studies: Sequence[StudyState],
+    slot: SlotState,
+    *,
+    slots: int,
+    lanes: int,
+    occupied: Mapping[str, int] | None = None,
+    idle: bool = False,
+) -> Work | None:
+    """Return what `slot` should do, or None if nothing waits.
+
+    Args:
+        studies: Loaded studies, oldest first.
+        slots: How many slots there are in all.
+        lanes: Most lanes on a slot.
+        occupied: Slots that train a study's lanes now, by study_id; a study spreads its lanes
+            over those that no other study has.
+        idle: Whether another slot found nothing to do.
+    """
+    occupied = occupied or {}
+    total = sum(occupied.values())
+    if slot.lanes:
+        (study,) = (study for study in studies if study.study_id == slot.study_id)
+        free = slots - total + occupied.get(study.study_id, 0)
+        return _go_on(study, slot, slots=max(1, free), lanes=lanes, idle=idle)
+    for study in studies:
+        if study.status == StudyStatus.RUNNING:
+            free = slots - total + occupied.get(study.study_id, 0)
+            work = _begin(study, slots=max(1, free), lanes=lanes)
+            if work is not None:
+                return work
+    return None
+
+
+def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> int:
+    """Return how many lanes of `group` a slot should have.
+
+    A group gets slots in proportion to its branch's share of the trials that its role has yet to
+    train, at least one, and spreads evenly over them what may be open now: if one slot took all
+    that a sampler gives before it has learned, the others would stand idle.
+    """
+    coming = {name: _coming_trials(study, group.role, name) for name in study.branches}
+    own, total = coming[group.branch], sum(coming.values())
+    own_slots = max(1, round(slots * own / total)) if total else 1
+    ready = _open_trials(study, group.role, group.branch)
+    if group.role == TrialRole.SEARCH:
+        ready += askable(study, study.branches[group.branch])
+    limit = min(lanes, study.lane_limits.get(group, lanes))
+    return max(1, min(limit, math.ceil(ready / own_slots)))
+
+
+def _coming_trials(study: StudyState, role: str, branch: str) -> int:
+    not_asked = study.branches[branch].remaining if role == TrialRole.SEARCH else 0
+    return _open_trials(study, role, branch) + not_asked
+
+
+def _open_trials(study: StudyState, role: str, branch: str) -> int:
+    return sum(1 for trial in asha.going_on(study, role) if trial.group.branch == branch)
+
+
+def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: bool) -> Work:
+    group = slot.lanes[0].group
+    if any(trial.solo for trial in slot.lanes):
+        return Work(study, group, keep=slot.lanes)
+    target = lane_target(study, group, slots=slots, lanes=lanes)
+    surplus = slot.lanes[target:]
+    if idle and surplus and _seconds_left(study, slot, surplus) >= WORTH_MOVING_SECONDS:
+        return Work(study, group, keep=slot.lanes[:target], release=surplus)
+    return _fill(study, group, slot.lanes, max(0, target - len(slot.lanes)))
+
+
+def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState]) -> float:
+    end = study.rungs(lanes[0].group.role)[-1]
+    left = end - min(trial.meta_iteration for trial in lanes)
+    return left * min(slot.seconds, default=0.0)
+
+
+def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
+    queued = asha.ready(study)
+    if queued:
+        first = queued[0]
+        if first.solo:
+            return Work(study, first.group, admit=[first])
+        target = lane_target(study, first.group, slots=slots, lanes=lanes)
+        return _fill(study, first.group, [], target)
+    # What a budget that may move holds back, a slot without anything else to do may have.
+    for idle in (False, True):
+        branch = neediest(study, idle=idle)
+        if branch is not None:
+            break
+    else:
+        return None
+    name = branch.branch.algorithm
+    target = lane_target(study, Group(TrialRole.SEARCH, name, ""), slots=slots, lanes=lanes)
+    may = askable_in_turn(study, branch, idle=idle)
+    return Work(study, None, branch=branch, ask=min(target, may))
+
+
+def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
+    queued = asha.ready(study)
+    admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
+    branch = study.branches[group.branch]
+    # New trials of a branch that searches structure may be of any group: ask for them only
+    # when none of its trials waits already.
+    may_ask = group.role == TrialRole.SEARCH and not (
+        branch.structural and any(trial.group.branch == group.branch for trial in queued)
+    )
+    may_ask = may_ask and takes_new_trials(study.spec, study.signatures[group.signature])
+    may = askable_in_turn(study, branch) if may_ask else 0
+    ask = max(0, min(free - len(admit), may))
+    return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)

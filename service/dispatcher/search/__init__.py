@@ -1,0 +1,1 @@
+"""Search: points from samplers, in the background and replayed."""

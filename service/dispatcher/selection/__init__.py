@@ -1,0 +1,1 @@
+"""Selection: which trials are trained again, and which become finalists."""

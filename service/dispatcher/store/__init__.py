@@ -1,0 +1,1 @@
+"""The store: what is written, read back and kept on disk; all behind the fence."""

@@ -1,0 +1,317 @@
+"""The ledger: what the dispatcher writes about trials, one transaction per step.
+
+    admit    asks, new trials and attempts      committed before the order is sent
+    report   scores, progress, ends, tells,
+             and the segment itself             committed before the sampler is told
+    lose     what a loss means for each lane    committed before the lanes are tried again
+    release  lanes back to the queue            committed before they are given to another slot
+    end_left what a search leaves that has      committed before the sampler is told
+             no budget any more
+
+Each transaction begins with the fence (`service.db.dispatcher`) and raises EpochLost once
+another dispatcher is live.  The state in memory follows only after the commit; if a transaction
+fails in any way, the caller throws that state away and loads it again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from service.db import asks, trials
+from service.db.dispatcher import fence
+from service.db.engine import transaction
+from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
+from service.dispatcher.pruning.decisions import LaneOutcome
+from service.dispatcher.retries import Loss
+from service.dispatcher.scheduler.branch_budgets import moves, reallot
+from service.dispatcher.scheduler.budget import Left, after_segment, after_trials
+from service.dispatcher.state import Leader, SlotState, Spent, StudyState, TrialState, better
+from service.dispatcher.store import entries
+from service.dispatcher.store.checkpoints import CheckpointStore
+from service.dispatcher.store.entries import Entry
+from service.executors.base import SegmentReport
+
+
+class NewTrial(NamedTuple):
+    """A trial just asked for: its state, what the sampler said, as which ask, and when.
+
+    `sequence` is its place in the branch's log: where the sampler began to look for it.
+    """
+
+    trial: TrialState
+    asked: dict[str, Any]
+    ask_index: int
+    sequence: int
+
+
+class _Tell(NamedTuple):
+    trial: TrialState
+    outcome: str
+    value: float | None
+    meta_iteration: int | None
+    metrics: dict[str, float]
+
+
+class Ledger:
+    """Writes as one epoch.
+
+    Args:
+        engine: The database.
+        epoch: Named by every write.
+        store: Where checkpoints are.
+        clock: Returns the present instant, UTC-aware.
+    """
+
+    def __init__(
+        self, engine: Engine, epoch: int, store: CheckpointStore, clock: Callable[[], datetime]
+    ) -> None:
+        self.engine = engine
+        self.epoch = epoch
+        self.store = store
+        self.now = clock
+
+    @contextmanager
+    def entry(self, study: StudyState) -> Iterator[Entry]:
+        """Yield a transaction in which no other dispatcher can write; committed at the end."""
+        now = self.now()
+        with transaction(self.engine) as session:
+            fence(session, self.epoch)
+            yield Entry(session, study, self.epoch, now)
+
+    def admit(
+        self,
+        study: StudyState,
+        slot: str,
+        new: Sequence[NewTrial],
+        admitted: Sequence[TrialState],
+    ) -> None:
+        """Write new trials, and begin an attempt for each admitted one."""
+        with self.entry(study) as entry:
+            for one in new:
+                entries.add_trial(entry, one.trial, one.ask_index)
+                _log_ask(entry, one)
+            entry.session.flush()
+            entry.hold(admitted)
+            for trial in admitted:
+                entries.begin(entry, trial, slot)
+        study.add(one.trial for one in new)
+        for trial in admitted:
+            trial.status = TrialStatus.RUNNING
+            trial.attempt += 1
+            trial.begun_at = trial.meta_iteration
+
+    def report(
+        self,
+        study: StudyState,
+        slot: SlotState,
+        outcomes: Sequence[LaneOutcome],
+        report: SegmentReport,
+        slot_seconds: float,
+    ) -> None:
+        """Write what a segment brought, then tell the samplers and delete what was replaced.
+
+        Args:
+            slot_seconds: Time of all the study's slots since its segment before.
+        """
+        seconds = report.seconds / max(1, len(outcomes))
+        left = [one for one in outcomes if one.status != TrialStatus.RUNNING]
+        tells = [_tell_of(one) for one in left if one.trial.group.role == TrialRole.SEARCH]
+        spent = _spent_after(study, slot, report, tells)
+        with self.entry(study) as entry:
+            entry.hold(one.trial for one in outcomes)
+            for one in outcomes:
+                name = self.store.name_of(one.lane.checkpoint)
+                entries.write_outcome(entry, one, name, seconds)
+            entries.close_attempts(entry, (_attempt_end(one) for one in left))
+            entries.add_segment(entry, slot, report, slot_seconds)
+            entries.write_spent(entry, spent)
+            _log_tells(entry, tells)
+        study.spent = study.saved = spent
+        for one in outcomes:
+            self._apply_outcome(study, one)
+        _tell_samplers(study, tells)
+
+    def lose(
+        self, study: StudyState, slot: str, losses: Sequence[tuple[TrialState, Loss]], cause: str
+    ) -> None:
+        """Write what a loss means for each lane of a slot."""
+        tells = [
+            _Tell(trial, TrialStatus.FAILED, None, None, {})
+            for trial, loss in losses
+            if loss.failed and trial.group.role == TrialRole.SEARCH
+        ]
+        numbers = [trial.trial_number for trial, _ in losses]
+        with self.entry(study) as entry:
+            data = {"slot": slot, "cause": cause, "trial_numbers": numbers}
+            entry.event("worker_lost", data)
+            entry.hold(trial for trial, _ in losses)
+            for trial, loss in losses:
+                entries.write_loss(entry, trial, loss)
+            entries.close_attempts(entry, ((t, loss.outcome, loss.cause) for t, loss in losses))
+            _log_tells(entry, tells)
+        study.spent = _after_tells(study, study.spent, tells)
+        for trial, loss in losses:
+            self._apply_loss(trial, loss)
+        _tell_samplers(study, tells)
+
+    def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
+        """Put running trials back into the queue, to resume from their checkpoints."""
+        with self.entry(study) as entry:
+            entry.hold(lanes)
+            for trial in lanes:
+                trials.requeue_trial(entry.session, trial.trial_id)
+            entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in lanes))
+        for trial in lanes:
+            trial.status = TrialStatus.QUEUED
+
+    def end_left(self, study: StudyState, left: Sequence[Left], cause: str) -> None:
+        """End trials, running or queued, for which their search has no budget any more."""
+        running = [one.trial for one in left if one.trial.status == TrialStatus.RUNNING]
+        tells = [
+            _Tell(one.trial, one.status, one.score, one.rung, one.trial.metrics)
+            for one in left
+            if one.trial.group.role == TrialRole.SEARCH
+        ]
+        with self.entry(study) as entry:
+            entry.hold(one.trial for one in left)
+            for one in left:
+                entries.end(entry, one.trial, one.status, cause=cause)
+            entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in running))
+            _log_tells(entry, tells)
+        for one in left:
+            self.store.delete(one.trial.checkpoint)
+            one.trial.status, one.trial.cause, one.trial.checkpoint = one.status, cause, None
+        _tell_samplers(study, tells)
+
+    def end_queued(
+        self, study: StudyState, queued: Sequence[TrialState], status: TrialStatus
+    ) -> None:
+        """End queued trials: cancelled with their study, or pruned where they wait in vain.
+
+        Samplers are not told: of a study that has ended they are asked no more, and of a trial
+        that waits they know the score.
+        """
+        with self.entry(study) as entry:
+            entry.hold(queued)
+            for trial in queued:
+                entries.end(entry, trial, status)
+        for trial in queued:
+            self.store.delete(trial.checkpoint)
+            trial.status, trial.checkpoint = status, None
+
+    def _apply_outcome(self, study: StudyState, one: LaneOutcome) -> None:
+        trial, lane = one.trial, one.lane
+        replaced = trial.checkpoint
+        trial.meta_iteration, trial.status = lane.meta_iteration, one.status
+        trial.checkpoint, trial.digest = self.store.name_of(lane.checkpoint), lane.digest
+        trial.solo, trial.losses_here = False, 0
+        self.store.delete(replaced)
+        if one.score is not None:
+            trial.score, trial.metrics = one.score, one.metrics
+            if trial.group.role == TrialRole.SEARCH:
+                place = (trial.group.branch, lane.meta_iteration)
+                study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
+                if study.spec.beyond_score():
+                    known_there = study.rung_metrics.setdefault(place, {})
+                    known_there[trial.trial_number] = one.metrics
+                feasible = study.spec.goals().feasible(one.metrics)
+                if feasible and (study.spec.pruning.kind == "race" or moves(study.spec)):
+                    mine = Leader(one.score, lane.scores or [])
+                    known = study.leaders.get(place)
+                    study.leaders[place] = better(known, mine, maximize=study.spec.maximize())
+        if trial.ended:
+            trial.cause = lane.cause
+            if not entries.keeps_file(trial, one.status):
+                self.store.delete(trial.checkpoint)
+                trial.checkpoint = None
+
+    def _apply_loss(self, trial: TrialState, loss: Loss) -> None:
+        trial.status = TrialStatus.FAILED if loss.failed else TrialStatus.QUEUED
+        trial.attempts, trial.solo = loss.attempts, loss.solo
+        if loss.is_loss:
+            trial.losses += 1
+            trial.losses_here += 1
+        if loss.failed:
+            trial.cause = loss.cause
+        if loss.failed or loss.from_start:
+            self.store.delete(trial.checkpoint)
+            trial.checkpoint = trial.digest = None
+        if loss.from_start:
+            trial.meta_iteration = 0
+
+
+def _tell_of(one: LaneOutcome) -> _Tell:
+    outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
+    return _Tell(one.trial, outcome, one.score, one.lane.meta_iteration, one.metrics)
+
+
+def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
+    if one.status == TrialStatus.QUEUED:
+        return one.trial, AttemptOutcome.EVICTED, f"waits at rung {one.lane.meta_iteration}"
+    return one.trial, AttemptOutcome.FINISHED, None
+
+
+def _spent_after(
+    study: StudyState, slot: SlotState, report: SegmentReport, tells: Sequence[_Tell]
+) -> Spent:
+    if slot.group is None or slot.group.role not in SEARCH_ROLES:
+        return study.spent
+    trained = slot.iterations * len(report.lanes)
+    spent = after_segment(study.spent, seconds=report.seconds, lane_iterations=trained)
+    return _after_tells(study, spent, tells)
+
+
+def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spent:
+    tells = [tell for tell in tells if tell.outcome != "paused"]  # those have not ended
+    if not tells:
+        return spent
+    feasible = study.spec.goals().feasible
+    scores = [
+        t.value if t.outcome == TrialStatus.COMPLETED and feasible(t.metrics) else None
+        for t in tells
+    ]
+    return after_trials(spent, scores, maximize=study.spec.maximize())
+
+
+def _log_ask(entry: Entry, one: NewTrial) -> None:
+    asks.log_ask(
+        entry.session,
+        entry.study.study_id,
+        one.trial.group.branch,
+        one.sequence,
+        trial_number=one.trial.trial_number,
+        params=one.asked,
+    )
+
+
+def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
+    for tell in tells:
+        branch = entry.study.branches[tell.trial.group.branch]
+        asks.log_tell(
+            entry.session,
+            entry.study.study_id,
+            tell.trial.group.branch,
+            branch.next_sequence(),
+            trial_number=tell.trial.trial_number,
+            outcome=tell.outcome,
+            value=tell.value,
+            meta_iteration=tell.meta_iteration,
+            metrics=tell.metrics,
+        )
+
+
+def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
+    for tell in tells:
+        trial = tell.trial
+        study.branches[trial.group.branch].search.tell(
+            trial.trial_number,
+            tell.outcome,
+            tell.value,
+            tell.meta_iteration,
+            study.scores_of(trial.group.branch, trial.trial_number),
+            tell.metrics,
+        )
+    reallot(study)

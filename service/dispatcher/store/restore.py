@@ -1,0 +1,245 @@
+"""Loading: a study's state in memory, rebuilt from its rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from sqlalchemy.orm import Session
+
+from metaopt.metaparams import Value
+from metaopt.search.branches import BranchSearch, LogEntry, replay
+from service.db import asks, reports, spending, trials
+from service.db.reports import RungScore
+from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.tables import Ask, Attempt, Study, Trial
+from service.dispatcher.scheduler.branch_budgets import first_budgets, moves, reallot
+from service.dispatcher.scheduler.budget import Ended, after_all
+from service.dispatcher.state import (
+    BranchState,
+    Group,
+    Leader,
+    Place,
+    Spent,
+    StudyState,
+    TrialState,
+)
+from service.planning.search_space import dimensions
+from service.planning.signatures import (
+    changes_program,
+    searches_structure,
+    structural_values,
+    trial_signature,
+)
+from service.wire.fidelity import trained_params
+from service.wire.spec.space import Branch
+from service.wire.spec.study import StudySpec
+
+_COUNTED = (
+    TrialStatus.COMPLETED,
+    TrialStatus.PRUNED,
+    TrialStatus.DIVERGED,
+    TrialStatus.FAILED,
+)
+
+
+def load_study(session: Session, study_id: str) -> StudyState:
+    """Return the study with its trials, scores and searches.
+
+    Raises:
+        ValueError: its spec or its log cannot be used.
+    """
+    row = session.get_one(Study, study_id, populate_existing=True)
+    spec = StudySpec.model_validate(row.spec)
+    log = asks.log_of(session, study_id)
+    scores = reports.rung_scores(session, study_id, TrialRole.SEARCH)
+    study = StudyState(
+        study_id=study_id,
+        spec=spec,
+        created_at=row.created_at,
+        status=StudyStatus(row.status),
+        branches=branch_states(spec, log, scores),
+        version=row.version,
+    )
+    attempts = _by_trial(trials.attempts_of(session, study_id))
+    rows = trials.trials_of(session, study_id)
+    study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
+    _add_spent(session, study, rows)
+    for branch, number, rung, score in scores:
+        study.rung_scores.setdefault((branch, rung), {})[number] = score
+    if spec.beyond_score():
+        for branch, number, rung, metrics in reports.rung_metrics(
+            session, study_id, TrialRole.SEARCH
+        ):
+            study.rung_metrics.setdefault((branch, rung), {})[number] = metrics
+    if spec.pruning.kind == "race" or moves(spec):
+        study.leaders = _leaders(session, study)
+    reallot(study)
+    return study
+
+
+def _leaders(session: Session, study: StudyState) -> dict[Place, Leader]:
+    best = max if study.spec.maximize() else min
+    leaders = {}
+    for place in study.rung_scores:
+        scores = _may_lead(study, place)
+        if not scores:
+            continue
+        number = best(scores, key=lambda n: (scores[n], n))  # noqa: B023
+        (report,) = reports.reports_at(session, [study.trials[number].trial_id], place[1]).values()
+        leaders[place] = Leader(report.score, list(report.scores))
+    return leaders
+
+
+def _may_lead(study: StudyState, place: Place) -> dict[int, float]:
+    goals, metrics = study.spec.goals(), study.rung_metrics.get(place, {})
+    scores = study.rung_scores[place]
+    return {n: score for n, score in scores.items() if goals.feasible(metrics.get(n, {}))}
+
+
+def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:
+    found = spending.find_spending(session, study.study_id)
+    spent = Spent()
+    if found is not None:
+        spent = Spent(found.wall_seconds, found.device_seconds, found.meta_iterations)
+        study.search_ended_by = found.ended_by
+    feasible = study.spec.goals().feasible
+    ended = [
+        Ended(
+            row.finished_at,
+            row.score
+            if row.status == TrialStatus.COMPLETED and feasible(row.metrics or {})
+            else None,
+        )
+        for row in rows
+        if row.role == TrialRole.SEARCH and row.status in _COUNTED and row.finished_at
+    ]
+    study.spent = study.saved = after_all(spent, ended, maximize=study.spec.maximize())
+
+
+def group_of(
+    study: StudyState, role: str, branch: str, params: dict[str, Value], meta_iteration: int
+) -> Group:
+    """Return the group of a trial with these params, and keep its signature in `study`.
+
+    Args:
+        meta_iteration: From which it trains on.
+    """
+    of_branch, spec = study.branches[branch].branch, study.spec_of(role)
+    params = trained_params(spec, params, meta_iteration)
+    own_model = "own model" if spec.model != study.spec.model else ""
+    structure = (own_model, *structural_values(spec, of_branch, params))
+    if structure not in study.digests:
+        signature = trial_signature(spec, of_branch, params)
+        study.digests[structure] = signature.digest()
+        study.signatures[signature.digest()] = signature
+    return Group(role, branch, study.digests[structure])
+
+
+def branch_states(
+    spec: StudySpec, log: dict[str, list[Ask]], scores: Iterable[RungScore]
+) -> dict[str, BranchState]:
+    """Return the branches of a spec as the log of their asks and tells left them.
+
+    Args:
+        spec: Of the study.
+        log: Asks and tells by branch, each in its order.
+        scores: Every score of a search trial: a sampler is told all of a trial's with its end.
+
+    Raises:
+        InvalidSearch: the log does not fit the spec.
+    """
+    by_trial: dict[int, dict[int, float]] = {}
+    for one in scores:
+        by_trial.setdefault(one.trial_number, {})[one.meta_iteration] = one.score
+    return {
+        branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []), by_trial)
+        for position, branch in enumerate(spec.branches)
+    }
+
+
+def log_entry(ask: Ask, scores: Mapping[int, float]) -> LogEntry:
+    """Return a row of the log as the search knows it.
+
+    Args:
+        ask: The row.
+        scores: Of its trial, by rung; a tell has those up to where it was told.
+    """
+    told_at = ask.meta_iteration
+    return LogEntry(
+        kind="ask" if ask.kind == "ask" else "tell",
+        trial_number=ask.trial_number,
+        params=ask.params,
+        outcome=ask.outcome,
+        value=ask.value,
+        meta_iteration=ask.meta_iteration,
+        scores={r: score for r, score in scores.items() if told_at is not None and r <= told_at},
+        metrics=ask.metrics,
+    )
+
+
+def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> BranchSearch:
+    """Return the search of a branch as its log left it.
+
+    Raises:
+        InvalidSearch: the log does not fit the spec.
+    """
+    return replay(
+        dimensions(branch),
+        log,
+        sampler=spec.search.sampler,
+        maximize=spec.maximize(),
+        study_seed=spec.seed,
+        branch=branch.algorithm,
+        startup_trials=spec.search.startup_trials,
+        grid_points=spec.search.grid_points,
+        goals=spec.goals(),
+    )
+
+
+def _branch_state(
+    spec: StudySpec, position: int, log: Sequence[Ask], scores: Mapping[int, Mapping[int, float]]
+) -> BranchState:
+    branch = spec.branches[position]
+    entries = [log_entry(ask, scores.get(ask.trial_number, {})) for ask in log]
+    search = branch_search(spec, branch, entries)
+    return BranchState(
+        branch=branch,
+        position=position,
+        budget=first_budgets(spec)[position],
+        structural=searches_structure(branch) or changes_program(spec, branch),
+        search=search,
+        sequence=log[-1].sequence + 1 if log else 0,
+    )
+
+
+def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> TrialState:
+    began = [attempt.from_meta_iteration for attempt in attempts]
+    ended = [*began[1:], row.meta_iteration]
+    losses = [trials.is_loss(attempt) for attempt in attempts]
+    return TrialState(
+        trial_id=row.trial_id,
+        trial_number=row.trial_number,
+        group=group_of(study, row.role, row.branch, row.params, row.meta_iteration),
+        params=row.params,
+        seed=row.seed,
+        source_trial_number=row.source_trial_number,
+        status=TrialStatus(row.status),
+        meta_iteration=row.meta_iteration,
+        checkpoint=row.checkpoint,
+        digest=row.checkpoint_sha256,
+        score=row.score,
+        metrics=dict(row.metrics or {}),
+        cause=row.cause,
+        solo=row.solo,
+        bank_tasks=row.bank_tasks,
+        attempt=len(attempts),
+        begun_at=began[-1] if began else 0,
+        attempts=row.attempts,
+        losses=sum(losses),
+        losses_here=sum(
+            lost and age == row.meta_iteration for lost, age in zip(losses, ended, strict=False)
+        ),
+    )
+
+
+def _by_trial(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
+    return {trial_id: list(some) for trial_id, some in groupby(attempts, key=lambda a: a.trial_id)}

@@ -1,0 +1,1 @@
+"""Judgement: pure statistics of estimates, finalists, verdict and gates."""

@@ -1,0 +1,1 @@
+"""The mirror: our trials in Optuna's own tables, for its dashboard."""

@@ -1,0 +1,358 @@
+"""The mirror: our studies in Optuna's tables, for Optuna Dashboard and `optuna.load_study`.
+
+    mo_studies, mo_trials, mo_reports ──sync──▶ studies, trials, trial_values, … (Optuna's)
+
+Each branch of a study is one Optuna study.  The mirror only follows: it runs behind the
+dispatcher, may be late, may fail and try again, may be deleted and comes back.  Nothing is ever
+read from it to decide anything.
+
+A sync compares a fingerprint of both sides (one small query) and stops there if nothing
+happened.  Otherwise it brings over the studies that had events; if Optuna's side is not as the
+last sync left it (or at the start), it reads what is there and completes all studies.  Of a
+branch it looks at the trials from the first on that has not ended there, and writes many in one
+transaction: what a trial costs must not grow with the study.  Once all trials of an ended study are
+there, its figures follow (`mirror_figures`), and a mark that there is nothing left to do.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import DuplicatedStudyError
+from optuna.study import Study as OptunaStudy
+from optuna.study import StudyDirection
+from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
+from sqlalchemy.orm import Session
+
+from metaopt.goals import Goals
+from metaopt.search.space import distribution
+from service.db import mirror as queries
+from service.db import optuna_trials
+from service.db.dispatcher import EpochLost, check_live
+from service.db.engine import open_engine, reading, transaction
+from service.db.optuna_storage import open_storage, relax
+from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
+from service.db.tables import Study, Trial
+from service.mirror import figures, rows
+from service.mirror.note import note
+from service.operations.report import read_rows
+from service.planning.search_space import dimensions
+from service.wire.spec.space import Branch
+from service.wire.spec.study import StudySpec
+
+INTERVAL_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+MOST_TOGETHER = 100  # trials in a transaction: on SQLite the dispatcher waits for its end
+
+log = structlog.get_logger("mirror")
+
+
+@dataclass
+class _TrialCopy:
+    optuna_id: int
+    steps: set[int]
+    ended: bool
+
+
+@dataclass
+class _BranchCopy:
+    """What Optuna's tables hold of a branch."""
+
+    optuna_id: int
+    name: str
+    attributes: dict[str, Any]
+    trials: dict[int, _TrialCopy] = field(default_factory=dict)
+    first_open: int = 0  # trials of lower numbers have ended here
+
+
+def run_mirror(database_url: str, epoch: int, stop: threading.Event, cut: threading.Event) -> None:
+    """Sync while `epoch` is live; after a failure wait longer, at most a minute, and try again.
+
+    Args:
+        database_url: As for `open_engine`.
+        epoch: Of the dispatcher that runs this; two live mirrors would write everything twice.
+        stop: When set, this returns after one more sync.
+        cut: When set, this returns without it, and a sync under way ends early.
+    """
+    pause = INTERVAL_SECONDS
+    mirror: Mirror | None = None
+    while not cut.is_set():
+        last = stop.is_set()
+        try:
+            mirror = mirror or Mirror(database_url, cut, epoch)
+            mirror.sync()
+            pause = INTERVAL_SECONDS
+        except EpochLost as error:
+            log.info("mirror_ended", epoch=epoch, cause=str(error))
+            break
+        except Exception as error:  # whatever it is, it must not end the dispatcher
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            log.warning("mirror_failed", error=str(error), retry_seconds=pause)
+        if last:
+            break
+        stop.wait(pause)
+    if mirror is not None:
+        mirror.close()
+
+
+class Mirror:
+    """The copy of our studies in Optuna's tables of the same database.
+
+    Args:
+        database_url: As for `open_engine`; both schemas exist.
+        stop: When set, a sync ends early; the next one goes on from there.
+        epoch: Under which to write; None is for a mirror that is alone.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        stop: threading.Event | None = None,
+        epoch: int | None = None,
+    ) -> None:
+        """Open both sides; nothing is read yet."""
+        self._engine = open_engine(database_url)
+        relax(self._engine)
+        self._storage = open_storage(database_url)
+        self._stop = stop or threading.Event()
+        self._epoch = epoch
+        self._seen: queries.Fingerprint | None = None
+        self._copies: dict[tuple[str, str], _BranchCopy] = {}
+
+    def sync(self) -> None:
+        """Bring Optuna's tables up to date with ours; a study that fails does not stop others.
+
+        Raises:
+            EpochLost: Another dispatcher is live, and so is its mirror.
+            Exception: The first failure, after every other study was done; sync again.
+        """
+        with reading(self._engine) as session:
+            self._check_live(session)
+            before = queries.fingerprint(session)
+            if before == self._seen:
+                return
+            if self._seen is None or before[2:] != self._seen[2:]:
+                self._seen = None
+                studies = queries.all_studies(session)
+            else:
+                studies = queries.studies_with_events_after(session, self._seen.last_event)
+            session.expunge_all()
+        if self._seen is None:
+            self._read_copies()
+        failure = self._sync_studies([study for study in studies if not self._is_done(study)])
+        if failure is not None or self._stop.is_set():
+            self._seen = None
+        else:
+            self._seen = queries.Fingerprint(*before[:2], *self._optuna_side())
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+        self._engine.dispose()
+
+    def _check_live(self, session: Session) -> None:
+        if self._epoch is not None:
+            check_live(session, self._epoch)
+
+    def _optuna_side(self) -> tuple[int, int]:
+        with reading(self._engine) as session:
+            after = queries.fingerprint(session)
+        return after.optuna_studies, after.optuna_last_trial
+
+    def _read_copies(self) -> None:
+        self._copies.clear()
+        for found in self._storage.get_all_studies():
+            attributes = dict(found.user_attrs)
+            if "study_id" in attributes and "branch" in attributes:  # others are not ours
+                key = attributes["study_id"], attributes["branch"]
+                self._copies[key] = _BranchCopy(found._study_id, found.study_name, attributes)
+
+    def _is_done(self, study: Study) -> bool:
+        copies = [
+            self._copies.get((study.study_id, branch["algorithm"]))
+            for branch in study.spec["branches"]
+        ]
+        done = _done_mark(study)
+        return all(copy is not None and copy.attributes.get("mirrored") == done for copy in copies)
+
+    def _sync_studies(self, studies: list[Study]) -> Exception | None:
+        first: Exception | None = None
+        for study in studies:
+            if self._stop.is_set():
+                break
+            try:
+                self._sync_study(study)
+            except EpochLost:
+                raise
+            except Exception as error:
+                log.warning("mirror_study_failed", study_id=study.study_id, error=str(error))
+                first = first or error
+        return first
+
+    def _sync_study(self, study: Study) -> None:
+        spec = StudySpec.model_validate(study.spec)
+        # Those in flight when a study is cancelled or fails end after it.
+        ended = [self._sync_branch(study, spec, branch) for branch in spec.branches]
+        for branch in spec.branches:
+            if not self._stop.is_set():
+                self._finish(self._copy(study, spec, branch), study, spec, branch)
+        if all(ended) and study.status in TERMINAL_STUDIES and not self._stop.is_set():
+            self._complete(study, spec)
+
+    def _complete(self, study: Study, spec: StudySpec) -> None:
+        """Add what is made once, when nothing will change any more, and mark the study done."""
+        with reading(self._engine) as session:
+            self._check_live(session)
+            content = read_rows(session, study.study_id)
+        drawn = figures.branch_figures(content)
+        for branch in spec.branches:
+            copy = self._copy(study, spec, branch)
+            small, large = figures.fitting(drawn.get(branch.algorithm, []))
+            figures.save_figures(self._far(copy.name), small)
+            self._write_note(copy.name, note(study, large))
+            copy.attributes["mirrored"] = _done_mark(study)
+            self._storage.set_study_user_attr(copy.optuna_id, "mirrored", _done_mark(study))
+
+    def _sync_branch(self, study: Study, spec: StudySpec, branch: Branch) -> bool:
+        """Bring over the branch's trials; return whether all of them have ended."""
+        copy = self._copy(study, spec, branch)
+        place = study.study_id, branch.algorithm, copy.first_open
+        with reading(self._engine) as session:
+            self._check_live(session)
+            trials = queries.search_trials(session, *place)
+            scores: dict[str, dict[int, float]] = {trial.trial_id: {} for trial in trials}
+            for trial_id, meta_iteration, score in queries.search_scores(session, *place):
+                scores.setdefault(trial_id, {})[meta_iteration] = score
+            session.expunge_all()
+        distributions = {n: distribution(d) for n, d in dimensions(branch).items()}
+        news = [trial for trial in trials if _is_news(copy, trial, scores[trial.trial_id])]
+        for begin in range(0, len(news), MOST_TOGETHER):
+            if self._stop.is_set():
+                return False
+            some = news[begin : begin + MOST_TOGETHER]
+            self._write(copy, some, scores, distributions, spec.goals())
+        copy.first_open = _first_open(copy, trials)
+        return all(trial.status in TERMINAL_TRIALS for trial in trials)
+
+    def _copy(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
+        key = study.study_id, branch.algorithm
+        if key not in self._copies:
+            self._copies[key] = self._create(study, spec, branch)
+        copy = self._copies[key]
+        if not copy.trials:
+            for found in self._storage.get_all_trials(copy.optuna_id, deepcopy=False):
+                trial_number = found.user_attrs.get("trial_number")
+                if not isinstance(trial_number, int) or trial_number in copy.trials:
+                    continue  # not ours: anyone may ask Optuna's study for a trial of their own
+                copy.trials[trial_number] = _TrialCopy(
+                    found._trial_id, set(found.intermediate_values), found.state.is_finished()
+                )
+        return copy
+
+    def _create(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
+        goals = spec.goals()
+        score = StudyDirection.MAXIMIZE if goals.maximize else StudyDirection.MINIMIZE
+        directions = [score, *[StudyDirection.MINIMIZE] * (len(goals.objectives) - 1)]
+        name = f"{study.name} · {branch.algorithm} · {study.study_id[:8]}"
+        optuna_id = self._claim(name, directions, study.study_id)
+        if optuna_id is None:  # another study has the same name and begins with the same letters
+            name = f"{study.name} · {branch.algorithm} · {study.study_id}"
+            optuna_id = self._claim(name, directions, study.study_id)
+            assert optuna_id is not None, f"{name} belongs to another study"
+        attributes = {"study_id": study.study_id, "branch": branch.algorithm}
+        for attribute, value in attributes.items():
+            self._storage.set_study_user_attr(optuna_id, attribute, value)
+        names = [spec.metric(), *goals.objectives[1:]]
+        self._storage.set_study_system_attr(optuna_id, "study:metric_names", names)
+        self._write_note(name, note(study))
+        return _BranchCopy(optuna_id, name, attributes)
+
+    def _claim(self, name: str, directions: list[StudyDirection], study_id: str) -> int | None:
+        try:
+            return self._storage.create_new_study(directions, name)
+        except DuplicatedStudyError:  # perhaps ours, from a sync that was killed just here
+            optuna_id = self._storage.get_study_id_from_name(name)
+            owner = self._storage.get_study_user_attrs(optuna_id).get("study_id", study_id)
+            return optuna_id if owner == study_id else None
+
+    def _write(
+        self,
+        copy: _BranchCopy,
+        trials: Sequence[Trial],
+        scores: Mapping[str, Mapping[int, float]],
+        distributions: Mapping[str, BaseDistribution],
+        goals: Goals,
+    ) -> None:
+        new = [trial for trial in trials if trial.trial_number not in copy.trials]
+        old = [trial for trial in trials if trial.trial_number in copy.trials]
+        with transaction(self._engine) as session:
+            self._check_live(session)
+            frozen = [rows.frozen_trial(t, scores[t.trial_id], distributions, goals) for t in new]
+            optuna_ids = optuna_trials.add_trials(session, copy.optuna_id, frozen)
+            changes = [_change(copy, trial, scores[trial.trial_id], goals) for trial in old]
+            optuna_trials.change_trials(session, changes)
+        for trial, optuna_id in zip(new, optuna_ids, strict=True):
+            copy.trials[trial.trial_number] = _TrialCopy(optuna_id, set(), False)
+        for trial in trials:
+            seen = copy.trials[trial.trial_number]
+            seen.steps = set(scores[trial.trial_id])
+            seen.ended = rows.has_ended(trial)
+
+    def _finish(self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch) -> None:
+        attributes = rows.study_attributes(study, spec, branch)
+        changed = {n: v for n, v in attributes.items() if copy.attributes.get(n) != v}
+        if study.status in TERMINAL_STUDIES:
+            self._seal(copy, study)
+            self._write_note(copy.name, note(study))
+        for name, value in changed.items():
+            self._storage.set_study_user_attr(copy.optuna_id, name, value)
+        copy.attributes.update(changed)
+
+    def _seal(self, copy: _BranchCopy, study: Study) -> None:
+        for trial_number, attributes in rows.sealed_attributes(study).items():
+            if trial_number in copy.trials:
+                with transaction(self._engine) as session:
+                    optuna_id = copy.trials[trial_number].optuna_id
+                    optuna_trials.set_attributes(session, {optuna_id: attributes})
+
+    def _write_note(self, study_name: str, body: str) -> None:
+        study = self._far(study_name)
+        if get_note(study) != body:
+            save_note(study, body)
+
+    def _far(self, study_name: str) -> OptunaStudy:
+        return OptunaStudy(study_name=study_name, storage=self._storage)
+
+
+def _is_news(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> bool:
+    seen = copy.trials.get(trial.trial_number)
+    if seen is None:
+        return rows.state_of(trial) is not None
+    return not seen.ended and (rows.has_ended(trial) or not seen.steps.issuperset(scores))
+
+
+def _change(
+    copy: _BranchCopy, trial: Trial, scores: Mapping[int, float], goals: Goals
+) -> optuna_trials.Change:
+    seen = copy.trials[trial.trial_number]
+    fresh = {step: score for step, score in scores.items() if step not in seen.steps}
+    return optuna_trials.Change(seen.optuna_id, fresh, rows.end_of(trial, goals))
+
+
+def _first_open(copy: _BranchCopy, trials: Sequence[Trial]) -> int:
+    for trial in trials:
+        seen = copy.trials.get(trial.trial_number)
+        if seen is None or not seen.ended:
+            return trial.trial_number
+    return trials[-1].trial_number + 1 if trials else copy.first_open
+
+
+def _done_mark(study: Study) -> str:
+    # A study that an older version mirrored has another mark, and gets its figures.
+    return f"{study.status}, {'verdict and figures' if study.result else 'figures'}"

@@ -1,0 +1,1 @@
+"""Planning: pure, what a spec means before anything runs."""

@@ -1,0 +1,37 @@
+"""Banks of sealed tasks by digest: the same digest, the same tasks, but for how many."""
+
+import hashlib
+import json
+from typing import Any
+
+from metaopt.evaluation.bank import BankSpec
+from service.wire.spec.study import StudySpec
+
+
+def sealed_bank(spec: StudySpec) -> str:
+    """Return the SHA-256 of what the sealed tasks follow from, but for how many there are."""
+    k_shot, q_query = spec.evaluation_shots()
+    named = {
+        "tasks": spec.tasks.model_dump(mode="json"),
+        "seed": spec.seed,
+        "k_shot": k_shot,
+        "q_query": q_query,
+    }
+    return digest_of(named)
+
+
+def gate_bank(spec: StudySpec, bank: BankSpec) -> str:
+    """Return the SHA-256 of what the scores on a gate bank follow from, but for how many tasks.
+
+    Args:
+        spec: Of the study.
+        bank: Its gate bank.
+    """
+    kept = {k: v for k, v in bank.to_json().items() if k not in ("tasks", "steps")}
+    return digest_of({"tasks": spec.tasks.model_dump(mode="json"), **kept})
+
+
+def digest_of(data: Any) -> str:
+    """Return the SHA-256 of plain data, whatever the order of its fields."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,181 @@
+"""Previews: what the dispatcher would do with a spec.  Pure functions."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Literal, NamedTuple
+
+from metaopt.metaparams import Value, parameters
+from metaopt.search.pruning.rules import kept_share
+from metaopt.search.space import Choice, Dimension, Int
+from service.db.segments import Pace
+from service.dispatcher.scheduler.branch_budgets import first_budgets
+from service.planning.rungs import expected_iterations
+from service.planning.search_space import dimensions
+from service.planning.signatures import trial_signature
+from service.wire.fidelity import bank_tasks, trained_params
+from service.wire.spec.space import Branch
+from service.wire.spec.study import StudySpec
+from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview
+
+MOST_STRUCTURES = 512
+NO_SEGMENTS = "no study with such programs has run here yet"
+TOO_MANY = f"the space has more than {MOST_STRUCTURES} programs"
+
+
+class Share(NamedTuple):
+    """The lane-meta-iterations that a branch would train, and the programs it would do it with."""
+
+    meta_iterations: float
+    signatures: frozenset[str] | None
+
+
+def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
+    """Return what a study would do.
+
+    Args:
+        spec: Its warm start resolved.
+        paces: What earlier segments took, by signature.
+    """
+    rungs = spec.rungs()
+    kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
+    compared = spec.verdict.compare != "none"
+    finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
+    plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
+    full = rungs[-1]
+    # Replicas and finalists are taken to come from the branches as their trials do.
+    again = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
+    search = _shares(spec, [plan.trials for plan in plans], kept) + _shares(spec, again, kept=1.0)
+
+    def on_top(trainings: int) -> Cost:
+        part = trainings / spec.points()
+        shares = _shares(spec, [plan.trials * part for plan in plans], kept=1.0)
+        return _cost(trainings, full, shares, paces, None)
+
+    return Preview(
+        branches=plans,
+        rungs=rungs,
+        bank_tasks=[bank_tasks(spec, rung) for rung in rungs],
+        first_order_until=spec.pruning.first_order_until,
+        search=_cost(spec.budget.trials, full, search, paces, spec.budget.total_meta_iterations),
+        verdict=on_top(finalists),
+        gates=on_top(gated) if (gated := _gated(spec)) else None,
+        replicas_at_most=spec.search.replicates,
+    )
+
+
+def _gated(spec: StudySpec) -> int:
+    """Return how many trainings the gates compare: the incumbent is taken to cost as much."""
+    gates = spec.gates
+    if not gates.rules:
+        return 0
+    return gates.seeds * (1 if gates.incumbent is None else 2)
+
+
+def _shares(spec: StudySpec, trials: Sequence[float], kept: float) -> list[Share]:
+    """Return what so many trials of each branch train: before and after programs change."""
+    rungs, until = spec.rungs(), spec.pruning.first_order_until or 0
+    before = expected_iterations(0, rungs, kept, until=until)
+    after = expected_iterations(0, rungs, kept) - before
+    return [
+        Share(count * iterations, signatures(spec, branch, begin))
+        for count, branch in zip(trials, spec.branches, strict=True)
+        for begin, iterations in ((0, before), (until, after))
+        if iterations
+    ]
+
+
+def signatures(spec: StudySpec, branch: Branch, meta_iteration: int = 0) -> frozenset[str] | None:
+    """Return the signatures that trials of `branch` may have; None if they are too many to list.
+
+    Args:
+        meta_iteration: From which they train on.
+    """
+    known = parameters(branch.algorithm)
+    searched = dimensions(branch)
+    # In second order, a program also depends on the inner steps (`step_bucket`).
+    structural = [n for n in searched if n == "inner_steps" or not known[n].lane]
+    if math.prod(_count(searched[name]) for name in structural) > MOST_STRUCTURES:
+        return None
+    fixed = {**{name: p.default for name, p in known.items()}, **branch.fixed()}
+    values = product(*(_values(searched[name]) for name in structural))
+    found = (dict(zip(structural, some, strict=True)) for some in values)
+    trained = (trained_params(spec, {**fixed, **one}, meta_iteration) for one in found)
+    return frozenset(trial_signature(spec, branch, params).digest() for params in trained)
+
+
+def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:
+    branch = spec.branches[position]
+    return BranchPlan(
+        algorithm=branch.algorithm,
+        trials=first_budgets(spec)[position],
+        searched=[_shown(name, one) for name, one in dimensions(branch).items()],
+        fixed=branch.fixed(),
+        warm_start=[one for one in spec.warm_start.trials if one.branch == branch.algorithm],
+    )
+
+
+def _shown(name: str, dimension: Dimension) -> DimensionView:
+    if isinstance(dimension, Choice):
+        return DimensionView(name=name, kind="choice", choices=list(dimension.choices))
+    kind: Literal["int", "float"] = "int" if isinstance(dimension, Int) else "float"
+    low, high, log = dimension.low, dimension.high, dimension.log
+    return DimensionView(name=name, kind=kind, low=low, high=high, log=log)
+
+
+def _cost(
+    trials: int,
+    full: int,
+    shares: list[Share],
+    paces: Mapping[str, Pace],
+    most: int | None,
+) -> Cost:
+    at_most = trials * full
+    expected = sum(share.meta_iterations for share in shares)
+    capped = at_most if most is None else min(at_most, most)
+    seconds, ground = _seconds(shares, paces)
+    if seconds is not None and expected > capped:
+        seconds *= capped / expected
+    return Cost(
+        trials=trials,
+        meta_iterations_at_most=capped,
+        meta_iterations_expected=round(min(expected, capped)),
+        device_seconds=seconds,
+        device_seconds_from=ground,
+    )
+
+
+def _seconds(shares: list[Share], paces: Mapping[str, Pace]) -> tuple[float | None, str]:
+    seconds, segments = 0.0, 0
+    for share in shares:
+        if share.meta_iterations == 0:
+            continue
+        if share.signatures is None:
+            return None, TOO_MANY
+        known = [paces[one] for one in share.signatures if one in paces]
+        trained = sum(pace.lane_iterations for pace in known)
+        if not trained:
+            return None, NO_SEGMENTS
+        seconds += share.meta_iterations * sum(pace.seconds for pace in known) / trained
+        segments += sum(pace.segments for pace in known)
+    return seconds, f"{segments} segments of earlier studies with the same programs"
+
+
+def _count(dimension: Dimension) -> float:
+    match dimension:
+        case Choice(choices):
+            return len(choices)
+        case Int(low, high):
+            return high - low + 1
+        case _:
+            return math.inf
+
+
+def _values(dimension: Dimension) -> list[Value]:
+    match dimension:
+        case Choice(choices):
+            return list(choices)
+        case Int(low, high):
+            return list(range(low, high + 1))
+        case _:
+            raise AssertionError("a structural parameter that is a fraction has no values to list")

@@ -1,0 +1,109 @@
+"""Programs: what the trials of a branch share, and the task banks they are judged on.
+
+Caps come from the space, not from a trial, so that the trials of a branch fit one program, or where
+inner steps are unrolled, a few.
+"""
+
+from typing import Any
+
+from metaopt.evaluation.bank import BankSpec
+from metaopt.keys import key
+from metaopt.metaparams import Value, parameters
+from metaopt.population.signature import Signature, signature_of, step_bucket
+from service.db.states import GATE_ROLES, TrialRole
+from service.wire.fidelity import may_be_second_order
+from service.wire.spec.space import Branch, Choices, Range
+from service.wire.spec.study import StudySpec
+
+
+def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
+    """Return (step_cap, test_cap): most inner steps a trial of `branch` can train and be scored
+    with.  `test_steps` 0 means as many as it trains with.
+    """
+    step_cap = max(_numbers(branch, "inner_steps"))
+    tests = _numbers(branch, "test_steps")
+    follows_training = step_cap if min(tests) <= 0 else 0
+    return step_cap, max(*tests, follows_training, spec.evaluation.curve_steps)
+
+
+def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> Signature:
+    """Return the signature of a trial of `branch` with all its `params`."""
+    most, test_cap = _trial_caps(spec, branch, params)
+    return signature_of(
+        tasks=spec.tasks.model_dump(),
+        model=spec.model.model_dump(),
+        algorithm=branch.algorithm,
+        params=params,
+        step_cap=step_bucket(branch.algorithm, params, most),
+        test_cap=test_cap,
+    )
+
+
+def structural_values(
+    spec: StudySpec, branch: Branch, params: dict[str, Value]
+) -> tuple[Value, ...]:
+    """Return what of a trial's `params` its signature depends on."""
+    name = branch.algorithm
+    structure = [params[one] for one, p in parameters(name).items() if not p.lane]
+    most, test_cap = _trial_caps(spec, branch, params)
+    return (name, step_bucket(name, params, most), test_cap, *structure)
+
+
+def searches_structure(branch: Branch) -> bool:
+    """Return whether trials of `branch` may differ in what a program shares."""
+    known = parameters(branch.algorithm)
+    searched = branch.distributions()
+    buckets = branch.algorithm == "maml" and "inner_steps" in searched
+    return buckets or any(not known[name].lane for name in searched)
+
+
+def changes_program(spec: StudySpec, branch: Branch) -> bool:
+    """Return whether trials of `branch` may change their program on the way."""
+    return spec.pruning.first_order_until is not None and may_be_second_order(branch)
+
+
+def takes_new_trials(spec: StudySpec, signature: Signature) -> bool:
+    """Return whether a trial may begin in the program of `signature`, or only come to it later."""
+    later = spec.pruning.first_order_until is not None
+    return not later or signature.structure.get("order") != "second"
+
+
+def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:
+    """Return the bank of meta-validation tasks, or of sealed meta-test tasks: those of the
+    verdict, or those of the gates.
+    """
+    k_shot, q_query = spec.evaluation_shots()
+    split, name, tasks = "validation", "bank", spec.evaluation.tasks
+    if role == TrialRole.VERDICT:
+        split, name, tasks = "test", "sealed", spec.verdict.tasks
+    elif role in GATE_ROLES:
+        split, name, tasks = "test", "gates", spec.gates.most_tasks
+    return BankSpec(
+        split=split,
+        seed=key(spec.seed, name),
+        tasks=tasks,
+        k_shot=k_shot,
+        q_query=q_query,
+        steps=steps,
+        transductive=spec.evaluation.transductive,
+    )
+
+
+def own_test_steps(params: dict[str, Value]) -> int:
+    """Return the number of inner steps after which a trial with these params is scored."""
+    return int(params["test_steps"]) or int(params["inner_steps"])
+
+
+def _trial_caps(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> tuple[int, int]:
+    # The defaults that a verdict compares with may lie outside the space.
+    most, test_cap = step_caps(spec, branch)
+    return max(most, int(params["inner_steps"])), max(test_cap, own_test_steps(params))
+
+
+def _numbers(branch: Branch, name: str) -> list[int]:
+    entry: Any = branch.distributions().get(name)
+    if isinstance(entry, Range):
+        return [int(entry.low), int(entry.high)]
+    if isinstance(entry, Choices):
+        return [int(choice) for choice in entry.choices]
+    return [int(branch.fixed()[name])]

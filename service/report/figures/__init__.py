@@ -1,0 +1,1 @@
+"""Figures as plotly.js takes them, one family a file."""

@@ -1,0 +1,1 @@
+"""Pages: a report as HTML, Markdown and CI summary."""

@@ -1,0 +1,71 @@
+"""The report as Markdown that reads well on its own: sentences and tables, no pictures."""
+
+import re
+from collections.abc import Callable
+
+from service.report.pages.captions import CAPTIONS
+from service.report.pages.sentences import headline
+from service.report.pages.summary import (
+    Table,
+    adaptation_rows,
+    cost_rows,
+    cost_sentence,
+    curve_rows,
+    finalist_rows,
+    importance_rows,
+    pareto_rows,
+    stability_rows,
+)
+from service.wire.views.report import StudyReport
+
+_TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
+    "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
+    "pareto": ("Completed trials: the Pareto set first, then by score.", pareto_rows),
+    "learning_curves": ("Scores by meta-iterations of the trials that came furthest.", curve_rows),
+    "adaptation": ("Mean score after so many inner steps on a new task.", adaptation_rows),
+    "importances": ("Share of each parameter in what sets a branch's best trials apart; the "
+                    "interval is from resampling the trials, and a wide one means that too few "
+                    "were seen.",
+                    importance_rows),
+    "stability": ("Trials that trained and that diverged, and the inner rate between them with "
+                  "its neighbours on both sides.", stability_rows),
+    "cost": ("", cost_rows),
+}  # fmt: skip
+
+
+def markdown_page(report: StudyReport) -> str:
+    """Return the text."""
+    study = report.study
+    blocks = [
+        f"# {escape(study.name)}",
+        f"Study `{study.study_id}` · {study.status} · {study.metric}, "
+        f"{'more' if study.maximize else 'less'} is better",
+        *(escape(sentence) for sentence in headline(report).sentences),
+    ]
+    for part, (sentence, rows) in _TABLES.items():
+        if getattr(report, part) is None:
+            continue
+        sentence = cost_sentence(report) if part == "cost" else sentence
+        blocks += [f"## {CAPTIONS[part].title}", sentence, table(rows(report))]
+    if report.absent:
+        reasons = [f"- {CAPTIONS[p].title}: {escape(why)}." for p, why in report.absent.items()]
+        blocks += ["## Not shown", "\n".join(reasons)]
+    blocks.append(f"Made {report.made_at:%Y-%m-%d %H:%M} UTC by metaopt.")
+    return "\n\n".join(blocks) + "\n"
+
+
+def table(content: Table) -> str:
+    """Return a table; its cells are escaped."""
+    lines = [content.header, ["---"] * len(content.header)]
+    lines += [[escape(cell) for cell in row] for row in content.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown takes literally, on one line.
+
+    What is harmless stays as it is, so that the text reads well unrendered too: an underscore
+    within a word, brackets that begin no link.
+    """
+    flat = " ".join(text.split())
+    return re.sub(r"[\\`*<|&~]|^[#>+-](?=\s)|\](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", flat)

@@ -1,0 +1,1 @@
+"""Parsing: bytes to plain data, with the rules that parsers leave out."""

@@ -1,0 +1,81 @@
+"""What a verdict compares with: the spec's defaults, or a published recipe, trained and judged
+as often as a finalist.
+
+    default                     the spec's own: its fixed values, else documented defaults
+    paper:maml-sinusoid, …      a preset (docs/presets.md): its values, and where it is silent what
+                                the spec fixes, else documented defaults
+    none                        nothing
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from metaopt.metaparams import Value, complete
+from metaopt.presets import PRESETS
+from service.wire.spec.space import Branch
+
+
+class Reference(NamedTuple):
+    """A configuration that was not searched for."""
+
+    branch: str
+    params: dict[str, Value]
+
+
+def known_name(compare: str) -> str:
+    """Return `compare` if it names something.
+
+    Raises:
+        ValueError: it does not; lists what does.
+    """
+    if compare in ("default", "none") or compare in PRESETS:
+        return compare
+    raise ValueError(f"must be default, none or a preset ({', '.join(PRESETS)}), got {compare!r}")
+
+
+def check_fit(compare: str, tasks: str, branches: Sequence[Branch]) -> None:
+    """Refuse a preset that cannot be trained beside the study's finalists.
+
+    Args:
+        tasks: The kind of the study's tasks.
+
+    Raises:
+        ValueError: it is for other tasks, or no branch has its algorithm.
+    """
+    preset = PRESETS.get(compare)
+    if preset is None:
+        return
+    if preset.tasks != tasks:
+        fitting = [one.name for one in PRESETS.values() if one.tasks == tasks]
+        listed = f"one of {', '.join(fitting)}" if fitting else "default or none"
+        raise ValueError(
+            f"verdict.compare: {compare} is a recipe for {preset.tasks} tasks, and these are "
+            f"{tasks}: take {listed}"
+        )
+    names = [branch.algorithm for branch in branches]
+    if preset.algorithm not in names:
+        raise ValueError(
+            f"verdict.compare: {compare} is a recipe of {preset.algorithm}, and this study has "
+            f"no such branch, only {', '.join(names)}: add one, or take default, none or a "
+            f"recipe of {' or '.join(names)}"
+        )
+
+
+def reference(compare: str, branches: Sequence[Branch], leading: str) -> Reference | None:
+    """Return what the finalists are compared with, or None.
+
+    Args:
+        compare: As in the spec.
+        branches: Of the spec.
+        leading: The branch that leads the search, whose defaults count; where it searches
+            nothing, the finalists are its defaults.
+    """
+    preset = PRESETS.get(compare)
+    if compare == "none":
+        return None
+    name = leading if preset is None else preset.algorithm
+    (branch,) = [one for one in branches if one.algorithm == name]
+    if preset is None:
+        return Reference(name, branch.defaults()) if branch.distributions() else None
+    published = {parameter: one.value for parameter, one in preset.values.items()}
+    return Reference(name, complete(name, {**branch.fixed(), **published}))

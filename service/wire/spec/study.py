@@ -1,0 +1,305 @@
+"""The study spec: what a user submits, as YAML or JSON, version 1.
+
+Unknown fields, NaN, infinities and absurd sizes are refused; every default is written out by
+`StudySpec.model_dump`, and `metaopt show` prints it.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from metaopt.goals import Goals
+from service.wire.base import Count, Wire
+from service.wire.fidelity import check_fidelity
+from service.wire.spec.budget import Budget
+from service.wire.spec.compare import check_fit, known_name, reference
+from service.wire.spec.gates import Gates
+from service.wire.spec.model import Model
+from service.wire.spec.objectives import (
+    MEASURED,
+    Constraints,
+    Objectives,
+    PruningMetric,
+    check_objectives,
+)
+from service.wire.spec.samplers import check_sampler
+from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
+from service.wire.spec.space import Branch, largest
+from service.wire.spec.tasks import OmniglotTasks, Tasks
+from service.wire.spec.warm_start import WarmStart, check_warm_trials
+
+LEAST_RUNG = 10
+"""Meta-iterations of a trial before its first judgement, unless the spec says otherwise: a score
+after fewer is that of the initialization."""
+
+
+class Search(Wire):
+    """Which sampler asks; one instance per branch, seeded from study seed, branch and ask index.
+
+    `startup_trials` of a branch end before `tpe`, `gp` and `auto` begin to model; `grid_points` is
+    how many values `grid` takes of a range of real numbers (of whole numbers and choices, all).
+
+    `bandit` moves trials of the budget to the branches that may still win, and each gets `floor` of
+    an even share in any case; `even` moves nothing.  A `share` of any branch fixes all.
+
+    `replicates` of the budget's trials are kept to train the best again with fresh seeds, as long
+    as the noise of training leaves open which is best (docs/search.md).
+    """
+
+    sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "auto"
+    startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
+    grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
+    allocation: Literal["bandit", "even"] = "bandit"
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    replicates: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class Pruning(Wire):
+    """Which trials stop early, and at which meta-iterations (rungs) they are judged.
+
+    Without `rungs`, trials are judged at budget / reduction³, / reduction² and / reduction, but not
+    before meta-iteration 10.
+    `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
+    `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
+    checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
+    best at its rung by more than `delta` (in the unit of the score): a paired test on the bank's
+    tasks that stops the truly best trial of a branch with a chance of at most `alpha`.
+
+    `tasks` is how many tasks of the bank, its first ones, trials are scored on at each rung below
+    the budget; at the budget, and without it everywhere, all `evaluation.tasks`.  Trials with
+    `order: second` take first-order meta-gradients up to the rung `first_order_until`, those of
+    the verdict too.
+    Trials are judged by `metric`: the score, or a cost, of which less is better.
+    """
+
+    kind: Literal[
+        "none", "median", "percentile", "successive_halving", "hyperband", "asha", "race"
+    ] = "asha"
+    rungs: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=100)] | None = None
+    reduction: Annotated[int, Field(ge=2, le=16)] = 3
+    percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
+    startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 4
+    delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    tasks: Annotated[list[Annotated[int, Field(ge=2)]], Field(max_length=100)] | None = None
+    first_order_until: Annotated[int, Field(ge=1)] | None = None
+    metric: PruningMetric = "score"
+
+    @field_validator("rungs")
+    @classmethod
+    def _rising_rungs(cls, rungs: list[int] | None) -> list[int] | None:
+        if rungs is not None and any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
+            raise ValueError(f"rungs must rise, got {rungs}")
+        return rungs
+
+
+class Evaluation(Wire):
+    """How a trial is scored at a rung: adaptation on a bank of meta-validation tasks.
+
+    `k_shot` and `q_query` default to those of `tasks`.  `transductive` lets batch norm use the
+    statistics of the query examples together; otherwise those of the support set.
+    """
+
+    tasks: Annotated[int, Field(ge=2, le=10_000)] = 100
+    k_shot: Count | None = None
+    q_query: Count | None = None
+    curve_steps: Annotated[int, Field(ge=0, le=200)] = 10
+    statistic: Literal["mean", "median", "trimmed_mean"] = "mean"
+    transductive: bool = True
+
+
+class Verdict(Wire):
+    """How the best trials are judged: trained afresh, scored on sealed meta-test tasks.
+
+    `finalists` of the best are judged, and up to `extra_finalists` of the next ones that the
+    search's own tasks cannot tell from the last of them.  `compare: default` also trains what the
+    spec gives without a search (`Branch.defaults`), the name of a preset that published recipe
+    (`service.wire.spec.compare`).  Fresh trainings are numbered from `first_seed`: another number
+    gives other seeds on the same sealed tasks.
+    """
+
+    finalists: Annotated[int, Field(ge=1, le=20)] = 3
+    extra_finalists: Annotated[int, Field(ge=0, le=20)] = 0
+    seeds: Annotated[int, Field(ge=1, le=20)] = 2
+    tasks: Annotated[int, Field(ge=2, le=10_000)] = 400
+    compare: Annotated[str, Field(max_length=200), AfterValidator(known_name)] = "default"
+    first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    def trainings(self) -> int:
+        """Return how many fresh trainings there will be, as far as that is known beforehand."""
+        return (self.finalists + (self.compare != "none")) * self.seeds
+
+
+class StudySpec(Wire):
+    """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, gates.
+
+    With several `objectives` its result is a Pareto set; `constraints` bound what trials may cost;
+    `gates` are what its best finalist must be able to do.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    tasks: Tasks
+    model: Model
+    branches: Annotated[list[Branch], Field(min_length=1, max_length=8)]
+    search: Search = Search()
+    pruning: Pruning = Pruning()
+    budget: Budget = Budget()
+    evaluation: Evaluation = Evaluation()
+    verdict: Verdict = Verdict()
+    warm_start: WarmStart = WarmStart()
+    objectives: Objectives = ["score"]
+    constraints: Constraints = Constraints()
+    gates: Gates = Gates()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [branch.algorithm for branch in self.branches]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each algorithm may have one branch, got {', '.join(names)}")
+        if (self.model.kind == "conv4") != (self.tasks.kind == "omniglot"):
+            if self.model.kind == "conv4":
+                raise ValueError(f"model conv4 needs images, tasks {self.tasks.kind} have none")
+        for branch in self.branches:
+            check_sampler(self.search.sampler, branch, grid_points=self.search.grid_points)
+        check_objectives(
+            self.objectives,
+            sampler=self.search.sampler,
+            pruning=self.pruning.kind,
+            pruned_by=self.pruning.metric,
+            extra_finalists=self.verdict.extra_finalists,
+        )
+        rungs = self.pruning.rungs or []
+        if rungs and rungs[-1] >= self.budget.meta_iterations:
+            raise ValueError(
+                f"the last rung must be below budget.meta_iterations = "
+                f"{self.budget.meta_iterations}, got {rungs[-1]}"
+            )
+        check_fidelity(
+            self.pruning, self.rungs()[:-1], tasks=self.evaluation.tasks, branches=self.branches
+        )
+        self._check_replicates()
+        if self.tasks.kind == "omniglot":
+            self._check_drawings(self.tasks)
+        check_fit(self.verdict.compare, self.tasks.kind, self.branches)
+        check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})
+        self._check_size()
+        return self
+
+    def _check_size(self) -> None:
+        k_shot, q_query = self.evaluation_shots()
+        needed = bank_bytes(
+            self.tasks,
+            self.model,
+            bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self._gate_tasks()),
+            k_shot=k_shot,
+            q_query=q_query,
+        )
+        for branch in self.branches:
+            given = {**branch.fixed(), **branch.distributions()}
+            most = {name: largest(entry) or 0 for name, entry in given.items()}
+            compared = reference(self.verdict.compare, self.branches, branch.algorithm)
+            if compared is not None and compared.branch == branch.algorithm:
+                for name, value in compared.params.items():
+                    most[name] = max(most[name], largest(value) or 0)
+            needed = max(
+                needed,
+                lane_bytes(
+                    self.tasks,
+                    self.model,
+                    meta_batch=most["meta_batch"],
+                    inner_steps=most["inner_steps"],
+                    shots=max(most.get("train_shots", 0), self.tasks.k_shot),
+                ),
+            )
+        if needed > MOST_LANE_BYTES:
+            raise ValueError(
+                f"one trial would need about {needed / 2**30:.0f} GiB, the most is "
+                f"{MOST_LANE_BYTES / 2**30:.0f}: make the model, meta_batch, inner_steps or the "
+                "numbers of examples smaller"
+            )
+
+    def _gate_tasks(self) -> int:
+        return self.gates.most_tasks if self.gates.rules else 0
+
+    def _check_drawings(self, tasks: OmniglotTasks) -> None:
+        k_shot, q_query = self.evaluation_shots()
+        if k_shot + q_query > 20:
+            raise ValueError(
+                "evaluation.k_shot + evaluation.q_query must be at most the 20 drawings of a "
+                f"character, got {k_shot} + {q_query}"
+            )
+        for branch in self.branches:
+            most = largest(branch.space.get("train_shots"))
+            if most is not None and most > 20:
+                raise ValueError(
+                    "train_shots must be at most the 20 drawings of a character, "
+                    f"got {most:g} (branch {branch.algorithm})"
+                )
+
+    def evaluation_shots(self) -> tuple[int, int]:
+        """Return (k_shot, q_query) of the task bank."""
+        return (
+            self.evaluation.k_shot or self.tasks.k_shot,
+            self.evaluation.q_query or self.tasks.q_query,
+        )
+
+    def _check_replicates(self) -> None:
+        replicates, trials = self.search.replicates, self.budget.trials
+        if self.points() < 1:
+            raise ValueError(
+                f"search.replicates must be below budget.trials = {trials}, of which they are a "
+                f"part, got {replicates}: raise one or lower the other"
+            )
+        if replicates and len(self.objectives) > 1:
+            raise ValueError(
+                f"search.replicates must be 0 with several objectives, got {replicates}: what is "
+                "trained again follows from the score alone"
+            )
+
+    def points(self) -> int:
+        """Return how many trials samplers are asked for: those of the budget without replicates."""
+        return self.budget.trials - self.search.replicates
+
+    def metric(self) -> Literal["accuracy", "mse"]:
+        """Return the name of the score."""
+        return "accuracy" if self.tasks.kind == "omniglot" else "mse"
+
+    def allocation(self) -> Literal["bandit", "even", "fixed"]:
+        """Return how the trials of the budget are divided between the branches."""
+        if len(self.branches) == 1:
+            return "even"
+        if any(branch.share is not None for branch in self.branches):
+            return "fixed"
+        return self.search.allocation
+
+    def maximize(self) -> bool:
+        """Return whether a higher score is better."""
+        return self.metric() == "accuracy"
+
+    def goals(self) -> Goals:
+        """Return what the search is after, and what its trials may not exceed."""
+        return Goals(self.maximize(), tuple(self.objectives), self.constraints.bounds())
+
+    def measured(self) -> list[str]:
+        """Return what workers have to measure for this study, beside scores."""
+        named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
+        named |= set(self.gates.costs())
+        return [name for name in MEASURED if name in named]
+
+    def beyond_score(self) -> bool:
+        """Return whether anything but the score has a say in the search."""
+        by_score = self.objectives == ["score"] and self.pruning.metric == "score"
+        return not by_score or bool(self.constraints.bounds())
+
+    def rungs(self) -> list[int]:
+        """Return the meta-iterations at which a trial is judged; the last is the budget."""
+        full = self.budget.meta_iterations
+        if self.pruning.kind == "none" and self.pruning.rungs is None:
+            return [full]
+        rungs = self.pruning.rungs
+        if rungs is None:
+            parts = {full // self.pruning.reduction**k for k in (3, 2, 1)}
+            rungs = sorted(part for part in parts if LEAST_RUNG <= part < full)
+        return [*rungs, full]

@@ -1,0 +1,105 @@
+"""Warm start: points that a study's search begins with, from earlier studies or from papers.
+
+A user names studies and presets, or gives points; what is stored is points alone, each with where
+it comes from, so that the study needs nothing else to be repeated.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from metaopt.errors import InvalidMetaParameter
+from metaopt.metaparams import MetaParam, Value, parameters
+from service.wire.base import Wire
+from service.wire.spec.space import Branch, Choices, Range
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class WarmTrial(Wire):
+    """A point to begin with: a value for each searched parameter of a branch.
+
+    `source` says where it comes from and what was changed to make it fit the space.
+    """
+
+    branch: Annotated[str, Field(max_length=32)]
+    params: dict[Annotated[str, Field(max_length=64)], float | int | str]
+    source: Annotated[str, Field(max_length=2000)] = "given in the spec"
+
+
+class WarmStart(Wire):
+    """Where a search begins: its first trials, taken from the study's budget.
+
+    Args:
+        studies: Ids or names of earlier studies; a name is its newest study.
+        best: How many of each of them: the best completed trials, by search score.
+        baselines: Names of baselines, for their present versions, or `name@version`.
+        presets: Published recipes, such as `paper:maml-sinusoid` (docs/presets.md).
+        trials: Points as they are.
+    """
+
+    studies: Annotated[list[Name], Field(max_length=20)] = []
+    best: Annotated[int, Field(ge=1, le=100)] = 3
+    baselines: Annotated[list[Name], Field(max_length=20)] = []
+    presets: Annotated[list[Name], Field(max_length=20)] = []
+    trials: Annotated[list[WarmTrial], Field(max_length=1000)] = []
+
+
+def warm_points(warm_start: WarmStart, branch: Branch) -> list[dict[str, Value]]:
+    """Return the points that `branch` begins with, in their order."""
+    searched, known = branch.distributions(), parameters(branch.algorithm)
+    return [
+        {name: _typed(entry, known[name], one.params[name]) for name, entry in searched.items()}
+        for one in warm_start.trials
+        if one.branch == branch.algorithm
+    ]
+
+
+def check_warm_trials(trials: Sequence[WarmTrial], branches: Mapping[str, Branch]) -> None:
+    """Refuse points that no trial of their branch could have.
+
+    Raises:
+        ValueError: no such branch, or a parameter is missing, not searched or out of its range.
+    """
+    for index, one in enumerate(trials):
+        where = f"warm_start.trials[{index}]"
+        if one.branch not in branches:
+            raise ValueError(
+                f"{where}.branch must be one of {', '.join(branches)}, got {one.branch!r}"
+            )
+        searched = branches[one.branch].distributions()
+        if set(one.params) != set(searched):
+            raise ValueError(
+                f"{where}.params must have a value for each searched parameter of {one.branch} "
+                f"({', '.join(searched) or 'none'}), got {', '.join(one.params) or 'none'}"
+            )
+        known = parameters(one.branch)
+        for name, entry in searched.items():
+            if not allows(entry, known[name], one.params[name]):
+                raise ValueError(
+                    f"{where}.params.{name} must be {in_words(entry)}, got {one.params[name]!r}"
+                )
+
+
+def allows(entry: Range | Choices, param: MetaParam, value: Value) -> bool:
+    """Return whether a sampler could suggest `value` for `param`."""
+    if isinstance(entry, Choices):
+        return value in entry.choices
+    try:
+        return entry.low <= float(param.check(value)) <= entry.high
+    except InvalidMetaParameter:
+        return False
+
+
+def in_words(entry: Range | Choices) -> str:
+    """Return what an entry allows."""
+    if isinstance(entry, Choices):
+        return f"one of {', '.join(map(str, entry.choices))}"
+    return f"in [{entry.low:g}, {entry.high:g}]"
+
+
+def _typed(entry: Range | Choices, param: MetaParam, value: Value) -> Value:
+    if isinstance(entry, Choices):
+        return entry.choices[entry.choices.index(value)]
+    return param.check(value)

@@ -1,0 +1,77 @@
+"""Baselines: named, versioned results that later studies are compared with; never changed."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from metaopt.metaparams import Value
+from service.wire.spec.model import Model
+from service.wire.spec.tasks import Tasks
+from service.wire.views.gate_report import BaselineName
+from service.wire.views.judged import Estimate
+from service.wire.views.studies import View
+
+
+class Promotion(View):
+    """Which study's winner to make the next version of a baseline."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    study_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+class Rollback(View):
+    """Which version to repeat as the next one; null is the one before the present."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+
+
+class BaselineView(View):
+    """One version of a baseline: a configuration, how it was judged, and where it comes from.
+
+    `score` is its mean over `tasks` tasks of the bank named `bank` and over fresh trainings, of
+    which `scores` (one list of scores by task for each) are given only where one version is asked
+    for.  `judged_by` says which bank that is: that of the gates, or the sealed tasks of the
+    verdict.  `versions` and `device` are those it was judged with; `weights_sha256` names the
+    weights of one of its fresh trainings.
+    """
+
+    name: str
+    version: int
+    created_at: datetime
+    origin: str
+    study_id: str
+    study_name: str
+    trial_number: int
+    spec_sha256: str
+    branch: str
+    params: dict[str, Value]
+    task_distribution: Tasks
+    model: Model
+    meta_iterations: int
+    first_order_until: int | None
+    transductive: bool
+    metric: Literal["accuracy", "mse"]
+    maximize: bool
+    judged_by: Literal["gates", "verdict"]
+    bank: str
+    tasks: int
+    score: Estimate
+    metrics: dict[str, float]
+    weights_sha256: str | None
+    versions: dict[str, str]
+    device: str
+    scores: list[list[float]] | None = None
+
+    def label(self) -> BaselineName:
+        """Return its name and version."""
+        return BaselineName(name=self.name, version=self.version)
+
+
+class BaselinePage(View):
+    """Versions of baselines, newest first."""
+
+    items: list[BaselineView]

@@ -1,0 +1,90 @@
+"""Notifications: what the outside is told of an event; webhooks and logs of CI share the form.
+
+It names the study and never where it can be found: the server does not know by which URL its
+readers reach it.  `data` is the event's own: ids, finite numbers, causes.
+"""
+
+from datetime import datetime
+from typing import Any, Literal, Protocol, get_args
+
+from pydantic import JsonValue
+
+from service.wire.views.studies import StudyStatus, View
+
+EventName = Literal[
+    "study_completed", "study_failed", "study_cancelled", "gate_failed", "drift_detected"
+]
+EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+
+
+class Notification(View):
+    """An event of a study; only a test has no study."""
+
+    schema_version: Literal[1] = 1
+    event: EventName | Literal["test"]
+    study_id: str | None
+    name: str | None
+    status: StudyStatus | None
+    data: dict[str, JsonValue] = {}
+    created_at: datetime
+
+
+class WebhookBody(Notification):
+    """What a webhook is sent; a `delivery_id` that was seen before is a repetition."""
+
+    delivery_id: str
+
+
+class EventRow(Protocol):
+    """An event, from the table or from the API."""
+
+    @property
+    def kind(self) -> str:
+        """What happened."""
+
+    @property
+    def study_id(self) -> str:
+        """To which study."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Ids, numbers and causes."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When."""
+
+
+class StudyRow(Protocol):
+    """A study, from the table or from the API."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def status(self) -> str:
+        """Its status."""
+
+
+def notification(event: EventRow, study: StudyRow) -> Notification:
+    """Return what the outside is told of this event of this study.
+
+    Raises:
+        ValidationError: The event is not one of `EVENT_NAMES`, or its data are not finite.
+    """
+    return Notification.model_validate(
+        {
+            "event": event.kind,
+            "study_id": event.study_id,
+            "name": study.name,
+            "status": study.status,
+            "data": event.data,
+            "created_at": event.created_at,
+        }
+    )
+
+
+def notification_of_test(now: datetime) -> Notification:
+    """Return what a test of a webhook sends."""
+    return Notification(event="test", study_id=None, name=None, status=None, created_at=now)

@@ -1,0 +1,62 @@
+"""What a study would do, before it is submitted: `POST /studies/preview`."""
+
+from typing import Literal
+
+from service.wire.spec.warm_start import WarmTrial
+from service.wire.views.studies import View
+
+
+class DimensionView(View):
+    """A searched parameter as the sampler sees it: a range, or `choices` without an order."""
+
+    name: str
+    kind: Literal["float", "int", "choice"]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: list[float | int | str] | None = None
+
+
+class BranchPlan(View):
+    """A branch: its share of the trials, what is searched, and the value of everything else."""
+
+    algorithm: str
+    trials: int
+    searched: list[DimensionView]
+    fixed: dict[str, float | int | str]
+    warm_start: list[WarmTrial]
+
+
+class Cost(View):
+    """What a part of a study costs; seconds are null where nothing like it was ever run.
+
+    `device_seconds_from` says what the estimate stands on, or why there is none.
+    """
+
+    trials: int
+    meta_iterations_at_most: int
+    meta_iterations_expected: int
+    device_seconds: float | None
+    device_seconds_from: str
+
+
+class Preview(View):
+    """What a spec would do.
+
+    `rungs` are the meta-iterations at which trials are judged, `bank_tasks` on how many tasks.
+    Second-order trials take first-order meta-gradients up to `first_order_until`, if there is one;
+    those meta-iterations cost less, and are counted as any others.  `expected` counts with the
+    share of trials that the pruning keeps at each rung; budgets of time, score and stagnation may
+    end the search earlier.  The verdict comes on top, and the gates, null where there are none;
+    stored scores of a baseline may save half of them.  `search` counts `replicas_at_most` trials
+    that train the search's best again, each to the end; the branches' trials are without them.
+    """
+
+    branches: list[BranchPlan]
+    rungs: list[int]
+    bank_tasks: list[int]
+    first_order_until: int | None
+    search: Cost
+    verdict: Cost
+    gates: Cost | None = None
+    replicas_at_most: int = 0

@@ -1,0 +1,203 @@
+"""The verdict of a study, as `GET /studies/{id}/result` returns it.
+
+The search's own figure is the best of many noisy ones, so it flatters; the sealed figure comes
+from training afresh with new seeds and from tasks that nothing was ever chosen by.
+`optimism` is how much better the search's figure was, in the direction of the metric.
+"""
+
+from typing import Literal
+
+from metaopt.metaparams import Value
+from service.wire.views.gate_report import GateReport
+from service.wire.views.judged import Estimate, ResultPart, VerdictRun
+
+
+class SearchScore(ResultPart):
+    """What the search measured, with a 95 % interval over its tasks.
+
+    `score` is the mean over `trainings` of the same point: its own, and its replicas that
+    completed.  The interval is that of their mean.
+    """
+
+    score: float
+    low: float
+    high: float
+    trainings: int = 1
+
+
+class SealedScore(ResultPart):
+    """What the sealed tasks say, over all seeds that trained to the end.
+
+    `score` is the study's statistic over tasks of the mean over seeds; `low` and `high` bound
+    the mean with 95 % confidence.  `curve` is the mean score after 0, 1, … inner steps.
+    `chosen_among` is of how many finalists, itself included, the winner came out on top without
+    being clearly better: its interval allows for that luck.  Of all others it is 1.
+    """
+
+    score: float
+    low: float
+    high: float
+    mean: float
+    median: float
+    trimmed_mean: float
+    diverged_share: float
+    curve: list[float]
+    tasks: int
+    seeds: int
+    chosen_among: int = 1
+
+
+class StepsAtTest(ResultPart):
+    """After how many inner steps to use a finalist, at no extra trial.
+
+    `chosen` is where `search_curve`, the mean score on meta-validation tasks after 0, 1, … inner
+    steps, is best; the sealed tasks have no say in it.  `own` is the trial's `test_steps`, after
+    which the search and the verdict score it.  The sealed means at both are null where no fresh
+    training reached the end.
+    """
+
+    own: int
+    chosen: int
+    search_curve: list[float]
+    sealed_at_own: float | None
+    sealed_at_chosen: float | None
+
+
+class Cost(ResultPart):
+    """What the search's trial of a configuration (with replicas) and its fresh trainings cost."""
+
+    search_device_seconds: float
+    fresh_device_seconds: float
+    search_meta_iterations: int
+    fresh_meta_iterations: int
+
+
+class Finalist(ResultPart):
+    """A trial of the search and what became of it when it was trained afresh.
+
+    `rank` is that of the sealed scores, `search_rank` that of the search's among the finalists.
+    `optimism` is how much better the search's score was than the sealed one; `optimism_interval`
+    estimates the same for the means, with the noise of both banks' tasks and of training.
+    `to_best` is the sealed mean minus the best finalist's, paired by task.
+
+    `sealed`, `optimism` and what follows from them are null where no fresh training reached the
+    end; `runs` says why.  `device_seconds` counts the search trial and its fresh trainings.
+
+    `metrics` are what else the search measured of it, `sealed_metrics` the means of its fresh
+    trainings that reached the end.
+    """
+
+    rank: int
+    trial_number: int
+    branch: str
+    params: dict[str, Value]
+    search: SearchScore
+    sealed: SealedScore | None
+    optimism: float | None
+    device_seconds: float
+    tied_with_best: bool
+    runs: list[VerdictRun]
+    # Verdicts of older versions lack what follows.
+    search_rank: int | None = None
+    optimism_interval: Estimate | None = None
+    to_best: Estimate | None = None
+    steps: StepsAtTest | None = None
+    cost: Cost | None = None
+    metrics: dict[str, float] = {}
+    sealed_metrics: dict[str, float] = {}
+
+
+class ParetoTrial(ResultPart):
+    """A trial of the search that no other dominates, with its values of the objectives."""
+
+    trial_number: int
+    branch: str
+    params: dict[str, Value]
+    values: dict[str, float]
+
+
+class Comparison(ResultPart):
+    """What the spec gives without a search, trained and judged as the finalists were.
+
+    `compared_with` is "default", or the name of the preset that the spec's `verdict.compare` is.
+    `difference` is the sealed mean of the best finalist minus that of this configuration, paired
+    by task; null where no fresh training of one of them reached the end.
+    """
+
+    compared_with: str
+    branch: str
+    params: dict[str, Value]
+    sealed: SealedScore | None
+    difference: Estimate | None
+    cost: Cost
+    runs: list[VerdictRun]
+
+
+class BranchSummary(ResultPart):
+    """What a branch of the search cost and reached; the score is null if no trial completed.
+
+    `trials` are its points; the cost is that of their replicas too.
+    """
+
+    trials: int
+    best_score: float | None
+    device_seconds: float
+
+
+class SearchCost(ResultPart):
+    """What the search spent and which budget ended it; the verdict came on top.
+
+    `judged_at` is the meta-iteration whose scores chose the finalists: the end of a trial, or
+    where no trial completed, the highest rung that enough of them had in common.
+    """
+
+    ended_by: str
+    wall_seconds: float
+    device_seconds: float
+    meta_iterations: int
+    judged_at: int
+
+
+class StudyResult(ResultPart):
+    """The verdict: finalists, best first, what they are compared with, and what the study cost.
+
+    `intervals_cover` says what the sealed intervals and ties allow for: with one seed each, the
+    noise of training is unknown and they allow for the choice of tasks only.  `busy_share` is the
+    share of the time of all slots that no other study had which went into its segments.
+    `device_seconds` and `wall_seconds` are of search and verdict together, `search` says what
+    the search had of them.  `trials` counts the points of the search by status, `replicas` the
+    trainings with which it repeated its best.  Where it is not null, whatever has `order: second`
+    was trained with first-order meta-gradients up to the meta-iteration `first_order_until`,
+    afresh too.
+
+    With several objectives `pareto` is the search's Pareto set, best score first, of those that
+    keep the `constraints`; the finalists are some of it.  `infeasible` counts the trials that
+    were judged and break a constraint: none of them is a finalist.
+
+    `weights_sha256` names the model of one of the best finalist's fresh trainings, the first that
+    reached its end.  `versions` are those of what trained and judged (`code` is a digest of the
+    source of `metaopt`), `device` is where.  `gates` is null where nothing was asked.
+    """
+
+    metric: Literal["accuracy", "mse"]
+    maximize: bool
+    finalists: list[Finalist]
+    trials: dict[str, int]
+    replicas: dict[str, int] = {}
+    branches: dict[str, BranchSummary]
+    device_seconds: float
+    wall_seconds: float
+    busy_share: float | None = None
+    search: SearchCost | None = None
+    transductive: bool
+    intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"
+    comparison: Comparison | None = None
+    first_order_until: int | None = None
+    objectives: list[str] = ["score"]
+    constraints: dict[str, float] = {}
+    pareto: list[ParetoTrial] | None = None
+    infeasible: int = 0
+    weights_sha256: str | None = None
+    versions: dict[str, str] = {}
+    device: str = ""
+    gates: GateReport | None = None

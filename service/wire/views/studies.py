@@ -1,0 +1,193 @@
+"""What the API says about studies: summaries, trials, reports, events."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from service.wire.spec.study import StudySpec
+
+StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
+TrialRole = Literal["search", "replica", "verdict", "candidate", "incumbent"]
+
+
+class View(BaseModel):
+    """Base of every answer: finite numbers, fields unknown to an older client ignored."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class BestTrial(View):
+    """The best trial of a branch so far: of those that went furthest, the best score."""
+
+    trial_number: int
+    status: TrialStatus
+    meta_iteration: int
+    score: float
+    score_stderr: float | None
+    params: dict[str, float | int | str]
+
+
+class BranchView(View):
+    """A branch of a study: its search trials so far, and the best of them."""
+
+    trials: int
+    best: BestTrial | None
+
+
+class SpentView(View):
+    """What a study's search has spent of its budget; a budget cannot be set below it.
+
+    `trials` are those of the search and replicas.
+    """
+
+    trials: int
+    wall_seconds: float
+    device_seconds: float
+    meta_iterations: int
+
+
+class StudyView(View):
+    """A study with its whole spec, every default written out.
+
+    `trials` counts the search's trials by status, `replica_trials` those of its best that were
+    trained again, `verdict_trials` those of the finalists, `gate_trials` those of the candidate and
+    the incumbent; every status is there.  `busy_share` is
+    the share of the time of all slots that no other study had which went into its segments; null
+    before the first.  `search_ended_by` is the budget that ended the search; null while it goes on.
+    `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
+    a trial on them.
+    """
+
+    study_id: str
+    name: str
+    status: StudyStatus
+    version: int
+    error: str | None
+    metric: str
+    maximize: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    trials: dict[TrialStatus, int]
+    verdict_trials: dict[TrialStatus, int]
+    replica_trials: dict[TrialStatus, int] = {}
+    gate_trials: dict[TrialStatus, int] = {}
+    branches: dict[str, BranchView]
+    busy_share: float | None = None
+    spent: SpentView | None = None
+    search_ended_by: str | None = None
+    sealed_looks: int = 0
+    spec: StudySpec
+
+
+class TrialView(View):
+    """One trial; of any role but search it names the search trial that it repeats.
+
+    A verdict trial without one has the defaults, an incumbent the baseline's configuration.
+    `bank_tasks` is on how many tasks of the gate bank a candidate or incumbent is scored.
+    `metrics` are what beside the score is known of it, since it was scored last: what it costs.
+    """
+
+    trial_number: int
+    role: TrialRole
+    branch: str
+    status: TrialStatus
+    params: dict[str, float | int | str]
+    seed: int
+    source_trial_number: int | None
+    meta_iteration: int
+    score: float | None
+    score_stderr: float | None
+    diverged_at: int | None
+    cause: str | None
+    attempts: int
+    device_seconds: float
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    metrics: dict[str, float] | None = None
+    bank_tasks: int | None = None
+
+
+class ReportView(View):
+    """Scores of a trial at one rung, on the first `tasks` tasks of the bank.
+
+    `scores`, one per task, only when asked for.
+    """
+
+    meta_iteration: int
+    tasks: int
+    score: float
+    stderr: float
+    low: float
+    high: float
+    median: float
+    trimmed_mean: float
+    standard_deviation: float
+    diverged_share: float
+    curve: list[float]
+    scores: list[float] | None
+    transductive: bool
+    device_seconds: float
+    attempt: int
+    created_at: datetime
+    metrics: dict[str, float] | None = None
+
+
+class AskView(View):
+    """An entry of a branch's log: what its sampler was asked or told, in the order of `sequence`.
+
+    An ask has the `params` that were suggested, a tell the outcome of the trial, and where it has
+    one its score (`value`) and the meta-iteration at which that was measured.  `scores` are all
+    that the sampler then knew of the trial, by meta-iteration, `metrics` what else it was told.
+    """
+
+    sequence: int
+    kind: Literal["ask", "tell"]
+    trial_number: int
+    params: dict[str, float | int | str] | None
+    outcome: str | None
+    value: float | None
+    meta_iteration: int | None
+    scores: dict[int, float] = {}
+    metrics: dict[str, float] | None = None
+
+
+class EventView(View):
+    """Something that happened to a study; `event_id` rises and can be resumed after."""
+
+    event_id: int
+    study_id: str
+    kind: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class StudyPage(View):
+    """Some studies, newest first; `next_cursor` asks for more."""
+
+    items: list[StudyView]
+    next_cursor: str | None
+
+
+class TrialPage(View):
+    """Some trials by number; `next_cursor` asks for more."""
+
+    items: list[TrialView]
+    next_cursor: str | None
+
+
+class ReportPage(View):
+    """Some reports of a trial by meta-iteration; `next_cursor` asks for more."""
+
+    items: list[ReportView]
+    next_cursor: str | None
+
+
+class AskPage(View):
+    """Some of a branch's log in its order; `next_cursor` asks for more."""
+
+    items: list[AskView]
+    next_cursor: str | None

@@ -1,0 +1,1 @@
+"""Words: numbers, verdicts and gates as people read them."""

@@ -1,0 +1,53 @@
+"""What gates answered, in words: the same on the command line, in reports and in CI."""
+
+from collections.abc import Iterator
+
+from service.wire.views.gate_report import GateAnswer, GateReport
+
+
+def outcome(gates: GateReport) -> str:
+    """Return what the gates say together: passed, failed, or undecided."""
+    if gates.passed:
+        return "passed"
+    answers = {one.answer for one in gates.answers}
+    return "failed" if "fail" in answers else "undecided"
+
+
+def gate_sentences(gates: GateReport) -> Iterator[str]:
+    """Yield what was compared with what, each rule's answer, and what became of the candidate."""
+    yield f"Gates {outcome(gates)}: {compared(gates)}."
+    for one in gates.answers:
+        yield f"{one.answer}: {one.rule}: {one.why}{more(one)}."
+    if gates.promoted is not None:
+        yield f"It is now {gates.promoted}."
+    if gates.not_promoted is not None:
+        yield f"It was not promoted: {gates.not_promoted}."
+
+
+def compared(gates: GateReport) -> str:
+    """Return who was judged, beside whom, on what."""
+    candidate = f"trial {gates.trial_number}, trained afresh {_times(gates.seeds)}"
+    beside = ""
+    if gates.baseline_name is not None and gates.baseline is not None:
+        how = "stored scores" if gates.baseline.stored else "trained afresh too"
+        beside = f", beside {gates.baseline_name} ({how})"
+    looks = f" in {gates.looks} looks" if gates.looks > 1 else ""
+    return f"{candidate}{beside}, on {gates.tasks} tasks of the gate bank{looks}"
+
+
+def more(answer: GateAnswer) -> str:
+    """Return what would decide an undecided rule."""
+    if answer.answer != "undecided":
+        return ""
+    if answer.more_tasks is not None:
+        return f"; about {answer.more_tasks:,} more tasks would decide it"
+    if answer.more_seeds is not None:
+        return (
+            "; training scatters too much for more tasks to help, about "
+            f"{answer.more_seeds:,} more of gates.seeds would decide it"
+        )
+    return ""
+
+
+def _times(seeds: int) -> str:
+    return "once" if seeds == 1 else f"{seeds} times"

@@ -1,0 +1,55 @@
+"""What a verdict says beside its scores, in words: the same on the command line and in notes."""
+
+from service.wire.spec.study import StudySpec
+from service.wire.views.judged import Estimate
+from service.wire.views.result import Comparison, Finalist, StudyResult
+from service.wire.words import numbers
+
+
+def reference_name(comparison: Comparison) -> str:
+    """Return what the finalists were compared with: the branch's defaults, or a preset's name."""
+    if comparison.compared_with == "default":
+        return f"the defaults of {comparison.branch}"
+    return f"{comparison.compared_with} ({comparison.branch})"
+
+
+def compared(spec: StudySpec, result: StudyResult, comparison: Comparison) -> str:
+    """Return how the best finalist stands to what it was compared with, and no more than that."""
+    searched = numbers.params(numbers.searched_params(spec, comparison.branch, comparison.params))
+    name = reference_name(comparison) + (f" with {searched}" if searched else "")
+    told = comparison.difference
+    if comparison.sealed is None or told is None:
+        return f"{name}: no sealed score"
+    score = numbers.score(comparison.sealed.score, result.metric)
+    difference = numbers.difference(told.value, result.metric)
+    return (
+        f"{name}: sealed {score}; best minus this {difference} "
+        f"{interval(told, result.metric)}: {standing(told, maximize=result.maximize)}"
+    )
+
+
+def standing(difference: Estimate, *, maximize: bool) -> str:
+    """Return "better", "worse" or "cannot be told apart", as the whole interval says."""
+    better = difference.low > 0 if maximize else difference.high < 0
+    worse = difference.high < 0 if maximize else difference.low > 0
+    return "better" if better else "worse" if worse else "cannot be told apart"
+
+
+def steps_at_test(finalist: Finalist, metric: str) -> str | None:
+    """Return after how many inner steps to use a finalist, or None where its own are the best."""
+    steps = finalist.steps
+    if steps is None or steps.chosen == steps.own:
+        return None
+    said = (
+        f"trial {finalist.trial_number}: best after {steps.chosen} inner steps on meta-validation"
+    )
+    if steps.sealed_at_chosen is None:
+        return said
+    chosen = numbers.score(steps.sealed_at_chosen, metric)
+    own = numbers.score(steps.sealed_at_own, metric)
+    return f"{said}; sealed mean {chosen}, after its own {steps.own} {own}"
+
+
+def interval(estimate: Estimate | None, metric: str) -> str:
+    """Return an estimate's 95 % interval, or a dash."""
+    return numbers.interval(estimate.low, estimate.high, metric) if estimate else "-"

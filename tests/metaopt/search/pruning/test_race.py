@@ -1,0 +1,95 @@
+"""Racing: how often the truly best trial is stopped, and how soon the others are."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from metaopt.errors import InvalidSearch
+from metaopt.evaluation.bank import BankSpec
+from metaopt.population.population import Population
+from metaopt.population.signature import signature_of
+from metaopt.search.pruning.race import is_worse, level_of_a_look
+
+BANK = BankSpec(split="validation", seed=1, tasks=100, k_shot=5, q_query=10, steps=3)
+RUNGS, ALPHA = 3, 0.05
+
+
+@pytest.fixture(scope="module")
+def noise() -> np.ndarray:
+    """Real adaptation scores less each trial's mean: (trials, tasks), the tasks shared."""
+    torch.manual_seed(0)
+    signature = signature_of(
+        tasks={"kind": "sinusoid", "k_shot": 5, "q_query": 5},
+        model={"kind": "mlp", "widths": [16, 16]},
+        algorithm="maml",
+        params={"meta_batch": 4},
+    )
+    population = Population(signature)
+    for i in range(8):
+        rates = {"inner_lr": 0.005 * (1 + i % 4), "outer_lr": 0.003}
+        population.admit(str(i), {"meta_batch": 4, **rates}, seed=i, horizon=300)
+    population.advance(300)
+    found = population.evaluate(population.lanes, BANK)
+    scores = np.array([found[lane].scores for lane in population.lanes])
+    assert scores.shape == (8, 100) and np.isfinite(scores).all()
+    return scores - scores.mean(1, keepdims=True)
+
+
+def race(noise: np.ndarray, truths: list[float], chance: random.Random) -> dict[int, int]:
+    """Run trials in a random order through all rungs; return at which rung each was stopped."""
+    order = list(range(len(truths)))
+    chance.shuffle(order)
+    stopped: dict[int, int] = {}
+    for rung in range(RUNGS):
+        tasks = [chance.randrange(noise.shape[1]) for _ in range(noise.shape[1])]
+        leader = None
+        for peers, number in enumerate((n for n in order if n not in stopped), start=1):
+            residuals = noise[chance.randrange(len(noise))][tasks]
+            scores = (truths[number] + residuals).tolist()
+            mean = float(np.mean(scores))
+            if leader is None or mean < leader[0]:
+                leader = (mean, scores)
+            level = level_of_a_look(ALPHA, rungs=RUNGS, peers=peers)
+            if is_worse(scores, leader[1], maximize=False, delta=0.0, level=level):
+                stopped[number] = rung
+    return stopped
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.05, 0.3])
+def test_the_truly_best_is_stopped_in_at_most_one_race_of_twenty(noise, gap):
+    """1,000 races; the best is ahead by `gap` of a score's spread, or hardly at all."""
+    chance, races = random.Random(2), 1000
+    spread = float(noise.std())
+    truths = [0.0] + [spread * (gap + 0.01 * i) for i in range(1, 8)]
+    wrong = sum(0 in race(noise, truths, chance) for _ in range(races))
+    assert wrong / races <= ALPHA
+
+
+def test_what_is_clearly_worse_is_stopped_early(noise):
+    chance, races = random.Random(3), 100
+    truths = [0.0] + [2.0 * float(noise.std())] * 7
+    stopped = [race(noise, truths, chance) for _ in range(races)]
+    at_once = sum(rung == 0 for one in stopped for rung in one.values())
+    assert at_once > 0.5 * 7 * races
+
+
+def test_a_difference_below_delta_is_tolerated():
+    leader = [0.1 * i for i in range(20)]
+    scores = [x + 0.5 + 0.01 * (i % 3) for i, x in enumerate(leader)]
+    assert is_worse(scores, leader, maximize=False, delta=0.4, level=0.01)
+    assert not is_worse(scores, leader, maximize=False, delta=0.6, level=0.01)
+    assert not is_worse(scores, leader, maximize=True, delta=0.0, level=0.01)
+    assert is_worse(leader, scores, maximize=True, delta=0.0, level=0.01)
+
+
+def test_equal_differences_need_no_test():
+    assert is_worse([2.0, 3.0], [1.0, 2.0], maximize=False, delta=0.0, level=1e-9)
+    assert not is_worse([1.0, 2.0], [1.0, 2.0], maximize=False, delta=0.0, level=0.5)
+
+
+@pytest.mark.parametrize(("scores", "leader"), [([1.0], [1.0]), ([1.0, 2.0], [1.0, 2.0, 3.0])])
+def test_scores_must_be_paired(scores, leader):
+    with pytest.raises(InvalidSearch, match="same for both"):
+        is_worse(scores, leader, maximize=False, delta=0.0, level=0.05)

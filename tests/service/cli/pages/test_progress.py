@@ -1,0 +1,98 @@
+"""The live panel: what it says at each stage of a study."""
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+from sqlalchemy import Engine
+
+from service.cli.connection import connect
+from service.cli.pages.progress import LiveTeller, finished_trials, panel, telling, verdict_line
+from service.db.engine import transaction
+from service.wire.views.studies import EventView, StudyView
+from tests.fakes.rows import add_report, add_study, add_trial, end_trial
+
+STUDY = "a" * 32
+
+
+@pytest.fixture
+def study(api: Engine) -> StudyView:
+    with transaction(api) as session:
+        add_study(session)
+        best = add_trial(session, 0)
+        add_report(session, best, 30, 0.5)
+        end_trial(session, best, "pruned")
+        add_trial(session, 1, branch="reptile")
+        add_trial(session, 8, role="verdict", source_trial_number=0)
+    with connect() as client:
+        return client.study(STUDY)
+
+
+def drawn(study: StudyView, events: list[str]) -> str:
+    console = Console(file=io.StringIO(), width=140)
+    console.print(panel(study, events))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_panel_shows_progress_the_best_and_the_last_events(study: StudyView) -> None:
+    text = drawn(study, ["reptile trial 1 diverged"])
+    assert "sinusoid" in text and "1/8 trials" in text
+    assert "best 0.5 (trial 0)" in text and "inner_lr=0.01" in text
+    assert "no score yet" in text
+    assert "reptile trial 1 diverged" in text
+    assert "verdict: 0/1 fresh trainings of the finalists" in text
+
+
+def test_trials_of_the_verdict_are_counted_apart(study: StudyView) -> None:
+    assert finished_trials(study) == (1, 8)
+    assert verdict_line(study) == "verdict: 0/1 fresh trainings of the finalists"
+
+
+def test_trainings_for_the_gates_are_counted_after_the_verdict_s(study: StudyView) -> None:
+    gated = {**study.gate_trials, "completed": 2, "queued": 1}
+    line = verdict_line(study.model_copy(update={"gate_trials": gated}))
+    assert line == "gates: 2/3 trainings judged"
+
+
+def test_replicas_count_as_trials_of_the_search(study: StudyView) -> None:
+    again = {**study.replica_trials, "completed": 2, "running": 1}
+    assert finished_trials(study.model_copy(update={"replica_trials": again})) == (3, 8)
+
+
+def test_the_live_panel_keeps_the_last_events(study: StudyView) -> None:
+    console = Console(file=io.StringIO(), width=140, force_terminal=True)
+    with Live(console=console, auto_refresh=False) as live:
+        teller = LiveTeller(live, study.metric)
+        for number in range(20):
+            teller.event(_reported(study, number))
+        teller.state(study)
+        live.refresh()
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "trial 19" in text and "trial 14:" in text and "trial 13:" not in text
+
+
+def test_elsewhere_than_on_a_terminal_each_event_is_a_plain_line(
+    study: StudyView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    with telling(study.metric, study.created_at) as teller:
+        for number in range(3):
+            teller.event(_reported(study, number))
+        teller.state(study)
+    assert said.getvalue().splitlines() == [
+        f"    0.0 s  maml trial {number}: 0.5 after 10 meta-iterations" for number in range(3)
+    ]
+
+
+def _reported(study: StudyView, number: int) -> EventView:
+    return EventView(
+        event_id=number,
+        study_id=study.study_id,
+        kind="trial_reported",
+        data={"branch": "maml", "trial_number": number, "score": 0.5, "meta_iteration": 10},
+        created_at=study.created_at,
+    )

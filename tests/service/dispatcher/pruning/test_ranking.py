@@ -1,0 +1,106 @@
+"""What trials at a rung are compared by."""
+
+import pytest
+
+from service.db.states import TrialStatus
+from service.dispatcher.pruning.asha import waiting
+from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
+from service.dispatcher.pruning.ranking import judged, judged_at, metrics_of_params
+from service.dispatcher.state import StudyState, TrialState
+from service.executors.base import LaneReport, SegmentReport
+from tests.fakes import states
+from tests.fakes.studies import small_spec
+
+SHA = {"kind": "successive_halving", "rungs": [60, 120], "reduction": 2}
+BOUND = {"adaptation_milliseconds": 10.0}
+
+
+def lane(trial: TrialState, score: float, cost: float | None, share: float = 0.0) -> LaneReport:
+    costs = {} if cost is None else {"adaptation_milliseconds": cost}
+    return LaneReport(
+        trial.trial_id, 60, scores=[score] * 20, diverged_share=share, curve=[score], costs=costs
+    )
+
+
+def judge(
+    study: StudyState, *given: tuple[float, float]
+) -> tuple[list[TrialState], list[LaneOutcome]]:
+    trials = states.asked(study, "maml", len(given))
+    lanes = [lane(trial, *one) for trial, one in zip(trials, given, strict=True)]
+    return trials, judge_report(study, trials, SegmentReport(lanes, 1.0, 1.0, 0.0, 1, "CPU"), 60)
+
+
+def test_examples_are_inner_steps_at_test_times_support_examples() -> None:
+    params = {"inner_steps": 3, "test_steps": 0}
+    assert metrics_of_params(small_spec(), params) == {"adaptation_examples": 15.0}
+    params["test_steps"] = 2
+    spec = small_spec(evaluation={"k_shot": 4})
+    assert metrics_of_params(spec, params) == {"adaptation_examples": 8.0}
+    omniglot = small_spec(
+        tasks={"kind": "omniglot", "n_way": 5, "k_shot": 1}, model={"kind": "conv4"}
+    )
+    assert metrics_of_params(omniglot, params) == {"adaptation_examples": 10.0}
+
+
+def test_without_goals_scores_are_compared_as_they_are() -> None:
+    found = judged(small_spec(), {1: 0.5, 2: 0.25}, {})
+    assert found == ({1: 0.5, 2: 0.25}, False)
+
+
+def test_a_rung_judges_by_the_metric_that_the_spec_names() -> None:
+    study = states.study(pruning={**SHA, "metric": "adaptation_milliseconds"})
+    _, outcomes = judge(study, (1.0, 5.0), (9.0, 2.0))
+    assert [one.status for one in outcomes] == [TrialStatus.PRUNED, TrialStatus.RUNNING]
+    assert [one.score for one in outcomes] == [1.0, 9.0]
+
+
+def test_an_infeasible_trial_cannot_stop_one_that_keeps_the_bounds() -> None:
+    study = states.study(pruning=SHA, constraints=BOUND)
+    _, outcomes = judge(study, (1.0, 50.0), (9.0, 2.0))
+    assert [one.status for one in outcomes] == [TrialStatus.PRUNED, TrialStatus.RUNNING]
+    assert outcomes[0].metrics == {
+        "adaptation_examples": 5.0,
+        "diverged_share": 0.0,
+        "adaptation_milliseconds": 50.0,
+    }
+
+
+def test_asha_promotes_and_waits_by_the_same_places() -> None:
+    study = states.study(pruning={**SHA, "kind": "asha"}, constraints=BOUND)
+    trials, outcomes = judge(study, (1.0, 50.0), (9.0, 2.0))
+    assert [one.status for one in outcomes] == [TrialStatus.QUEUED, TrialStatus.RUNNING]
+    place = ("maml", 60)
+    for trial, one in zip(trials, outcomes, strict=True):
+        study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score or 0.0
+        study.rung_metrics.setdefault(place, {})[trial.trial_number] = one.metrics
+    slow, fast = (trial.trial_number for trial in trials)
+    assert judged_at(study, place).values == {slow: 1.0, fast: 0.0}
+    trials[0].meta_iteration, trials[1].status = 60, TrialStatus.RUNNING
+    assert waiting(study) == [trials[0]]
+
+
+def test_an_infeasible_trial_leads_no_race() -> None:
+    study = states.study(pruning={"kind": "race", "rungs": [60, 120]}, constraints=BOUND)
+    _, outcomes = judge(study, (1.0, 50.0), (9.0, 2.0))
+    assert [one.status for one in outcomes] == [TrialStatus.RUNNING] * 2
+    study = states.study(pruning={"kind": "race", "rungs": [60, 120]}, constraints=BOUND)
+    _, outcomes = judge(study, (1.0, 50.0))
+    assert outcomes[0].status == TrialStatus.RUNNING
+
+
+def test_a_diverged_trial_is_told_what_its_parameters_say() -> None:
+    study = states.study(constraints=BOUND)
+    (trial,) = states.asked(study, "maml", 1)
+    report = LaneReport(trial.trial_id, 7, diverged_at=7, cause="loss was not finite")
+    (outcome,) = judge_report(study, [trial], SegmentReport([report], 1.0, 1.0, 0.0, 1, "CPU"), 60)
+    assert outcome.metrics == {"adaptation_examples": 5.0}
+
+
+@pytest.mark.parametrize("cost", [None, float("nan"), float("inf"), -1.0])
+def test_a_cost_that_was_not_measured_is_a_bad_report(cost: float | None) -> None:
+    study = states.study(constraints=BOUND)
+    (trial,) = states.asked(study, "maml", 1)
+    with pytest.raises(BadReport, match="trial 0: adaptation_milliseconds was not measured, got"):
+        judge_report(
+            study, [trial], SegmentReport([lane(trial, 1.0, cost)], 1.0, 1.0, 0.0, 1, "CPU"), 60
+        )

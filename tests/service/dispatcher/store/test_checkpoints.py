@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from service.dispatcher.store.checkpoints import CheckpointStore
+
+
+def test_a_name_leads_back_to_its_file(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    path = Path(store.directory("s")) / "t-10"
+    path.write_text("x")
+    name = store.name_of(str(path))
+    assert name == "s/t-10"
+    assert store.path_of(name) == str(path)
+    store.delete(name)
+    store.delete(name)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "s/../../secret"])
+def test_nothing_outside_the_root_is_ever_named(tmp_path: Path, name: str) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    with pytest.raises(ValueError, match="not in the subpath"):
+        store.path_of(name)
+    with pytest.raises(ValueError, match="not in the subpath"):
+        store.name_of(str(tmp_path / "root" / name))
+
+
+def test_only_files_that_rows_name_are_kept(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    directory = Path(store.directory("s"))
+    for name in ("kept", "orphan", "half.tmp"):
+        (directory / name).write_text("x")
+    store.keep_only("s", {"s/kept"})
+    assert [path.name for path in directory.iterdir()] == ["kept"]
+    store.delete_study("s")
+    store.keep_only("s", set())
+    assert not directory.exists()

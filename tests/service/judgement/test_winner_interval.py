@@ -1,0 +1,87 @@
+"""The winner's interval: who wins among equals was lucky, and the interval allows for it."""
+
+import random
+import statistics
+
+import pytest
+
+from service.judgement.estimates import (
+    EVEN,
+    Contender,
+    SealedRun,
+    contender,
+    sealed_mean,
+    with_pooled_noise,
+)
+from service.judgement.winner_interval import chosen_among, winners_tails
+
+
+def fresh(mean: float, seeds: list[float], *, diverged_share: float = 0.0) -> Contender:
+    tasks = [-1.0, 0.0, 1.0, 2.0, -2.0] * 8
+    return contender(
+        [
+            SealedRun(
+                0,
+                0,
+                "completed",
+                None,
+                mean,
+                [mean + seed + x for x in tasks],
+                [],
+                diverged_share,
+                0,
+            )
+            for seed in seeds
+        ]
+    )
+
+
+def test_of_one_or_two_the_interval_is_even() -> None:
+    assert winners_tails(1, maximize=True) == winners_tails(2, maximize=False) == EVEN
+
+
+@pytest.mark.parametrize("count", [3, 5, 20])
+def test_both_sides_together_allow_five_per_cent_and_the_worse_side_less(count: int) -> None:
+    below, above = winners_tails(count, maximize=True)
+    assert below + above == pytest.approx(0.05)
+    assert 1 - (1 - below) ** count == pytest.approx(0.05)  # the best of so many equals
+    assert winners_tails(count, maximize=False) == (above, below)
+
+
+def test_the_interval_is_moved_to_where_the_truth_is_worse() -> None:
+    (one,) = with_pooled_noise([fresh(1.0, [0.0, 0.1, -0.1])])
+    even, moved = sealed_mean(one), sealed_mean(one, winners_tails(3, maximize=False))
+    assert moved.high > even.high and moved.low > even.low
+    assert moved.value == even.value and moved.stderr == even.stderr
+
+
+def test_only_those_count_that_could_as_well_have_won() -> None:
+    seeds = [0.0, 0.1]
+    best, near, far = with_pooled_noise([fresh(1.0, seeds), fresh(1.05, seeds), fresh(9.0, seeds)])
+    assert chosen_among(best, []) == 1
+    assert chosen_among(best, [near]) == 2
+    assert chosen_among(best, [near, far]) == 2
+
+
+def test_those_that_train_or_adapt_only_sometimes_do_not_count() -> None:
+    best, wild = with_pooled_noise(
+        [fresh(1.0, [0.0, 0.1]), fresh(1.0, [0.0, 0.1], diverged_share=0.1)]
+    )
+    broken = best._replace(runs=[*best.runs, best.runs[0]])
+    assert chosen_among(best, [wild, broken]) == 1
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_of_equal_finalists_the_winners_interval_covers_what_it_says(count: int) -> None:
+    draw = random.Random(count)
+    even = moved = 0
+    studies = 1000
+    for _ in range(studies):
+        some = [fresh(0.0, [draw.gauss(0, 2), draw.gauss(0, 2)]) for _ in range(count)]
+        ranked = sorted(with_pooled_noise(some), key=lambda one: statistics.fmean(one.by_task))
+        tails = winners_tails(chosen_among(ranked[0], ranked[1:]), maximize=False)
+        plain, told = sealed_mean(ranked[0]), sealed_mean(ranked[0], tails)
+        even += plain.low <= 0 <= plain.high
+        moved += told.low <= 0 <= told.high
+    assert even / studies < 0.94
+    assert 0.93 <= moved / studies <= 0.97

@@ -1,0 +1,80 @@
+"""The verdict in sentences."""
+
+from typing import Any
+
+import pytest
+
+from service.report.pages.sentences import headline, verdict_sentences
+from service.wire.spec.study import StudySpec
+from service.wire.views.report import StudyReport
+from service.wire.views.result import StudyResult
+from tests.fakes.rows import SPEC, result
+
+BASE = StudySpec.model_validate(SPEC)
+
+
+def verdict(*numbers: int, **changes: Any) -> list[str]:
+    document = result(*numbers)
+    document["finalists"][0] |= changes
+    return verdict_sentences(BASE, StudyResult.model_validate(document))
+
+
+def test_the_verdict_says_what_is_best_how_good_what_is_tied_and_how_much_was_luck() -> None:
+    best, sealed, ties, optimism = verdict(5, 4, 7)
+    assert best == (
+        "The best configuration is trial 5 (maml): inner_lr=0.01 inner_steps=2 order=second."
+    )
+    assert "Trained afresh 2 times and judged on 400 sealed tasks" in sealed
+    assert "mse 0.65, 95 % interval [0.5, 0.9] over tasks" in sealed
+    assert ties == "Tied with it, as far as these tasks can tell: trial 4 (maml)."
+    assert optimism == "The search itself had said 0.5: optimistic by 0.15."
+
+
+def test_a_search_that_was_too_modest_was_pessimistic() -> None:
+    assert verdict(5, optimism=-0.02)[-1].endswith("pessimistic by 0.02.")
+
+
+def test_an_only_finalist_is_said_to_be_one() -> None:
+    assert verdict(5)[2] == "It was the only finalist."
+
+
+def test_finalists_that_could_not_be_trained_again_are_no_recommendation() -> None:
+    (sentence,) = verdict(5, 4, sealed=None, optimism=None)
+    assert sentence.startswith("No fresh training of any finalist reached its end")
+
+
+def test_a_best_that_began_in_first_order_says_so() -> None:
+    document = {**result(5), "first_order_until": 30}
+    told = verdict_sentences(BASE, StudyResult.model_validate(document))
+    assert told[1] == (
+        "It has order second: first-order meta-gradients up to meta-iteration 30, second-order "
+        "from there on; its fresh trainings did the same."
+    )
+    document["finalists"][0]["params"] = {**document["finalists"][0]["params"], "order": "first"}
+    told = verdict_sentences(BASE, StudyResult.model_validate(document))
+    assert not any("meta-gradients" in sentence for sentence in told)
+
+
+@pytest.mark.parametrize(
+    ("state", "opening"),
+    [
+        ("running", "The study is running, so there is no verdict yet."),
+        ("empty", "The study is queued, so there is no verdict yet."),
+        ("failed", "The study failed: no finalist could be trained."),
+    ],
+)
+def test_without_a_verdict_it_says_where_the_study_stands(
+    state: str, opening: str, request: pytest.FixtureRequest
+) -> None:
+    told = headline(request.getfixturevalue(state))
+    assert told.figure is None
+    assert told.sentences[0] == opening
+
+
+def test_a_running_study_names_the_best_so_far_and_warns(running: StudyReport) -> None:
+    text = " ".join(headline(running).sentences)
+    assert "Best of maml so far: trial 5" in text and "it flatters" in text
+
+
+def test_the_figure_is_the_sealed_score(completed: StudyReport) -> None:
+    assert headline(completed)[:2] == ("0.65", "sealed mse [0.5, 0.9]")
