@@ -1,0 +1,99 @@
+"""Plug-ins: every kind of a thing is one record in one file, found by its name.
+
+    metaopt/<family>/…/<kind>.py     KIND = TaskKind("sinusoid", …)
+    TASKS.get("sinusoid")            the record; `TASKS.names()` are all that there are
+
+Nothing lists the kinds: a registry reads its folder when it is first asked, and somebody else's
+records are added through the same door (`add`).  A declaration loads neither torch nor Optuna, so
+that whoever only names and checks kinds (wire, API, client, dispatcher) stays light: what needs
+them is imported by a record's own functions, when they are called.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Generic, Protocol, TypeVar
+
+from metaopt.errors import MetaoptError
+
+
+class Named(Protocol):
+    """A record of a registry."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+
+Kind = TypeVar("Kind", bound=Named)
+
+
+class Registry(Generic[Kind]):
+    """The kinds of one family, by name.
+
+    Args:
+        noun: What an error calls a kind of it, e.g. "tasks.kind".
+        folder: Package whose modules declare one kind each, as `KIND`; a module without one
+            (a base, a helper) is left alone.  None reads nothing.
+        error: Raised where a name is not known or is taken.
+    """
+
+    def __init__(self, noun: str, folder: str | None, error: type[MetaoptError]) -> None:
+        self._noun = noun
+        self._folder = folder
+        self._error = error
+        self._kinds: dict[str, Kind] | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all kinds, in alphabetical order."""
+        return tuple(sorted(self._all()))
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """All kinds, in the order of their names."""
+        return tuple(self._all()[name] for name in self.names())
+
+    def get(self, name: object) -> Kind:
+        """The kind of that name.
+
+        Raises:
+            MetaoptError: The registry's own `error`, listing what there is.
+        """
+        kind = self._all().get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise self._error(
+                f"{self._noun} must be one of {', '.join(self.names())}, got {name!r}"
+            )
+        return kind
+
+    def add(self, kind: Kind) -> Kind:
+        """Add a kind that stands in no folder of ours.
+
+        Raises:
+            MetaoptError: The registry's own `error`; another kind has this name.
+        """
+        if kind.name in self._all():
+            raise self._error(f"{self._noun} {kind.name!r} is taken by another kind")
+        self._all()[kind.name] = kind
+        return kind
+
+    @contextmanager
+    def including(self, kind: Kind) -> Iterator[Kind]:
+        """Have `kind` for as long as the block runs."""
+        self.add(kind)
+        try:
+            yield kind
+        finally:
+            del self._all()[kind.name]
+
+    def _all(self) -> dict[str, Kind]:
+        if self._kinds is None:
+            self._kinds = {kind.name: kind for kind in self._declared()}
+        return self._kinds
+
+    def _declared(self) -> Iterator[Kind]:
+        if self._folder is None:
+            return
+        for module in iter_modules(import_module(self._folder).__path__):
+            kind = getattr(import_module(f"{self._folder}.{module.name}"), "KIND", None)
+            if kind is not None:
+                yield kind
