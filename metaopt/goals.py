@@ -43,6 +43,14 @@ class Goals:
         """Return whether there are several objectives."""
         return len(self.objectives) > 1
 
+    def loss(self, score: float) -> float:
+        """The score as what is minimised: its direction is decided here and nowhere else."""
+        return -score if self.maximize else score
+
+    def score(self, loss: float) -> float:
+        """The score whose loss this is, for people and tables."""
+        return -loss if self.maximize else loss
+
     def values(self, score: float, metrics: Metrics) -> Values | None:
         """Return the values of the objectives in their order, or None where one is not known."""
         known = {**metrics, SCORE: score}
@@ -53,7 +61,7 @@ class Goals:
     def losses(self, values: Values) -> Values:
         """Return the values with signs such that less is better."""
         first, *others = values
-        return (-first if self.maximize else first, *others)
+        return (self.loss(first), *others)
 
     def violations(self, metrics: Metrics) -> dict[str, float]:
         """Return value − bound of every constraint whose metric is known; above 0 is broken."""

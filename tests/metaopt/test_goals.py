@@ -71,3 +71,11 @@ def test_who_keeps_the_constraints_is_ahead_of_who_does_not():
     losses = {0: 0.1, 1: 0.2, 2: 5.0, 3: 9.0, 4: 9.0}
     places = standing(losses, {0: 1.7, 1: 1.2})
     assert places == {2: 0.0, 3: 1.0, 4: 1.0, 1: 3.0, 0: 4.0}
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_the_better_score_has_the_smaller_loss_and_a_loss_its_score(maximize: bool) -> None:
+    goals = Goals(maximize)
+    better, worse = (0.9, 0.1) if maximize else (0.1, 0.9)
+    assert goals.loss(better) < goals.loss(worse)
+    assert goals.score(goals.loss(better)) == better
