@@ -26,7 +26,7 @@ from benchmarks.score_vectors import SOURCES
 from benchmarks.verdict_world import Table, World, read_table, study_spec
 from metaopt.metaparams import Value, complete
 from metaopt.search.replication import Configuration, ranked, train_again
-from service.dispatcher.store.restore import branch_search
+from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec
 
 SOURCE = SOURCES["sinusoid"]

@@ -19,10 +19,10 @@ from benchmarks.verdict_world import World, read_table, study_spec
 from metaopt.evaluation.statistics import summarize
 from metaopt.metaparams import Value, complete
 from metaopt.search.pruning.rules import should_prune
-from service.dispatcher.store.restore import branch_search
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline, choose_finalists, rank_trials
 from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate
 from service.wire.views.result import Finalist, StudyResult

@@ -21,8 +21,8 @@ from service.dispatcher.selection import replicas
 from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
 from service.dispatcher.store.restore import branch_states
 from service.executors.base import LaneReport, SegmentReport, Slot
+from service.planning.fidelity import bank_tasks
 from service.planning.rungs import expected_iterations, next_rung
-from service.wire.fidelity import bank_tasks
 from service.wire.spec.study import StudySpec
 
 LANES, SLOTS = 8, 2

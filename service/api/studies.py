@@ -23,9 +23,9 @@ from service.operations.change import change_study
 from service.operations.preview import preview_study
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, submit_study
+from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import Preview
-from service.wire.views.problems import parse_spec
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyPage, StudyView
 

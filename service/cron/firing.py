@@ -25,7 +25,7 @@ from service.operations.submit import submit_study
 from service.schedules.history import Drift, new_drifts
 from service.schedules.plan import Decision, decide, due, run_spec, run_study_id
 from service.wire.spec.gates import parse_label
-from service.wire.views.problems import parse_spec
+from service.wire.spec.refusals import parse_spec
 
 log = structlog.get_logger("schedules")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
@@ -299,3 +299,15 @@ class SlotState:
 def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:
     """Return the studies in the order in which they get slots."""
     return sorted(studies, key=lambda study: (study.created_at, study.study_id))
+
+
+class NewTrial(NamedTuple):
+    """A trial just asked for: its state, what the sampler said, as which ask, and when.
+
+    `sequence` is its place in the branch's log: where the sampler began to look for it.
+    """
+
+    trial: TrialState
+    asked: dict[str, Any]
+    ask_index: int
+    sequence: int

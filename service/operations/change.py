@@ -27,8 +27,8 @@ from service.operations.lookup import get_study
 from service.operations.submit import spec_digest
 from service.wire.parsing.plain_data import child_path, show
 from service.wire.spec.budget import CHANGEABLE
+from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
-from service.wire.views.problems import parse_spec
 
 WAY_ON = "submit another study whose warm_start names this one in studies to go on from its best"
 

@@ -18,8 +18,8 @@ from service.db.studies import trials_after
 from service.db.study_reports import reports_after
 from service.db.tables import Report, Study, Trial
 from service.operations.lookup import get_study
+from service.planning.fidelity import bank_tasks
 from service.report.pages.tables import Column, Record
-from service.wire.fidelity import bank_tasks
 from service.wire.spec.study import StudySpec
 from service.wire.views.export import Format, What, file_stem
 

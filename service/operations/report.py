@@ -9,8 +9,8 @@ from service.db.study_reports import last_curves, points_of
 from service.db.trials import trials_of
 from service.operations.lookup import get_study
 from service.operations.views import study_views, trial_view
+from service.planning.fidelity import bank_tasks
 from service.report.data import Rows
-from service.wire.fidelity import bank_tasks
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import RungPoint
 from service.wire.views.result import StudyResult

@@ -21,8 +21,8 @@ from metaopt.presets import find_preset
 from service.db import studies
 from service.db.baselines import find_baseline
 from service.db.tables import Study
-from service.dispatcher.scheduler.branch_budgets import first_budgets
 from service.errors import FieldError, InvalidSpec
+from service.planning.branch_shares import first_budgets
 from service.wire.spec.gates import parse_label
 from service.wire.spec.space import Branch, Choices, Range
 from service.wire.spec.study import StudySpec

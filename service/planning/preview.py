@@ -9,11 +9,11 @@ from metaopt.metaparams import Value, parameters
 from metaopt.search.pruning.rules import kept_share
 from metaopt.search.space import Choice, Dimension, Int
 from service.db.segments import Pace
-from service.dispatcher.scheduler.branch_budgets import first_budgets
+from service.planning.branch_shares import first_budgets
+from service.planning.fidelity import bank_tasks, trained_params
 from service.planning.rungs import expected_iterations
 from service.planning.search_space import dimensions
 from service.planning.signatures import trial_signature
-from service.wire.fidelity import bank_tasks, trained_params
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview

@@ -11,7 +11,7 @@ from metaopt.keys import key
 from metaopt.metaparams import Value, parameters
 from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.states import GATE_ROLES, TrialRole
-from service.wire.fidelity import may_be_second_order
+from service.wire.spec.pruning import may_be_second_order
 from service.wire.spec.space import Branch, Choices, Range
 from service.wire.spec.study import StudySpec
 

@@ -11,7 +11,7 @@ from benchmarks.end_to_end.peer import absent, scaled
 from benchmarks.end_to_end.search import Search
 from benchmarks.peers import PEERS
 from benchmarks.suite.process import Refused, interpreter
-from service.wire.views.problems import parse_spec
+from service.wire.spec.refusals import parse_spec
 
 
 @pytest.mark.slow

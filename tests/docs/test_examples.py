@@ -6,7 +6,7 @@ import pytest
 
 from service.cli.commands.demo import EXAMPLES, examples_directory
 from service.cli.commands.studies import read_spec
-from service.wire.views.problems import parse_spec
+from service.wire.spec.refusals import parse_spec
 
 DIRECTORY = Path(__file__).parents[2] / "examples"
 FILES = sorted(DIRECTORY.glob("*.yaml"))

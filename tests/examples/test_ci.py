@@ -14,7 +14,7 @@ from cronsim import CronSim
 
 from service.cli.commands.studies import read_spec
 from service.wire.spec.gates import parse_rule
-from service.wire.views.problems import parse_spec
+from service.wire.spec.refusals import parse_spec
 from tests.command_line import parse
 from tests.examples import ci_files
 from tests.examples.ci_files import CRONTAB, FOLDER, GITLAB, NIGHTLY, ON_PR, SERVICE, TIMER, Script

@@ -19,10 +19,11 @@ from service.cli.exits import Exit, Stop
 from service.cli.options import Json, StudyId, Timeout
 from service.cli.outputs.results import Outputs
 from service.client.client import Client
-from service.wire.fidelity import first_order_until
+from service.planning.fidelity import first_order_until
 from service.wire.spec.budget import Budget
+from service.wire.spec.pruning import Pruning
 from service.wire.spec.space import Branch
-from service.wire.spec.study import Pruning, Search, StudySpec
+from service.wire.spec.study import Search, StudySpec
 from service.wire.views.studies import StudyView, TrialView
 
 LONGEST_NAME = 200

@@ -18,8 +18,8 @@ from metaopt.metaparams import Value
 from service.db import baselines, studies
 from service.db.states import GATE_ROLES, TrialRole, TrialStatus
 from service.db.tables import Baseline
+from service.dispatcher.groups import group_of
 from service.dispatcher.state import StudyState, TrialState
-from service.dispatcher.store.restore import group_of
 from service.judgement import gates
 from service.judgement.estimates import Contender, SealedRun, mean_of
 from service.judgement.gate_costs import diverged_share

@@ -11,15 +11,12 @@ after as many meta-iterations.  What a trial scored there counts though it goes 
 below, or waits there, tried in vain.
 """
 
-import math
-
 from metaopt.evaluation.statistics import summarize
-from metaopt.search.allocation import FEWEST, Claim, allot
-from metaopt.search.shares import share_out
+from metaopt.search.allocation import Claim, allot
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher.pruning import asha
 from service.dispatcher.state import BranchState, StudyState, TrialState
-from service.wire.spec.study import StudySpec
+from service.planning.branch_shares import floors, moves, startup_of, weighted
 
 ENOUGH = 3  # scores of each branch at a rung where they are compared
 
@@ -30,33 +27,6 @@ def trial_number(branch: BranchState, ask_index: int, branches: int) -> int:
     Trials of one branch are `branches` apart, so that numbers are unique however many each has.
     """
     return ask_index * branches + branch.position
-
-
-def first_budgets(spec: StudySpec) -> list[int]:
-    """Return how many trials each branch has before any result."""
-    return _weighted(spec, [0] * len(spec.branches))
-
-
-def floors(spec: StudySpec) -> list[int]:
-    """Return how many trials each branch gets in any case."""
-    warm = [one.branch for one in spec.warm_start.trials]
-    return [
-        max(warm.count(branch.algorithm), math.ceil(spec.search.floor * first))
-        for branch, first in zip(spec.branches, first_budgets(spec), strict=True)
-    ]
-
-
-def startup_of(spec: StudySpec, position: int) -> int:
-    """Return how many trials of a branch end before it is compared, as far as these are sure."""
-    return max(FEWEST, min(spec.search.startup_trials, floors(spec)[position]))
-
-
-def moves(spec: StudySpec) -> bool:
-    """Return whether results may move trials between the branches."""
-    firsts = first_budgets(spec)
-    return spec.allocation() == "bandit" and all(
-        first > startup_of(spec, position) for position, first in enumerate(firsts)
-    )
 
 
 def asked_by(branch: BranchState) -> int:
@@ -70,14 +40,9 @@ def reallot(study: StudyState) -> None:
     if moves(study.spec):
         budgets = allot(study.spec.points(), _claims(study))
     else:
-        budgets = _weighted(study.spec, [asked_by(branch) for branch in branches])
+        budgets = weighted(study.spec, [asked_by(branch) for branch in branches])
     for branch, budget in zip(branches, budgets, strict=True):
         branch.budget = budget
-
-
-def _weighted(spec: StudySpec, asked: list[int]) -> list[int]:
-    weights = [1.0 if branch.share is None else branch.share for branch in spec.branches]
-    return share_out(spec.points(), weights, least=asked)
 
 
 def _claims(study: StudyState) -> list[Claim]:

@@ -19,8 +19,9 @@ from fractions import Fraction
 from metaopt.search.allocation import FEWEST
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher.pruning import asha
-from service.dispatcher.scheduler.branch_budgets import asked_by, moves, startup_of
+from service.dispatcher.scheduler.branch_budgets import asked_by
 from service.dispatcher.state import BranchState, StudyState
+from service.planning.branch_shares import moves, startup_of
 
 UNLEARNED = ("random", "grid", "qmc")  # samplers that make nothing of results
 

@@ -9,9 +9,9 @@ from service.dispatcher.scheduler.program_switch import ahead_in
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
 from service.dispatcher.store.checkpoints import CheckpointStore
 from service.executors.base import Admit, AtEnd, SegmentOrder
+from service.planning.fidelity import bank_tasks, trained_params
 from service.planning.rungs import next_rung, segment_length
 from service.planning.signatures import task_bank
-from service.wire.fidelity import bank_tasks, trained_params
 
 AT_END: dict[TrialRole, AtEnd] = {
     TrialRole.VERDICT: "model",

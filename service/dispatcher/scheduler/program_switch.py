@@ -6,14 +6,15 @@ A second-order trial of such a study begins in the program of first-order trials
 put back into the queue with its checkpoint, and goes on as a lane of the second-order program:
 weights, outer moments, task stream and schedule go on where they were, since none of them depends
 on the order (`Signature.state_digest`).  Which program a trial is in follows from its
-meta-iteration (`service.wire.fidelity.trained_params`), so a restart changes nothing.  Under asha
-it is judged by its rank once more while it waits, as a trial that lost its worker there (ADR 0011).
+meta-iteration (`service.planning.fidelity.trained_params`), so a restart changes nothing.  Under
+asha it is judged by its rank once more while it waits, as a trial that lost its worker there
+(ADR 0011).
 """
 
+from service.dispatcher.groups import group_of
 from service.dispatcher.state import Group, StudyState, TrialState
-from service.dispatcher.store.restore import group_of
+from service.planning.fidelity import first_order_until
 from service.planning.rungs import expected_iterations
-from service.wire.fidelity import first_order_until
 
 
 def group_now(study: StudyState, trial: TrialState) -> Group:

@@ -8,11 +8,10 @@ from metaopt.keys import key
 from metaopt.metaparams import Value, complete
 from metaopt.search.samplers.history import Params
 from service.db.states import TrialRole
+from service.dispatcher.groups import group_of
 from service.dispatcher.scheduler.branch_budgets import trial_number
 from service.dispatcher.selection.candidates import eligible, spread_finalists
-from service.dispatcher.state import BranchState, StudyState, TrialState
-from service.dispatcher.store.ledger import NewTrial
-from service.dispatcher.store.restore import group_of
+from service.dispatcher.state import BranchState, NewTrial, StudyState, TrialState
 from service.judgement.finalists import choose_finalists
 from service.wire.spec.compare import reference
 from service.wire.spec.warm_start import warm_points

@@ -15,8 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
 
 from service.dispatcher.search.ask import ask, new_trial
-from service.dispatcher.state import BranchState, Looking, StudyState
-from service.dispatcher.store.ledger import NewTrial
+from service.dispatcher.state import BranchState, Looking, NewTrial, StudyState
 from service.wire.spec.warm_start import warm_points
 
 THREADS = 2  # one slow sampler must not keep another waiting for its whole batch

@@ -15,7 +15,7 @@ from typing import Any
 
 from metaopt.errors import InvalidSearch
 from metaopt.search.branches import LogEntry
-from service.dispatcher.store.restore import branch_search
+from service.planning.branch_search import branch_search
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.spec.warm_start import warm_points

@@ -19,8 +19,8 @@ from metaopt.evaluation.statistics import summarize
 from metaopt.keys import key
 from metaopt.search.replication import Configuration, train_again
 from service.db.states import TrialRole, TrialStatus
+from service.dispatcher.groups import group_of
 from service.dispatcher.state import StudyState, TrialState
-from service.dispatcher.store.restore import group_of
 from service.judgement.verdict import SearchTrial
 
 

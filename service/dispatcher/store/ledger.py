@@ -16,7 +16,7 @@ fails in any way, the caller throws that state away and loads it again.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -26,25 +26,22 @@ from service.db.engine import transaction
 from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import Loss
-from service.dispatcher.scheduler.branch_budgets import moves, reallot
+from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Left, after_segment, after_trials
-from service.dispatcher.state import Leader, SlotState, Spent, StudyState, TrialState, better
+from service.dispatcher.state import (
+    Leader,
+    NewTrial,
+    SlotState,
+    Spent,
+    StudyState,
+    TrialState,
+    better,
+)
 from service.dispatcher.store import entries
 from service.dispatcher.store.checkpoints import CheckpointStore
 from service.dispatcher.store.entries import Entry
 from service.executors.base import SegmentReport
-
-
-class NewTrial(NamedTuple):
-    """A trial just asked for: its state, what the sampler said, as which ask, and when.
-
-    `sequence` is its place in the branch's log: where the sampler began to look for it.
-    """
-
-    trial: TrialState
-    asked: dict[str, Any]
-    ask_index: int
-    sequence: int
+from service.planning.branch_shares import moves
 
 
 class _Tell(NamedTuple):

@@ -5,32 +5,18 @@ from itertools import groupby
 
 from sqlalchemy.orm import Session
 
-from metaopt.metaparams import Value
-from metaopt.search.branches import BranchSearch, LogEntry, replay
+from metaopt.search.branches import LogEntry
 from service.db import asks, reports, spending, trials
 from service.db.reports import RungScore
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
-from service.dispatcher.scheduler.branch_budgets import first_budgets, moves, reallot
+from service.dispatcher.groups import group_of
+from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Ended, after_all
-from service.dispatcher.state import (
-    BranchState,
-    Group,
-    Leader,
-    Place,
-    Spent,
-    StudyState,
-    TrialState,
-)
-from service.planning.search_space import dimensions
-from service.planning.signatures import (
-    changes_program,
-    searches_structure,
-    structural_values,
-    trial_signature,
-)
-from service.wire.fidelity import trained_params
-from service.wire.spec.space import Branch
+from service.dispatcher.state import BranchState, Leader, Place, Spent, StudyState, TrialState
+from service.planning.branch_search import branch_search
+from service.planning.branch_shares import first_budgets, moves
+from service.planning.signatures import changes_program, searches_structure
 from service.wire.spec.study import StudySpec
 
 _COUNTED = (
@@ -115,25 +101,6 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     study.spent = study.saved = after_all(spent, ended, maximize=study.spec.maximize())
 
 
-def group_of(
-    study: StudyState, role: str, branch: str, params: dict[str, Value], meta_iteration: int
-) -> Group:
-    """Return the group of a trial with these params, and keep its signature in `study`.
-
-    Args:
-        meta_iteration: From which it trains on.
-    """
-    of_branch, spec = study.branches[branch].branch, study.spec_of(role)
-    params = trained_params(spec, params, meta_iteration)
-    own_model = "own model" if spec.model != study.spec.model else ""
-    structure = (own_model, *structural_values(spec, of_branch, params))
-    if structure not in study.digests:
-        signature = trial_signature(spec, of_branch, params)
-        study.digests[structure] = signature.digest()
-        study.signatures[signature.digest()] = signature
-    return Group(role, branch, study.digests[structure])
-
-
 def branch_states(
     spec: StudySpec, log: dict[str, list[Ask]], scores: Iterable[RungScore]
 ) -> dict[str, BranchState]:
@@ -173,25 +140,6 @@ def log_entry(ask: Ask, scores: Mapping[int, float]) -> LogEntry:
         meta_iteration=ask.meta_iteration,
         scores={r: score for r, score in scores.items() if told_at is not None and r <= told_at},
         metrics=ask.metrics,
-    )
-
-
-def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> BranchSearch:
-    """Return the search of a branch as its log left it.
-
-    Raises:
-        InvalidSearch: the log does not fit the spec.
-    """
-    return replay(
-        dimensions(branch),
-        log,
-        sampler=spec.search.sampler,
-        maximize=spec.maximize(),
-        study_seed=spec.seed,
-        branch=branch.algorithm,
-        startup_trials=spec.search.startup_trials,
-        grid_points=spec.search.grid_points,
-        goals=spec.goals(),
     )
 
 

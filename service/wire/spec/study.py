@@ -6,22 +6,16 @@ Unknown fields, NaN, infinities and absurd sizes are refused; every default is w
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.goals import Goals
 from service.wire.base import Count, Wire
-from service.wire.fidelity import check_fidelity
 from service.wire.spec.budget import Budget
 from service.wire.spec.compare import check_fit, known_name, reference
 from service.wire.spec.gates import Gates
 from service.wire.spec.model import Model
-from service.wire.spec.objectives import (
-    MEASURED,
-    Constraints,
-    Objectives,
-    PruningMetric,
-    check_objectives,
-)
+from service.wire.spec.objectives import MEASURED, Constraints, Objectives, check_objectives
+from service.wire.spec.pruning import Pruning, check_fidelity
 from service.wire.spec.samplers import check_sampler
 from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.spec.space import Branch, largest
@@ -52,45 +46,6 @@ class Search(Wire):
     allocation: Literal["bandit", "even"] = "bandit"
     floor: Annotated[float, Field(ge=0, le=1)] = 0.5
     replicates: Annotated[int, Field(ge=0, le=10_000)] = 0
-
-
-class Pruning(Wire):
-    """Which trials stop early, and at which meta-iterations (rungs) they are judged.
-
-    Without `rungs`, trials are judged at budget / reduction³, / reduction² and / reduction, but not
-    before meta-iteration 10.
-    `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
-    `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
-    checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
-    best at its rung by more than `delta` (in the unit of the score): a paired test on the bank's
-    tasks that stops the truly best trial of a branch with a chance of at most `alpha`.
-
-    `tasks` is how many tasks of the bank, its first ones, trials are scored on at each rung below
-    the budget; at the budget, and without it everywhere, all `evaluation.tasks`.  Trials with
-    `order: second` take first-order meta-gradients up to the rung `first_order_until`, those of
-    the verdict too.
-    Trials are judged by `metric`: the score, or a cost, of which less is better.
-    """
-
-    kind: Literal[
-        "none", "median", "percentile", "successive_halving", "hyperband", "asha", "race"
-    ] = "asha"
-    rungs: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=100)] | None = None
-    reduction: Annotated[int, Field(ge=2, le=16)] = 3
-    percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
-    startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 4
-    delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    tasks: Annotated[list[Annotated[int, Field(ge=2)]], Field(max_length=100)] | None = None
-    first_order_until: Annotated[int, Field(ge=1)] | None = None
-    metric: PruningMetric = "score"
-
-    @field_validator("rungs")
-    @classmethod
-    def _rising_rungs(cls, rungs: list[int] | None) -> list[int] | None:
-        if rungs is not None and any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
-            raise ValueError(f"rungs must rise, got {rungs}")
-        return rungs
 
 
 class Evaluation(Wire):

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from service.errors import FieldError, InvalidRequest, InvalidSpec
 from service.wire.base import Wire
 from service.wire.parsing.plain_data import MAX_ERRORS, show
+from service.wire.spec.refusals import broken_rules, parse_spec
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate
-from service.wire.views.problems import broken_rules, parse_spec
 from service.wire.views.studies import StudyStatus, View
 
 CatchUp = Literal["skip", "once", "all"]

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, func, select
 from service.db.engine import reading, transaction
 from service.db.tables import Event, Study
 from service.planning.preview import signatures
-from service.wire.views.problems import parse_spec
+from service.wire.spec.refusals import parse_spec
 from tests.fakes.rows import SPEC, add_baseline, add_segment, add_study
 from tests.service.api.test_studies import URL, assert_problem
 

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, select
 from service.db import asks
 from service.db.engine import transaction
 from service.db.tables import Ask, Study
-from service.dispatcher.store.restore import branch_search
+from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec
 from tests.fakes.rows import add_study
 from tests.service.cli.conftest import Command

@@ -10,12 +10,13 @@ import pytest
 from service.db.states import TrialRole, TrialStatus
 from service.dispatcher.pruning import asha
 from service.dispatcher.pruning.decisions import judge_report
-from service.dispatcher.scheduler.branch_budgets import first_budgets, floors, moves, reallot
+from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import rebudget
 from service.dispatcher.scheduler.placement import choose_work
 from service.dispatcher.search import ask
 from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
 from service.executors.base import LaneReport, SegmentReport
+from service.planning.branch_shares import first_budgets, floors, moves
 from service.planning.rungs import next_rung
 from service.wire.spec.budget import Budget
 from tests.fakes import states

@@ -3,9 +3,10 @@
 import pytest
 
 from service.db.states import StudyStatus, TrialRole, TrialStatus
-from service.dispatcher.scheduler.branch_budgets import first_budgets, trial_number
+from service.dispatcher.scheduler.branch_budgets import trial_number
 from service.dispatcher.scheduler.placement import Work, choose_work, lane_target
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
+from service.planning.branch_shares import first_budgets
 from tests.fakes import states
 from tests.fakes.studies import SMALL
 

@@ -3,7 +3,7 @@
 import pytest
 
 from service.dispatcher.search.replay import as_bytes, replay_branch
-from service.dispatcher.store.restore import branch_search
+from service.planning.branch_search import branch_search
 from service.wire.views.studies import AskView
 from tests.fakes.studies import small_spec
 

@@ -8,8 +8,8 @@ from metaopt.metaparams import complete
 from metaopt.presets import PRESETS, find_preset
 from service.errors import InvalidSpec
 from service.wire.spec.compare import reference
+from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
-from service.wire.views.problems import parse_spec
 from tests.fakes.studies import SMALL
 
 SPACE = {"inner_lr": {"low": 0.001, "high": 0.1}, "inner_steps": 3, "gradient_clamp": 5.0}

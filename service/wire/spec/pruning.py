@@ -1,43 +1,52 @@
-"""Fidelity: what is cheaper at the rungs below the budget than at its end.
+"""Pruning in a spec: which trials stop early, and what is cheaper at the rungs below the budget."""
 
-Besides shorter training, a trial may be scored on fewer tasks of the bank (`pruning.tasks`), and
-may train with first-order meta-gradients to begin with (`pruning.first_order_until`).  Both follow
-from the spec and a trial's meta-iteration alone, so nothing about them is stored.
-"""
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pydantic import Field, field_validator
 
-from metaopt.metaparams import Value
+from service.wire.base import Wire
+from service.wire.spec.objectives import PruningMetric
 from service.wire.spec.space import Branch, Choices
 
-if TYPE_CHECKING:
-    from service.wire.spec.study import Pruning, StudySpec
 
+class Pruning(Wire):
+    """Which trials stop early, and at which meta-iterations (rungs) they are judged.
 
-def bank_tasks(spec: "StudySpec", meta_iteration: int) -> int:
-    """Return on how many tasks of the search's bank a trial is scored at a rung: its first ones."""
-    at_rungs = dict(zip(spec.rungs(), spec.pruning.tasks or [], strict=False))
-    return at_rungs.get(meta_iteration, spec.evaluation.tasks)
+    Without `rungs`, trials are judged at budget / reduction³, / reduction² and / reduction, but not
+    before meta-iteration 10.
+    `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
+    `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
+    checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
+    best at its rung by more than `delta` (in the unit of the score): a paired test on the bank's
+    tasks that stops the truly best trial of a branch with a chance of at most `alpha`.
 
-
-def trained_params(
-    spec: "StudySpec", params: Mapping[str, Value], meta_iteration: int
-) -> dict[str, Value]:
-    """Return the parameters that a trial of `params` trains by from `meta_iteration` on.
-
-    They are its own, but for the order before `pruning.first_order_until`.  That holds for every
-    trial of a study: of the search, a finalist trained afresh, the defaults it is compared with.
+    `tasks` is how many tasks of the bank, its first ones, trials are scored on at each rung below
+    the budget; at the budget, and without it everywhere, all `evaluation.tasks`.  Trials with
+    `order: second` take first-order meta-gradients up to the rung `first_order_until`, those of
+    the verdict too.
+    Trials are judged by `metric`: the score, or a cost, of which less is better.
     """
-    until = first_order_until(spec, params)
-    if until is not None and meta_iteration < until:
-        return {**params, "order": "first"}
-    return dict(params)
 
+    kind: Literal[
+        "none", "median", "percentile", "successive_halving", "hyperband", "asha", "race"
+    ] = "asha"
+    rungs: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=100)] | None = None
+    reduction: Annotated[int, Field(ge=2, le=16)] = 3
+    percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
+    startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 4
+    delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    tasks: Annotated[list[Annotated[int, Field(ge=2)]], Field(max_length=100)] | None = None
+    first_order_until: Annotated[int, Field(ge=1)] | None = None
+    metric: PruningMetric = "score"
 
-def first_order_until(spec: "StudySpec", params: Mapping[str, Value]) -> int | None:
-    """Return up to which meta-iteration a second-order trial takes first-order meta-gradients."""
-    return spec.pruning.first_order_until if params.get("order") == "second" else None
+    @field_validator("rungs")
+    @classmethod
+    def _rising_rungs(cls, rungs: list[int] | None) -> list[int] | None:
+        if rungs is not None and any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
+            raise ValueError(f"rungs must rise, got {rungs}")
+        return rungs
 
 
 def may_be_second_order(branch: Branch) -> bool:
@@ -49,7 +58,7 @@ def may_be_second_order(branch: Branch) -> bool:
 
 
 def check_fidelity(
-    pruning: "Pruning", below: Sequence[int], *, tasks: int, branches: Sequence[Branch]
+    pruning: Pruning, below: Sequence[int], *, tasks: int, branches: Sequence[Branch]
 ) -> None:
     """Check `pruning.tasks` and `pruning.first_order_until`.
 

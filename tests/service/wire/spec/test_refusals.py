@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidSpec
-from service.wire.views.problems import parse_spec
+from service.wire.spec.refusals import parse_spec
 
 SPEC: dict[str, Any] = {
     "name": "x",

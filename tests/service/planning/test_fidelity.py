@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.wire.fidelity import bank_tasks, first_order_until, trained_params
+from service.planning.fidelity import bank_tasks, first_order_until, trained_params
 from service.wire.spec.study import StudySpec
 from tests.fakes.studies import SMALL, small_spec
 
