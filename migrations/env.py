@@ -1,28 +1,33 @@
 """Alembic's entry: our tables only, in their own version table, beside Optuna's.
 
-`service.db.migrate` hands in an open connection, already in a transaction.  To write a new
-revision: `alembic -x database_url=sqlite:///scratch.db revision --autogenerate -m "title"`.
+`service.db.migrate` hands in an open connection, already in a transaction, and the models that
+autogenerate compares with.  Nothing of the program is imported here: an old migration must run
+whatever became of the models.
 """
 
 from alembic import context
-from sqlalchemy import Connection
-
-from service.db.engine import open_engine
-from service.db.tables import Base
+from sqlalchemy import MetaData
 
 VERSION_TABLE = "mo_alembic_version"
 
 
-def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Keep autogenerate away from Optuna's tables, which it would drop."""
-    return kind != "table" or name in Base.metadata.tables
+def migrate() -> None:
+    """Run what Alembic was asked for on the connection that was handed in."""
+    given = context.config.attributes
+    if "connection" not in given:
+        raise SystemExit(
+            "run `metaopt db upgrade` to migrate, "
+            '`python -m service.db.revise "title"` to write a migration'
+        )
+    models: MetaData = given["models"]
 
+    def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+        # Autogenerate must not see Optuna's tables, which it would drop.
+        return kind != "table" or name in models.tables
 
-def migrate(connection: Connection) -> None:
-    """Run what Alembic was asked for on `connection`."""
     context.configure(
-        connection=connection,
-        target_metadata=Base.metadata,
+        connection=given["connection"],
+        target_metadata=models,
         version_table=VERSION_TABLE,
         include_name=is_ours,
         render_as_batch=True,
@@ -32,17 +37,4 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
-def open_and_migrate() -> None:
-    """Serve the `alembic` command line: the URL comes from `-x database_url=`."""
-    database_url = context.get_x_argument(as_dictionary=True).get("database_url")
-    if database_url is None:
-        raise SystemExit("give the database as: alembic -x database_url=sqlite:///path …")
-    with open_engine(database_url).begin() as connection:
-        migrate(connection)
-
-
-_connection = context.config.attributes.get("connection")
-if _connection is None:
-    open_and_migrate()
-else:
-    migrate(_connection)
+migrate()

@@ -24,9 +24,9 @@ from service.cron.runner import run_schedules
 from service.db import migrate
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership.holder import is_dead, this_process
 from service.dispatcher.loop import Dispatcher
-from service.dispatcher.store.checkpoints import CheckpointStore
 from service.dispatcher.store.ledger import Ledger
 from service.errors import SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor

@@ -22,9 +22,11 @@ from sqlalchemy.engine import make_url
 
 import migrations
 from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
+from service.db.tables import Base
 from service.errors import SchemaOutdated
 
 VERSION_TABLE = "mo_alembic_version"
+VERSIONS = Path(migrations.__file__).parent / "versions"
 LOCK_KEY = 0x6D65_7461_6F70_74  # "metaopt"
 
 
@@ -34,7 +36,7 @@ def upgrade(database_url: str, revision: str = "head") -> None:
     engine = open_engine(database_url)
     try:
         with _lock(engine):
-            _run(engine, lambda config: command.upgrade(config, revision))
+            run(engine, lambda config: command.upgrade(config, revision))
             _upgrade_optuna(engine)
     finally:
         engine.dispose()
@@ -45,7 +47,7 @@ def downgrade(database_url: str, revision: str) -> None:
     engine = open_engine(database_url)
     try:
         with _lock(engine):
-            _run(engine, lambda config: command.downgrade(config, revision))
+            run(engine, lambda config: command.downgrade(config, revision))
     finally:
         engine.dispose()
 
@@ -96,12 +98,13 @@ def _config() -> Config:
     return config
 
 
-def _run(engine: Engine, step: Callable[[Config], None]) -> None:
+def run(engine: Engine, step: Callable[[Config], None]) -> None:
+    """Take a step of Alembic in one transaction, with foreign keys off where SQLite needs that."""
     config = _config()
     with engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
         _without_foreign_keys(connection)
         with connection.begin():
-            config.attributes["connection"] = connection
+            config.attributes.update(connection=connection, models=Base.metadata)
             step(config)
         connection.invalidate()  # its foreign keys are off: never back to the pool
 

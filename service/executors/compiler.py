@@ -58,7 +58,7 @@ def _compile(job: Job, directory: Path) -> int:
     from metaopt.population.compiled import PARTIAL
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
-    from service.executors.programs import compile_record, write_whole
+    from service.executors.program_files import compile_record, write_whole
 
     for left in directory.glob(f"{PARTIAL}*"):  # of one that was killed, too
         shutil.rmtree(left, ignore_errors=True)

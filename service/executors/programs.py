@@ -24,6 +24,7 @@ from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk
 from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
+from service.executors.program_files import compile_record, write_whole
 
 STEP_BACK = 10  # niceness of a worker on a CPU once it has something compiled
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
@@ -148,19 +149,6 @@ class Programs:
             # Cores are shared with it, and what is trained meanwhile is trained slowly.  For good:
             # only a privileged process may take it back.
             os.nice(STEP_BACK - os.nice(0))
-
-
-def write_whole(path: Path, data: dict[str, object]) -> None:
-    """Write JSON so that a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    partial.write_text(json.dumps(data))
-    partial.replace(path)
-
-
-def compile_record(directory: Path, model: str) -> Path:
-    """Return where the latest compilation of a kind of model is recorded."""
-    return directory / f"compiled-{model}.json"
 
 
 def _expected(directory: Path, model: str) -> tuple[float, float]:

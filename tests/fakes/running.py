@@ -12,8 +12,8 @@ from service.db import asks, reports
 from service.db.dispatcher import acquire
 from service.db.engine import reading, transaction
 from service.db.tables import Attempt, Event, Segment, Study, Trial
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.loop import Dispatcher
-from service.dispatcher.store.checkpoints import CheckpointStore
 from service.dispatcher.store.ledger import Ledger
 from service.dispatcher.store.restore import branch_states
 from service.wire.spec.study import StudySpec

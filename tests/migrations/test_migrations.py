@@ -1,16 +1,18 @@
 """The chain: models and schema agree, it goes down as well as up, and Optuna's tables live on."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, insert, inspect, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, inspect, select, text
 
 from migrations.versions import __file__ as versions_file
 from service.db import migrate
 from service.db.engine import open_engine, transaction
+from service.db.revise import revise
 from service.db.tables import Base, Spending, Study, Trial
 from tests.fakes.rows import NOON, SPEC, add_segment, add_study, add_trial
 
@@ -171,3 +173,18 @@ def test_revisions_import_no_application_code() -> None:
         source = revision.read_text()
         assert "import service" not in source and "from service" not in source
         assert "import metaopt" not in source and "from metaopt" not in source
+
+
+def test_a_new_revision_is_what_the_models_say_and_the_chain_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = MetaData()
+    for table in Base.metadata.tables.values():
+        table.to_metadata(models)
+    Table("mo_notes", models, Column("note_id", Integer, primary_key=True))
+    monkeypatch.setattr(Base, "metadata", models)
+    path = revise("Add notes", tmp_path)
+    assert path.name == f"{int(migrate.head()) + 1:04d}_add_notes.py"
+    up, down = path.read_text().split("def downgrade")
+    assert up.count("op.create_table('mo_notes'") == up.count("op.") == 1
+    assert down.count("op.drop_table('mo_notes'") == down.count("op.") == 1

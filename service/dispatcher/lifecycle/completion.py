@@ -9,7 +9,7 @@ from service.db import baselines, study_progress, trials
 from service.db.states import GATE_ROLES, TrialRole, TrialStatus
 from service.db.tables import Study, Trial
 from service.db.weights import add_weights
-from service.dispatcher.store.checkpoints import CheckpointStore
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.store.entries import Entry
 from service.operations.promote import add_version
 from service.wire.views.gate_report import GateReport

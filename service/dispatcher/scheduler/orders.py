@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from metaopt.search.pruning.rules import kept_share
 from service.db.states import SEARCH_ROLES, TrialRole
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning import asha
 from service.dispatcher.scheduler.program_switch import ahead_in
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
-from service.dispatcher.store.checkpoints import CheckpointStore
 from service.executors.base import Admit, AtEnd, SegmentOrder
 from service.planning.fidelity import bank_tasks, trained_params
 from service.planning.rungs import next_rung, segment_length

@@ -24,6 +24,7 @@ from service.db import asks, trials
 from service.db.dispatcher import fence
 from service.db.engine import transaction
 from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import Loss
 from service.dispatcher.scheduler.branch_budgets import reallot
@@ -38,7 +39,6 @@ from service.dispatcher.state import (
     better,
 )
 from service.dispatcher.store import entries
-from service.dispatcher.store.checkpoints import CheckpointStore
 from service.dispatcher.store.entries import Entry
 from service.executors.base import SegmentReport
 from service.planning.branch_shares import moves

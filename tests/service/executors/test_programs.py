@@ -10,7 +10,8 @@ import pytest
 from metaopt.population.compiled import PARTIAL
 from service.executors.base import Slot
 from service.executors.local import LocalExecutor
-from service.executors.programs import Programs, compile_record, write_whole
+from service.executors.program_files import compile_record, write_whole
+from service.executors.programs import Programs
 from service.executors.segment import Segments
 from tests.fakes.processes import children
 from tests.service.executors.test_local import admit, order

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import transaction
 from service.db.tables import Trial
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership import takeover
-from service.dispatcher.store.checkpoints import CheckpointStore
 from service.dispatcher.store.ledger import Ledger
 from tests.fakes.studies import small_spec, submit
 

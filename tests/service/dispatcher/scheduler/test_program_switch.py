@@ -9,11 +9,11 @@ from sqlalchemy import Engine, select
 from service.db.engine import reading
 from service.db.states import TrialRole
 from service.db.tables import Ask, Report, Trial
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order
 from service.dispatcher.scheduler.placement import choose_work
 from service.dispatcher.scheduler.program_switch import group_now
 from service.dispatcher.state import StudyState, TrialState
-from service.dispatcher.store.checkpoints import CheckpointStore
 from service.dispatcher.store.restore import load_study
 from service.executors.base import SegmentFailed, SegmentOrder
 from service.planning.preview import preview, signatures

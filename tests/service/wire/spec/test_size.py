@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from service.wire.spec.study import StudySpec
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
 SPEC: dict[str, Any] = {
     "name": "size",
     "tasks": {"kind": "sinusoid"},

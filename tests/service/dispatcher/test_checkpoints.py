@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dispatcher.store.checkpoints import CheckpointStore
+from service.dispatcher.checkpoints import CheckpointStore
 
 
 def test_a_name_leads_back_to_its_file(tmp_path: Path) -> None:
