@@ -8,7 +8,8 @@
     ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
     ├── CorruptModel           a model file that is none
     ├── InvalidExamples        examples that do not fit a model
-    └── InvalidSearch          sampler, pruner or space unusable
+    ├── InvalidSearch          sampler, pruning rule or space unusable
+    └── MiscompiledProgram     a compiled program whose results are not the plain one's
 
 Divergence is no error: see `metaopt.population`.
 """

@@ -430,7 +430,7 @@ class Baseline(Base):
 
 
 class Weights(Base):
-    """A trained model: the file that `metaopt.population.export` wrote."""
+    """A trained model: the file that `metaopt.population.model_file` wrote."""
 
     __tablename__ = "mo_weights"
 

@@ -61,15 +61,15 @@ class SegmentOrder:
     its horizon.  Of a lane at its horizon write what `at_end` says.
 
     Args:
-        signature: `metaopt.population.Signature` as a dict.  A worker holds the lanes of one
-            signature and one study at a time; an order for another (study_id, signature)
+        signature: `metaopt.population.signature.Signature` as a dict.  A worker holds the lanes
+            of one signature and one study at a time; an order for another (study_id, signature)
             drops all lanes it still has.
         study_id: Study the lanes belong to.
         evict: trial_ids to forget (an unknown one is ignored).
         admit: Lanes to add.
         iterations: Meta-iterations to train; 0 only evaluates.
         evaluate: trial_ids to evaluate after training.
-        bank: `metaopt.evaluation.BankSpec` as a dict.
+        bank: `metaopt.evaluation.bank.BankSpec` as a dict.
         fewer_tasks: By trial_id, on how many tasks of the bank, its first ones, a lane is
             evaluated; the others on all.
         checkpoint_directory: Existing directory for checkpoints, or None for none.
