@@ -9,7 +9,8 @@ from service.db.engine import reading
 from service.db.segments import busy_shares
 from service.db.tables import Segment, Study
 from tests.fakes.processes import DispatcherProcess
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from service.db import migrate
+from tests.fakes.specs import WATCHED
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -33,20 +34,7 @@ from service.app import create_app
 from service.settings import Settings
 uvicorn.run(create_app(Settings()), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 """
-SPEC: dict[str, Any] = {
-    "name": "sinusoid in a browser",
-    "tasks": {"kind": "sinusoid"},
-    "model": {"kind": "mlp", "widths": [8]},
-    "branches": [
-        {"algorithm": "maml", "space": {"inner_lr": {"low": 0.005, "high": 0.02, "log": True}}},
-        {"algorithm": "reptile", "space": {"epsilon": {"low": 0.1, "high": 0.5}}},
-    ],
-    "pruning": {"kind": "none", "rungs": [20, 60]},
-    "budget": {"trials": 4, "meta_iterations": 120},
-    "evaluation": {"tasks": 20, "curve_steps": 5},
-    "verdict": {"finalists": 2, "seeds": 2, "tasks": 40, "compare": "none"},
-}
-FIGURED = {**SPEC["verdict"], "compare": "paper:maml-sinusoid"}
+FIGURED = {**WATCHED["verdict"], "compare": "paper:maml-sinusoid"}
 ENDLESS = {"budget": {"trials": 4, "meta_iterations": 10_000_000}, "name": "endless sinusoid"}
 
 
@@ -137,7 +125,7 @@ def complain_of_answer(complaints: list[str], answer: Any) -> None:
 
 
 def submit(server: httpx2.Client, **changes: Any) -> str:
-    answer = server.post("/api/v1/studies", json={**SPEC, **changes})
+    answer = server.post("/api/v1/studies", json={**WATCHED, **changes})
     assert answer.status_code == 202, answer.text
     study_id: str = answer.json()["study_id"]
     return study_id
@@ -196,7 +184,7 @@ def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endles
 
 
 def test_our_page_runs_a_schedule_by_hand_and_draws_its_chart(page, server):
-    new = {"name": "by-hand", "cron": "0 0 1 1 *", "spec": {**SPEC, "name": "scheduled"}}
+    new = {"name": "by-hand", "cron": "0 0 1 1 *", "spec": {**WATCHED, "name": "scheduled"}}
     assert server.post("/api/v1/schedules", json=new).status_code == 201
     page.goto("/")
     page.get_by_role("link", name="Schedules").click()

@@ -12,7 +12,8 @@ from service.db.tables import Attempt, Event, Report, Study, Trial
 from service.wire.views.result import StudyResult
 from tests.e2e.conftest import Start
 from tests.fakes.processes import DispatcherProcess, kill, runs
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 Scores = dict[tuple[int, int], float]

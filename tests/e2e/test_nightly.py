@@ -16,7 +16,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
 from service.wire.views.schedules import NewSchedule
 from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
-from tests.service.cli.test_gates import TINY
+from tests.fakes.specs import TINY
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -20,31 +20,10 @@ from service.db.optuna_storage import open_storage
 from service.settings import Settings
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SPREAD
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-
-SPEC: dict[str, Any] = {
-    **SMALL,
-    "branches": [
-        {
-            "algorithm": "maml",
-            "space": {
-                "inner_lr": {"low": 0.003, "high": 0.03, "log": True},
-                "outer_lr": {"low": 0.001, "high": 0.003, "log": True},
-                "inner_steps": {"low": 1, "high": 4},
-                "meta_batch": 4,
-                "order": "first",
-            },
-        },
-        {"algorithm": "reptile", "space": {"inner_steps": {"low": 1, "high": 4}}},
-    ],
-    "search": {"sampler": "tpe", "startup_trials": 3},
-    "pruning": {"kind": "none", "rungs": [60]},
-    "budget": {"trials": 16, "meta_iterations": 120},
-    "evaluation": {"tasks": 20, "curve_steps": 4},
-}
 
 
 class Server(NamedTuple):
@@ -104,7 +83,7 @@ def is_ready(url: str) -> bool:
 def ended(server: Server, **changes: Any) -> StudyView:
     """Submit a study and wait for its end."""
     with Client(server.url) as client:
-        study_id = client.submit({**SPEC, **changes}).study_id
+        study_id = client.submit({**SPREAD, **changes}).study_id
 
         def over() -> bool:
             return client.study(study_id).status in ("completed", "failed")

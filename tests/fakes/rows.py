@@ -13,32 +13,9 @@ from service.db.tables import Report, Segment, Study, Trial
 from service.db.weights import add_weights
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
+from tests.fakes.specs import PARAMS, SPEC
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-SPEC: dict[str, Any] = {
-    "name": "sinusoid",
-    "seed": 1,
-    "tasks": {"kind": "sinusoid"},
-    "model": {"kind": "mlp"},
-    "branches": [
-        {
-            "algorithm": "maml",
-            "space": {
-                "inner_lr": {"low": 1e-3, "high": 1.0, "log": True},
-                "inner_steps": {"low": 1, "high": 5},
-                "order": {"choices": ["first", "second"]},
-            },
-        },
-        {"algorithm": "reptile", "space": {"epsilon": "default"}},
-    ],
-    "pruning": {"rungs": [10, 30]},
-    "budget": {"trials": 8, "meta_iterations": 90},
-}
-PARAMS = {
-    "maml": {"inner_lr": 0.01, "inner_steps": 2, "order": "second", "outer_lr": 1e-3},
-    "reptile": {"epsilon": 0.5, "inner_steps": 5, "inner_lr": 0.02},
-}
 
 
 def add_study(session: Session, study_id: str = "a" * 32, **changes: Any) -> Study:

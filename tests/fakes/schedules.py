@@ -14,7 +14,7 @@ from service.operations import schedules
 from service.wire.views.gate_report import GateReport
 from service.wire.views.schedules import NewSchedule
 from tests.fakes.rows import result
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ONE_BRANCH = {**SMALL, "branches": SMALL["branches"][:1]}

@@ -5,16 +5,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.db.tables import Study, Trial
-from tests.fakes.rows import (
-    PARAMS,
-    SPEC,
-    add_report,
-    add_segment,
-    add_study,
-    add_trial,
-    end_trial,
-    finish_study,
-)
+from tests.fakes.rows import add_report, add_segment, add_study, add_trial, end_trial, finish_study
+from tests.fakes.specs import PARAMS, SPEC
 
 STUDY = "a" * 32
 EVIL = "<img src=x onerror=alert(1)> | [x](javascript:alert(1)) & 'q' \"q\" </script>"

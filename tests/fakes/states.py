@@ -8,7 +8,7 @@ from service.dispatcher.search.ask import ask
 from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.restore import branch_states
 from service.executors.base import Slot
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -14,7 +14,8 @@ from service.db import migrate
 from service.db.engine import open_engine, transaction
 from service.db.revise import revise
 from service.db.tables import Base, Spending, Study, Trial
-from tests.fakes.rows import NOON, SPEC, add_segment, add_study, add_trial
+from tests.fakes.rows import NOON, add_segment, add_study, add_trial
+from tests.fakes.specs import SPEC
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from metaopt.metaparams import complete
 from service.db.engine import transaction
 from service.db.tables import Study
 from tests.fakes.rows import (
-    SPEC,
     add_baseline,
     add_report,
     add_study,
@@ -21,6 +20,7 @@ from tests.fakes.rows import (
     end_trial,
     finish_study,
 )
+from tests.fakes.specs import SPEC
 from tests.service.api.test_studies import assert_problem, submit
 
 URL = "/api/v1/baselines"

@@ -14,7 +14,8 @@ from sqlalchemy.event import listen
 from service.client.stream import read_events
 from service.db.engine import transaction
 from service.db.events import append_event
-from tests.fakes.rows import NOON, SPEC, add_study
+from tests.fakes.rows import NOON, add_study
+from tests.fakes.specs import SPEC
 from tests.waiting import wait_until
 
 URL = f"/api/v1/studies/{'a' * 32}/events"

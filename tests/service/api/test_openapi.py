@@ -21,7 +21,6 @@ from sqlalchemy import Engine
 from service.db.engine import transaction
 from service.operations import schedules
 from tests.fakes.rows import (
-    SPEC,
     add_baseline,
     add_report,
     add_study,
@@ -31,6 +30,7 @@ from tests.fakes.rows import (
     finish_study,
 )
 from tests.fakes.schedules import NOON, new_schedule
+from tests.fakes.specs import SPEC
 
 CHECKS = [
     checks.not_a_server_error,

@@ -10,7 +10,8 @@ from service.db.engine import reading, transaction
 from service.db.tables import Event, Study
 from service.planning.preview import signatures
 from service.wire.spec.refusals import parse_spec
-from tests.fakes.rows import SPEC, add_baseline, add_segment, add_study
+from tests.fakes.rows import add_baseline, add_segment, add_study
+from tests.fakes.specs import SPEC
 from tests.service.api.test_studies import URL, assert_problem
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, update
 from service.db.engine import transaction
 from service.db.tables import Study
 from tests.fakes.schedules import HandClock, add, statuses, take_over
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 from tests.service.api.test_studies import assert_problem
 
 URL = "/api/v1/schedules"

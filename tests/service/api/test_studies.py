@@ -10,7 +10,8 @@ from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading, transaction
 from service.db.tables import Study
-from tests.fakes.rows import SPEC, add_segment, add_study, add_trial
+from tests.fakes.rows import add_segment, add_study, add_trial
+from tests.fakes.specs import SPEC
 
 URL = "/api/v1/studies"
 YAML = b"""

@@ -6,7 +6,8 @@ from sqlalchemy import Engine
 from service.db import asks
 from service.db.engine import transaction
 from service.db.tables import Report
-from tests.fakes.rows import NOON, SPEC, add_study, add_trial
+from tests.fakes.rows import NOON, add_study, add_trial
+from tests.fakes.specs import SPEC
 
 URL = f"/api/v1/studies/{'a' * 32}/trials"
 

@@ -7,7 +7,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
-from tests.fakes.rows import NOON, PARAMS, SPEC, add_study, add_trial
+from tests.fakes.rows import NOON, add_study, add_trial
+from tests.fakes.specs import PARAMS, SPEC
 from tests.service.api.test_studies import URL, assert_problem, submit
 
 MAML = {"inner_lr": 0.01, "inner_steps": 2, "order": "second"}

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from service.db.engine import reading
 from service.db.tables import Attempt, Event
 from tests.fakes.processes import DispatcherProcess
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 

@@ -19,28 +19,11 @@ from service.cli.overrides import overridden
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
-from tests.fakes.rows import SPEC
+from tests.fakes.specs import SPEC, TINY
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
-TINY: dict[str, Any] = {
-    "name": "tiny sinusoid",
-    "tasks": {"kind": "sinusoid", "k_shot": 5, "q_query": 5},
-    "model": {"kind": "mlp", "widths": [16]},
-    "branches": [
-        {
-            "algorithm": "maml",
-            "space": {"inner_lr": {"low": 0.01, "high": 0.05, "log": True}, "meta_batch": 4},
-        }
-    ],
-    "search": {"sampler": "random"},
-    "pruning": {"kind": "none"},
-    "budget": {"trials": 2, "meta_iterations": 500},
-    "evaluation": {"tasks": 20, "curve_steps": 2},
-    "verdict": {"finalists": 1, "seeds": 1, "tasks": 20, "compare": "none"},
-    "gates": {"seeds": 3, "tasks": 200, "most_tasks": 400},
-}
 NIGHTLY = ("--gate", "no-worse:3", "--baseline", "main", "--promote-on", "pass")
 
 

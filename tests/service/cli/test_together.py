@@ -13,42 +13,14 @@ from service.db.optuna_storage import open_storage
 from service.db.tables import Event, Report, Trial
 from service.wire.views.result import StudyResult
 from tests.fakes.processes import DispatcherProcess
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import BOUND, TOGETHER
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 
-BOUND = {"adaptation_examples": 10, "diverged_share": 0.5}
-SPEC: dict[str, Any] = {
-    **SMALL,
-    "branches": [
-        {
-            "algorithm": "maml",
-            "space": {
-                "inner_lr": {"low": 0.003, "high": 0.03, "log": True},
-                "outer_lr": {"low": 0.001, "high": 0.003, "log": True},
-                "inner_steps": {"low": 1, "high": 3},
-                "meta_batch": 4,
-            },
-        },
-        {
-            "algorithm": "reptile",
-            "space": {"epsilon": {"low": 0.05, "high": 0.2}, "inner_steps": {"low": 1, "high": 3}},
-        },
-    ],
-    "search": {"sampler": "auto", "startup_trials": 2, "allocation": "bandit"},
-    "pruning": {
-        "kind": "asha", "reduction": 2, "rungs": [60, 120], "tasks": [6, 12],
-        "first_order_until": 60,
-    },
-    "constraints": BOUND,
-    "budget": {"trials": 14, "meta_iterations": 180},
-    "evaluation": {"tasks": 20, "curve_steps": 3},
-    "verdict": {**SMALL["verdict"], "compare": "default"},
-}  # fmt: skip
 KINDS = {
-    "constraints and replicas": {"search": {**SPEC["search"], "replicates": 2}},
+    "constraints and replicas": {"search": {**TOGETHER["search"], "replicates": 2}},
     "objectives": {
-        "search": {**SPEC["search"], "sampler": "tpe"},
+        "search": {**TOGETHER["search"], "sampler": "tpe"},
         "objectives": ["score", "adaptation_examples"],
     },
 }
@@ -60,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 def test_a_study_of_every_part_survives_a_kill_and_is_replayed(
     metaopt: Command, api: Engine, tmp_path: Path, kind: str
 ) -> None:
-    spec = {**SPEC, **KINDS[kind]}
+    spec = {**TOGETHER, **KINDS[kind]}
     path = tmp_path / "study.json"
     path.write_text(json.dumps(spec))
     told = metaopt("preview", str(path))

@@ -14,8 +14,8 @@ from service.client.client import Client
 from service.client.winner import load_winner
 from service.db.engine import transaction
 from tests.fakes.rows import add_baseline
+from tests.fakes.specs import TINY
 from tests.service.cli.conftest import Command
-from tests.service.cli.test_gates import TINY
 
 SUPPORT = "-2.0,0.5\n-1.0,1.0\n0.5,-0.3\n2.0,0.1\n"
 

@@ -21,7 +21,8 @@ from service.db.engine import open_engine, reading, transaction
 from service.db.events import append_event
 from service.db.tables import Study
 from service.settings import Settings
-from tests.fakes.rows import NOON, SPEC, add_baseline, add_study, add_trial
+from tests.fakes.rows import NOON, add_baseline, add_study, add_trial
+from tests.fakes.specs import SPEC
 from tests.waiting import wait_until
 
 SERVER = """

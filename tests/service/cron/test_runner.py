@@ -18,7 +18,8 @@ from service.schedules.plan import run_study_id
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Running, kinds, wait_for
 from tests.fakes.schedules import NOON, HandClock, add, runs, statuses, submitted, take_over
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 HOUR = timedelta(hours=1)

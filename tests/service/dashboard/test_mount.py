@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from service.dashboard.mount import mount_dashboard
 from service.db.engine import transaction
 from service.mirror.sync import Mirror
-from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial
+from tests.fakes.rows import add_report, add_study, add_trial, end_trial
+from tests.fakes.specs import SPEC
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from service.db.dispatcher import (
 )
 from service.db.engine import reading, transaction
 from service.db.tables import DispatcherRow, Study
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 

@@ -37,7 +37,8 @@ from tests.fakes.running import (
     statuses,
     wait_for,
 )
-from tests.fakes.studies import SMALL, small_spec, submit
+from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_iterations": 180}}

@@ -10,7 +10,7 @@ from metaopt.metaparams import complete
 from service.judgement.estimates import SealedRun
 from service.judgement.verdict import Defaults, SearchTrial, best_steps, study_result
 from service.wire.views.result import StudyResult
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 PARAMS = complete("maml", {"inner_lr": 0.1})
 

@@ -21,15 +21,8 @@ from service.db.tables import Study, Trial
 from service.mirror import figures
 from service.mirror.sync import MOST_TOGETHER, Mirror, run_mirror
 from service.wire.views.result import Cost
-from tests.fakes.rows import (
-    SPEC,
-    add_report,
-    add_study,
-    add_trial,
-    end_trial,
-    finish_study,
-    result,
-)
+from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
+from tests.fakes.specs import SPEC
 from tests.waiting import wait_until
 
 MAML = "sinusoid · maml · aaaaaaaa"

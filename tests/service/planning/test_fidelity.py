@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from service.planning.fidelity import bank_tasks, first_order_until, trained_params
 from service.wire.spec.study import StudySpec
-from tests.fakes.studies import SMALL, small_spec
+from tests.fakes.specs import SMALL, small_spec
 
 MAML = [{"algorithm": "maml", "space": {"inner_lr": "default", "meta_batch": 4}}]
 HALVING = {"kind": "successive_halving", "rungs": [60, 120]}

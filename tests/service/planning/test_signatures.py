@@ -2,7 +2,7 @@ import pytest
 
 from service.planning.signatures import searches_structure, step_caps, task_bank, trial_signature
 from service.wire.spec.space import Branch
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from service.report import importances
 from service.report.importances import branch_importances, ranked_points
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import TrialStatus, TrialView
-from tests.fakes.rows import NOON, SPEC
+from tests.fakes.rows import NOON
+from tests.fakes.specs import SPEC
 
 
 def trial(number: int, status: TrialStatus, at: int, score: float | None) -> TrialView:

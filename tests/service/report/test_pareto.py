@@ -11,7 +11,8 @@ from service.report.figures.pareto import pareto_figures
 from service.report.pages.html import html_page
 from service.report.pages.markdown import markdown_page
 from service.wire.views.report import StudyReport
-from tests.fakes.rows import SPEC, add_report, add_study, add_trial, end_trial
+from tests.fakes.rows import add_report, add_study, add_trial, end_trial
+from tests.fakes.specs import SPEC
 from tests.service.report.conftest import report_of
 
 TWO = ["score", "adaptation_examples"]

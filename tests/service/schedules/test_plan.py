@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.db.states import CatchUp, Overlap
 from service.schedules import plan
 from service.schedules.plan import Decision, decide, due, fire_times, next_fire, run_spec
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 BERLIN = "Europe/Berlin"
 SPRING = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo(BERLIN))  # 02:00 becomes 03:00 on the 29th

@@ -12,8 +12,8 @@ from service.db.tables import Study
 from service.planning.banks import sealed_bank
 from service.wire.spec.study import StudySpec
 from tests.fakes.processes import DispatcherProcess
-from tests.fakes.rows import SPEC, add_study, add_trial
-from tests.fakes.studies import SMALL
+from tests.fakes.rows import add_study, add_trial
+from tests.fakes.specs import SMALL, SPEC
 from tests.service.cli.conftest import Command
 
 STUDY = "a" * 32

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from service.db.engine import reading
 from service.db.tables import Study
-from tests.fakes.rows import SPEC
+from tests.fakes.specs import SPEC
 from tests.service.cli.conftest import Command
 
 

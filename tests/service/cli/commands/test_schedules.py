@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from tests.fakes.schedules import HandClock, complete, take_over
 from tests.fakes.schedules import add as add_schedule
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 from tests.service.cli.conftest import Command
 
 

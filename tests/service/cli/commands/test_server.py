@@ -17,7 +17,7 @@ from service.client.errors import ClientError
 from service.db.engine import open_engine, reading
 from service.db.tables import Attempt, DispatcherRow, Trial
 from service.settings import Settings
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 

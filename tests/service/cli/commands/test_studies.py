@@ -11,15 +11,8 @@ from sqlalchemy import Engine, select
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
-from tests.fakes.rows import (
-    SPEC,
-    add_report,
-    add_segment,
-    add_study,
-    add_trial,
-    end_trial,
-    finish_study,
-)
+from tests.fakes.rows import add_report, add_segment, add_study, add_trial, end_trial, finish_study
+from tests.fakes.specs import SPEC
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 

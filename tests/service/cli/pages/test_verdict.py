@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
-from tests.fakes.rows import PARAMS, SPEC, add_study, finish_study
+from tests.fakes.rows import add_study, finish_study
+from tests.fakes.specs import PARAMS, SPEC
 from tests.service.cli.conftest import Command
 
 STUDY = "a" * 32

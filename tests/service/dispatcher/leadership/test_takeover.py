@@ -12,7 +12,8 @@ from service.db.tables import Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership import takeover
 from service.dispatcher.store.ledger import Ledger
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 
 
 def take_over(engine: Engine) -> int:

@@ -21,7 +21,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Run, kinds, result, rows, segments, set_status, wait_for
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 from tests.waiting import wait_until
 
 GATES: dict[str, Any] = {

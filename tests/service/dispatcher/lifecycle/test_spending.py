@@ -20,7 +20,8 @@ from tests.fakes.running import (
     set_status,
     wait_for,
 )
-from tests.fakes.studies import SMALL, small_spec, submit
+from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 

@@ -9,7 +9,7 @@ from service.dispatcher.pruning.ranking import judged, judged_at, metrics_of_par
 from service.dispatcher.state import StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
 from tests.fakes import states
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 SHA = {"kind": "successive_halving", "rungs": [60, 120], "reduction": 2}
 BOUND = {"adaptation_milliseconds": 10.0}

@@ -23,8 +23,8 @@ from service.dispatcher.search.ask import ask, fresh_finalists
 from service.dispatcher.state import Spent, StudyState
 from service.wire.spec.budget import Budget
 from tests.fakes import states
+from tests.fakes.specs import SMALL
 from tests.fakes.states import NOON
-from tests.fakes.studies import SMALL
 
 
 def scored(study: StudyState, branch: str, rung: int, *scores: float) -> None:

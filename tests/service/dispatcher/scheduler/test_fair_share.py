@@ -20,7 +20,7 @@ from service.planning.branch_shares import first_budgets, floors, moves
 from service.planning.rungs import next_rung
 from service.wire.spec.budget import Budget
 from tests.fakes import states
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 
 TRIALS = 48
 Scores = Callable[[TrialState, int], float]

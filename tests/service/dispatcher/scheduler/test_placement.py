@@ -8,7 +8,7 @@ from service.dispatcher.scheduler.placement import Work, choose_work, lane_targe
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
 from service.planning.branch_shares import first_budgets
 from tests.fakes import states
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 
 MAML_ONLY = {"branches": SMALL["branches"][:1]}
 STRUCTURAL = [{"algorithm": "maml", "space": {"order": {"choices": ["first", "second"]}}}]

@@ -30,7 +30,8 @@ from tests.fakes.running import (
     segments,
     wait_for,
 )
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
 SPACE = {"inner_lr": {"low": 0.003, "high": 0.3, "log": True}, "inner_steps": 1, "meta_batch": 4}

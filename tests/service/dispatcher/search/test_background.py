@@ -7,8 +7,8 @@ import pytest
 from metaopt.errors import InvalidSearch
 from service.dispatcher.search.background import Asker
 from service.dispatcher.state import StudyState
+from tests.fakes.specs import SMALL
 from tests.fakes.states import study
-from tests.fakes.studies import SMALL
 from tests.waiting import wait_until
 
 

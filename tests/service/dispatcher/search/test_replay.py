@@ -5,7 +5,7 @@ import pytest
 from service.dispatcher.search.replay import as_bytes, replay_branch
 from service.planning.branch_search import branch_search
 from service.wire.views.studies import AskView
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 SPACE = {
     "inner_lr": {"low": 0.003, "high": 0.3, "log": True},

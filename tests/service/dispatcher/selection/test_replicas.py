@@ -22,7 +22,8 @@ from tests.fakes import states
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.rows import add_trial
 from tests.fakes.running import Run, kinds, result, rows, wait_for
-from tests.fakes.studies import small_spec, submit
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
 
 
 class NoisyExecutor(ScriptedExecutor):

@@ -8,7 +8,8 @@ from service.report.pages.sentences import headline, verdict_sentences
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
-from tests.fakes.rows import SPEC, result
+from tests.fakes.rows import result
+from tests.fakes.specs import SPEC
 
 BASE = StudySpec.model_validate(SPEC)
 

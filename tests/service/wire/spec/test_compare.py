@@ -10,7 +10,7 @@ from service.errors import InvalidSpec
 from service.wire.spec.compare import reference
 from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
-from tests.fakes.studies import SMALL
+from tests.fakes.specs import SMALL
 
 SPACE = {"inner_lr": {"low": 0.001, "high": 0.1}, "inner_steps": 3, "gradient_clamp": 5.0}
 

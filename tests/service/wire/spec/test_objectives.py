@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from service.wire.spec.objectives import WITH_SEVERAL
 from service.wire.spec.study import StudySpec
-from tests.fakes.studies import SMALL, small_spec
+from tests.fakes.specs import SMALL, small_spec
 
 TWO = ["score", "adaptation_examples"]
 

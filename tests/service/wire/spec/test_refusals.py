@@ -6,17 +6,11 @@ import pytest
 
 from service.errors import InvalidSpec
 from service.wire.spec.refusals import parse_spec
-
-SPEC: dict[str, Any] = {
-    "name": "x",
-    "tasks": {"kind": "sinusoid"},
-    "model": {"kind": "mlp"},
-    "branches": [{"algorithm": "maml", "space": {"inner_lr": 0.01}}],
-}
+from tests.fakes.specs import LEAST
 
 
 def with_space(**space: Any) -> dict[str, Any]:
-    return {**SPEC, "branches": [{"algorithm": "maml", "space": space}]}
+    return {**LEAST, "branches": [{"algorithm": "maml", "space": space}]}
 
 
 @pytest.mark.parametrize(
@@ -38,17 +32,21 @@ def with_space(**space: Any) -> dict[str, Any]:
         (with_space(inner_lr=None), "branches[0].space.inner_lr", "must be a number, a choice"),
         (with_space(inner_lr=[1]), "branches[0].space.inner_lr", "must be a number, a choice"),
         (with_space(foo=1), "branches[0].space.foo", "maml has no parameter 'foo'; it has inner"),
-        ({**SPEC, "extra": 1}, "extra", "is not a known field"),
-        ({**SPEC, "tasks": {"kind": "x"}}, "tasks.kind", "must be one of 'sinusoid', 'linear'"),
-        ({**SPEC, "tasks": {}}, "tasks.kind", "is required"),
-        ({**SPEC, "tasks": 3}, "tasks", "must be an object, got 3"),
-        ({**SPEC, "tasks": {"kind": "sinusoid", "x": [2, 1]}}, "tasks.x", "low must be below high"),
-        ({**SPEC, "budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1, got 0"),
-        ({**SPEC, "budget": {"trials": 10**9}}, "budget.trials", "less than or equal to 10000"),
-        ({**SPEC, "pruning": {"rungs": [5000]}}, "spec", "the last rung must be below budget"),
-        ({**SPEC, "budget": {"wall_seconds": 0}}, "budget.wall_seconds", "greater than 0, got 0"),
+        ({**LEAST, "extra": 1}, "extra", "is not a known field"),
+        ({**LEAST, "tasks": {"kind": "x"}}, "tasks.kind", "must be one of 'sinusoid', 'linear'"),
+        ({**LEAST, "tasks": {}}, "tasks.kind", "is required"),
+        ({**LEAST, "tasks": 3}, "tasks", "must be an object, got 3"),
         (
-            {**SPEC, "warm_start": {"trials": [{"branch": "reptile", "params": {}}]}},
+            {**LEAST, "tasks": {"kind": "sinusoid", "x": [2, 1]}},
+            "tasks.x",
+            "low must be below high",
+        ),
+        ({**LEAST, "budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1, got 0"),
+        ({**LEAST, "budget": {"trials": 10**9}}, "budget.trials", "less than or equal to 10000"),
+        ({**LEAST, "pruning": {"rungs": [5000]}}, "spec", "the last rung must be below budget"),
+        ({**LEAST, "budget": {"wall_seconds": 0}}, "budget.wall_seconds", "greater than 0, got 0"),
+        (
+            {**LEAST, "warm_start": {"trials": [{"branch": "reptile", "params": {}}]}},
             "spec",
             "warm_start.trials[0].branch must be one of maml, got 'reptile'",
         ),
@@ -76,8 +74,8 @@ def with_space(**space: Any) -> dict[str, Any]:
             "spec",
             "a value for each searched parameter of maml (inner_lr), got outer_lr",
         ),
-        ({**SPEC, "name": ""}, "name", "at least 1 character"),
-        ({**SPEC, "branches": []}, "branches", "at least 1 item"),
+        ({**LEAST, "name": ""}, "name", "at least 1 character"),
+        ({**LEAST, "branches": []}, "branches", "at least 1 item"),
         ([], "spec", "must be an object"),
         (None, "spec", "must be an object"),
     ],
@@ -92,18 +90,18 @@ def test_a_broken_rule_is_named_by_field_and_in_words(spec: Any, field: str, wor
 
 def test_every_broken_field_is_listed() -> None:
     with pytest.raises(InvalidSpec) as caught:
-        parse_spec({**SPEC, "name": "", "seed": -1, "extra": 1})
+        parse_spec({**LEAST, "name": "", "seed": -1, "extra": 1})
     assert {error.field for error in caught.value.errors} == {"name", "seed", "extra"}
 
 
 def test_long_values_are_not_echoed_whole() -> None:
     with pytest.raises(InvalidSpec) as caught:
-        parse_spec({**SPEC, "schema_version": "x" * 10_000, "y" * 10_000: 1})
+        parse_spec({**LEAST, "schema_version": "x" * 10_000, "y" * 10_000: 1})
     assert all(len(error.field) + len(error.message) < 300 for error in caught.value.errors)
 
 
 def test_defaults_are_filled_in() -> None:
-    budget = parse_spec(SPEC).model_dump()["budget"]
+    budget = parse_spec(LEAST).model_dump()["budget"]
     assert {name: value for name, value in budget.items() if value is not None} == {
         "trials": 24,
         "meta_iterations": 1000,

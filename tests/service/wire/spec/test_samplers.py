@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from service.wire.spec.pruning import Pruning
 from service.wire.spec.study import Search, StudySpec
-from tests.fakes.studies import small_spec
+from tests.fakes.specs import small_spec
 
 MAML = {"inner_lr": {"low": 0.001, "high": 1.0, "log": True}}
 

@@ -8,14 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from service.wire.spec.study import StudySpec
+from tests.fakes.specs import LEAST
 
 EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
-SPEC: dict[str, Any] = {
-    "name": "size",
-    "tasks": {"kind": "sinusoid"},
-    "model": {"kind": "mlp"},
-    "branches": [{"algorithm": "maml"}],
-}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -49,13 +44,13 @@ def test_a_study_that_fits_no_device_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(
         ValidationError, match=r"one trial would need about \d+ GiB, the most is 64"
     ):
-        StudySpec.model_validate({**SPEC, **change})
+        StudySpec.model_validate({**LEAST, **change})
 
 
 def test_ranges_beyond_a_million_are_refused() -> None:
     tasks = {"kind": "sinusoid", "amplitude": [-1e308, 1e308]}
     with pytest.raises(ValidationError, match="within ±1e6"):
-        StudySpec.model_validate({**SPEC, "tasks": tasks})
+        StudySpec.model_validate({**LEAST, "tasks": tasks})
 
 
 def test_every_choice_of_train_shots_must_fit_a_character() -> None:
@@ -63,7 +58,7 @@ def test_every_choice_of_train_shots_must_fit_a_character() -> None:
     with pytest.raises(ValidationError, match="train_shots must be at most the 20 drawings"):
         StudySpec.model_validate(
             {
-                **SPEC,
+                **LEAST,
                 "tasks": {"kind": "omniglot"},
                 "model": {"kind": "conv4"},
                 "branches": [{"algorithm": "reptile", "space": space}],
