@@ -22,7 +22,7 @@ class Named(Protocol):
     """A record of a registry."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...
 
 
 Kind = TypeVar("Kind", bound=Named)

@@ -34,8 +34,8 @@ from service.notifications.config import load_listed
 from service.settings import Settings
 
 ROUTERS = tuple(
-    one.router
-    for one in (
+    endpoints.router
+    for endpoints in (
         health,
         studies,
         trials,

@@ -15,8 +15,8 @@ def versions() -> dict[str, str]:
 
     The digest tells a changed checkout from another, where the version number stays the same.
     """
-    found = {name: _version(name) for name in ("metaopt", "torch", "numpy")}
-    return {**found, "python": platform.python_version(), "code": _code()}
+    packages = {name: _version(name) for name in ("metaopt", "torch", "numpy")}
+    return {**packages, "python": platform.python_version(), "code": _code()}
 
 
 def _version(package: str) -> str:

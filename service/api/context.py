@@ -43,7 +43,7 @@ class Context:
 
 
 def get_context(request: Request) -> Context:
-    """Return what the application was built with."""
+    """The context that `create_app` put into the application."""
     return cast(Context, request.app.state.context)
 
 

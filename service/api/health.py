@@ -23,7 +23,7 @@ def healthz() -> dict[str, str]:
 def readyz(context: Ctx) -> dict[str, str]:
     """Say that the database is there, its schema right, and a dispatcher live."""
     checks = readiness(context.engine)
-    wrong = [f"{name}: {found}" for name, found in checks.items() if found != "ok"]
+    wrong = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
     if wrong:
         raise NotReady("; ".join(wrong))
     return checks

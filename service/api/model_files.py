@@ -15,11 +15,11 @@ MODEL_FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def model_file(kept: KeptWeights) -> Response:
+def model_file(weights: KeptWeights) -> Response:
     """Return the answer that sends a model file."""
     headers = {
-        "ETag": f'"{kept.sha256}"',
+        "ETag": f'"{weights.sha256}"',
         "Content-Disposition": 'attachment; filename="winner.safetensors"',
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(kept.content, media_type=MEDIA_TYPE, headers=headers)
+    return Response(weights.content, media_type=MEDIA_TYPE, headers=headers)

@@ -93,9 +93,9 @@ async def refuse(request: Request, error: Exception) -> Response:
         errors = error.errors if isinstance(error, InvalidRequest) else []
         return problem_response(error.code, str(error), errors=errors)
     if isinstance(error, RequestValidationError):
-        found = [_field_error(entry) for entry in error.errors()]
-        sentence = f"{found[0].field}: {found[0].message}"
-        return problem_response("invalid-request", sentence, errors=found)
+        broken = [_field_error(entry) for entry in error.errors()]
+        sentence = f"{broken[0].field}: {broken[0].message}"
+        return problem_response("invalid-request", sentence, errors=broken)
     if isinstance(error, HTTPException):
         return _http_problem(request, error)
     if isinstance(error, OperationalError | ProgrammingError | PoolTimeout):

@@ -107,7 +107,7 @@ def list_runs(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> RunPage:
-    """Return what became of the schedule's fire times, newest first."""
+    """Runs of the schedule, newest first: each fire time and its study or reason."""
     with reading(context.engine) as session:
         page = schedules.list_runs(session, schedule_id, cursor=cursor, limit=limit)
     link_next(request, response, page.next_cursor)

@@ -61,7 +61,7 @@ def submit(
 
 @router.post("/preview", response_model=Preview, openapi_extra=SPEC_BODY)
 def preview(request: Request, body: Annotated[bytes, Depends(read_body)], context: Ctx) -> Preview:
-    """Return what a spec would do: trials, rungs, cost and space; nothing is started."""
+    """Preview a spec: trials, rungs, cost and space; nothing is started."""
     spec = parse_spec(parse_body(body, request.headers.get("content-type", "")))
     with reading(context.engine) as session:
         return preview_study(session, spec)

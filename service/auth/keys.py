@@ -48,7 +48,7 @@ def new_key() -> str:
 
 
 def key_sha256(key: str) -> str:
-    """Return what is kept of a key."""
+    """The SHA-256 of a key: all that is ever stored of it."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -106,12 +106,12 @@ class KeyRing:
         digest = key_sha256(key)
         with self._lock:
             self._refresh()
-            known = [*self._of_file, *self._of_table]
-        found = None
-        for stored in known:
+            keys = [*self._of_file, *self._of_table]
+        identity = None
+        for stored in keys:
             if hmac.compare_digest(stored.sha256, digest):
-                found = stored.identity
-        return found
+                identity = stored.identity
+        return identity
 
     def _refresh(self) -> None:
         self._read_file()

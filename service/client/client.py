@@ -142,7 +142,7 @@ class Client:
         return self.http.call(StudyView, "POST", "/studies", content=content, headers=headers)
 
     def preview(self, spec: StudySpec | Mapping[str, Any]) -> Preview:
-        """Return what a spec would do; nothing is started."""
+        """Preview a spec: trials, rungs, programs and cost; nothing is started."""
         data = spec.model_dump(mode="json") if isinstance(spec, StudySpec) else dict(spec)
         headers = {"Content-Type": "application/json"}
         content = json.dumps(data).encode()
@@ -281,7 +281,7 @@ class Client:
             ended = self.study(study_id, wait_seconds=1).status in ENDED
 
     def readiness(self) -> Problem | None:
-        """Return what keeps the server from being ready, or None; asked once."""
+        """Why the server is not ready, or None; asked once."""
         try:
             self.http.plain("/readyz")
         except ServerRefused as error:

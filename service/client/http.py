@@ -102,7 +102,7 @@ class Http:
             yield response
 
     def plain(self, path: str) -> bytes:
-        """Return what is at a path outside the API; asked for once."""
+        """The text at a path outside the API; asked for once."""
         try:
             return answer(self._http.get(path))
         except httpx2.TransportError as error:

@@ -38,13 +38,13 @@ class Schedules:
 
     def all(self) -> list[ScheduleView]:
         """Return all schedules, newest first."""
-        found: list[ScheduleView] = []
+        schedules: list[ScheduleView] = []
         params: dict[str, Any] = {"limit": PAGE_LIMIT}
         while True:
             page = self._http.call(SchedulePage, "GET", "/schedules", params=params)
-            found += page.items
+            schedules += page.items
             if page.next_cursor is None:
-                return found
+                return schedules
             params["cursor"] = page.next_cursor
 
     def show(self, schedule_id: str) -> ScheduleView:

@@ -33,12 +33,12 @@ class Webhooks:
         params: dict[str, Any] = {
             k: v for k, v in (("webhook", webhook), ("status", status)) if v is not None
         }
-        found: list[DeliveryView] = []
-        while len(found) < limit:
-            wanted = {**params, "limit": min(limit - len(found), PAGE_LIMIT)}
+        deliveries: list[DeliveryView] = []
+        while len(deliveries) < limit:
+            wanted = {**params, "limit": min(limit - len(deliveries), PAGE_LIMIT)}
             page = self._http.call(DeliveryPage, "GET", "/deliveries", params=wanted)
-            found += page.items
+            deliveries += page.items
             if page.next_cursor is None:
                 break
             params = {**params, "cursor": page.next_cursor}
-        return found
+        return deliveries

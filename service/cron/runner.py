@@ -33,8 +33,7 @@ class Step(Protocol):
 
     __name__: str
 
-    def __call__(self, session: Session, schedule_id: str, *, now: datetime) -> None:
-        """Do it."""
+    def __call__(self, session: Session, schedule_id: str, *, now: datetime) -> None: ...
 
 
 def run_schedules(
@@ -97,8 +96,12 @@ class Runner:
             self._try(fire, schedule_id, now)
 
     def _due(self, clocks: list[schedules.Clock], now: datetime) -> set[str]:
-        self._next = {one: self._next[one] if one in self._next else _next(one) for one in clocks}
-        return {one.schedule_id for one, at in self._next.items() if at is not None and at <= now}
+        self._next = {
+            clock: self._next[clock] if clock in self._next else _next(clock) for clock in clocks
+        }
+        return {
+            clock.schedule_id for clock, at in self._next.items() if at is not None and at <= now
+        }
 
     def _try(self, step: Step, schedule_id: str, now: datetime) -> None:
         what = step.__name__, schedule_id

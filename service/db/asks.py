@@ -65,10 +65,10 @@ def log_tell(
 def log_of(session: Session, study_id: str) -> dict[str, list[Ask]]:
     """Return the study's log by branch, each in its order."""
     query = select(Ask).where(Ask.study_id == study_id).order_by(Ask.branch, Ask.sequence)
-    found: dict[str, list[Ask]] = {}
+    log: dict[str, list[Ask]] = {}
     for ask in session.scalars(query):
-        found.setdefault(ask.branch, []).append(ask)
-    return found
+        log.setdefault(ask.branch, []).append(ask)
+    return log
 
 
 def asks_after(

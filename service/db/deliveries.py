@@ -55,14 +55,16 @@ def new_events(
     begins some way before the webhook's place.
     """
     first = max(place.since_event_id, place.last_event_id - LATE_EVENTS)
-    known = exists().where(Delivery.event_id == Event.event_id, Delivery.webhook == place.webhook)
+    delivered = exists().where(
+        Delivery.event_id == Event.event_id, Delivery.webhook == place.webhook
+    )
     query = (
         select(
             Event.event_id, Event.study_id, Event.kind, Event.data, Event.created_at,
             Study.name, Study.status,
         )
         .join(Study, Study.study_id == Event.study_id)
-        .where(Event.event_id > first, Event.event_id <= newest, Event.kind.in_(kinds), ~known)
+        .where(Event.event_id > first, Event.event_id <= newest, Event.kind.in_(kinds), ~delivered)
         .order_by(Event.event_id)
         .limit(limit)
     )  # fmt: skip

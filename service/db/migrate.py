@@ -75,16 +75,20 @@ def check(engine: Engine) -> None:
     Raises:
         SchemaOutdated: They are not; the message says what to do.
     """
-    found, needed = _revision(engine), head()
-    if found == needed:
+    revision, needed = _revision(engine), head()
+    if revision == needed:
         return
-    if found is None:
+    if revision is None:
         raise SchemaOutdated(f"the database has no tables yet (needed: {needed}): {_REMEDY}")
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found in known:
-        raise SchemaOutdated(f"the database is at revision {found}, needed is {needed}: {_REMEDY}")
+    revisions = {
+        script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
+    }
+    if revision in revisions:
+        raise SchemaOutdated(
+            f"the database is at revision {revision}, needed is {needed}: {_REMEDY}"
+        )
     raise SchemaOutdated(
-        f"the database is at revision {found}, which this version does not know "
+        f"the database is at revision {revision}, which this version does not know "
         f"(newest known: {needed}): run a newer version of metaopt"
     )
 

@@ -141,14 +141,18 @@ def add_trials(session: Session, optuna_study_id: int, new: Sequence[FrozenTrial
         }
         for number, trial in enumerate(new, start=first)
     ]
-    found = list(session.connection().execute(adding, rows).scalars())
-    added = list(zip(found, new, strict=True))
-    _insert(session, _params, [row for one, trial in added for row in _param_rows(one, trial)])
+    optuna_ids = list(session.connection().execute(adding, rows).scalars())
+    added = list(zip(optuna_ids, new, strict=True))
+    _insert(
+        session,
+        _params,
+        [row for optuna_id, trial in added for row in _param_rows(optuna_id, trial)],
+    )
     _insert(session, _values, [row for i, t in added for row in _value_rows(i, t.values or ())])
     _insert(session, _steps, [r for i, t in added for r in _step_rows(i, t.intermediate_values)])
     _insert(session, _attributes, [r for i, t in added for r in _attribute_rows(i, t.user_attrs)])
     _insert(session, _system, [r for i, t in added for r in _attribute_rows(i, t.system_attrs)])
-    return found
+    return optuna_ids
 
 
 def change_trials(session: Session, changes: Sequence[Change]) -> None:
@@ -165,8 +169,8 @@ def change_trials(session: Session, changes: Sequence[Change]) -> None:
         .values(state=bindparam("new_state"), datetime_complete=bindparam("ended_at"))
     )
     rows = [
-        {"ended_trial_id": one, "new_state": end.state, "ended_at": _utc(end.ended_at)}
-        for one, end in ended
+        {"ended_trial_id": optuna_id, "new_state": end.state, "ended_at": _utc(end.ended_at)}
+        for optuna_id, end in ended
     ]
     if rows:
         session.connection().execute(moving, rows)

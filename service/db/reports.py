@@ -47,7 +47,7 @@ def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
 
 
 def rung_metrics(session: Session, study_id: str, role: str) -> list[RungMetrics]:
-    """Return what is known of the study's trials of that role at each rung."""
+    """Costs of the study's trials of a role, at each rung where they were measured."""
     query = (
         select(Trial.branch, Trial.trial_number, Report.meta_iteration, Report.metrics)
         .join(Trial, Trial.trial_id == Report.trial_id)
@@ -66,10 +66,10 @@ def scores_by_trial(
         .where(Trial.study_id == study_id, Trial.trial_number.in_(trial_numbers))
         .order_by(Report.meta_iteration)
     )
-    found: dict[int, dict[int, float]] = {}
+    scores: dict[int, dict[int, float]] = {}
     for number, rung, score in session.execute(query):
-        found.setdefault(number, {})[rung] = score
-    return found
+        scores.setdefault(number, {})[rung] = score
+    return scores
 
 
 def reports_at(

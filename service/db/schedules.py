@@ -152,9 +152,9 @@ def just_ended(session: Session) -> set[str]:
 def see_ends(session: Session, schedule_id: str) -> set[str]:
     """Note that the ends of the schedule's studies are looked at; return those that are new."""
     query = select(ScheduleRun).join(Study, Study.study_id == ScheduleRun.study_id)
-    found = session.scalars(query.where(ScheduleRun.schedule_id == schedule_id, _unseen_end()))
+    runs = session.scalars(query.where(ScheduleRun.schedule_id == schedule_id, _unseen_end()))
     studies = set()
-    for run in found.all():
+    for run in runs.all():
         run.ended = True
         studies.add(str(run.study_id))
     return studies

@@ -26,7 +26,7 @@ class Pace(NamedTuple):
 
 
 def paces(session: Session, signatures: Collection[str], role: str) -> dict[str, Pace]:
-    """Return what all segments of a role with these signatures took, by signature."""
+    """Pace of all segments of a role, by signature; those without a segment are left out."""
     trained = func.sum(cast(Segment.lanes, BigInteger) * Segment.meta_iterations)
     query = (
         select(Segment.signature, func.count(), func.sum(Segment.seconds), trained)

@@ -15,12 +15,12 @@ from service.db.tables import Spending, Trial
 
 
 def find_spending(session: Session, study_id: str) -> Spending | None:
-    """Return what the study's search has spent, or None before it has begun."""
+    """Spending of the study's search; None before it has begun."""
     return session.get(Spending, study_id, populate_existing=True)
 
 
 def spending_of(session: Session, study_ids: Sequence[str]) -> dict[str, Spending]:
-    """Return what the searches of these studies have spent, those that have begun."""
+    """Spending of the searches of these studies, those that have begun."""
     query = select(Spending).where(Spending.study_id.in_(study_ids))
     return {row.study_id: row for row in session.scalars(query)}
 

@@ -136,11 +136,11 @@ def _completed_with_scores(
     query = select(Trial).where(
         Trial.role == TrialRole.SEARCH, Trial.status == TrialStatus.COMPLETED, or_(*at_score)
     )
-    found: dict[tuple[str, str], Trial] = {}
+    best: dict[tuple[str, str], Trial] = {}
     # Sorted here: SQLite would follow an ORDER BY through all trials of the study.
     for trial in sorted(session.scalars(query), key=lambda trial: trial.trial_number):
-        found.setdefault((trial.study_id, trial.branch), trial)
-    return list(found.values())
+        best.setdefault((trial.study_id, trial.branch), trial)
+    return list(best.values())
 
 
 def _furthest_trials(
@@ -227,14 +227,14 @@ def await_turn(session: Session) -> None:
 
 
 def change_status(
-    session: Session, study_id: str, found: str, wanted: StudyStatus, *, now: datetime
+    session: Session, study_id: str, current: str, wanted: StudyStatus, *, now: datetime
 ) -> bool:
     """Move the study from `found` to `wanted`; return False if it was not in `found` any more."""
     values: dict[str, Any] = {"status": wanted, "version": Study.version + 1}
     if wanted == StudyStatus.CANCELLED:
         values["finished_at"] = now
     statement = (
-        update(Study).where(Study.study_id == study_id, Study.status == found).values(**values)
+        update(Study).where(Study.study_id == study_id, Study.status == current).values(**values)
     )
     result = cast("CursorResult[Any]", session.execute(statement))
     return result.rowcount == 1

@@ -22,11 +22,11 @@ class Seen(NamedTuple):
     version: int
 
 
-def running_or_known(session: Session, known: Iterable[str]) -> dict[str, Seen]:
+def running_or_known(session: Session, loaded: Iterable[str]) -> dict[str, Seen]:
     """Return how every running study and the known ones stand, oldest first."""
     query = (
         select(Study.study_id, Study.status, Study.version)
-        .where(or_(Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(known))))
+        .where(or_(Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(loaded))))
         .order_by(Study.created_at, Study.study_id)
     )
     return {row.study_id: Seen(row.status, row.version) for row in session.execute(query)}
@@ -136,14 +136,14 @@ def fail_study(
 def _move(
     session: Session,
     study_id: str,
-    found: StudyStatus,
+    current: StudyStatus,
     values: dict[str, Any],
     *,
     version: int | None = None,
 ) -> bool:
     statement = (
         update(Study)
-        .where(Study.study_id == study_id, Study.status == found)
+        .where(Study.study_id == study_id, Study.status == current)
         .values(version=Study.version + 1, **values)
         .execution_options(synchronize_session=False)
     )

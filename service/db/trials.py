@@ -198,7 +198,7 @@ def left_over(session: Session, loaded: Iterable[str]) -> Sequence[Trial]:
 
 
 def device_seconds(session: Session, study_id: str, roles: Collection[str]) -> float:
-    """Return what the trials of these roles have spent."""
+    """Device seconds of the trials of these roles."""
     query = select(func.sum(Trial.device_seconds)).where(
         Trial.study_id == study_id, Trial.role.in_(roles)
     )

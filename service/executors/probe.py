@@ -34,7 +34,7 @@ class Facts:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Facts":
-        """Return what was written as plain data."""
+        """Facts from plain data."""
         return cls(**data)
 
 

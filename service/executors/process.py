@@ -103,12 +103,12 @@ class WorkerProcess:
 
 def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables a worker gets: a short list from `environment`, and the slot's own."""
-    kept = {name: environment[name] for name in KEPT_VARIABLES if name in environment}
+    passed_on = {name: environment[name] for name in KEPT_VARIABLES if name in environment}
     root = str(Path(service.__file__).parents[1])  # also where the package is not installed
     paths = [root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    kept["PYTHONPATH"] = os.pathsep.join(paths)
+    passed_on["PYTHONPATH"] = os.pathsep.join(paths)
     return {
-        **kept,
+        **passed_on,
         **(ONE_THREAD | KEEP_MEMORY if slot.device == "cpu" else {}),
         **slot.environment,
     }

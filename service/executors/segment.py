@@ -136,15 +136,15 @@ class Segments:
         self, population: Population, lane: str, age: int, order: SegmentOrder
     ) -> tuple[str | None, str | None]:
         """Write what is kept of a lane; return path and SHA-256, or None twice for nothing."""
-        kept = "checkpoint" if age < self._horizons[lane] else order.at_end
-        if kept == "nothing":
+        file = "checkpoint" if age < self._horizons[lane] else order.at_end
+        if file == "nothing":
             return None, None
         assert order.checkpoint_directory is not None
         # A name never used before: a file that a row names is never written to again.
         name = f"{lane}-{age}-{next(self._file_names)}.safetensors"
         path = Path(order.checkpoint_directory) / name
         self._written.append(path)
-        if kept == "checkpoint":
+        if file == "checkpoint":
             return str(path), population.checkpoint(lane, path)
         transductive = BankSpec.from_json(order.bank).transductive
         return str(path), population.write_model(lane, path, transductive=transductive)

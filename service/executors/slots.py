@@ -36,17 +36,17 @@ def make_slots(devices: list[str], cores: int, count: int | None = None) -> list
 
 
 def visible_devices(environment: Mapping[str, str], listing: str) -> list[str]:
-    """Return what to put into CUDA_VISIBLE_DEVICES for each usable device.
+    """Values of CUDA_VISIBLE_DEVICES, one for each usable device.
 
     Args:
         environment: Its CUDA_VISIBLE_DEVICES, if any, is honoured: entries after the first
             negative one are ignored, as CUDA does.
         listing: Output of `nvidia-smi -L`; empty where there is no GPU.
     """
-    found = _parse(listing)
+    listed = _parse(listing)
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
-    if not found or chosen is None:
-        return found
+    if not listed or chosen is None:
+        return listed
     devices = []
     for entry in (part.strip() for part in chosen.split(",")):
         if not entry or entry.startswith("-"):

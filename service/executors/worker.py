@@ -76,7 +76,7 @@ def serve(
 
 
 def describe(error: Exception) -> Json:
-    """Return what the dispatcher needs to know about `error`."""
+    """`error` as plain data: its kind, its message, and whether the order was at fault."""
     import torch
 
     from metaopt.errors import MetaoptError

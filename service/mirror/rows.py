@@ -82,19 +82,19 @@ def end_of(trial: Trial, goals: Goals) -> End | None:
 
 
 def trial_attributes(trial: Trial) -> Attributes:
-    """Return what is worth knowing of `trial` beside its parameters and scores."""
-    found: Attributes = {
+    """User attributes of a trial, beside its parameters and scores."""
+    attributes: Attributes = {
         "trial_number": trial.trial_number,
         "status": trial.status,
         "seed": str(trial.seed),  # a browser would round an integer above 2**53
         "device_seconds": round(trial.device_seconds, 3),
     }
-    found.update(trial.metrics or {})
+    attributes.update(trial.metrics or {})
     if trial.cause is not None:
-        found["cause"] = trial.cause
+        attributes["cause"] = trial.cause
     if trial.diverged_at is not None:
-        found["diverged_at"] = trial.diverged_at
-    return found
+        attributes["diverged_at"] = trial.diverged_at
+    return attributes
 
 
 def frozen_trial(
@@ -143,7 +143,7 @@ def study_attributes(study: Study, spec: StudySpec, branch: Branch) -> Attribute
 
 
 def sealed_attributes(study: Study) -> dict[int, Attributes]:
-    """Return what the verdict adds to its finalists, by trial number."""
+    """User attributes that the verdict gives its finalists, by trial number."""
     return {finalist["trial_number"]: _sealed(finalist) for finalist in _finalists(study)}
 
 
@@ -152,10 +152,10 @@ def _finalists(study: Study) -> Sequence[dict[str, Any]]:
 
 
 def _sealed(finalist: dict[str, Any]) -> Attributes:
-    found = {"rank": finalist["rank"], "tied_with_best": finalist["tied_with_best"]}
+    sealed = {"rank": finalist["rank"], "tied_with_best": finalist["tied_with_best"]}
     if finalist["sealed"] is not None:  # else no fresh training reached the end
-        found |= {f"sealed_{name}": finalist["sealed"][name] for name in ("score", "low", "high")}
-    return found
+        sealed |= {f"sealed_{name}": finalist["sealed"][name] for name in ("score", "low", "high")}
+    return sealed
 
 
 def _local(instant: datetime) -> datetime:

@@ -167,11 +167,11 @@ class Mirror:
 
     def _read_copies(self) -> None:
         self._copies.clear()
-        for found in self._storage.get_all_studies():
-            attributes = dict(found.user_attrs)
+        for study in self._storage.get_all_studies():
+            attributes = dict(study.user_attrs)
             if "study_id" in attributes and "branch" in attributes:  # others are not ours
                 key = attributes["study_id"], attributes["branch"]
-                self._copies[key] = _BranchCopy(found._study_id, found.study_name, attributes)
+                self._copies[key] = _BranchCopy(study._study_id, study.study_name, attributes)
 
     def _is_done(self, study: Study) -> bool:
         copies = [
@@ -246,12 +246,12 @@ class Mirror:
             self._copies[key] = self._create(study, spec, branch)
         copy = self._copies[key]
         if not copy.trials:
-            for found in self._storage.get_all_trials(copy.optuna_id, deepcopy=False):
-                trial_number = found.user_attrs.get("trial_number")
+            for frozen in self._storage.get_all_trials(copy.optuna_id, deepcopy=False):
+                trial_number = frozen.user_attrs.get("trial_number")
                 if not isinstance(trial_number, int) or trial_number in copy.trials:
                     continue  # not ours: anyone may ask Optuna's study for a trial of their own
                 copy.trials[trial_number] = _TrialCopy(
-                    found._trial_id, set(found.intermediate_values), found.state.is_finished()
+                    frozen._trial_id, set(frozen.intermediate_values), frozen.state.is_finished()
                 )
         return copy
 

@@ -77,7 +77,7 @@ NOTHING = Allow()
 
 
 def parse_allow(entries: Sequence[str]) -> Allow:
-    """Return what the entries open: host names, addresses, and networks such as 10.0.0.0/8.
+    """Parse the entries of an allow-list: host names, addresses, and networks such as 10.0.0.0/8.
 
     Raises:
         AddressRefused: An entry is none of these.
@@ -118,8 +118,8 @@ def resolve_by_system(host: str, port: int) -> Sequence[str]:
     Raises:
         OSError: It has none, or nobody answers.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 def check(host: str, addresses: Sequence[str], allow: Allow) -> Sequence[str]:
@@ -143,7 +143,7 @@ def check(host: str, addresses: Sequence[str], allow: Allow) -> Sequence[str]:
 
 
 def kind_of(address: Address) -> str | None:
-    """Return what is special about an address; None is a public one."""
+    """Why an address is not public (loopback, private, link-local …); None if it is."""
     plain = _plain(address)
     for network, word in _SPECIAL:
         if plain.version == network.version and plain in network:
@@ -173,7 +173,7 @@ def _refusal(address: Address, host: str, allow: Allow) -> str | None:
 
 def _in_networks(address: Address, allow: Allow) -> bool:
     plain = _plain(address)
-    return any(plain.version == one.version and plain in one for one in allow.networks)
+    return any(plain.version == network.version and plain in network for network in allow.networks)
 
 
 def _is_opened(host: str, allow: Allow) -> bool:

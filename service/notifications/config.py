@@ -53,7 +53,7 @@ class Webhook:
     secret: bytes = field(repr=False)
 
     def listed(self) -> Listed:
-        """Return what anybody may know of it."""
+        """The webhook without its secret and path."""
         return Listed(self.name, self.target.host, self.events)
 
 
@@ -76,7 +76,7 @@ def load_webhooks(path: Path | None) -> tuple[Webhook, ...]:
 
 
 def load_listed(path: Path | None) -> tuple[Listed, ...]:
-    """Return what anybody may know of the webhooks of the file.
+    """The webhooks of the file without their secrets and paths.
 
     Raises:
         WebhooksUnreadable: The file cannot be read or breaks a rule.
@@ -109,9 +109,9 @@ def _read(path: Path) -> object:
     except OSError as error:
         raise WebhooksUnreadable(f"the webhooks file {path} {_reason(error)}") from None
     except InvalidRequest as error:
-        found = error.errors[0]
-        rule = found.message.partition(", got")[0]
-        raise WebhooksUnreadable(f"{path}: {found.field.replace('spec', 'it')} {rule}") from None
+        broken = error.errors[0]
+        rule = broken.message.partition(", got")[0]
+        raise WebhooksUnreadable(f"{path}: {broken.field.replace('spec', 'it')} {rule}") from None
     except ServiceError as error:
         raise WebhooksUnreadable(f"{path}: {error}") from None
 
@@ -120,9 +120,9 @@ def _entry(place: str, raw: object) -> _Entry:
     try:
         entry = _Entry.model_validate(raw)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)[0]
-        field_path = "".join(f".{part}" for part in found["loc"])
-        raise WebhooksUnreadable(f"{place}{field_path} {_rule(found['type'])}") from None
+        broken = error.errors(include_url=False, include_input=False)[0]
+        field_path = "".join(f".{part}" for part in broken["loc"])
+        raise WebhooksUnreadable(f"{place}{field_path} {_rule(broken['type'])}") from None
     if (entry.secret is None) == (entry.secret_file is None):
         raise WebhooksUnreadable(f"{place} must have either secret or secret_file")
     if entry.secret is not None:

@@ -40,20 +40,20 @@ log = structlog.get_logger("webhooks")
 
 def new_delivery(
     webhook: str,
-    told: Notification,
+    content: Notification,
     delivery_id: str,
     now: datetime,
     *,
     event_id: int | None = None,
 ) -> Delivery:
     """Return a row that tells the webhook this, as soon as it can."""
-    body = WebhookBody(**told.model_dump(), delivery_id=delivery_id)
+    body = WebhookBody(**content.model_dump(), delivery_id=delivery_id)
     return Delivery(
         delivery_id=delivery_id,
         webhook=webhook,
-        event=told.event,
+        event=content.event,
         event_id=event_id,
-        study_id=told.study_id,
+        study_id=content.study_id,
         body=body.model_dump_json(),
         status=DeliveryStatus.PENDING,
         attempts=0,
@@ -121,8 +121,8 @@ class Notifier:
                 return True
             newest = deliveries.newest_event(session)
             events = self.webhook.events
-            found = deliveries.new_events(session, place, events, newest=newest, limit=1)
-            return bool(found) or newest - place.last_event_id >= FAR_BEHIND
+            news = deliveries.new_events(session, place, events, newest=newest, limit=1)
+            return bool(news) or newest - place.last_event_id >= FAR_BEHIND
 
     def _take_in(self, session: Session) -> None:
         newest = deliveries.newest_event(session)
@@ -130,21 +130,21 @@ class Notifier:
         if place is None:  # only what happens from now on: nobody wants the past at once
             deliveries.add_place(session, self.name, newest)
             return
-        found = deliveries.new_events(
+        news = deliveries.new_events(
             session, place, self.webhook.events, newest=newest, limit=MOST_TOGETHER
         )
-        for event in found:
-            told, now = notification(event, event), self.now()
-            row = new_delivery(self.name, told, self.new_id(), now, event_id=event.event_id)
+        for event in news:
+            content, now = notification(event, event), self.now()
+            row = new_delivery(self.name, content, self.new_id(), now, event_id=event.event_id)
             deliveries.add(session, row)
-        reached = found[-1].event_id if len(found) == MOST_TOGETHER else newest
+        reached = news[-1].event_id if len(news) == MOST_TOGETHER else newest
         place.last_event_id = max(place.last_event_id, reached)
 
     def _due(self) -> Sequence[Delivery]:
         with reading(self.engine) as session:
-            found = deliveries.due(session, self.name, self.now(), limit=MOST_IN_A_ROW)
+            pending = deliveries.due(session, self.name, self.now(), limit=MOST_IN_A_ROW)
             session.expunge_all()
-            return found
+            return pending
 
     def _deliver(self, delivery: Delivery) -> None:
         body = delivery.body.encode()

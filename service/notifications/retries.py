@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
 
 def step_after(outcome: Outcome, delivery_id: str, attempts: int, now: datetime) -> Step:
-    """Return what becomes of a delivery whose latest attempt, number `attempts`, ended so."""
+    """Status of a delivery after attempt number `attempts`: delivered, tried again, or failed."""
     code = outcome.status_code
     if code is not None and 200 <= code < 300:
         return Step(DeliveryStatus.DELIVERED, None, None)

@@ -48,8 +48,8 @@ def verify(
         return False
     at = int(times[0])
     wanted = _digest(secret, body, at).encode()
-    given = [value.encode("utf-8", "replace") for name, _, value in parts if name == "v1"]
-    fits = [hmac.compare_digest(wanted, one) for one in given]
+    signatures = [value.encode("utf-8", "replace") for name, _, value in parts if name == "v1"]
+    fits = [hmac.compare_digest(wanted, signature) for signature in signatures]
     return any(fits) and abs(now - at) <= tolerance_seconds
 
 

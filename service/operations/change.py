@@ -60,8 +60,8 @@ def change_study(
     study.spec = after.model_dump(mode="json")
     study.spec_sha256 = spec_digest(after)
     study.version += 1
-    told = {name: getattr(after.budget, name) for name in changes}
-    append_event(session, study_id, "budget_changed", {"budget": told}, now=now)
+    changed = {name: getattr(after.budget, name) for name in changes}
+    append_event(session, study_id, "budget_changed", {"budget": changed}, now=now)
 
 
 def budget_changes(patch: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _check_version(study: Study, if_match: str | None) -> None:
         raise PreconditionRequired(
             f"send If-Match with the ETag of the study as you know it; it is {etag} now"
         )
-    named = [one.strip() for one in if_match.split(",")]
+    named = [tag.strip() for tag in if_match.split(",")]
     if etag not in named and named != ["*"]:
         raise PreconditionFailed(
             f"If-Match must name the study's ETag, which is {etag} now, got {show(if_match)}: "

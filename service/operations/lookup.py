@@ -112,7 +112,7 @@ def list_asks(
         InvalidRequest: The study has no such branch.
     """
     spec = StudySpec.model_validate(get_study(session, study_id).spec)
-    names = [one.algorithm for one in spec.branches]
+    names = [candidate.algorithm for candidate in spec.branches]
     if branch not in names:
         rule = f"must be a branch of the study ({', '.join(names)}), got {branch}"
         raise InvalidRequest(f"branch: {rule}", [FieldError("query.branch", rule)])
@@ -149,12 +149,12 @@ def get_weights(session: Session, study_id: str) -> KeptWeights:
         ResultNotReady, ResultImpossible: as `get_result`.
         WeightsNotFound: The study is from before winners' weights were kept.
     """
-    kept = find_weights(session, get_result(session, study_id).get("weights_sha256"))
-    if kept is None:
+    weights = find_weights(session, get_result(session, study_id).get("weights_sha256"))
+    if weights is None:
         raise WeightsNotFound(
             "no weights were kept of this study's winner: `metaopt evaluate` trains it again"
         )
-    return kept
+    return weights
 
 
 class Glance(NamedTuple):

@@ -45,9 +45,12 @@ class _Snapshot(Collector):
         )
         runs = count_by_status(self._session, ScheduleRun)
         yield _labelled("metaopt_schedule_runs", "Runs of schedules by status.", runs, RunStatus)
-        told = count_by_status(self._session, Delivery)
+        delivery_counts = count_by_status(self._session, Delivery)
         yield _labelled(
-            "metaopt_deliveries", "Deliveries to webhooks by status.", told, DeliveryStatus
+            "metaopt_deliveries",
+            "Deliveries to webhooks by status.",
+            delivery_counts,
+            DeliveryStatus,
         )
         since = deliveries.oldest_pending(self._session)
         yield GaugeMetricFamily(

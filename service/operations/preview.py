@@ -12,12 +12,12 @@ from service.wire.views.preview import Preview
 
 
 def preview_study(session: Session, spec: StudySpec) -> Preview:
-    """Return what the study would do; nothing is written.
+    """Trials, rungs, programs and cost of a spec; nothing is written.
 
     Raises:
         InvalidSpec: Its warm start or gates name something that is not there or does not fit.
     """
     spec = resolve_gates(session, resolve_warm_start(session, spec))
     programs = [signatures(spec, branch) for branch in spec.branches]
-    listed = frozenset[str]().union(*(one for one in programs if one is not None))
+    listed = frozenset[str]().union(*(digests for digests in programs if digests is not None))
     return preview(spec, segments.paces(session, listed, TrialRole.SEARCH))

@@ -62,14 +62,14 @@ def steer_study(session: Session, study_id: str, move: Move, *, now: datetime) -
         TransitionImpossible: Its status allows no such move.
     """
     studies.await_turn(session)
-    found = StudyStatus(get_study(session, study_id, fresh=True).status)
-    if found in move.already:
+    status = StudyStatus(get_study(session, study_id, fresh=True).status)
+    if status in move.already:
         return
-    if found not in move.sources or not studies.change_status(
-        session, study_id, found, move.wanted, now=now
+    if status not in move.sources or not studies.change_status(
+        session, study_id, status, move.wanted, now=now
     ):
         allowed = ", ".join(sorted(move.sources))
         raise TransitionImpossible(
-            f"a study that is {found} cannot be {move.verb}; only one that is {allowed} can"
+            f"a study that is {status} cannot be {move.verb}; only one that is {allowed} can"
         )
-    append_event(session, study_id, move.kind, {"from": found, "to": move.wanted}, now=now)
+    append_event(session, study_id, move.kind, {"from": status, "to": move.wanted}, now=now)

@@ -70,9 +70,9 @@ def report_view(row: Report, *, with_scores: bool) -> ReportView:
 def ask_view(row: Ask, scores: Mapping[int, float]) -> AskView:
     """Return the entry of the log; `scores` are its trial's, by meta-iteration."""
     told_at = -1 if row.meta_iteration is None else row.meta_iteration
-    known = {rung: score for rung, score in scores.items() if rung <= told_at}
+    scores_then = {rung: score for rung, score in scores.items() if rung <= told_at}
     fields = {name: getattr(row, name) for name in AskView.model_fields if name != "scores"}
-    return AskView.model_validate({**fields, "scores": known})
+    return AskView.model_validate({**fields, "scores": scores_then})
 
 
 def event_view(row: Event) -> EventView:
@@ -87,7 +87,7 @@ def _study_view(
     best: dict[tuple[str, str], Trial],
     *,
     spent: Spending | None,
-    **known: Any,
+    **columns: Any,
 ) -> StudyView:
     search = [count for count in counts if count.role == TrialRole.SEARCH]
     names = [branch.algorithm for branch in spec.branches]
@@ -108,7 +108,7 @@ def _study_view(
         },
         "spent": _spent(sum(c.trials for c in counts if c.role in SEARCH_ROLES), spent),
         "search_ended_by": spent.ended_by if spent else None,
-        **known,
+        **columns,
     }
     own = (name for name in StudyView.model_fields if name not in derived)
     return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})

@@ -29,7 +29,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.spec.warm_start import WarmStart, WarmTrial, in_words
 
 
-class _Found(NamedTuple):
+class _Candidate(NamedTuple):
     """A configuration that a field of the spec named."""
 
     field: str
@@ -50,16 +50,18 @@ def resolve_warm_start(session: Session, spec: StudySpec) -> StudySpec:
     named = [*_of_studies(session, spec), *_of_baselines(session, spec), *_of_presets(spec)]
     branches: dict[str, Branch] = {branch.algorithm: branch for branch in spec.branches}
     trials = list(spec.warm_start.trials)
-    for found in named:
-        point = _fitted(found, branches[found.branch])
-        if not any(one.branch == point.branch and one.params == point.params for one in trials):
+    for candidate in named:
+        point = _fitted(candidate, branches[candidate.branch])
+        if not any(
+            trial.branch == point.branch and trial.params == point.params for trial in trials
+        ):
             trials.append(point)
     _check_budget(spec, trials)
     resolved = WarmStart(best=spec.warm_start.best, trials=trials)
     return spec.model_copy(update={"warm_start": resolved})
 
 
-def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Found]:
+def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
     branches = [branch.algorithm for branch in spec.branches]
     for index, name in enumerate(spec.warm_start.studies):
         field = f"warm_start.studies[{index}]"
@@ -81,7 +83,7 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Found]:
                 f"study {row.study_id} ({row.name}), trial {trial.trial_number}, "
                 f"rank {rank} by search score {trial.score:.6g}"
             )
-            yield _Found(field, trial.branch, trial.params, source)
+            yield _Candidate(field, trial.branch, trial.params, source)
 
 
 def _find(session: Session, name: str) -> Study | None:
@@ -89,7 +91,7 @@ def _find(session: Session, name: str) -> Study | None:
     return by_id or studies.newest_named(session, name)
 
 
-def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Found]:
+def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
     branches = [branch.algorithm for branch in spec.branches]
     for index, label in enumerate(spec.warm_start.baselines):
         field = f"warm_start.baselines[{index}]"
@@ -105,10 +107,10 @@ def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Found]:
                 field,
                 f"{source} is a configuration of {branch}, and this study has no such branch",
             )
-        yield _Found(field, branch, row.data["params"], source)
+        yield _Candidate(field, branch, row.data["params"], source)
 
 
-def _of_presets(spec: StudySpec) -> Iterator[_Found]:
+def _of_presets(spec: StudySpec) -> Iterator[_Candidate]:
     branches = [branch.algorithm for branch in spec.branches]
     for index, name in enumerate(spec.warm_start.presets):
         field = f"warm_start.presets[{index}]"
@@ -121,24 +123,24 @@ def _of_presets(spec: StudySpec) -> Iterator[_Found]:
                 field,
                 f"{name} is a recipe of {preset.algorithm}, and this study has no such branch",
             )
-        yield _Found(field, preset.algorithm, preset.params(), f"preset {name}")
+        yield _Candidate(field, preset.algorithm, preset.params(), f"preset {name}")
 
 
-def _fitted(found: _Found, branch: Branch) -> WarmTrial:
+def _fitted(candidate: _Candidate, branch: Branch) -> WarmTrial:
     params: dict[str, Value] = {}
     changes: list[str] = []
     for name, entry in branch.distributions().items():
-        value = found.params.get(name)
+        value = candidate.params.get(name)
         if value is None:
-            raise _invalid(found.field, f"{found.source} has no value for {name}")
-        params[name] = _nearest(found, name, entry, value)
+            raise _invalid(candidate.field, f"{candidate.source} has no value for {name}")
+        params[name] = _nearest(candidate, name, entry, value)
         if params[name] != value:
             changes.append(f"{name} {value:g} → {params[name]:g}")
     clipped = f"; into this space: {', '.join(changes)}" if changes else ""
-    return WarmTrial(branch=found.branch, params=params, source=found.source + clipped)
+    return WarmTrial(branch=candidate.branch, params=params, source=candidate.source + clipped)
 
 
-def _nearest(found: _Found, name: str, entry: Range | Choices, value: Value) -> Value:
+def _nearest(candidate: _Candidate, name: str, entry: Range | Choices, value: Value) -> Value:
     if isinstance(entry, Choices):
         if value in entry.choices:
             return value
@@ -146,15 +148,15 @@ def _nearest(found: _Found, name: str, entry: Range | Choices, value: Value) -> 
         clipped = min(max(value, entry.low), entry.high)
         return int(clipped) if isinstance(value, int) else clipped
     raise _invalid(
-        found.field,
-        f"{found.source} has {name} = {value}, but here it must be {in_words(entry)}: add it to "
-        f"the choices, or leave this warm start out",
+        candidate.field,
+        f"{candidate.source} has {name} = {value}, but here it must be {in_words(entry)}: add it "
+        f"to the choices, or leave this warm start out",
     )
 
 
 def _check_budget(spec: StudySpec, trials: list[WarmTrial]) -> None:
     for branch, share in zip(spec.branches, first_budgets(spec), strict=True):
-        points = sum(one.branch == branch.algorithm for one in trials)
+        points = sum(trial.branch == branch.algorithm for trial in trials)
         if points > share:
             raise _invalid(
                 "warm_start",
@@ -165,8 +167,8 @@ def _check_budget(spec: StudySpec, trials: list[WarmTrial]) -> None:
 
 
 def _kept(spec: StudySpec) -> str:
-    kept = spec.search.replicates
-    return f" less search.replicates = {kept}" if kept else ""
+    replicates = spec.search.replicates
+    return f" less search.replicates = {replicates}" if replicates else ""
 
 
 def _invalid(field: str, rule: str) -> InvalidSpec:

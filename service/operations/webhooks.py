@@ -18,13 +18,13 @@ from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList,
 def list_webhooks(session: Session, configured: Sequence[Listed]) -> WebhookList:
     """Return the webhooks of the file, each with its latest delivery."""
     views = []
-    for one in configured:
-        row = deliveries.latest(session, one.name)
+    for webhook in configured:
+        row = deliveries.latest(session, webhook.name)
         views.append(
             WebhookView(
-                name=one.name,
-                host=one.host,
-                events=list(one.events),
+                name=webhook.name,
+                host=webhook.host,
+                events=list(webhook.events),
                 last_delivery=delivery_view(row) if row else None,
             )
         )
@@ -39,7 +39,7 @@ def send_test(
     Raises:
         WebhookNotFound: The file has no webhook of that name.
     """
-    names = [one.name for one in configured]
+    names = [webhook.name for webhook in configured]
     if name not in names:
         rule = f"there are {', '.join(names)}" if names else "METAOPT_WEBHOOKS_FILE names none"
         raise WebhookNotFound(f"there is no webhook of this name; {rule}")

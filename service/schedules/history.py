@@ -30,7 +30,7 @@ class Drift(NamedTuple):
 
 def control_chart(ended: Sequence[Ended], *, maximize: bool) -> list[ChartPoint]:
     """Return a point for each study, in the order given, judged by version of the baseline."""
-    points = [_point(one) for one in ended]
+    points = [_point(ended_run) for ended_run in ended]
     for places in _fresh(points).values():
         judgements = judge([_score(points[k].incumbent) for k in places])
         for k, judgement in zip(places, judgements, strict=True):
@@ -40,13 +40,13 @@ def control_chart(ended: Sequence[Ended], *, maximize: bool) -> list[ChartPoint]
 
 def new_drifts(points: Sequence[ChartPoint]) -> list[Drift]:
     """Return the points by which a drift is confirmed for the first time."""
-    found = []
+    drifts = []
     for places in _fresh(points).values():
         judgements = judge([_score(points[k].incumbent) for k in places])
         for i, k in enumerate(places):
             if begins(judgements, i):
-                found.append(Drift(points[k], _score(points[places[i - 1]].incumbent).value))
-    return found
+                drifts.append(Drift(points[k], _score(points[places[i - 1]].incumbent).value))
+    return drifts
 
 
 def _fresh(points: Sequence[ChartPoint]) -> dict[str, list[int]]:
@@ -58,22 +58,22 @@ def _fresh(points: Sequence[ChartPoint]) -> dict[str, list[int]]:
     return places
 
 
-def _point(one: Ended) -> ChartPoint:
-    if one.gates is None:
+def _point(ended: Ended) -> ChartPoint:
+    if ended.gates is None:
         return ChartPoint(
-            fire_at=one.fire_at,
-            study_id=one.study_id,
-            candidate=_sealed(one.finalist),
+            fire_at=ended.fire_at,
+            study_id=ended.study_id,
+            candidate=_sealed(ended.finalist),
             incumbent=None,
             baseline=None,
             stored=False,
             passed=None,
             promoted=None,
         )
-    gates = GateReport.model_validate(one.gates)
+    gates = GateReport.model_validate(ended.gates)
     return ChartPoint(
-        fire_at=one.fire_at,
-        study_id=one.study_id,
+        fire_at=ended.fire_at,
+        study_id=ended.study_id,
         candidate=gates.candidate.score,
         incumbent=gates.baseline.score if gates.baseline else None,
         baseline=str(gates.baseline_name) if gates.baseline_name else None,

@@ -51,9 +51,9 @@ class Decision(StrEnum):
 def fire_times(cron: str, time_zone: str, after: datetime) -> Iterator[datetime]:
     """Yield the fire times later than `after`, rising, in UTC."""
     for local in CronSim(cron, after.astimezone(ZoneInfo(time_zone))):
-        found = local.astimezone(UTC)
-        if found > after:  # within a repeated hour cronsim begins with its first pass
-            yield found
+        instant = local.astimezone(UTC)
+        if instant > after:  # within a repeated hour cronsim begins with its first pass
+            yield instant
 
 
 def next_fire(cron: str, time_zone: str, after: datetime) -> datetime | None:
@@ -78,7 +78,7 @@ def due(
 
 
 def decide(overlap: Overlap, *, busy: bool, waiting: int) -> Decision:
-    """Return what a run does.
+    """Whether a run is submitted now, replaces the one before, waits or is skipped.
 
     Args:
         busy: Whether the study of a run before goes on.
@@ -117,25 +117,25 @@ def _newest_times(cron: str, time_zone: str, after: datetime, now: datetime) -> 
     for span in (*_SPANS, now - after):
         begin = max(after, now - span)
         times = []
-        for one in fire_times(cron, time_zone, begin):
-            if one > now:
+        for instant in fire_times(cron, time_zone, begin):
+            if instant > now:
                 break
-            times.append(one)
+            times.append(instant)
         if begin == after or len(times) > MOST_FIRINGS:
             break
     return times
 
 
 def _chosen(times: Sequence[datetime], now: datetime, catch_up: CatchUp) -> list[Firing]:
-    missed = [one for one in times if now - one > GRACE]
+    missed = [instant for instant in times if now - instant > GRACE]
     on_time = times[len(missed) :]
-    kept: Sequence[datetime] = {
+    caught_up: Sequence[datetime] = {
         CatchUp.SKIP: (),
         CatchUp.ONCE: missed[-1:] if not on_time else (),
         CatchUp.ALL: missed,
     }[catch_up]
     reason = f"missed: no dispatcher ran (catch_up: {catch_up})"
     return [
-        *(Firing(one, None if one in kept else reason) for one in missed),
-        *(Firing(one) for one in on_time),
+        *(Firing(instant, None if instant in caught_up else reason) for instant in missed),
+        *(Firing(instant) for instant in on_time),
     ]

@@ -39,36 +39,30 @@ class EventRow(Protocol):
     """An event, from the table or from the API."""
 
     @property
-    def kind(self) -> str:
-        """What happened."""
+    def kind(self) -> str: ...
 
     @property
-    def study_id(self) -> str:
-        """To which study."""
+    def study_id(self) -> str: ...
 
     @property
-    def data(self) -> dict[str, Any]:
-        """Ids, numbers and causes."""
+    def data(self) -> dict[str, Any]: ...
 
     @property
-    def created_at(self) -> datetime:
-        """When."""
+    def created_at(self) -> datetime: ...
 
 
 class StudyRow(Protocol):
     """A study, from the table or from the API."""
 
     @property
-    def name(self) -> str:
-        """Its name."""
+    def name(self) -> str: ...
 
     @property
-    def status(self) -> str:
-        """Its status."""
+    def status(self) -> str: ...
 
 
 def notification(event: EventRow, study: StudyRow) -> Notification:
-    """Return what the outside is told of this event of this study.
+    """The notification of an event, without what only we may know.
 
     Raises:
         ValidationError: The event is not one of `EVENT_NAMES`, or its data are not finite.
@@ -86,5 +80,5 @@ def notification(event: EventRow, study: StudyRow) -> Notification:
 
 
 def notification_of_test(now: datetime) -> Notification:
-    """Return what a test of a webhook sends."""
+    """The notification that a test of a webhook sends."""
     return Notification(event="test", study_id=None, name=None, status=None, created_at=now)
