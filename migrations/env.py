@@ -1,8 +1,8 @@
 """Alembic's entry: our tables only, in their own version table, beside Optuna's.
 
-`service.db.migrate` hands in an open connection, already in a transaction, and the models that
-autogenerate compares with.  Nothing of the program is imported here: an old migration must run
-whatever became of the models.
+`service.db.schema.migrate` hands in an open connection, already in a transaction, and the models
+that autogenerate compares with.  Nothing of the program is imported here: an old migration must
+run whatever became of the models.
 """
 
 from alembic import context
@@ -17,7 +17,7 @@ def migrate() -> None:
     if "connection" not in given:
         raise SystemExit(
             "run `metaopt db upgrade` to migrate, "
-            '`python -m service.db.revise "title"` to write a migration'
+            '`python -m service.db.schema.revise "title"` to write a migration'
         )
     models: MetaData = given["models"]
 

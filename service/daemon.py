@@ -21,9 +21,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from service.cron.runner import run_schedules
-from service.db import migrate
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
+from service.db.schema import migrate
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership.holder import is_dead, this_process
 from service.dispatcher.loop import Dispatcher

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
-from service.db import migrate
 from service.db.engine import open_engine
+from service.db.schema import migrate
 from service.settings import Settings
 
 if TYPE_CHECKING:

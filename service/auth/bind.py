@@ -4,8 +4,8 @@ import ipaddress
 from collections.abc import Callable
 
 from service.auth.keys import KeyRing
-from service.db import migrate
 from service.db.engine import open_engine
+from service.db.schema import migrate
 from service.errors import OpenToTheNetwork
 from service.settings import Settings
 

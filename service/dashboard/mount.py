@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.db.optuna_storage import open_storage
+from service.db.optuna.storage import open_storage
 
 PATHS = ("/dashboard", "/api/meta", "/api/studies", "/api/trials", "/static/", "/csv/")
 READING = ("GET", "HEAD", "OPTIONS")

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from metaopt.goals import Goals
-from service.db.optuna_trials import CONSTRAINTS_KEY, End
+from service.db.optuna.trials import CONSTRAINTS_KEY, End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
 from service.mirror.note import link

@@ -30,10 +30,10 @@ from sqlalchemy.orm import Session
 from metaopt.goals import Goals
 from metaopt.search.space import distribution
 from service.db import mirror as queries
-from service.db import optuna_trials
 from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
-from service.db.optuna_storage import open_storage, relax
+from service.db.optuna.storage import open_storage, relax
+from service.db.optuna.trials import Change, add_trials, change_trials, set_attributes
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
 from service.mirror import figures, rows
@@ -294,9 +294,9 @@ class Mirror:
         with transaction(self._engine) as session:
             self._check_live(session)
             frozen = [rows.frozen_trial(t, scores[t.trial_id], distributions, goals) for t in new]
-            optuna_ids = optuna_trials.add_trials(session, copy.optuna_id, frozen)
+            optuna_ids = add_trials(session, copy.optuna_id, frozen)
             changes = [_change(copy, trial, scores[trial.trial_id], goals) for trial in old]
-            optuna_trials.change_trials(session, changes)
+            change_trials(session, changes)
         for trial, optuna_id in zip(new, optuna_ids, strict=True):
             copy.trials[trial.trial_number] = _TrialCopy(optuna_id, set(), False)
         for trial in trials:
@@ -319,7 +319,7 @@ class Mirror:
             if trial_number in copy.trials:
                 with transaction(self._engine) as session:
                     optuna_id = copy.trials[trial_number].optuna_id
-                    optuna_trials.set_attributes(session, {optuna_id: attributes})
+                    set_attributes(session, {optuna_id: attributes})
 
     def _write_note(self, study_name: str, body: str) -> None:
         study = self._far(study_name)
@@ -337,12 +337,10 @@ def _is_news(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> bo
     return not seen.ended and (rows.has_ended(trial) or not seen.steps.issuperset(scores))
 
 
-def _change(
-    copy: _BranchCopy, trial: Trial, scores: Mapping[int, float], goals: Goals
-) -> optuna_trials.Change:
+def _change(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float], goals: Goals) -> Change:
     seen = copy.trials[trial.trial_number]
     fresh = {step: score for step, score in scores.items() if step not in seen.steps}
-    return optuna_trials.Change(seen.optuna_id, fresh, rows.end_of(trial, goals))
+    return Change(seen.optuna_id, fresh, rows.end_of(trial, goals))
 
 
 def _first_open(copy: _BranchCopy, trials: Sequence[Trial]) -> int:

@@ -3,9 +3,9 @@
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.db import migrate
 from service.db.dispatcher import STALE_AFTER, last_refresh
 from service.db.engine import reading
+from service.db.schema import migrate
 from service.errors import SchemaOutdated
 
 

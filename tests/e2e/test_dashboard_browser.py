@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.db import migrate
+from service.db.schema import migrate
 from tests.fakes.specs import WATCHED
 from tests.waiting import wait_until
 

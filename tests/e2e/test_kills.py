@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select, text
 
-from service.db import migrate
 from service.db.engine import open_engine, reading
+from service.db.schema import migrate
 from service.db.tables import Attempt, Event, Report, Study, Trial
 from service.wire.views.result import StudyResult
 from tests.e2e.conftest import Start

@@ -16,7 +16,7 @@ from service.cli.commands.demo import free_port
 from service.cli.main import run
 from service.client.client import Client
 from service.client.errors import ClientError
-from service.db.optuna_storage import open_storage
+from service.db.optuna.storage import open_storage
 from service.settings import Settings
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.db import migrate
+from service.db.schema import migrate
 from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
 from tests.waiting import wait_until
 

@@ -10,9 +10,9 @@ from optuna.storages import RDBStorage
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, inspect, select, text
 
 from migrations.versions import __file__ as versions_file
-from service.db import migrate
 from service.db.engine import open_engine, transaction
-from service.db.revise import revise
+from service.db.schema import migrate
+from service.db.schema.revise import revise
 from service.db.tables import Base, Spending, Study, Trial
 from tests.fakes.rows import NOON, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 
 from service.app import create_app
 from service.auth.keys import key_sha256, new_key
-from service.db import migrate
+from service.db.schema import migrate
 from service.settings import Settings
 
 KEY = new_key()
@@ -123,7 +123,7 @@ def test_the_api_process_never_loads_torch(tmp_path: Path) -> None:
 import sys
 from fastapi.testclient import TestClient
 from service.app import create_app
-from service.db import migrate
+from service.db.schema import migrate
 from service.settings import Settings
 from tests.fakes.rows import SPEC
 

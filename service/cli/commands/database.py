@@ -10,7 +10,7 @@ from alembic.util import CommandError
 from service.cli.commands.server import settings_with
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
-from service.db import migrate
+from service.db.schema import migrate
 
 app = typer.Typer(
     help="Make, change and look at the database's tables.",

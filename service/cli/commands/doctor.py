@@ -26,8 +26,8 @@ from service.cli.connection import connect
 from service.cli.console import data
 from service.cli.exits import Exit, Stop, settings_text
 from service.client.errors import ClientError
-from service.db import migrate
 from service.db.engine import open_engine
+from service.db.schema import migrate
 from service.errors import SchemaOutdated, WebhooksUnreadable
 from service.notifications.config import load_webhooks
 from service.settings import Settings

@@ -20,7 +20,7 @@ from service.auth.bind import check_bind
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.processes.supervisor import Supervised, tethered
-from service.db import migrate
+from service.db.schema import migrate
 from service.notifications.config import load_webhooks
 from service.settings import Settings
 

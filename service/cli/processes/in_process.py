@@ -23,7 +23,7 @@ import uvicorn
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.client.client import Client
-from service.db import migrate
+from service.db.schema import migrate
 from service.settings import Settings
 
 URL = "http://127.0.0.1"  # nobody listens there: the client has a socket of its own

@@ -150,7 +150,7 @@ import sys
 sys.modules["pyarrow"] = None  # as if it were not installed
 from fastapi.testclient import TestClient
 from service.app import create_app
-from service.db import migrate
+from service.db.schema import migrate
 from service.db.engine import open_engine, transaction
 from service.settings import Settings
 from tests.fakes.seen import add_seen_study, complete

@@ -6,7 +6,7 @@ import pytest
 
 from service.auth.bind import check_bind, is_loopback
 from service.auth.keys import key_sha256
-from service.db import migrate
+from service.db.schema import migrate
 from service.errors import OpenToTheNetwork, SchemaOutdated
 from service.settings import Settings
 

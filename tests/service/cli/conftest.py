@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from service.app import create_app
 from service.cli.main import run
-from service.db import migrate
 from service.db.engine import open_engine
+from service.db.schema import migrate
 from service.settings import Settings
 from tests.fakes.processes import DispatcherProcess
 from tests.waiting import wait_until

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading
-from service.db.optuna_storage import open_storage
+from service.db.optuna.storage import open_storage
 from service.db.tables import Event, Report, Trial
 from service.wire.views.result import StudyResult
 from tests.fakes.processes import DispatcherProcess

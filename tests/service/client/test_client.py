@@ -16,9 +16,9 @@ from sqlalchemy import Engine, func, select
 from service.app import create_app
 from service.client.client import Client, api_key_of
 from service.client.errors import NotConfigured, ServerRefused, ServerUnreachable
-from service.db import migrate
 from service.db.engine import open_engine, reading, transaction
 from service.db.events import append_event
+from service.db.schema import migrate
 from service.db.tables import Study
 from service.settings import Settings
 from tests.fakes.rows import NOON, add_baseline, add_study, add_trial

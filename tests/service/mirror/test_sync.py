@@ -13,10 +13,10 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sqlalchemy import Engine, event, select, text
 
 from service import daemon
-from service.db import migrate
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
-from service.db.optuna_storage import open_storage
+from service.db.optuna.storage import open_storage
+from service.db.schema import migrate
 from service.db.tables import Study, Trial
 from service.mirror import figures
 from service.mirror.sync import MOST_TOGETHER, Mirror, run_mirror

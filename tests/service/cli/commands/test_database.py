@@ -1,6 +1,6 @@
 """db upgrade, current and downgrade."""
 
-from service.db import migrate
+from service.db.schema import migrate
 from tests.service.cli.conftest import Command
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, inspect, text
 
-from service.db import migrate
 from service.db.engine import open_engine
+from service.db.schema import migrate
 from service.errors import SchemaOutdated
 
 
 def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str) -> None:
-    program = "import sys; from service.db import migrate; migrate.upgrade(sys.argv[1])"
+    program = "import sys; from service.db.schema import migrate; migrate.upgrade(sys.argv[1])"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", program, database_url], stderr=subprocess.PIPE, text=True

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
-from service.db.optuna_storage import open_storage
-from service.db.optuna_trials import (
+from service.db.optuna.storage import open_storage
+from service.db.optuna.trials import (
     CONSTRAINTS_KEY,
     Change,
     End,

@@ -1,6 +1,6 @@
 """Write a migration from what the models say and the chain does not: for developers.
 
-    python -m service.db.revise "Add what a trial costs"
+    python -m service.db.schema.revise "Add what a trial costs"
 
 The chain is run on an empty SQLite database, and the difference becomes the next revision; read
 it before it is committed.
@@ -14,8 +14,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script
 
-from service.db import migrate
 from service.db.engine import open_engine
+from service.db.schema import migrate
 
 
 def revise(title: str, folder: Path | None = None) -> Path:
