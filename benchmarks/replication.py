@@ -72,11 +72,11 @@ def study(table: Table, trials: int, pruning: str, replicates: int, seed: int) -
     points = _search(spec, world)
     found = [Configuration(number, (score,)) for number, (_, score) in points.items()]
     left = replicates
-    while again := train_again(found, maximize=False, left=left):
+    while again := train_again(found, left=left):
         numbers = {one.trial_number for one in again}
         found = [_once_more(world, points, c) if c.trial_number in numbers else c for c in found]
         left -= len(again)
-    best = ranked(found, maximize=False)[:FINALISTS]
+    best = ranked(found)[:FINALISTS]
     truths = [world.truth(points[c.trial_number][0]) for c in best]
     sealed = [
         statistics.fmean(
@@ -101,7 +101,7 @@ def _search(spec: StudySpec, world: World) -> dict[int, tuple[dict[str, Value], 
     """Return the points that completed, with their scores, by trial number."""
     (branch,) = spec.branches
     search = branch_search(spec, branch, [])
-    peers: dict[int, list[float]] = {rung: [] for rung in spec.rungs()}
+    peers: dict[int, dict[int, float]] = {rung: {} for rung in spec.rungs()}
     completed = {}
     for number in range(spec.points()):
         params = complete("maml", {**branch.fixed(), **search.ask(number)})
@@ -117,7 +117,7 @@ def _once_more(
 ) -> Configuration:
     training = world.train(points[one.trial_number][0])
     score = statistics.fmean(world.validation(training, SOURCE.rungs[-1]))
-    return replace(one, scores=(*one.scores, score))
+    return replace(one, losses=(*one.losses, score))
 
 
 def _line(setting: tuple[int, str, int], found: Sequence[Outcome]) -> str:

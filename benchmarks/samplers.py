@@ -28,7 +28,7 @@ import optuna
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from metaopt.search.branches import BranchSearch
-from metaopt.search.pruning.rules import should_prune
+from metaopt.search.pruning.successive_halving import worst_kept
 from metaopt.search.samplers import gp
 from metaopt.search.samplers.history import Asked, Params, common_rung
 from metaopt.search.samplers.optuna_study import worst_value
@@ -183,14 +183,7 @@ def train(params: Params, number: int, seed: int, peers: dict[int, list[float]],
 
 def stops(value: float, peers: list[float]) -> bool:
     """Decide as `successive_halving` does."""
-    return should_prune(
-        "successive_halving",
-        score=value,
-        peers=peers,
-        maximize=False,
-        reduction=REDUCTION,
-        startup_trials=0,
-    )
+    return value > worst_kept(peers, REDUCTION)
 
 
 CASES: dict[str, tuple[str, bool, Treatment | type[gp.Gp] | None]] = {

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.verdict_world import World, read_table, study_spec
 from metaopt.evaluation.statistics import summarize
 from metaopt.metaparams import Value, complete
-from metaopt.search.pruning.rules import should_prune
+from metaopt.search.pruning.rule import Decision, Rung
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline, choose_finalists, rank_trials
 from service.judgement.verdict import Defaults, SearchTrial, study_result
@@ -100,7 +100,7 @@ def run_study(spec: StudySpec, world: World) -> StudyResult:
     """Return the verdict of one study, its search one trial after the other."""
     (branch,) = spec.branches
     search = branch_search(spec, branch, [])
-    peers: dict[int, list[float]] = {rung: [] for rung in spec.rungs()}
+    peers: dict[int, dict[int, float]] = {rung: {} for rung in spec.rungs()}
     trials = []
     for number in range(spec.budget.trials):
         params = complete("maml", {**branch.fixed(), **search.ask(number)})
@@ -130,24 +130,23 @@ def _search_trial(
     world: World,
     number: int,
     params: dict[str, Value],
-    peers: dict[int, list[float]],
+    peers: dict[int, dict[int, float]],
 ) -> SearchTrial:
     training = world.train(params)
     for rung in spec.rungs():
         scores = world.validation(training, rung)
         score = statistics.fmean(scores)
-        peers[rung].append(score)
+        peers[rung][number] = spec.goals().loss(score)
         found = SearchTrial(number, "maml", "pruned", params, score, 1.0, rung, score, score)
         if rung == spec.rungs()[-1]:
             break
-        if should_prune(
-            spec.pruning.kind,
-            score=score,
-            peers=peers[rung],
-            maximize=spec.maximize(),
-            reduction=spec.pruning.reduction,
-            startup_trials=spec.pruning.startup_trials,
-        ):
+        at = Rung(
+            index=spec.rungs().index(rung),
+            count=len(spec.rungs()) - 1,
+            ranking=peers[rung],
+            options=spec.pruning.options(),
+        )
+        if spec.pruning.rule().decide(at, number) == Decision.STOP:
             return found
     low, high = summarize(scores).low, summarize(scores).high
     return SearchTrial(
@@ -156,8 +155,12 @@ def _search_trial(
 
 
 def _finalists(spec: StudySpec, trials: Sequence[SearchTrial]) -> list[SearchTrial]:
-    completed = [(t.trial_number, t.score or 0.0) for t in trials if t.status == "completed"]
-    ranked = rank_trials(completed, maximize=spec.maximize())
+    completed = [
+        (t.trial_number, spec.goals().loss(t.score or 0.0))
+        for t in trials
+        if t.status == "completed"
+    ]
+    ranked = rank_trials(completed)
     count, extra = spec.verdict.finalists, spec.verdict.extra_finalists
     scores = {n: trials[n].scores for n in borderline(ranked, count=count, extra=extra)}
     return [trials[n] for n in choose_finalists(ranked, count=count, extra=extra, scores=scores)]

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.simulated.table import Table
-from metaopt.search.pruning.rules import kept_share
+from metaopt.search.pruning.rule import Options
 from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.pruning.decisions import LaneOutcome, judge_report
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.placement import choose_work
 from service.dispatcher.search import ask
 from service.dispatcher.selection import replicas
-from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
+from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.restore import branch_states
 from service.executors.base import LaneReport, SegmentReport, Slot
 from service.planning.fidelity import bank_tasks
@@ -57,7 +57,7 @@ def study_spec(table: Table, seed: int, *, search: Json, pruning: Json, most: in
             "evaluation": table.spec["bank"],
         }
     )
-    kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
+    kept = spec.pruning.rule().kept_share(Options(reduction=spec.pruning.reduction))
     trials = round(most / expected_iterations(0, spec.rungs(), kept)) + spec.search.replicates
     budget = spec.budget.model_copy(update={"trials": trials, "total_meta_iterations": most})
     return spec.model_copy(update={"budget": budget})
@@ -84,10 +84,9 @@ def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, fl
         spent += cost
         for one in outcomes:
             _apply(study, one)
-            if one.status == TrialStatus.COMPLETED and one.score is not None:
-                seen = -one.score if table.maximize else one.score
-                if seen < best:
-                    best, regret = seen, _regret(table, one.trial)
+            if one.status == TrialStatus.COMPLETED and one.loss is not None:
+                if one.loss < best:
+                    best, regret = one.loss, _regret(table, one.trial)
         reallot(study)
         slot.lanes = [trial for trial in lanes if trial.status == TrialStatus.RUNNING]
         slot.study_id = study.study_id
@@ -108,7 +107,7 @@ def _replicate(
         for trial in again:
             (one,), cost = _segment(table, study, [trial])
             spent += cost
-            trial.status, trial.score = one.status, one.score
+            trial.status, trial.loss = one.status, one.loss
             trial.meta_iteration = one.lane.meta_iteration
         yield spent, _regret(table, study.trials[ask.candidates(study)[0]])
 
@@ -161,21 +160,15 @@ def _train(table: Table, study: StudyState, trial: TrialState, iterations: int) 
 
 def _apply(study: StudyState, one: LaneOutcome) -> None:
     """Do in memory what the ledger does after its commit."""
-    trial, place = one.trial, (one.trial.group.branch, one.lane.meta_iteration)
+    trial, goals = one.trial, study.spec.goals()
     trial.meta_iteration, trial.status = one.lane.meta_iteration, one.status
-    if one.score is not None:
-        trial.score = one.score
-        study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
-        leader = Leader(one.score, one.lane.scores or [])
-        study.leaders[place] = better(
-            study.leaders.get(place), leader, maximize=study.spec.maximize()
-        )
+    if one.scored is not None:
+        trial.loss = one.loss
+        study.add_loss(one.place, one.scored, one.metrics)
     if one.status != TrialStatus.RUNNING:
         outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
         search = study.branches[trial.group.branch].search
-        known = {
-            rung: scores[trial.trial_number]
-            for (branch, rung), scores in study.rung_scores.items()
-            if branch == trial.group.branch and trial.trial_number in scores
-        }
-        search.tell(trial.trial_number, outcome, one.score, one.lane.meta_iteration, known)
+        losses = study.losses_of(trial.group.branch, trial.trial_number)
+        scores = {rung: goals.score(loss) for rung, loss in losses.items()}
+        score = None if one.loss is None else goals.score(one.loss)
+        search.tell(trial.trial_number, outcome, score, one.lane.meta_iteration, scores)

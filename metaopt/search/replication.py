@@ -36,58 +36,56 @@ class Configuration:
 
     Args:
         trial_number: Of the search's trial.
-        scores: Of its trainings that completed, the search's own first; finite.
+        losses: Of its trainings that completed, the search's own first; finite.
         diverged: How often it diverged when it was trained again.
         poolable: Whether its trainings say what noise is usual (no task made one explode).
     """
 
     trial_number: int
-    scores: Sequence[float]
+    losses: Sequence[float]
     diverged: int = 0
     poolable: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what has no mean."""
-        if not self.scores or not all(map(math.isfinite, self.scores)):
+        if not self.losses or not all(map(math.isfinite, self.losses)):
             raise InvalidSearch(
-                f"trial {self.trial_number} needs finite scores, at least one, got {self.scores}"
+                f"trial {self.trial_number} needs finite scores, at least one, got {self.losses}"
             )
 
     @property
     def mean(self) -> float:
         """Return the mean over its trainings."""
-        return statistics.fmean(self.scores)
+        return statistics.fmean(self.losses)
 
 
-def ranked(configurations: Sequence[Configuration], *, maximize: bool) -> list[Configuration]:
+def ranked(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return the configurations, best first; those that diverged again last, ties by number."""
 
     def place(one: Configuration) -> tuple[bool, float, int]:
-        return one.diverged > 0, -one.mean if maximize else one.mean, one.trial_number
+        return one.diverged > 0, one.mean, one.trial_number
 
     return sorted(configurations, key=place)
 
 
 def seed_variance(configurations: Sequence[Configuration]) -> float | None:
     """Return the variance of trainings of one configuration, pooled; None if none was repeated."""
-    repeated = [one for one in configurations if len(one.scores) > 1 and one.poolable]
-    degrees = sum(len(one.scores) - 1 for one in repeated)
+    repeated = [one for one in configurations if len(one.losses) > 1 and one.poolable]
+    degrees = sum(len(one.losses) - 1 for one in repeated)
     if not degrees:
         return None
-    squares = sum(statistics.variance(one.scores) * (len(one.scores) - 1) for one in repeated)
+    squares = sum(statistics.variance(one.losses) * (len(one.losses) - 1) for one in repeated)
     return squares / degrees
 
 
-def train_again(
-    configurations: Sequence[Configuration], *, maximize: bool, left: int
-) -> list[Configuration]:
+def train_again(configurations: Sequence[Configuration], *, left: int) -> list[Configuration]:
     """Return the configurations that are trained once more now; none if the rule is content.
 
     Args:
         configurations: All that may be finalists.
         left: How many trainings the reserve still has.
     """
-    steady = [one for one in ranked(configurations, maximize=maximize) if not one.diverged]
+    steady = [one for one in ranked(configurations) if not one.diverged]
     if len(steady) < 2 or left <= 0:
         return []
     variance = seed_variance(steady)
@@ -98,10 +96,10 @@ def train_again(
     if not open_still:
         return []
     among = [leader, *open_still]
-    fewest = sorted(among, key=lambda one: len(one.scores))  # stable: the best of equals first
+    fewest = sorted(among, key=lambda one: len(one.losses))  # stable: the best of equals first
     return fewest[: min(TOGETHER, left)]
 
 
 def _is_open(leader: Configuration, other: Configuration, variance: float) -> bool:
-    error = math.sqrt(variance * (1 / len(leader.scores) + 1 / len(other.scores)))
+    error = math.sqrt(variance * (1 / len(leader.losses) + 1 / len(other.losses)))
     return abs(leader.mean - other.mean) < Z * error

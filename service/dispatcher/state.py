@@ -5,7 +5,7 @@ away whole when anything is in doubt.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch
+from metaopt.search.pruning.rule import Leader, Need
 from metaopt.search.samplers.history import Params
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialRole, TrialStatus
 from service.executors.base import SegmentReport, Slot
@@ -22,21 +23,6 @@ from service.wire.spec.study import StudySpec
 
 Place = tuple[str, int]
 """A branch and a rung of it."""
-
-
-class Leader(NamedTuple):
-    """The best trial at a place so far: its score, and its scores on the bank's tasks."""
-
-    score: float
-    scores: list[float]
-
-
-def better(known: Leader | None, one: Leader, *, maximize: bool) -> Leader:
-    """Return the better of both; the one that was known if they are equal."""
-    if known is None:
-        return one
-    wins = one.score > known.score if maximize else one.score < known.score
-    return one if wins else known
 
 
 class Group(NamedTuple):
@@ -52,6 +38,7 @@ class TrialState:
     """A trial.
 
     Args:
+        loss: What it scored last, as a loss (`Goals.loss`): all decisions minimise.
         metrics: What else is known of it, measured with its score.
         bank_tasks: On how many tasks of the gate bank it is scored, if that is its bank.
         attempt: Number of its latest attempt, from 1; 0 before the first.
@@ -71,7 +58,7 @@ class TrialState:
     meta_iteration: int = 0
     checkpoint: str | None = None
     digest: str | None = None
-    score: float | None = None
+    loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
     solo: bool = False
@@ -88,6 +75,16 @@ class TrialState:
         return self.status in TERMINAL_TRIALS
 
 
+class Promotions(NamedTuple):
+    """Who may go on from a rung, and of how many trials that was said.
+
+    A loss at a rung stays as it is, so how many there are tells one state from another.
+    """
+
+    scored: int
+    trial_numbers: set[int]
+
+
 class Looking(NamedTuple):
     """Points of new trials: once they are found, and their places in the branch's log."""
 
@@ -102,14 +99,14 @@ class Spent:
     Args:
         wall_seconds: For which the study ran.
         device_seconds, meta_iterations: Of its segments.
-        best_score: Of its completed trials.
-        trials_since_best: Trials that ended after the one with the best score.
+        best_loss: Of its completed trials.
+        trials_since_best: Trials that ended after the one with the best loss.
     """
 
     wall_seconds: float = 0.0
     device_seconds: float = 0.0
     meta_iterations: int = 0
-    best_score: float | None = None
+    best_loss: float | None = None
     trials_since_best: int = 0
 
 
@@ -147,9 +144,9 @@ class StudyState:
 
     Args:
         trials: By number; use `add` for new ones.
-        rung_scores: Scores by trial number, for each (branch, meta-iteration).
+        rung_losses: Losses by trial number, for each (branch, meta-iteration).
         rung_metrics: What else was known there, where anything but the score has a say.
-        leaders: The best so far for each (branch, meta-iteration), where trials race.
+        leaders: The best so far for each (branch, meta-iteration), where its losses by task matter.
         lane_limits: Most lanes a group may have since it ran out of memory.
         signatures: By their digest.
         digests: Of signatures, by branch and structural values.
@@ -159,6 +156,7 @@ class StudyState:
         spent, saved: What its search has spent, and what of that is in the tables.
         search_ended_by: The budget that ended its search.
         clocked_to: Monotonic time up to which its running time is in `spent`.
+        promotions: Worked out once for each (branch, meta-iteration) where trials pause.
     """
 
     study_id: str
@@ -167,7 +165,7 @@ class StudyState:
     status: StudyStatus
     branches: dict[str, BranchState]
     trials: dict[int, TrialState] = field(default_factory=dict)
-    rung_scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=dict)
+    rung_losses: dict[Place, dict[int, float]] = field(default_factory=dict)
     rung_metrics: dict[Place, dict[int, dict[str, float]]] = field(default_factory=dict)
     leaders: dict[Place, Leader] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
@@ -181,7 +179,7 @@ class StudyState:
     search_ended_by: str | None = None
     clocked_to: float = 0.0
     _open: dict[int, TrialState] = field(default_factory=dict)
-    _promoted: dict[Place, tuple[int, set[int]]] = field(default_factory=dict)
+    promotions: dict[Place, Promotions] = field(default_factory=dict)
 
     def run_from(self, now: float) -> None:
         """Begin, at monotonic time `now`, to count the time it has."""
@@ -211,22 +209,21 @@ class StudyState:
         self._open = {n: trial for n, trial in sorted(self._open.items()) if not trial.ended}
         return [trial for trial in self._open.values() if role in (None, trial.group.role)]
 
-    def promoted_at(self, place: Place, find: Callable[[], set[int]]) -> set[int]:
-        """Return what `find` finds of a rung, the same again until another trial is scored there.
+    def add_loss(self, place: Place, scored: Leader, metrics: Mapping[str, float]) -> None:
+        """Keep what a trial of the search was scored at a rung, and whether it leads there."""
+        self.rung_losses.setdefault(place, {})[scored.trial_number] = scored.loss
+        if self.spec.beyond_score():
+            self.rung_metrics.setdefault(place, {})[scored.trial_number] = dict(metrics)
+        may_lead = keeps_leaders(self.spec) and self.spec.goals().feasible(metrics)
+        if may_lead and scored.leads(self.leaders.get(place)):
+            self.leaders[place] = scored
 
-        A score at a rung stays as it is, so how many there are tells one state from another.
-        """
-        many = len(self.rung_scores[place])
-        if self._promoted.get(place, (0, set()))[0] != many:
-            self._promoted[place] = many, find()
-        return self._promoted[place][1]
-
-    def scores_of(self, branch: str, trial_number: int) -> dict[int, float]:
-        """Return the scores of a search trial by rung."""
+    def losses_of(self, branch: str, trial_number: int) -> dict[int, float]:
+        """The losses of a search trial by rung."""
         return {
-            rung: scores[trial_number]
-            for (name, rung), scores in self.rung_scores.items()
-            if name == branch and trial_number in scores
+            rung: losses[trial_number]
+            for (name, rung), losses in self.rung_losses.items()
+            if name == branch and trial_number in losses
         }
 
     def queued(self) -> list[TrialState]:
@@ -294,6 +291,14 @@ class SlotState:
     future: "Future[SegmentReport] | None" = None
     not_before: float = 0.0
     failed_starts: int = 0
+
+
+def keeps_leaders(spec: StudySpec) -> bool:
+    """Whether losses by task of the best at a rung have a say: in its rule, or between branches.
+
+    It holds for as long as the study does: a budget that changes does not change it.
+    """
+    return Need.LEADER in spec.pruning.rule().needs or spec.allocation() == "bandit"
 
 
 def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:

@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from metaopt.evaluation.statistics import summarize
 
 
-def rank_trials(trials: Sequence[tuple[int, float]], *, maximize: bool) -> list[int]:
-    """Return the numbers of (trial_number, score), best first; ties by number."""
-    ranked = sorted(trials, key=lambda trial: (-trial[1] if maximize else trial[1], trial[0]))
-    return [number for number, _ in ranked]
+def rank_trials(trials: Sequence[tuple[int, float]]) -> list[int]:
+    """The numbers of (trial_number, loss), best first; ties by number."""
+    return [number for number, _ in sorted(trials, key=lambda trial: (trial[1], trial[0]))]
 
 
 def borderline(ranked: Sequence[int], *, count: int, extra: int) -> Sequence[int]:

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 from metaopt.metaparams import Value, parameters
-from metaopt.search.pruning.rules import kept_share
+from metaopt.search.pruning.rule import Options
 from metaopt.search.space import Choice, Dimension, Int
 from service.db.segments import Pace
 from service.planning.branch_shares import first_budgets
@@ -38,7 +38,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         paces: What earlier segments took, by signature.
     """
     rungs = spec.rungs()
-    kept = kept_share(spec.pruning.kind, spec.pruning.reduction)
+    kept = spec.pruning.rule().kept_share(Options(reduction=spec.pruning.reduction))
     compared = spec.verdict.compare != "none"
     finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
     plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]

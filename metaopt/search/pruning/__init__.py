@@ -1,1 +1,1 @@
-"""Pruning: which trials stop early; one rule a file."""
+"""Pruning: which trials stop early; one rule a file, found by its name (`registry`)."""

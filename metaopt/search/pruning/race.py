@@ -1,6 +1,6 @@
-"""Racing: a trial stops when paired scores say that it is worse than the best so far.
+"""Racing: a trial stops when paired losses say that it is worse than the best so far.
 
-All trials of a study are scored on the same tasks, so two trials at one rung have paired scores.
+All trials of a study are scored on the same tasks, so two trials at one rung have paired losses.
 With d_t the difference of their losses on task t, a trial stops if the one-sided paired t-test at
 level a says E[d] > δ:
 
@@ -25,52 +25,67 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from scipy.special import stdtrit
-
 from metaopt.errors import InvalidSearch
+from metaopt.search.pruning.rule import Decision, Need, Options, PruningRule, Rung, stop_if
+
+
+def decide(rung: Rung, trial_number: int) -> Decision:
+    """Stop what is worse than the leader; without one, as before a feasible trial, nothing."""
+    losses, leader, options = rung.task_losses[trial_number], rung.leader, rung.options
+    if leader is None or losses == leader.losses:
+        return Decision.CONTINUE
+    level = level_of_a_look(options.alpha, rungs=rung.count, peers=len(rung.ranking))
+    return stop_if(is_worse(losses, leader.losses, delta=options.delta, level=level))
 
 
 def level_of_a_look(alpha: float, *, rungs: int, peers: int) -> float:
-    """Return the level of one test.
+    """Level of one test.
 
     Args:
         alpha: Chance of ever stopping the truly best trial, in (0, 1).
         rungs: Rungs at which a trial is tested.
         peers: Trials it is compared with the leader of.
     """
-    if not 0 < alpha < 1:
-        raise InvalidSearch(f"alpha must be between 0 and 1, got {alpha:g}")
     return alpha / (max(1, rungs) * max(1, peers))
 
 
 def is_worse(
-    scores: Sequence[float],
-    leader: Sequence[float],
-    *,
-    maximize: bool,
-    delta: float,
-    level: float,
+    losses: Sequence[float], leader: Sequence[float], *, delta: float, level: float
 ) -> bool:
-    """Return whether `scores` are worse than the leader's by more than `delta`.
+    """Whether `losses` are higher than the leader's by more than `delta`.
 
     Args:
-        scores, leader: Finite scores on the same tasks, in the same order.
-        maximize: Whether a higher score is better.
+        losses, leader: Finite losses on the same tasks, in the same order.
         delta: Difference that would be tolerated, >= 0, in the unit of the score.
         level: Of this one test.
 
     Raises:
         InvalidSearch: not the same number of tasks, or fewer than two.
     """
-    if len(scores) != len(leader) or len(scores) < 2:
+    from scipy.special import stdtrit  # the wire names this rule without it
+
+    if len(losses) != len(leader) or len(losses) < 2:
         raise InvalidSearch(
             "a race needs at least two tasks, the same for both trials, "
-            f"got {len(scores)} and {len(leader)}"
+            f"got {len(losses)} and {len(leader)}"
         )
-    sign = -1.0 if maximize else 1.0
-    differences = [sign * (ours - theirs) for ours, theirs in zip(scores, leader, strict=True)]
+    differences = [ours - theirs for ours, theirs in zip(losses, leader, strict=True)]
     excess = statistics.fmean(differences) - delta
     error = statistics.stdev(differences) / math.sqrt(len(differences))
     if error == 0.0:
         return excess > 0.0
     return bool(excess / error > stdtrit(len(differences) - 1, 1 - level))
+
+
+def kept_share(options: Options) -> float:
+    """Half: it depends on the noise, which nobody knows before."""
+    return 0.5
+
+
+KIND = PruningRule(
+    "race",
+    decide,
+    kept_share,
+    needs=frozenset({Need.RANKING, Need.TASK_LOSSES, Need.LEADER}),
+    reads=("delta", "alpha"),
+)

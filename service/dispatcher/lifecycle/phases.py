@@ -17,7 +17,7 @@ from service.db.engine import reading
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.db.tables import Report, Study, Trial
 from service.dispatcher.lifecycle import completion, gate_phase
-from service.dispatcher.pruning import asha
+from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.budget import common_rung
 from service.dispatcher.search.ask import candidates, fresh_finalists
 from service.dispatcher.selection import replicas
@@ -45,8 +45,8 @@ def settle(ledger: Ledger, study: StudyState) -> None:
     """Take the study's next step, if it is at one."""
     if study.status != StudyStatus.RUNNING:
         return
-    if in_vain := asha.given_up(study):
-        ledger.end_queued(study, in_vain, TrialStatus.PRUNED)
+    if hopeless := pauses.never_promotable(study):
+        ledger.end_queued(study, hopeless, TrialStatus.PRUNED)
     if not study.search_ended() or study.open_trials():
         return
     if study.of_role(TrialRole.VERDICT):

@@ -1,29 +1,34 @@
-"""Outcomes: what a report means for each lane.  Pure functions.
+"""Decisions: what a report means for each lane.  Pure functions.
 
     diverged            ends as diverged
     at no rung          goes on
     at the last rung    completed
-    at another rung     race: pruned if worse than the leader there
-                        (`metaopt.search.pruning.race`); else pruned or goes on, judged
-                        among all of its branch that came so far; asha: goes on or back
-                        into the queue, to wait (`service.dispatcher.pruning.asha`)
+    at another rung     the study's rule decides (`metaopt.search.pruning`): goes on, is pruned, or
+                        back into the queue, to wait (`service.dispatcher.pruning.pauses`)
 
-Pruning is decided after the scores of all lanes of the segment are in: which of them the report
-lists first changes nothing.
+Scores become losses here, and all behind it minimises.  Pruning is decided after those of all
+lanes of the segment are in: which of them the report lists first changes nothing.
 """
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from metaopt.evaluation.statistics import Summary, summarize
-from metaopt.search.pruning.race import is_worse, level_of_a_look
-from metaopt.search.pruning.rules import hyperband_bracket, should_prune
+from metaopt.search.pruning.rule import Decision, Leader, Rung
 from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.pruning import asha
-from service.dispatcher.pruning.ranking import Judged, judged, metrics_of_params
-from service.dispatcher.state import Leader, Place, StudyState, TrialState, better
+from service.dispatcher.pruning.ranking import metrics_of_params
+from service.dispatcher.pruning.rungs import Arrival, rung_at
+from service.dispatcher.state import Place, StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
+
+STATUSES = {
+    Decision.CONTINUE: TrialStatus.RUNNING,
+    Decision.PAUSE: TrialStatus.QUEUED,
+    Decision.STOP: TrialStatus.PRUNED,
+}
+"""What a trial is after its rule has decided."""
 
 
 class BadReport(ValueError):
@@ -37,7 +42,8 @@ class LaneOutcome:
     Args:
         trial, lane: Which lane, and what its worker said.
         status: The trial's status from now on.
-        summary, score: Of its scores, if it was judged at a rung for the first time.
+        summary: Of its scores, if it was judged at a rung for the first time.
+        loss, losses: Then what is minimised, of the study's statistic and by task.
         metrics: What else is known of it now.
     """
 
@@ -45,26 +51,40 @@ class LaneOutcome:
     lane: LaneReport
     status: TrialStatus
     summary: Summary | None = None
-    score: float | None = None
+    loss: float | None = None
+    losses: Sequence[float] = ()
     metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        """Branch and meta-iteration that it has reached."""
+        return self.trial.group.branch, self.lane.meta_iteration
+
+    @property
+    def searches(self) -> bool:
+        """Whether it is a trial of the search."""
+        return self.trial.group.role == TrialRole.SEARCH
+
+    @property
+    def scored(self) -> Leader | None:
+        """What may lead at its rung, if it was judged at one for the first time."""
+        if self.loss is None:
+            return None
+        return Leader(self.loss, self.trial.trial_number, self.losses)
 
 
 def judge_report(
     study: StudyState, lanes: Sequence[TrialState], report: SegmentReport, iterations: int
 ) -> list[LaneOutcome]:
-    """Return what `report` means for each of `lanes`, in their order.
+    """The outcome of each of `lanes`, in their order.
 
     Raises:
         BadReport: a lane is missing, has a wrong age, or scores that are missing or not finite.
     """
     by_id = {lane.trial_id: lane for lane in report.lanes}
-    scored = [_scored(study, trial, by_id.get(trial.trial_id), iterations) for trial in lanes]
-    peers, leaders = _peers(study, scored), _leaders(study, scored)
-    standings = {
-        place: judged(study.spec, peers[place], _known(study, scored, place)) for place in peers
-    }
-    best = _promoted(study, standings)
-    return [replace(one, status=_status(study, one, standings, leaders, best)) for one in scored]
+    outcomes = [_scored(study, trial, by_id.get(trial.trial_id), iterations) for trial in lanes]
+    rungs = _rungs(study, outcomes)
+    return [replace(outcome, status=_status(study, outcome, rungs)) for outcome in outcomes]
 
 
 def _scored(
@@ -81,8 +101,8 @@ def _scored(
             f"{trial.meta_iteration + iterations}, the worker says {lane.meta_iteration}"
         )
     rung = lane.meta_iteration
-    known = study.rung_scores.get((trial.group.branch, rung), {})
-    if rung not in study.rungs(trial.group.role) or trial.trial_number in known:
+    earlier = study.rung_losses.get((trial.group.branch, rung), {})
+    if rung not in study.rungs(trial.group.role) or trial.trial_number in earlier:
         return LaneOutcome(trial, lane, TrialStatus.RUNNING)
     return _summarized(study, trial, lane)
 
@@ -94,14 +114,15 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
         summary = summarize(lane.scores or [])
     except ValueError as error:
         raise BadReport(f"trial {trial.trial_number}: {error}") from None
-    score = float(getattr(summary, study.spec.evaluation.statistic))
-    metrics = _metrics(study, trial, lane)
-    return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, score, metrics)
+    to_loss, metrics = study.spec.goals().loss, _metrics(study, trial, lane)
+    loss = to_loss(float(getattr(summary, study.spec.evaluation.statistic)))
+    losses = [to_loss(score) for score in lane.scores or []]
+    return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, loss, losses, metrics)
 
 
 def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str, float]:
     assert lane.diverged_share is not None
-    found: dict[str, float] = {
+    metrics: dict[str, float] = {
         **metrics_of_params(study.spec, trial.params),
         "diverged_share": lane.diverged_share,
     }
@@ -109,111 +130,26 @@ def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str
         cost = lane.costs.get(name, math.nan)
         if not (math.isfinite(cost) and cost >= 0):
             raise BadReport(f"trial {trial.trial_number}: {name} was not measured, got {cost}")
-        found[name] = cost
-    return found
+        metrics[name] = cost
+    return metrics
 
 
-def _peers(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, dict[int, float]]:
-    peers: dict[Place, dict[int, float]] = {}
-    for one in scored:
-        if one.score is not None and one.trial.group.role == TrialRole.SEARCH:
-            place = (one.trial.group.branch, one.lane.meta_iteration)
-            if place not in peers:
-                peers[place] = dict(study.rung_scores.get(place, {}))
-            peers[place][one.trial.trial_number] = one.score
-    return peers
+def _rungs(study: StudyState, outcomes: Sequence[LaneOutcome]) -> dict[Place, Rung]:
+    """Each rung at which trials of the search are to be decided on, once all lanes are in."""
+    last, arrivals = study.rungs(TrialRole.SEARCH)[-1], defaultdict(list)
+    for outcome in outcomes:
+        scored = outcome.scored
+        if scored is not None and outcome.lane.meta_iteration < last and outcome.searches:
+            arrivals[outcome.place].append(Arrival(scored, outcome.metrics))
+    return {place: rung_at(study, place, some) for place, some in arrivals.items()}
 
 
-def _known(
-    study: StudyState, scored: Sequence[LaneOutcome], place: Place
-) -> dict[int, dict[str, float]]:
-    fresh = {
-        one.trial.trial_number: one.metrics
-        for one in scored
-        if one.score is not None and (one.trial.group.branch, one.lane.meta_iteration) == place
-    }
-    return {**study.rung_metrics.get(place, {}), **fresh}
-
-
-def _leaders(study: StudyState, scored: Sequence[LaneOutcome]) -> dict[Place, Leader]:
-    """Return who leads at each place once all lanes of the segment are in."""
-    leaders = dict(study.leaders)
-    if study.spec.pruning.kind == "race":
-        for one in scored:
-            if one.score is None or one.trial.group.role != TrialRole.SEARCH:
-                continue
-            if study.spec.goals().feasible(one.metrics):
-                place = (one.trial.group.branch, one.lane.meta_iteration)
-                mine = Leader(one.score, one.lane.scores or [])
-                leaders[place] = better(leaders.get(place), mine, maximize=study.spec.maximize())
-    return leaders
-
-
-def _promoted(study: StudyState, standings: dict[Place, Judged]) -> dict[Place, set[int]]:
-    """Return which trials go on from each place, once all lanes of the segment are in."""
-    if study.spec.pruning.kind != asha.KIND:
-        return {}
-    reduction = study.spec.pruning.reduction
-    return {
-        place: asha.promoted(values, reduction, maximize=maximize)
-        for place, (values, maximize) in standings.items()
-    }
-
-
-def _loses(study: StudyState, one: LaneOutcome, leader: Leader, peers: int) -> bool:
-    pruning, scores = study.spec.pruning, one.lane.scores or []
-    if scores == leader.scores:
-        return False
-    looks = len(study.rungs(one.trial.group.role)) - 1
-    return is_worse(
-        scores,
-        leader.scores,
-        maximize=study.spec.maximize(),
-        delta=pruning.delta,
-        level=level_of_a_look(pruning.alpha, rungs=looks, peers=peers),
-    )
-
-
-def _status(
-    study: StudyState,
-    one: LaneOutcome,
-    standings: dict[Place, Judged],
-    leaders: dict[Place, Leader],
-    promoted: dict[Place, set[int]],
-) -> TrialStatus:
-    rung = one.lane.meta_iteration
-    if one.status == TrialStatus.DIVERGED:
+def _status(study: StudyState, outcome: LaneOutcome, rungs: Mapping[Place, Rung]) -> TrialStatus:
+    trial = outcome.trial
+    if outcome.status == TrialStatus.DIVERGED:
         return TrialStatus.DIVERGED
-    if rung >= study.rungs(one.trial.group.role)[-1]:
+    if outcome.lane.meta_iteration >= study.rungs(trial.group.role)[-1]:
         return TrialStatus.COMPLETED
-    pruning = study.spec.pruning
-    if one.score is None or pruning.kind == "none":
+    if outcome.loss is None:
         return TrialStatus.RUNNING
-    place = (one.trial.group.branch, rung)
-    at_rung, maximize = standings[place]
-    if pruning.kind == "race":
-        loses = place in leaders and _loses(study, one, leaders[place], len(at_rung))
-        return TrialStatus.PRUNED if loses else TrialStatus.RUNNING
-    if pruning.kind == asha.KIND:
-        goes_on = one.trial.trial_number in promoted[place]
-        return TrialStatus.RUNNING if goes_on else TrialStatus.QUEUED
-    if pruning.kind == "hyperband":
-        bracket = _bracket(study, one.trial.trial_number)
-        if study.spec.rungs().index(rung) < bracket:
-            return TrialStatus.RUNNING
-        at_rung = {n: score for n, score in at_rung.items() if _bracket(study, n) == bracket}
-    prune = should_prune(
-        pruning.kind,
-        score=at_rung[one.trial.trial_number],
-        peers=list(at_rung.values()),
-        maximize=maximize,
-        reduction=pruning.reduction,
-        startup_trials=pruning.startup_trials,
-        percentile=pruning.percentile,
-    )
-    return TrialStatus.PRUNED if prune else TrialStatus.RUNNING
-
-
-def _bracket(study: StudyState, trial_number: int) -> int:
-    rungs = len(study.spec.rungs()) - 1
-    return hyperband_bracket(trial_number, rungs=rungs, reduction=study.spec.pruning.reduction)
+    return STATUSES[study.spec.pruning.rule().decide(rungs[outcome.place], trial.trial_number)]

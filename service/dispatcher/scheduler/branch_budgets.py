@@ -14,7 +14,7 @@ below, or waits there, tried in vain.
 from metaopt.evaluation.statistics import summarize
 from metaopt.search.allocation import Claim, allot
 from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.pruning import asha
+from service.dispatcher.pruning import pauses
 from service.dispatcher.state import BranchState, StudyState, TrialState
 from service.planning.branch_shares import floors, moves, startup_of, weighted
 
@@ -46,18 +46,18 @@ def reallot(study: StudyState) -> None:
 
 
 def _claims(study: StudyState) -> list[Claim]:
-    in_vain = {trial.trial_number for trial in asha.waiting(study)}
+    waiting = {trial.trial_number for trial in pauses.waiting(study)}
     rung = _common_rung(study)
     return [
-        _claim(study, branch, floor, rung, in_vain)
+        _claim(study, branch, floor, rung, waiting)
         for branch, floor in zip(study.branches.values(), floors(study.spec), strict=True)
     ]
 
 
 def _claim(
-    study: StudyState, branch: BranchState, floor: int, rung: int | None, in_vain: set[int]
+    study: StudyState, branch: BranchState, floor: int, rung: int | None, waiting: set[int]
 ) -> Claim:
-    over = {n for n in _numbers(study, branch) if study.trials[n].ended or n in in_vain}
+    over = {n for n in _numbers(study, branch) if study.trials[n].ended or n in waiting}
     gains = _gains(study, branch.branch.algorithm, rung)
     tried = [gains.get(n) for n in _numbers(study, branch) if n in over or n in gains]
     return Claim(
@@ -87,10 +87,12 @@ def _common_rung(study: StudyState) -> int | None:
 
 
 def _gains(study: StudyState, branch: str, rung: int | None) -> dict[int, float]:
-    """Return what trials scored at a rung, higher being better; those that died later do not."""
-    sign = 1.0 if study.spec.maximize() else -1.0
-    scores = study.rung_scores.get((branch, rung), {}) if rung is not None else {}
-    return {n: sign * score for n, score in scores.items() if _lives(study.trials.get(n))}
+    """What trials gained at a rung, their losses negated, as `allot` compares branches.
+
+    Those that died later gained nothing.
+    """
+    losses = study.rung_losses.get((branch, rung), {}) if rung is not None else {}
+    return {n: -loss for n, loss in losses.items() if _lives(study.trials.get(n))}
 
 
 def _lives(trial: TrialState | None) -> bool:
@@ -99,4 +101,4 @@ def _lives(trial: TrialState | None) -> bool:
 
 def _error(study: StudyState, branch: str, rung: int | None) -> float:
     leader = study.leaders.get((branch, rung)) if rung is not None else None
-    return summarize(leader.scores).stderr if leader and leader.scores else 0.0
+    return summarize(leader.losses).stderr if leader and leader.losses else 0.0

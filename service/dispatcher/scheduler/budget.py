@@ -20,6 +20,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
+from metaopt.goals import Goals
 from service.db.states import SEARCH_ROLES, TrialRole, TrialStatus
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
@@ -27,19 +28,19 @@ from service.wire.spec.budget import Budget
 
 
 class Ended(NamedTuple):
-    """A trial that ended by itself: when, and with which score if it completed."""
+    """A trial that ended by itself: when, and with which loss if it completed."""
 
     at: datetime
-    score: float | None
+    loss: float | None
 
 
 @dataclass(frozen=True)
 class Left:
-    """How a trial ends that the search has no budget for: its last score and where that was."""
+    """How a trial ends that the search has no budget for: its last loss and where that was."""
 
     trial: TrialState
     status: TrialStatus
-    score: float | None = None
+    loss: float | None = None
     rung: int | None = None
 
 
@@ -52,47 +53,43 @@ def after_segment(spent: Spent, *, seconds: float, lane_iterations: int) -> Spen
     )
 
 
-def after_trials(spent: Spent, scores: Sequence[float | None], *, maximize: bool) -> Spent:
-    """Return what is spent once trials have ended together, at one moment.
+def after_trials(spent: Spent, losses: Sequence[float | None]) -> Spent:
+    """What is spent once trials have ended together, at one moment.
 
     Args:
-        scores: Of those that completed; None for the others.
+        losses: Of those that completed; None for the others.
     """
-    reached = [score for score in scores if score is not None]
-    best = (max if maximize else min)(reached, default=None)
-    if best is not None and is_better(best, spent.best_score, maximize=maximize):
-        return replace(spent, best_score=best, trials_since_best=0)
-    if spent.best_score is None:  # nothing has completed: nothing can be better than it
+    best = min((loss for loss in losses if loss is not None), default=None)
+    if best is not None and (spent.best_loss is None or best < spent.best_loss):
+        return replace(spent, best_loss=best, trials_since_best=0)
+    if spent.best_loss is None:  # nothing has completed: nothing can be better than it
         return spent
-    return replace(spent, trials_since_best=spent.trials_since_best + len(scores))
+    return replace(spent, trials_since_best=spent.trials_since_best + len(losses))
 
 
-def after_all(spent: Spent, ended: Iterable[Ended], *, maximize: bool) -> Spent:
-    """Return what is spent after these trials: those with the same instant ended together."""
-    in_order = sorted(ended, key=lambda one: one.at)
-    for _, together in groupby(in_order, key=lambda one: one.at):
-        spent = after_trials(spent, [one.score for one in together], maximize=maximize)
+def after_all(spent: Spent, ended: Iterable[Ended]) -> Spent:
+    """What is spent after these trials: those with the same instant ended together."""
+    in_order = sorted(ended, key=lambda trial: trial.at)
+    for _, together in groupby(in_order, key=lambda trial: trial.at):
+        spent = after_trials(spent, [trial.loss for trial in together])
     return spent
 
 
-def is_better(score: float, than: float | None, *, maximize: bool) -> bool:
-    """Return whether `score` is better than another, or the first."""
-    return than is None or (score > than if maximize else score < than)
-
-
-def spent_budget(budget: Budget, spent: Spent, *, maximize: bool) -> str | None:
-    """Return the name of a budget that is spent, or None."""
+def spent_budget(budget: Budget, spent: Spent, goals: Goals) -> str | None:
+    """The name of a budget that is spent, or None."""
     limits = {
         "total_meta_iterations": (spent.meta_iterations, budget.total_meta_iterations),
         "device_seconds": (spent.device_seconds, budget.device_seconds),
         "wall_seconds": (spent.wall_seconds, budget.wall_seconds),
         "stagnation": (spent.trials_since_best, budget.stagnation),
     }
-    target, best = budget.target_score, spent.best_score
-    if target is not None and best is not None:
-        if best >= target if maximize else best <= target:
-            return "target_score"
-    return next((k for k, (is_, most) in limits.items() if most is not None and is_ >= most), None)
+    target, best = budget.target_score, spent.best_loss
+    if target is not None and best is not None and best <= goals.loss(target):
+        return "target_score"
+    for name, (amount, limit) in limits.items():
+        if limit is not None and amount >= limit:
+            return name
+    return None
 
 
 def affordable_iterations(study: StudyState, slots: Iterable[SlotState], lanes: int) -> int | None:
@@ -122,15 +119,11 @@ def searches(slot: SlotState, study: StudyState) -> bool:
 
 def left_trial(study: StudyState, trial: TrialState) -> Left:
     """Return how a trial ends that the search leaves."""
-    scored = {
-        rung: scores[trial.trial_number]
-        for (branch, rung), scores in study.rung_scores.items()
-        if branch == trial.group.branch and trial.trial_number in scores
-    }
-    if not scored:
+    losses = study.losses_of(trial.group.branch, trial.trial_number)
+    if not losses:
         return Left(trial, TrialStatus.CANCELLED)
-    rung = max(scored)
-    return Left(trial, TrialStatus.PRUNED, scored[rung], rung)
+    rung = max(losses)
+    return Left(trial, TrialStatus.PRUNED, losses[rung], rung)
 
 
 def cause_of(ended_by: str) -> str:
@@ -155,12 +148,12 @@ def common_rung(study: StudyState, count: int) -> int | None:
 
 
 def scored_at(study: StudyState, rung: int) -> list[tuple[int, float]]:
-    """Return (trial_number, score) of the search's pruned trials that were scored at `rung`."""
+    """(trial_number, loss) of the search's pruned trials that were scored at `rung`."""
     return sorted(
-        (number, score)
-        for (_, at), scores in study.rung_scores.items()
+        (number, loss)
+        for (_, at), losses in study.rung_losses.items()
         if at == rung
-        for number, score in scores.items()
+        for number, loss in losses.items()
         if study.trials[number].status == TrialStatus.PRUNED
     )
 

@@ -18,12 +18,12 @@ from fractions import Fraction
 
 from metaopt.search.allocation import FEWEST
 from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.pruning import asha
+from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.branch_budgets import asked_by
 from service.dispatcher.state import BranchState, StudyState
 from service.planning.branch_shares import moves, startup_of
 
-UNLEARNED = ("random", "grid", "qmc")  # samplers that make nothing of results
+NON_ADAPTIVE_SAMPLERS = ("random", "grid", "qmc")  # they make nothing of results
 
 
 def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
@@ -40,13 +40,13 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
     search = study.spec.search
     if moves(study.spec) and not idle:
         most = stint(study, branch)
-    elif search.sampler in UNLEARNED:
+    elif search.sampler in NON_ADAPTIVE_SAMPLERS:
         return branch.remaining
     else:
         most = max(1, search.startup_trials, math.ceil(branch.budget / 4))
     open_now = sum(
         1
-        for trial in asha.going_on(study, TrialRole.SEARCH)
+        for trial in pauses.going_on(study, TrialRole.SEARCH)
         if trial.group.branch == branch.branch.algorithm
     )
     return max(0, min(branch.remaining, most - open_now))
@@ -106,7 +106,7 @@ def _others(study: StudyState, branch: BranchState) -> list[BranchState]:
     With a slot for each branch there are some, too: where a branch needs many programs its slot
     has few lanes, and another would run away from it.
     """
-    ready = asha.ready(study)
+    ready = pauses.ready(study)
     queued = {trial.group.branch for trial in ready if trial.group.role == TrialRole.SEARCH}
     return [
         other

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from metaopt.search.pruning.rules import kept_share
 from service.db.states import SEARCH_ROLES, TrialRole
 from service.dispatcher.checkpoints import CheckpointStore
-from service.dispatcher.pruning import asha
+from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.program_switch import ahead_in
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
 from service.executors.base import Admit, AtEnd, SegmentOrder
@@ -91,8 +90,8 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
     pruning = study.spec.pruning
-    kept = kept_share(pruning.kind, pruning.reduction, pruning.percentile)
-    of_branch = [t for t in asha.going_on(study, group.role) if t.group.branch == group.branch]
+    kept = pruning.rule().kept_share(pruning.options())
+    of_branch = [t for t in pauses.going_on(study, group.role) if t.group.branch == group.branch]
     open_now = sum(ahead_in(study, t, group, t.meta_iteration, kept) for t in of_branch)
     if group.role not in SEARCH_ROLES:
         return round(open_now)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.db.states import StudyStatus, TrialRole
-from service.dispatcher.pruning import asha
+from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.fair_share import askable, askable_in_turn, neediest
 from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
 from service.planning.signatures import takes_new_trials
@@ -102,7 +102,7 @@ def _coming_trials(study: StudyState, role: str, branch: str) -> int:
 
 
 def _open_trials(study: StudyState, role: str, branch: str) -> int:
-    return sum(1 for trial in asha.going_on(study, role) if trial.group.branch == branch)
+    return sum(1 for trial in pauses.going_on(study, role) if trial.group.branch == branch)
 
 
 def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: bool) -> Work:
@@ -123,7 +123,7 @@ def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState
 
 
 def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
-    queued = asha.ready(study)
+    queued = pauses.ready(study)
     if queued:
         first = queued[0]
         if first.solo:
@@ -144,7 +144,7 @@ def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
 
 
 def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
-    queued = asha.ready(study)
+    queued = pauses.ready(study)
     admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
     branch = study.branches[group.branch]
     # New trials of a branch that searches structure may be of any group: ask for them only

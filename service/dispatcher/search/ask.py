@@ -32,7 +32,7 @@ def candidates(study: StudyState) -> list[int]:
     They keep the constraints; with several objectives they are the Pareto set
     (`service.dispatcher.selection.candidates`).
     """
-    return [one.number for one in eligible(study)]
+    return [one.trial_number for one in eligible(study)]
 
 
 def fresh_finalists(

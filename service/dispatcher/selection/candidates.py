@@ -17,8 +17,8 @@ from service.wire.views.result import ParetoTrial
 class Candidate(NamedTuple):
     """A trial that was scored where the search is judged."""
 
-    number: int
-    score: float  # the mean over its trainings
+    trial_number: int
+    loss: float  # the mean over its trainings
     metrics: Metrics
     steady: bool = True  # no replica of it diverged
 
@@ -41,8 +41,8 @@ def scored_candidates(study: StudyState) -> list[Candidate]:
     if rung is None:
         return []
     return [
-        Candidate(number, score, _metrics_at(study, number, rung))
-        for number, score in scored_at(study, rung)
+        Candidate(number, loss, _metrics_at(study, number, rung))
+        for number, loss in scored_at(study, rung)
     ]
 
 
@@ -52,12 +52,14 @@ def eligible(study: StudyState) -> list[Candidate]:
     Best score first, ties by number; last those that diverged when they were trained again.
     """
     goals = study.spec.goals()
-    kept = {one.number: one for one in scored_candidates(study) if goals.feasible(one.metrics)}
+    kept = {
+        one.trial_number: one for one in scored_candidates(study) if goals.feasible(one.metrics)
+    }
     if goals.several:
         front = pareto_front({number: _losses(study, one) for number, one in kept.items()})
         return [kept[number] for number in front]
-    scores = [(number, one.score) for number, one in kept.items()]
-    ranked = [kept[number] for number in rank_trials(scores, maximize=goals.maximize)]
+    losses = [(number, one.loss) for number, one in kept.items()]
+    ranked = [kept[number] for number in rank_trials(losses)]
     return sorted(ranked, key=lambda one: not one.steady)
 
 
@@ -69,8 +71,8 @@ def broken_candidates(study: StudyState) -> list[Candidate]:
 
 def spread_finalists(study: StudyState, front: Sequence[Candidate]) -> list[int]:
     """Return the numbers of the finalists of a Pareto front: far apart, the best score first."""
-    losses = {one.number: _losses(study, one) for one in front}
-    return spread([one.number for one in front], losses, study.spec.verdict.finalists)
+    losses = {one.trial_number: _losses(study, one) for one in front}
+    return spread([one.trial_number for one in front], losses, study.spec.verdict.finalists)
 
 
 def pareto_trials(study: StudyState) -> list[ParetoTrial] | None:
@@ -80,11 +82,12 @@ def pareto_trials(study: StudyState) -> list[ParetoTrial] | None:
         return None
     found = []
     for one in eligible(study):
-        trial, values = study.trials[one.number], goals.values(one.score, one.metrics)
+        trial = study.trials[one.trial_number]
+        values = goals.values(goals.score(one.loss), one.metrics)
         assert values is not None
         found.append(
             ParetoTrial(
-                trial_number=one.number,
+                trial_number=one.trial_number,
                 branch=trial.group.branch,
                 params=trial.params,
                 values=dict(zip(goals.objectives, values, strict=True)),
@@ -113,8 +116,8 @@ def why_nothing_is_feasible(study: StudyState) -> str | None:
 
 def _losses(study: StudyState, one: Candidate) -> tuple[float, ...]:
     goals = study.spec.goals()
-    values = goals.values(one.score, one.metrics)
-    assert values is not None, f"trial {one.number} has no {', '.join(goals.objectives)}"
+    values = goals.values(goals.score(one.loss), one.metrics)
+    assert values is not None, f"trial {one.trial_number} has no {', '.join(goals.objectives)}"
     return goals.losses(values)
 
 

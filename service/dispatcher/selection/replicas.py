@@ -25,7 +25,7 @@ from service.judgement.verdict import SearchTrial
 
 
 def configurations(study: StudyState, exploded: Collection[int] = ()) -> list[Configuration]:
-    """Return the search's trials that completed, with the scores of all their trainings.
+    """Return the search's trials that completed, with the losses of all their trainings.
 
     Args:
         exploded: Trials whose trainings say nothing about how noisy others are.
@@ -34,12 +34,12 @@ def configurations(study: StudyState, exploded: Collection[int] = ()) -> list[Co
     return [
         Configuration(
             trial.trial_number,
-            tuple(t.score for t in [trial, *again] if _completed(t) and t.score is not None),
+            tuple(t.loss for t in [trial, *again] if _completed(t) and t.loss is not None),
             diverged=sum(t.status == TrialStatus.DIVERGED for t in again),
             poolable=trial.trial_number not in exploded,
         )
         for trial in study.of_role(TrialRole.SEARCH)
-        if _completed(trial) and trial.score is not None
+        if _completed(trial) and trial.loss is not None
         for again in [replicas.get(trial.trial_number, [])]
     ]
 
@@ -65,7 +65,7 @@ def next_replicas(study: StudyState, exploded: Collection[int] = ()) -> list[Tri
         for one in configurations(study, exploded)
         if goals.feasible(study.trials[one.trial_number].metrics)
     ]
-    again = train_again(may_win, maximize=goals.maximize, left=left(study))
+    again = train_again(may_win, left=left(study))
     repeats = Counter(trial.source_trial_number for trial in study.of_role(TrialRole.REPLICA))
     first = max(study.spec.points(), 1 + max(study.trials, default=0))
     return [

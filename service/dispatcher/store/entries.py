@@ -93,7 +93,7 @@ def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, second
         digest=lane.digest,
         device_seconds=seconds,
     )
-    if one.score is not None:
+    if one.loss is not None:
         _write_score(entry, one, seconds)
     if one.status == TrialStatus.QUEUED:
         trials.requeue_trial(entry.session, trial.trial_id)
@@ -210,9 +210,9 @@ def end(
 
 
 def _write_score(entry: Entry, one: LaneOutcome, seconds: float) -> None:
-    summary = one.summary
-    assert summary is not None and one.score is not None
-    trials.save_score(entry.session, one.trial.trial_id, one.score, summary.stderr, one.metrics)
+    summary, score = one.summary, _score(entry, one)
+    assert summary is not None
+    trials.save_score(entry.session, one.trial.trial_id, score, summary.stderr, one.metrics)
     if one.trial.group.role == TrialRole.VERDICT:
         study_progress.count_look(entry.session, entry.study.study_id)
     reports.add_report(entry.session, _report(entry, one, seconds))
@@ -220,10 +220,15 @@ def _write_score(entry: Entry, one: LaneOutcome, seconds: float) -> None:
         "trial_reported",
         one.trial,
         meta_iteration=one.lane.meta_iteration,
-        score=one.score,
+        score=score,
         low=summary.low,
         high=summary.high,
     )
+
+
+def _score(entry: Entry, one: LaneOutcome) -> float:
+    assert one.loss is not None
+    return entry.study.spec.goals().score(one.loss)
 
 
 def _report(entry: Entry, one: LaneOutcome, seconds: float) -> Report:
@@ -232,7 +237,7 @@ def _report(entry: Entry, one: LaneOutcome, seconds: float) -> Report:
     return Report(
         trial_id=one.trial.trial_id,
         meta_iteration=lane.meta_iteration,
-        score=one.score,
+        score=_score(entry, one),
         stderr=summary.stderr,
         low=summary.low,
         high=summary.high,

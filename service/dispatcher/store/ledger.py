@@ -30,24 +30,21 @@ from service.dispatcher.retries import Loss
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Left, after_segment, after_trials
 from service.dispatcher.state import (
-    Leader,
     NewTrial,
     SlotState,
     Spent,
     StudyState,
     TrialState,
-    better,
 )
 from service.dispatcher.store import entries
 from service.dispatcher.store.entries import Entry
 from service.executors.base import SegmentReport
-from service.planning.branch_shares import moves
 
 
 class _Tell(NamedTuple):
     trial: TrialState
     outcome: str
-    value: float | None
+    loss: float | None
     meta_iteration: int | None
     metrics: dict[str, float]
 
@@ -167,8 +164,9 @@ class Ledger:
     def end_left(self, study: StudyState, left: Sequence[Left], cause: str) -> None:
         """End trials, running or queued, for which their search has no budget any more."""
         running = [one.trial for one in left if one.trial.status == TrialStatus.RUNNING]
+        pruned = [one.trial for one in left if one.status == TrialStatus.PRUNED]
         tells = [
-            _Tell(one.trial, one.status, one.score, one.rung, one.trial.metrics)
+            _Tell(one.trial, one.status, one.loss, one.rung, one.trial.metrics)
             for one in left
             if one.trial.group.role == TrialRole.SEARCH
         ]
@@ -181,6 +179,7 @@ class Ledger:
         for one in left:
             self.store.delete(one.trial.checkpoint)
             one.trial.status, one.trial.cause, one.trial.checkpoint = one.status, cause, None
+        _count_pruned(study, pruned)
         _tell_samplers(study, tells)
 
     def end_queued(
@@ -198,6 +197,8 @@ class Ledger:
         for trial in queued:
             self.store.delete(trial.checkpoint)
             trial.status, trial.checkpoint = status, None
+        if status == TrialStatus.PRUNED:
+            _count_pruned(study, queued)
 
     def _apply_outcome(self, study: StudyState, one: LaneOutcome) -> None:
         trial, lane = one.trial, one.lane
@@ -206,19 +207,10 @@ class Ledger:
         trial.checkpoint, trial.digest = self.store.name_of(lane.checkpoint), lane.digest
         trial.solo, trial.losses_here = False, 0
         self.store.delete(replaced)
-        if one.score is not None:
-            trial.score, trial.metrics = one.score, one.metrics
-            if trial.group.role == TrialRole.SEARCH:
-                place = (trial.group.branch, lane.meta_iteration)
-                study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
-                if study.spec.beyond_score():
-                    known_there = study.rung_metrics.setdefault(place, {})
-                    known_there[trial.trial_number] = one.metrics
-                feasible = study.spec.goals().feasible(one.metrics)
-                if feasible and (study.spec.pruning.kind == "race" or moves(study.spec)):
-                    mine = Leader(one.score, lane.scores or [])
-                    known = study.leaders.get(place)
-                    study.leaders[place] = better(known, mine, maximize=study.spec.maximize())
+        if one.scored is not None:
+            trial.loss, trial.metrics = one.loss, one.metrics
+            if one.searches:
+                study.add_loss(one.place, one.scored, one.metrics)
         if trial.ended:
             trial.cause = lane.cause
             if not entries.keeps_file(trial, one.status):
@@ -242,7 +234,7 @@ class Ledger:
 
 def _tell_of(one: LaneOutcome) -> _Tell:
     outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
-    return _Tell(one.trial, outcome, one.score, one.lane.meta_iteration, one.metrics)
+    return _Tell(one.trial, outcome, one.loss, one.lane.meta_iteration, one.metrics)
 
 
 def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
@@ -266,11 +258,22 @@ def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spe
     if not tells:
         return spent
     feasible = study.spec.goals().feasible
-    scores = [
-        t.value if t.outcome == TrialStatus.COMPLETED and feasible(t.metrics) else None
+    losses = [
+        t.loss if t.outcome == TrialStatus.COMPLETED and feasible(t.metrics) else None
         for t in tells
     ]
-    return after_trials(spent, scores, maximize=study.spec.maximize())
+    return after_trials(spent, losses)
+
+
+def _count_pruned(study: StudyState, trials: Sequence[TrialState]) -> None:
+    """Count trials that ended without a better score, as a restart does from their rows."""
+    searched = [None for trial in trials if trial.group.role == TrialRole.SEARCH]
+    if searched:
+        study.spent = after_trials(study.spent, searched)
+
+
+def _score(study: StudyState, loss: float | None) -> float | None:
+    return None if loss is None else study.spec.goals().score(loss)
 
 
 def _log_ask(entry: Entry, one: NewTrial) -> None:
@@ -294,7 +297,7 @@ def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
             branch.next_sequence(),
             trial_number=tell.trial.trial_number,
             outcome=tell.outcome,
-            value=tell.value,
+            value=_score(entry.study, tell.loss),
             meta_iteration=tell.meta_iteration,
             metrics=tell.metrics,
         )
@@ -302,13 +305,14 @@ def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
 
 def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
     for tell in tells:
-        trial = tell.trial
+        trial, goals = tell.trial, study.spec.goals()
+        losses = study.losses_of(trial.group.branch, trial.trial_number)
         study.branches[trial.group.branch].search.tell(
             trial.trial_number,
             tell.outcome,
-            tell.value,
+            _score(study, tell.loss),
             tell.meta_iteration,
-            study.scores_of(trial.group.branch, trial.trial_number),
+            {rung: goals.score(loss) for rung, loss in losses.items()},
             tell.metrics,
         )
     reallot(study)

@@ -1,4 +1,4 @@
-"""Loading: a study's state in memory, rebuilt from its rows."""
+"""Restoring: a study's state in memory, rebuilt from its rows; scores become losses here."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -6,6 +6,7 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from metaopt.search.branches import LogEntry
+from metaopt.search.pruning.rule import Leader
 from service.db import asks, reports, spending, trials
 from service.db.reports import RungScore
 from service.db.states import StudyStatus, TrialRole, TrialStatus
@@ -13,9 +14,16 @@ from service.db.tables import Ask, Attempt, Study, Trial
 from service.dispatcher.groups import group_of
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Ended, after_all
-from service.dispatcher.state import BranchState, Leader, Place, Spent, StudyState, TrialState
+from service.dispatcher.state import (
+    BranchState,
+    Place,
+    Spent,
+    StudyState,
+    TrialState,
+    keeps_leaders,
+)
 from service.planning.branch_search import branch_search
-from service.planning.branch_shares import first_budgets, moves
+from service.planning.branch_shares import first_budgets
 from service.planning.signatures import changes_program, searches_structure
 from service.wire.spec.study import StudySpec
 
@@ -50,35 +58,34 @@ def load_study(session: Session, study_id: str) -> StudyState:
     study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
     _add_spent(session, study, rows)
     for branch, number, rung, score in scores:
-        study.rung_scores.setdefault((branch, rung), {})[number] = score
+        study.rung_losses.setdefault((branch, rung), {})[number] = spec.goals().loss(score)
     if spec.beyond_score():
         for branch, number, rung, metrics in reports.rung_metrics(
             session, study_id, TrialRole.SEARCH
         ):
             study.rung_metrics.setdefault((branch, rung), {})[number] = metrics
-    if spec.pruning.kind == "race" or moves(spec):
+    if keeps_leaders(spec):
         study.leaders = _leaders(session, study)
     reallot(study)
     return study
 
 
 def _leaders(session: Session, study: StudyState) -> dict[Place, Leader]:
-    best = max if study.spec.maximize() else min
-    leaders = {}
-    for place in study.rung_scores:
-        scores = _may_lead(study, place)
-        if not scores:
-            continue
-        number = best(scores, key=lambda n: (scores[n], n))  # noqa: B023
-        (report,) = reports.reports_at(session, [study.trials[number].trial_id], place[1]).values()
-        leaders[place] = Leader(report.score, list(report.scores))
+    leaders, to_loss = {}, study.spec.goals().loss
+    for place in study.rung_losses:
+        candidates = _may_lead(study, place)
+        if candidates:
+            loss, number = min(candidates)
+            trial_id, rung = study.trials[number].trial_id, place[1]
+            (report,) = reports.reports_at(session, [trial_id], rung).values()
+            leaders[place] = Leader(loss, number, [to_loss(score) for score in report.scores])
     return leaders
 
 
-def _may_lead(study: StudyState, place: Place) -> dict[int, float]:
-    goals, metrics = study.spec.goals(), study.rung_metrics.get(place, {})
-    scores = study.rung_scores[place]
-    return {n: score for n, score in scores.items() if goals.feasible(metrics.get(n, {}))}
+def _may_lead(study: StudyState, place: Place) -> list[tuple[float, int]]:
+    feasible, metrics = study.spec.goals().feasible, study.rung_metrics.get(place, {})
+    losses = study.rung_losses[place]
+    return [(loss, n) for n, loss in losses.items() if feasible(metrics.get(n, {}))]
 
 
 def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:
@@ -87,18 +94,22 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     if found is not None:
         spent = Spent(found.wall_seconds, found.device_seconds, found.meta_iterations)
         study.search_ended_by = found.ended_by
-    feasible = study.spec.goals().feasible
     ended = [
-        Ended(
-            row.finished_at,
-            row.score
-            if row.status == TrialStatus.COMPLETED and feasible(row.metrics or {})
-            else None,
-        )
+        Ended(row.finished_at, _loss_at_end(study, row))
         for row in rows
         if row.role == TrialRole.SEARCH and row.status in _COUNTED and row.finished_at
     ]
-    study.spent = study.saved = after_all(spent, ended, maximize=study.spec.maximize())
+    study.spent = study.saved = after_all(spent, ended)
+
+
+def _loss_at_end(study: StudyState, row: Trial) -> float | None:
+    if row.status != TrialStatus.COMPLETED or not study.spec.goals().feasible(row.metrics or {}):
+        return None
+    return _loss(study, row)
+
+
+def _loss(study: StudyState, row: Trial) -> float | None:
+    return None if row.score is None else study.spec.goals().loss(row.score)
 
 
 def branch_states(
@@ -174,7 +185,7 @@ def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> 
         meta_iteration=row.meta_iteration,
         checkpoint=row.checkpoint,
         digest=row.checkpoint_sha256,
-        score=row.score,
+        loss=_loss(study, row),
         metrics=dict(row.metrics or {}),
         cause=row.cause,
         solo=row.solo,

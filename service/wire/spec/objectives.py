@@ -6,11 +6,13 @@ peak_memory_bytes         of one trial's meta-iteration, counted by its tensors;
 diverged_share            of the bank's tasks on which adaptation diverged; a constraint only
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from metaopt.search.pruning.registry import PRUNING_RULES
+from metaopt.search.pruning.rule import Need, PruningRule
 from service.wire.base import Wire
 
 Objective = Literal["score", "adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes"]
@@ -53,9 +55,7 @@ class Constraints(Wire):
         return {name: float(bound) for name, bound in given if bound is not None}
 
 
-def check_objectives(
-    objectives: Sequence[str], *, sampler: str, pruning: str, pruned_by: str, extra_finalists: int
-) -> None:
+def check_objectives(objectives: Sequence[str], *, sampler: str, extra_finalists: int) -> None:
     """Check that these objectives fit the rest of a spec.
 
     Raises:
@@ -66,11 +66,6 @@ def check_objectives(
         raise ValueError(f"objectives must begin with score, got {listed}: put score first")
     if len(set(objectives)) < len(objectives):
         raise ValueError(f"each objective may be named once, got {listed}")
-    if pruning == "race" and pruned_by != "score":
-        raise ValueError(
-            f"pruning race compares scores by task, {pruned_by} has none: take pruning.metric "
-            "score, or pruning successive_halving, asha, hyperband, median or percentile"
-        )
     if len(objectives) == 1:
         return
     if sampler not in WITH_SEVERAL:
@@ -83,3 +78,37 @@ def check_objectives(
             "verdict.extra_finalists are tied by score with the last finalist, which with "
             f"several objectives ({listed}) means nothing: set it to 0 and raise verdict.finalists"
         )
+
+
+def check_pruning(
+    rule: PruningRule, metric: str, *, objectives: Sequence[str], bounds: Mapping[str, float]
+) -> None:
+    """Check that a pruning rule fits what a study is after.
+
+    Args:
+        metric: What trials are judged by at rungs.
+        bounds: Of constraints, by metric.
+
+    Raises:
+        ValueError: it does not; the message says what can be done.
+    """
+    if Need.TASK_LOSSES in rule.needs and metric != "score":
+        raise ValueError(
+            f"pruning {rule.name} compares scores by task, {metric} has none: take pruning.metric "
+            f"score, or pruning {_others(Need.TASK_LOSSES)}"
+        )
+    if not rule.several_objectives and len(objectives) > 1:
+        raise ValueError(
+            f"pruning {rule.name} knows one objective, got {', '.join(objectives)}: take another "
+            "rule, or make one a constraint"
+        )
+    if not rule.constraints and bounds:
+        raise ValueError(
+            f"pruning {rule.name} knows no constraints, got {', '.join(bounds)}: take another "
+            "rule, or none of them"
+        )
+
+
+def _others(need: Need) -> str:
+    names = [rule.name for rule in PRUNING_RULES.kinds() if rule.needs and need not in rule.needs]
+    return f"{', '.join(names[:-1])} or {names[-1]}"

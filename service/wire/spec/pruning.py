@@ -1,13 +1,33 @@
 """Pruning in a spec: which trials stop early, and what is cheaper at the rungs below the budget."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from dataclasses import fields
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, field_validator
+from pydantic_core import CoreSchema
 
+from metaopt.search.pruning.registry import PRUNING_RULES
+from metaopt.search.pruning.rule import Options, PruningRule
 from service.wire.base import Wire
 from service.wire.spec.objectives import PruningMetric
 from service.wire.spec.space import Branch, Choices
+
+
+class _RuleNames:
+    """In a JSON schema: the rules that there are."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(PRUNING_RULES.names())}
+
+
+def _rule_name(name: str) -> str:
+    return PRUNING_RULES.get(name).name
+
+
+RuleName = Annotated[str, AfterValidator(_rule_name), _RuleNames()]
 
 
 class Pruning(Wire):
@@ -28,9 +48,7 @@ class Pruning(Wire):
     Trials are judged by `metric`: the score, or a cost, of which less is better.
     """
 
-    kind: Literal[
-        "none", "median", "percentile", "successive_halving", "hyperband", "asha", "race"
-    ] = "asha"
+    kind: RuleName = "asha"
     rungs: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=100)] | None = None
     reduction: Annotated[int, Field(ge=2, le=16)] = 3
     percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
@@ -47,6 +65,20 @@ class Pruning(Wire):
         if rungs is not None and any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
             raise ValueError(f"rungs must rise, got {rungs}")
         return rungs
+
+    def rule(self) -> PruningRule:
+        """The rule that decides."""
+        return PRUNING_RULES.get(self.kind)
+
+    def options(self) -> Options:
+        """What the rule may read of this."""
+        return Options(**{option.name: getattr(self, option.name) for option in fields(Options)})
+
+    def rungs_below(self, meta_iterations: int) -> list[int]:
+        """The rungs below a budget of so many meta-iterations."""
+        if self.rungs is not None:
+            return list(self.rungs)
+        return self.rule().default_rungs(meta_iterations, self.reduction)
 
 
 def may_be_second_order(branch: Branch) -> bool:

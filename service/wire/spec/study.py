@@ -14,17 +14,19 @@ from service.wire.spec.budget import Budget
 from service.wire.spec.compare import check_fit, known_name, reference
 from service.wire.spec.gates import Gates
 from service.wire.spec.model import Model
-from service.wire.spec.objectives import MEASURED, Constraints, Objectives, check_objectives
+from service.wire.spec.objectives import (
+    MEASURED,
+    Constraints,
+    Objectives,
+    check_objectives,
+    check_pruning,
+)
 from service.wire.spec.pruning import Pruning, check_fidelity
 from service.wire.spec.samplers import check_sampler
 from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.spec.space import Branch, largest
 from service.wire.spec.tasks import OmniglotTasks, Tasks
 from service.wire.spec.warm_start import WarmStart, check_warm_trials
-
-LEAST_RUNG = 10
-"""Meta-iterations of a trial before its first judgement, unless the spec says otherwise: a score
-after fewer is that of the initialization."""
 
 
 class Search(Wire):
@@ -121,9 +123,13 @@ class StudySpec(Wire):
         check_objectives(
             self.objectives,
             sampler=self.search.sampler,
-            pruning=self.pruning.kind,
-            pruned_by=self.pruning.metric,
             extra_finalists=self.verdict.extra_finalists,
+        )
+        check_pruning(
+            self.pruning.rule(),
+            self.pruning.metric,
+            objectives=self.objectives,
+            bounds=self.constraints.bounds(),
         )
         rungs = self.pruning.rungs or []
         if rungs and rungs[-1] >= self.budget.meta_iterations:
@@ -251,10 +257,4 @@ class StudySpec(Wire):
     def rungs(self) -> list[int]:
         """Return the meta-iterations at which a trial is judged; the last is the budget."""
         full = self.budget.meta_iterations
-        if self.pruning.kind == "none" and self.pruning.rungs is None:
-            return [full]
-        rungs = self.pruning.rungs
-        if rungs is None:
-            parts = {full // self.pruning.reduction**k for k in (3, 2, 1)}
-            rungs = sorted(part for part in parts if LEAST_RUNG <= part < full)
-        return [*rungs, full]
+        return [*self.pruning.rungs_below(full), full]

@@ -38,58 +38,46 @@ def numbers(configurations: list[Configuration]) -> list[int]:
     return [one.trial_number for one in configurations]
 
 
-@given(searches(), st.booleans(), st.integers(-1, 10))
-def test_a_round_stays_within_the_reserve_and_names_each_once(found, maximize, left):
-    again = train_again(found, maximize=maximize, left=left)
+@given(searches(), st.integers(-1, 10))
+def test_a_round_stays_within_the_reserve_and_names_each_once(found, left):
+    again = train_again(found, left=left)
     assert len(again) <= max(0, min(left, TOGETHER))
     assert len(set(numbers(again))) == len(again)
     assert not any(one.diverged for one in again)
 
 
-@given(searches(), st.booleans())
-def test_the_order_in_which_trials_come_changes_nothing(found, maximize):
-    again = train_again(found, maximize=maximize, left=3)
-    assert numbers(train_again(found[::-1], maximize=maximize, left=3)) == numbers(again)
-
-
-@given(searches(), st.integers(1, 10))
-def test_the_mirrored_scores_are_decided_alike(found, left):
-    mirrored = [
-        Configuration(one.trial_number, tuple(-x for x in one.scores), one.diverged, one.poolable)
-        for one in found
-    ]
-    assert numbers(train_again(found, maximize=False, left=left)) == numbers(
-        train_again(mirrored, maximize=True, left=left)
-    )
+@given(searches())
+def test_the_order_in_which_trials_come_changes_nothing(found):
+    again = train_again(found, left=3)
+    assert numbers(train_again(found[::-1], left=3)) == numbers(again)
 
 
 @given(searches())
 def test_who_is_trained_again_is_open_still_and_the_others_are_not_fewer_trained(found):
-    again = train_again(found, maximize=False, left=100)
-    steady = [one for one in ranked(found, maximize=False) if not one.diverged]
+    again = train_again(found, left=100)
+    steady = [one for one in ranked(found) if not one.diverged]
     variance = seed_variance(steady)
     if variance is None:
         assert again == (steady[:2] if len(steady) > 1 else [])
         return
     leader = steady[0]
     for one in again:
-        error = math.sqrt(variance * (1 / len(leader.scores) + 1 / len(one.scores)))
+        error = math.sqrt(variance * (1 / len(leader.losses) + 1 / len(one.losses)))
         assert one is leader or one.mean - leader.mean < Z * error
 
 
 def test_nothing_is_trained_again_once_the_gap_is_larger_than_the_noise():
     clear = [Configuration(0, (0.50, 0.52)), Configuration(1, (0.90, 0.88))]
-    assert train_again(clear, maximize=False, left=9) == []
+    assert train_again(clear, left=9) == []
     close = [Configuration(0, (0.50, 0.60)), Configuration(1, (0.58, 0.54))]
-    assert numbers(train_again(close, maximize=False, left=9)) == [0, 1]
-    assert numbers(train_again(close, maximize=False, left=1)) == [0]
+    assert numbers(train_again(close, left=9)) == [0, 1]
+    assert numbers(train_again(close, left=1)) == [0]
 
 
 def test_before_any_noise_is_known_the_two_best_are_trained_again():
     found = [Configuration(n, (score,)) for n, score in enumerate((0.7, 0.2, 0.9, 0.3))]
-    assert numbers(train_again(found, maximize=False, left=9)) == [1, 3]
-    assert numbers(train_again(found, maximize=True, left=9)) == [2, 0]
-    assert train_again(found[:1], maximize=False, left=9) == []
+    assert numbers(train_again(found, left=9)) == [1, 3]
+    assert train_again(found[:1], left=9) == []
 
 
 def test_the_less_trained_of_those_that_are_open_come_first():
@@ -99,14 +87,14 @@ def test_the_less_trained_of_those_that_are_open_come_first():
         Configuration(2, (0.57, 0.58)),
         Configuration(3, (5.0,)),
     ]
-    assert numbers(train_again(found, maximize=False, left=9)) == [1, 2, 0]
-    assert numbers(train_again(found, maximize=False, left=1)) == [1]
+    assert numbers(train_again(found, left=9)) == [1, 2, 0]
+    assert numbers(train_again(found, left=1)) == [1]
 
 
 def test_what_diverges_when_it_is_trained_again_ranks_last_and_is_left_alone():
     found = [Configuration(0, (0.1,), diverged=1), *(Configuration(n, (0.5,)) for n in (1, 2))]
-    assert numbers(ranked(found, maximize=False)) == [1, 2, 0]
-    assert numbers(train_again(found, maximize=False, left=9)) == [1, 2]
+    assert numbers(ranked(found)) == [1, 2, 0]
+    assert numbers(train_again(found, left=9)) == [1, 2]
 
 
 def test_a_training_that_a_task_made_explode_says_nothing_about_the_noise():
@@ -138,9 +126,9 @@ def picks(pool: np.ndarray, reserve: int, games: int, *, evenly: bool) -> list[i
         while left > 0:
             found = [Configuration(n, tuple(one)) for n, one in enumerate(seen)]
             if evenly:
-                again = sorted(found, key=lambda one: len(one.scores))[:1]
+                again = sorted(found, key=lambda one: len(one.losses))[:1]
             else:
-                again = train_again(found, maximize=False, left=left)
+                again = train_again(found, left=left)
             if not again:
                 break
             for one in again:

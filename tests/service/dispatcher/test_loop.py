@@ -137,8 +137,8 @@ def test_a_race_knows_its_leaders_after_a_restart(engine: Engine, run: Run) -> N
     best = min(search, key=lambda t: t["score"])
     assert best["status"] == "completed"
     for place, leader in study.leaders.items():
-        assert leader.score == min(study.rung_scores[place].values())
-        assert leader.score == pytest.approx(sum(leader.scores) / len(leader.scores))
+        assert leader.loss == min(study.rung_losses[place].values())
+        assert leader.loss == pytest.approx(sum(leader.losses) / len(leader.losses))
     assert {rung for _, rung in study.leaders} == {20, 60, 180}
 
 

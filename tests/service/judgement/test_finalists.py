@@ -7,10 +7,10 @@ CLOSE = [3.0, 4.0, 6.0, 6.0]  # worse in the mean, and sometimes better
 WORSE = [score + 0.5 + 0.01 * task for task, score in enumerate(LAST)]
 
 
-def test_the_best_are_ranked_in_the_direction_of_the_metric() -> None:
+def test_the_lowest_losses_rank_first_and_ties_go_by_number() -> None:
     trials = [(0, 0.5), (1, 0.2), (2, 0.9), (3, 0.2)]
-    assert rank_trials(trials, maximize=False) == [1, 3, 0, 2]
-    assert rank_trials(trials, maximize=True) == [2, 0, 1, 3]
+    assert rank_trials(trials) == [1, 3, 0, 2]
+    assert rank_trials([(n, -loss) for n, loss in trials]) == [2, 0, 1, 3]
 
 
 def test_without_extras_the_first_are_chosen_and_no_scores_are_needed() -> None:

@@ -52,7 +52,7 @@ def race(noise: np.ndarray, truths: list[float], chance: random.Random) -> dict[
             if leader is None or mean < leader[0]:
                 leader = (mean, scores)
             level = level_of_a_look(ALPHA, rungs=RUNGS, peers=peers)
-            if is_worse(scores, leader[1], maximize=False, delta=0.0, level=level):
+            if is_worse(scores, leader[1], delta=0.0, level=level):
                 stopped[number] = rung
     return stopped
 
@@ -78,18 +78,17 @@ def test_what_is_clearly_worse_is_stopped_early(noise):
 def test_a_difference_below_delta_is_tolerated():
     leader = [0.1 * i for i in range(20)]
     scores = [x + 0.5 + 0.01 * (i % 3) for i, x in enumerate(leader)]
-    assert is_worse(scores, leader, maximize=False, delta=0.4, level=0.01)
-    assert not is_worse(scores, leader, maximize=False, delta=0.6, level=0.01)
-    assert not is_worse(scores, leader, maximize=True, delta=0.0, level=0.01)
-    assert is_worse(leader, scores, maximize=True, delta=0.0, level=0.01)
+    assert is_worse(scores, leader, delta=0.4, level=0.01)
+    assert not is_worse(scores, leader, delta=0.6, level=0.01)
+    assert not is_worse(leader, scores, delta=0.0, level=0.01)
 
 
 def test_equal_differences_need_no_test():
-    assert is_worse([2.0, 3.0], [1.0, 2.0], maximize=False, delta=0.0, level=1e-9)
-    assert not is_worse([1.0, 2.0], [1.0, 2.0], maximize=False, delta=0.0, level=0.5)
+    assert is_worse([2.0, 3.0], [1.0, 2.0], delta=0.0, level=1e-9)
+    assert not is_worse([1.0, 2.0], [1.0, 2.0], delta=0.0, level=0.5)
 
 
 @pytest.mark.parametrize(("scores", "leader"), [([1.0], [1.0]), ([1.0, 2.0], [1.0, 2.0, 3.0])])
 def test_scores_must_be_paired(scores, leader):
     with pytest.raises(InvalidSearch, match="same for both"):
-        is_worse(scores, leader, maximize=False, delta=0.0, level=0.05)
+        is_worse(scores, leader, delta=0.0, level=0.05)

@@ -1,6 +1,6 @@
 import pytest
 
-from metaopt.search.pruning.rules import hyperband_bracket
+from metaopt.search.pruning.hyperband import hyperband_bracket
 from service.db.states import TrialStatus
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
 from service.dispatcher.state import StudyState, TrialState
@@ -27,7 +27,7 @@ def test_a_lane_between_rungs_goes_on() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
     (outcome,) = judge(study, [trial], [at(trial, 10)], iterations=10)
-    assert (outcome.status, outcome.score) == (TrialStatus.RUNNING, None)
+    assert (outcome.status, outcome.loss) == (TrialStatus.RUNNING, None)
 
 
 def test_lanes_of_a_segment_are_pruned_after_all_are_in() -> None:
@@ -36,16 +36,16 @@ def test_lanes_of_a_segment_are_pruned_after_all_are_in() -> None:
     lanes = [at(worse, 60, 2.0), at(better, 60, 1.0)]
     outcomes = judge(study, [worse, better], lanes)
     assert [one.status for one in outcomes] == [TrialStatus.PRUNED, TrialStatus.RUNNING]
-    assert [one.score for one in outcomes] == [2.0, 1.0]
+    assert [one.loss for one in outcomes] == [2.0, 1.0]
 
 
 def test_peers_are_those_of_the_same_branch_and_rung() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
-    study.rung_scores["reptile", 60] = {1: 0.1}
-    study.rung_scores["maml", 120] = {2: 0.1}
+    study.rung_losses["reptile", 60] = {1: 0.1}
+    study.rung_losses["maml", 120] = {2: 0.1}
     assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.RUNNING
-    study.rung_scores["maml", 60] = {4: 0.1}
+    study.rung_losses["maml", 60] = {4: 0.1}
     assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.PRUNED
 
 
@@ -74,7 +74,7 @@ def test_the_last_rung_completes() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
     trial.meta_iteration = 120
-    study.rung_scores["maml", 180] = {4: 0.1}
+    study.rung_losses["maml", 180] = {4: 0.1}
     assert judge(study, [trial], [at(trial, 180, 2.0)])[0].status == TrialStatus.COMPLETED
 
 
@@ -89,9 +89,9 @@ def test_a_diverged_lane_says_why() -> None:
 def test_a_rung_that_was_reported_before_a_restart_is_not_reported_again() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
-    study.rung_scores["maml", 60] = {trial.trial_number: 2.0, 4: 0.1}
+    study.rung_losses["maml", 60] = {trial.trial_number: 2.0, 4: 0.1}
     (outcome,) = judge(study, [trial], [at(trial, 60, 2.0)])
-    assert (outcome.status, outcome.score) == (TrialStatus.RUNNING, None)
+    assert (outcome.status, outcome.loss) == (TrialStatus.RUNNING, None)
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median", "trimmed_mean"])
@@ -102,7 +102,7 @@ def test_the_score_is_the_statistic_the_study_asks_for(statistic: str) -> None:
     lane = LaneReport(trial.trial_id, 60, scores=scores, diverged_share=0.0, curve=[1.0])
     (outcome,) = judge(study, [trial], [lane])
     assert outcome.summary is not None
-    assert outcome.score == getattr(outcome.summary, statistic)
+    assert outcome.loss == getattr(outcome.summary, statistic)
 
 
 @pytest.mark.parametrize(

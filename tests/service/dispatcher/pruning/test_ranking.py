@@ -3,9 +3,9 @@
 import pytest
 
 from service.db.states import TrialStatus
-from service.dispatcher.pruning.asha import waiting
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
-from service.dispatcher.pruning.ranking import judged, judged_at, metrics_of_params
+from service.dispatcher.pruning.pauses import waiting
+from service.dispatcher.pruning.ranking import metrics_of_params, rank, ranking_at
 from service.dispatcher.state import StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
 from tests.fakes import states
@@ -42,16 +42,15 @@ def test_examples_are_inner_steps_at_test_times_support_examples() -> None:
     assert metrics_of_params(omniglot, params) == {"adaptation_examples": 10.0}
 
 
-def test_without_goals_scores_are_compared_as_they_are() -> None:
-    found = judged(small_spec(), {1: 0.5, 2: 0.25}, {})
-    assert found == ({1: 0.5, 2: 0.25}, False)
+def test_without_goals_losses_are_compared_as_they_are() -> None:
+    assert rank(small_spec(), {1: 0.5, 2: 0.25}, {}) == {1: 0.5, 2: 0.25}
 
 
 def test_a_rung_judges_by_the_metric_that_the_spec_names() -> None:
     study = states.study(pruning={**SHA, "metric": "adaptation_milliseconds"})
     _, outcomes = judge(study, (1.0, 5.0), (9.0, 2.0))
     assert [one.status for one in outcomes] == [TrialStatus.PRUNED, TrialStatus.RUNNING]
-    assert [one.score for one in outcomes] == [1.0, 9.0]
+    assert [one.loss for one in outcomes] == [1.0, 9.0]
 
 
 def test_an_infeasible_trial_cannot_stop_one_that_keeps_the_bounds() -> None:
@@ -71,10 +70,10 @@ def test_asha_promotes_and_waits_by_the_same_places() -> None:
     assert [one.status for one in outcomes] == [TrialStatus.QUEUED, TrialStatus.RUNNING]
     place = ("maml", 60)
     for trial, one in zip(trials, outcomes, strict=True):
-        study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score or 0.0
+        study.rung_losses.setdefault(place, {})[trial.trial_number] = one.loss or 0.0
         study.rung_metrics.setdefault(place, {})[trial.trial_number] = one.metrics
     slow, fast = (trial.trial_number for trial in trials)
-    assert judged_at(study, place).values == {slow: 1.0, fast: 0.0}
+    assert ranking_at(study, place) == {slow: 1.0, fast: 0.0}
     trials[0].meta_iteration, trials[1].status = 60, TrialStatus.RUNNING
     assert waiting(study) == [trials[0]]
 

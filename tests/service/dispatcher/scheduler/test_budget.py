@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from metaopt.goals import Goals
 from service.db.states import StudyStatus, TrialRole, TrialStatus
 from service.dispatcher.scheduler.budget import (
     Ended,
@@ -30,8 +31,8 @@ from tests.fakes.states import NOON
 def scored(study: StudyState, branch: str, rung: int, *scores: float) -> None:
     """Add pruned trials of a branch that were scored at a rung."""
     for trial, score in zip(states.asked(study, branch, len(scores)), scores, strict=True):
-        trial.status, trial.score = TrialStatus.PRUNED, score
-        study.rung_scores.setdefault((branch, rung), {})[trial.trial_number] = score
+        trial.status, trial.loss = TrialStatus.PRUNED, score
+        study.rung_losses.setdefault((branch, rung), {})[trial.trial_number] = score
 
 
 @pytest.mark.parametrize(
@@ -43,22 +44,22 @@ def scored(study: StudyState, branch: str, rung: int, *scores: float) -> None:
         ({"device_seconds": 5}, Spent(device_seconds=5.1), "device_seconds"),
         ({"total_meta_iterations": 7}, Spent(meta_iterations=6), None),
         ({"total_meta_iterations": 7}, Spent(meta_iterations=7), "total_meta_iterations"),
-        ({"stagnation": 3}, Spent(best_score=1.0, trials_since_best=3), "stagnation"),
-        ({"target_score": 0.5}, Spent(best_score=0.5), "target_score"),
-        ({"target_score": 0.5}, Spent(best_score=0.6), None),
+        ({"stagnation": 3}, Spent(best_loss=1.0, trials_since_best=3), "stagnation"),
+        ({"target_score": 0.5}, Spent(best_loss=0.5), "target_score"),
+        ({"target_score": 0.5}, Spent(best_loss=0.6), None),
         ({"target_score": 0.5}, Spent(), None),
     ],
 )
 def test_the_budget_that_is_spent_is_named(
     budget: dict[str, Any], spent: Spent, name: str | None
 ) -> None:
-    assert spent_budget(Budget(**budget), spent, maximize=False) == name
+    assert spent_budget(Budget(**budget), spent, Goals(False)) == name
 
 
 def test_a_target_may_be_a_high_score() -> None:
     budget = Budget(target_score=0.9)
-    assert spent_budget(budget, Spent(best_score=0.95), maximize=True) == "target_score"
-    assert spent_budget(budget, Spent(best_score=0.85), maximize=True) is None
+    assert spent_budget(budget, Spent(best_loss=-0.95), Goals(True)) == "target_score"
+    assert spent_budget(budget, Spent(best_loss=-0.85), Goals(True)) is None
 
 
 def test_a_segment_is_added_to_what_is_spent() -> None:
@@ -67,25 +68,25 @@ def test_a_segment_is_added_to_what_is_spent() -> None:
 
 
 def test_trials_without_a_better_score_are_counted_from_the_first_completed_one() -> None:
-    spent = after_trials(Spent(), [None, None], maximize=False)
-    assert (spent.best_score, spent.trials_since_best) == (None, 0)
-    spent = after_trials(spent, [2.0, None, 1.0], maximize=False)
-    assert (spent.best_score, spent.trials_since_best) == (1.0, 0)
-    spent = after_trials(spent, [None, 1.0, 3.0], maximize=False)
-    assert (spent.best_score, spent.trials_since_best) == (1.0, 3)
-    spent = after_trials(spent, [0.5], maximize=False)
-    assert (spent.best_score, spent.trials_since_best) == (0.5, 0)
+    spent = after_trials(Spent(), [None, None])
+    assert (spent.best_loss, spent.trials_since_best) == (None, 0)
+    spent = after_trials(spent, [2.0, None, 1.0])
+    assert (spent.best_loss, spent.trials_since_best) == (1.0, 0)
+    spent = after_trials(spent, [None, 1.0, 3.0])
+    assert (spent.best_loss, spent.trials_since_best) == (1.0, 3)
+    spent = after_trials(spent, [0.5])
+    assert (spent.best_loss, spent.trials_since_best) == (0.5, 0)
 
 
 def test_what_was_spent_follows_from_the_rows_in_any_order() -> None:
-    together = [[2.0, None], [None], [1.0], [None, 3.0]]
+    together: list[list[float | None]] = [[2.0, None], [None], [1.0], [None, 3.0]]
     live, rows = Spent(), []
     for second, scores in enumerate(together):
-        live = after_trials(live, scores, maximize=False)
+        live = after_trials(live, scores)
         rows += [Ended(NOON + timedelta(seconds=second), score) for score in scores]
     assert live.trials_since_best == 2
-    assert after_all(Spent(), rows, maximize=False) == live
-    assert after_all(Spent(), reversed(rows), maximize=False) == live
+    assert after_all(Spent(), rows) == live
+    assert after_all(Spent(), reversed(rows)) == live
 
 
 def test_time_counts_while_the_study_runs_and_searches() -> None:
@@ -119,18 +120,18 @@ def test_a_trial_that_was_scored_is_pruned_and_another_is_cancelled() -> None:
     study = states.study()
     young, old = states.asked(study, "maml", 2)
     for rung, score in ((60, 2.0), (120, 1.0)):
-        study.rung_scores["maml", rung] = {old.trial_number: score}
+        study.rung_losses["maml", rung] = {old.trial_number: score}
     left = left_trial(study, old)
-    assert (left.status, left.score, left.rung) == (TrialStatus.PRUNED, 1.0, 120)
+    assert (left.status, left.loss, left.rung) == (TrialStatus.PRUNED, 1.0, 120)
     left = left_trial(study, young)
-    assert (left.status, left.score, left.rung) == (TrialStatus.CANCELLED, None, None)
+    assert (left.status, left.loss, left.rung) == (TrialStatus.CANCELLED, None, None)
 
 
 def test_finalists_without_a_completed_trial_are_compared_where_enough_came() -> None:
     study = states.study(verdict={"finalists": 2, "seeds": 2, "tasks": 20, "compare": "none"})
     scored(study, "maml", 60, 3.0, 1.0, 2.0)
     first = study.trials[0]
-    study.rung_scores["maml", 120] = {first.trial_number: 0.1}
+    study.rung_losses["maml", 120] = {first.trial_number: 0.1}
     assert common_rung(study, 2) == 60
     assert common_rung(study, 1) == 120
     assert [number for number, _ in scored_at(study, 60)] == [0, 2, 4]
@@ -182,7 +183,7 @@ def test_finalists_are_numbered_after_every_trial_of_the_search() -> None:
     study = states.study()
     states.asked(study, "maml", 3)
     for trial in study.trials.values():
-        trial.status, trial.score = TrialStatus.COMPLETED, 1.0
+        trial.status, trial.loss = TrialStatus.COMPLETED, 1.0
     rebudget(study, Budget(trials=2, meta_iterations=180))
     assert min(trial.trial_number for trial in fresh_finalists(study)) == 5
 

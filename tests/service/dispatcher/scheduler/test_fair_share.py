@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.pruning import asha
+from service.dispatcher.pruning import pauses
 from service.dispatcher.pruning.decisions import judge_report
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import rebudget
 from service.dispatcher.scheduler.placement import choose_work
 from service.dispatcher.search import ask
-from service.dispatcher.state import Leader, SlotState, StudyState, TrialState, better
+from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
 from service.planning.branch_shares import first_budgets, floors, moves
 from service.planning.rungs import next_rung
@@ -51,7 +51,7 @@ def run(study: StudyState, slots: int, scores: Scores) -> Iterator[list[SlotStat
             _fill(study, slot, slots)
             idle += not slot.lanes
         yield all_slots
-        for trial in asha.given_up(study):  # as settling does
+        for trial in pauses.never_promotable(study):  # as settling does
             trial.status = TrialStatus.PRUNED
         if idle == slots:
             assert study.search_ended()
@@ -82,14 +82,11 @@ def _report(study: StudyState, slot: SlotState, scores: Scores) -> None:
     lanes = [_lane(trial, trial.meta_iteration + ahead, rungs, scores) for trial in slot.lanes]
     report = SegmentReport(lanes, 1.0, 1.0, 0.0, 1, "CPU")
     for one in judge_report(study, slot.lanes, report, ahead):
-        trial, rung = one.trial, one.lane.meta_iteration
-        trial.meta_iteration, trial.status = rung, one.status
-        if one.score is not None:
-            place = (trial.group.branch, rung)
-            trial.score = one.score
-            study.rung_scores.setdefault(place, {})[trial.trial_number] = one.score
-            leader = Leader(one.score, one.lane.scores or [])
-            study.leaders[place] = better(study.leaders.get(place), leader, maximize=False)
+        trial = one.trial
+        trial.meta_iteration, trial.status = one.lane.meta_iteration, one.status
+        if one.scored is not None:
+            trial.loss = one.loss
+            study.add_loss(one.place, one.scored, one.metrics)
     slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
     reallot(study)
 

@@ -19,7 +19,7 @@ def searched(scores: list[float], space: dict[str, Any] = MAML, **verdict: Any) 
         verdict={"finalists": 1, "seeds": 2, "tasks": 20, **verdict},
     )
     for trial, score in zip(states.asked(study, "maml", len(scores)), scores, strict=True):
-        trial.status, trial.score = TrialStatus.COMPLETED, score
+        trial.status, trial.loss = TrialStatus.COMPLETED, score
     return study
 
 
@@ -37,7 +37,7 @@ def test_defaults_outside_the_space_get_a_program_that_holds_them() -> None:
     reptile = {"algorithm": "reptile", "space": {"inner_steps": {"low": 1, "high": 3}}}
     study = states.study(branches=[reptile], verdict={"finalists": 1, "seeds": 1})
     (one,) = states.asked(study, "reptile", 1)
-    one.status, one.score = TrialStatus.COMPLETED, 0.5
+    one.status, one.loss = TrialStatus.COMPLETED, 0.5
     again, default = fresh_finalists(study)
     assert default.params["inner_steps"] == 5
     signature = study.signatures[default.group.signature]

@@ -20,13 +20,13 @@ def study(*given: tuple[float, float], **changes: Any) -> StudyState:
     """Return a study of completed trials with these (score, adaptation_examples)."""
     made = states.study(budget={"trials": 24, "meta_iterations": 180}, **changes)
     for trial, (score, cost) in zip(states.asked(made, "maml", len(given)), given, strict=True):
-        trial.status, trial.score, trial.meta_iteration = TrialStatus.COMPLETED, score, 180
+        trial.status, trial.loss, trial.meta_iteration = TrialStatus.COMPLETED, score, 180
         trial.metrics = {"adaptation_examples": cost}
     return made
 
 
 def numbers(found: list[Any]) -> list[int]:
-    return [one.number // 2 for one in found]  # of the first of two branches
+    return [one.trial_number // 2 for one in found]  # of the first of two branches
 
 
 def sources(made: StudyState) -> list[int]:
@@ -73,8 +73,8 @@ def test_a_search_that_a_budget_ended_is_judged_at_its_common_rung() -> None:
     made = states.study(constraints={"adaptation_examples": 10})
     trials = states.asked(made, "maml", 3)
     for trial, cost in zip(trials, (50.0, 10.0, 5.0), strict=True):
-        trial.status, trial.score = TrialStatus.PRUNED, 1.0
-        made.rung_scores.setdefault(("maml", 60), {})[trial.trial_number] = cost / 10
+        trial.status, trial.loss = TrialStatus.PRUNED, 1.0
+        made.rung_losses.setdefault(("maml", 60), {})[trial.trial_number] = cost / 10
         known = made.rung_metrics.setdefault(("maml", 60), {})
         known[trial.trial_number] = {"adaptation_examples": cost}
     assert eligible(made) == []

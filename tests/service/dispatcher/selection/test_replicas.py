@@ -221,7 +221,7 @@ def test_a_reserve_that_shrinks_with_the_budget_leaves_points_alone() -> None:
     )
     assert replicas.left(study) == 1
     for number, trial in enumerate(trials):
-        trial.status, trial.score = TrialStatus.COMPLETED, 0.5 + 0.1 * number
+        trial.status, trial.loss = TrialStatus.COMPLETED, 0.5 + 0.1 * number
     (one,) = replicas.next_replicas(study)
     assert (one.trial_number, one.source_trial_number) == (4, 0)
     assert one.group == trials[0].group._replace(role=TrialRole.REPLICA)

@@ -1,9 +1,7 @@
 """asha: who waits at a rung, who is promoted later, and how it ends."""
 
-import pytest
-
 from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.pruning.asha import given_up, going_on, promoted, ready, waiting
+from service.dispatcher.pruning.pauses import going_on, never_promotable, ready, waiting
 from service.dispatcher.scheduler.placement import askable
 from service.dispatcher.state import StudyState, TrialState
 from tests.fakes import states
@@ -22,20 +20,11 @@ def at_rung(of: StudyState, rung: int, scores: dict[int, float]) -> None:
     for number, score in scores.items():
         trial = of.trials[number]
         trial.meta_iteration, trial.status = rung, TrialStatus.QUEUED
-        of.rung_scores.setdefault(("maml", rung), {})[number] = score
+        of.rung_losses.setdefault(("maml", rung), {})[number] = score
 
 
 def numbers(trials: list[TrialState]) -> list[int]:
     return [trial.trial_number for trial in trials]
-
-
-@pytest.mark.parametrize(
-    ("count", "best"), [(1, set()), (2, set()), (3, {2}), (5, {4}), (6, {4, 5})]
-)
-def test_the_best_third_of_those_that_came_is_promoted(count: int, best: set[int]) -> None:
-    scores = {number: float(-number) for number in range(count)}
-    assert promoted(scores, 3, maximize=False) == best
-    assert promoted({n: -s for n, s in scores.items()}, 3, maximize=True) == best
 
 
 def test_a_trial_waits_until_enough_worse_ones_have_come() -> None:
@@ -68,21 +57,21 @@ def test_at_the_end_the_best_goes_on_until_one_has_completed() -> None:
     of = study(2)
     states.asked(of, "maml", 2)
     at_rung(of, 60, {0: 1.0, 1: 2.0})
-    assert numbers(ready(of)) == [0] and given_up(of) == []
+    assert numbers(ready(of)) == [0] and never_promotable(of) == []
     at_rung(of, 120, {0: 1.0})
     assert numbers(ready(of)) == [0]
     of.trials[0].status = TrialStatus.COMPLETED
-    assert numbers(given_up(of)) == [1]
+    assert numbers(never_promotable(of)) == [1]
 
 
 def test_nobody_waits_in_vain_while_something_trains_or_is_to_come() -> None:
     of = study(3)
     states.asked(of, "maml", 2)
     at_rung(of, 60, {0: 1.0, 1: 2.0})
-    assert numbers(waiting(of)) == [0, 1] and given_up(of) == []
+    assert numbers(waiting(of)) == [0, 1] and never_promotable(of) == []
     states.asked(of, "maml", 1)
     of.trials[2].status = TrialStatus.RUNNING
-    assert numbers(waiting(of)) == [0, 1] and given_up(of) == []
+    assert numbers(waiting(of)) == [0, 1] and never_promotable(of) == []
 
 
 def test_other_pruning_knows_no_waiting() -> None:
