@@ -48,7 +48,7 @@ def test_cma_es_refuses_what_it_cannot_search():
 @pytest.mark.parametrize("sampler", ["random", "grid", "qmc", "tpe", "cma-es"])
 def test_searching_without_a_gaussian_process_loads_no_torch(sampler):
     code = (
-        "import sys, metaopt.search.branches as b, metaopt.search.pruning.rules\n"
+        "import sys, metaopt.search.branches as b, metaopt.search.pruning.registry\n"
         "from metaopt.search.space import Float\n"
         "s = b.BranchSearch({'x': Float(0, 1), 'y': Float(0, 1)}, sampler=sys.argv[1],"
         " maximize=False, study_seed=1, branch='maml', startup_trials=1)\n"
