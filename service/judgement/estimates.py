@@ -25,9 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scipy.special import stdtrit
-
-from metaopt.evaluation.statistics import student_t95
+from metaopt.evaluation.statistics import student_t
 from service.wire.views.judged import Estimate
 
 
@@ -205,9 +203,5 @@ def estimate_of(value: float, errors: Iterable[SquaredError], tails: Tails = EVE
     spread = sum(part.value**2 / part.degrees for part in known)  # Welch and Satterthwaite
     stderr = math.sqrt(total)
     degrees = max(1, math.floor(total**2 / spread))
-    below, above = (_quantile(tail, degrees) * stderr for tail in tails)
+    below, above = (student_t(1 - tail, degrees) * stderr for tail in tails)
     return Estimate(value=value, stderr=stderr, low=value - below, high=value + above)
-
-
-def _quantile(tail: float, degrees: int) -> float:
-    return student_t95(degrees) if tail == 0.025 else float(stdtrit(degrees, 1 - tail))

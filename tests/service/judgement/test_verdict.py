@@ -61,7 +61,7 @@ def test_the_sealed_interval_holds_the_noise_of_tasks_and_of_seeds() -> None:
     assert sealed is not None
     # by task 2, 3, 4, 5: variance 5/3 over 4 tasks; seeds' means 2.5 and 4.5: variance 2 over 2,
     # with one degree of freedom; Welch and Satterthwaite leave (17/12)² / ((5/12)²/3 + 1) = 1.
-    half = 12.706 * math.sqrt(5 / 3 / 4 + 2 / 2)
+    half = 12.7062 * math.sqrt(5 / 3 / 4 + 2 / 2)
     assert (sealed.score, sealed.tasks, sealed.seeds) == (3.5, 4, 2)
     assert (sealed.low, sealed.high) == pytest.approx((3.5 - half, 3.5 + half))
     assert finalist.optimism == 2.5
@@ -171,7 +171,7 @@ def test_an_optimism_has_the_noise_of_both_banks_and_of_training() -> None:
     assert estimate.stderr == pytest.approx(math.sqrt(sum(value for value, _ in parts)))
     total = sum(value for value, _ in parts)
     assert math.floor(total**2 / sum(value**2 / n for value, n in parts)) == 1
-    assert estimate.high == pytest.approx(1.5 + 12.706 * estimate.stderr)
+    assert estimate.high == pytest.approx(1.5 + 12.7062 * estimate.stderr)
 
 
 def test_finalists_say_where_the_search_had_them_and_how_far_from_the_best_they_are() -> None:
