@@ -5,17 +5,20 @@ from collections.abc import Iterator, Sequence
 from service.db.tables import Study
 from service.report.pages.sentences import verdict_sentences
 from service.wire.spec.study import StudySpec
-from service.wire.views.result import Finalist, StudyResult
+from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
+from service.wire.words.finalists import joined
 
-HEADER = (
-    "rank", "trial", "branch", "search score", "sealed score", "optimism", "minus best",
-    "steps at test", "device seconds", "tied with best",
-)  # fmt: skip
+HEADINGS = {
+    "rank": "rank", "trial": "trial", "branch": "branch", "search": "search score",
+    "sealed": "sealed score", "optimism": "optimism", "to_best": "minus best",
+    "steps_at_test": "steps at test", "device_seconds": "device seconds", "tied": "tied with best",
+}  # fmt: skip
+LEFT_ALIGNED = ("branch", "tied")
 
 
 def note(study: Study, left_out: Sequence[str] = ()) -> str:
-    """Return the note.
+    """The note.
 
     Args:
         study: As our tables have it.
@@ -40,7 +43,7 @@ def note(study: Study, left_out: Sequence[str] = ()) -> str:
 
 
 def link(study: Study) -> str:
-    """Return the address of the study on our own page."""
+    """The address of the study on our own page."""
     return f"/#/studies/{study.study_id}"
 
 
@@ -53,55 +56,24 @@ def _verdict(study: Study) -> Iterator[str]:
     result = StudyResult.model_validate(study.result)
     yield from [f"## Verdict ({result.metric}, 95 % intervals)", ""]
     yield from (_plain(sentence) for sentence in verdict_sentences(spec, result))
-    yield from ["", f"| {' | '.join(HEADER)} |", f"|{' ---: |' * 2} --- |{' ---: |' * 6} --- |"]
-    yield from (f"| {' | '.join(_row(one, result.metric))} |" for one in result.finalists)
+    table = joined(spec, result, HEADINGS, absent="–")
+    rules = ["---" if name in LEFT_ALIGNED else "---:" for name in HEADINGS]
+    yield ""
+    yield from (f"| {' | '.join(row)} |" for row in (table.header, rules, *table.rows))
     yield ""
     yield from (f"- {_plain(line)}" for line in _lines(study, spec, result))
-
-
-def _row(one: Finalist, metric: str) -> list[str]:
-    steps = "–"
-    if one.steps is not None:
-        own, chosen = one.steps.own, one.steps.chosen
-        steps = str(own) if own == chosen else f"{chosen} (own {own})"
-    distance = numbers.difference(one.to_best.value, metric) if one.to_best else ""
-    optimism = numbers.difference(one.optimism, metric) if one.optimism is not None else "–"
-    if one.optimism_interval is not None:
-        optimism += f" {verdict.interval(one.optimism_interval, metric)}"
-    if one.to_best is not None:
-        distance += f" {verdict.interval(one.to_best, metric)}"
-    return [
-        str(one.rank),
-        str(one.trial_number),
-        one.branch,
-        f"{numbers.score(one.search.score, metric)} "
-        f"{numbers.interval(one.search.low, one.search.high, metric)}",
-        _sealed(one, metric),
-        optimism,
-        distance or "–",
-        steps,
-        f"{one.device_seconds:.1f}",
-        "best" if one.rank == 1 else "yes" if one.tied_with_best else "no",
-    ]
-
-
-def _sealed(one: Finalist, metric: str) -> str:
-    if one.sealed is None:
-        return "–"
-    bounds = numbers.interval(one.sealed.low, one.sealed.high, metric)
-    return f"{numbers.score(one.sealed.score, metric)} {bounds}"
 
 
 def _lines(study: Study, spec: StudySpec, result: StudyResult) -> Iterator[str]:
     if result.comparison is not None:
         yield f"Compared with {verdict.compared(spec, result, result.comparison)}."
-    for one in result.finalists:
-        said = verdict.steps_at_test(one, result.metric)
-        if said is not None:
-            yield f"Steps at test, {said}."
+    for finalist in result.finalists:
+        advice = verdict.steps_at_test(finalist, result.metric)
+        if advice is not None:
+            yield f"Steps at test, {advice}."
     spent = f"{numbers.seconds(result.device_seconds)} of devices"
-    counted = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
-    yield f"In all {counted}; {spent}, {numbers.seconds(result.wall_seconds)} on the clock."
+    took = f"{numbers.seconds(result.wall_seconds)} on the clock"
+    yield f"In all {numbers.counts(result.trials)}; {spent}, {took}."
     if study.sealed_looks:
         yield f"Fresh trainings scored on the sealed tasks: {study.sealed_looks}."
 

@@ -9,7 +9,7 @@ from service.wire.views.studies import TrialView
 
 
 def pareto(spec: StudySpec, trials: Sequence[TrialView]) -> Pareto | None:
-    """Return the completed trials by objectives and bounded metrics.
+    """The completed trials by objectives and bounded metrics.
 
     None where the score is all that counts, or nothing has completed.
 
@@ -30,13 +30,18 @@ def pareto(spec: StudySpec, trials: Sequence[TrialView]) -> Pareto | None:
             trial_number=trial.trial_number,
             branch=trial.branch,
             params=trial.params,
-            values={n: v for n, v in _known(trial).items() if n in axes},
+            values={n: v for n, v in _values(trial).items() if n in axes},
             broken=goals.broken(trial.metrics or {}),
             on_front=trial.trial_number in front,
         )
         for trial in completed
     ]
     return Pareto(objectives=list(goals.objectives), bounds=dict(goals.bounds), points=points)
+
+
+def costs_of(pareto: Pareto) -> list[str]:
+    """The metrics beside the score, objectives first."""
+    return list(dict.fromkeys([*pareto.objectives[1:], *pareto.bounds]))
 
 
 def _front(goals: Goals, trials: Sequence[TrialView]) -> set[int]:
@@ -49,6 +54,6 @@ def _front(goals: Goals, trials: Sequence[TrialView]) -> set[int]:
     return set(pareto_front(losses))
 
 
-def _known(trial: TrialView) -> dict[str, float]:
+def _values(trial: TrialView) -> dict[str, float]:
     assert trial.score is not None
     return {"score": trial.score, **(trial.metrics or {})}

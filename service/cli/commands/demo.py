@@ -18,10 +18,10 @@ from service.cli.commands.studies import read_spec, wait_for_verdict
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.outputs.results import Outputs
-from service.cli.pages import words
 from service.cli.processes.supervisor import tethered
 from service.client.client import Client
 from service.client.errors import ClientError
+from service.wire.words import numbers
 
 EXAMPLES = ("sinusoid.yaml", "omniglot.yaml")
 START_SECONDS = 90.0
@@ -107,7 +107,7 @@ def free_port() -> int:
 
 def farewell(took_seconds: float, kept: Path | None) -> str:
     """Return the last words: how long it took, and what to do next."""
-    lines = [f"\nThe demo took {words.seconds(took_seconds)}."]
+    lines = [f"\nThe demo took {numbers.seconds(took_seconds)}."]
     if kept is not None:
         lines.append(f"Its studies: METAOPT_DATA_DIRECTORY={kept} make serve")
     lines += [

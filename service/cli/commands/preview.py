@@ -9,8 +9,8 @@ from service.cli import console
 from service.cli.commands.studies import read_spec
 from service.cli.connection import connect
 from service.cli.options import Json
-from service.cli.pages import words
 from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview
+from service.wire.words import numbers
 
 
 def preview(
@@ -32,7 +32,7 @@ def _page(found: Preview) -> None:
     if len(set(found.bank_tasks)) > 1:
         console.data(f"on {', '.join(map(str, found.bank_tasks))} tasks of the bank")
     if found.first_order_until is not None:
-        console.data(f"order second: {words.first_order(found.first_order_until)}")
+        console.data(f"order second: {numbers.first_order(found.first_order_until)}")
     console.data(f"search: {_cost(found.search)}")
     if found.replicas_at_most:
         console.data(f"at most {found.replicas_at_most} of these trials train its best again")
@@ -49,13 +49,13 @@ def _branch(branch: BranchPlan) -> None:
     console.data(f"branch {branch.algorithm}: {branch.trials} trials")
     if rows:
         console.table("searched", header, rows)
-    console.data(f"fixed: {words.params(branch.fixed)}")
+    console.data(f"fixed: {numbers.params(branch.fixed)}")
     for one in branch.warm_start:
-        console.data(f"begins with: {words.params(one.params)}  ({one.source})")
+        console.data(f"begins with: {numbers.params(one.params)}  ({one.source})")
 
 
 def _cost(cost: Cost) -> str:
-    seconds = "unknown" if cost.device_seconds is None else words.seconds(cost.device_seconds)
+    seconds = "unknown" if cost.device_seconds is None else numbers.seconds(cost.device_seconds)
     return (
         f"{cost.trials} trials, about {cost.meta_iterations_expected} meta-iterations, "
         f"at most {cost.meta_iterations_at_most}; seconds of devices: {seconds} "
@@ -68,4 +68,4 @@ def _space(one: DimensionView) -> tuple[str, str, str, str]:
         return one.kind, ", ".join(map(str, one.choices)), "", ""
     assert one.low is not None and one.high is not None
     scale = "log" if one.log else "linear"
-    return one.kind, words.number(one.low), words.number(one.high), scale
+    return one.kind, numbers.number(one.low), numbers.number(one.high), scale

@@ -15,6 +15,7 @@ from service.cli.console import stderr
 from service.cli.follow import Teller
 from service.cli.pages import words
 from service.wire.views.studies import EventView, StudyView, TrialStatus
+from service.wire.words import numbers
 
 LAST_EVENTS = 6
 OPEN: tuple[TrialStatus, ...] = ("queued", "running")
@@ -108,8 +109,8 @@ def _branches(study: StudyView) -> Table:
         best = branch.best
         shown = "no score yet"
         if best is not None:
-            chosen = words.params(words.searched_params(study.spec, name, best.params))
-            found = words.score(best.score, study.metric)
+            chosen = numbers.params(numbers.searched_params(study.spec, name, best.params))
+            found = numbers.score(best.score, study.metric)
             shown = f"best {found} (trial {best.trial_number})  {chosen}"
         table.add_row(Text(f"  {name}"), Text(f"{branch.trials} trials"), Text(shown))
     return table

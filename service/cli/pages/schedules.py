@@ -6,6 +6,7 @@ from service.cli import console
 from service.cli.pages import words
 from service.wire.views.judged import Estimate
 from service.wire.views.schedules import ChartPoint, RunView, ScheduleHistory, ScheduleView
+from service.wire.words import numbers
 
 
 def schedules_page(schedules: list[ScheduleView]) -> None:
@@ -71,7 +72,7 @@ def _point(point: ChartPoint, metric: str) -> tuple[str, ...]:
 def _estimate(of: Estimate | None, metric: str) -> tuple[str, str]:
     if of is None:
         return "-", "-"
-    return words.score(of.value, metric), words.interval(of.low, of.high, metric)
+    return numbers.score(of.value, metric), numbers.interval(of.low, of.high, metric)
 
 
 def _gates(point: ChartPoint) -> str:

@@ -5,6 +5,7 @@ import yaml
 from service.cli import console
 from service.cli.pages import words
 from service.wire.views.studies import StudyView, TrialView
+from service.wire.words import numbers
 
 
 def studies_page(studies: list[StudyView]) -> None:
@@ -24,14 +25,14 @@ def study_page(study: StudyView, trials: list[TrialView]) -> None:
     for name in ("created_at", "started_at", "finished_at"):
         console.data(f"{name}: {words.instant(getattr(study, name))}")
     if study.busy_share is not None:
-        console.data(f"devices busy: {words.share(study.busy_share)}")
+        console.data(f"devices busy: {numbers.share(study.busy_share)}")
     if any(study.replica_trials.values()):
         console.data(f"trained again: {words.counts(study.replica_trials)}")
     spec = study.spec.model_dump(mode="json")
     text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
     console.data(f"spec:\n{_indented(text)}")
     for branch in study.spec.branches:
-        console.data(f"not searched in {branch.algorithm}: {words.params(branch.fixed())}")
+        console.data(f"not searched in {branch.algorithm}: {numbers.params(branch.fixed())}")
     trials_page(study, trials)
 
 
@@ -56,7 +57,7 @@ def _indented(text: str) -> str:
 
 
 def _trial_row(study: StudyView, trial: TrialView) -> tuple[str, ...]:
-    shown = words.params(words.searched_params(study.spec, trial.branch, trial.params))
+    shown = numbers.params(numbers.searched_params(study.spec, trial.branch, trial.params))
     if trial.cause:
         shown = f"{shown}  ({trial.cause})"
     return (
@@ -64,7 +65,7 @@ def _trial_row(study: StudyView, trial: TrialView) -> tuple[str, ...]:
         trial.branch,
         trial.role,
         trial.status,
-        words.score(trial.score, study.metric),
+        numbers.score(trial.score, study.metric),
         str(trial.meta_iteration),
         f"{trial.device_seconds:.1f}",
         *([_costs(study, trial)] if study.spec.beyond_score() else []),
@@ -75,6 +76,8 @@ def _trial_row(study: StudyView, trial: TrialView) -> tuple[str, ...]:
 def _costs(study: StudyView, trial: TrialView) -> str:
     goals, metrics = study.spec.goals(), trial.metrics or {}
     named = [*goals.objectives[1:], *goals.bounds, study.spec.pruning.metric]
-    costs = words.params({name: metrics[name] for name in dict.fromkeys(named) if name in metrics})
+    costs = numbers.params(
+        {name: metrics[name] for name in dict.fromkeys(named) if name in metrics}
+    )
     broken = goals.broken(metrics)
     return f"{costs} (exceeds {', '.join(broken)})" if broken else costs or "-"

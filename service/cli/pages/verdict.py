@@ -1,25 +1,27 @@
-"""The verdict on the command line: a line for each finalist, then what else is to be known."""
+"""The verdict on the command line: a line for each finalist, then comparison, cost, gates."""
 
 import math
 from collections.abc import Iterator
 
 from service.cli import console
 from service.cli.pages import words
-from service.wire.views.result import Finalist, StudyResult
+from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
-from service.wire.words import verdict
+from service.wire.words import numbers, verdict
+from service.wire.words.finalists import side_by_side
 from service.wire.words.gates import gate_sentences
 
-HEADER = (
-    "rank", "branch", "trial", "parameters", "search", "95 %", "sealed", "95 %", "optimism",
-    "95 %", "in search", "minus best", "95 %", "tied", "seconds",
-)  # fmt: skip
+HEADINGS = {
+    "rank": "rank", "branch": "branch", "trial": "trial", "parameters": "parameters",
+    "search": "search", "sealed": "sealed", "optimism": "optimism", "search_rank": "in search",
+    "to_best": "minus best", "tied": "tied", "device_seconds": "seconds",
+}  # fmt: skip
 
 
 def verdict_page(study: StudyView, result: StudyResult) -> None:
-    """Print the verdict: finalists best first, the comparison, and what it all cost."""
+    """Print the verdict: finalists best first, the comparison, and the cost of it all."""
     title = f"Verdict of {study.name} ({result.metric}, sealed meta-test tasks)"
-    console.table(title, HEADER, [_row(study, finalist) for finalist in result.finalists])
+    console.table(title, *side_by_side(study.spec, result, HEADINGS, absent="-"))
     if result.pareto is not None:
         header = ("trial", "branch", "parameters", *result.objectives, "finalist")
         console.table("Pareto set of the search", header, list(_pareto_rows(study, result)))
@@ -33,13 +35,13 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     if result.comparison is not None:
         yield verdict.compared(study.spec, result, result.comparison)
     if result.first_order_until is not None:
-        yield f"order second: {words.first_order(result.first_order_until)}, afresh too"
-    steps = (verdict.steps_at_test(one, result.metric) for one in result.finalists)
+        yield f"order second: {numbers.first_order(result.first_order_until)}, afresh too"
+    steps = (verdict.steps_at_test(finalist, result.metric) for finalist in result.finalists)
     yield from filter(None, steps)
     yield from _costs_of_finalists(result)
     for name, branch in result.branches.items():
-        best = words.score(branch.best_score, result.metric)
-        spent = words.seconds(branch.device_seconds)
+        best = numbers.score(branch.best_score, result.metric)
+        spent = numbers.seconds(branch.device_seconds)
         yield f"branch {name}: {branch.trials} trials, best search score {best}, {spent}"
     for finalist in result.finalists:
         if finalist.search.trainings > 1:
@@ -56,30 +58,29 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
 
 def _pareto_rows(study: StudyView, result: StudyResult) -> Iterator[tuple[str, ...]]:
     finalists = {finalist.trial_number for finalist in result.finalists}
-    for one in result.pareto or []:
-        score, *others = (one.values[name] for name in result.objectives)
+    for trial in result.pareto or []:
+        score, *others = (trial.values[name] for name in result.objectives)
         yield (
-            str(one.trial_number),
-            one.branch,
-            words.params(words.searched_params(study.spec, one.branch, one.params)),
-            words.score(score, result.metric),
-            *(words.number(value) for value in others),
-            "yes" if one.trial_number in finalists else "no",
+            str(trial.trial_number),
+            trial.branch,
+            numbers.params(numbers.searched_params(study.spec, trial.branch, trial.params)),
+            numbers.score(score, result.metric),
+            *(numbers.number(value) for value in others),
+            "yes" if trial.trial_number in finalists else "no",
         )
 
 
 def _costs_of_finalists(result: StudyResult) -> Iterator[str]:
     named = [*result.objectives[1:], *result.constraints]
     if result.constraints:
-        bounds = ", ".join(f"{name} <= {bound:g}" for name, bound in result.constraints.items())
-        yield f"bounds: {bounds}; {result.infeasible} of the trials judged exceed one"
+        yield f"bounds: {verdict.bounds(result)}"
     for finalist in result.finalists if named else []:
         costs = {name: finalist.metrics[name] for name in dict.fromkeys(named)}
-        said = f"trial {finalist.trial_number}: {words.params(costs)} in the search"
+        line = f"trial {finalist.trial_number}: {numbers.params(costs)} in the search"
         fresh = {n: v for n, v in finalist.sealed_metrics.items() if n in costs}
         over = [n for n, v in fresh.items() if v > result.constraints.get(n, math.inf)]
-        said += f", {words.params(fresh)} trained afresh" if fresh else ""
-        yield f"{said}: exceeds {', '.join(over)}" if over else said
+        line += f", {numbers.params(fresh)} trained afresh" if fresh else ""
+        yield f"{line}: exceeds {', '.join(over)}" if over else line
 
 
 def _luck(result: StudyResult) -> str:
@@ -90,10 +91,10 @@ def _luck(result: StudyResult) -> str:
 
 
 def _costs(result: StudyResult) -> str:
-    spent = f"{words.seconds(result.device_seconds)} of devices"
+    spent = f"{numbers.seconds(result.device_seconds)} of devices"
     if result.busy_share is not None:
-        spent += f" (busy {words.share(result.busy_share)})"
-    took = f"{words.seconds(result.wall_seconds)} on the clock"
+        spent += f" (busy {numbers.share(result.busy_share)})"
+    took = f"{numbers.seconds(result.wall_seconds)} on the clock"
     again = f"; again: {words.counts(result.replicas)}" if result.replicas else ""
     return f"in all: {words.counts(result.trials)}{again}; {spent}, {took}"
 
@@ -107,24 +108,3 @@ def _troubles(result: StudyResult) -> Iterator[str]:
     for run in [*every_run, *(result.comparison.runs if result.comparison else [])]:
         if run.status != "completed":
             yield f"fresh training {run.trial_number} {run.status}: {run.cause}"
-
-
-def _row(study: StudyView, finalist: Finalist) -> tuple[str, ...]:
-    metric, search, sealed = study.metric, finalist.search, finalist.sealed
-    return (
-        str(finalist.rank),
-        finalist.branch,
-        str(finalist.trial_number),
-        words.params(words.searched_params(study.spec, finalist.branch, finalist.params)),
-        words.score(search.score, metric),
-        words.interval(search.low, search.high, metric),
-        words.score(sealed.score if sealed else None, metric),
-        words.interval(sealed.low, sealed.high, metric) if sealed else "-",
-        words.difference(finalist.optimism, metric),
-        verdict.interval(finalist.optimism_interval, metric),
-        "-" if finalist.search_rank is None else str(finalist.search_rank),
-        words.difference(finalist.to_best.value if finalist.to_best else None, metric),
-        verdict.interval(finalist.to_best, metric),
-        "best" if finalist.rank == 1 else "yes" if finalist.tied_with_best else "no",
-        f"{finalist.device_seconds:.1f}",
-    )

@@ -15,6 +15,7 @@ from service.report.figures.base import (
     log_scale,
     score_axis,
 )
+from service.report.pareto import costs_of
 from service.wire.views.report import Pareto, ParetoPoint, StudyReport
 from service.wire.words import numbers
 
@@ -22,15 +23,10 @@ WIDE_RATIO = 20.0  # a cost that differs more is shown on a logarithmic axis
 
 
 def pareto_figures(report: StudyReport) -> list[Figure]:
-    """Return a scatter for each cost."""
+    """A scatter for each cost."""
     if report.pareto is None:
         return []
     return [_scatter(report, report.pareto, cost) for cost in costs_of(report.pareto)]
-
-
-def costs_of(pareto: Pareto) -> list[str]:
-    """Return the metrics beside the score, objectives first."""
-    return list(dict.fromkeys([*pareto.objectives[1:], *pareto.bounds]))
 
 
 def _scatter(report: StudyReport, pareto: Pareto, cost: str) -> Figure:

@@ -1,13 +1,15 @@
-"""The summary of a study for a CI page, in Markdown: what passed, what changed, what it cost."""
+"""The summary of a study for a CI page, in Markdown: gates, changes to the baseline, cost."""
 
 from service.report.pages.markdown import escape, table
 from service.report.pages.sentences import headline
-from service.report.pages.summary import Table, cost_sentence, importance_rows
+from service.report.pages.summary import cost_sentence, importance_rows
+from service.wire.spec.gates import parse_rule
 from service.wire.views.gate_report import GateAnswer, GateContender
 from service.wire.views.judged import Estimate
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
+from service.wire.words.finalists import Table
 from service.wire.words.gates import compared, gate_sentences, more, outcome
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
@@ -15,7 +17,7 @@ OUTCOMES = {"passed": "✅ gates passed", "failed": "❌ gate failed", "undecide
 
 
 def summary_page(report: StudyReport, url: str | None) -> str:
-    """Return the text.
+    """The text.
 
     Args:
         report: Of the study, whatever its status.
@@ -41,20 +43,20 @@ def summary_page(report: StudyReport, url: str | None) -> str:
 
 
 def _sentences(report: StudyReport) -> list[str]:
-    """Return the verdict's sentences but for what is in the tables, or where the study stands."""
+    """Sentences of the verdict that no table says, or where the study stands."""
     sentences, result = headline(report).sentences, report.verdict
     if result is None or not result.finalists:
         return sentences
     of_gates = list(gate_sentences(result.gates)) if result.gates else []
-    return [one for one in sentences[1:] if one not in of_gates]
+    return [sentence for sentence in sentences[1:] if sentence not in of_gates]
 
 
 def _gates(report: StudyReport, result: StudyResult) -> list[str]:
     gates = result.gates
     assert gates is not None
-    rows = [[f"`{one.rule}`", MARKS[one.answer], f"{one.why}{more(one)}"] for one in gates.answers]
+    rows = [[f"`{a.rule}`", MARKS[a.answer], f"{a.why}{more(a)}"] for a in gates.answers]
     lines = ["| gate | answer | why |", "| --- | --- | --- |"]
-    lines += [f"| {a} | {b} | {escape(c)} |" for a, b, c in rows]
+    lines += [f"| {rule} | {mark} | {escape(why)} |" for rule, mark, why in rows]
     blocks = ["\n".join(lines), escape(_begun(compared(gates)) + "."), "### Scores"]
     blocks.append(table(_scores(report, result)))
     if gates.promoted is not None:
@@ -69,7 +71,7 @@ def _begun(sentence: str) -> str:
 
 
 def _scores(report: StudyReport, result: StudyResult) -> Table:
-    """Return candidate, baseline and defaults with their scores, and differences to them."""
+    """Scores of candidate, baseline and defaults, and the differences to them."""
     gates, metric = result.gates, result.metric
     assert gates is not None
     rows = [["candidate", _score(gates.candidate.score, metric), "", "gate bank"]]
@@ -84,15 +86,13 @@ def _scores(report: StudyReport, result: StudyResult) -> Table:
         )
     compared_with = result.comparison
     if compared_with is not None and compared_with.sealed is not None:
-        told = compared_with.difference
-        sealed = compared_with.sealed
-        bounds = numbers.interval(sealed.low, sealed.high, metric)
-        difference = numbers.difference(told.value, metric) if told else "–"
+        distance, sealed = compared_with.difference, compared_with.sealed
+        difference = numbers.difference(distance.value, metric) if distance else "–"
         rows.append(
             [
                 verdict.reference_name(compared_with),
-                f"{numbers.score(sealed.score, metric)} {bounds}",
-                f"{difference} {verdict.interval(told, metric)}",
+                numbers.score_with_interval(sealed.score, sealed.low, sealed.high, metric),
+                f"{difference} {verdict.interval(distance, metric)}",
                 "sealed tasks",
             ]
         )
@@ -102,43 +102,39 @@ def _scores(report: StudyReport, result: StudyResult) -> Table:
 def _score(estimate: Estimate | None, metric: str) -> str:
     if estimate is None:
         return "no fresh training reached its end"
-    bounds = numbers.interval(estimate.low, estimate.high, metric)
-    return f"{numbers.score(estimate.value, metric)} {bounds}"
+    return numbers.score_with_interval(estimate.value, estimate.low, estimate.high, metric)
 
 
 def _difference(
     answers: list[GateAnswer], candidate: GateContender, baseline: GateContender, metric: str
 ) -> str:
-    for one in answers:
-        if one.rule.startswith(("no-worse", "better")) and one.estimate is not None:
-            limits = numbers.interval(one.estimate.low, one.estimate.high, metric)
-            return f"{numbers.difference(one.estimate.value, metric)} {limits}"
+    for answer in answers:
+        estimate = answer.estimate
+        if estimate is not None and parse_rule(answer.rule).compares_scores:
+            limits = numbers.interval(estimate.low, estimate.high, metric)
+            return f"{numbers.difference(estimate.value, metric)} {limits}"
     if candidate.score is None or baseline.score is None:
         return "–"
     return numbers.difference(candidate.score.value - baseline.score.value, metric)
 
 
 def _configuration(report: StudyReport, result: StudyResult) -> Table:
-    """Return what was searched, and what else is not as in the baseline."""
+    """The searched parameters, and all others that are not as in the baseline."""
     best = result.finalists[0]
     searched = numbers.searched_params(report.study.spec, best.branch, best.params)
     gates = result.gates
     before = gates.baseline.params if gates and gates.baseline else {}
-    told = {
+    listed = {
         name: value
         for name, value in best.params.items()
         if name in searched or before.get(name, value) != value
     }
     rows = [["algorithm", best.branch, gates.baseline.branch if gates and gates.baseline else ""]]
     rows += [
-        [name, numbers.params({name: value}).partition("=")[2], _shown(before, name)]
-        for name, value in told.items()
+        [name, numbers.param(value), numbers.param(before[name]) if name in before else "–"]
+        for name, value in listed.items()
     ]
     label = str(gates.baseline_name) if gates and gates.baseline_name else "baseline"
     if not before:
         return Table(("parameter", "value"), [row[:2] for row in rows])
     return Table(("parameter", "candidate", label), rows)
-
-
-def _shown(values: dict[str, float | int | str], name: str) -> str:
-    return numbers.params({name: values[name]}).partition("=")[2] if name in values else "–"

@@ -99,7 +99,7 @@ def _header(report: StudyReport) -> str:
 def _answer(report: StudyReport) -> str:
     told = headline(report)
     first, *others = told.sentences
-    big = f'<p class="big">{_text(told.figure)}</p>' if told.figure else ""
+    big = f'<p class="big">{_text(told.score)}</p>' if told.score else ""
     figure = f'<div>{big}<p class="label">{_text(told.label)}</p></div>' if big else ""
     rest = "".join(f"<p>{_text(sentence)}</p>" for sentence in others)
     return (

@@ -1,12 +1,11 @@
 """The report as Markdown that reads well on its own: sentences and tables, no pictures."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.report.pages.captions import CAPTIONS
 from service.report.pages.sentences import headline
 from service.report.pages.summary import (
-    Table,
     adaptation_rows,
     cost_rows,
     cost_sentence,
@@ -17,6 +16,7 @@ from service.report.pages.summary import (
     stability_rows,
 )
 from service.wire.views.report import StudyReport
+from service.wire.words.finalists import Table
 
 _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
@@ -34,7 +34,7 @@ _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
 
 
 def markdown_page(report: StudyReport) -> str:
-    """Return the text."""
+    """The report as Markdown."""
     study = report.study
     blocks = [
         f"# {escape(study.name)}",
@@ -55,14 +55,14 @@ def markdown_page(report: StudyReport) -> str:
 
 
 def table(content: Table) -> str:
-    """Return a table; its cells are escaped."""
-    lines = [content.header, ["---"] * len(content.header)]
+    """A table, its cells escaped."""
+    lines: list[Sequence[str]] = [content.header, ["---"] * len(content.header)]
     lines += [[escape(cell) for cell in row] for row in content.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown takes literally, on one line.
+    """Text that Markdown takes literally, on one line.
 
     What is harmless stays as it is, so that the text reads well unrendered too: an underscore
     within a word, brackets that begin no link.

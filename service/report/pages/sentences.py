@@ -7,20 +7,20 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.views.result import Finalist, StudyResult
 from service.wire.views.studies import StudyView
-from service.wire.words import numbers
+from service.wire.words import numbers, verdict
 from service.wire.words.gates import gate_sentences
 
 
 class Headline(NamedTuple):
-    """What a reader sees first: a figure if there is one, what it is, and sentences."""
+    """The first thing on a page: a score if there is one, what it is of, and sentences."""
 
-    figure: str | None
+    score: str | None
     label: str
     sentences: list[str]
 
 
 def headline(report: StudyReport) -> Headline:
-    """Return the verdict, or how far the study came."""
+    """The verdict, or how far the study came."""
     study, result = report.study, report.verdict
     if result is None or not result.finalists:
         return Headline(None, "no verdict", _without_verdict(study))
@@ -29,12 +29,12 @@ def headline(report: StudyReport) -> Headline:
     if sealed is None:
         return Headline(None, "no verdict", sentences)
     bounds = numbers.interval(sealed.low, sealed.high, result.metric)
-    figure = numbers.score(sealed.score, result.metric)
-    return Headline(figure, f"sealed {result.metric} {bounds}", sentences)
+    score = numbers.score(sealed.score, result.metric)
+    return Headline(score, f"sealed {result.metric} {bounds}", sentences)
 
 
 def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
-    """Return the verdict: best configuration, sealed score, ties, optimism of the search."""
+    """The verdict: best configuration, sealed score, ties, optimism of the search."""
     best, *others = result.finalists
     params = numbers.params(numbers.searched_params(spec, best.branch, best.params))
     name = f"trial {best.trial_number} ({best.branch})"
@@ -52,35 +52,27 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
 
 
 def _goals(result: StudyResult) -> list[str]:
-    found = []
+    sentences = []
     if result.pareto is not None:
-        trials = ", ".join(str(one.trial_number) for one in result.pareto)
-        found.append(
+        trials = ", ".join(str(trial.trial_number) for trial in result.pareto)
+        sentences.append(
             f"The Pareto set of {', '.join(result.objectives)} has {len(result.pareto)} "
             f"trial{'' if len(result.pareto) == 1 else 's'}: {trials}."
         )
     if result.constraints:
-        bounds = ", ".join(f"{n} <= {bound:g}" for n, bound in result.constraints.items())
-        found.append(f"Bounds: {bounds}; {result.infeasible} of the trials judged exceed one.")
-    return found
-
-
-def difference(value: float, metric: str) -> str:
-    """Return a difference of scores without its sign: accuracy in points."""
-    if metric == "accuracy":
-        return f"{100 * abs(value):.1f} points"
-    return numbers.number(abs(value))
+        sentences.append(f"Bounds: {verdict.bounds(result)}.")
+    return sentences
 
 
 def _sealed(result: StudyResult, best: Finalist) -> str:
     assert best.sealed is not None
     sealed = best.sealed
     times = "once" if sealed.seeds == 1 else f"{sealed.seeds} times"
-    found = numbers.score(sealed.score, result.metric)
+    score = numbers.score(sealed.score, result.metric)
     bounds = numbers.interval(sealed.low, sealed.high, result.metric)
     sentence = (
         f"Trained afresh {times} and judged on {sealed.tasks} sealed tasks, it reaches "
-        f"{result.metric} {found}, 95 % interval {bounds} over {result.intervals_cover}."
+        f"{result.metric} {score}, 95 % interval {bounds} over {result.intervals_cover}."
     )
     if sealed.chosen_among > 2:  # the best of two needs no other interval
         sentence += f" The interval allows for the luck of being the best of {sealed.chosen_among}."
@@ -93,17 +85,17 @@ def _sealed(result: StudyResult, best: Finalist) -> str:
 def _order(result: StudyResult, best: Finalist) -> list[str]:
     if result.first_order_until is None or best.params.get("order") != "second":
         return []
-    said = numbers.first_order(result.first_order_until)
-    return [f"It has order second: {said}; its fresh trainings did the same."]
+    orders = numbers.first_order(result.first_order_until)
+    return [f"It has order second: {orders}; its fresh trainings did the same."]
 
 
 def _ties(best: Finalist, others: Sequence[Finalist]) -> str:
-    tied = [f"trial {one.trial_number} ({one.branch})" for one in others if one.tied_with_best]
+    tied = [f"trial {f.trial_number} ({f.branch})" for f in others if f.tied_with_best]
     if tied:
         return f"Tied with it, as far as these tasks can tell: {', '.join(tied)}."
     if not others:
         return "It was the only finalist."
-    if any(one.sealed is None for one in others):
+    if any(finalist.sealed is None for finalist in others):
         return "No other finalist is tied with it; some could not be trained again."
     return f"It is better than {_the_others(len(others))} by more than the noise."
 
@@ -114,12 +106,12 @@ def _the_others(count: int) -> str:
 
 def _optimism(result: StudyResult, best: Finalist) -> str:
     assert best.optimism is not None
-    said = numbers.score(best.search.score, result.metric)
-    gap = difference(best.optimism, result.metric)
+    score = numbers.score(best.search.score, result.metric)
+    gap = numbers.distance(best.optimism, result.metric)
     kind = "optimistic" if best.optimism > 0 else "pessimistic"
     times = best.search.trainings
     of = f", the mean of {times} trainings" if times > 1 else ""
-    return f"The search itself had said {said}{of}: {kind} by {gap}."
+    return f"The search itself had said {score}{of}: {kind} by {gap}."
 
 
 def _without_verdict(study: StudyView) -> list[str]:
@@ -138,14 +130,14 @@ def _without_verdict(study: StudyView) -> list[str]:
 
 
 def _best_so_far(study: StudyView) -> list[str]:
-    found = []
+    sentences = []
     for name, branch in study.branches.items():
         if branch.best is not None:
             best = branch.best
             params = numbers.params(numbers.searched_params(study.spec, name, best.params))
-            found.append(
+            sentences.append(
                 f"Best of {name} so far: trial {best.trial_number} with {params}, {study.metric} "
                 f"{numbers.score(best.score, study.metric)} at its last rung; the best of many "
                 "noisy scores, so it flatters."
             )
-    return found
+    return sentences

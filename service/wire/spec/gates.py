@@ -72,7 +72,12 @@ class Rule(NamedTuple):
     @property
     def compares(self) -> bool:
         """Return whether it needs a baseline."""
-        return self.kind in ("no-worse", "better") or self.relative
+        return self.compares_scores or self.relative
+
+    @property
+    def compares_scores(self) -> bool:
+        """Whether what it estimates is the candidate's score minus the baseline's."""
+        return self.kind in ("no-worse", "better")
 
 
 def parse_rule(text: str) -> Rule:

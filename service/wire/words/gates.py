@@ -1,4 +1,4 @@
-"""What gates answered, in words: the same on the command line, in reports and in CI."""
+"""The answers of gates in words: the same on the command line, in reports and in CI."""
 
 from collections.abc import Iterator
 
@@ -6,18 +6,18 @@ from service.wire.views.gate_report import GateAnswer, GateReport
 
 
 def outcome(gates: GateReport) -> str:
-    """Return what the gates say together: passed, failed, or undecided."""
+    """The answer of all gates together: passed, failed, or undecided."""
     if gates.passed:
         return "passed"
-    answers = {one.answer for one in gates.answers}
+    answers = {answer.answer for answer in gates.answers}
     return "failed" if "fail" in answers else "undecided"
 
 
 def gate_sentences(gates: GateReport) -> Iterator[str]:
-    """Yield what was compared with what, each rule's answer, and what became of the candidate."""
+    """What was compared with what, each rule's answer, and what became of the candidate."""
     yield f"Gates {outcome(gates)}: {compared(gates)}."
-    for one in gates.answers:
-        yield f"{one.answer}: {one.rule}: {one.why}{more(one)}."
+    for answer in gates.answers:
+        yield f"{answer.answer}: {answer.rule}: {answer.why}{more(answer)}."
     if gates.promoted is not None:
         yield f"It is now {gates.promoted}."
     if gates.not_promoted is not None:
@@ -25,7 +25,7 @@ def gate_sentences(gates: GateReport) -> Iterator[str]:
 
 
 def compared(gates: GateReport) -> str:
-    """Return who was judged, beside whom, on what."""
+    """Who was judged, beside whom, on what."""
     candidate = f"trial {gates.trial_number}, trained afresh {_times(gates.seeds)}"
     beside = ""
     if gates.baseline_name is not None and gates.baseline is not None:
@@ -36,7 +36,7 @@ def compared(gates: GateReport) -> str:
 
 
 def more(answer: GateAnswer) -> str:
-    """Return what would decide an undecided rule."""
+    """How many more tasks or trainings would decide an undecided rule."""
     if answer.answer != "undecided":
         return ""
     if answer.more_tasks is not None:

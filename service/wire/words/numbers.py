@@ -1,6 +1,7 @@
 """Numbers in words, the same on the command line, in reports and in notes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from service.wire.spec.study import StudySpec
 
@@ -8,44 +9,58 @@ Value = float | int | str
 
 
 def number(value: float) -> str:
-    """Return a number with four significant digits."""
+    """Four significant digits."""
     return f"{value:.4g}"
 
 
 def score(value: float | None, metric: str) -> str:
-    """Return a score: accuracy in per cent, squared error as it is."""
+    """A score: accuracy in per cent, squared error as it is."""
     if value is None:
         return "-"
     return f"{100 * value:.1f} %" if metric == "accuracy" else number(value)
 
 
 def difference(value: float | None, metric: str) -> str:
-    """Return a difference of scores with its sign: accuracy in points."""
+    """A difference of scores with its sign: accuracy in points."""
     if value is None:
         return "-"
     return f"{100 * value:+.1f}" if metric == "accuracy" else f"{value:+.4g}"
 
 
+def distance(value: float, metric: str) -> str:
+    """A difference of scores without its sign: accuracy in points, and called so."""
+    return f"{100 * abs(value):.1f} points" if metric == "accuracy" else number(abs(value))
+
+
 def interval(low: float, high: float, metric: str) -> str:
-    """Return a 95 % interval in brackets."""
+    """A 95 % interval in brackets."""
     if metric == "accuracy":
         return f"[{100 * low:.1f}, {100 * high:.1f}]"
     return f"[{number(low)}, {number(high)}]"
 
 
+def score_with_interval(value: float, low: float, high: float, metric: str) -> str:
+    """A score and its 95 % interval behind it."""
+    return f"{score(value, metric)} {interval(low, high, metric)}"
+
+
 def params(values: Mapping[str, Value]) -> str:
-    """Return parameters as name=value, numbers shortened."""
-    shown = ((k, number(v) if isinstance(v, float) else str(v)) for k, v in values.items())
-    return " ".join(f"{name}={value}" for name, value in shown)
+    """Parameters as name=value, numbers shortened."""
+    return " ".join(f"{name}={param(value)}" for name, value in values.items())
+
+
+def param(value: Value) -> str:
+    """A parameter's value, shortened where it is no whole number."""
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def share(value: float) -> str:
-    """Return a share in per cent."""
+    """A share in per cent."""
     return f"{100 * value:.1f} %"
 
 
 def seconds(value: float) -> str:
-    """Return a duration: 4.2 s, 3 min 20 s, 2 h 05 min."""
+    """A duration: 4.2 s, 3 min 20 s, 2 h 05 min."""
     if value < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
@@ -54,15 +69,20 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def counts(by_status: Mapping[Any, int]) -> str:
+    """How many there are in each status that has any: "3 completed, 1 failed"."""
+    return ", ".join(f"{count} {status}" for status, count in by_status.items() if count)
+
+
 def first_order(until: int) -> str:
-    """Return how a second-order trial of a study with `first_order_until` trains."""
+    """How a second-order trial of a study with `first_order_until` trains."""
     return f"first-order meta-gradients up to meta-iteration {until:,}, second-order from there on"
 
 
 def searched_params(spec: StudySpec, branch: str, values: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the parameters that the spec searches in this branch."""
-    for one in spec.branches:
-        if one.algorithm == branch:
-            searched = one.distributions()
+    """Those of the parameters that the spec searches in this branch."""
+    for candidate in spec.branches:
+        if candidate.algorithm == branch:
+            searched = candidate.distributions()
             return {name: value for name, value in values.items() if name in searched}
     return dict(values)

@@ -7,49 +7,55 @@ from service.wire.words import numbers
 
 
 def reference_name(comparison: Comparison) -> str:
-    """Return what the finalists were compared with: the branch's defaults, or a preset's name."""
+    """What the finalists were compared with: the branch's defaults, or a preset's name."""
     if comparison.compared_with == "default":
         return f"the defaults of {comparison.branch}"
     return f"{comparison.compared_with} ({comparison.branch})"
 
 
 def compared(spec: StudySpec, result: StudyResult, comparison: Comparison) -> str:
-    """Return how the best finalist stands to what it was compared with, and no more than that."""
+    """How the best finalist stands to what it was compared with, and no more than that."""
     searched = numbers.params(numbers.searched_params(spec, comparison.branch, comparison.params))
     name = reference_name(comparison) + (f" with {searched}" if searched else "")
-    told = comparison.difference
-    if comparison.sealed is None or told is None:
+    distance = comparison.difference
+    if comparison.sealed is None or distance is None:
         return f"{name}: no sealed score"
     score = numbers.score(comparison.sealed.score, result.metric)
-    difference = numbers.difference(told.value, result.metric)
+    difference = numbers.difference(distance.value, result.metric)
     return (
         f"{name}: sealed {score}; best minus this {difference} "
-        f"{interval(told, result.metric)}: {standing(told, maximize=result.maximize)}"
+        f"{interval(distance, result.metric)}: {standing(distance, maximize=result.maximize)}"
     )
 
 
 def standing(difference: Estimate, *, maximize: bool) -> str:
-    """Return "better", "worse" or "cannot be told apart", as the whole interval says."""
+    """Better, worse or "cannot be told apart", as the whole interval says."""
     better = difference.low > 0 if maximize else difference.high < 0
     worse = difference.high < 0 if maximize else difference.low > 0
     return "better" if better else "worse" if worse else "cannot be told apart"
 
 
 def steps_at_test(finalist: Finalist, metric: str) -> str | None:
-    """Return after how many inner steps to use a finalist, or None where its own are the best."""
+    """After how many inner steps to use a finalist; None where its own number is the best."""
     steps = finalist.steps
     if steps is None or steps.chosen == steps.own:
         return None
-    said = (
+    advice = (
         f"trial {finalist.trial_number}: best after {steps.chosen} inner steps on meta-validation"
     )
     if steps.sealed_at_chosen is None:
-        return said
+        return advice
     chosen = numbers.score(steps.sealed_at_chosen, metric)
     own = numbers.score(steps.sealed_at_own, metric)
-    return f"{said}; sealed mean {chosen}, after its own {steps.own} {own}"
+    return f"{advice}; sealed mean {chosen}, after its own {steps.own} {own}"
+
+
+def bounds(result: StudyResult) -> str:
+    """The constraints, and how many trials break one."""
+    written = ", ".join(f"{name} <= {bound:g}" for name, bound in result.constraints.items())
+    return f"{written}; {result.infeasible} of the trials judged exceed one"
 
 
 def interval(estimate: Estimate | None, metric: str) -> str:
-    """Return an estimate's 95 % interval, or a dash."""
+    """An estimate's 95 % interval, or a dash."""
     return numbers.interval(estimate.low, estimate.high, metric) if estimate else "-"

@@ -7,6 +7,7 @@ import pytest
 from service.cli.pages import words
 from service.wire.views.result import SearchCost
 from service.wire.views.studies import EventView
+from service.wire.words import numbers
 from tests.fakes.rows import NOON
 
 
@@ -15,10 +16,10 @@ def event(kind: str, **data: Any) -> EventView:
 
 
 def test_accuracies_are_in_per_cent_and_errors_are_not() -> None:
-    assert words.score(0.8125, "accuracy") == "81.2 %"
-    assert words.score(0.8125, "mse") == "0.8125"
-    assert words.score(None, "mse") == "-"
-    assert words.interval(0.5, 0.75, "accuracy") == "[50.0, 75.0]"
+    assert numbers.score(0.8125, "accuracy") == "81.2 %"
+    assert numbers.score(0.8125, "mse") == "0.8125"
+    assert numbers.score(None, "mse") == "-"
+    assert numbers.interval(0.5, 0.75, "accuracy") == "[50.0, 75.0]"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_accuracies_are_in_per_cent_and_errors_are_not() -> None:
     [(4.21, "4.2 s"), (59.99, "60.0 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
 )
 def test_durations_have_the_unit_that_fits(value: float, text: str) -> None:
-    assert words.seconds(value) == text
+    assert numbers.seconds(value) == text
 
 
 def test_an_event_is_a_sentence() -> None:
