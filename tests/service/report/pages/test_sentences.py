@@ -68,7 +68,7 @@ def test_without_a_verdict_it_says_where_the_study_stands(
     state: str, opening: str, request: pytest.FixtureRequest
 ) -> None:
     told = headline(request.getfixturevalue(state))
-    assert told.figure is None
+    assert told.score is None
     assert told.sentences[0] == opening
 
 
