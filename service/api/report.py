@@ -12,11 +12,13 @@ from service.api.studies import PREFIX
 from service.db.engine import reading
 from service.operations.export import export_table
 from service.operations.report import read_rows
-from service.report.data import study_report
+from service.report.data import Rows, study_report
+from service.report.live import study_page
 from service.report.pages.html import html_page
 from service.report.pages.markdown import markdown_page
 from service.report.pages.tables import encode
 from service.wire.views.export import MEDIA_TYPES, Format, What
+from service.wire.views.page import StudyPage
 from service.wire.views.report import StudyReport
 
 PAGE_HEADERS = {
@@ -44,6 +46,12 @@ router = APIRouter(prefix=PREFIX, tags=["report"], responses=PROBLEMS)
 def show_report(study_id: str, context: Ctx) -> StudyReport:
     """Return the study's report so far; parts without data are null and `absent` says why."""
     return _report(context, study_id)
+
+
+@router.get("/{study_id}/page", response_model=StudyPage, include_in_schema=False)
+def show_page(study_id: str, context: Ctx) -> StudyPage:
+    """Return what our own page draws of the study; it changes with the page."""
+    return study_page(_rows(context, study_id), now=context.now())
 
 
 @router.get("/{study_id}/report.html", response_class=Response, responses=REPORT_HTML)
@@ -82,6 +90,9 @@ def export(
 
 
 def _report(context: Context, study_id: str) -> StudyReport:
+    return study_report(_rows(context, study_id), now=context.now())
+
+
+def _rows(context: Context, study_id: str) -> Rows:
     with reading(context.engine) as session:
-        rows = read_rows(session, study_id)
-    return study_report(rows, now=context.now())
+        return read_rows(session, study_id)

@@ -13,6 +13,8 @@ from service.api.problems import RETRY_SECONDS
 from service.api.studies import Cursor, Limit, link_next
 from service.db.engine import reading, transaction
 from service.operations import schedules
+from service.report.figures.control import control_figure
+from service.wire.views.page import FigureView
 from service.wire.views.schedules import (
     NewSchedule,
     RunPage,
@@ -119,6 +121,14 @@ def show_history(schedule_id: str, context: Ctx, limit: Limit = 100) -> Schedule
     """Return the schedule's control chart: its newest completed studies, oldest first."""
     with reading(context.engine) as session:
         return schedules.show_history(session, schedule_id, limit=limit)
+
+
+@router.get("/{schedule_id}/chart", response_model=FigureView | None, include_in_schema=False)
+def show_chart(schedule_id: str, context: Ctx, limit: Limit = 100) -> FigureView | None:
+    """Return the control chart as our own page draws it; null before there is anything to draw."""
+    with reading(context.engine) as session:
+        figure = control_figure(schedules.show_history(session, schedule_id, limit=limit))
+    return FigureView(data=figure.data, layout=figure.layout) if figure else None
 
 
 def _show(context: Context, schedule_id: str, response: Response) -> ScheduleView:

@@ -1,9 +1,12 @@
 """Our own page at the root: studies, their progress, curves and verdicts, live.
 
 Plain HTML, CSS and JavaScript beside this file; the script talks to `/api/v1` like any client.
+Figures come from there too, as the report's data, and are drawn with its theme by the plotly.js
+of the installed plotly package, which a page asks for when it has a first figure to draw.
 """
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -21,8 +24,8 @@ HEADERS = {
         [
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data:",
+            "style-src 'self' 'unsafe-inline'",  # plotly.js writes style sheets of its own
+            "img-src 'self' data: blob:",  # a figure that is saved as a picture
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -35,6 +38,9 @@ HEADERS = {
 }
 
 
+PLOTLY = "plotly.js"
+
+
 class Asset(NamedTuple):
     """A file of the page, as it is served."""
 
@@ -44,8 +50,14 @@ class Asset(NamedTuple):
 
 
 def _load() -> dict[str, Asset]:
-    folder = files("service.dashboard") / "static"
-    return {file.name: _asset(file.name, file.read_bytes()) for file in folder.iterdir()}
+    own = (files("service.dashboard") / "static").iterdir()
+    shared = files("service.report.pages") / "theme.js"
+    return {file.name: _asset(file.name, file.read_bytes()) for file in (*own, shared)}
+
+
+@cache
+def _plotly() -> Asset:
+    return _asset(PLOTLY, (files("plotly.package_data") / "plotly.min.js").read_bytes())
 
 
 def _asset(name: str, content: bytes) -> Asset:
@@ -73,9 +85,9 @@ def show_icon(request: Request) -> Response:
 @router.api_route("/ui/{name}", methods=["GET", "HEAD"])
 def show_asset(name: str, request: Request) -> Response:
     """Return a script, style sheet or picture of the page."""
-    if name not in ASSETS:
+    if name not in ASSETS and name != PLOTLY:
         raise HTTPException(404)
-    return _answer(ASSETS[name], request)
+    return _answer(_plotly() if name == PLOTLY else ASSETS[name], request)
 
 
 def _answer(asset: Asset, request: Request) -> Response:

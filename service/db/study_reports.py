@@ -37,16 +37,14 @@ def points_of(session: Session, study_id: str, role: str) -> list[Point]:
 def last_curves(
     session: Session, study_id: str, trial_numbers: Sequence[int]
 ) -> dict[int, list[float]]:
-    """Return the adaptation curve of each trial's last report, by trial number."""
+    """The adaptation curve of each trial's last report, by trial number."""
     query = (
         select(Trial.trial_number, Report.curve)
-        .join(
-            Report,
-            (Report.trial_id == Trial.trial_id) & (Report.meta_iteration == Trial.meta_iteration),
-        )
+        .join(Report, Report.trial_id == Trial.trial_id)
         .where(Trial.study_id == study_id, Trial.trial_number.in_(trial_numbers))
+        .order_by(Trial.trial_number, Report.meta_iteration)
     )
-    return {number: curve for number, curve in session.execute(query)}
+    return {number: curve for number, curve in session.execute(query)}  # the last of each stays
 
 
 def reports_after(

@@ -14,10 +14,11 @@ from service.report.data import Rows
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import RungPoint
 from service.wire.views.result import StudyResult
+from service.wire.views.studies import StudyView
 
 
 def read_rows(session: Session, study_id: str) -> Rows:
-    """Return what the study's report is made of.
+    """The rows that the study's report is made of.
 
     Raises:
         StudyNotFound: There is none.
@@ -25,18 +26,25 @@ def read_rows(session: Session, study_id: str) -> Rows:
     study = get_study(session, study_id)
     spec = StudySpec.model_validate(study.spec)
     points: dict[int, list[RungPoint]] = defaultdict(list)
-    for point in points_of(session, study_id, TrialRole.SEARCH):
-        number, meta_iteration, score, low, high = point
+    for row in points_of(session, study_id, TrialRole.SEARCH):
+        number, meta_iteration, score, low, high = row
         tasks = bank_tasks(spec, meta_iteration)
         points[number].append(
             RungPoint(meta_iteration=meta_iteration, tasks=tasks, score=score, low=low, high=high)
         )
     result = StudyResult.model_validate(study.result) if study.result else None
-    finalists = [finalist.trial_number for finalist in (result.finalists if result else [])]
+    view = study_views(session, [study])[0]
     return Rows(
-        study=study_views(session, [study])[0],
+        study=view,
         trials=[trial_view(row) for row in trials_of(session, study_id)],
         points=points,
-        curves=last_curves(session, study_id, finalists),
+        curves=last_curves(session, study_id, _adapting(view, result)),
         result=result,
     )
+
+
+def _adapting(study: StudyView, result: StudyResult | None) -> list[int]:
+    """Trials whose adaptation is shown: the finalists, before them the best of each branch."""
+    if result is not None:
+        return [finalist.trial_number for finalist in result.finalists]
+    return [branch.best.trial_number for branch in study.branches.values() if branch.best]

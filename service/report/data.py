@@ -1,6 +1,6 @@
 """The report as data: each part from rows, or the reason why it is absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,16 +22,22 @@ from service.wire.views.report import (
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
 
+PARTS = (
+    "verdict", "pareto", "learning_curves", "slices", "importances", "stability", "adaptation",
+    "cost",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Rows:
-    """What a report is made of.
+    """Rows that a report is made of.
 
     Args:
         study: The study as the API shows it.
         trials: All its trials by number, those of the verdict too.
         points: Scores at rungs by trial number.
-        curves: Adaptation curves of the finalists on the search's bank, by trial number.
+        curves: Adaptation curves on the search's bank by trial number: of the finalists, before
+            there are any of the best trial of each branch.
         result: The verdict, if there is one.
     """
 
@@ -42,34 +48,28 @@ class Rows:
     result: StudyResult | None
 
 
-def study_report(rows: Rows, *, now: datetime) -> StudyReport:
-    """Return the report."""
+def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -> StudyReport:
+    """The report, or `parts` of it: the others are neither made nor called absent."""
     spec = rows.study.spec
     search = [trial for trial in rows.trials if trial.role == "search"]
-    importances = branch_importances(spec, search)
+    importances = branch_importances(spec, search) if "importances" in parts else []
     mattered = any(branch.parameters for branch in importances)
-    parts = {
-        "verdict": rows.result,
-        "pareto": pareto(spec, search),
-        "learning_curves": _learning_curves(search, rows.points) or None,
-        "slices": _slices(spec, search, rows.points) or None,
-        "importances": importances if mattered else None,
-        "stability": stability_maps(spec, search) or None,
-        "adaptation": _adaptation(rows) or None,
-        "cost": _cost(rows, now),
+    makers: dict[str, Callable[[], object]] = {
+        "verdict": lambda: rows.result,
+        "pareto": lambda: pareto(spec, search),
+        "learning_curves": lambda: _learning_curves(search, rows.points) or None,
+        "slices": lambda: _slices(spec, search, rows.points) or None,
+        "importances": lambda: importances if mattered else None,
+        "stability": lambda: stability_maps(spec, search) or None,
+        "adaptation": lambda: _adaptation(rows) or None,
+        "cost": lambda: _cost(rows, now),
     }
+    made = {name: makers[name]() if name in parts else None for name in PARTS}
     reasons = _reasons(rows.study, [branch.reason for branch in importances if branch.reason])
+    missing = [name for name in PARTS if name in parts and made[name] is None]
+    absent = {name: reasons[name] for name in missing if name in reasons}
     return StudyReport.model_validate(
-        {
-            "made_at": now,
-            "study": rows.study,
-            **parts,
-            "absent": {
-                name: reasons[name]
-                for name, part in parts.items()
-                if part is None and name in reasons
-            },
-        }
+        {"made_at": now, "study": rows.study, **made, "absent": absent}
     )
 
 
@@ -111,7 +111,7 @@ def _learning_curves(
 def _slices(
     spec: StudySpec, trials: Sequence[TrialView], points: Mapping[int, Sequence[RungPoint]]
 ) -> list[Slice]:
-    found = []
+    slices = []
     for branch in spec.branches:
         own = [trial for trial in trials if trial.branch == branch.algorithm]
         for name, entry in branch.distributions().items():
@@ -119,8 +119,8 @@ def _slices(
             shown = [_slice_point(t, name, points.get(t.trial_number, ())) for t in scored]
             log = isinstance(entry, Range) and entry.log
             if shown:
-                found.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=shown))
-    return found
+                slices.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=shown))
+    return slices
 
 
 def _slice_point(trial: TrialView, name: str, points: Sequence[RungPoint]) -> SlicePoint:

@@ -169,17 +169,22 @@ def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endles
     card = page.locator("a.study", has_text="endless sinusoid").first
     assert "running" in card.inner_text()
     card.click()
-    page.locator("#learning g.trial .dot").nth(7).wait_for()  # four trials, two rungs
-    assert page.locator("#learning .band").count() == 2  # one for the best of each branch
-    assert page.locator("#adaptation g.trial").count() == 2
+    curves = page.locator("#learning_curves")
+    curves.locator(".point").nth(7).wait_for(state="attached")  # four trials, two rungs
+    assert curves.locator(".fills path").count() == 2  # one for the best of each branch
+    adaptation = page.locator("#adaptation")
+    adaptation.locator(".js-line").nth(1).wait_for(state="attached")
+    assert adaptation.locator(".js-line").count() == 2
     assert page.locator("#trials tbody tr").count() == 4
     assert page.locator("#live").inner_text() == "live"
+    plot = curves.locator(".js-plotly-plot").element_handle()
     page.locator("#trials tbody tr .range").first.wait_for()
 
     status = page.locator(".head .pill")
     for button, wanted in [("Pause", "paused"), ("Resume", "running"), ("Cancel", "cancelled")]:
         page.get_by_role("button", name=button).click()
         status.filter(has_text=wanted).wait_for()
+    assert plot.evaluate("plot => plot.isConnected")  # refreshes draw in it, and do not replace it
     assert page.get_by_role("button", name="Pause").count() == 0
 
 
@@ -197,7 +202,7 @@ def test_our_page_runs_a_schedule_by_hand_and_draws_its_chart(page, server):
         page.get_by_role("button", name=other).wait_for()
     page.get_by_role("button", name="Run now").click()
     page.locator("#runs tbody tr").filter(has_text="hand").wait_for()
-    point = page.locator("#control .candidate .point")
+    point = page.locator("#control .point")
     point.wait_for(timeout=90_000)  # the dispatcher has submitted and run it
     assert point.count() == 1
     page.locator("#runs a").click()
@@ -210,16 +215,17 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
     page.get_by_role("heading", name="sinusoid in a browser").wait_for()
     verdict = page.locator("#verdict")
     verdict.wait_for(timeout=90_000)  # nobody reloads: it comes by itself
-    assert "scored on 40 meta-test tasks" in verdict.inner_text()
+    assert "judged on 40 sealed tasks" in verdict.inner_text()
     assert verdict.locator("tbody tr").count() == 2
-    assert verdict.locator(".forest .sealed").count() == 2
+    verdict.locator(".point").nth(3).wait_for(state="attached")  # of each its search's and sealed
+    assert verdict.locator(".point").count() == 4
     assert page.locator(".head .pill").inner_text() == "completed"
     result = server.get(f"/api/v1/studies/{study_id}/result").json()
     best = result["finalists"][0]
     assert (
         f"{best['trial_number']} · {best['branch']}" in verdict.locator(".big").first.inner_text()
     )
-    assert f"{best['sealed']['score']:.3f}" in verdict.inner_text()
+    assert f"{best['sealed']['score']:.4g}" in verdict.locator(".big").last.inner_text()
 
     page.get_by_role("link", name="Report").click()
     page.locator("body[data-drawn]").wait_for()  # under its policy, too

@@ -37,11 +37,12 @@ async function pages(path, limit) {
 export const studies = () => pages("/studies", 100);
 export const study = (id) => request(`/studies/${id}`);
 export const trials = (id) => pages(`/studies/${id}/trials`, 2000);
-export const reports = (id, number) => pages(`/studies/${id}/trials/${number}/reports`, 200);
+export const page = (id) => request(`/studies/${id}/page`); // figures, words, where trials stand
 export const schedules = () => pages("/schedules", 100);
 export const schedule = (id) => request(`/schedules/${id}`);
 export const runs = (id) => pages(`/schedules/${id}/runs`, 50);
 export const history = (id) => request(`/schedules/${id}/history?limit=100`);
+export const chart = (id) => request(`/schedules/${id}/chart?limit=100`);
 export const actOnSchedule = (id, verb) => request(`/schedules/${id}:${verb}`, { method: "POST" });
 export const webhooks = async () => (await request("/webhooks")).items;
 export const deliveries = async () => (await request("/deliveries?limit=100")).items;
@@ -55,15 +56,6 @@ export async function result(id) {
     if (error.status === 404 || error.status === 409) return null; // no verdict, yet or ever
     throw error;
   }
-}
-
-// Call `work(item)` for each item, `atOnce` at a time.
-export async function each(items, work, atOnce = 6) {
-  const left = [...items];
-  const worker = async () => {
-    while (left.length) await work(left.shift());
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
 // Call `heard(kind, data)` for each event of the study, past ones first; the browser reconnects

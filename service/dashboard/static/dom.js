@@ -1,9 +1,8 @@
 // Elements without a framework: h(tag, attributes, ...children).  Text is always text, so a
 // study's name can never become markup.
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function fill(element, attributes, children) {
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -12,12 +11,6 @@ function fill(element, attributes, children) {
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== false));
   return element;
 }
-
-export const h = (tag, attributes, ...children) =>
-  fill(document.createElement(tag), attributes, children);
-
-export const svg = (tag, attributes, ...children) =>
-  fill(document.createElementNS(SVG, tag), attributes, children);
 
 // Put `children` into `parent`, keeping what is already equal: hover and focus survive a refresh.
 export function show(parent, ...children) {

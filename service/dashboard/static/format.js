@@ -26,13 +26,6 @@ export function interval(it, metric) {
   return `${fixed(it.low)} – ${fixed(it.high)}`;
 }
 
-export function difference(value, metric) {
-  if (value === null || value === undefined) return "–";
-  const sign = value > 0 ? "+" : value < 0 ? MINUS : "±";
-  const size = Math.abs(value);
-  return sign + (metric === "accuracy" ? `${(100 * size).toFixed(1)} pts` : fixed(size));
-}
-
 function fixed(value) {
   const size = Math.abs(value);
   return size >= 0.01 && size < 1000 ? value.toFixed(size < 10 ? 3 : 1) : number(value);

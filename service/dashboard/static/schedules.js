@@ -3,6 +3,7 @@
 import * as api from "/ui/api.js";
 import { controlCard } from "/ui/control.js";
 import { h, show, toast } from "/ui/dom.js";
+import { gallery } from "/ui/figures.js";
 import { ago } from "/ui/format.js";
 import { pill } from "/ui/studies.js";
 
@@ -82,7 +83,7 @@ function runsCard(runs) {
 }
 
 // Load and draw, and again every few seconds.
-async function repeat({ main, onClose, isClosed }, draw) {
+async function repeat({ main, onClose, isClosed }, draw, after) {
   let timer;
   onClose(() => clearTimeout(timer));
   async function again() {
@@ -91,6 +92,7 @@ async function repeat({ main, onClose, isClosed }, draw) {
       const children = await draw(again);
       if (isClosed()) return;
       show(main, children);
+      await after?.();
     } catch (error) {
       if (!main.querySelector(".card")) throw error; // else try again in a moment
     }
@@ -108,9 +110,11 @@ export function openSchedules(view) {
 }
 
 export function openSchedule(view, id) {
+  const figures = gallery(view.onClose);
   return repeat(view, async (refresh) => {
-    const [schedule, runs, history] = await Promise.all([api.schedule(id), api.runs(id), api.history(id)]);
+    const [schedule, runs, history, chart] = await Promise.all(
+      [api.schedule(id), api.runs(id), api.history(id), api.chart(id)]);
     document.title = `${schedule.name} · metaopt`;
-    return [head(schedule, refresh), controlCard(history), runsCard(runs)];
-  });
+    return [head(schedule, refresh), controlCard(figures, history, chart), runsCard(runs)];
+  }, figures.draw);
 }

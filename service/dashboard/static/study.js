@@ -1,8 +1,9 @@
 // One study, live: progress, curves, verdict, trials.
 
 import * as api from "/ui/api.js";
-import { adaptationCard, learningCard } from "/ui/curves.js";
+import { curveCards, paretoCard } from "/ui/curves.js";
 import { h, show, toast } from "/ui/dom.js";
+import { gallery } from "/ui/figures.js";
 import { ago, duration, plural } from "/ui/format.js";
 import { gatesCard } from "/ui/gates.js";
 import { bests, pill, progress } from "/ui/studies.js";
@@ -14,14 +15,10 @@ const TICK_MS = 5000; // between rungs there are no events, but trials move on
 const ENDED = ["completed", "failed", "cancelled"];
 const VERBS = { queued: ["pause", "cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
 
-async function load(state, numbers) {
-  [state.study, state.trials] = await Promise.all([api.study(state.id), api.trials(state.id)]);
+async function load(state) {
+  [state.study, state.trials, state.page] = await Promise.all(
+    [api.study(state.id), api.trials(state.id), api.page(state.id)]);
   state.search = state.trials.filter((trial) => trial.role === "search");
-  const scored = state.search.filter((trial) => trial.score !== null).map((trial) => trial.trial_number);
-  const wanted = numbers ? scored.filter((number) => numbers.has(number)) : scored;
-  await api.each(wanted, async (number) => {
-    state.reports.set(number, await api.reports(state.id, number));
-  });
   if (state.study.status === "completed" && !state.result) state.result = await api.result(state.id);
 }
 
@@ -96,17 +93,19 @@ function render(view, state, refresh) {
     state.result && verdictCard(state),
     state.result?.gates && gatesCard(state.result),
     h("section", { class: "card study" }, progress(study), bests(study)),
-    h("div", { class: "pair" }, learningCard(state), adaptationCard(state)),
+    curveCards(state),
+    paretoCard(state),
     trialsCard(state, () => render(view, state, refresh)),
     view.main.querySelector("details") ?? specCard(study),
   ];
   show(view.main, children);
+  state.gallery.draw().catch((error) => toast(error.message));
 }
 
 // The stream begins with the past, most of which the first load has shown already.
 function isKnown(state, kind, data) {
   if (kind === "trial_reported") {
-    return state.reports.get(data.trial_number)?.some((r) => r.meta_iteration === data.meta_iteration);
+    return state.page.last_points[data.trial_number]?.meta_iteration >= data.meta_iteration;
   }
   if (kind === "trial_finished") {
     return state.trials.find((t) => t.trial_number === data.trial_number)?.finished_at;
@@ -124,7 +123,6 @@ function follow(view, state, refresh) {
   connected(true);
   const stop = api.listen(state.id, (kind, data) => {
     if (isKnown(state, kind, data)) return;
-    if (kind === "trial_reported") state.stale.add(data.trial_number);
     refresh.soon();
   }, connected);
   const tick = setInterval(refresh.soon, TICK_MS);
@@ -137,12 +135,10 @@ function follow(view, state, refresh) {
 }
 
 export async function openStudy(view, id) {
-  const state = { id, reports: new Map(), stale: new Set(), links: {}, sort: "score", stop: null };
+  const state = { id, gallery: gallery(view.onClose), links: {}, sort: "score", stop: null };
   let timer = null;
   async function refresh() {
-    const numbers = state.study ? new Set(state.stale) : null;
-    state.stale.clear();
-    await load(state, numbers);
+    await load(state);
     if (!Object.keys(state.links).length) await dashboardLinks(state);
     if (view.isClosed()) return;
     render(view, state, refresh);

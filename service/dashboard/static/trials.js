@@ -34,7 +34,7 @@ export function params(study, trial) {
 
 function row(state, trial) {
   const { study } = state;
-  const last = state.reports.get(trial.trial_number)?.at(-1);
+  const last = state.page.last_points[trial.trial_number];
   const budget = study.spec.budget.meta_iterations;
   return h("tr", { class: "trial", "data-trial": trial.trial_number },
     h("td", { class: "n" }, trial.trial_number),

@@ -41,7 +41,7 @@ def verdict_figures(report: StudyReport) -> list[Figure]:
     )
     shape = layout(
         120 + 2 * ROW_HEIGHT * len(finalists),
-        xaxis=score_axis(report.study, values),
+        xaxis=score_axis(report.study.metric, values),
         yaxis=ranks,
     )
     return [Figure("verdict", "", [trace for trace in traces if trace["x"]], shape)]

@@ -38,7 +38,7 @@ class Figure(NamedTuple):
 
 
 def layout(height: int, **more: Any) -> dict[str, Any]:
-    """Return the layout that all figures share, with `more`."""
+    """The layout that all figures share, with `more`."""
     return {
         "height": height,
         "font": {"family": FONT, "size": 13, "color": INK},
@@ -59,7 +59,7 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
 
 
 def axis(title: str = "", **more: Any) -> Axis:
-    """Return an axis of quiet lines."""
+    """An axis of quiet lines."""
     return {
         "title": {"text": title, "standoff": 10, "font": {"size": 13}},
         "gridcolor": GRID,
@@ -70,49 +70,49 @@ def axis(title: str = "", **more: Any) -> Axis:
     }
 
 
-def score_axis(study: StudyView, scores: Iterable[float], **more: Any) -> Axis:
-    """Return the axis of a score: per cent for accuracy, logarithmic where errors differ much."""
-    if study.metric == "accuracy":
+def score_axis(metric: str, scores: Iterable[float], **more: Any) -> Axis:
+    """The axis of a score: per cent for accuracy, logarithmic where errors differ much."""
+    if metric == "accuracy":
         return axis("accuracy (more is better)", tickformat=".0%", **more)
-    found = list(scores)
-    log = bool(found) and min(found) > 0 and max(found) > LOG_RATIO * min(found)
-    title = f"{study.metric} (less is better)"
-    return axis(title, **(log_scale(found) if log else {}), **more)
+    errors = list(scores)
+    log = bool(errors) and min(errors) > 0 and max(errors) > LOG_RATIO * min(errors)
+    title = f"{metric} (less is better)"
+    return axis(title, **(log_scale(errors) if log else {}), **more)
 
 
 def log_scale(values: Iterable[float]) -> Axis:
-    """Return what makes an axis of these positive values logarithmic, with plainly written ticks.
+    """A logarithmic axis for these values, with plainly written ticks.
 
     Plotly's own ticks are bare digits between powers of ten, which few can read.
     """
-    found = [value for value in values if value > 0]
-    low, high = floor(log10(min(found))), ceil(log10(max(found)))
+    positive = [value for value in values if value > 0]
+    low, high = floor(log10(min(positive))), ceil(log10(max(positive)))
     steps = (1, 2, 5) if high - low <= 2 else (1, 3) if high - low <= 3 else (1,)
     ticks = [step * 10.0**decade for decade in range(low, high + 1) for step in steps]
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def colour_of(study: StudyView, branch: str) -> str:
-    """Return the branch's colour, the same in all figures."""
-    names = [one.algorithm for one in study.spec.branches]
+    """A colour for each branch, the same in all figures."""
+    names = [candidate.algorithm for candidate in study.spec.branches]
     return COLOURS[names.index(branch) % len(COLOURS)] if branch in names else GREY
 
 
 def faded(colour: str, opacity: float) -> str:
-    """Return a #rrggbb colour with this opacity."""
+    """A #rrggbb colour with this opacity."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 
 def shown(text: str) -> str:
-    """Return text as plotly must get it: its labels understand some HTML."""
+    """Text as plotly must get it: its labels understand some HTML."""
     return html.escape(" ".join(text.split()), quote=False)
 
 
 def whiskers(
     values: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str
 ) -> dict[str, Any]:
-    """Return error bars from `lows` to `highs`, which need not lie around the values."""
+    """Error bars from `lows` to `highs`, which need not lie around the values."""
     return {
         "type": "data",
         "symmetric": False,

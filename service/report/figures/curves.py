@@ -1,7 +1,7 @@
 """Figures of curves: learning by meta-iterations, adaptation by inner steps."""
 
 from collections.abc import Sequence
-from math import inf
+from math import ceil, inf
 
 from service.report.figures.base import (
     COLOURS,
@@ -14,8 +14,11 @@ from service.report.figures.base import (
     layout,
     score_axis,
 )
+from service.report.standing import standing
 from service.wire.views.report import AdaptationCurve, LearningCurve, StudyReport
 from service.wire.words import numbers
+
+MOST_TICKS = 9  # of whole steps
 
 
 def learning_figures(report: StudyReport) -> list[Figure]:
@@ -42,7 +45,7 @@ def learning_figures(report: StudyReport) -> list[Figure]:
             layout(
                 420,
                 xaxis=axis("meta-iterations", rangemode="tozero"),
-                yaxis=score_axis(report.study, scores),
+                yaxis=score_axis(report.study.metric, scores),
                 shapes=rungs,
             ),
         )
@@ -53,15 +56,10 @@ def leading(report: StudyReport, curves: Sequence[LearningCurve]) -> LearningCur
     """Return the curve of the best finalist among them, else of the furthest, best trial."""
     finalists = report.verdict.finalists if report.verdict else []
     places = {finalist.trial_number: finalist.rank for finalist in finalists}
-    sign = -1.0 if report.study.maximize else 1.0
-    alive = [curve for curve in curves if curve.status not in ("diverged", "failed")]
+    last = len(places) + 1
     return min(
-        alive or curves,
-        key=lambda curve: (
-            places.get(curve.trial_number, len(places) + 1),
-            -curve.points[-1].meta_iteration,
-            sign * curve.points[-1].score,
-        ),
+        curves,
+        key=lambda curve: (places.get(curve.trial_number, last), *standing(report.study, curve)),
     )
 
 
@@ -162,13 +160,14 @@ def adaptation_figures(report: StudyReport) -> list[Figure]:
     if not traces:
         return []
     scores = [score for trace in traces for score in trace["y"]]
-    steps = axis("inner steps", rangemode="tozero", tickformat="d")
+    every = ceil(max(len(trace["x"]) for trace in traces) / MOST_TICKS)
+    steps = axis("inner steps", rangemode="tozero", tick0=0, dtick=every)
     return [
         Figure(
             "adaptation",
             "",
             traces,
-            layout(380, xaxis=steps, yaxis=score_axis(report.study, scores)),
+            layout(380, xaxis=steps, yaxis=score_axis(report.study.metric, scores)),
             wide=False,
         )
     ]

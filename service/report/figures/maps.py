@@ -45,7 +45,7 @@ def _slices(report: StudyReport, name: str, slices: Sequence[Slice]) -> Figure:
         across, up = _place(column, columns), _place(rows - 1 - row, rows)
         axes[f"xaxis{suffix}"] = axis(one.parameter, domain=across, anchor=f"y{suffix}", **scale)
         shared = {} if index == 0 else {"matches": "y", "showticklabels": column == 0}
-        score = score_axis(report.study, scores, domain=up, anchor=f"x{suffix}", **shared)
+        score = score_axis(report.study.metric, scores, domain=up, anchor=f"x{suffix}", **shared)
         axes[f"yaxis{suffix}"] = score if column == 0 else {**score, "title": {"text": ""}}
     heading = name if len(report.study.spec.branches) > 1 else ""
     return Figure("slices", heading, traces, layout(80 + rows * ROW_HEIGHT, **axes))

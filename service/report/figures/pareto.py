@@ -46,7 +46,7 @@ def _scatter(report: StudyReport, pareto: Pareto, cost: str) -> Figure:
         layout(
             380,
             xaxis=axis(f"{cost} (less is better)", **(log_scale(reach) if log else {})),
-            yaxis=score_axis(report.study, scores),
+            yaxis=score_axis(report.study.metric, scores),
             shapes=[] if bound is None else [_bound(bound)],
         ),
         wide=False,

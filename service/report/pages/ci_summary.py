@@ -1,7 +1,7 @@
 """The summary of a study for a CI page, in Markdown: gates, changes to the baseline, cost."""
 
 from service.report.pages.markdown import escape, table
-from service.report.pages.sentences import headline
+from service.report.pages.sentences import headline, judgement_sentences
 from service.report.pages.summary import cost_sentence, importance_rows
 from service.wire.spec.gates import parse_rule
 from service.wire.views.gate_report import GateAnswer, GateContender
@@ -10,7 +10,7 @@ from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
 from service.wire.words.finalists import Table
-from service.wire.words.gates import compared, gate_sentences, more, outcome
+from service.wire.words.gates import compared, more, outcome
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 OUTCOMES = {"passed": "✅ gates passed", "failed": "❌ gate failed", "undecided": "❔ undecided"}
@@ -44,11 +44,10 @@ def summary_page(report: StudyReport, url: str | None) -> str:
 
 def _sentences(report: StudyReport) -> list[str]:
     """Sentences of the verdict that no table says, or where the study stands."""
-    sentences, result = headline(report).sentences, report.verdict
+    result = report.verdict
     if result is None or not result.finalists:
-        return sentences
-    of_gates = list(gate_sentences(result.gates)) if result.gates else []
-    return [sentence for sentence in sentences[1:] if sentence not in of_gates]
+        return headline(report).sentences
+    return judgement_sentences(report.study.spec, result)[1:]
 
 
 def _gates(report: StudyReport, result: StudyResult) -> list[str]:

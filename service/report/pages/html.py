@@ -63,6 +63,7 @@ def html_page(report: StudyReport) -> str:
         style=_asset("page.css"),
         figures=_json(drawn),
         plotly=_plotly(),
+        theme=_asset("theme.js"),
         script=_asset("page.js"),
     )
 

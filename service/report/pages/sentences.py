@@ -34,7 +34,14 @@ def headline(report: StudyReport) -> Headline:
 
 
 def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
-    """The verdict: best configuration, sealed score, ties, optimism of the search."""
+    """The verdict and, where there are gates, their answers."""
+    sentences = judgement_sentences(spec, result)
+    answered = result.gates is not None and result.finalists[0].sealed is not None
+    return [*sentences, *(gate_sentences(result.gates) if result.gates and answered else [])]
+
+
+def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
+    """The verdict but for gates: best configuration, sealed score, ties, optimism of the search."""
     best, *others = result.finalists
     params = numbers.params(numbers.searched_params(spec, best.branch, best.params))
     name = f"trial {best.trial_number} ({best.branch})"
@@ -47,7 +54,6 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         _ties(best, others),
         _optimism(result, best),
         *_goals(result),
-        *(gate_sentences(result.gates) if result.gates else []),
     ]
 
 

@@ -1,7 +1,8 @@
 """The report's tables as text: the same rows in HTML and in Markdown."""
 
 from service.report.pareto import costs_of
-from service.wire.views.report import LearningCurve, StudyReport
+from service.report.standing import standing
+from service.wire.views.report import StudyReport
 from service.wire.words import numbers
 from service.wire.words.finalists import Table, joined
 
@@ -25,11 +26,11 @@ def pareto_rows(report: StudyReport) -> Table:
     """Scores and costs of completed trials: the Pareto set first, best score first."""
     if report.pareto is None:
         return Table(("trial",), [])
-    sign = -1.0 if report.study.maximize else 1.0
+    loss = report.study.spec.goals().loss
     costs = costs_of(report.pareto)
     in_order = sorted(
         report.pareto.points,
-        key=lambda p: (not p.on_front, bool(p.broken), sign * p.values["score"], p.trial_number),
+        key=lambda p: (not p.on_front, bool(p.broken), loss(p.values["score"]), p.trial_number),
     )
     rows = [
         [
@@ -83,14 +84,8 @@ def curve_rows(report: StudyReport) -> Table:
     """Scores of the best trials by rung; the furthest first, then the best score."""
     curves = report.learning_curves or []
     rungs = sorted({point.meta_iteration for curve in curves for point in curve.points})
-    sign = -1.0 if report.study.maximize else 1.0
-
-    def place(curve: LearningCurve) -> tuple[bool, int, float]:
-        last = curve.points[-1]
-        return (curve.status == "diverged", -last.meta_iteration, sign * last.score)
-
     rows = []
-    for curve in sorted(curves, key=place)[:MOST_CURVES]:
+    for curve in sorted(curves, key=lambda c: standing(report.study, c))[:MOST_CURVES]:
         scores = {point.meta_iteration: point.score for point in curve.points}
         cells = [numbers.score(scores.get(rung), report.study.metric) for rung in rungs]
         rows.append([str(curve.trial_number), curve.branch, curve.status, *cells])

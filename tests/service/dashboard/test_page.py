@@ -5,8 +5,10 @@ import re
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from plotly.offline import get_plotlyjs
 
 from service.dashboard.page import ASSETS, router
+from service.report.figures.base import COLOURS
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def test_the_root_is_html_that_allows_no_inline_script(page):
     answer = page.get("/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy and "script-src 'self';" in policy
     assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", answer.text)
 
 
@@ -32,10 +34,23 @@ def test_everything_the_page_refers_to_is_served(page):
     assert {f"/ui/{name}" for name in ASSETS} - paths == {"/ui/index.html"}
 
 
+def test_figures_are_drawn_by_the_installed_plotly_package(page):
+    answer = page.get("/ui/plotly.js")
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.text == get_plotlyjs()
+    again = page.get("/ui/plotly.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_branches_have_the_colours_of_the_figures():
+    style = ASSETS["style.css"].content.decode()
+    assert re.findall(r"--b\d: (#\w+);", style) == list(COLOURS)
+
+
 def test_nothing_comes_from_another_host():
     for name, asset in ASSETS.items():
         links = re.findall(r"https?://[^\s\"'`<>$]+", asset.content.decode())
-        assert set(links) <= {"http://www.w3.org/2000/svg"}, name
+        assert links == [] or name == "icon.svg", name
 
 
 def test_an_unchanged_file_is_not_sent_again(page):

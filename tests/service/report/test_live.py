@@ -1,0 +1,64 @@
+"""A study on our own page: the report's figures and words, cheap enough to be asked for often."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from service.db.engine import reading
+from service.operations.report import read_rows
+from service.report import live
+from service.report.figures.all import figures
+from service.wire.views.page import StudyPage
+from service.wire.views.report import StudyReport
+from tests.fakes.rows import NOON
+from tests.fakes.seen import STUDY
+
+
+def page_of(engine: Engine, study_id: str = STUDY) -> StudyPage:
+    with reading(engine) as session:
+        rows = read_rows(session, study_id)
+    return live.study_page(rows, now=NOON + timedelta(minutes=5))
+
+
+def test_a_study_that_ended_shows_the_figures_of_its_report(
+    engine: Engine, completed: StudyReport
+) -> None:
+    page = page_of(engine)
+    assert set(page.parts) == {"verdict", "learning_curves", "adaptation"}
+    for figure in figures(completed):
+        if figure.part in ("verdict", "adaptation"):
+            [shown] = page.parts[figure.part].figures
+            assert (shown.data, shown.layout) == (figure.data, figure.layout)
+    assert page.score == "0.65" and page.sentences[0].startswith("The best configuration is trial")
+    assert page.finalists is not None and "broken" not in page.finalists.header
+    assert [row[1].text for row in page.finalists.rows] == ["5", "4"]
+
+
+@pytest.mark.usefixtures("running")
+def test_before_the_verdict_the_best_of_each_branch_adapts(engine: Engine) -> None:
+    page = page_of(engine)
+    assert page.finalists is None and page.score is None
+    adaptation = page.parts["adaptation"]
+    assert adaptation.title == "Adaptation of the best so far"
+    [figure] = adaptation.figures
+    assert [trace["name"] for trace in figure.data] == [
+        "1. trial 5 · maml",
+        "2. trial 14 · reptile",
+    ]
+    assert page.last_points[5].meta_iteration == 90 and 10 not in page.last_points
+
+
+@pytest.mark.usefixtures("running")
+def test_of_many_curves_the_best_are_drawn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_CURVES", 3)
+    [figure] = page_of(engine).parts["learning_curves"].figures
+    names = [trace["name"] for trace in figure.data if "name" in trace]
+    assert names == ["maml: 2 other trials", "maml: trial 5"]
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_study_without_trials_has_a_page(engine: Engine) -> None:
+    page = page_of(engine)
+    assert page.parts == {} and page.last_points == {}
+    assert "queued" in page.sentences[0]
