@@ -34,13 +34,13 @@ LEADERS = Caption(
 )
 
 
-def study_page(rows: Rows, *, now: datetime) -> StudyPage:
+def study_page(rows: Rows, *, now: datetime, most_curves: int = MOST_CURVES) -> StudyPage:
     """The study's page, whatever its status."""
     report = study_report(rows, now=now, parts=PARTS)
     captions = CAPTIONS if report.adaptation else CAPTIONS | {"adaptation": LEADERS}
     answer = headline(report)
     return StudyPage(
-        parts=_parts(_live(report, rows), captions),
+        parts=_parts(_live(report, rows, most_curves), captions),
         score=answer.score,
         label=answer.label,
         sentences=_sentences(report),
@@ -49,11 +49,11 @@ def study_page(rows: Rows, *, now: datetime) -> StudyPage:
     )
 
 
-def _live(report: StudyReport, rows: Rows) -> StudyReport:
+def _live(report: StudyReport, rows: Rows, most_curves: int) -> StudyReport:
     """The report with no more curves than can be told apart, and the leaders' adaptation."""
     curves = sorted(report.learning_curves or [], key=lambda curve: standing(rows.study, curve))
     shown = {
-        "learning_curves": curves[:MOST_CURVES] or None,
+        "learning_curves": curves[:most_curves] or None,
         "adaptation": report.adaptation or _leaders(rows) or None,
     }
     return report.model_copy(update=shown)

@@ -172,9 +172,9 @@ def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endles
     curves = page.locator("#learning_curves")
     curves.locator(".point").nth(7).wait_for(state="attached")  # four trials, two rungs
     assert curves.locator(".fills path").count() == 2  # one for the best of each branch
-    adaptation = page.locator("#adaptation")
-    adaptation.locator(".js-line").nth(1).wait_for(state="attached")
-    assert adaptation.locator(".js-line").count() == 2
+    adaptation = page.locator("#adaptation .scatterlayer .js-line")
+    adaptation.nth(1).wait_for(state="attached")
+    assert adaptation.count() == 2
     assert page.locator("#trials tbody tr").count() == 4
     assert page.locator("#live").inner_text() == "live"
     plot = curves.locator(".js-plotly-plot").element_handle()

@@ -7,18 +7,18 @@ from sqlalchemy import Engine
 
 from service.db.engine import reading
 from service.operations.report import read_rows
-from service.report import live
 from service.report.figures.all import figures
+from service.report.live import MOST_CURVES, study_page
 from service.wire.views.page import StudyPage
 from service.wire.views.report import StudyReport
 from tests.fakes.rows import NOON
 from tests.fakes.seen import STUDY
 
 
-def page_of(engine: Engine, study_id: str = STUDY) -> StudyPage:
+def page_of(engine: Engine, most_curves: int = MOST_CURVES) -> StudyPage:
     with reading(engine) as session:
-        rows = read_rows(session, study_id)
-    return live.study_page(rows, now=NOON + timedelta(minutes=5))
+        rows = read_rows(session, STUDY)
+    return study_page(rows, now=NOON + timedelta(minutes=5), most_curves=most_curves)
 
 
 def test_a_study_that_ended_shows_the_figures_of_its_report(
@@ -42,17 +42,14 @@ def test_before_the_verdict_the_best_of_each_branch_adapts(engine: Engine) -> No
     adaptation = page.parts["adaptation"]
     assert adaptation.title == "Adaptation of the best so far"
     [figure] = adaptation.figures
-    assert [trace["name"] for trace in figure.data] == [
-        "1. trial 5 · maml",
-        "2. trial 14 · reptile",
-    ]
+    names = [trace["name"] for trace in figure.data]
+    assert names == ["1. trial 5 · maml", "2. trial 14 · reptile"]
     assert page.last_points[5].meta_iteration == 90 and 10 not in page.last_points
 
 
 @pytest.mark.usefixtures("running")
-def test_of_many_curves_the_best_are_drawn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_CURVES", 3)
-    [figure] = page_of(engine).parts["learning_curves"].figures
+def test_of_many_curves_the_best_are_drawn(engine: Engine) -> None:
+    [figure] = page_of(engine, most_curves=3).parts["learning_curves"].figures
     names = [trace["name"] for trace in figure.data if "name" in trace]
     assert names == ["maml: 2 other trials", "maml: trial 5"]
 
