@@ -2,11 +2,12 @@
 
     python -m benchmarks.gates [--gates 2000] [--results benchmarks/results]
 
-Rules, looks and answers are the real code (`service/judgement/gates.py`, as `gating.py` calls it);
-nothing is trained.  Scores are those of real trainings (`benchmarks/score_vectors.py`): candidate
-and baseline are the same configuration, each fresh training one of its seeds at random, the gate
-bank tasks drawn with replacement, the same for both; then the candidate is shifted by what it is to
-be worse.  So the noise of tasks and of training, and what of it both share, is that of real trials.
+Rules, looks and answers are the real code (`service/judgement/gates.py`, as a study's gates call
+it); nothing is trained.  Scores are those of real trainings (`benchmarks/score_vectors.py`):
+candidate and baseline are the same configuration, each fresh training one of its seeds at random,
+the gate bank tasks drawn with replacement, the same for both; then the candidate is shifted by what
+it is to be worse.  So the noise of tasks and of training, and what of it both share, is that of
+real trials.
 
 DELTA is given in units of the standard error that a gate with the default numbers has at its last
 look, so that settings with other scores can be read side by side.
@@ -23,9 +24,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.verdict_world import Table, read_table
+from metaopt.gates.registry import parse_rule
+from metaopt.goals import Goals
 from service.judgement import gates
-from service.judgement.estimates import SealedRun, difference_of
-from service.wire.spec.gates import Gates, parse_rule
+from service.judgement.estimates import SealedRun, difference_of, interval
+from service.judgement.evidence import Evidence, with_noise
+from service.wire.spec.gates import Gates
 from service.wire.views.gate_report import GateAnswer
 
 RESULTS = Path(__file__).parent / "results"
@@ -98,14 +102,17 @@ def one_gate(
     table: Table, spec: Gates, rule: str, worse: float, luck: np.random.Generator
 ) -> Outcome:
     """Return the answer to one rule, looking as long as it is undecided and tasks are left."""
-    looks = spec.looks()
+    looks = spec.interim_analyses()
     tasks = luck.integers(table.scores.shape[-1], size=looks[-1])
-    shift = -worse if maximizes(table) else worse
+    shift = goals_of(table).score(worse)
     candidate = [_training(table, luck) + shift for _ in range(spec.seeds)]
     baseline = [_training(table, luck) for _ in range(spec.seeds)]
     for look, seen in enumerate(looks):
-        mine, theirs = ([_run(one[tasks[:seen]]) for one in both] for both in (candidate, baseline))
-        answer = _answer(table, rule, mine, theirs, gates.chance_of_look(look, len(looks)))
+        mine, theirs = (
+            [_run(scores[tasks[:seen]]) for scores in trainings]
+            for trainings in (candidate, baseline)
+        )
+        answer = _answer(table, rule, mine, theirs, gates.error_rate(look, len(looks)))
         if answer.answer != "undecided":
             break
     return Outcome(answer.answer, look + 1)
@@ -118,15 +125,15 @@ def standard_error(table: Table) -> float:
     for _ in range(100):
         tasks = luck.integers(table.scores.shape[-1], size=spec.most_tasks)
         both = [[_run(_training(table, luck)[tasks]) for _ in range(spec.seeds)] for _ in range(2)]
-        candidate, baseline = gates.with_noise(*both)
+        candidate, baseline = with_noise(*both, goals_of(table))
         assert baseline is not None
-        errors.append(difference_of(candidate, baseline).estimate().stderr)
-    return math.sqrt(statistics.fmean(one**2 for one in errors))
+        errors.append(interval(difference_of(candidate, baseline)).stderr)
+    return math.sqrt(statistics.fmean(error**2 for error in errors))
 
 
-def maximizes(table: Table) -> bool:
-    """Return whether a higher score is better."""
-    return bool(table.source.tasks["kind"] == "omniglot")
+def goals_of(table: Table) -> Goals:
+    """What the trainings of a table were after."""
+    return Goals(maximize=bool(table.source.tasks["kind"] == "omniglot"))
 
 
 def _training(table: Table, luck: np.random.Generator) -> np.ndarray:
@@ -141,13 +148,13 @@ def _run(scores: np.ndarray) -> SealedRun:
 
 
 def _answer(
-    table: Table, rule: str, mine: list[SealedRun], theirs: list[SealedRun], chance: float
+    table: Table, rule: str, mine: list[SealedRun], theirs: list[SealedRun], error_rate: float
 ) -> GateAnswer:
-    candidate, baseline = gates.with_noise(mine, theirs)
-    higher = maximizes(table)
-    metric = "accuracy" if higher else "mse"
-    case = gates.Case(candidate, baseline, higher, metric, chance)
-    return gates.judge(case, [parse_rule(rule)])[0]
+    goals = goals_of(table)
+    candidate, baseline = with_noise(mine, theirs, goals)
+    metric = "accuracy" if goals.maximize else "mse"
+    evidence = Evidence(candidate, baseline, goals, metric, error_rate)
+    return gates.judge(evidence, [parse_rule(rule)])[0]
 
 
 ROWS = (

@@ -155,12 +155,13 @@ def _search_trial(
 
 
 def _finalists(spec: StudySpec, trials: Sequence[SearchTrial]) -> list[SearchTrial]:
-    completed = [
-        (t.trial_number, spec.goals().loss(t.score or 0.0))
-        for t in trials
-        if t.status == "completed"
+    goals = spec.goals()
+    losses = [
+        (trial.trial_number, goals.loss(trial.score))
+        for trial in trials
+        if trial.status == "completed" and trial.score is not None
     ]
-    ranked = rank_trials(completed)
+    ranked = rank_trials(losses)
     count, extra = spec.verdict.finalists, spec.verdict.extra_finalists
     scores = {n: trials[n].scores for n in borderline(ranked, count=count, extra=extra)}
     return [trials[n] for n in choose_finalists(ranked, count=count, extra=extra, scores=scores)]

@@ -9,6 +9,7 @@
     ├── CorruptModel           a model file that is none
     ├── InvalidExamples        examples that do not fit a model
     ├── InvalidSearch          sampler, pruning rule or space unusable
+    ├── InvalidGate            a gate that is no rule, or whose number is out of bounds
     └── MiscompiledProgram     a compiled program whose results are not the plain one's
 
 Divergence is no error: see `metaopt.population`.
@@ -49,6 +50,10 @@ class InvalidExamples(MetaoptError):
 
 class InvalidSearch(MetaoptError):
     """A sampler, pruner or search space cannot be used."""
+
+
+class InvalidGate(MetaoptError):
+    """A gate is none of the rules that there are, or its argument is outside its bounds."""
 
 
 class MiscompiledProgram(MetaoptError):

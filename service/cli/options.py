@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from metaopt.gates.registry import forms
+
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON.")]
 StudyId = Annotated[str, typer.Argument(metavar="STUDY_ID", help="Id of the study.")]
 Json = Annotated[
@@ -43,8 +45,8 @@ GateRules = Annotated[
     typer.Option(
         "--gate",
         metavar="RULE",
-        help="What the best finalist must be able to do: better, no-worse:DELTA, at-least:VALUE, "
-        "cost:METRIC<=BOUND, divergence:SHARE. May be given several times.",
+        help=f"What the best finalist must be able to do: {', '.join(forms())}. "
+        "May be given several times.",
     ),
 ]
 BaselineName = Annotated[

@@ -1,6 +1,8 @@
-"""Contenders: configurations trained afresh, their sealed scores, and how sure those are.
+"""Contenders: configurations trained afresh, their sealed losses, and how sure those are.
 
-A contender's score on task t is the mean over its r seeds, x_t.  Its interval is mean ± t·SE,
+A score becomes a loss where a contender is made of its trainings (`contender`), and less is better
+from there on.  A contender's loss on task t is the mean over its r seeds, x_t.  Its interval is
+mean ± t·SE,
 
     SE² = Var_t(x_t) / T + s² / r
 
@@ -25,15 +27,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from scipy.special import betaincinv
+
+from metaopt.evaluation.intervals import (
+    ErrorRates,
+    Interval,
+    Measured,
+    SquaredError,
+    mean_error,
+)
 from metaopt.evaluation.statistics import student_t
-from service.wire.views.judged import Estimate
+from metaopt.goals import Goals
+
+EVEN = ErrorRates(0.025, 0.025)
 
 
 @dataclass(frozen=True)
 class SealedRun:
     """A fresh training of a finalist, or of the defaults if it has no source.
 
-    It has scores if it completed.
+    It has scores, in the direction of the metric, if it completed.
     """
 
     trial_number: int
@@ -56,37 +69,8 @@ class SeedNoise(NamedTuple):
     degrees: int
 
 
-class SquaredError(NamedTuple):
-    """A part of the squared standard error, and its degrees of freedom."""
-
-    value: float
-    degrees: int
-
-
-class Tails(NamedTuple):
-    """Chances that the truth lies below an interval, and above it."""
-
-    below: float
-    above: float
-
-
-EVEN = Tails(0.025, 0.025)
-
-
-class Measured(NamedTuple):
-    """A mean and the parts of its squared standard error: of tasks, and of training."""
-
-    value: float
-    tasks: SquaredError
-    seeds: list[SquaredError]
-
-    def estimate(self, tails: Tails = EVEN) -> Estimate:
-        """Return it with an interval."""
-        return estimate_of(self.value, [self.tasks, *self.seeds], tails)
-
-
 class Contender(NamedTuple):
-    """A configuration's scores: by task as means over seeds, and by seed as means over tasks."""
+    """A configuration's losses: by task as means over seeds, and by seed as means over tasks."""
 
     runs: list[SealedRun]
     completed: list[SealedRun]
@@ -96,112 +80,162 @@ class Contender(NamedTuple):
 
     @property
     def adapts(self) -> bool:
-        """Return whether no sealed task made it diverge."""
+        """Whether no sealed task made it diverge."""
         return all(run.diverged_share == 0.0 for run in self.completed)
 
     @property
     def whole(self) -> bool:
-        """Return whether every fresh training reached the end."""
+        """Whether every fresh training reached the end."""
         return len(self.completed) == len(self.runs)
 
+    @property
+    def statuses(self) -> list[str]:
+        """How each fresh training ended."""
+        return [run.status for run in self.runs]
 
-def contender(runs: Sequence[SealedRun]) -> Contender:
-    """Return what the fresh trainings of one configuration say."""
+    @property
+    def seeds(self) -> int:
+        """How many fresh trainings reached the end."""
+        return len(self.completed)
+
+    @property
+    def tasks(self) -> int:
+        """On how many tasks those were scored."""
+        return len(self.by_task)
+
+    @property
+    def diverged_share(self) -> float:
+        """Mean share of tasks on which they diverge; a training that diverged does so on all."""
+        shares = [run.diverged_share if run.status == "completed" else 1.0 for run in self.runs]
+        return statistics.fmean(shares) if shares else 0.0
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Means of what else was measured of those that reached the end."""
+        names = self.completed[0].metrics if self.completed else {}
+        return {name: statistics.fmean(self.costs(name)) for name in names}
+
+    def costs(self, metric: str) -> list[float]:
+        """A metric of each fresh training that reached the end."""
+        return [run.metrics[metric] for run in self.completed]
+
+
+def contender(runs: Sequence[SealedRun], goals: Goals) -> Contender:
+    """The fresh trainings of one configuration, their scores as losses."""
     completed = [run for run in runs if run.status == "completed"]
-    by_task = [statistics.fmean(x) for x in zip(*(run.scores for run in completed), strict=True)]
-    return Contender(
-        list(runs), completed, by_task, [statistics.fmean(r.scores) for r in completed]
-    )
+    losses = [[goals.loss(score) for score in run.scores] for run in completed]
+    by_task = [statistics.fmean(of_task) for of_task in zip(*losses, strict=True)]
+    return Contender(list(runs), completed, by_task, [statistics.fmean(seed) for seed in losses])
 
 
 def with_pooled_noise(finalists: Sequence[Contender]) -> list[Contender]:
-    """Return the finalists with the noise of their seeds, pooled over those that adapt."""
-    pooled = seed_noise([one for one in finalists if one.adapts])
-    return [one._replace(noise=pooled if one.adapts else seed_noise([one])) for one in finalists]
+    """The finalists with the noise of their seeds, pooled over those that adapt."""
+    pooled = seed_noise([each for each in finalists if each.adapts])
+    return [
+        each._replace(noise=pooled if each.adapts else seed_noise([each])) for each in finalists
+    ]
 
 
 def beside(reference: Contender, finalists: Sequence[Contender]) -> Contender:
-    """Return a contender that is no finalist with the noise of its seeds.
+    """A contender that is no finalist, with the noise of its seeds.
 
     It may be far worse than the finalists and noisier for that, so it stays out of their pool; but
     one or two degrees of freedom of its own would leave no interval worth reading.  It gets the
     pooled variance, or its own where that is larger.
     """
-    pooled, own = seed_noise([one for one in finalists if one.adapts]), seed_noise([reference])
+    pooled = seed_noise([each for each in finalists if each.adapts])
+    own = seed_noise([reference])
     return reference._replace(noise=pooled if pooled.variance > own.variance else own)
 
 
 def seed_noise(contenders: Sequence[Contender]) -> SeedNoise:
-    """Return the noise of training, pooled over contenders."""
-    repeated = [one.by_seed for one in contenders if len(one.by_seed) > 1]
+    """The noise of training, pooled over contenders."""
+    repeated = [each.by_seed for each in contenders if len(each.by_seed) > 1]
     degrees = sum(len(means) - 1 for means in repeated)
     squares = sum(statistics.variance(means) * (len(means) - 1) for means in repeated)
     return SeedNoise(squares / degrees if degrees else 0.0, degrees)
 
 
-def sealed_mean(one: Contender, tails: Tails = EVEN) -> Estimate:
-    """Return a contender's mean over tasks and seeds."""
-    return mean_of(one).estimate(tails)
+def mean_of(contender: Contender) -> Measured:
+    """A contender's mean over tasks and seeds, with what makes it uncertain."""
+    by_task = contender.by_task
+    return Measured(statistics.fmean(by_task), mean_error(by_task), _seeds([contender]))
 
 
-def mean_of(one: Contender) -> Measured:
-    """Return a contender's mean over tasks and seeds, with what makes it uncertain."""
-    return Measured(statistics.fmean(one.by_task), task_error(one.by_task), _seeds([one]))
+def difference_of(contender: Contender, other: Contender) -> Measured:
+    """A contender's mean minus that of another, paired by task, with what makes it uncertain."""
+    by_task = [x - y for x, y in zip(contender.by_task, other.by_task, strict=True)]
+    return Measured(statistics.fmean(by_task), mean_error(by_task), _seeds([contender, other]))
 
 
-def difference_of(one: Contender, other: Contender) -> Measured:
-    """Return the mean of `one` minus that of `other`, with what makes it uncertain."""
-    by_task = [x - y for x, y in zip(one.by_task, other.by_task, strict=True)]
-    return Measured(statistics.fmean(by_task), task_error(by_task), _seeds([one, other]))
-
-
-def difference(one: Contender, other: Contender) -> Estimate | None:
-    """Return the mean of `one` minus that of `other`, or None where one has no score."""
-    if not one.completed or not other.completed:
+def difference(contender: Contender, other: Contender) -> Interval | None:
+    """The difference with its interval, or None where one of both has no score."""
+    if not contender.completed or not other.completed:
         return None
-    return difference_of(one, other).estimate()
+    return interval(difference_of(contender, other))
 
 
-def optimism(
-    search_scores: Sequence[float], one: Contender, *, maximize: bool, trainings: int = 1
-) -> Estimate:
-    """Return how much better the search's mean was than the sealed one.
+def optimism(search: Sequence[float], sealed: Contender, *, trainings: int = 1) -> Interval:
+    """How much lower the search's mean loss was than the sealed one.
 
     SE² = Var_u(y_u) / U + Var_t(x_t) / T + s² (1 / n + 1 / r): the tasks u of the search's bank,
     the sealed tasks t, n seeds there (`trainings`; y_u is their mean) and r here.
+
+    Args:
+        search: Losses by task of the search's bank.
     """
-    gap = statistics.fmean(search_scores) - statistics.fmean(one.by_task)
-    errors = [task_error(search_scores), task_error(one.by_task)]
-    errors += _seeds([one], more=(one, trainings))
-    return estimate_of(gap if maximize else -gap, errors)
-
-
-def task_error(scores: Sequence[float]) -> SquaredError:
-    """Return the squared standard error of a mean over tasks, or over anything independent."""
-    if len(scores) < 2:
-        return SquaredError(0.0, 1)
-    return SquaredError(statistics.variance(scores) / len(scores), len(scores) - 1)
+    gap = statistics.fmean(sealed.by_task) - statistics.fmean(search)
+    errors = [mean_error(search), mean_error(sealed.by_task)]
+    errors += _seeds([sealed], more=(sealed, trainings))
+    return interval_of(gap, errors)
 
 
 def _seeds(
     contenders: Iterable[Contender], *, more: tuple[Contender, int] | None = None
 ) -> list[SquaredError]:
     shares: dict[SeedNoise, float] = {}  # one pooled variance is one estimate, whoever shares it
-    for one in contenders:
-        shares[one.noise] = shares.get(one.noise, 0.0) + 1 / len(one.by_seed)
+    for contender in contenders:
+        shares[contender.noise] = shares.get(contender.noise, 0.0) + 1 / len(contender.by_seed)
     if more is not None:
         shares[more[0].noise] += 1 / more[1]
     return [SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
 
 
-def estimate_of(value: float, errors: Iterable[SquaredError], tails: Tails = EVEN) -> Estimate:
-    """Return an estimate whose squared standard error is the sum of independent parts."""
-    known = [part for part in errors if part.value > 0.0]
-    total = sum(part.value for part in known)
+def interval(measured: Measured, error_rates: ErrorRates = EVEN) -> Interval:
+    """Limits of a mean whose noise of tasks and of training is known."""
+    return interval_of(measured.value, measured.errors, error_rates)
+
+
+def interval_of(
+    value: float, errors: Iterable[SquaredError], error_rates: ErrorRates = EVEN
+) -> Interval:
+    """Limits of a value whose squared standard error is the sum of independent parts."""
+    parts = [part for part in errors if part.value > 0.0]
+    total = sum(part.value for part in parts)
     if total == 0.0:
-        return Estimate(value=value, stderr=0.0, low=value, high=value)
-    spread = sum(part.value**2 / part.degrees for part in known)  # Welch and Satterthwaite
+        return Interval(value, 0.0, value, value)
+    spread = sum(part.value**2 / part.degrees for part in parts)  # Welch and Satterthwaite
     stderr = math.sqrt(total)
     degrees = max(1, math.floor(total**2 / spread))
-    below, above = (student_t(1 - tail, degrees) * stderr for tail in tails)
-    return Estimate(value=value, stderr=stderr, low=value - below, high=value + above)
+    below, above = (student_t(1 - rate, degrees) * stderr for rate in error_rates)
+    return Interval(value, stderr, value - below, value + above)
+
+
+def share_interval(share: float, tasks: int, error_rates: ErrorRates) -> Interval:
+    """Exact limits of a share of tasks; seeds meet the same tasks, so they add nothing.
+
+    A mean over trainings need be no whole number of tasks: each limit rounds to its own side.
+
+    Reference:
+        Clopper & Pearson (1934), "The use of confidence or fiducial limits illustrated in the
+        case of the binomial".
+    """
+    if tasks == 0:
+        return Interval(share, 0.0, share, share)
+    fewest, most = math.floor(share * tasks + 1e-9), math.ceil(share * tasks - 1e-9)
+    low, high = 0.0, 1.0
+    if fewest:
+        low = float(betaincinv(fewest, tasks - fewest + 1, error_rates.below))
+    if most < tasks:
+        high = float(betaincinv(most + 1, tasks - most, 1 - error_rates.above))
+    return Interval(share, math.sqrt(share * (1 - share) / tasks), low, high)

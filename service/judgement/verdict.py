@@ -1,8 +1,9 @@
 """The verdict: finalists judged on sealed tasks, beside what the search said; pure functions.
 
-`contenders` says how sure a sealed score, a difference and an optimism are, `winner` what it
-changes that the best is named by its sealed score.  Finalists are ranked by their sealed scores;
-one with a fresh training that diverged or failed ranks below all that have none: what trains only
+`estimates` says how sure a sealed score, a difference and an optimism are, `winner_interval` what
+it changes that the best is named by its sealed score.  Scores become losses where they are read
+and scores again where a view is made of them.  Finalists are ranked by their sealed losses; one
+with a fresh training that diverged or failed ranks below all that have none: what trains only
 sometimes is not a recommendation.  With one seed each the intervals cover the tasks only, and the
 result says so (`intervals_cover`).
 
@@ -13,9 +14,11 @@ is best.  The sealed curve is only read there: whoever chose on it would judge b
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, cast
+from typing import Any, NamedTuple
 
+from metaopt.evaluation.intervals import Interval
 from metaopt.evaluation.statistics import summarize
+from metaopt.goals import Goals
 from metaopt.metaparams import Value
 from service.judgement import estimates, winner_interval
 from service.judgement.estimates import Contender, SealedRun, contender, with_pooled_noise
@@ -67,14 +70,14 @@ class SearchTrial:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What finalists are compared with (`service.wire.spec.compare`), and its fresh trainings."""
+    """A configuration beside the finalists (`service.wire.spec.compare`), and its trainings."""
 
     branch: str
     params: dict[str, Value]
     runs: Sequence[SealedRun]
 
 
-class _Judged(NamedTuple):
+class _Ranked(NamedTuple):
     trial: SearchTrial
     fresh: Contender
     search_rank: int
@@ -92,7 +95,7 @@ def study_result(
     busy_share: float | None = None,
     search: SearchCost | None = None,
 ) -> StudyResult:
-    """Return the verdict.
+    """The verdict.
 
     Args:
         trials: Every trial of the search.
@@ -104,78 +107,85 @@ def study_result(
         busy_share: Share of the slots' time that went into segments.
         search: What the search spent, and what ended it.
     """
-    judged = _judged(spec, trials, runs)
+    ranked = _ranked(spec, trials, runs)
     every_run = [*runs, *(defaults.runs if defaults else [])]
     return StudyResult(
-        metric=spec.metric(),
-        maximize=spec.maximize(),
-        finalists=[_finalist(spec, rank, one, judged) for rank, one in enumerate(judged, start=1)],
+        **_asked(spec),
+        finalists=[_finalist(spec, rank, each, ranked) for rank, each in enumerate(ranked, 1)],
         intervals_cover=(
-            "tasks and seeds" if any(one.fresh.noise.degrees for one in judged) else "tasks"
+            "tasks and seeds" if any(each.fresh.noise.degrees for each in ranked) else "tasks"
         ),
         trials=counts,
         replicas=replicas or {},
         branches=_branches(spec, trials),
-        device_seconds=sum(t.device_seconds for t in trials)
-        + sum(run.device_seconds for run in every_run),
+        device_seconds=sum(part.device_seconds for part in trials)
+        + sum(part.device_seconds for part in every_run),
         wall_seconds=wall_seconds,
         busy_share=busy_share,
         search=search,
-        transductive=spec.evaluation.transductive,
-        first_order_until=spec.pruning.first_order_until,
-        comparison=_comparison(spec, defaults, [one.fresh for one in judged]) if defaults else None,
-        objectives=list(spec.objectives),
-        constraints=spec.constraints.bounds(),
+        comparison=_comparison(spec, defaults, [each.fresh for each in ranked]),
     )
 
 
-def best_steps(curve: Sequence[float], *, maximize: bool) -> int:
-    """Return after how many inner steps a curve is best, the fewest of equals.
+def best_steps(losses: Sequence[float]) -> int:
+    """After how many inner steps a curve is best, the fewest of equals.
 
     Args:
-        curve: Mean score after 0, 1, … steps on meta-validation tasks, never on sealed ones.
+        losses: Means after 0, 1, … steps on meta-validation tasks, never on sealed ones.
     """
-    return curve.index(max(curve) if maximize else min(curve))
+    return losses.index(min(losses))
 
 
-def _judged(
+def _asked(spec: StudySpec) -> dict[str, Any]:
+    """What a result repeats of its spec."""
+    return {
+        "metric": spec.metric(),
+        "maximize": spec.goals().maximize,
+        "transductive": spec.evaluation.transductive,
+        "first_order_until": spec.pruning.first_order_until,
+        "objectives": list(spec.objectives),
+        "constraints": spec.constraints.bounds(),
+    }
+
+
+def _ranked(
     spec: StudySpec, trials: Sequence[SearchTrial], runs: Sequence[SealedRun]
-) -> list[_Judged]:
-    sources = {run.source_trial_number for run in runs}
+) -> list[_Ranked]:
+    """The finalists, best first: by sealed losses, whole trainings before broken ones."""
+    sources, goals = {run.source_trial_number for run in runs}, spec.goals()
     chosen = sorted(
         (trial for trial in trials if trial.trial_number in sources),
         key=lambda trial: (
             trial.replicas_diverged > 0,
-            *_order(spec, trial.score or 0.0, trial.trial_number),
+            goals.loss(trial.score or 0.0),
+            trial.trial_number,
         ),
     )
-    fresh = with_pooled_noise(
-        [contender([r for r in runs if r.source_trial_number == t.trial_number]) for t in chosen]
-    )
-    judged = [
-        _Judged(trial, one, rank)
-        for rank, (trial, one) in enumerate(zip(chosen, fresh, strict=True), start=1)
+    fresh = with_pooled_noise([contender(_runs_of(trial, runs), goals) for trial in chosen])
+    by_search = [
+        _Ranked(trial, sealed, rank)
+        for rank, (trial, sealed) in enumerate(zip(chosen, fresh, strict=True), start=1)
     ]
-    return sorted(judged, key=lambda one: _rank_key(spec, one))
+    return sorted(by_search, key=lambda each: _rank_key(spec, each))
 
 
-def _rank_key(spec: StudySpec, one: _Judged) -> tuple[int, float, int]:
-    number = one.trial.trial_number
-    if not one.fresh.completed:
-        return (2, 0.0, number)
-    return (int(not one.fresh.whole), *_order(spec, _statistic(spec, one.fresh.by_task), number))
+def _runs_of(trial: SearchTrial, runs: Sequence[SealedRun]) -> list[SealedRun]:
+    return [run for run in runs if run.source_trial_number == trial.trial_number]
 
 
-def _order(spec: StudySpec, score: float, number: int) -> tuple[float, int]:
-    return (-score if spec.maximize() else score, number)
+def _rank_key(spec: StudySpec, finalist: _Ranked) -> tuple[int, float, int]:
+    trial_number, fresh = finalist.trial.trial_number, finalist.fresh
+    if not fresh.completed:
+        return (2, 0.0, trial_number)
+    return (int(not fresh.whole), _statistic(spec, fresh.by_task), trial_number)
 
 
-def _finalist(spec: StudySpec, rank: int, one: _Judged, judged: Sequence[_Judged]) -> Finalist:
-    trial, fresh, best = one.trial, one.fresh, judged[0]
+def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_Ranked]) -> Finalist:
+    trial, fresh, best, goals = finalist.trial, finalist.fresh, ranked[0], spec.goals()
     assert trial.score is not None and trial.low is not None and trial.high is not None
-    beaten = [other.fresh for other in judged[1:]] if one is best else []
+    beaten = [other.fresh for other in ranked[1:]] if finalist is best else []
     sealed = _sealed(spec, fresh, beaten) if fresh.completed else None
-    to_best = estimates.difference(fresh, best.fresh) if one is not best else None
+    to_best = estimates.difference(fresh, best.fresh) if finalist is not best else None
     cost = _cost(fresh.runs, trial)
     return Finalist(
         rank=rank,
@@ -186,44 +196,38 @@ def _finalist(spec: StudySpec, rank: int, one: _Judged, judged: Sequence[_Judged
             score=trial.score, low=trial.low, high=trial.high, trainings=trial.trainings
         ),
         sealed=sealed,
-        optimism=_gap(spec, trial.score, sealed.score) if sealed else None,
+        optimism=goals.loss(sealed.score) - goals.loss(trial.score) if sealed else None,
         device_seconds=cost.search_device_seconds + cost.fresh_device_seconds,
-        tied_with_best=one is best or (to_best is not None and to_best.low <= 0 <= to_best.high),
-        runs=[_verdict_run(run) for run in fresh.runs],
-        search_rank=one.search_rank,
-        optimism_interval=_optimism(spec, one) if sealed else None,
-        to_best=to_best,
-        steps=_steps(spec, trial, sealed),
+        tied_with_best=finalist is best or _includes_zero(to_best),
+        runs=[VerdictRun.of(run) for run in fresh.runs],
+        search_rank=finalist.search_rank,
+        optimism_interval=_optimism(goals, finalist) if sealed else None,
+        to_best=to_best and Estimate.of(to_best.scores(goals)),
+        steps=_steps(goals, trial, sealed),
         cost=cost,
         metrics=trial.metrics,
-        sealed_metrics=_mean_metrics(fresh.completed),
+        sealed_metrics=fresh.metrics,
     )
 
 
-def _mean_metrics(runs: Sequence[SealedRun]) -> dict[str, float]:
-    names = runs[0].metrics if runs else {}
-    return {name: statistics.fmean(run.metrics[name] for run in runs) for name in names}
+def _includes_zero(difference: Interval | None) -> bool:
+    return difference is not None and difference.low <= 0 <= difference.high
 
 
-def _gap(spec: StudySpec, search: float, sealed: float) -> float:
-    return search - sealed if spec.maximize() else sealed - search
-
-
-def _optimism(spec: StudySpec, one: _Judged) -> Estimate | None:
-    if not one.trial.scores:
+def _optimism(goals: Goals, finalist: _Ranked) -> Estimate | None:
+    """How optimistic the search was; above 0 it flattered, whatever the direction of the metric."""
+    trial = finalist.trial
+    if not trial.scores:
         return None
-    return estimates.optimism(
-        one.trial.scores,
-        one.fresh,
-        maximize=spec.maximize(),
-        trainings=one.trial.trainings,
-    )
+    losses = [goals.loss(score) for score in trial.scores]
+    return Estimate.of(estimates.optimism(losses, finalist.fresh, trainings=trial.trainings))
 
 
-def _steps(spec: StudySpec, trial: SearchTrial, sealed: SealedScore | None) -> StepsAtTest | None:
+def _steps(goals: Goals, trial: SearchTrial, sealed: SealedScore | None) -> StepsAtTest | None:
     if not trial.curve:
         return None
-    own, chosen = own_test_steps(trial.params), best_steps(trial.curve, maximize=spec.maximize())
+    own = own_test_steps(trial.params)
+    chosen = best_steps([goals.loss(score) for score in trial.curve])
     return StepsAtTest(
         own=own,
         chosen=chosen,
@@ -238,17 +242,21 @@ def _at(sealed: SealedScore | None, steps: int) -> float | None:
 
 
 def _comparison(
-    spec: StudySpec, defaults: Defaults, finalists: Sequence[Contender]
+    spec: StudySpec, defaults: Defaults | None, finalists: Sequence[Contender]
 ) -> Comparison | None:
-    reference = estimates.beside(contender(defaults.runs), finalists)
+    if defaults is None:
+        return None
+    goals = spec.goals()
+    reference = estimates.beside(contender(defaults.runs, goals), finalists)
+    difference = estimates.difference(finalists[0], reference)
     return Comparison(
         compared_with=spec.verdict.compare,
         branch=defaults.branch,
         params=defaults.params,
         sealed=_sealed(spec, reference) if reference.completed else None,
-        difference=estimates.difference(finalists[0], reference),
+        difference=difference and Estimate.of(difference.scores(goals)),
         cost=_cost(reference.runs),
-        runs=[_verdict_run(run) for run in reference.runs],
+        runs=[VerdictRun.of(run) for run in reference.runs],
     )
 
 
@@ -261,36 +269,31 @@ def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> Cost:
     )
 
 
-def _sealed(spec: StudySpec, one: Contender, beaten: Sequence[Contender] = ()) -> SealedScore:
-    count = winner_interval.chosen_among(one, beaten)
-    tails = winner_interval.winners_tails(count, maximize=spec.maximize())
-    summary, mean = summarize(one.by_task), estimates.sealed_mean(one, tails)
+def _sealed(spec: StudySpec, fresh: Contender, beaten: Sequence[Contender] = ()) -> SealedScore:
+    """The sealed score of a contender; `beaten` are those that it came out on top of."""
+    goals, count = spec.goals(), winner_interval.chosen_among(fresh, beaten)
+    error_rates = winner_interval.winners_error_rates(count)
+    mean = estimates.interval(estimates.mean_of(fresh), error_rates).scores(goals)
+    scores = [goals.score(loss) for loss in fresh.by_task]
+    summary = summarize(scores)
+    curves = [run.curve for run in fresh.completed]
     return SealedScore(
-        score=_statistic(spec, one.by_task),
+        score=_statistic(spec, scores),
         low=mean.low,
         high=mean.high,
         mean=summary.mean,
         median=summary.median,
         trimmed_mean=summary.trimmed_mean,
-        diverged_share=statistics.fmean(run.diverged_share for run in one.completed),
-        curve=[statistics.fmean(x) for x in zip(*(r.curve for r in one.completed), strict=True)],
-        tasks=len(one.by_task),
-        seeds=len(one.completed),
+        diverged_share=statistics.fmean(run.diverged_share for run in fresh.completed),
+        curve=[statistics.fmean(at_step) for at_step in zip(*curves, strict=True)],
+        tasks=fresh.tasks,
+        seeds=fresh.seeds,
         chosen_among=count,
     )
 
 
-def _verdict_run(run: SealedRun) -> VerdictRun:
-    return VerdictRun(
-        trial_number=run.trial_number,
-        status=cast(Literal["completed", "diverged", "failed"], run.status),
-        score=run.score,
-        cause=run.cause,
-    )
-
-
-def _statistic(spec: StudySpec, scores: Sequence[float]) -> float:
-    return float(getattr(summarize(scores), spec.evaluation.statistic))
+def _statistic(spec: StudySpec, by_task: Sequence[float]) -> float:
+    return float(getattr(summarize(by_task), spec.evaluation.statistic))
 
 
 def _branches(spec: StudySpec, trials: Sequence[SearchTrial]) -> dict[str, BranchSummary]:
@@ -298,11 +301,14 @@ def _branches(spec: StudySpec, trials: Sequence[SearchTrial]) -> dict[str, Branc
 
 
 def _branch(spec: StudySpec, name: str, trials: Sequence[SearchTrial]) -> BranchSummary:
-    own = [trial for trial in trials if trial.branch == name]
-    completed = [t for t in own if t.status == "completed" and t.score is not None]
-    feasible = [t for t in completed if spec.goals().feasible(t.metrics)]
-    scores = [t.score for t in feasible if t.score is not None]
-    best = (max if spec.maximize() else min)(scores) if scores else None
+    own, goals = [trial for trial in trials if trial.branch == name], spec.goals()
+    losses = [
+        goals.loss(trial.score)
+        for trial in own
+        if trial.status == "completed" and trial.score is not None and goals.feasible(trial.metrics)
+    ]
     return BranchSummary(
-        trials=len(own), best_score=best, device_seconds=sum(t.device_seconds for t in own)
+        trials=len(own),
+        best_score=goals.score(min(losses)) if losses else None,
+        device_seconds=sum(trial.device_seconds for trial in own),
     )

@@ -2,8 +2,8 @@
 
 Of k finalists that are truly equal the winner is the luckiest of k, and an even 95 % interval
 covers its truth too seldom (92.7 % for three whose noise is independent): it misses on the side
-where the truth is worse.  So that side gets the chance with which the best of k strays, and the
-other side the rest, for no winner is named by bad luck,
+where the truth is worse.  So that side gets the error rate with which the best of k strays, and
+the other side the rest, for no winner is named by bad luck,
 
     worse side 1 − 0.95^(1/k)        better side 0.05 − (1 − 0.95^(1/k))
 
@@ -18,43 +18,42 @@ Reference:
 
 from collections.abc import Iterable
 
-from service.judgement.estimates import EVEN, Contender, Tails, difference
+from metaopt.evaluation.intervals import ErrorRates
+from service.judgement.estimates import EVEN, Contender, difference
 
 PLAUSIBLE = 1.5  # half widths of the 95 % interval of a difference: about three standard errors
 
 
 def chosen_among(best: Contender, others: Iterable[Contender]) -> int:
-    """Return of how many finalists `best` is the one that came out on top, itself included.
+    """Number of finalists that `best` came out on top of, itself included.
 
     Those count that could as well have won: their difference to it is within 1.5 times its 95 %
     interval.  The wider measure is on purpose: where the winner was lucky the others look worse
     than they are.  A finalist with a broken training ranks below all that have none, whatever
     its score, and one that diverges on sealed tasks has an interval that says nothing.
     """
-    return 1 + sum(_could_have_won(one, best) for one in others)
+    return 1 + sum(_could_have_won(other, best) for other in others)
 
 
-def winners_tails(count: int, *, maximize: bool) -> Tails:
-    """Return with which chances the truth may lie below and above the interval of a winner.
+def winners_error_rates(count: int) -> ErrorRates:
+    """Error rates of the interval of a winner's loss: the truth is rather above it than below.
 
     Args:
         count: Of how many it is the best, itself included.
-        maximize: Whether a higher score is better.
 
     Example:
-        >>> worse, better = winners_tails(3, maximize=True)
-        >>> round(worse, 3), round(better, 3)
-        (0.017, 0.033)
+        >>> better, worse = winners_error_rates(3)
+        >>> round(better, 3), round(worse, 3)
+        (0.033, 0.017)
     """
     if count <= 2:
         return EVEN
     worse = 1 - 0.95 ** (1 / count)
-    better = 0.05 - worse
-    return Tails(worse, better) if maximize else Tails(better, worse)
+    return ErrorRates(below=0.05 - worse, above=worse)
 
 
-def _could_have_won(one: Contender, best: Contender) -> bool:
-    gap = difference(one, best)
-    if gap is None or (best.whole and not one.whole) or (best.adapts and not one.adapts):
+def _could_have_won(other: Contender, best: Contender) -> bool:
+    gap = difference(other, best)
+    if gap is None or (best.whole and not other.whole) or (best.adapts and not other.adapts):
         return False
     return abs(gap.value) <= PLAUSIBLE * (gap.high - gap.value)

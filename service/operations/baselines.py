@@ -28,9 +28,7 @@ def promote_study(session: Session, study_id: str, name: str, *, now: datetime) 
     """
     result = StudyResult.model_validate(get_result(session, study_id))
     study = get_study(session, study_id)
-    told = "passed" if result.gates and result.gates.passed else "did not pass"
-    gates = f", whose gates it {told}" if result.gates else ", without gates"
-    origin = f"promoted by hand from study {study_id}{gates}"
+    origin = f"promoted by hand from study {study_id}, {_gates_of(result)}"
     label = add_version(session, study, result, name, origin=origin, now=now)
     if label is None:
         raise ResultImpossible(
@@ -41,13 +39,13 @@ def promote_study(session: Session, study_id: str, name: str, *, now: datetime) 
 
 
 def list_baselines(session: Session) -> BaselinePage:
-    """Return the present version of every baseline, by name."""
+    """The present version of every baseline, by name."""
     rows = baselines.newest_of_each(session)
     return BaselinePage(items=[baseline_view(row) for row in rows])
 
 
 def list_versions(session: Session, name: str) -> BaselinePage:
-    """Return every version of a baseline, newest first.
+    """Every version of a baseline, newest first.
 
     Raises:
         BaselineNotFound: There is none of that name.
@@ -59,7 +57,7 @@ def list_versions(session: Session, name: str) -> BaselinePage:
 
 
 def show_baseline(session: Session, name: str, version: int | None) -> BaselineView:
-    """Return one version of a baseline, by default the present one, with its scores by task.
+    """One version of a baseline, by default the present one, with its scores by task.
 
     Raises:
         BaselineNotFound: There is none.
@@ -69,7 +67,7 @@ def show_baseline(session: Session, name: str, version: int | None) -> BaselineV
 
 
 def get_weights(session: Session, name: str, version: int | None) -> KeptWeights:
-    """Return the model file of a version, by default the present one.
+    """The model file of a version, by default the present one.
 
     Raises:
         BaselineNotFound: There is none.
@@ -101,8 +99,14 @@ def roll_back(session: Session, name: str, version: int | None, *, now: datetime
     return show_baseline(session, name, added)
 
 
+def _gates_of(result: StudyResult) -> str:
+    if result.gates is None:
+        return "without gates"
+    return f"whose gates it {'passed' if result.gates.passed else 'did not pass'}"
+
+
 def baseline_view(row: Baseline) -> BaselineView:
-    """Return a version without its scores by task."""
+    """A version without its scores by task."""
     own = {column: getattr(row, column) for column in OWN_COLUMNS}
     return BaselineView.model_validate({**row.data, **own})
 

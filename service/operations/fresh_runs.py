@@ -1,4 +1,7 @@
-"""Fresh trainings as their rows have them, for verdicts, gates and baselines."""
+"""Fresh trainings as their rows have them, for verdicts, gates and baselines.
+
+Scores stay in the direction of the metric here; `service.judgement.estimates` makes losses of them.
+"""
 
 from sqlalchemy.orm import Session
 
@@ -10,7 +13,7 @@ from service.judgement.estimates import SealedRun
 def latest_runs(
     session: Session, study_id: str, role: str, source: int | None, horizon: int
 ) -> list[SealedRun]:
-    """Return the fresh trainings of a configuration, each as it was scored last.
+    """The fresh trainings of a configuration, each as it was scored last.
 
     Args:
         session: Reads.
@@ -24,13 +27,13 @@ def latest_runs(
         for row in trials.trials_of(session, study_id)
         if row.role == role and row.source_trial_number == source
     ]
-    latest = list({row.seed: row for row in rows}.values())  # a later look has the same seed
+    latest = list({row.seed: row for row in rows}.values())  # a later analysis has the same seed
     at_end = reports.reports_at(session, [row.trial_id for row in latest], horizon)
     return [sealed_run(row, at_end.get(row.trial_id)) for row in latest]
 
 
 def sealed_run(row: Trial, report: Report | None) -> SealedRun:
-    """Return what became of a fresh training."""
+    """A fresh training and, where it reached its end, its scores there."""
     return SealedRun(
         trial_number=row.trial_number,
         source_trial_number=row.source_trial_number,

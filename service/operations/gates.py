@@ -15,7 +15,7 @@ FIELD = "gates.baseline"
 
 
 def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
-    """Return `spec` with the configuration of the baseline that its gates name, if there is one.
+    """The spec with the configuration of the baseline that its gates name, if there is one.
 
     A spec that has the configuration already keeps it, so that a study can be repeated.
 
@@ -52,7 +52,7 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
 
 
 def _with(spec: StudySpec, baseline: str, incumbent: Incumbent) -> StudySpec:
-    """Return the spec with an incumbent that has every parameter, and can be trained beside it."""
+    """The spec with an incumbent that has every parameter, and can be trained beside it."""
     label = f"{incumbent.name}@{incumbent.version}"
     if incumbent.branch not in [branch.algorithm for branch in spec.branches]:
         raise _invalid(

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from cronsim import CronSim
 
+from metaopt.gates.registry import parse_rule
 from service.cli.commands.studies import read_spec
-from service.wire.spec.gates import parse_rule
 from service.wire.spec.refusals import parse_spec
 from tests.command_line import parse
 from tests.examples import ci_files

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from metaopt.gates.rules.cost import NOISY_COSTS
+from metaopt.goals import Goals
 from metaopt.keys import key
 from metaopt.metaparams import Value
 from service.db import baselines, studies
@@ -21,14 +23,14 @@ from service.db.tables import Baseline
 from service.dispatcher.groups import group_of
 from service.dispatcher.state import StudyState, TrialState
 from service.judgement import gates
-from service.judgement.estimates import Contender, SealedRun, mean_of
-from service.judgement.gate_costs import diverged_share
+from service.judgement.estimates import Contender, SealedRun, interval, mean_of
+from service.judgement.evidence import Evidence, with_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank, sealed_bank
 from service.planning.signatures import task_bank
-from service.wire.spec.gates import MEASURED_COST, Incumbent
+from service.wire.spec.gates import Incumbent
 from service.wire.views.gate_report import BaselineName, GateContender, GateReport
-from service.wire.views.judged import VerdictRun
+from service.wire.views.judged import Estimate, VerdictRun
 from service.wire.views.result import Finalist, StudyResult
 
 
@@ -49,15 +51,15 @@ def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh
     """
     look = _look(study)
     if look is None:
-        tasks = study.spec.gates.looks()[0]
+        tasks = study.spec.gates.interim_analyses()[0]
         return Fresh(_trainings(session, study, result, tasks), tasks)
-    tasks = study.spec.gates.looks()[look]
+    tasks = study.spec.gates.interim_analyses()[look]
     missing = _incumbent_if_needed(session, study, result, tasks, 0)
     if missing:  # as where the dispatcher that looked at stored scores had other software
         return Fresh(missing, tasks)
     report = _report(session, study, result, look)
     if _worth_another_look(study, report, look):
-        tasks = study.spec.gates.looks()[look + 1]
+        tasks = study.spec.gates.interim_analyses()[look + 1]
         return Fresh(_looks_again(session, study, result, tasks), tasks)
     return report
 
@@ -65,18 +67,13 @@ def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh
 def _look(study: StudyState) -> int | None:
     """Return the number of the latest look, from 0; None before the first."""
     tasks = [trial.bank_tasks or 0 for trial in study.of_role(TrialRole.CANDIDATE)]
-    return study.spec.gates.looks().index(max(tasks)) if tasks else None
+    return study.spec.gates.interim_analyses().index(max(tasks)) if tasks else None
 
 
 def _worth_another_look(study: StudyState, report: GateReport, look: int) -> bool:
-    answers = report.answers
-    if look + 1 >= len(study.spec.gates.looks()) or any(one.answer == "fail" for one in answers):
+    if look + 1 >= len(study.spec.gates.interim_analyses()):
         return False
-    rules = study.spec.gates.parsed()
-    return any(
-        one.answer == "undecided" and one.estimate is not None and rule.kind != "cost"
-        for one, rule in zip(answers, rules, strict=True)
-    )
+    return gates.more_tasks_help(report.answers, study.spec.gates.parsed())
 
 
 def _trainings(
@@ -186,7 +183,8 @@ def _stored(
     same = same and row.data["versions"] == result.versions
     same = same and row.data["device"] == result.device
     costs = spec.gates.costs()
-    if not same or MEASURED_COST in costs or any(c not in row.data["metrics"] for c in costs):
+    metrics = row.data["metrics"]
+    if not same or any(cost in NOISY_COSTS or cost not in metrics for cost in costs):
         return None
     return [_stored_run(row, scores[:tasks]) for scores in row.scores]
 
@@ -208,7 +206,7 @@ def _stored_run(row: Baseline, scores: list[float]) -> SealedRun:
 
 def _report(session: Session, study: StudyState, result: StudyResult, look: int) -> GateReport:
     spec, best = study.spec, result.finalists[0]
-    looks, incumbent = spec.gates.looks(), spec.gates.incumbent
+    looks, incumbent = spec.gates.interim_analyses(), spec.gates.incumbent
     full, number = study.horizon(TrialRole.CANDIDATE), best.trial_number
     mine = latest_runs(session, study.study_id, TrialRole.CANDIDATE, number, full)
     stored = None
@@ -217,23 +215,26 @@ def _report(session: Session, study: StudyState, result: StudyResult, look: int)
         theirs = _incumbent_runs(session, study)
         if not theirs:
             theirs = stored = _stored(session, study, result, looks[look]) or []
-    candidate, baseline = gates.with_noise(mine, theirs)
-    case = gates.Case(
+    goals = spec.goals()
+    candidate, baseline = with_noise(mine, theirs, goals)
+    evidence = Evidence(
         candidate=candidate,
         baseline=baseline,
-        maximize=result.maximize,
+        goals=goals,
         metric=result.metric,
-        chance=gates.chance_of_look(look, len(looks)),
+        error_rate=gates.error_rate(look, len(looks)),
     )
-    answers = gates.judge(case, spec.gates.parsed())
+    answers = gates.judge(evidence, spec.gates.parsed())
     return GateReport(
         passed=gates.passes(answers, spec.gates.undecided),
         answers=answers,
         undecided=spec.gates.undecided,
         trial_number=best.trial_number,
-        candidate=_contender(best, candidate),
+        candidate=_contender(best, candidate, goals),
         baseline_name=incumbent and BaselineName(name=incumbent.name, version=incumbent.version),
-        baseline=baseline and incumbent and _contender(incumbent, baseline, stored=bool(stored)),
+        baseline=baseline
+        and incumbent
+        and _contender(incumbent, baseline, goals, stored=bool(stored)),
         tasks=looks[look],
         seeds=spec.gates.seeds,
         looks=look + 1,
@@ -248,28 +249,15 @@ def _incumbent_runs(session: Session, study: StudyState) -> list[SealedRun]:
 
 
 def _contender(
-    named: Finalist | Incumbent, one: Contender, *, stored: bool = False
+    named: Finalist | Incumbent, fresh: Contender, goals: Goals, *, stored: bool = False
 ) -> GateContender:
-    metrics = one.completed[0].metrics if one.completed else {}
+    score = interval(mean_of(fresh)).scores(goals) if fresh.completed else None
     return GateContender(
         branch=named.branch,
         params=dict(named.params),
-        score=mean_of(one).estimate() if one.completed else None,
-        diverged_share=diverged_share(one.runs),
-        metrics={
-            name: statistics.fmean(run.metrics[name] for run in one.completed) for name in metrics
-        },
-        runs=[] if stored else [_run(run) for run in one.runs],
+        score=score and Estimate.of(score),
+        diverged_share=fresh.diverged_share,
+        metrics=fresh.metrics,
+        runs=[] if stored else [VerdictRun.of(run) for run in fresh.runs],
         stored=stored,
-    )
-
-
-def _run(run: SealedRun) -> VerdictRun:
-    return VerdictRun.model_validate(
-        {
-            "trial_number": run.trial_number,
-            "status": run.status,
-            "score": run.score,
-            "cause": run.cause,
-        }
     )

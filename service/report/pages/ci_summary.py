@@ -3,14 +3,13 @@
 from service.report.pages.markdown import escape, table
 from service.report.pages.sentences import headline, judgement_sentences
 from service.report.pages.summary import cost_sentence, importance_rows
-from service.wire.spec.gates import parse_rule
 from service.wire.views.gate_report import GateAnswer, GateContender
 from service.wire.views.judged import Estimate
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
 from service.wire.words.finalists import Table
-from service.wire.words.gates import compared, more, outcome
+from service.wire.words.gates import compared, more, outcome, score_difference
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 OUTCOMES = {"passed": "✅ gates passed", "failed": "❌ gate failed", "undecided": "❔ undecided"}
@@ -107,11 +106,10 @@ def _score(estimate: Estimate | None, metric: str) -> str:
 def _difference(
     answers: list[GateAnswer], candidate: GateContender, baseline: GateContender, metric: str
 ) -> str:
-    for answer in answers:
-        estimate = answer.estimate
-        if estimate is not None and parse_rule(answer.rule).compares_scores:
-            limits = numbers.interval(estimate.low, estimate.high, metric)
-            return f"{numbers.difference(estimate.value, metric)} {limits}"
+    paired = score_difference(answers)
+    if paired is not None:
+        limits = numbers.interval(paired.low, paired.high, metric)
+        return f"{numbers.difference(paired.value, metric)} {limits}"
     if candidate.score is None or baseline.score is None:
         return "–"
     return numbers.difference(candidate.score.value - baseline.score.value, metric)

@@ -23,10 +23,10 @@ class Reference(NamedTuple):
 
 
 def known_name(compare: str) -> str:
-    """Return `compare` if it names something.
+    """`compare` itself, checked.
 
     Raises:
-        ValueError: it does not; lists what does.
+        ValueError: it names nothing; lists what there is.
     """
     if compare in ("default", "none") or compare in PRESETS:
         return compare
@@ -46,7 +46,7 @@ def check_fit(compare: str, tasks: str, branches: Sequence[Branch]) -> None:
     if preset is None:
         return
     if preset.tasks != tasks:
-        fitting = [one.name for one in PRESETS.values() if one.tasks == tasks]
+        fitting = [recipe.name for recipe in PRESETS.values() if recipe.tasks == tasks]
         listed = f"one of {', '.join(fitting)}" if fitting else "default or none"
         raise ValueError(
             f"verdict.compare: {compare} is a recipe for {preset.tasks} tasks, and these are "
@@ -62,7 +62,7 @@ def check_fit(compare: str, tasks: str, branches: Sequence[Branch]) -> None:
 
 
 def reference(compare: str, branches: Sequence[Branch], leading: str) -> Reference | None:
-    """Return what the finalists are compared with, or None.
+    """The configuration beside the finalists, or None.
 
     Args:
         compare: As in the spec.
@@ -74,8 +74,8 @@ def reference(compare: str, branches: Sequence[Branch], leading: str) -> Referen
     if compare == "none":
         return None
     name = leading if preset is None else preset.algorithm
-    (branch,) = [one for one in branches if one.algorithm == name]
+    (branch,) = [branch for branch in branches if branch.algorithm == name]
     if preset is None:
         return Reference(name, branch.defaults()) if branch.distributions() else None
-    published = {parameter: one.value for parameter, one in preset.values.items()}
+    published = {parameter: value.value for parameter, value in preset.values.items()}
     return Reference(name, complete(name, {**branch.fixed(), **published}))

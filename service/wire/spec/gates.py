@@ -1,34 +1,21 @@
 """Gates: what the best finalist of a study must be able to do, and beside which baseline.
 
-    no-worse:DELTA            its score is not worse than the baseline's by more than DELTA
-    better                    its score is better than the baseline's
-    at-least:VALUE            its score is VALUE or better (of errors: VALUE or less)
-    cost:METRIC<=BOUND        it costs no more than BOUND, or with `1.1x` than 1.1 times what the
-                              baseline costs
-    divergence:SHARE          it diverges on no more than that share of tasks
-
-Each is answered pass, fail or undecided (`service.judgement.gates`).
+The rules are records, one a file (`metaopt.gates.rules`); each is answered pass, fail or undecided
+(`service.judgement.gates`).
 """
 
-import math
 import re
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from metaopt.gates.registry import listed_forms, parse_rule
+from metaopt.gates.rule import Rule
 from service.wire.base import Wire
 from service.wire.spec.model import Model
 
-Kind = Literal["no-worse", "better", "at-least", "cost", "divergence"]
-Cost = Literal["adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes"]
-
-MEASURED_COST: Cost = "adaptation_milliseconds"
-COSTS: tuple[Cost, ...] = ("adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes")
-FORMS = "better, no-worse:DELTA, at-least:VALUE, cost:METRIC<=BOUND or divergence:SHARE"
 BASELINE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 BASELINE_LABEL = rf"{BASELINE_NAME}(@[1-9][0-9]{{0,8}})?"
-
-_COST = re.compile(r"(?P<metric>[a-z_]+)<=(?P<bound>[^x]+)(?P<times>x?)")
 
 
 class BaselineLabel(NamedTuple):
@@ -51,88 +38,6 @@ def parse_label(text: str) -> BaselineLabel:
         )
     name, _, version = text.partition("@")
     return BaselineLabel(name, int(version) if version else None)
-
-
-class Rule(NamedTuple):
-    """A rule as it was read.
-
-    Args:
-        text: As it was written.
-        bound: DELTA, VALUE, BOUND or SHARE; of `better` 0.
-        metric: Which cost.
-        relative: Whether `bound` is a multiple of the baseline's cost.
-    """
-
-    text: str
-    kind: Kind
-    bound: float = 0.0
-    metric: Cost | None = None
-    relative: bool = False
-
-    @property
-    def compares(self) -> bool:
-        """Return whether it needs a baseline."""
-        return self.compares_scores or self.relative
-
-    @property
-    def compares_scores(self) -> bool:
-        """Whether what it estimates is the candidate's score minus the baseline's."""
-        return self.kind in ("no-worse", "better")
-
-
-def parse_rule(text: str) -> Rule:
-    """Return the rule that a text says.
-
-    Raises:
-        ValueError: it says none; the message says what could be said.
-    """
-    kind, colon, rest = text.partition(":")
-    if kind == "better" and not colon:
-        return Rule(text, "better")
-    if kind == "no-worse" and colon:
-        return Rule(text, "no-worse", _number(text, rest, least=0.0))
-    if kind == "at-least" and colon:
-        return Rule(text, "at-least", _number(text, rest, least=-math.inf))
-    if kind == "divergence" and colon:
-        return Rule(text, "divergence", _share(text, rest))
-    if kind == "cost" and colon:
-        return _cost(text, rest)
-    raise ValueError(f"a gate must be {FORMS}, got {text!r}")
-
-
-def _cost(text: str, rest: str) -> Rule:
-    found = _COST.fullmatch(rest.replace(" ", ""))
-    known = [name for name in COSTS if found and name == found["metric"]]
-    if found is None or not known:
-        raise ValueError(
-            f"a cost gate must be cost:METRIC<=BOUND with METRIC one of {', '.join(COSTS)}, as "
-            f"cost:{COSTS[0]}<=50 or cost:{COSTS[1]}<=1.2x (times the baseline's), got {text!r}"
-        )
-    bound = _number(text, found["bound"], least=0.0)
-    return Rule(text, "cost", bound, known[0], relative=bool(found["times"]))
-
-
-def _share(text: str, written: str) -> float:
-    share = _number(text, written, least=0.0, most=1.0)
-    if share == 0.0:
-        raise ValueError(
-            f"a share of 0 cannot be shown by any number of tasks, got {text!r}: take a small one, "
-            "as divergence:0.01"
-        )
-    return share
-
-
-def _number(text: str, written: str, *, least: float, most: float = math.inf) -> float:
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
-    if math.isfinite(value) and least <= value <= most:
-        return value
-    allowed = "a finite number"
-    if least > -math.inf:
-        allowed = f"a number >= {least:g}" if most == math.inf else f"in [{least:g}, {most:g}]"
-    raise ValueError(f"a gate's number must be {allowed}, got {written!r} in {text!r}")
 
 
 def _is_rule(text: str) -> str:
@@ -196,7 +101,7 @@ class Gates(Wire):
         if self.baseline is not None and not self.rules:
             raise ValueError(
                 f"gates.baseline = {self.baseline} needs a rule by which to compare with it: "
-                f"add one to gates.rules ({FORMS})"
+                f"add one to gates.rules ({listed_forms()})"
             )
         pinned = self.baseline is not None and "@" in self.baseline and self.incumbent is None
         if self.promote == "pass" and (self.baseline is None or pinned):
@@ -213,28 +118,29 @@ class Gates(Wire):
             self._check_incumbent(self.incumbent)
         return self
 
-    def _check_incumbent(self, one: Incumbent) -> None:
-        if self.baseline not in (one.name, f"{one.name}@{one.version}"):
+    def _check_incumbent(self, incumbent: Incumbent) -> None:
+        label = f"{incumbent.name}@{incumbent.version}"
+        if self.baseline not in (incumbent.name, label):
             raise ValueError(
-                f"gates.incumbent is {one.name}@{one.version}, and gates.baseline is "
+                f"gates.incumbent is {label}, and gates.baseline is "
                 f"{self.baseline}: leave gates.incumbent out, the server fills it in"
             )
 
     def parsed(self) -> list[Rule]:
-        """Return the rules."""
+        """The rules, in the order in which they are written."""
         return [parse_rule(text) for text in self.rules]
 
     def baseline_name(self) -> str | None:
-        """Return the name of the baseline, without a version."""
+        """Name of the baseline, without a version."""
         return parse_label(self.baseline).name if self.baseline is not None else None
 
-    def looks(self) -> list[int]:
-        """Return on how many tasks the gates look, one look after the other."""
-        looks = [self.tasks]
-        while looks[-1] < self.most_tasks:
-            looks.append(min(2 * looks[-1], self.most_tasks))
-        return looks
+    def interim_analyses(self) -> list[int]:
+        """Numbers of tasks on which the gates are answered, one after the other, at most."""
+        tasks = [self.tasks]
+        while tasks[-1] < self.most_tasks:
+            tasks.append(min(2 * tasks[-1], self.most_tasks))
+        return tasks
 
     def costs(self) -> list[str]:
-        """Return which costs the rules ask for."""
-        return [rule.metric for rule in self.parsed() if rule.metric is not None]
+        """Metrics that have to be measured for the rules."""
+        return [metric for rule in self.parsed() for metric in rule.costs]

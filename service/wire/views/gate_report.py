@@ -1,11 +1,10 @@
-"""What the gates of a study answered."""
+"""The report of a study's gates."""
 
 from typing import Literal
 
+from metaopt.gates.rule import Answer, RuleAnswer
 from metaopt.metaparams import Value
 from service.wire.views.judged import Estimate, ResultPart, VerdictRun
-
-Answer = Literal["pass", "fail", "undecided"]
 
 
 class GateAnswer(ResultPart):
@@ -28,6 +27,12 @@ class GateAnswer(ResultPart):
     threshold: float | None = None
     more_tasks: int | None = None
     more_seeds: int | None = None
+
+    @classmethod
+    def of(cls, rule: str, answer: RuleAnswer) -> "GateAnswer":
+        """The answer to a rule, by its text."""
+        estimate = answer.estimate and Estimate.of(answer.estimate)
+        return cls.model_validate({"rule": rule, **answer._asdict(), "estimate": estimate})
 
 
 class GateContender(ResultPart):

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from metaopt.evaluation.intervals import Interval
+
 
 class ResultPart(BaseModel):
     """Base: finite numbers, fields unknown to an older client ignored."""
@@ -19,6 +21,11 @@ class Estimate(ResultPart):
     low: float
     high: float
 
+    @classmethod
+    def of(cls, interval: Interval) -> "Estimate":
+        """An interval as people read it, in the direction of the metric."""
+        return cls(**interval._asdict())
+
 
 class VerdictRun(ResultPart):
     """One fresh training of a finalist."""
@@ -27,3 +34,8 @@ class VerdictRun(ResultPart):
     status: Literal["completed", "diverged", "failed"]
     score: float | None
     cause: str | None
+
+    @classmethod
+    def of(cls, training: object) -> "VerdictRun":
+        """A fresh training, its fields copied by name."""
+        return cls.model_validate(training, from_attributes=True)

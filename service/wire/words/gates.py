@@ -1,8 +1,11 @@
 """The answers of gates in words: the same on the command line, in reports and in CI."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from metaopt.errors import InvalidGate
+from metaopt.gates.registry import parse_rule
 from service.wire.views.gate_report import GateAnswer, GateReport
+from service.wire.views.judged import Estimate
 
 
 def outcome(gates: GateReport) -> str:
@@ -47,6 +50,21 @@ def more(answer: GateAnswer) -> str:
             f"{answer.more_seeds:,} more of gates.seeds would decide it"
         )
     return ""
+
+
+def score_difference(answers: Sequence[GateAnswer]) -> Estimate | None:
+    """Candidate minus baseline as the first rule that compares their scores estimated it."""
+    for answer in answers:
+        if answer.estimate is not None and _compares_scores(answer.rule):
+            return answer.estimate
+    return None
+
+
+def _compares_scores(rule: str) -> bool:
+    try:
+        return parse_rule(rule).kind.compares_scores
+    except InvalidGate:  # answered by a rule that is no longer there
+        return False
 
 
 def _times(seeds: int) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import pytest
 from scipy import stats
 
+from metaopt.gates.registry import parse_rule
+from metaopt.goals import Goals
 from service.judgement import gates
 from service.judgement.estimates import SealedRun
-from service.wire.spec.gates import parse_rule
+from service.judgement.evidence import Evidence, with_noise
 from service.wire.views.gate_report import GateAnswer
 
 
@@ -51,13 +53,14 @@ def answer(
     baseline: list[SealedRun] | None = None,
     *,
     maximize: bool = True,
-    chance: float = 0.05,
+    error_rate: float = 0.05,
 ) -> GateAnswer:
-    mine, theirs = gates.with_noise(candidate, baseline)
+    goals = Goals(maximize)
+    mine, theirs = with_noise(candidate, baseline, goals)
     metric = "accuracy" if maximize else "mse"
-    case = gates.Case(mine, theirs, maximize, metric, chance)
-    (found,) = gates.judge(case, [parse_rule(rule)])
-    return found
+    evidence = Evidence(mine, theirs, goals, metric, error_rate)
+    (answered,) = gates.judge(evidence, [parse_rule(rule)])
+    return answered
 
 
 @pytest.mark.parametrize(
@@ -189,16 +192,16 @@ def test_where_seeds_scatter_it_asks_for_trainings_instead() -> None:
 def test_where_few_trainings_tell_little_of_their_scatter_it_asks_for_more_of_them() -> None:
     mine = [training([0.70 + luck + 0.001 * (t % 2) for t in range(400)]) for luck in (0, 0.08)]
     theirs = [training([0.60] * 400), training([0.60] * 400)]
-    found = answer("no-worse:0", mine, theirs, chance=0.03)
+    found = answer("no-worse:0", mine, theirs, error_rate=0.03)
     assert found.answer == "undecided"
     assert found.more_tasks is None and found.more_seeds is not None
 
 
 def test_looks_share_five_per_cent_and_the_last_has_most_of_it() -> None:
-    chances = [gates.chance_of_look(look, 4) for look in range(4)]
+    chances = [gates.error_rate(look, 4) for look in range(4)]
     assert sum(chances) == pytest.approx(0.05)
     assert chances == sorted(chances) and chances[-1] > 0.025
-    assert gates.chance_of_look(0, 1) == 0.05
+    assert gates.error_rate(0, 1) == 0.05
 
 
 def test_what_is_undecided_counts_as_it_is_told() -> None:
@@ -234,12 +237,12 @@ def test_each_has_the_noise_of_its_own_trainings() -> None:
     beside, alone = answer("at-least:0.5", mine, theirs), answer("at-least:0.5", mine)
     assert beside.answer == alone.answer == "undecided"
     assert beside.estimate == alone.estimate
-    candidate, baseline = gates.with_noise(mine, theirs)
+    candidate, baseline = with_noise(mine, theirs, Goals(True))
     assert baseline is not None and baseline.noise.variance == 0.0
     difference = answer("better", mine, theirs).estimate
     assert difference is not None
     assert difference.stderr == pytest.approx(0.2 / 3**0.5)  # √(0.2²/3 + 0²/3)
-    one, other = gates.with_noise(mine, theirs[:1])
+    one, other = with_noise(mine, theirs[:1], Goals(True))
     assert other is not None and one.noise == other.noise and other.noise.variance > 0
 
 

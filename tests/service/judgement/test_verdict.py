@@ -201,8 +201,8 @@ def test_the_steps_at_test_are_chosen_on_meta_validation_and_only_read_on_sealed
 
 
 def test_the_fewest_of_equally_good_steps_are_chosen() -> None:
-    assert best_steps([0.2, 0.7, 0.9, 0.9], maximize=True) == 2
-    assert best_steps([0.2, 0.7, 0.1, 0.1], maximize=False) == 2
+    assert best_steps([-0.2, -0.7, -0.9, -0.9]) == 2  # of accuracies
+    assert best_steps([0.2, 0.7, 0.1, 0.1]) == 2
 
 
 def test_the_best_is_compared_with_the_defaults_by_task() -> None:

@@ -5,15 +5,17 @@ import statistics
 
 import pytest
 
+from metaopt.goals import Goals
 from service.judgement.estimates import (
     EVEN,
     Contender,
     SealedRun,
     contender,
-    sealed_mean,
+    interval,
+    mean_of,
     with_pooled_noise,
 )
-from service.judgement.winner_interval import chosen_among, winners_tails
+from service.judgement.winner_interval import chosen_among, winners_error_rates
 
 
 def fresh(mean: float, seeds: list[float], *, diverged_share: float = 0.0) -> Contender:
@@ -32,25 +34,25 @@ def fresh(mean: float, seeds: list[float], *, diverged_share: float = 0.0) -> Co
                 0,
             )
             for seed in seeds
-        ]
+        ],
+        Goals(maximize=False),
     )
 
 
 def test_of_one_or_two_the_interval_is_even() -> None:
-    assert winners_tails(1, maximize=True) == winners_tails(2, maximize=False) == EVEN
+    assert winners_error_rates(1) == winners_error_rates(2) == EVEN
 
 
 @pytest.mark.parametrize("count", [3, 5, 20])
 def test_both_sides_together_allow_five_per_cent_and_the_worse_side_less(count: int) -> None:
-    below, above = winners_tails(count, maximize=True)
-    assert below + above == pytest.approx(0.05)
-    assert 1 - (1 - below) ** count == pytest.approx(0.05)  # the best of so many equals
-    assert winners_tails(count, maximize=False) == (above, below)
+    better, worse = winners_error_rates(count)  # of a loss
+    assert better + worse == pytest.approx(0.05) and worse < better
+    assert 1 - (1 - worse) ** count == pytest.approx(0.05)  # the best of so many equals
 
 
 def test_the_interval_is_moved_to_where_the_truth_is_worse() -> None:
     (one,) = with_pooled_noise([fresh(1.0, [0.0, 0.1, -0.1])])
-    even, moved = sealed_mean(one), sealed_mean(one, winners_tails(3, maximize=False))
+    even, moved = interval(mean_of(one)), interval(mean_of(one), winners_error_rates(3))
     assert moved.high > even.high and moved.low > even.low
     assert moved.value == even.value and moved.stderr == even.stderr
 
@@ -79,9 +81,9 @@ def test_of_equal_finalists_the_winners_interval_covers_what_it_says(count: int)
     for _ in range(studies):
         some = [fresh(0.0, [draw.gauss(0, 2), draw.gauss(0, 2)]) for _ in range(count)]
         ranked = sorted(with_pooled_noise(some), key=lambda one: statistics.fmean(one.by_task))
-        tails = winners_tails(chosen_among(ranked[0], ranked[1:]), maximize=False)
-        plain, told = sealed_mean(ranked[0]), sealed_mean(ranked[0], tails)
+        error_rates = winners_error_rates(chosen_among(ranked[0], ranked[1:]))
+        plain, shifted = interval(mean_of(ranked[0])), interval(mean_of(ranked[0]), error_rates)
         even += plain.low <= 0 <= plain.high
-        moved += told.low <= 0 <= told.high
+        moved += shifted.low <= 0 <= shifted.high
     assert even / studies < 0.94
     assert 0.93 <= moved / studies <= 0.97

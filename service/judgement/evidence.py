@@ -1,0 +1,119 @@
+"""Evidence for gates: a candidate beside a baseline, both trained afresh on the same tasks.
+
+The statistics behind `metaopt.gates.evidence`: the standard error holds the noise of tasks and that
+of training (`service.judgement.estimates`), each configuration's own, for candidate and baseline
+may differ in model and length, and one scatter more than the other.  Degrees of freedom are those
+of Welch and Satterthwaite.  More tasks reduce the noise of tasks only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metaopt.evaluation.intervals import ErrorRates, Interval, Measured, SquaredError
+from metaopt.goals import Goals
+from service.judgement.estimates import (
+    Contender,
+    SealedRun,
+    contender,
+    difference_of,
+    interval_of,
+    mean_of,
+    seed_noise,
+    share_interval,
+    with_pooled_noise,
+)
+from service.wire.words import numbers
+
+
+@dataclass(frozen=True)
+class ScoreFigures:
+    """Numbers in words, scores in the unit of their metric."""
+
+    metric: str
+    goals: Goals
+
+    @property
+    def better_side(self) -> str:
+        """Where better scores lie."""
+        return "above" if self.goals.maximize else "below"
+
+    def score(self, score: float) -> str:
+        """A score."""
+        return numbers.score(score, self.metric)
+
+    def difference(self, difference: float) -> str:
+        """A difference of scores, with its sign."""
+        return numbers.difference(difference, self.metric)
+
+    def limits(self, interval: Interval) -> str:
+        """The limits of a score or of a difference, in brackets."""
+        return numbers.interval(interval.low, interval.high, self.metric)
+
+    def number(self, value: float) -> str:
+        """A cost."""
+        return numbers.number(value)
+
+    def share(self, share: float) -> str:
+        """A share in per cent."""
+        return numbers.share(share)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known at one interim analysis.
+
+    Args:
+        candidate, baseline: Each with the noise of its trainings; the baseline is None where there
+            is none of that name yet.
+        goals: Of the study.
+        metric: Name of the score.
+        error_rate: ε of this analysis.
+    """
+
+    candidate: Contender
+    baseline: Contender | None
+    goals: Goals
+    metric: str
+    error_rate: float
+
+    @property
+    def figures(self) -> ScoreFigures:
+        """How numbers are said."""
+        return ScoreFigures(self.metric, self.goals)
+
+    def mean_loss(self) -> Measured:
+        """Mean of the candidate over tasks and trainings."""
+        return mean_of(self.candidate)
+
+    def excess_loss(self) -> Measured:
+        """Mean loss of the candidate minus that of the baseline, paired by task."""
+        assert self.baseline is not None
+        return difference_of(self.candidate, self.baseline)
+
+    def interval(self, value: float, errors: Sequence[SquaredError]) -> Interval:
+        """Limits that the truth exceeds with a probability of at most ε, on either side."""
+        return interval_of(value, errors, self._error_rates)
+
+    def share_interval(self, share: float, tasks: int) -> Interval:
+        """Exact limits of a share of tasks, likewise."""
+        return share_interval(share, tasks, self._error_rates)
+
+    @property
+    def _error_rates(self) -> ErrorRates:
+        return ErrorRates(self.error_rate, self.error_rate)
+
+
+def with_noise(
+    candidate: Sequence[SealedRun], baseline: Sequence[SealedRun] | None, goals: Goals
+) -> tuple[Contender, Contender | None]:
+    """Candidate and baseline, each with the noise of its own trainings.
+
+    Of a single training nothing is known about that: then it is taken to be the other's.
+    """
+    mine = contender(candidate, goals)
+    both = [mine] if baseline is None else [mine, contender(baseline, goals)]
+    if all(each.seeds > 1 for each in both):
+        both = [each._replace(noise=seed_noise([each])) for each in both]
+    else:
+        both = with_pooled_noise(both)
+    return both[0], (both[1] if baseline is not None else None)
