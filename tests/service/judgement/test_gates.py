@@ -5,14 +5,17 @@ import statistics
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
-from metaopt.gates.registry import parse_rule
+from metaopt.gates.registry import RULES, parse_rule
 from metaopt.goals import Goals
 from service.judgement import gates
 from service.judgement.estimates import SealedRun
 from service.judgement.evidence import Evidence, with_noise
 from service.wire.views.gate_report import GateAnswer
+from tests.fakes.toy_gate import STEADY
 
 
 def training(
@@ -302,3 +305,56 @@ def test_a_share_between_two_numbers_of_tasks_is_rounded_to_both_sides() -> None
     assert found.estimate.high == pytest.approx(
         stats.binomtest(1, 3).proportion_ci(0.90, "exact").high
     )
+
+
+scores_by_task = st.lists(st.floats(0.0, 1.0), min_size=6, max_size=6)
+some_trainings = st.lists(scores_by_task, min_size=1, max_size=3)
+MIRRORED = {
+    "better": "better",
+    "no-worse:0.05": "no-worse:0.05",
+    "at-least:0.5": "at-least:-0.5",
+    "divergence:0.2": "divergence:0.2",
+    "cost:adaptation_examples<=1.5x": "cost:adaptation_examples<=1.5x",
+}
+
+
+@given(some_trainings, some_trainings, st.sampled_from(sorted(MIRRORED)))
+@settings(deadline=None)
+def test_an_accuracy_and_its_negative_as_an_error_are_answered_alike(
+    mine: list[list[float]], theirs: list[list[float]], rule: str
+) -> None:
+    def runs(trained: list[list[float]], sign: int) -> list[SealedRun]:
+        return [training([sign * s for s in scores], adaptation_examples=3) for scores in trained]
+
+    accuracy = answer(rule, runs(mine, 1), runs(theirs, 1))
+    error = answer(MIRRORED[rule], runs(mine, -1), runs(theirs, -1), maximize=False)
+    assert accuracy.answer == error.answer
+    assert (accuracy.more_tasks, accuracy.more_seeds) == (error.more_tasks, error.more_seeds)
+    assert accuracy.estimate is not None and error.estimate is not None
+    assert accuracy.estimate.stderr == error.estimate.stderr
+    if not rule.startswith(("cost", "divergence")):
+        limits = (-error.estimate.high, -error.estimate.low)
+        assert (accuracy.estimate.low, accuracy.estimate.high) == limits
+
+
+def test_more_tasks_help_what_is_undecided_unless_a_rule_fails_or_tasks_say_nothing_of_it() -> None:
+    rules = [parse_rule(text) for text in ("better", "cost:adaptation_milliseconds<=11")]
+    mine = [
+        training(run.scores, adaptation_milliseconds=ms)
+        for run, ms in zip(trainings(0.7), (10, 11, 12), strict=True)
+    ]
+    undecided, dear = answer("better", mine, mine), answer(rules[1].text, mine)
+    assert (undecided.answer, dear.answer) == ("undecided", "undecided")
+    assert gates.more_tasks_help([undecided, dear], rules)
+    assert not gates.more_tasks_help([dear], rules[1:])
+    failed = answer("better", trainings(0.1), trainings(0.7))
+    assert not gates.more_tasks_help([failed, undecided], [rules[0], rules[0]])
+
+
+def test_a_rule_that_somebody_adds_is_answered() -> None:
+    with RULES.including(STEADY):
+        assert answer("steady:0.1", trainings(0.7)).answer == "pass"
+        assert answer("steady:0", trainings(0.7)).answer == "fail"
+        assert answer("steady:0.1", [*trainings(0.7), training([], status="diverged")]).why == (
+            "1 of 4 fresh trainings of the candidate diverged"
+        )

@@ -5,6 +5,8 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metaopt.metaparams import complete
 from service.judgement.estimates import SealedRun
@@ -257,3 +259,39 @@ def test_a_verdict_of_an_older_version_can_be_read() -> None:
     del stored["comparison"]
     old = StudyResult.model_validate(stored)
     assert old.comparison is None and old.finalists[0].steps is None
+
+
+OMNIGLOT = {"tasks": {"kind": "omniglot"}, "model": {"kind": "conv4"}}
+four_scores = st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4)
+
+
+@given(st.lists(st.tuples(four_scores, four_scores, four_scores), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=30)
+def test_accuracies_and_their_negatives_as_errors_have_mirrored_verdicts(
+    trained: list[tuple[list[float], list[float], list[float]]],
+) -> None:
+    def result(sign: int, **changes: Any) -> StudyResult:
+        signed = [[[sign * s for s in scores] for scores in each] for each in trained]
+        trials = [
+            found(n, sum(own) / 4, scores=own, curve=own) for n, (own, *_) in enumerate(signed)
+        ]
+        runs = [
+            fresh(10 + 2 * n + k, n, scores, curve=scores)
+            for n, (_, *sealed) in enumerate(signed)
+            for k, scores in enumerate(sealed)
+        ]
+        return verdict(trials, runs, [fresh(90, 0, signed[0][0])], **changes)
+
+    accuracy, error = result(1, **OMNIGLOT), result(-1)
+    for mine, theirs in zip(accuracy.finalists, error.finalists, strict=True):
+        assert (mine.trial_number, mine.search_rank) == (theirs.trial_number, theirs.search_rank)
+        assert (mine.tied_with_best, mine.optimism) == (theirs.tied_with_best, theirs.optimism)
+        assert mine.optimism_interval == theirs.optimism_interval
+        assert mine.steps and theirs.steps and mine.steps.chosen == theirs.steps.chosen
+        assert mine.sealed and theirs.sealed
+        assert (mine.sealed.low, mine.sealed.high) == (-theirs.sealed.high, -theirs.sealed.low)
+        assert mine.sealed.chosen_among == theirs.sealed.chosen_among
+    best = [result.branches["maml"].best_score or 0.0 for result in (accuracy, error)]
+    assert best[0] == -best[1]
+    gaps = [result.comparison and result.comparison.difference for result in (accuracy, error)]
+    assert gaps[0] and gaps[1] and (gaps[0].low, gaps[0].high) == (-gaps[1].high, -gaps[1].low)

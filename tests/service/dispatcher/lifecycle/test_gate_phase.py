@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from metaopt.gates.registry import RULES
 from service.db.baselines import find_baseline, versions_of
 from service.db.engine import reading, transaction
 from service.db.tables import Baseline, Trial
@@ -22,6 +23,7 @@ from service.wire.views.result import StudyResult
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Run, kinds, result, rows, segments, set_status, wait_for
 from tests.fakes.specs import small_spec
+from tests.fakes.toy_gate import STEADY
 from tests.waiting import wait_until
 
 GATES: dict[str, Any] = {
@@ -122,6 +124,18 @@ def test_the_first_study_becomes_the_first_version(engine: Engine, run: Run) -> 
         assert row.data["weights_sha256"] == told.weights_sha256
     assert kinds(engine, study_id, "baseline_promoted") == [{"name": "main", "version": 1}]
     assert kinds(engine, study_id, "gates_passed") == [{"answers": {"no-worse:0.05": "pass"}}]
+
+
+def test_a_rule_that_somebody_added_is_answered_in_the_report(engine: Engine, run: Run) -> None:
+    with RULES.including(STEADY):
+        study_id = submitted(engine, gated(gates={"rules": ["steady:0.5", "steady:0"]}))
+        report = completed(engine, run, Gated(), study_id).gates
+    assert report is not None and not report.passed
+    assert [(given.rule, given.answer) for given in report.answers] == [
+        ("steady:0.5", "pass"),
+        ("steady:0", "fail"),
+    ]
+    assert "trainings scatter by " in report.answers[0].why and report.promoted is None
 
 
 def test_the_gate_bank_is_neither_the_search_s_nor_the_verdict_s(engine: Engine, run: Run) -> None:
