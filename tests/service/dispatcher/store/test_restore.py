@@ -142,7 +142,7 @@ def decided(study: StudyState) -> dict[str, Any]:
 
 @pytest.mark.parametrize("rule", PRUNING_RULES.names())
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
