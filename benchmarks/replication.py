@@ -24,7 +24,8 @@ from typing import NamedTuple
 from benchmarks import verdict
 from benchmarks.score_vectors import SOURCES
 from benchmarks.verdict_world import Table, World, read_table, study_spec
-from metaopt.metaparams import Value, complete
+from metaopt.algorithms.registry import complete
+from metaopt.metaparams import Value
 from metaopt.search.replication import Configuration, ranked, train_again
 from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.verdict_world import World, read_table, study_spec
+from metaopt.algorithms.registry import complete
 from metaopt.evaluation.statistics import summarize
-from metaopt.metaparams import Value, complete
+from metaopt.metaparams import Value
 from metaopt.search.pruning.rule import Decision, Rung
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline, choose_finalists, rank_trials

@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 import service.errors
-from metaopt.metaparams import ALGORITHMS, MetaParam
+from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.metaparams import MetaParam
 from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.cli.main import app
@@ -143,14 +144,14 @@ def settings_page() -> str:
 def meta_parameters_page() -> str:
     """Return the page of meta-hyperparameters."""
     lines = [META_PARAMETERS]
-    for algorithm, parameters in ALGORITHMS.items():
+    for algorithm in ALGORITHMS.kinds():
         lines += [
             "",
-            f"## {algorithm}",
+            f"## {algorithm.name}",
             "",
             "| name | default | default range | allowed | unit | kind | meaning | source |",
             "|---|---|---|---|---|---|---|---|",
-            *(_meta_parameter(parameter) for parameter in parameters),
+            *(_meta_parameter(parameter) for parameter in algorithm.params),
         ]
     return _text(lines)
 

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from metaopt.algorithms.registry import complete
 from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import Value, complete
+from metaopt.metaparams import Value
 
 
 class Published(NamedTuple):

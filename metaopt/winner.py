@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from metaopt.algorithms.inner import InnerState
+from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidExamples
-from metaopt.evaluation.curve import adapt
+from metaopt.evaluation.curve import Adaptation, adapt
 from metaopt.models.base import Params
-from metaopt.models.registry import make_model
+from metaopt.models.make import make_model
 from metaopt.population.model_file import Card, read
 from metaopt.tasks.base import Examples
 
@@ -73,9 +75,8 @@ class Winner:
             learner,
             learner.layout.flatten({name: p[None] for name, p in self.weights.items()}),
             Examples(support.x[None], support.y[None]),
-            inner_lr=torch.tensor([self.card.inner_lr], dtype=self._dtype),
+            self._adaptation(),
             steps=steps,
-            state=self._memory(),
         )
         return Adapted(self, {name: p[0, 0].detach() for name, p in theta.items()}, support)
 
@@ -83,6 +84,16 @@ class Winner:
         card = self.card
         model = make_model(card.model, tuple(card.input_shape), card.outputs)
         return Learner(model, card.classification)
+
+    def _adaptation(self) -> Adaptation:
+        algorithm = ALGORITHMS.get(self.card.algorithm)
+        numbers = {
+            param.name: torch.tensor([self.card.params[param.name]], dtype=self._dtype)
+            for param in algorithm.params
+            if param.lane and param.name in self.card.params
+        }
+        numbers["inner_lr"] = torch.tensor([self.card.inner_lr], dtype=self._dtype)
+        return Adaptation(numbers, self._memory(), algorithm.inner_step or gradient_step)
 
     def _memory(self) -> InnerState | None:
         if self.inner is None:

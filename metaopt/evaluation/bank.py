@@ -8,6 +8,9 @@ workers draw them (`metaopt.evaluation.curve.draw`).
 from dataclasses import asdict, dataclass
 from typing import Any
 
+TASK_CHUNK = 100
+"""Tasks drawn and adapted at once: bounds memory, changes no task's score."""
+
 
 @dataclass(frozen=True)
 class BankSpec:

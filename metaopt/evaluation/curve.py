@@ -1,12 +1,14 @@
 """Adaptation curves: the score of every task after 0…K inner steps, from one pass."""
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.algorithms.inner import InnerState, for_tasks, inner_update
+from metaopt.algorithms.inner import InnerState, for_tasks
+from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
 from metaopt.models.base import Params
@@ -25,6 +27,39 @@ class Curves(NamedTuple):
     diverged: Tensor
 
 
+InnerStep = Callable[..., tuple[Params, InnerState | None]]
+"""One step on the support sets: see `metaopt.algorithms.algorithm.Algorithm`."""
+
+
+class Adaptation(NamedTuple):
+    """How the inner loops of H lanes run.
+
+    Args:
+        numbers: Lane numbers (H,) by name, the rate `inner_lr` among them.
+        state: Inner Adam's memory, v with leading axis H, or None for SGD; it is not changed.
+        step: The algorithm's inner step.
+    """
+
+    numbers: Mapping[str, Tensor]
+    state: InnerState | None = None
+    step: InnerStep = gradient_step
+
+    def lanes(self, part: slice) -> "Adaptation":
+        """That of some lanes."""
+        state = self.state
+        if state is not None:
+            state = InnerState({n: v[part] for n, v in state.v.items()}, state.steps[part])
+        return self._replace(numbers={n: v[part] for n, v in self.numbers.items()}, state=state)
+
+    def begun(self, tasks: int) -> "Adaptation":
+        """That of each lane on as many tasks: numbers (H, 1), v (H, T, …)."""
+        state = self.state
+        if state is not None:
+            state = InnerState(for_tasks(state.v, tasks), state.steps[:, None])
+        numbers = {name: number[:, None] for name, number in self.numbers.items()}
+        return self._replace(numbers=numbers, state=state)
+
+
 def draw(
     tasks: Tasks, bank: BankSpec, device: str | torch.device, start: int = 0, count: int = 2**62
 ) -> Episodes:
@@ -38,11 +73,10 @@ def adaptation_curves(
     learner: Learner,
     phi: Tensor,
     episodes: Episodes,
+    adaptation: Adaptation,
     *,
-    inner_lr: Tensor,
     steps: int,
     transductive: bool,
-    state: InnerState | None = None,
 ) -> Curves:
     """Return every lane's scores on every task at steps 0…`steps`; no graph is kept.
 
@@ -52,18 +86,16 @@ def adaptation_curves(
     Args:
         phi: Meta-parameters (H, P).
         episodes: The bank's tasks, leading axis T.
-        inner_lr: α of each lane (H,).
+        adaptation: Of the lanes.
         steps: Largest number of inner steps.
         transductive: See `BankSpec`.
-        state: Inner Adam's memory, v with leading axis H, or None for SGD; it is not changed.
     """
     count = episodes.support.y.shape[0]
     theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
-    if state is not None:
-        state = InnerState(for_tasks(state.v, count), state.steps[:, None])
     columns = [_scores(learner, theta, episodes, transductive)]
+    adaptation = adaptation.begun(count)
     for _ in range(steps):
-        theta, state = _step(learner, theta, episodes.support, inner_lr, state)
+        theta, adaptation = _step(learner, theta, episodes.support, adaptation)
         columns.append(_scores(learner, theta, episodes, transductive))
     return _finite(torch.stack(columns, dim=-1), learner.classification)
 
@@ -72,10 +104,9 @@ def adapt(
     learner: Learner,
     phi: Tensor,
     support: Examples,
+    adaptation: Adaptation,
     *,
-    inner_lr: Tensor,
     steps: int,
-    state: InnerState | None = None,
 ) -> Params:
     """Return every lane's weights after `steps` inner steps on every task, without scoring any.
 
@@ -83,22 +114,18 @@ def adapt(
     """
     count = support.y.shape[0]
     theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
-    if state is not None:
-        state = InnerState(for_tasks(state.v, count), state.steps[:, None])
+    adaptation = adaptation.begun(count)
     for _ in range(steps):
-        theta, state = _step(learner, theta, support, inner_lr, state)
+        theta, adaptation = _step(learner, theta, support, adaptation)
     return theta
 
 
 def _step(
-    learner: Learner, theta: Params, support: Examples, inner_lr: Tensor, state: InnerState | None
-) -> tuple[Params, InnerState | None]:
-    theta = {name: p.detach().requires_grad_() for name, p in theta.items()}
-    loss = learner.loss(theta, support).sum()
-    gradients = torch.autograd.grad(loss, [theta[name] for name in learner.adapted])
-    gradient = dict(zip(learner.adapted, gradients, strict=True))
-    with torch.no_grad():
-        return inner_update(theta, gradient, inner_lr[:, None], state)
+    learner: Learner, theta: Params, support: Examples, adaptation: Adaptation
+) -> tuple[Params, Adaptation]:
+    numbers, state = adaptation.numbers, adaptation.state
+    theta, state = adaptation.step(learner, theta, support, numbers=numbers, state=state)
+    return theta, adaptation._replace(state=state)
 
 
 @torch.no_grad()

@@ -5,14 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.learner import Learner
-from metaopt.errors import InvalidMetaParameter
-from metaopt.evaluation.bank import BankSpec
-from metaopt.evaluation.curve import Curves, adaptation_curves, draw
+from metaopt.errors import InvalidMetaParameter, InvalidTasks
+from metaopt.evaluation.bank import TASK_CHUNK, BankSpec
+from metaopt.evaluation.curve import Adaptation, Curves, adaptation_curves, draw
+from metaopt.options import Options
 from metaopt.tasks.base import Tasks
-
-TASK_CHUNK = 100  # tasks drawn and adapted at once: bounds memory, changes no task's score
+from metaopt.tasks.kind import TaskKind
+from metaopt.tasks.make import tasks_of
 
 
 class Trained(NamedTuple):
@@ -22,17 +22,15 @@ class Trained(NamedTuple):
         tasks: Distribution they were trained on; the bank is drawn from it.
         learner: Model and loss.
         phi: Meta-parameters (H, P).
-        inner_lr: Inner rates (H,).
         test_steps: Inner steps after which each trial is scored (H,).
-        state: Inner Adam's memory, or None for SGD.
+        adaptation: How the inner loops run.
     """
 
     tasks: Tasks
     learner: Learner
     phi: Tensor
-    inner_lr: Tensor
     test_steps: Tensor
-    state: InnerState | None
+    adaptation: Adaptation
 
 
 class LaneScores(NamedTuple):
@@ -51,19 +49,27 @@ class LaneScores(NamedTuple):
 
 
 def evaluate(
-    trained: Trained, bank: BankSpec, *, lane_chunk: int | None = None
+    trained: Trained,
+    bank: BankSpec,
+    *,
+    tasks: Tasks | TaskKind | Options | None = None,
+    lane_chunk: int | None = None,
 ) -> list[LaneScores]:
     """Return the scores of every trial on the bank's tasks; nothing is trained by it.
 
     Args:
         trained: What `metaopt.population.train.train` returned.
         bank: Which tasks, and for how many inner steps; at least the trials' test steps.
+        tasks: Where the bank is drawn from, as `metaopt.population.train.train` takes it; None is
+            what was trained on.
         lane_chunk: Trials adapted at once; None takes all.
 
     Raises:
         InvalidTasks: the data have no such split or too few examples.
         InvalidMetaParameter: a trial's test steps are beyond the bank's curve.
     """
+    if tasks is not None:
+        trained = trained._replace(tasks=_other(tasks, trained))
     count = trained.phi.shape[0]
     test_steps = trained.test_steps.tolist()
     if test_steps and max(test_steps) > bank.steps:
@@ -80,25 +86,34 @@ def evaluate(
     return results
 
 
+def _other(tasks: Tasks | TaskKind | Options, trained: Trained) -> Tasks:
+    """Return tasks that the model of `trained` can be judged on."""
+    device, dtype = trained.phi.device, trained.phi.dtype
+    other = tasks_of(tasks, device=device, dtype=dtype)
+    learner, own = trained.learner, trained.tasks
+    for name, wanted, got in (
+        ("classification", learner.classification, other.classification),
+        ("inputs", tuple(own.input_shape), tuple(other.input_shape)),
+        ("outputs", own.outputs, other.outputs),
+    ):
+        if wanted != got:
+            raise InvalidTasks(f"the model was trained with {name} = {wanted}, these have {got}")
+    return other
+
+
 def _curves(trained: Trained, part: slice, bank: BankSpec) -> Curves:
-    state = trained.state
     pieces = []
     for start in range(0, bank.tasks, TASK_CHUNK):
         piece = adaptation_curves(
             trained.learner,
             trained.phi[part],
             draw(trained.tasks, bank, trained.phi.device, start, TASK_CHUNK),
-            inner_lr=trained.inner_lr[part],
+            trained.adaptation.lanes(part),
             steps=bank.steps,
             transductive=bank.transductive,
-            state=None if state is None else _part(state, part),
         )
         pieces.append(piece)
     return Curves(*(torch.cat(both, dim=1) for both in zip(*pieces, strict=True)))
-
-
-def _part(state: InnerState, part: slice) -> InnerState:
-    return InnerState({name: v[part] for name, v in state.v.items()}, state.steps[part])
 
 
 def _lane_scores(curves: Curves, index: int, test_steps: int) -> LaneScores:

@@ -19,19 +19,19 @@ from torch import Tensor
 
 from metaopt.errors import CorruptCheckpoint
 from metaopt.population.lanes import Lanes
-from metaopt.population.signature import Signature
+from metaopt.population.step import Program
 
 FORMAT = "1"
 
 
-def write(path: Path, lane: Lanes, signature: Signature, params: dict[str, Any]) -> str:
+def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> str:
     """Write one lane (H = 1) to `path` and return the file's SHA-256."""
     from safetensors.torch import save  # here, so that training alone needs only torch
 
     metadata = {
         "format": FORMAT,
-        "signature": signature.digest(),
-        "state": signature.state_digest(),
+        "signature": program.signature.digest(),
+        "state": _state(program),
         "params": json.dumps(params, sort_keys=True, allow_nan=False),
         "torch": torch.__version__,
     }
@@ -56,7 +56,7 @@ def write_whole(path: Path, content: bytes) -> None:
     _sync_directory(path.parent)
 
 
-def read(path: Path, signature: Signature, digest: str | None, device: str) -> Lanes:
+def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes:
     """Return the lane (H = 1) that `write` wrote.
 
     Args:
@@ -79,14 +79,18 @@ def read(path: Path, signature: Signature, digest: str | None, device: str) -> L
         tensors: dict[str, Tensor] = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header["__metadata__"]
-        lane = Lanes(**{name: tensor.to(device) for name, tensor in tensors.items()})
+        lane = Lanes.of({name: tensor.to(device) for name, tensor in tensors.items()})
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpoint(f"checkpoint {path} is not one of ours: {error}") from None
-    fits = metadata.get("signature") == signature.digest()  # older files have no "state"
-    fits = fits or metadata.get("state") == signature.state_digest()
+    fits = metadata.get("signature") == program.signature.digest()  # older files have no "state"
+    fits = fits or metadata.get("state") == _state(program)
     if metadata.get("format") != FORMAT or not fits:
         raise CorruptCheckpoint(f"checkpoint {path} belongs to another signature or format")
     return lane
+
+
+def _state(program: Program) -> str:
+    return program.signature.state_digest(program.kinds.algorithm)
 
 
 def _sync_directory(directory: Path) -> None:

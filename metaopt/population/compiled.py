@@ -22,18 +22,12 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import metaopt
+from metaopt.algorithms.drawn import Drawn
 from metaopt.errors import MiscompiledProgram
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
-from metaopt.population.step import CHANGED, Drawn, Program, draw, meta_iteration
+from metaopt.population.step import CHANGED, Program, draw, meta_iteration
 from metaopt.tasks.base import Examples
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    # Fused, Inductor 2.13 miscompiles the patches of convolutions for some shapes: meta-gradients
-    # are off by factors, the same on every call.  Apart they are right, and faster.
-    "conv4": {"max_fusion_size": 1, "epilogue_fusion": False},
-}
-"""Inductor's options by kind of model."""
 
 PARTIAL = "partial-"
 """How the names of directories begin in which a program is being made."""
@@ -56,14 +50,14 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
     """
     drawn = draw(program, lanes, 1).at(0)
     arguments = _arguments(lanes, drawn)
-    graph = make_fx(_function(program))(*arguments)
+    graph = make_fx(_function(program, list(lanes.tensors())))(*arguments)
     # A file of its final suffix, as the packager demands, but not where the whole ones are.
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as directory:
         partial = Path(directory) / path.name
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own modules about each other
             exported = torch.export.export(graph, arguments)
-            options = OPTIONS.get(program.signature.model["kind"], {})
+            options = dict(program.kinds.model.inductor)
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(partial), inductor_configs=options
             )
@@ -74,9 +68,9 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
 def _check(program: Program, compiled: Lanes, plain: Lanes) -> None:
     """Raise unless both are the same lanes up to rounding.
 
-    A compiler can be wrong (see `OPTIONS`), and nobody would notice in a noisy score.  φ has a
-    tolerance of its own: Adam's first step turns the sign of a gradient that is zero up to rounding
-    into a whole step.
+    A compiler can be wrong (`metaopt.models.kinds.conv4`), and nobody would notice in a noisy
+    score.  φ has a tolerance of its own: Adam's first step turns the sign of a gradient that is
+    zero up to rounding into a whole step.
     """
     rounding = (
         0.1 if program.learner.compute else 1e-3 if plain.phi.dtype == torch.float32 else 1e-8
@@ -118,12 +112,15 @@ def _arguments(lanes: Lanes, drawn: Drawn) -> tuple[Tensor, ...]:
     return (*lanes.tensors().values(), *drawn.support, *drawn.query, drawn.batches)
 
 
-def _function(program: Program) -> Callable[..., tuple[Tensor, ...]]:
-    """Return the meta-iteration as a function of tensors alone, in the order of `_arguments`."""
-    names = list(Lanes.__dataclass_fields__)
+def _function(program: Program, names: list[str]) -> Callable[..., tuple[Tensor, ...]]:
+    """Return the meta-iteration as a function of tensors alone, in the order of `_arguments`.
+
+    Args:
+        names: Of the lanes' tensors.
+    """
 
     def function(*tensors: Tensor) -> tuple[Tensor, ...]:
-        lanes = Lanes(**dict(zip(names, tensors, strict=False)))
+        lanes = Lanes.of(dict(zip(names, tensors, strict=False)))
         x_s, y_s, x_q, y_q, batches = tensors[len(names) :]
         drawn = Drawn(Examples(x_s, y_s), Examples(x_q, y_q), batches)
         after = meta_iteration(program, lanes, drawn)

@@ -44,9 +44,8 @@ def adaptation_milliseconds(trained: Trained, bank: BankSpec, clock: Callable[[]
             trained.learner,
             trained.phi,
             support,
-            inner_lr=trained.inner_lr,
+            trained.adaptation,
             steps=steps,
-            state=trained.state,
         )
         seconds.append(clock() - begun)
     return 1000.0 * min(seconds)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.metaparams import Value
+from metaopt.algorithms.algorithm import Algorithm
+from metaopt.metaparams import MetaParam, Value
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
 from metaopt.population.step import Program
@@ -31,9 +32,8 @@ def fresh_lane(
     """
     dtype = dtype_of(program.signature)
     phi = _initial_weights(program, seed, dtype).to(device)
-    outer_adam = values.get("outer_optimizer") == "adam"
-    inner_adam = values.get("inner_optimizer") == "adam"
-    outer_lr = values["epsilon" if "epsilon" in values else "outer_lr"]
+    algorithm = program.kinds.algorithm
+    moments = algorithm.moments(program.signature.structure)
 
     def number(value: Value | int) -> Tensor:
         return torch.tensor([float(value)], dtype=dtype, device=device)
@@ -46,12 +46,12 @@ def fresh_lane(
 
     return Lanes(
         phi=phi,
-        m=zeros(outer_adam),
-        v=zeros(outer_adam),
-        inner_v=zeros(inner_adam),
+        m=zeros(moments.outer),
+        v=zeros(moments.outer),
+        inner_v=zeros(moments.inner),
         inner_taken=torch.zeros(1, 1, dtype=dtype, device=device),
         inner_lr=number(values["inner_lr"]),
-        outer_lr=number(outer_lr),
+        outer_lr=number(values[algorithm.outer_rate]),
         inner_steps=whole(values["inner_steps"]),
         test_steps=whole(int(values["test_steps"]) or values["inner_steps"]),
         seed=whole(seed),
@@ -59,7 +59,17 @@ def fresh_lane(
         horizon=whole(horizon),
         alive=torch.ones(1, dtype=torch.bool, device=device),
         diverged_at=whole(-1),
+        numbers={
+            param.name: (whole if param.kind == "int" else number)(values[param.name])
+            for param in own_numbers(algorithm)
+        },
     )
+
+
+def own_numbers(algorithm: Algorithm) -> list[MetaParam]:
+    """Return the lane numbers that only this algorithm has, beside those of all lanes."""
+    shared = {"inner_lr", "inner_steps", "test_steps", algorithm.outer_rate}
+    return [param for param in algorithm.params if param.lane and param.name not in shared]
 
 
 def _initial_weights(program: Program, seed: int, dtype: torch.dtype) -> Tensor:

@@ -4,11 +4,14 @@ Each field is one tensor over all lanes, so a meta-iteration is a handful of ope
 many lanes there are; adding and removing lanes happens between segments.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
+
+_NUMBER = "numbers."
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Lanes:
         horizon: Meta-iterations of a whole trial, int64 (H,).
         alive: False once loss or weights stopped being finite (H,).
         diverged_at: Meta-iteration of that, −1 before (H,).
+        numbers: Other lane numbers that the algorithm has (H,), by name.
     """
 
     phi: Tensor
@@ -43,6 +47,7 @@ class Lanes:
     horizon: Tensor
     alive: Tensor
     diverged_at: Tensor
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -51,25 +56,34 @@ class Lanes:
 
     def select(self, index: Tensor | slice) -> "Lanes":
         """Return the lanes at `index`, in that order."""
-        return Lanes(**{name: tensor[index] for name, tensor in self.tensors().items()})
+        return Lanes.of({name: tensor[index] for name, tensor in self.tensors().items()})
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> "Lanes":
+        """Return the lanes whose `tensors` these are.
+
+        Raises:
+            TypeError: one is missing, or is none of a lane's.
+        """
+        numbers = {n.removeprefix(_NUMBER): t for n, t in tensors.items() if n.startswith(_NUMBER)}
+        own = {name: t for name, t in tensors.items() if not name.startswith(_NUMBER)}
+        return cls(**own, numbers=numbers)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return every field by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return every tensor by name, an algorithm's own numbers as `numbers.NAME`."""
+        names = [field.name for field in fields(self) if field.name != "numbers"]
+        own = {name: getattr(self, name) for name in names}
+        return own | {_NUMBER + name: number for name, number in self.numbers.items()}
 
-    def replace(self, **changes: Tensor) -> "Lanes":
+    def replace(self, **changes: Any) -> "Lanes":
         """Return lanes with some fields changed."""
         return replace(self, **changes)
 
 
 def stack(groups: Sequence[Lanes]) -> Lanes:
     """Return the lanes of all groups, in order."""
-    return Lanes(
-        **{
-            field.name: torch.cat([getattr(group, field.name) for group in groups])
-            for field in fields(Lanes)
-        }
-    )
+    tensors = [group.tensors() for group in groups]
+    return Lanes.of({name: torch.cat([lane[name] for lane in tensors]) for name in tensors[0]})
 
 
 def padded(lanes: Lanes, count: int) -> Lanes:

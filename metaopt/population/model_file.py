@@ -30,7 +30,7 @@ class Card:
     """What a model file says beside its weights.
 
     Args:
-        algorithm: "maml" or "reptile".
+        algorithm: Its name.
         params: All meta-hyperparameters of the trial.
         tasks, model: As in a study spec.
         input_shape: Shape of one input.

@@ -17,24 +17,44 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from metaopt.algorithms.algorithm import Algorithm
 from metaopt.algorithms.inner import InnerState
+from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
+from metaopt.evaluation.curve import Adaptation
 from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
-from metaopt.metaparams import Value, complete
-from metaopt.models.registry import make_model
+from metaopt.metaparams import Value
+from metaopt.models.base import Model
+from metaopt.models.kind import ModelKind
+from metaopt.models.make import make_model
+from metaopt.models.registry import MODELS
+from metaopt.options import with_defaults
 from metaopt.population import checkpoint as checkpoints
 from metaopt.population import model_file
 from metaopt.population.compiled import Step, compile_step, load_step, program_key
 from metaopt.population.costs import adaptation_milliseconds, peak_memory_bytes
 from metaopt.population.fresh import dtype_of, fresh_lane
+from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes, padded, stack
+from metaopt.population.own import ModelFactory, model_kind, task_kind
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk, default_program_lanes
-from metaopt.population.step import Program, draw, drawn_at_once, inner_state, meta_iteration
+from metaopt.population.step import (
+    Program,
+    Shots,
+    draw,
+    drawn_at_once,
+    inner_state,
+    lane_numbers,
+    meta_iteration,
+)
 from metaopt.tasks.base import Tasks
-from metaopt.tasks.registry import make_tasks
+from metaopt.tasks.kind import SHOTS, TaskKind
+from metaopt.tasks.make import make_tasks
+from metaopt.tasks.registry import TASKS
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}  # of a model: see `Learner`
 
@@ -55,7 +75,10 @@ class Population:
         device: "cpu" or "cuda".
         lane_chunk: Most lanes computed at once, eager; None chooses what `default_lane_chunk` says.
         program_lanes: Lanes of a compiled program; None chooses what `default_program_lanes` says.
-        tasks: The signature's task distribution, if it is loaded already.
+        tasks: The signature's task distribution, if it is loaded already or somebody's own, or its
+            kind.
+        model, algorithm: Somebody's own, if the signature names none of the registries'
+            (`metaopt.population.own`).
 
     Raises:
         InvalidTasks, InvalidModel: the signature cannot be built.
@@ -68,17 +91,18 @@ class Population:
         device: str = "cpu",
         lane_chunk: int | None = None,
         program_lanes: int | None = None,
-        tasks: Tasks | None = None,
+        tasks: Tasks | TaskKind | None = None,
+        model: Model | ModelKind | ModelFactory | None = None,
+        algorithm: Algorithm | None = None,
     ) -> None:
         self.signature = signature
         self.device = device
-        if tasks is None:
-            tasks = make_tasks(signature.tasks, device=device, dtype=dtype_of(signature))
-        model = make_model(signature.model, tasks.input_shape, tasks.outputs)
-        compute = PRECISIONS[signature.model.get("precision", "float32")]
-        learner = Learner(model, tasks.classification, compute)
-        self.program = Program(signature, tasks, learner)
-        self.lane_chunk = lane_chunk or default_lane_chunk(signature, device)
+        kinds = Kinds(
+            algorithm or ALGORITHMS.get(signature.algorithm),
+            MODELS.get(signature.model.get("kind")) if model is None else model_kind(model),
+        )
+        self.program = _program(signature, kinds, tasks, device)
+        self.lane_chunk = lane_chunk or default_lane_chunk(signature, device, kinds)
         self._program_lanes = program_lanes
         self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
         self._blocks: dict[int, int] = {}  # meta-iterations drawn at once, likewise
@@ -125,7 +149,7 @@ class Population:
             raise InvalidPopulation(f"horizon must be >= 1, got {horizon}")
         state = fresh_lane(self.program, values, seed=seed, horizon=horizon, device=self.device)
         if checkpoint is not None:
-            read = checkpoints.read(checkpoint, self.signature, digest, self.device)
+            read = checkpoints.read(checkpoint, self.program, digest, self.device)
             _check_same_trial(lane, state, read)
             state = read
         self._lanes = state if self._lanes is None else stack([self._lanes, state])
@@ -135,14 +159,16 @@ class Population:
     def take_over(self, other: "Population", **changes: Value) -> None:
         """Let all lanes of `other` go on here, with some of their meta-parameters changed.
 
-        A lane may change what leaves its state as it is: `order` and `inner_graph`.
+        A lane may change what leaves its state as it is: `Algorithm.of_the_gradient`.
 
         Raises:
             InvalidPopulation: a name is taken, or the populations' lanes have different states.
             InvalidMetaParameter: a lane takes more inner steps than fit here.
         """
-        if self.signature.state_digest() != other.signature.state_digest():
-            raise InvalidPopulation("lanes may only change order and inner_graph as they move")
+        algorithm = self.program.kinds.algorithm
+        if self.signature.state_digest(algorithm) != other.signature.state_digest(algorithm):
+            changed = " and ".join(algorithm.of_the_gradient) or "nothing"
+            raise InvalidPopulation(f"lanes may only change {changed} as they move")
         if taken := sorted(set(self._params) & set(other._params)):
             raise InvalidPopulation(f"lane {taken[0]!r} is already in this population")
         values = {n: self._checked({**other._params[n], **changes}) for n in other._names}
@@ -208,8 +234,14 @@ class Population:
         """Put the compiled program into `directory`, if it is not there.
 
         Raises:
+            InvalidPopulation: tasks, model or algorithm stand in no registry, so that a program
+                could not be told from another's.
             Exception: whatever the compiler says.
         """
+        if not _registered(self.program):
+            raise InvalidPopulation(
+                "only tasks, models and algorithms of the registries have compiled programs"
+            )
         path = self.program_path(directory)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -236,7 +268,7 @@ class Population:
         if self._program_lanes is not None:
             return self._program_lanes
         if self.device == "cpu":
-            return default_program_lanes(self.signature)
+            return default_program_lanes(self.signature, self.program.kinds)
         return min(self.lane_chunk, max(8, 1 << (len(self._names) - 1).bit_length()))
 
     @property
@@ -288,9 +320,12 @@ class Population:
             self.program.tasks,
             self.program.learner,
             chosen.phi,
-            chosen.inner_lr,
             chosen.test_steps,
-            inner_state(self.program, chosen),
+            Adaptation(
+                lane_numbers(self.program, chosen),
+                inner_state(self.program, chosen),
+                self.program.kinds.algorithm.inner_step or gradient_step,
+            ),
         )
 
     def state(self, lane: str) -> LaneState:
@@ -326,7 +361,7 @@ class Population:
         """
         index = self._index(lane)
         one = self._stacked().select(slice(index, index + 1))
-        return checkpoints.write(path, one, self.signature, dict(self._params[lane]))
+        return checkpoints.write(path, one, self.program, dict(self._params[lane]))
 
     def write_model(self, lane: str, path: Path, *, transductive: bool) -> str:
         """Write a lane's model file (`metaopt.population.model_file`); return its SHA-256.
@@ -360,7 +395,7 @@ class Population:
 
     def _checked(self, params: Mapping[str, Any]) -> dict[str, Value]:
         signature = self.signature
-        values = complete(signature.algorithm, dict(params))
+        values = self.program.kinds.algorithm.complete(params)
         for name, value in signature.structure.items():
             if values[name] != value:
                 raise InvalidPopulation(
@@ -390,9 +425,35 @@ class Population:
         return self._names.index(lane)
 
 
+def _program(
+    signature: Signature, kinds: Kinds, tasks: Tasks | TaskKind | None, device: str
+) -> Program:
+    record = task_kind(tasks, signature.tasks.get("kind"))
+    options = with_defaults(record.options if record else SHOTS, signature.tasks)
+    if tasks is None or isinstance(tasks, TaskKind):
+        dtype = dtype_of(signature)
+        tasks = make_tasks(signature.tasks, kind=record, device=device, dtype=dtype)
+    model = make_model(signature.model, tasks.input_shape, tasks.outputs, kind=kinds.model)
+    compute = PRECISIONS[signature.model.get("precision", "float32")]
+    learner = Learner(model, tasks.classification, compute)
+    return Program(signature, kinds, Shots(options["k_shot"], options["q_query"]), tasks, learner)
+
+
+def _registered(program: Program) -> bool:
+    """Return whether a signature's names say what its program computes."""
+    kinds, signature = program.kinds, program.signature
+    return (
+        kinds.algorithm in ALGORITHMS.kinds()
+        and kinds.model in MODELS.kinds()
+        and signature.tasks.get("kind") in TASKS.names()
+    )
+
+
 def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
-    for name in ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps"):
-        want, have = getattr(asked, name).item(), getattr(read, name).item()
+    numbers = ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps")
+    wanted, had = asked.tensors(), read.tensors()
+    for name in (*numbers, *(name for name in wanted if name.startswith("numbers."))):
+        want, have = wanted[name].item(), had[name].item()
         if want != have:
             raise InvalidPopulation(
                 f"the checkpoint of lane {lane!r} has {name} = {have!r}, the trial {want!r}"

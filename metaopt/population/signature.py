@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from metaopt.metaparams import Value, complete, parameters
+from metaopt.algorithms.algorithm import Algorithm
+from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.metaparams import Value
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Signature:
 
     Args:
         tasks, model: As in a study spec.
-        algorithm: "maml" or "reptile".
+        algorithm: Its name.
         structure: Structural meta-parameters by name.
         step_cap: Most inner steps a lane may train with.
         test_cap: Most inner steps a lane may be scored at.
@@ -43,15 +45,15 @@ class Signature:
         """Return a SHA-256 that equal signatures share."""
         return _digest(self.to_json())
 
-    def state_digest(self) -> str:
+    def state_digest(self, algorithm: Algorithm) -> str:
         """Return a SHA-256 shared by signatures between which a lane may move as it is.
 
         A lane's state and the tasks it trains on depend neither on how its meta-gradient is
-        computed (`OF_THE_GRADIENT`) nor on the caps of its program.
+        computed (`Algorithm.of_the_gradient`) nor on the caps of its program.
         """
         data = self.to_json()
         del data["step_cap"], data["test_cap"]
-        kept = {k: v for k, v in self.structure.items() if k not in OF_THE_GRADIENT}
+        kept = {k: v for k, v in self.structure.items() if k not in algorithm.of_the_gradient}
         return _digest({**data, "structure": kept})
 
 
@@ -60,25 +62,21 @@ def _digest(data: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-OF_THE_GRADIENT = ("order", "inner_graph")
-"""Structural meta-parameters that say how a meta-gradient is computed, and nothing else."""
-
-
 STEP_BUCKETS = (1, 2, 3, 5, 8, 12, 20, 30)
 """Caps of programs that unroll their inner steps (`benchmarks/inner_steps.py` measures them)."""
 
 
-def step_bucket(algorithm: str, params: Mapping[str, Value], most: int) -> int:
+def step_bucket(algorithm: Algorithm, params: Mapping[str, Value], most: int) -> int:
     """Return the cap of a trial's program where trials of up to `most` inner steps are searched.
 
-    Second-order programs unroll the inner loop, and every lane pays for the cap: there a trial
-    gets the smallest bucket it fits in.  First order and Reptile run a loop that ends with the
-    lane that needs the most steps, so all share one program.
+    Where a program unrolls the inner loop, as in second order, every lane pays for the cap: there a
+    trial gets the smallest bucket it fits in.  The others run a loop that ends with the lane that
+    needs the most steps, so all share one program.
 
     Args:
         params: All meta-parameters of the trial.
     """
-    if algorithm != "maml" or params["order"] != "second":
+    if not algorithm.unrolled(params):
         return most
     steps = int(params["inner_steps"])
     return min([most, *(bucket for bucket in STEP_BUCKETS if bucket >= steps)])
@@ -88,7 +86,7 @@ def signature_of(
     *,
     tasks: dict[str, Any],
     model: dict[str, Any],
-    algorithm: str,
+    algorithm: str | Algorithm,
     params: Mapping[str, Value],
     step_cap: int | None = None,
     test_cap: int | None = None,
@@ -103,15 +101,15 @@ def signature_of(
     Raises:
         InvalidMetaParameter: bad name or value.
     """
-    values = complete(algorithm, dict(params))
-    structure = {n: values[n] for n, p in parameters(algorithm).items() if not p.lane}
+    record = algorithm if isinstance(algorithm, Algorithm) else ALGORITHMS.get(algorithm)
+    values = record.complete(params)
     steps = int(values["inner_steps"])
     return Signature(
         # Through JSON, so that tuples and lists make the same signature.
         tasks=json.loads(json.dumps(tasks)),
         model=json.loads(json.dumps(model)),
-        algorithm=algorithm,
-        structure=structure,
+        algorithm=record.name,
+        structure=record.structure(values),
         step_cap=step_cap or steps,
         test_cap=test_cap or int(values["test_steps"]) or steps,
         dtype=dtype,

@@ -1,22 +1,25 @@
 """How many lanes to compute at once."""
 
+from metaopt.options import with_defaults
+from metaopt.population.kinds import Kinds, kinds_of
 from metaopt.population.signature import Signature
 
 
-def default_lane_chunk(signature: Signature, device: str) -> int:
+def default_lane_chunk(signature: Signature, device: str, kinds: Kinds | None = None) -> int:
     """Return how many lanes to compute at once where that was not measured.
 
-    On a CPU more lanes than fit its cache cost time.  Convolutions gain from stacking only while
-    they are narrow, so wide ones run one by one.
+    On a CPU more lanes than fit its cache cost time, and some models gain from stacking only while
+    they are narrow.
+
+    Args:
+        kinds: Of the signature; None looks them up.
     """
     if device != "cpu":
         return 256
-    if signature.model["kind"] == "conv4":
-        return max(1, 32 // int(signature.model.get("filters", 64)))
-    return 8
+    return _most_lanes(signature, kinds or kinds_of(signature)) or 8
 
 
-def default_program_lanes(signature: Signature) -> int:
+def default_program_lanes(signature: Signature, kinds: Kinds | None = None) -> int:
     """Return how many lanes a compiled program for a CPU has.
 
     As few as keep a core busy, because unused lanes cost their arithmetic and because what an
@@ -24,10 +27,14 @@ def default_program_lanes(signature: Signature) -> int:
     tasks times inner steps that are differentiated through, or more, up to 16, where they have
     fewer than 40 tasks in all.  `benchmarks/program_lanes.py` measures it.
     """
+    kinds = kinds or kinds_of(signature)
     tasks = int(signature.structure["meta_batch"])
-    keeps_graph = signature.structure.get("order") == "second"
+    keeps_graph = kinds.algorithm.unrolled(signature.structure)
     at_once = tasks * (signature.step_cap if keeps_graph else 1)
     lanes = max(min(4, 256 // at_once), min(16, 40 // tasks), 1)
-    if signature.model["kind"] == "conv4":
-        lanes = min(lanes, default_lane_chunk(signature, "cpu"))
+    lanes = min(lanes, _most_lanes(signature, kinds) or lanes)
     return 1 << (lanes.bit_length() - 1)
+
+
+def _most_lanes(signature: Signature, kinds: Kinds) -> int | None:
+    return kinds.model.most_lanes(with_defaults(kinds.model.options, signature.model))

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.algorithms import maml, outer, reptile
+from metaopt.algorithms import outer
+from metaopt.algorithms.drawn import Drawn, MetaGradient
 from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.learner import Learner
+from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
-from metaopt.tasks.base import Episodes, Examples, Tasks
+from metaopt.tasks.base import Tasks
 
 CHANGED = ("phi", "m", "v", "inner_v", "inner_taken", "age", "alive", "diverged_at")
 """Fields of the lanes that a meta-iteration changes."""
@@ -28,11 +30,20 @@ CHANGED = ("phi", "m", "v", "inner_v", "inner_taken", "age", "alive", "diverged_
 DRAWN_AT_ONCE, DRAWN_BYTES = 32, 64 * 2**20
 
 
+class Shots(NamedTuple):
+    """Support and query examples per class (per task in regression) in training."""
+
+    k_shot: int
+    q_query: int
+
+
 @dataclass(frozen=True)
 class Program:
     """What all lanes of a population share."""
 
     signature: Signature
+    kinds: Kinds
+    shots: Shots
     tasks: Tasks
     learner: Learner
 
@@ -41,39 +52,19 @@ class Program:
         return self.signature.structure[name]
 
 
-class Drawn(NamedTuple):
-    """What a meta-iteration trains on; leading axes (H, T), or (n, H, T) for n of them.
-
-    Args:
-        support, query: Examples; Reptile has no query examples.
-        batches: Reptile's mini-batches (…, step cap, batch); width 0 for MAML.
-    """
-
-    support: Examples
-    query: Examples
-    batches: Tensor
-
-    def at(self, index: int) -> "Drawn":
-        """Return what meta-iteration `index` of n trains on."""
-        support, query = (Examples(e.x[index], e.y[index]) for e in (self.support, self.query))
-        return Drawn(support, query, self.batches[index])
-
-
 def draw(program: Program, lanes: Lanes, count: int) -> Drawn:
     """Return the tasks of each lane's next `count` meta-iterations, functions of seed and age."""
-    option, shots = program.option, program.signature.tasks
     ages = lanes.age + torch.arange(count, device=lanes.age.device)[:, None]
-    keys = task_keys(lanes.seed, ages, int(option("meta_batch")))
-    if program.signature.algorithm == "maml":
-        episodes = program.tasks.sample("train", keys, shots["k_shot"], shots["q_query"])
-        batches = keys.new_empty(*keys.shape, 0, 0)
-    else:
-        k_shot = int(option("train_shots")) or shots["k_shot"]
-        episodes = program.tasks.sample("train", keys, k_shot, 0)
-        cap, size = program.signature.step_cap, episodes.support.y.shape[3]
-        batches = reptile.mini_batches(keys, size, int(option("inner_batch")), cap)
-    support, query = (Examples(e.x.contiguous(), e.y.contiguous()) for e in episodes)
-    return Drawn(support, query, batches)
+    keys = task_keys(lanes.seed, ages, int(program.option("meta_batch")))
+    drawn: Drawn = program.kinds.algorithm.draw(
+        program.tasks,
+        keys,
+        k_shot=program.shots.k_shot,
+        q_query=program.shots.q_query,
+        options=program.signature.structure,
+        step_cap=program.signature.step_cap,
+    )
+    return drawn.contiguous()
 
 
 def drawn_at_once(one: Drawn) -> int:
@@ -93,7 +84,8 @@ def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
     clamp = float(program.signature.structure.get("gradient_clamp", 0.0))
     if clamp > 0:
         gradient = gradient.clamp(-clamp, clamp)
-    rate = outer.scheduled(lanes.outer_lr, lanes.age, lanes.horizon, program.option("schedule"))
+    schedule = str(program.signature.structure.get("schedule", "constant"))
+    rate = outer.scheduled(lanes.outer_lr, lanes.age, lanes.horizon, schedule)
     if lanes.m.shape[1]:
         state = outer.OuterState(lanes.m, lanes.v)
         phi, state = outer.adam(lanes.phi, gradient, rate, lanes.age, state)
@@ -106,31 +98,28 @@ def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
     return _freeze(lanes, after, loss)
 
 
-def _meta_gradient(
-    program: Program, lanes: Lanes, drawn: Drawn
-) -> tuple[Tensor, Tensor, InnerState | None]:
-    signature = program.signature
-    numbers: dict[str, Any] = {
+def _meta_gradient(program: Program, lanes: Lanes, drawn: Drawn) -> MetaGradient:
+    result: MetaGradient = program.kinds.algorithm.meta_gradient(
+        program.learner,
+        lanes.phi,
+        drawn,
+        numbers=lane_numbers(program, lanes),
+        options=program.signature.structure,
+        step_cap=program.signature.step_cap,
+        state=inner_state(program, lanes),
+    )
+    return result
+
+
+def lane_numbers(program: Program, lanes: Lanes) -> dict[str, Tensor]:
+    """Return the meta-parameters that differ between lanes, (H,) by name."""
+    return {
         "inner_lr": lanes.inner_lr,
         "inner_steps": lanes.inner_steps,
-        "step_cap": signature.step_cap,
+        "test_steps": lanes.test_steps,
+        program.kinds.algorithm.outer_rate: lanes.outer_lr,
+        **lanes.numbers,
     }
-    if signature.algorithm == "maml":
-        episodes = Episodes(drawn.support, drawn.query)
-        first_order = program.option("order") == "first"
-        gradient, loss = maml.meta_gradient(
-            program.learner,
-            lanes.phi,
-            episodes,
-            first_order=first_order,
-            recompute=program.option("inner_graph") == "recompute",
-            **numbers,
-        )
-        return gradient, loss, None
-    state = inner_state(program, lanes)
-    return reptile.meta_gradient(
-        program.learner, lanes.phi, drawn.support, drawn.batches, state=state, **numbers
-    )
 
 
 def task_keys(seed: Tensor, age: Tensor, tasks: int) -> Tensor:

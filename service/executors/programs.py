@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from metaopt.models.registry import MODELS
 from metaopt.population.compiled import program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
@@ -28,11 +29,6 @@ from service.executors.program_files import compile_record, write_whole
 
 STEP_BACK = 10  # niceness of a worker on a CPU once it has something compiled
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
-# Until the first program of a kind of model has been compiled here: seconds to compile, and how
-# much faster it then is, of the slowest and the least faster ones on one core
-# (benchmarks/results/bench.txt).
-FIRST_GUESS = {"conv4": (90.0, 1.5)}
-OTHER_GUESS = (35.0, 3.0)
 
 log = structlog.get_logger("worker")
 
@@ -152,7 +148,7 @@ class Programs:
 
 
 def _expected(directory: Path, model: str) -> tuple[float, float]:
-    seconds, faster = FIRST_GUESS.get(model, OTHER_GUESS)
+    seconds, faster = MODELS.get(model).compile_guess
     record = compile_record(directory, model)
     if record.exists():
         seconds = float(json.loads(record.read_text())["seconds"])

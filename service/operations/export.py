@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from metaopt.metaparams import parameters
+from metaopt.algorithms.registry import parameters
 from service.db.states import TrialRole
 from service.db.studies import trials_after
 from service.db.study_reports import reports_after

@@ -2,8 +2,8 @@
 
 from sqlalchemy.orm import Session
 
+from metaopt.algorithms.registry import complete
 from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import complete
 from service.db.baselines import find_baseline
 from service.errors import FieldError, InvalidSpec
 from service.operations.baselines import baseline_view

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple
 
-from metaopt.metaparams import Value, parameters
+from metaopt.algorithms.registry import parameters
+from metaopt.metaparams import Value
 from metaopt.search.pruning.rule import Options
 from metaopt.search.space import Choice, Dimension, Int
 from service.db.segments import Pace

@@ -1,6 +1,6 @@
 """Spaces: what a branch of a spec searches, in the words of `metaopt.search`."""
 
-from metaopt.metaparams import parameters
+from metaopt.algorithms.registry import parameters
 from metaopt.search.space import Choice, Dimension, Float, Int
 from service.wire.spec.space import Branch, Range
 

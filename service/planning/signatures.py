@@ -6,9 +6,10 @@ inner steps are unrolled, a few.
 
 from typing import Any
 
+from metaopt.algorithms.registry import ALGORITHMS, parameters
 from metaopt.evaluation.bank import BankSpec
 from metaopt.keys import key
-from metaopt.metaparams import Value, parameters
+from metaopt.metaparams import Value
 from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.states import GATE_ROLES, TrialRole
 from service.wire.spec.pruning import may_be_second_order
@@ -34,7 +35,7 @@ def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -
         model=spec.model.model_dump(),
         algorithm=branch.algorithm,
         params=params,
-        step_cap=step_bucket(branch.algorithm, params, most),
+        step_cap=step_bucket(ALGORITHMS.get(branch.algorithm), params, most),
         test_cap=test_cap,
     )
 
@@ -43,17 +44,18 @@ def structural_values(
     spec: StudySpec, branch: Branch, params: dict[str, Value]
 ) -> tuple[Value, ...]:
     """Return what of a trial's `params` its signature depends on."""
-    name = branch.algorithm
-    structure = [params[one] for one, p in parameters(name).items() if not p.lane]
+    algorithm = ALGORITHMS.get(branch.algorithm)
     most, test_cap = _trial_caps(spec, branch, params)
-    return (name, step_bucket(name, params, most), test_cap, *structure)
+    bucket = step_bucket(algorithm, params, most)
+    return (algorithm.name, bucket, test_cap, *algorithm.structure(params).values())
 
 
 def searches_structure(branch: Branch) -> bool:
     """Return whether trials of `branch` may differ in what a program shares."""
     known = parameters(branch.algorithm)
     searched = branch.distributions()
-    buckets = branch.algorithm == "maml" and "inner_steps" in searched
+    unrolls = ALGORITHMS.get(branch.algorithm).unrolls is not None
+    buckets = unrolls and "inner_steps" in searched
     return buckets or any(not known[name].lane for name in searched)
 
 

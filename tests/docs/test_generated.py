@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from metaopt.metaparams import ALGORITHMS
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.settings import Settings
@@ -65,9 +65,9 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_meta_parameter_is_documented() -> None:
     page = text("meta-parameters.md")
-    for algorithm, parameters in ALGORITHMS.items():
-        section = page.split(f"## {algorithm}\n")[1].split("\n## ")[0]
-        for parameter in parameters:
+    for algorithm in ALGORITHMS.kinds():
+        section = page.split(f"## {algorithm.name}\n")[1].split("\n## ")[0]
+        for parameter in algorithm.params:
             assert f"| `{parameter.name}` | {parameter.default} |" in section
             assert parameter.source in section
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from metaopt.algorithms.registry import complete
 from metaopt.keys import key
-from metaopt.metaparams import complete
 from service.db import baselines
 from service.db.events import append_event
 from service.db.tables import Report, Segment, Study, Trial

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
+from metaopt.algorithms.registry import ALGORITHMS, complete, parameters
 from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import ALGORITHMS, complete, parameters
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS.names())
 def test_every_parameter_is_documented_and_its_default_and_range_obey_its_rule(algorithm):
     for param in parameters(algorithm).values():
         assert param.doc.endswith(".") and param.source

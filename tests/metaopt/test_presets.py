@@ -2,8 +2,8 @@
 
 import pytest
 
+from metaopt.algorithms.registry import parameters
 from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import parameters
 from metaopt.presets import PRESETS, Preset, find_preset
 
 

@@ -20,7 +20,7 @@ Ranking = Mapping[int, float]
 def metrics_of_params(spec: StudySpec, params: Mapping[str, Value]) -> dict[str, float]:
     """The costs that a trial's parameters imply."""
     k_shot, _ = spec.evaluation_shots()
-    support = k_shot * getattr(spec.tasks, "n_way", 1)
+    support = k_shot * spec.tasks.classes
     return {"adaptation_examples": float(own_test_steps(dict(params)) * support)}
 
 

@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from metaopt.algorithms.registry import complete
 from metaopt.keys import key
-from metaopt.metaparams import Value, complete
+from metaopt.metaparams import Value
 from metaopt.search.samplers.history import Params
 from service.db.states import TrialRole
 from service.dispatcher.groups import group_of

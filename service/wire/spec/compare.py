@@ -10,7 +10,8 @@ as often as a finalist.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from metaopt.metaparams import Value, complete
+from metaopt.algorithms.registry import complete
+from metaopt.metaparams import Value
 from metaopt.presets import PRESETS
 from service.wire.spec.space import Branch
 

@@ -1,44 +1,42 @@
-"""The model of a spec: `metaopt.models` makes it."""
+"""The model of a spec: one form for each kind in `metaopt.models.registry`."""
 
-from typing import Annotated, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import TypeAdapter, create_model
 
+from metaopt.models.kind import ModelKind
+from metaopt.models.registry import MODELS
 from service.wire.base import Wire
-
-Precision = Literal["float32", "bfloat16"]
-"""Of activations and their derivatives; weights, losses and optimizers are always float32."""
+from service.wire.spec.kinds import Formed, option_fields, union
 
 
-class MlpModel(Wire):
-    """Fully connected layers with an activation between them.
+class ModelSpec(Wire):
+    """A model of some kind; its options are fields."""
 
-    `init`: Glorot-uniform, or truncated normal 0.01 (MAML's own code); biases at zero.
-    """
+    if TYPE_CHECKING:
+        kind: str
 
-    kind: Literal["mlp"] = "mlp"
-    widths: Annotated[
-        list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)
-    ] = [40, 40]
-    activation: Literal["relu", "tanh"] = "relu"
-    init: Literal["glorot", "truncated_normal"] = "glorot"
-    precision: Precision = "float32"
+    @property
+    def record(self) -> ModelKind:
+        """The kind."""
+        return MODELS.get(self.kind)
 
-
-class LinearModel(Wire):
-    """One affine layer."""
-
-    kind: Literal["linear"] = "linear"
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return self.model_dump()
 
 
-class Conv4Model(Wire):
-    """Four 3×3 convolutions, each with batch norm (batch statistics) and ReLU; affine layer."""
-
-    kind: Literal["conv4"] = "conv4"
-    filters: Annotated[int, Field(ge=1, le=512)] = 64
-    pooling: Literal["stride", "max"] = "stride"
-    adapt_norm: bool = True
-    precision: Precision = "float32"
+@cache
+def _form(kind: ModelKind) -> type[ModelSpec]:
+    fields = option_fields(kind.name, kind.options)
+    name = f"{kind.name.capitalize()}Model"
+    return create_model(name, __base__=ModelSpec, __doc__=kind.doc, __module__=__name__, **fields)
 
 
-Model = Annotated[MlpModel | LinearModel | Conv4Model, Field(discriminator="kind")]
+@cache
+def _union(kinds: tuple[ModelKind, ...]) -> TypeAdapter[Any]:
+    return union([_form(kind) for kind in kinds])
+
+
+Model = Annotated[ModelSpec, Formed(lambda: _union(MODELS.kinds()))]

@@ -2,7 +2,8 @@
 
 import math
 
-from metaopt.metaparams import MetaParam, parameters
+from metaopt.algorithms.registry import parameters
+from metaopt.metaparams import MetaParam
 from service.wire.spec.space import Branch, Choices, Range
 
 MOST_GRID_POINTS = 1_000_000  # as in metaopt.search.samplers.grid

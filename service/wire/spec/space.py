@@ -1,12 +1,15 @@
-"""The branches of a spec and their spaces; names and bounds come from `metaopt.metaparams`."""
+"""The branches of a spec and their spaces; names and bounds come from `metaopt.algorithms`."""
 
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
+from metaopt.algorithms.registry import ALGORITHMS, complete, parameters
 from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import MetaParam, Value, complete, parameters
+from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
+from service.wire.spec.kinds import Formed, literal
 
 
 class Range(Wire):
@@ -31,7 +34,12 @@ class Choices(Wire):
     choices: Annotated[list[float | int | str], Field(min_length=2, max_length=256)]
 
 
-Algorithm = Literal["maml", "reptile"]
+@cache
+def _one_of(names: tuple[str, ...]) -> TypeAdapter[Any]:
+    return literal(names)
+
+
+Algorithm = Annotated[str, Formed(lambda: _one_of(ALGORITHMS.names()))]
 SpaceEntry = float | int | str | Range | Choices
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.goals import Goals
 from service.wire.base import Count, Wire
 from service.wire.spec.budget import Budget
@@ -25,7 +26,7 @@ from service.wire.spec.pruning import Pruning, check_fidelity
 from service.wire.spec.samplers import check_sampler
 from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.spec.space import Branch, largest
-from service.wire.spec.tasks import OmniglotTasks, Tasks
+from service.wire.spec.tasks import Tasks
 from service.wire.spec.warm_start import WarmStart, check_warm_trials
 
 
@@ -115,9 +116,7 @@ class StudySpec(Wire):
         names = [branch.algorithm for branch in self.branches]
         if len(set(names)) < len(names):
             raise ValueError(f"each algorithm may have one branch, got {', '.join(names)}")
-        if (self.model.kind == "conv4") != (self.tasks.kind == "omniglot"):
-            if self.model.kind == "conv4":
-                raise ValueError(f"model conv4 needs images, tasks {self.tasks.kind} have none")
+        self.model.record.check(self.model.options(), self.tasks.input_shape)
         for branch in self.branches:
             check_sampler(self.search.sampler, branch, grid_points=self.search.grid_points)
         check_objectives(
@@ -141,8 +140,7 @@ class StudySpec(Wire):
             self.pruning, self.rungs()[:-1], tasks=self.evaluation.tasks, branches=self.branches
         )
         self._check_replicates()
-        if self.tasks.kind == "omniglot":
-            self._check_drawings(self.tasks)
+        self._check_shots()
         check_fit(self.verdict.compare, self.tasks.kind, self.branches)
         check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})
         self._check_size()
@@ -160,6 +158,7 @@ class StudySpec(Wire):
         for branch in self.branches:
             given = {**branch.fixed(), **branch.distributions()}
             most = {name: largest(entry) or 0 for name, entry in given.items()}
+            shots = ALGORITHMS.get(branch.algorithm).train_shots or ""
             compared = reference(self.verdict.compare, self.branches, branch.algorithm)
             if compared is not None and compared.branch == branch.algorithm:
                 for name, value in compared.params.items():
@@ -171,7 +170,7 @@ class StudySpec(Wire):
                     self.model,
                     meta_batch=most["meta_batch"],
                     inner_steps=most["inner_steps"],
-                    shots=max(most.get("train_shots", 0), self.tasks.k_shot),
+                    shots=max(most.get(shots, 0), self.tasks.k_shot),
                 ),
             )
         if needed > MOST_LANE_BYTES:
@@ -184,19 +183,16 @@ class StudySpec(Wire):
     def _gate_tasks(self) -> int:
         return self.gates.most_tasks if self.gates.rules else 0
 
-    def _check_drawings(self, tasks: OmniglotTasks) -> None:
-        k_shot, q_query = self.evaluation_shots()
-        if k_shot + q_query > 20:
-            raise ValueError(
-                "evaluation.k_shot + evaluation.q_query must be at most the 20 drawings of a "
-                f"character, got {k_shot} + {q_query}"
-            )
+    def _check_shots(self) -> None:
+        tasks = self.tasks.record
+        tasks.check_shots(*self.evaluation_shots(), where="evaluation.")
         for branch in self.branches:
-            most = largest(branch.space.get("train_shots"))
-            if most is not None and most > 20:
+            name = ALGORITHMS.get(branch.algorithm).train_shots
+            most = largest(branch.space.get(name)) if name else None
+            if most is not None and not tasks.has(most):
                 raise ValueError(
-                    "train_shots must be at most the 20 drawings of a character, "
-                    f"got {most:g} (branch {branch.algorithm})"
+                    f"{name} must be at most {tasks.stock}, got {most:g} (branch "
+                    f"{branch.algorithm})"
                 )
 
     def evaluation_shots(self) -> tuple[int, int]:
@@ -225,7 +221,7 @@ class StudySpec(Wire):
 
     def metric(self) -> Literal["accuracy", "mse"]:
         """Return the name of the score."""
-        return "accuracy" if self.tasks.kind == "omniglot" else "mse"
+        return self.tasks.record.metric.name
 
     def allocation(self) -> Literal["bandit", "even", "fixed"]:
         """Return how the trials of the budget are divided between the branches."""
@@ -237,7 +233,7 @@ class StudySpec(Wire):
 
     def maximize(self) -> bool:
         """Return whether a higher score is better."""
-        return self.metric() == "accuracy"
+        return self.tasks.record.metric.maximize
 
     def goals(self) -> Goals:
         """Return what the search is after, and what its trials may not exceed."""

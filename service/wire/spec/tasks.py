@@ -1,64 +1,64 @@
-"""The tasks of a spec: `metaopt.tasks` makes them."""
+"""The tasks of a spec: one form for each kind in `metaopt.tasks.registry`."""
 
-import math
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, Strict, field_validator, model_validator
+from pydantic import TypeAdapter, create_model, model_validator
 
-from service.wire.base import Count, Wire
-
-Interval = Annotated[tuple[float, float], Strict(False)]  # a list is as good
-
-
-def _rising(interval: Interval) -> Interval:
-    if not interval[0] < interval[1]:
-        raise ValueError(f"low must be below high, got {list(interval)}")
-    if max(map(abs, interval)) > 1e6:
-        raise ValueError(f"bounds must be within ±1e6, got {list(interval)}")
-    return interval
+from metaopt.tasks.kind import TaskKind
+from metaopt.tasks.registry import TASKS
+from service.wire.base import Wire
+from service.wire.spec.kinds import Formed, option_fields, union
 
 
-class SinusoidTasks(Wire):
-    """y = A·sin(x − φ); one task is one (A, φ).  Finn et al. (2017), section 5.1."""
+class TasksSpec(Wire):
+    """Tasks of some kind; its options are fields."""
 
-    kind: Literal["sinusoid"] = "sinusoid"
-    k_shot: Count = 10
-    q_query: Count = 10
-    amplitude: Interval = (0.1, 5.0)
-    phase: Interval = (0.0, math.pi)
-    x: Interval = (-5.0, 5.0)
+    if TYPE_CHECKING:  # every kind has them, in an order and with bounds of its own
+        kind: str
+        k_shot: int
+        q_query: int
 
-    _check = field_validator("amplitude", "phase", "x")(_rising)
+    @property
+    def record(self) -> TaskKind:
+        """The kind."""
+        return TASKS.get(self.kind)
 
+    @property
+    def classes(self) -> int:
+        """Classes of a task, by which shots are multiplied; 1 in regression."""
+        return self.record.classes(self.options())
 
-class LinearTasks(Wire):
-    """y = w·x + b + noise; one task is one (w, b), standard normal."""
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return self.record.input_shape(self.options())
 
-    kind: Literal["linear"] = "linear"
-    k_shot: Count = 10
-    q_query: Count = 10
-    features: Annotated[int, Field(ge=1, le=4096)] = 1
-    noise: Annotated[float, Field(ge=0, le=1e3)] = 0.0
+    @property
+    def outputs(self) -> int:
+        """Width of the model's output."""
+        return self.record.outputs(self.options())
 
-
-class OmniglotTasks(Wire):
-    """N-way classification of Omniglot characters, 28×28, ink high."""
-
-    kind: Literal["omniglot"] = "omniglot"
-    n_way: Annotated[int, Field(ge=2, le=100)] = 5
-    k_shot: Annotated[int, Field(ge=1, le=19)] = 1
-    q_query: Annotated[int, Field(ge=1, le=19)] = 1
-    split: Annotated[str, Field(pattern=r"^(vinyals|random:\d{1,9})$")] = "vinyals"
-    rotations: Literal["none", "task", "classes"] = "none"
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return self.model_dump()
 
     @model_validator(mode="after")
-    def _enough_drawings(self) -> Self:
-        if self.k_shot + self.q_query > 20:
-            raise ValueError(
-                "k_shot + q_query must be at most the 20 drawings of a character, "
-                f"got {self.k_shot} + {self.q_query}"
-            )
+    def _check(self) -> Self:
+        self.record.check_options(self.options())
         return self
 
 
-Tasks = Annotated[SinusoidTasks | LinearTasks | OmniglotTasks, Field(discriminator="kind")]
+@cache
+def _form(kind: TaskKind) -> type[TasksSpec]:
+    fields = option_fields(kind.name, kind.options)
+    name = f"{kind.name.capitalize()}Tasks"
+    return create_model(name, __base__=TasksSpec, __doc__=kind.doc, __module__=__name__, **fields)
+
+
+@cache
+def _union(kinds: tuple[TaskKind, ...]) -> TypeAdapter[Any]:
+    return union([_form(kind) for kind in kinds])
+
+
+Tasks = Annotated[TasksSpec, Formed(lambda: _union(TASKS.kinds()))]

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from metaopt.algorithms.registry import parameters
 from metaopt.errors import InvalidMetaParameter
-from metaopt.metaparams import MetaParam, Value, parameters
+from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
 from service.wire.spec.space import Branch, Choices, Range
 

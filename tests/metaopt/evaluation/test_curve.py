@@ -4,7 +4,7 @@ import torch
 
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
-from metaopt.evaluation.curve import DIVERGED_MSE, adaptation_curves, draw
+from metaopt.evaluation.curve import DIVERGED_MSE, Adaptation, adaptation_curves, draw
 from metaopt.models.conv4 import Conv4
 from metaopt.models.mlp import Mlp
 from metaopt.tasks.base import Episodes, Examples
@@ -34,9 +34,13 @@ def test_the_curve_equals_adapting_each_task_by_hand(problem):
     learner, phi, episodes = problem
     bank = Episodes(*(Examples(e.x[0], e.y[0]) for e in episodes))
     curves = adaptation_curves(
-        learner, phi, bank, inner_lr=torch.tensor([0.05, 0.1], dtype=torch.float64), steps=3,
+        learner,
+        phi,
+        bank,
+        Adaptation({"inner_lr": torch.tensor([0.05, 0.1], dtype=torch.float64)}),
+        steps=3,
         transductive=True,
-    )  # fmt: skip
+    )
     conv = isinstance(learner.model, Conv4)
     for lane, alpha in enumerate((0.05, 0.1)):
         for task in range(3):
@@ -69,9 +73,13 @@ def test_a_task_that_diverges_is_counted_and_its_score_stays_finite():
     learner = Learner(Mlp((1,), (8, 8), 1), classification=False)
     phi = learner.layout.flatten(learner.model.init(torch.tensor([1, 2]), torch.float32))
     curves = adaptation_curves(
-        learner, phi, draw(Sinusoid(), BANK, "cpu"), inner_lr=torch.tensor([0.01, 1e6]), steps=4,
+        learner,
+        phi,
+        draw(Sinusoid(), BANK, "cpu"),
+        Adaptation({"inner_lr": torch.tensor([0.01, 1e6])}),
+        steps=4,
         transductive=True,
-    )  # fmt: skip
+    )
     assert not curves.diverged[0].any()
     assert curves.diverged[1, :, -1].all() and not curves.diverged[1, :, 0].any()
     assert (curves.scores[1, :, -1] == DIVERGED_MSE).all()

@@ -7,8 +7,8 @@ from metaopt.algorithms.learner import Learner
 from metaopt.errors import InvalidModel
 from metaopt.models.base import Layout
 from metaopt.models.conv4 import Conv4
+from metaopt.models.make import make_model
 from metaopt.models.mlp import Mlp
-from metaopt.models.registry import make_model
 
 MODELS = [
     Mlp((3,), (8, 8), 2),

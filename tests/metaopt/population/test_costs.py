@@ -5,8 +5,8 @@ import itertools
 import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from metaopt.algorithms.registry import complete
 from metaopt.evaluation.bank import BankSpec
-from metaopt.metaparams import complete
 from metaopt.population.costs import COSTS, REPEATS
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of

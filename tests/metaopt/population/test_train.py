@@ -4,8 +4,8 @@ import doctest
 
 import pytest
 
+import metaopt.algorithms.registry
 import metaopt.keys
-import metaopt.metaparams
 import metaopt.population.train
 from metaopt.errors import InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
@@ -31,7 +31,9 @@ def test_trials_of_different_structure_are_refused():
 
 
 @pytest.mark.parametrize(
-    "module", [metaopt.population.train, metaopt.keys, metaopt.metaparams], ids=lambda m: m.__name__
+    "module",
+    [metaopt.population.train, metaopt.keys, metaopt.algorithms.registry],
+    ids=lambda m: m.__name__,
 )
 def test_examples_in_docstrings_run(module):
     outcome = doctest.testmod(module)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from metaopt.errors import InvalidTasks
-from metaopt.tasks.registry import make_tasks
+from metaopt.tasks.make import make_tasks
 from metaopt.tasks.regression import Linear, Sinusoid
 
 KEYS = torch.arange(2000)

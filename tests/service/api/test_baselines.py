@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from metaopt.metaparams import complete
+from metaopt.algorithms.registry import complete
 from service.db.engine import transaction
 from service.db.tables import Study
 from tests.fakes.rows import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaopt.metaparams import complete
+from metaopt.algorithms.registry import complete
 from service.judgement.estimates import SealedRun
 from service.judgement.verdict import Defaults, SearchTrial, best_steps, study_result
 from service.wire.views.result import StudyResult

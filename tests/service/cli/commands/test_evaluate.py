@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from metaopt.metaparams import complete
+from metaopt.algorithms.registry import complete
 from service.db.engine import reading, transaction
 from service.db.tables import Study
 from service.planning.banks import sealed_bank

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from metaopt.metaparams import complete
+from metaopt.algorithms.registry import complete
 from metaopt.presets import find_preset
 from service.db.states import TrialStatus
 from service.dispatcher.search.ask import fresh_finalists

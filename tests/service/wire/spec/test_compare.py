@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from metaopt.metaparams import complete
+from metaopt.algorithms.registry import complete
 from metaopt.presets import PRESETS, find_preset
 from service.errors import InvalidSpec
 from service.wire.spec.compare import reference

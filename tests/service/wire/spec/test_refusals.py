@@ -33,7 +33,11 @@ def with_space(**space: Any) -> dict[str, Any]:
         (with_space(inner_lr=[1]), "branches[0].space.inner_lr", "must be a number, a choice"),
         (with_space(foo=1), "branches[0].space.foo", "maml has no parameter 'foo'; it has inner"),
         ({**LEAST, "extra": 1}, "extra", "is not a known field"),
-        ({**LEAST, "tasks": {"kind": "x"}}, "tasks.kind", "must be one of 'sinusoid', 'linear'"),
+        (
+            {**LEAST, "tasks": {"kind": "x"}},
+            "tasks.kind",
+            "must be one of 'linear', 'omniglot', 'sinusoid'",
+        ),
         ({**LEAST, "tasks": {}}, "tasks.kind", "is required"),
         ({**LEAST, "tasks": 3}, "tasks", "must be an object, got 3"),
         (

@@ -1,0 +1,1 @@
+"""Algorithms, one a file; a declaration loads no torch."""

@@ -1,0 +1,63 @@
+"""What a kind of model is: its options, its size and how it runs best, known without building one.
+
+No torch here: `make` imports it when it is called.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from metaopt.options import Option, Options
+
+PRECISION = Option(
+    "precision", "choice", "float32",
+    "Of activations and their derivatives; weights, losses and optimizers are always float32.",
+    choices=("float32", "bfloat16"),
+)  # fmt: skip
+
+
+class Size(NamedTuple):
+    """Numbers of weights, and of activations for each example."""
+
+    weights: float
+    activations: float
+
+
+class CompileGuess(NamedTuple):
+    """What compiling a program brings: seconds it takes, and how much faster it then is."""
+
+    seconds: float
+    faster: float
+
+
+# Of the slowest and the least faster ones on one core (benchmarks/results/bench.txt).
+SMALL_MODELS = CompileGuess(seconds=35.0, faster=3.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelKind:
+    """One kind of model.
+
+    Args:
+        name: As `model.kind` in specs.
+        doc: What it is.
+        options: Beside `kind`.  `PRECISION` is for whoever computes in bfloat16 too.
+        make: (options, input_shape, outputs) -> `metaopt.models.base.Model`; imports torch when
+            called.
+        size: (options, input_shape, outputs) -> its size, from shapes alone, roughly.
+        check: (options, input_shape): raises `InvalidModel` for tasks that it is not made for.
+        most_lanes: Lanes that gain from being stacked on one core, from the options; None leaves
+            it to the number of tasks.
+        inductor: Options of the compiler.
+        compile_guess: Used until one was compiled on the machine.
+    """
+
+    name: str
+    doc: str
+    options: tuple[Option, ...]
+    make: Callable[..., Any]
+    size: Callable[[Options, tuple[int, ...], int], Size]
+    check: Callable[[Options, tuple[int, ...]], None] = lambda options, input_shape: None
+    most_lanes: Callable[[Options], int | None] = lambda options: None
+    inductor: Mapping[str, Any] = field(default_factory=dict)
+    compile_guess: CompileGuess = SMALL_MODELS

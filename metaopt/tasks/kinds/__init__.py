@@ -1,0 +1,1 @@
+"""Kinds of tasks, one a file; a declaration loads no torch."""

@@ -1,0 +1,46 @@
+"""Task distributions from the plain dict of a study spec, from a kind, or as somebody made them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from metaopt.options import Options, with_defaults
+from metaopt.tasks.base import Tasks
+from metaopt.tasks.kind import TaskKind
+from metaopt.tasks.registry import TASKS
+
+
+def make_tasks(
+    spec: Options,
+    *,
+    kind: TaskKind | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    path: Path | None = None,
+) -> Tasks:
+    """Return the task distribution that `spec` describes, with its data on `device`.
+
+    Args:
+        spec: `kind` and its options, as in a study spec's `tasks`; shots are ignored here.
+        kind: Of `spec`; None looks it up.
+        dtype: Float type of the episodes.
+        path: A user's own copy of the data, where the kind has data; None takes the shipped one.
+
+    Raises:
+        InvalidTasks: unknown kind, or data that cannot be read.
+    """
+    kind = kind or TASKS.get(spec.get("kind"))
+    tasks: Tasks = kind.make(with_defaults(kind.options, spec), device, dtype, path)
+    return tasks
+
+
+def tasks_of(
+    tasks: Tasks | TaskKind | Options, *, device: str | torch.device, dtype: torch.dtype
+) -> Tasks:
+    """Return the tasks that somebody means: his own, a kind's with its defaults, or a spec's."""
+    if isinstance(tasks, Mapping):
+        return make_tasks(tasks, device=device, dtype=dtype)
+    if isinstance(tasks, TaskKind):
+        return make_tasks({}, kind=tasks, device=device, dtype=dtype)
+    return tasks
