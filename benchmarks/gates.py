@@ -56,27 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gates", type=int, default=2000, help="for each setting and truth")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    given = parser.parse_args(arguments)
-    found = simulate_all(given.gates)
-    given.results.mkdir(parents=True, exist_ok=True)
-    (given.results / "gates.json").write_text(json.dumps(found, indent=2) + "\n")
-    (given.results / "gates.txt").write_text(text(found, given.gates))
-    print(text(found, given.gates), end="")
+    options = parser.parse_args(arguments)
+    results = simulate_all(options.gates)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "gates.json").write_text(json.dumps(results, indent=2) + "\n")
+    (options.results / "gates.txt").write_text(text(results, options.gates))
+    print(text(results, options.gates), end="")
 
 
 def simulate_all(count: int) -> dict[str, dict[str, float]]:
-    """Return what came out of each setting, by name."""
-    found = {}
+    """Shares of answers in each setting, by its name."""
+    results = {}
     for name in TABLES:
         table = read_table(name)
         unit = standard_error(table)
         for setting, changes in SETTINGS.items():
-            found[f"{name}, {setting}"] = simulate(table, DELTA * unit, count, **changes)
-    return found
+            results[f"{name}, {setting}"] = simulate(table, DELTA * unit, count, **changes)
+    return results
 
 
 def simulate(table: Table, delta: float, count: int, **changes: Any) -> dict[str, float]:
-    """Return how often a gate passes, fails and stays undecided where the truth is known.
+    """How often a gate passes, fails and stays undecided where the truth is known.
 
     Args:
         table: Of which trainings the scores are.
@@ -85,23 +85,24 @@ def simulate(table: Table, delta: float, count: int, **changes: Any) -> dict[str
         changes: What of the spec's `gates` is not the default.
     """
     spec = Gates.model_validate({"rules": ["better"], "baseline": "main", **changes})
-    found: dict[str, float] = {"delta": delta}
+    shares: dict[str, float] = {"delta": delta}
     for truth, worse in {"worse by DELTA": delta, "equal": 0.0}.items():
         for rule in (f"no-worse:{delta}", "better"):
             kind = rule.partition(":")[0]
             luck = np.random.default_rng([len(truth), len(kind), count])
             outcomes = [one_gate(table, spec, rule, worse, luck) for _ in range(count)]
             for answer in ("pass", "fail", "undecided"):
-                share = statistics.fmean(one.answer == answer for one in outcomes)
-                found[f"{truth}: {kind} {answer}"] = share
-            found[f"{truth}: {kind} looks"] = statistics.fmean(one.looks for one in outcomes)
-    return found
+                share = statistics.fmean(outcome.answer == answer for outcome in outcomes)
+                shares[f"{truth}: {kind} {answer}"] = share
+            looks = statistics.fmean(outcome.looks for outcome in outcomes)
+            shares[f"{truth}: {kind} looks"] = looks
+    return shares
 
 
 def one_gate(
     table: Table, spec: Gates, rule: str, worse: float, luck: np.random.Generator
 ) -> Outcome:
-    """Return the answer to one rule, looking as long as it is undecided and tasks are left."""
+    """The last answer to a rule, analysed while it is undecided and tasks are left."""
     looks = spec.interim_analyses()
     tasks = luck.integers(table.scores.shape[-1], size=looks[-1])
     shift = goals_of(table).score(worse)
@@ -119,7 +120,7 @@ def one_gate(
 
 
 def standard_error(table: Table) -> float:
-    """Return the standard error of the difference at the last look of a gate with the defaults."""
+    """Standard error of the difference at the last analysis of a gate with the defaults."""
     spec, luck = Gates(), np.random.default_rng(1)
     errors = []
     for _ in range(100):
@@ -137,9 +138,9 @@ def goals_of(table: Table) -> Goals:
 
 
 def _training(table: Table, luck: np.random.Generator) -> np.ndarray:
-    """Return the scores by task of a fresh training of the middle configuration."""
-    found: np.ndarray = table.scores[table.middle, luck.integers(table.scores.shape[1]), -1]
-    return found
+    """Scores by task of a fresh training of the middle configuration."""
+    scores: np.ndarray = table.scores[table.middle, luck.integers(table.scores.shape[1]), -1]
+    return scores
 
 
 def _run(scores: np.ndarray) -> SealedRun:
@@ -170,22 +171,26 @@ ROWS = (
 )
 
 
-def text(found: dict[str, dict[str, float]], count: int) -> str:
-    """Return the figures as a page."""
+def text(results: dict[str, dict[str, float]], count: int) -> str:
+    """The figures as a page."""
     lines = [
         f"Gates on {count} simulated comparisons for each setting and truth: real rules, scores of",
         "real trainings (benchmarks/gates.py).  Per cent, ± one standard error.",
         "",
     ]
     for name in TABLES:
-        own = {key.partition(", ")[2]: one for key, one in found.items() if key.startswith(name)}
+        own = {
+            key.partition(", ")[2]: shares
+            for key, shares in results.items()
+            if key.startswith(name)
+        }
         delta = next(iter(own.values()))["delta"]
-        lines.append(f"{f'{name}, DELTA {delta:.4f}':42}" + "".join(f"{one:>16}" for one in own))
+        lines.append(f"{f'{name}, DELTA {delta:.4f}':42}" + "".join(f"{key:>16}" for key in own))
         for title, key in ROWS:
-            cells = (_cell(one[key], count) for one in own.values())
+            cells = (_cell(shares[key], count) for shares in own.values())
             lines.append(f"{title:42}" + "".join(f"{cell:>16}" for cell in cells))
         for truth in ("worse by DELTA", "equal"):
-            cells = (f"{one[f'{truth}: no-worse looks']:.1f}" for one in own.values())
+            cells = (f"{shares[f'{truth}: no-worse looks']:.1f}" for shares in own.values())
             lines.append(f"{f'looks of no-worse, {truth}':42}" + "".join(f"{c:>16}" for c in cells))
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"

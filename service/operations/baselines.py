@@ -74,12 +74,12 @@ def get_weights(session: Session, name: str, version: int | None) -> KeptWeights
         WeightsNotFound: It was judged before winners' weights were kept.
     """
     row = _get(session, name, version)
-    kept = find_weights(session, baseline_view(row).weights_sha256)
-    if kept is None:
+    weights = find_weights(session, baseline_view(row).weights_sha256)
+    if weights is None:
         raise WeightsNotFound(
             f"no weights were kept of {name}@{row.version}: submit study {row.study_id} again"
         )
-    return kept
+    return weights
 
 
 def roll_back(session: Session, name: str, version: int | None, *, now: datetime) -> BaselineView:

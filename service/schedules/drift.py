@@ -38,7 +38,7 @@ class Score(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What is said of one score: +1 or -1 where it moved up or down, and whether that is drift."""
+    """A score beside its centre: +1 or -1 where it moved up or down, and whether that is drift."""
 
     centre: Score | None
     moved: Literal[-1, 0, 1]
@@ -46,17 +46,18 @@ class Judgement(NamedTuple):
 
 
 def judge(scores: Sequence[Score]) -> list[Judgement]:
-    """Return what is said of each score of one incumbent, in the order of its runs."""
-    found, centre_points = [], CENTRE_POINTS
+    """A judgement of each score of one incumbent, in the order of its runs."""
+    judgements: list[Judgement] = []
+    centre_points = CENTRE_POINTS
     for k in range(len(scores)):
-        found.append(_judge_last(scores[: k + 1], centre_points))
-        if found[-1].drift:
+        judgements.append(_judge_last(scores[: k + 1], centre_points))
+        if judgements[-1].drift:
             centre_points = min(centre_points, k - 1)
-    return found
+    return judgements
 
 
 def begins(judgements: Sequence[Judgement], k: int) -> bool:
-    """Return whether a drift is confirmed by score `k` and was not by the score before."""
+    """Whether a drift is confirmed by score `k` and was not by the score before."""
     if not judgements[k].drift:
         return False
     before = judgements[k - 1]
@@ -64,7 +65,7 @@ def begins(judgements: Sequence[Judgement], k: int) -> bool:
 
 
 def level(j: int) -> float:
-    """Return α_j, what pair j >= 1 may spend of ALPHA."""
+    """α_j: the part of ALPHA that pair j >= 1 may spend."""
     return ALPHA * CENTRE_POINTS / ((j + CENTRE_POINTS - 1) * (j + CENTRE_POINTS))
 
 
@@ -84,7 +85,7 @@ def _moved(score: Score, centre: Score) -> Literal[-1, 0, 1]:
 
 
 def _distance(score: Score, centre: Score) -> float:
-    """Return how many standard errors of the difference lie between the two."""
+    """Standard errors of the difference that lie between the two."""
     difference, stderr = score.value - centre.value, math.hypot(score.stderr, centre.stderr)
     if stderr > 0:
         return difference / stderr
@@ -98,6 +99,6 @@ def _limit(j: int) -> float:
 def _mean(scores: Sequence[Score]) -> Score:
     count = len(scores)
     return Score(
-        sum(one.value for one in scores) / count,
-        math.sqrt(sum(one.stderr**2 for one in scores)) / count,
+        sum(score.value for score in scores) / count,
+        math.sqrt(sum(score.stderr**2 for score in scores)) / count,
     )
