@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from metaopt.goals import Goals
 from service.schedules.drift import LIMIT, Judgement, Score, begins, judge
 from service.wire.views.gate_report import GateReport
 from service.wire.views.judged import Estimate
@@ -105,7 +106,7 @@ def _score(estimate: Estimate | None) -> Score:
 def _judged(point: ChartPoint, judgement: Judgement, maximize: bool) -> ChartPoint:
     moved: Direction | None = None
     if judgement.moved:
-        moved = "better" if (judgement.moved > 0) == maximize else "worse"
+        moved = "better" if Goals(maximize).loss(judgement.moved) < 0 else "worse"
     centre = _estimate(judgement.centre) if judgement.centre else None
     return point.model_copy(update={"centre": centre, "moved": moved, "drift": judgement.drift})
 
