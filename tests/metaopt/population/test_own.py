@@ -1,0 +1,162 @@
+"""Tasks, models and algorithms that somebody made: a record, an object, or through a registry."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.errors import (
+    InvalidMetaParameter,
+    InvalidModel,
+    InvalidPopulation,
+    InvalidTasks,
+)
+from metaopt.evaluation.bank import BankSpec
+from metaopt.evaluation.evaluate import Trained, evaluate
+from metaopt.models.mlp import Mlp
+from metaopt.models.registry import MODELS
+from metaopt.population.population import Population
+from metaopt.population.signature import signature_of
+from metaopt.population.train import train
+from metaopt.tasks.registry import TASKS
+from metaopt.winner import read_winner
+from tests.fakes.toys import PARABOLA, PULLED, QUADRATIC, Parabola, Quadratic
+
+BANK = BankSpec("validation", seed=1, tasks=20, k_shot=5, q_query=10, steps=2)
+SINUSOID = {"kind": "sinusoid", "k_shot": 5, "q_query": 5}
+MLP = {"kind": "mlp", "widths": [8]}
+
+
+def trained(algorithm: Any = "maml", tasks: Any = SINUSOID, model: Any = MLP, **more: Any) -> Any:
+    given = {"params": {"meta_batch": 4, "inner_lr": 0.1}, "meta_iterations": 30, **more}
+    return train(algorithm, tasks=tasks, model=model, **given)
+
+
+def error(result: Trained, steps: int = 1) -> float:
+    return evaluate(result, BANK)[0].curve[steps]
+
+
+@pytest.mark.parametrize("tasks", [PARABOLA, Parabola(2.0)], ids=["kind", "object"])
+def test_own_tasks_are_trained_and_judged_on(tasks: Any) -> None:
+    by_name = {"kind": "parabola", "k_shot": 10, "q_query": 10}
+    with TASKS.including(PARABOLA):
+        named = trained(tasks=by_name)
+    assert torch.equal(trained(tasks=tasks).phi, named.phi)
+    assert error(named) < error(trained(tasks=tasks, meta_iterations=1))
+
+
+def test_shots_of_own_tasks_can_be_chosen() -> None:
+    few, many = (trained(tasks=Parabola(), k_shot=shots).phi for shots in (1, 10))
+    assert not torch.equal(few, many)
+    assert torch.equal(trained(tasks=Parabola()).phi, many)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [QUADRATIC, Quadratic(), lambda shape, outputs: Quadratic(outputs)],
+    ids=["kind", "object", "function"],
+)
+def test_own_models_are_trained(model: Any) -> None:
+    with MODELS.including(QUADRATIC):
+        named = trained(tasks=PARABOLA, model={"kind": "quadratic"})
+    assert torch.equal(trained(tasks=PARABOLA, model=model).phi, named.phi)
+    assert error(named) < error(trained(tasks=PARABOLA, model=model, meta_iterations=1))
+
+
+def test_a_class_is_a_function_that_makes_a_model() -> None:
+    class Wide(Mlp):
+        def __init__(self, input_shape: tuple[int, ...], outputs: int) -> None:
+            super().__init__(input_shape, (8,), outputs)
+
+    assert torch.equal(trained(model=Wide).phi, trained().phi)
+
+
+def test_a_model_of_other_inputs_is_refused() -> None:
+    with pytest.raises(InvalidModel, match=r"takes inputs of shape \(1,\), the tasks give \(3,\)"):
+        trained(tasks={"kind": "linear", "features": 3}, model=Quadratic())
+    with pytest.raises(InvalidModel, match=r"needs one number, the tasks give \(3,\)"):
+        trained(tasks={"kind": "linear", "features": 3}, model=QUADRATIC)
+
+
+def test_an_algorithm_of_ones_own_trains_and_adapts_with_its_own_number() -> None:
+    lanes = [{"pull": pull, "inner_lr": 0.3} for pull in (0.0, 0.3)]
+    both = trained(PULLED, PARABOLA, QUADRATIC, params=lanes, meta_iterations=100)
+    free, pulled = both.phi.norm(dim=1)
+    assert 0 < pulled < free
+    assert both.adaptation.numbers["pull"].tolist() == pytest.approx([0.0, 0.3])
+    kept, shrunk = (scores.curve for scores in evaluate(both, BANK))
+    assert kept[1] < kept[0] and len(shrunk) == 3
+    with ALGORITHMS.including(PULLED):
+        named = trained("pulled", PARABOLA, QUADRATIC, params=lanes, meta_iterations=100)
+    assert torch.equal(named.phi, both.phi)
+
+
+def test_own_numbers_survive_a_checkpoint_and_belong_to_the_trial(tmp_path: Path) -> None:
+    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm=PULLED, params={})
+    begun = Population(signature, algorithm=PULLED)
+    begun.admit("a", {"pull": 0.2}, seed=1, horizon=4)
+    begun.advance(2)
+    digest = begun.checkpoint("a", tmp_path / "a")
+    begun.advance(2)
+    resumed = Population(signature, algorithm=PULLED)
+    resumed.admit("a", {"pull": 0.2}, seed=1, horizon=4, checkpoint=tmp_path / "a", digest=digest)
+    resumed.advance(2)
+    assert torch.equal(resumed.trained().phi, begun.trained().phi)
+    with pytest.raises(InvalidPopulation, match=r"has numbers\.pull = 0\.2.*, the trial 0\.3"):
+        Population(signature, algorithm=PULLED).admit(
+            "a", {"pull": 0.3}, seed=1, horizon=4, checkpoint=tmp_path / "a"
+        )
+
+
+def test_a_winner_of_a_registered_algorithm_adapts_as_that_does(tmp_path: Path) -> None:
+    with ALGORITHMS.including(PULLED), MODELS.including(QUADRATIC), TASKS.including(PARABOLA):
+        spec = {"kind": "parabola", "k_shot": 5, "q_query": 5}
+        signature = signature_of(
+            tasks=spec, model={"kind": "quadratic"}, algorithm="pulled", params={"test_steps": 2}
+        )
+        population = Population(signature)
+        population.admit("a", {"pull": 0.5, "test_steps": 2}, seed=1, horizon=20)
+        population.advance(20)
+        population.write_model("a", tmp_path / "model", transductive=True)
+        winner = read_winner((tmp_path / "model").read_bytes())
+        x = torch.tensor([[0.5], [-1.0], [0.1]])
+        theta, rate, pull = population.weights("a"), winner.card.inner_lr, 0.5
+        for _ in range(2):
+            w = (theta["w"] * (1 - rate * pull)).requires_grad_()
+            loss = (Quadratic().apply({"w": w}, x) - x**2).square().mean()
+            theta = {"w": (w - rate * torch.autograd.grad(loss, w)[0]).detach()}
+        adapted = winner.adapt(x, x**2).predict(x)
+        assert torch.allclose(adapted, Quadratic().apply(theta, x), atol=1e-6)
+
+
+def test_own_kinds_are_not_compiled(tmp_path: Path) -> None:
+    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm=PULLED, params={})
+    population = Population(signature, algorithm=PULLED)
+    with pytest.raises(InvalidPopulation, match="of the registries have compiled programs"):
+        population.use_compiled(tmp_path)
+
+
+def test_trials_are_judged_on_other_tasks_of_the_same_shapes() -> None:
+    result = trained(tasks=PARABOLA, model=QUADRATIC)
+    (steep,) = evaluate(result, BANK, tasks=Parabola(20.0))
+    (flat,) = evaluate(result, BANK, tasks=PARABOLA)
+    assert steep.curve[0] > 10 * flat.curve[0]
+    assert flat == evaluate(result, BANK)[0]
+    with pytest.raises(InvalidTasks, match=r"trained with inputs = \(1,\), these have \(3,\)"):
+        evaluate(result, BANK, tasks={"kind": "linear", "features": 3})
+
+
+def test_an_algorithm_without_what_every_population_needs_is_refused() -> None:
+    with pytest.raises(InvalidMetaParameter, match="pulled needs a parameter test_steps"):
+        replace(PULLED, params=tuple(p for p in PULLED.params if p.name != "test_steps"))
+    choice = replace(ALGORITHMS.get("maml").parameters()["order"], lane=True)
+    with pytest.raises(InvalidMetaParameter, match="order of algorithm pulled is a choice"):
+        replace(PULLED, params=(*PULLED.params, choice))
+
+
+def test_tasks_without_shots_are_refused() -> None:
+    with pytest.raises(InvalidTasks, match="tasks parabola need an option k_shot: add SHOTS"):
+        replace(PARABOLA, options=())
