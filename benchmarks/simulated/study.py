@@ -22,6 +22,7 @@ from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.restore import branch_states
 from service.executors.base import LaneReport, SegmentReport, Slot
 from service.planning.fidelity import bank_tasks
+from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations, next_rung
 from service.wire.spec.study import StudySpec
 
@@ -71,7 +72,7 @@ def simulate(table: Table, spec: StudySpec, most: int) -> Iterator[tuple[int, fl
     """
     reserve = spec.search.replicates * table.rungs[-1]
     study = StudyState(
-        "s", spec, datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}, [])
+        "s", Plan.of(spec), datetime.now(UTC), StudyStatus.RUNNING, branch_states(spec, {}, [])
     )
     slots = [SlotState(Slot(f"cpu:{i}", "cpu")) for i in range(SLOTS)]
     spent, best = 0, math.inf  # as the search sees it

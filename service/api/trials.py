@@ -8,7 +8,8 @@ from service.api.context import Ctx
 from service.api.openapi import PROBLEMS
 from service.api.studies import PREFIX, Cursor, Limit, link_next
 from service.db.engine import reading
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.operations import lookup
 from service.operations.pages import LARGEST_NUMBER
 from service.wire.spec.space import Algorithm

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, column, func, select, table
 from sqlalchemy.orm import Session
 
-from service.db.states import TrialRole
+from service.db.roles import roles_where
 from service.db.tables import Event, Report, Study, Trial
 
 LATE_EVENTS = 1000  # on Postgres an event may be committed after others with a greater id
@@ -82,7 +82,7 @@ def search_scores(session: Session, study_id: str, branch: str, first: int) -> S
 def _searched(study_id: str, branch: str, first: int) -> tuple[ColumnElement[bool], ...]:
     return (
         Trial.study_id == study_id,
-        Trial.role == TrialRole.SEARCH,
+        Trial.role.in_(roles_where(told_to_sampler=True)),
         Trial.branch == branch,
         Trial.trial_number >= first,
     )

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from service.db.states import SEARCH_ROLES, TrialRole
+from service.db.roles import TrialRole, roles_where
 from service.db.tables import Spending, Trial
 
 
@@ -49,7 +49,8 @@ def save_end(session: Session, study_id: str, ended_by: str) -> None:
 
 def trials_asked(session: Session, study_id: str) -> int:
     """Return how many trials the search has asked for: no budget can have fewer."""
-    query = select(func.count()).where(Trial.study_id == study_id, Trial.role.in_(SEARCH_ROLES))
+    paid = Trial.role.in_(roles_where(paid_by_search=True))
+    query = select(func.count()).where(Trial.study_id == study_id, paid)
     return session.scalar(query) or 0
 
 

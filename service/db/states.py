@@ -26,27 +26,6 @@ class TrialStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class TrialRole(StrEnum):
-    """Why a trial was made.
-
-    The gates' are the candidate's and the incumbent's: fresh trainings of the best finalist and of
-    the baseline's configuration.
-    """
-
-    SEARCH = "search"
-    REPLICA = "replica"
-    VERDICT = "verdict"
-    CANDIDATE = "candidate"
-    INCUMBENT = "incumbent"
-
-
-SEARCH_ROLES = frozenset({TrialRole.SEARCH, TrialRole.REPLICA})
-"""Roles whose trainings the budget of the search pays for."""
-
-GATE_ROLES = frozenset({TrialRole.CANDIDATE, TrialRole.INCUMBENT})
-"""Roles whose trials are scored on the gate bank."""
-
-
 class AttemptOutcome(StrEnum):
     """How an attempt ended."""
 

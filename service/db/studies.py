@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import CursorResult, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from service.db.states import GATE_ROLES, StudyStatus, TrialRole, TrialStatus
+from service.db.roles import ROLES, roles_where
+from service.db.states import StudyStatus, TrialStatus
 from service.db.tables import DispatcherRow, Event, Report, Study, Trial
 
 
@@ -45,7 +46,7 @@ def best_completed(
     """Return the study's best completed search trials of these branches, best first."""
     query = select(Trial).where(
         Trial.study_id == study_id,
-        Trial.role == TrialRole.SEARCH,
+        Trial.role.in_(roles_where(told_to_sampler=True)),
         Trial.branch.in_(branches),
         Trial.status == TrialStatus.COMPLETED,
         Trial.score.is_not(None),
@@ -86,7 +87,8 @@ def gate_looks_at(session: Session, bank: str) -> int:
         select(func.count())
         .select_from(Trial)
         .join(Study, Study.study_id == Trial.study_id)
-        .where(Study.sealed_bank == bank, Trial.role.in_(GATE_ROLES), Trial.score.is_not(None))
+        .where(Study.sealed_bank == bank, Trial.role.in_(roles_where(bank="gates")))
+        .where(Trial.score.is_not(None))
     )
     return session.scalar(query) or 0
 
@@ -109,7 +111,7 @@ def best_trials(session: Session, counts: Sequence[Count], *, maximize: bool) ->
         counts: Of the studies in question.  The best completed trial is found by its score, so
             that a study of many trials need not be read.
     """
-    searched = [count for count in counts if count.role == TrialRole.SEARCH]
+    searched = [count for count in counts if ROLES[count.role].told_to_sampler]
     best = {
         (count.study_id, count.branch): count.highest if maximize else count.lowest
         for count in searched
@@ -134,7 +136,9 @@ def _completed_with_scores(
     if not at_score:
         return []
     query = select(Trial).where(
-        Trial.role == TrialRole.SEARCH, Trial.status == TrialStatus.COMPLETED, or_(*at_score)
+        Trial.role.in_(roles_where(told_to_sampler=True)),
+        Trial.status == TrialStatus.COMPLETED,
+        or_(*at_score),
     )
     best: dict[tuple[str, str], Trial] = {}
     # Sorted here: SQLite would follow an ORDER BY through all trials of the study.
@@ -164,7 +168,7 @@ def _furthest_trials(
         )
         .where(
             Trial.study_id.in_(study_ids),
-            Trial.role == TrialRole.SEARCH,
+            Trial.role.in_(roles_where(told_to_sampler=True)),
             Trial.score.is_not(None),
             Trial.status.not_in([TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.CANCELLED]),
         )

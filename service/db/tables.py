@@ -39,6 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from service.db.roles import TrialRole
 from service.db.states import (
     AttemptOutcome,
     CatchUp,
@@ -47,7 +48,6 @@ from service.db.states import (
     RunStatus,
     SeedPolicy,
     StudyStatus,
-    TrialRole,
     TrialStatus,
 )
 

@@ -2,20 +2,19 @@
 
 from metaopt.metaparams import Value
 from service.dispatcher.state import Group, StudyState
-from service.planning.fidelity import trained_params
 from service.planning.signatures import structural_values, trial_signature
 
 
 def group_of(
     study: StudyState, role: str, branch: str, params: dict[str, Value], meta_iteration: int
 ) -> Group:
-    """Return the group of a trial with these params, and keep its signature in `study`.
+    """The group of a trial with these params; its signature is kept in `study`.
 
     Args:
         meta_iteration: From which it trains on.
     """
-    of_branch, spec = study.branches[branch].branch, study.spec_of(role)
-    params = trained_params(spec, params, meta_iteration)
+    of_branch, plan = study.branches[branch].branch, study.plan[role]
+    spec, params = plan.spec, plan.trained_params(params, meta_iteration)
     own_model = "own model" if spec.model != study.spec.model else ""
     structure = (own_model, *structural_values(spec, of_branch, params))
     if structure not in study.digests:

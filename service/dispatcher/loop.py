@@ -24,7 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from metaopt.errors import MetaoptError
 from service.db.dispatcher import EpochLost
 from service.db.engine import reading
-from service.db.states import SEARCH_ROLES, TERMINAL_STUDIES, StudyStatus, TrialStatus
+from service.db.roles import ROLES
+from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.study_progress import oldest_queued, running_or_known
 from service.dispatcher.leadership import takeover
 from service.dispatcher.lifecycle import phases, spending
@@ -227,7 +228,7 @@ class Dispatcher:
 
         What segments under way do not train after all may still come back: then it waits.
         """
-        if work.group is not None and work.group.role not in SEARCH_ROLES:
+        if work.group is not None and not ROLES[work.group.role].paid_by_search:
             return False
         if work.study.search_ended_by is not None:
             return True
@@ -259,7 +260,7 @@ class Dispatcher:
             most_iterations=affordable_iterations(
                 study, self._slots.values(), len(keep) + len(admit)
             )
-            if group.role in SEARCH_ROLES
+            if ROLES[group.role].paid_by_search
             else None,
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]

@@ -16,8 +16,11 @@ from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch
 from metaopt.search.pruning.rule import Leader, Need
 from metaopt.search.samplers.history import Params
-from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialRole, TrialStatus
+from service.db.roles import ROLES, Role
+from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
 from service.executors.base import SegmentReport, Slot
+from service.planning.plan import Plan, RolePlan
+from service.wire.spec.compare import Configuration
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 
@@ -37,7 +40,11 @@ class Group(NamedTuple):
 class TrialState:
     """A trial.
 
+    Fields that `service.db.tables.Trial` has too are copied by name, in both directions
+    (`service.dispatcher.store.columns`).
+
     Args:
+        checkpoint, checkpoint_sha256: The file it resumes from, and its digest.
         loss: What it scored last, as a loss (`Goals.loss`): all decisions minimise.
         metrics: What else is known of it, measured with its score.
         bank_tasks: On how many tasks of the gate bank it is scored, if that is its bank.
@@ -57,7 +64,7 @@ class TrialState:
     status: TrialStatus = TrialStatus.QUEUED
     meta_iteration: int = 0
     checkpoint: str | None = None
-    digest: str | None = None
+    checkpoint_sha256: str | None = None
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
@@ -71,8 +78,18 @@ class TrialState:
 
     @property
     def ended(self) -> bool:
-        """Return whether its status is terminal."""
+        """Whether its status is terminal."""
         return self.status in TERMINAL_TRIALS
+
+    @property
+    def role(self) -> Role:
+        """What holds for all trials of its role."""
+        return ROLES[self.group.role]
+
+    @property
+    def configuration(self) -> Configuration:
+        """What it trains."""
+        return Configuration(self.group.branch, self.params)
 
 
 class Promotions(NamedTuple):
@@ -86,7 +103,7 @@ class Promotions(NamedTuple):
 
 
 class Looking(NamedTuple):
-    """Points of new trials: once they are found, and their places in the branch's log."""
+    """Points that a slow sampler looks for, and their places in the branch's log."""
 
     future: "Future[list[Params]]"
     sequences: list[int]
@@ -132,7 +149,7 @@ class BranchState:
 
     @property
     def remaining(self) -> int:
-        """Return how many trials it may still ask for: of its budget, and of its grid."""
+        """How many trials it may still ask for: of its budget, and of its grid."""
         limit = self.search.limit
         budget = self.budget if limit is None else min(self.budget, limit)
         return max(0, budget - self.search.asks)  # a budget made smaller may keep fewer points
@@ -143,6 +160,7 @@ class StudyState:
     """A study at work.
 
     Args:
+        plan: What its spec means for trials of each role.
         trials: By number; use `add` for new ones.
         rung_losses: Losses by trial number, for each (branch, meta-iteration).
         rung_metrics: What else was known there, where anything but the score has a say.
@@ -160,7 +178,7 @@ class StudyState:
     """
 
     study_id: str
-    spec: StudySpec
+    plan: Plan
     created_at: datetime
     status: StudyStatus
     branches: dict[str, BranchState]
@@ -181,6 +199,15 @@ class StudyState:
     _open: dict[int, TrialState] = field(default_factory=dict)
     promotions: dict[Place, Promotions] = field(default_factory=dict)
 
+    @property
+    def spec(self) -> StudySpec:
+        """Its spec, with the budget of now."""
+        return self.plan.spec
+
+    def plan_of(self, trial: TrialState) -> RolePlan:
+        """The plan for a trial's role."""
+        return self.plan[trial.group.role]
+
     def run_from(self, now: float) -> None:
         """Begin, at monotonic time `now`, to count the time it has."""
         self.running_since = self.accounted_to = self.clocked_to = now
@@ -198,12 +225,21 @@ class StudyState:
             self.trials[trial.trial_number] = self._open[trial.trial_number] = trial
 
     def of_role(self, role: str) -> list[TrialState]:
-        """Return its trials of a role, by number."""
-        found = (trial for trial in self.trials.values() if trial.group.role == role)
-        return sorted(found, key=lambda trial: trial.trial_number)
+        """Its trials of a role, by number."""
+        trials = (trial for trial in self.trials.values() if trial.group.role == role)
+        return sorted(trials, key=lambda trial: trial.trial_number)
+
+    def points(self) -> list[TrialState]:
+        """Its trials that a sampler asked for, by number."""
+        trials = (trial for trial in self.trials.values() if trial.role.told_to_sampler)
+        return sorted(trials, key=lambda trial: trial.trial_number)
+
+    def open_points(self) -> list[TrialState]:
+        """Those of its points that have not ended, by number."""
+        return [trial for trial in self.open_trials() if trial.role.told_to_sampler]
 
     def open_trials(self, role: str | None = None) -> list[TrialState]:
-        """Return its trials (of a role) that have not ended, by number."""
+        """Its trials (of a role) that have not ended, by number."""
         # A trial that has ended stays so and is not looked at again: what a report costs must
         # not grow with the study.
         self._open = {n: trial for n, trial in sorted(self._open.items()) if not trial.ended}
@@ -227,38 +263,14 @@ class StudyState:
         }
 
     def queued(self) -> list[TrialState]:
-        """Return its queued trials, by number."""
+        """Its queued trials, by number."""
         return [trial for trial in self.open_trials() if trial.status == TrialStatus.QUEUED]
 
     def search_ended(self) -> bool:
-        """Return whether every point of the budget has ended, or all are once another is spent."""
+        """Whether every point of the budget has ended, or all are once another is spent."""
         asked = all(branch.remaining <= 0 for branch in self.branches.values())
         nothing_comes = asked or self.search_ended_by is not None
-        return nothing_comes and not self.open_trials(TrialRole.SEARCH)
-
-    def spec_of(self, role: str) -> StudySpec:
-        """Return what trials of a role train by: an incumbent as it was when it was promoted."""
-        incumbent = self.spec.gates.incumbent
-        if role != TrialRole.INCUMBENT or incumbent is None:
-            return self.spec
-        budget = self.spec.budget.model_copy(update={"meta_iterations": incumbent.meta_iterations})
-        until = {"rungs": None, "tasks": None, "first_order_until": incumbent.first_order_until}
-        pruning = self.spec.pruning.model_copy(update=until)
-        changed = {"model": incumbent.model, "budget": budget, "pruning": pruning}
-        return self.spec.model_copy(update=changed)
-
-    def horizon(self, role: str) -> int:
-        """Return the meta-iterations of a whole trial of a role."""
-        return self.spec_of(role).budget.meta_iterations
-
-    def rungs(self, role: str) -> list[int]:
-        """Return where trials of a role are judged: what is trained again, at its end only."""
-        return self.spec.rungs() if role == TrialRole.SEARCH else [self.horizon(role)]
-
-    def stops(self, role: str) -> list[int]:
-        """Return where segments of that role must end: at rungs, and where programs change."""
-        until = self.spec_of(role).pruning.first_order_until
-        return sorted({*self.rungs(role), *([] if until is None else [until])})
+        return nothing_comes and not self.open_points()
 
 
 @dataclass
@@ -302,7 +314,7 @@ def keeps_leaders(spec: StudySpec) -> bool:
 
 
 def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:
-    """Return the studies in the order in which they get slots."""
+    """The studies in the order in which they get slots."""
     return sorted(studies, key=lambda study: (study.created_at, study.study_id))
 
 

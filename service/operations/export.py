@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from metaopt.algorithms.registry import parameters
-from service.db.states import TrialRole
 from service.db.studies import trials_after
 from service.db.study_reports import reports_after
 from service.db.tables import Report, Study, Trial
 from service.operations.lookup import get_study
-from service.planning.fidelity import bank_tasks
+from service.planning.plan import Plan
 from service.report.pages.tables import Column, Record
 from service.wire.spec.study import StudySpec
 from service.wire.views.export import Format, What, file_stem
@@ -99,12 +98,13 @@ def _trial(trial: Trial, names: list[str]) -> Record:
 
 
 def _reports(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
-    spec = StudySpec.model_validate(study.spec)
+    plan = Plan.of(StudySpec.model_validate(study.spec))
 
     def record(trial: Trial, report: Report) -> Record:
         values = [*(getattr(trial, n) for n in _OF_TRIAL), *(getattr(report, n) for n in _REPORT)]
-        search = trial.role == TrialRole.SEARCH
-        return [*values, bank_tasks(spec, report.meta_iteration) if search else spec.verdict.tasks]
+        # A trial of the gates says itself on how many tasks it is scored: they look again at more.
+        tasks = trial.bank_tasks or plan[trial.role].tasks_at(report.meta_iteration)
+        return [*values, tasks]
 
     found = _report_rows(read, study.study_id, with_scores=False)
     records = (record(trial, report) for trial, report in found)

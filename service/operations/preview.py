@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from service.db import segments
-from service.db.states import TrialRole
+from service.db.roles import TrialRole
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.planning.preview import preview, signatures

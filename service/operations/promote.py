@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
 from service.db import baselines
-from service.db.states import TrialRole
+from service.db.roles import ROLES, TrialRole
 from service.db.tables import Study
 from service.judgement.estimates import Contender, contender, interval, mean_of, seed_noise
 from service.operations.fresh_runs import latest_runs
@@ -39,7 +39,7 @@ def add_version(
         "spec_sha256": study.spec_sha256,
         **_of_spec(spec),
         **_of_result(result),
-        "bank": gate_bank(spec, task_bank(spec, role, 0)),
+        "bank": gate_bank(spec, task_bank(spec, ROLES[role].bank, 0)),
         "tasks": fresh.tasks,
         "score": _score(fresh, spec.goals()).model_dump(mode="json"),
     }

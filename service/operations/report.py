@@ -4,12 +4,12 @@ from collections import defaultdict
 
 from sqlalchemy.orm import Session
 
-from service.db.states import TrialRole
+from service.db.roles import TrialRole
 from service.db.study_reports import last_curves, points_of
 from service.db.trials import trials_of
 from service.operations.lookup import get_study
 from service.operations.views import study_views, trial_view
-from service.planning.fidelity import bank_tasks
+from service.planning.plan import Plan
 from service.report.data import Rows
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import RungPoint
@@ -25,10 +25,11 @@ def read_rows(session: Session, study_id: str) -> Rows:
     """
     study = get_study(session, study_id)
     spec = StudySpec.model_validate(study.spec)
+    plan = Plan.of(spec)[TrialRole.SEARCH]
     points: dict[int, list[RungPoint]] = defaultdict(list)
     for row in points_of(session, study_id, TrialRole.SEARCH):
         number, meta_iteration, score, low, high = row
-        tasks = bank_tasks(spec, meta_iteration)
+        tasks = plan.tasks_at(meta_iteration)
         points[number].append(
             RungPoint(meta_iteration=meta_iteration, tasks=tasks, score=score, low=low, high=high)
         )

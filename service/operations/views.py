@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.db import segments, spending, studies
-from service.db.states import GATE_ROLES, SEARCH_ROLES, TrialRole, TrialStatus
+from service.db.roles import ROLES
+from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import (
@@ -89,16 +90,13 @@ def _study_view(
     spent: Spending | None,
     **columns: Any,
 ) -> StudyView:
-    search = [count for count in counts if count.role == TrialRole.SEARCH]
+    search = [count for count in counts if ROLES[count.role].told_to_sampler]
     names = [branch.algorithm for branch in spec.branches]
     derived: dict[str, Any] = {
         "spec": spec,
         "metric": spec.metric(),
         "maximize": spec.maximize(),
-        "trials": _by_status(search),
-        "verdict_trials": _by_status(c for c in counts if c.role == TrialRole.VERDICT),
-        "replica_trials": _by_status(c for c in counts if c.role == TrialRole.REPLICA),
-        "gate_trials": _by_status(c for c in counts if c.role in GATE_ROLES),
+        **_counted(counts),
         "branches": {
             name: BranchView(
                 trials=sum(count.trials for count in search if count.branch == name),
@@ -106,12 +104,20 @@ def _study_view(
             )
             for name in names
         },
-        "spent": _spent(sum(c.trials for c in counts if c.role in SEARCH_ROLES), spent),
+        "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": spent.ended_by if spent else None,
         **columns,
     }
     own = (name for name in StudyView.model_fields if name not in derived)
     return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})
+
+
+def _counted(counts: Sequence[studies.Count]) -> dict[str, dict[str, int]]:
+    fields = {role.counted_as for role in ROLES.values()}
+    return {
+        field: _by_status(count for count in counts if ROLES[count.role].counted_as == field)
+        for field in fields
+    }
 
 
 def _spent(trials: int, row: Spending | None) -> SpentView:

@@ -11,16 +11,17 @@ from metaopt.metaparams import Value
 from service.wire.spec.study import StudySpec
 
 
-def bank_tasks(spec: StudySpec, meta_iteration: int) -> int:
-    """Return on how many tasks of the search's bank a trial is scored at a rung: its first ones."""
-    at_rungs = dict(zip(spec.rungs(), spec.pruning.tasks or [], strict=False))
-    return at_rungs.get(meta_iteration, spec.evaluation.tasks)
+def tasks_at_rungs(spec: StudySpec) -> dict[int, int]:
+    """On how many tasks of the search's bank, its first ones, trials are scored below the budget,
+    by rung; empty where that is all of them.
+    """
+    return dict(zip(spec.rungs(), spec.pruning.tasks or [], strict=False))
 
 
 def trained_params(
     spec: StudySpec, params: Mapping[str, Value], meta_iteration: int
 ) -> dict[str, Value]:
-    """Return the parameters that a trial of `params` trains by from `meta_iteration` on.
+    """The parameters that a trial of `params` trains by from `meta_iteration` on.
 
     They are its own, but for the order before `pruning.first_order_until`.  That holds for every
     trial of a study: of the search, a finalist trained afresh, the defaults it is compared with.
@@ -32,5 +33,5 @@ def trained_params(
 
 
 def first_order_until(spec: StudySpec, params: Mapping[str, Value]) -> int | None:
-    """Return up to which meta-iteration a second-order trial takes first-order meta-gradients."""
+    """Up to which meta-iteration a second-order trial takes first-order meta-gradients."""
     return spec.pruning.first_order_until if params.get("order") == "second" else None

@@ -9,9 +9,11 @@ from metaopt.algorithms.registry import parameters
 from metaopt.metaparams import Value
 from metaopt.search.pruning.rule import Options
 from metaopt.search.space import Choice, Dimension, Int
+from service.db.roles import TrialRole
 from service.db.segments import Pace
 from service.planning.branch_shares import first_budgets
-from service.planning.fidelity import bank_tasks, trained_params
+from service.planning.fidelity import trained_params
+from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations
 from service.planning.search_space import dimensions
 from service.planning.signatures import trial_signature
@@ -38,7 +40,8 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         spec: Its warm start resolved.
         paces: What earlier segments took, by signature.
     """
-    rungs = spec.rungs()
+    searched = Plan.of(spec)[TrialRole.SEARCH]
+    rungs = list(searched.rungs)
     kept = spec.pruning.rule().kept_share(Options(reduction=spec.pruning.reduction))
     compared = spec.verdict.compare != "none"
     finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
@@ -56,7 +59,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     return Preview(
         branches=plans,
         rungs=rungs,
-        bank_tasks=[bank_tasks(spec, rung) for rung in rungs],
+        bank_tasks=[searched.tasks_at(rung) for rung in rungs],
         first_order_until=spec.pruning.first_order_until,
         search=_cost(spec.budget.trials, full, search, paces, spec.budget.total_meta_iterations),
         verdict=on_top(finalists),

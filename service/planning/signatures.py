@@ -11,7 +11,7 @@ from metaopt.evaluation.bank import BankSpec
 from metaopt.keys import key
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature, signature_of, step_bucket
-from service.db.states import GATE_ROLES, TrialRole
+from service.db.roles import BankName
 from service.wire.spec.pruning import may_be_second_order
 from service.wire.spec.space import Branch, Choices, Range
 from service.wire.spec.study import StudySpec
@@ -64,25 +64,17 @@ def changes_program(spec: StudySpec, branch: Branch) -> bool:
     return spec.pruning.first_order_until is not None and may_be_second_order(branch)
 
 
-def takes_new_trials(spec: StudySpec, signature: Signature) -> bool:
-    """Return whether a trial may begin in the program of `signature`, or only come to it later."""
-    later = spec.pruning.first_order_until is not None
-    return not later or signature.structure.get("order") != "second"
-
-
-def task_bank(spec: StudySpec, role: str, steps: int) -> BankSpec:
-    """Return the bank of meta-validation tasks, or of sealed meta-test tasks: those of the
-    verdict, or those of the gates.
-    """
+def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
+    """One of the banks of a study, with a curve of `steps` inner steps."""
     k_shot, q_query = spec.evaluation_shots()
-    split, name, tasks = "validation", "bank", spec.evaluation.tasks
-    if role == TrialRole.VERDICT:
-        split, name, tasks = "test", "sealed", spec.verdict.tasks
-    elif role in GATE_ROLES:
-        split, name, tasks = "test", "gates", spec.gates.most_tasks
+    split, stream, tasks = {
+        "validation": ("validation", "bank", spec.evaluation.tasks),
+        "sealed": ("test", "sealed", spec.verdict.tasks),
+        "gates": ("test", "gates", spec.gates.most_tasks),
+    }[name]
     return BankSpec(
         split=split,
-        seed=key(spec.seed, name),
+        seed=key(spec.seed, stream),
         tasks=tasks,
         k_shot=k_shot,
         q_query=q_query,

@@ -8,6 +8,7 @@ from service.dispatcher.search.ask import ask
 from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.restore import branch_states
 from service.executors.base import Slot
+from service.planning.plan import Plan
 from tests.fakes.specs import small_spec
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -16,7 +17,9 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 def study(study_id: str = "s", **changes: Any) -> StudyState:
     """Return a running study without trials."""
     spec = small_spec(**changes)
-    return StudyState(study_id, spec, NOON, StudyStatus.RUNNING, branch_states(spec, {}, []))
+    return StudyState(
+        study_id, Plan.of(spec), NOON, StudyStatus.RUNNING, branch_states(spec, {}, [])
+    )
 
 
 def asked(of: StudyState, branch: str, count: int) -> list[TrialState]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import structlog
 
 from service.db import baselines, study_progress, trials
-from service.db.states import GATE_ROLES, TrialRole, TrialStatus
+from service.db.roles import ROLES, roles_where
+from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
 from service.db.weights import add_weights
 from service.dispatcher.checkpoints import CheckpointStore
@@ -21,42 +22,42 @@ log = structlog.get_logger("dispatcher")
 def complete(
     entry: Entry, store: CheckpointStore, result: StudyResult, gates: GateReport | None
 ) -> bool:
-    """Complete the study; return False if it is no longer running."""
+    """Complete the study; False if it is no longer running."""
     study_id = entry.study.study_id
     if not study_progress.complete_study(entry.session, study_id, now=entry.now):
         return False
     row = entry.session.get_one(Study, study_id)
-    found = {
+    last = {
         "weights_sha256": _keep_weights(entry, store, result),
         "gates": gates,
         "device_seconds": result.device_seconds
-        + trials.device_seconds(entry.session, study_id, GATE_ROLES),
+        + trials.device_seconds(entry.session, study_id, roles_where(bank="gates")),
     }
-    result = result.model_copy(update=found)
+    result = result.model_copy(update=last)
     if gates is not None and gates.passed and entry.study.spec.gates.promote == "pass":
         result = result.model_copy(update={"gates": _promoted(entry, row, result, gates)})
     study_progress.save_result(entry.session, study_id, result.model_dump(mode="json"))
-    _tell(entry, result)
+    _add_events(entry, result)
     return True
 
 
-def _tell(entry: Entry, result: StudyResult) -> None:
+def _add_events(entry: Entry, result: StudyResult) -> None:
     best, gates = result.finalists[0], result.gates
     assert best.sealed is not None
     if gates is not None:
-        answers = {one.rule: one.answer for one in gates.answers}
+        answers = {answer.rule: answer.answer for answer in gates.answers}
         entry.event("gates_passed" if gates.passed else "gate_failed", {"answers": answers})
     if gates is not None and gates.promoted is not None:
         entry.event("baseline_promoted", gates.promoted.model_dump(mode="json"))
-    told = {"trial_number": best.trial_number, "score": best.sealed.score}
-    entry.event("study_completed", told)
+    winner = {"trial_number": best.trial_number, "score": best.sealed.score}
+    entry.event("study_completed", winner)
 
 
 def _keep_weights(entry: Entry, store: CheckpointStore, result: StudyResult) -> str | None:
     """Keep the model of the winner's first fresh training that reached its end."""
     best = result.finalists[0].trial_number
     for row in trials.trials_of(entry.session, entry.study.study_id):
-        of_best = row.role == TrialRole.VERDICT and row.source_trial_number == best
+        of_best = ROLES[row.role].leaves == "model" and row.source_trial_number == best
         if of_best and row.status == TrialStatus.COMPLETED:
             content = _model_of(row, store)
             if content is not None:
@@ -65,7 +66,7 @@ def _keep_weights(entry: Entry, store: CheckpointStore, result: StudyResult) -> 
 
 
 def _model_of(row: Trial, store: CheckpointStore) -> bytes | None:
-    """Return the model file that a trial left, if it is there as it was written."""
+    """The model file that a trial left, if it is there as it was written."""
     path = store.path_of(row.checkpoint)
     if path is None:
         return None
@@ -81,7 +82,7 @@ def _model_of(row: Trial, store: CheckpointStore) -> bytes | None:
 
 
 def _promoted(entry: Entry, row: Study, result: StudyResult, gates: GateReport) -> GateReport:
-    """Return the report with the version that the candidate has become, or why it has not.
+    """The report with the version that the candidate has become, or why it has not.
 
     What it was compared with must still be the present version: somebody may have promoted another
     meanwhile, or rolled back.

@@ -1,14 +1,13 @@
-"""Gating: trains what gates compare, looks at more tasks while they are undecided, and answers.
+"""The gates' phase: what they compare is trained, and scored on more tasks while undecided.
 
     verdict ──▶ candidate and incumbent trained afresh ──▶ judged ──decided──▶ report
                                                              │ ▲
                              the same weights, more tasks ◀──┘─┘ undecided
 
-Nothing here writes: what is to be trained next, or the report, goes back to `settling`.
+Nothing here writes: what is to be trained next, or the report, goes back to `phases`.
 """
 
 import statistics
-import uuid
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -16,18 +15,18 @@ from sqlalchemy.orm import Session
 from metaopt.gates.rules.cost import NOISY_COSTS
 from metaopt.goals import Goals
 from metaopt.keys import key
-from metaopt.metaparams import Value
 from service.db import baselines, studies
-from service.db.states import GATE_ROLES, TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.db.tables import Baseline
-from service.dispatcher.groups import group_of
+from service.dispatcher import trials
 from service.dispatcher.state import StudyState, TrialState
 from service.judgement import gates
 from service.judgement.estimates import Contender, SealedRun, interval, mean_of
 from service.judgement.evidence import Evidence, with_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank, sealed_bank
-from service.planning.signatures import task_bank
+from service.wire.spec.compare import Configuration
 from service.wire.spec.gates import Incumbent
 from service.wire.views.gate_report import BaselineName, GateContender, GateReport
 from service.wire.views.judged import Estimate, VerdictRun
@@ -42,7 +41,7 @@ class Fresh(NamedTuple):
 
 
 def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh | GateReport:
-    """Return what to train or look at next, or the gates' report.
+    """What to train or look at next, or the gates' report.
 
     Args:
         session: Reads the rows of the trials that have ended.
@@ -65,7 +64,7 @@ def next_step(session: Session, study: StudyState, result: StudyResult) -> Fresh
 
 
 def _look(study: StudyState) -> int | None:
-    """Return the number of the latest look, from 0; None before the first."""
+    """The number of the latest look, from 0; None before the first."""
     tasks = [trial.bank_tasks or 0 for trial in study.of_role(TrialRole.CANDIDATE)]
     return study.spec.gates.interim_analyses().index(max(tasks)) if tasks else None
 
@@ -79,30 +78,34 @@ def _worth_another_look(study: StudyState, report: GateReport, look: int) -> boo
 def _trainings(
     session: Session, study: StudyState, result: StudyResult, tasks: int
 ) -> list[TrialState]:
-    """Return the first trainings of the candidate, and those of the incumbent that are needed."""
+    """The first trainings of the candidate, and those of the incumbent that are needed."""
     best = result.finalists[0]
-    wanted = _Wanted(TrialRole.CANDIDATE, best.branch, best.params, best.trial_number)
-    first = _fresh(study, wanted, _next_number(study), tasks)
+    configuration = Configuration(best.branch, best.params)
+    first = _afresh(
+        study, TrialRole.CANDIDATE, configuration, 0, tasks=tasks, source=best.trial_number
+    )
     return first + _incumbent_if_needed(session, study, result, tasks, len(first))
 
 
-class _Wanted(NamedTuple):
-    role: TrialRole
-    branch: str
-    params: dict[str, Value]
-    source: int | None
-
-
-def _fresh(study: StudyState, one: _Wanted, number: int, tasks: int) -> list[TrialState]:
+def _afresh(
+    study: StudyState,
+    role: TrialRole,
+    configuration: Configuration,
+    offset: int,
+    *,
+    tasks: int,
+    source: int | None = None,
+) -> list[TrialState]:
+    first = trials.next_number(study) + offset
     return [
-        TrialState(
-            trial_id=uuid.uuid4().hex,
-            trial_number=number + repeat,
-            group=group_of(study, one.role, one.branch, one.params, 0),
-            params=one.params,
+        trials.new(
+            study,
+            role,
+            configuration,
+            trial_number=first + repeat,
             # Not of the spec's seed: the same spec again must be judged with other seeds.
-            seed=key(study.study_id, "gates", one.role, repeat),
-            source_trial_number=one.source,
+            seed=key(study.study_id, "gates", role, repeat),
+            source=source,
             bank_tasks=tasks,
         )
         for repeat in range(study.spec.gates.seeds)
@@ -112,24 +115,15 @@ def _fresh(study: StudyState, one: _Wanted, number: int, tasks: int) -> list[Tri
 def _looks_again(
     session: Session, study: StudyState, result: StudyResult, tasks: int
 ) -> list[TrialState]:
-    """Return trials that begin at the end of others, to be scored on more tasks."""
-    known = [trial for role in GATE_ROLES for trial in study.of_role(role)]
-    latest = {(trial.group.role, trial.seed): trial for trial in sorted(known, key=_number)}
-    whole = [one for one in latest.values() if one.status == TrialStatus.COMPLETED]
+    """Trials that begin at the end of others, to be scored on more tasks."""
+    by_number = sorted(study.trials.values(), key=_number)
+    gated = [trial for trial in by_number if trial.role.bank == "gates"]
+    latest = {(trial.group.role, trial.seed): trial for trial in gated}
+    whole = [trial for trial in latest.values() if trial.status == TrialStatus.COMPLETED]
+    first = trials.next_number(study)
     again = [
-        TrialState(
-            trial_id=uuid.uuid4().hex,
-            trial_number=_next_number(study) + index,
-            group=one.group,
-            params=one.params,
-            seed=one.seed,
-            source_trial_number=one.source_trial_number,
-            meta_iteration=one.meta_iteration,
-            checkpoint=one.checkpoint,
-            digest=one.digest,
-            bank_tasks=tasks,
-        )
-        for index, one in enumerate(sorted(whole, key=_number))
+        trials.look_again(trial, trial_number=first + index, bank_tasks=tasks)
+        for index, trial in enumerate(sorted(whole, key=_number))
     ]
     return again + _incumbent_if_needed(session, study, result, tasks, len(again))
 
@@ -137,38 +131,33 @@ def _looks_again(
 def _incumbent_if_needed(
     session: Session, study: StudyState, result: StudyResult, tasks: int, offset: int
 ) -> list[TrialState]:
-    """Return trainings of the incumbent if it has none, and its stored scores are not enough.
+    """Trainings of the incumbent if it has none, and its stored scores are not enough.
 
     Args:
         session, study, result: As `next_step`.
         tasks: On how many it is to be scored.
         offset: New trials that are numbered before these.
     """
-    incumbent = study.spec.gates.incumbent
+    incumbent = study.plan[TrialRole.CANDIDATE].compared_with.get(result.finalists[0].branch)
     if incumbent is None or study.of_role(TrialRole.INCUMBENT):
         return []
     if _stored(session, study, result, tasks) is not None:
         return []
-    wanted = _Wanted(TrialRole.INCUMBENT, incumbent.branch, incumbent.params, None)
-    return _fresh(study, wanted, _next_number(study) + offset, tasks)
+    return _afresh(study, TrialRole.INCUMBENT, incumbent, offset, tasks=tasks)
 
 
 def _number(trial: TrialState) -> int:
     return trial.trial_number
 
 
-def _next_number(study: StudyState) -> int:
-    return 1 + max(study.trials)
-
-
 def _bank(study: StudyState) -> str:
-    return gate_bank(study.spec, task_bank(study.spec, TrialRole.CANDIDATE, 0))
+    return gate_bank(study.spec, study.plan[TrialRole.CANDIDATE].bank)
 
 
 def _stored(
     session: Session, study: StudyState, result: StudyResult, tasks: int
 ) -> list[SealedRun] | None:
-    """Return the baseline's stored scores, where they may stand in for fresh trainings.
+    """The baseline's stored scores, where they may stand in for fresh trainings.
 
     They may if they are on the same tasks, enough of them, of as many trainings at least, by the
     same software on the same device; and if the costs that the rules ask for are known and exact:
@@ -207,7 +196,7 @@ def _stored_run(row: Baseline, scores: list[float]) -> SealedRun:
 def _report(session: Session, study: StudyState, result: StudyResult, look: int) -> GateReport:
     spec, best = study.spec, result.finalists[0]
     looks, incumbent = spec.gates.interim_analyses(), spec.gates.incumbent
-    full, number = study.horizon(TrialRole.CANDIDATE), best.trial_number
+    full, number = study.plan[TrialRole.CANDIDATE].horizon, best.trial_number
     mine = latest_runs(session, study.study_id, TrialRole.CANDIDATE, number, full)
     stored = None
     theirs: list[SealedRun] | None = None
@@ -244,7 +233,7 @@ def _report(session: Session, study: StudyState, result: StudyResult, look: int)
 
 
 def _incumbent_runs(session: Session, study: StudyState) -> list[SealedRun]:
-    horizon = study.horizon(TrialRole.INCUMBENT)
+    horizon = study.plan[TrialRole.INCUMBENT].horizon
     return latest_runs(session, study.study_id, TrialRole.INCUMBENT, None, horizon)
 
 

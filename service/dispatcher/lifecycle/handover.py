@@ -13,7 +13,7 @@ CAUSE = "goes on with second-order meta-gradients"
 def regroup(study: StudyState, trials: Iterable[TrialState]) -> None:
     """Give trials whose meta-iteration has changed the group that they now are in."""
     for trial in trials:
-        if study.spec_of(trial.group.role).pruning.first_order_until is not None:
+        if study.plan_of(trial).changes_program:
             trial.group = group_now(study, trial)
 
 

@@ -14,18 +14,19 @@ from sqlalchemy.orm import Session
 
 from service.db import reports, segments, spending, study_progress, trials
 from service.db.engine import reading
-from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.roles import ROLES, TrialRole
+from service.db.states import StudyStatus, TrialStatus
 from service.db.tables import Report, Study, Trial
 from service.dispatcher.lifecycle import completion, gate_phase
 from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.budget import common_rung
-from service.dispatcher.search.ask import candidates, fresh_finalists
 from service.dispatcher.selection import replicas
 from service.dispatcher.selection.candidates import (
     broken_candidates,
     pareto_trials,
     why_nothing_is_feasible,
 )
+from service.dispatcher.selection.fresh_trials import candidates, fresh_finalists
 from service.dispatcher.selection.replicas import next_replicas
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store import entries
@@ -94,7 +95,7 @@ def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
     fresh = fresh_finalists(study, _borderline_scores(ledger, study))
     if not fresh:
         why = why_nothing_is_feasible(study)
-        fail(ledger, study, why or _why_nothing_completed(study.of_role(TrialRole.SEARCH)))
+        fail(ledger, study, why or _why_nothing_completed(study.points()))
         return
     named = (trial.source_trial_number for trial in fresh)
     sources = list(dict.fromkeys(number for number in named if number is not None))
@@ -196,7 +197,7 @@ def _why_nothing_completed(ended: list[TrialState]) -> str:
 def _result(entry: Entry) -> StudyResult:
     study, session = entry.study, entry.session
     rows = trials.trials_of(session, study.study_id)
-    search = [row for row in rows if row.role == TrialRole.SEARCH]
+    search = [row for row in rows if ROLES[row.role].told_to_sampler]
     verdict = [row for row in rows if row.role == TrialRole.VERDICT]
     finalists = {row.source_trial_number for row in verdict}
     again = [row for row in rows if row.role == TrialRole.REPLICA]
@@ -239,9 +240,7 @@ def _result(entry: Entry) -> StudyResult:
 def _judged_at(study: StudyState) -> int:
     """Return the meta-iteration whose scores chose the finalists."""
     full = study.spec.budget.meta_iterations
-    completed = any(
-        trial.status == TrialStatus.COMPLETED for trial in study.of_role(TrialRole.SEARCH)
-    )
+    completed = any(trial.status == TrialStatus.COMPLETED for trial in study.points())
     return full if completed else common_rung(study, study.spec.verdict.finalists) or full
 
 

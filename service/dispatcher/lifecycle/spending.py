@@ -1,4 +1,4 @@
-"""Budgeting: keeps what a search has spent, and ends it once a budget is spent."""
+"""Spending: keeps what a search has spent, and ends it once a budget is spent."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ import structlog
 
 from service.db import spending, study_progress
 from service.db.engine import reading
-from service.db.states import SEARCH_ROLES, StudyStatus
+from service.db.states import StudyStatus
 from service.dispatcher.scheduler.budget import (
     cause_of,
     left_trial,
@@ -31,7 +31,7 @@ def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> No
         if by is None or not end_search(ledger, study, by):
             return
     idle = [slot for slot in slots if searches(slot, study) and slot.future is None]
-    left = [trial for trial in study.queued() if trial.group.role in SEARCH_ROLES]
+    left = [trial for trial in study.queued() if trial.role.paid_by_search]
     left += [trial for slot in idle for trial in slot.lanes]
     if left:
         assert study.search_ended_by is not None
@@ -42,7 +42,7 @@ def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> No
 
 
 def end_search(ledger: Ledger, study: StudyState, by: str) -> bool:
-    """End a study's search; return False if the study has moved, or its budget has changed."""
+    """End a study's search; False if the study has moved, or its budget has changed."""
     with ledger.entry(study) as entry:
         ended = study_progress.end_search(entry.session, study.study_id, version=study.version)
         if ended:

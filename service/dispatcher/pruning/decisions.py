@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from metaopt.evaluation.statistics import Summary, summarize
 from metaopt.search.pruning.rule import Decision, Leader, Rung
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.dispatcher.pruning.ranking import metrics_of_params
 from service.dispatcher.pruning.rungs import Arrival, rung_at
 from service.dispatcher.state import Place, StudyState, TrialState
@@ -63,7 +64,7 @@ class LaneOutcome:
     @property
     def searches(self) -> bool:
         """Whether it is a trial of the search."""
-        return self.trial.group.role == TrialRole.SEARCH
+        return self.trial.role.judged_at == "rungs"
 
     @property
     def scored(self) -> Leader | None:
@@ -102,7 +103,7 @@ def _scored(
         )
     rung = lane.meta_iteration
     earlier = study.rung_losses.get((trial.group.branch, rung), {})
-    if rung not in study.rungs(trial.group.role) or trial.trial_number in earlier:
+    if rung not in study.plan_of(trial).rungs or trial.trial_number in earlier:
         return LaneOutcome(trial, lane, TrialStatus.RUNNING)
     return _summarized(study, trial, lane)
 
@@ -136,7 +137,7 @@ def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str
 
 def _rungs(study: StudyState, outcomes: Sequence[LaneOutcome]) -> dict[Place, Rung]:
     """Each rung at which trials of the search are to be decided on, once all lanes are in."""
-    last, arrivals = study.rungs(TrialRole.SEARCH)[-1], defaultdict(list)
+    last, arrivals = study.plan[TrialRole.SEARCH].horizon, defaultdict(list)
     for outcome in outcomes:
         scored = outcome.scored
         if scored is not None and outcome.lane.meta_iteration < last and outcome.searches:
@@ -148,7 +149,7 @@ def _status(study: StudyState, outcome: LaneOutcome, rungs: Mapping[Place, Rung]
     trial = outcome.trial
     if outcome.status == TrialStatus.DIVERGED:
         return TrialStatus.DIVERGED
-    if outcome.lane.meta_iteration >= study.rungs(trial.group.role)[-1]:
+    if outcome.lane.meta_iteration >= study.plan_of(trial).rungs[-1]:
         return TrialStatus.COMPLETED
     if outcome.loss is None:
         return TrialStatus.RUNNING

@@ -15,7 +15,7 @@ wait are pruned.  Only trials of a rule that pauses (`PruningRule.promote`) ever
 from collections.abc import Callable, Collection
 
 from metaopt.search.pruning.rule import Rung
-from service.db.states import TrialRole, TrialStatus
+from service.db.states import TrialStatus
 from service.dispatcher.pruning.ranking import ranking_at
 from service.dispatcher.pruning.rungs import rung_at
 from service.dispatcher.state import Place, Promotions, StudyState, TrialState
@@ -49,7 +49,7 @@ def going_on(study: StudyState, role: str | None = None) -> list[TrialState]:
 def never_promotable(study: StudyState) -> list[TrialState]:
     """The trials that wait where nothing in their branch trains, and none is to come."""
     held = waiting(study)
-    active = {trial.group.branch for trial in _without(study.open_trials(TrialRole.SEARCH), held)}
+    active = {trial.group.branch for trial in _without(study.open_points(), held)}
     return [
         trial
         for trial in held
@@ -71,13 +71,13 @@ def _place(trial: TrialState) -> Place:
 
 def _was_scored_here(study: StudyState, trial: TrialState) -> bool:
     losses = study.rung_losses.get(_place(trial), {})
-    return trial.group.role == TrialRole.SEARCH and trial.trial_number in losses
+    return trial.role.judged_at == "rungs" and trial.trial_number in losses
 
 
 def _forced_promotion(study: StudyState, held: Collection[TrialState], branch: str) -> int | None:
     """The trial that goes on though its rank says no, because else none would complete."""
     own = [trial for trial in held if trial.group.branch == branch]
-    trials = [t for t in study.of_role(TrialRole.SEARCH) if t.group.branch == branch] if own else []
+    trials = [t for t in study.points() if t.group.branch == branch] if own else []
     if not own or study.branches[branch].remaining > 0:
         return None
     if any(trial.status == TrialStatus.COMPLETED for trial in trials):

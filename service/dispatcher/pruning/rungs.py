@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from metaopt.goals import Metrics
 from metaopt.search.pruning.rule import Leader, Need, Rung
-from service.db.states import TrialRole
+from service.db.roles import TrialRole
 from service.dispatcher.pruning.ranking import rank
 from service.dispatcher.state import Place, StudyState
 
@@ -19,7 +19,7 @@ class Arrival(NamedTuple):
 
 def rung_at(study: StudyState, place: Place, arrivals: Sequence[Arrival] = ()) -> Rung:
     """What the study's rule has to know of a (branch, rung), once `arrivals` are in."""
-    below = study.rungs(TrialRole.SEARCH)[:-1]
+    below = study.plan[TrialRole.SEARCH].rungs[:-1]
     needs = study.spec.pruning.rule().needs
     return Rung(
         index=below.index(place[1]),

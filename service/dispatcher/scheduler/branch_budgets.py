@@ -13,7 +13,8 @@ below, or waits there, tried in vain.
 
 from metaopt.evaluation.statistics import summarize
 from metaopt.search.allocation import Claim, allot
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.state import BranchState, StudyState, TrialState
 from service.planning.branch_shares import floors, moves, startup_of, weighted
@@ -78,7 +79,7 @@ def _numbers(study: StudyState, branch: BranchState) -> list[int]:
 
 
 def _common_rung(study: StudyState) -> int | None:
-    rungs = study.rungs(TrialRole.SEARCH)
+    rungs = study.plan[TrialRole.SEARCH].rungs
     scoring = [name for name in study.branches if any(_gains(study, name, r) for r in rungs)]
     for rung in reversed(rungs):
         if scoring and all(len(_gains(study, name, rung)) >= ENOUGH for name in scoring):

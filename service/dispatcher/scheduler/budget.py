@@ -21,9 +21,11 @@ from itertools import groupby
 from typing import NamedTuple
 
 from metaopt.goals import Goals
-from service.db.states import SEARCH_ROLES, TrialRole, TrialStatus
+from service.db.roles import ROLES, TrialRole
+from service.db.states import TrialStatus
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
+from service.planning.plan import Plan
 from service.wire.spec.budget import Budget
 
 
@@ -113,8 +115,8 @@ def lane_iterations_under_way(study: StudyState, slots: Iterable[SlotState]) -> 
 
 def searches(slot: SlotState, study: StudyState) -> bool:
     """Return whether a slot has lanes that the budget of the study's search pays for."""
-    role = slot.group.role if slot.group else None
-    return bool(slot.lanes) and slot.study_id == study.study_id and role in SEARCH_ROLES
+    paid = slot.group is not None and ROLES[slot.group.role].paid_by_search
+    return bool(slot.lanes) and slot.study_id == study.study_id and paid
 
 
 def left_trial(study: StudyState, trial: TrialState) -> Left:
@@ -141,7 +143,7 @@ def common_rung(study: StudyState, count: int) -> int | None:
     The highest rung at which at least `count` trials (or all, if fewer ever were) have a score
     and did not die later; None if none has.
     """
-    scored = {rung: len(scored_at(study, rung)) for rung in study.rungs(TrialRole.SEARCH)}
+    scored = {rung: len(scored_at(study, rung)) for rung in study.plan[TrialRole.SEARCH].rungs}
     most = max(scored.values(), default=0)
     enough = min(count, most)
     return max((rung for rung, many in scored.items() if many >= enough > 0), default=None)
@@ -160,5 +162,5 @@ def scored_at(study: StudyState, rung: int) -> list[tuple[int, float]]:
 
 def rebudget(study: StudyState, budget: Budget) -> None:
     """Give the study a changed budget; branches keep what they asked for, and results decide."""
-    study.spec = study.spec.model_copy(update={"budget": budget})
+    study.plan = Plan.of(study.spec.model_copy(update={"budget": budget}))
     reallot(study)

@@ -1,4 +1,4 @@
-"""Turns: which branch may ask for trials now, and how many.  Pure functions.
+"""Fair share: which branch may ask for trials now, and how many.  Pure functions.
 
 Branches without a slot wait for their turn, and one that has a slot may be ahead of those by a
 *stint*; when its lanes have ended, the slot goes to what waits longest, or to the branch that is
@@ -17,17 +17,16 @@ import math
 from fractions import Fraction
 
 from metaopt.search.allocation import FEWEST
-from service.db.states import TrialRole, TrialStatus
+from service.db.states import TrialStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.branch_budgets import asked_by
 from service.dispatcher.state import BranchState, StudyState
-from service.planning.branch_shares import moves, startup_of
 
 NON_ADAPTIVE_SAMPLERS = ("random", "grid", "qmc")  # they make nothing of results
 
 
 def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
-    """Return how many trials of `branch` may be asked for now.
+    """How many trials of `branch` may be asked for now.
 
     A sampler that learns gains nothing from trials asked for before it has learned: at most a
     quarter of the branch's budget is open at once, or its start-up trials, which are random.
@@ -38,7 +37,7 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
     if study.search_ended_by is not None:
         return 0
     search = study.spec.search
-    if moves(study.spec) and not idle:
+    if study.plan.moves_budget and not idle:
         most = stint(study, branch)
     elif search.sampler in NON_ADAPTIVE_SAMPLERS:
         return branch.remaining
@@ -46,27 +45,27 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
         most = max(1, search.startup_trials, math.ceil(branch.budget / 4))
     open_now = sum(
         1
-        for trial in pauses.going_on(study, TrialRole.SEARCH)
-        if trial.group.branch == branch.branch.algorithm
+        for trial in pauses.going_on(study)
+        if trial.role.told_to_sampler and trial.group.branch == branch.branch.algorithm
     )
     return max(0, min(branch.remaining, most - open_now))
 
 
 def askable_in_turn(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
-    """Return how many trials of `branch` may be asked for before another has its turn."""
+    """How many trials of `branch` may be asked for before another has its turn."""
     may = askable(study, branch, idle=idle)
     others = _others(study, branch)
     if not may or not others:
         return may
     abreast = _abreast(study, branch, min(progress(study, other) for other in others))
-    turn = max(FEWEST, startup_of(study.spec, branch.position))
+    turn = max(FEWEST, study.plan.startups[branch.position])
     if any(not _trains(study, other) for other in others):
         turn = min(stint(study, branch), max(turn, abreast))
     return max(0, min(may, abreast + turn - asked_by(branch)))
 
 
 def neediest(study: StudyState, *, idle: bool = False) -> BranchState | None:
-    """Return the branch furthest behind its budget of those that may ask; the first of equals."""
+    """The branch furthest behind its budget of those that may ask; the first of equals."""
     left = [
         branch
         for branch in study.branches.values()
@@ -76,7 +75,7 @@ def neediest(study: StudyState, *, idle: bool = False) -> BranchState | None:
 
 
 def progress(study: StudyState, branch: BranchState) -> Fraction:
-    """Return how far a branch has come: 0 to 1 within its start-up, 1 to 2 in the rest."""
+    """How far a branch has come: 0 to 1 within its start-up, 1 to 2 in the rest."""
     asked, first = asked_by(branch), _first(study, branch)
     if asked < first:
         return Fraction(asked, first)
@@ -84,30 +83,30 @@ def progress(study: StudyState, branch: BranchState) -> Fraction:
 
 
 def _abreast(study: StudyState, branch: BranchState, at: Fraction) -> int:
-    """Return how many trials a branch has asked for when its progress is `at`."""
+    """How many trials a branch has asked for when its progress is `at`."""
     first = _first(study, branch)
     rest = max(0, branch.budget - first)
     return math.floor(at * first if at <= 1 else first + (at - 1) * rest)
 
 
 def _first(study: StudyState, branch: BranchState) -> int:
-    return min(branch.budget, startup_of(study.spec, branch.position))
+    return min(branch.budget, study.plan.startups[branch.position])
 
 
 def stint(study: StudyState, branch: BranchState) -> int:
-    """Return how many trials a branch may ask for in one go, at most."""
-    startup = startup_of(study.spec, branch.position)
+    """How many trials a branch may ask for in one go, at most."""
+    startup = study.plan.startups[branch.position]
     return max(FEWEST, startup, math.ceil(branch.budget / 4))
 
 
 def _others(study: StudyState, branch: BranchState) -> list[BranchState]:
-    """Return the other branches that have something to train that has no slot yet.
+    """The other branches that have something to train that has no slot yet.
 
     With a slot for each branch there are some, too: where a branch needs many programs its slot
     has few lanes, and another would run away from it.
     """
     ready = pauses.ready(study)
-    queued = {trial.group.branch for trial in ready if trial.group.role == TrialRole.SEARCH}
+    queued = {trial.group.branch for trial in ready if trial.role.told_to_sampler}
     return [
         other
         for name, other in study.branches.items()
@@ -118,5 +117,5 @@ def _others(study: StudyState, branch: BranchState) -> list[BranchState]:
 def _trains(study: StudyState, branch: BranchState) -> bool:
     return any(
         trial.status == TrialStatus.RUNNING and trial.group.branch == branch.branch.algorithm
-        for trial in study.open_trials(TrialRole.SEARCH)
+        for trial in study.open_points()
     )

@@ -2,22 +2,13 @@
 
 from collections.abc import Sequence
 
-from service.db.states import SEARCH_ROLES, TrialRole
+from service.db.roles import ROLES
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.program_switch import ahead_in
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
-from service.executors.base import Admit, AtEnd, SegmentOrder
-from service.planning.fidelity import bank_tasks, trained_params
+from service.executors.base import Admit, SegmentOrder
 from service.planning.rungs import next_rung, segment_length
-from service.planning.signatures import task_bank
-
-AT_END: dict[TrialRole, AtEnd] = {
-    TrialRole.VERDICT: "model",
-    TrialRole.CANDIDATE: "checkpoint",
-    TrialRole.INCUMBENT: "checkpoint",
-}
-"""What is kept of a lane that has reached its end: what others will use, or look at again."""
 
 
 def segment_order(
@@ -31,22 +22,21 @@ def segment_order(
     segment_seconds: float,
     most_iterations: int | None = None,
 ) -> SegmentOrder:
-    """Return the order after which the worker of `slot` holds `keep` and `admit`, trained on.
+    """The order after which the worker of `slot` holds `keep` and `admit`, trained on.
 
     Args:
         most_iterations: For which the study's budget lasts.
     """
-    lanes = [*keep, *admit]
-    rungs = study.rungs(group.role)
+    lanes, plan = [*keep, *admit], study.plan[group.role]
     iterations = _iterations(study, group, lanes, slot, segment_seconds)
     if most_iterations is not None:
         iterations = min(iterations, most_iterations)
     signature = study.signatures[group.signature]
-    bank = task_bank(study.spec, group.role, signature.test_cap)
+    bank = plan.bank_of(signature)
     evaluate = [
         trial
         for trial in lanes
-        if _next_evaluation(trial, rungs) == trial.meta_iteration + iterations
+        if _next_evaluation(trial, plan.rungs) == trial.meta_iteration + iterations
     ]
     return SegmentOrder(
         signature=signature.to_json(),
@@ -60,7 +50,7 @@ def segment_order(
         ahead=lane_iterations_ahead(study, group),
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=study.spec.measured(),
-        at_end=AT_END.get(TrialRole(group.role), "nothing"),
+        at_end=plan.role.leaves,
     )
 
 
@@ -71,12 +61,10 @@ def _iterations(
     slot: SlotState,
     segment_seconds: float,
 ) -> int:
-    ages, end = [trial.meta_iteration for trial in lanes], study.horizon(group.role)
-    if any(age >= end for age in ages):
+    ages, plan = [trial.meta_iteration for trial in lanes], study.plan[group.role]
+    if any(age >= plan.horizon for age in ages):
         return 0  # trained before, to be scored on more tasks; others train on after that
-    return segment_length(
-        ages, study.stops(group.role), seconds=slot.seconds, segment_seconds=segment_seconds
-    )
+    return segment_length(ages, plan.stops, seconds=slot.seconds, segment_seconds=segment_seconds)
 
 
 def _next_evaluation(trial: TrialState, rungs: Sequence[int]) -> int:
@@ -85,7 +73,7 @@ def _next_evaluation(trial: TrialState, rungs: Sequence[int]) -> int:
 
 
 def lane_iterations_ahead(study: StudyState, group: Group) -> int:
-    """Return about how many meta-iterations lanes of the group's signature will still train.
+    """About how many meta-iterations lanes of the group's signature will still train.
 
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
@@ -93,7 +81,7 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     kept = pruning.rule().kept_share(pruning.options())
     of_branch = [t for t in pauses.going_on(study, group.role) if t.group.branch == group.branch]
     open_now = sum(ahead_in(study, t, group, t.meta_iteration, kept) for t in of_branch)
-    if group.role not in SEARCH_ROLES:
+    if not ROLES[group.role].paid_by_search:
         return round(open_now)
     trials, trainings = study.branches[group.branch].remaining, study.spec.verdict.trainings()
     coming = sum(
@@ -106,7 +94,7 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
 def _fewer_tasks(
     study: StudyState, evaluate: Sequence[TrialState], iterations: int, *, of: int
 ) -> dict[str, int]:
-    """Return on how many tasks of their bank those lanes are scored that have not all."""
+    """On how many tasks of their bank those lanes are scored that have not all."""
     tasks = {
         trial.trial_id: _tasks(study, trial, trial.meta_iteration + iterations)
         for trial in evaluate
@@ -117,18 +105,16 @@ def _fewer_tasks(
 def _tasks(study: StudyState, trial: TrialState, meta_iteration: int) -> int:
     if trial.bank_tasks is not None:
         return trial.bank_tasks
-    if trial.group.role == TrialRole.SEARCH:
-        return bank_tasks(study.spec, meta_iteration)
-    return task_bank(study.spec, trial.group.role, 0).tasks
+    return study.plan_of(trial).tasks_at(meta_iteration)
 
 
 def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:
-    role = trial.group.role
+    plan = study.plan_of(trial)
     return Admit(
         trial_id=trial.trial_id,
-        params=trained_params(study.spec_of(role), trial.params, trial.meta_iteration),
+        params=plan.trained_params(trial.params, trial.meta_iteration),
         seed=trial.seed,
-        horizon=study.horizon(role),
+        horizon=plan.horizon,
         checkpoint=store.path_of(trial.checkpoint),
-        digest=trial.digest,
+        digest=trial.checkpoint_sha256,
     )

@@ -1,4 +1,4 @@
-"""Work: which trials a free slot trains next.  Pure functions.
+"""Placement: which trials a free slot trains next.  Pure functions.
 
 Studies get slots in the order of their submission; a study that has nothing waiting lets the
 next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
@@ -7,19 +7,19 @@ with the fewest so far.  If a slot finds no work, as towards the end of a search
 lanes than its share gives them up for it, unless little is left of them.
 
 Trial i belongs to branch i mod (number of branches), so a trial's point and seed do not depend on
-which slot was free when.  How many a branch may have is `allotting`'s affair, when it may ask for
-them that of `turns`.
+which slot was free when.  How many a branch may have follows from
+`branch_budgets`, when it may ask for them from `fair_share`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service.db.states import StudyStatus, TrialRole
+from service.db.roles import ROLES, TrialRole
+from service.db.states import StudyStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.fair_share import askable, askable_in_turn, neediest
 from service.dispatcher.state import BranchState, Group, SlotState, StudyState, TrialState
-from service.planning.signatures import takes_new_trials
 
 WORTH_MOVING_SECONDS = 5.0  # of work left: the other worker has to load the lanes first
 
@@ -54,7 +54,7 @@ def choose_work(
     occupied: Mapping[str, int] | None = None,
     idle: bool = False,
 ) -> Work | None:
-    """Return what `slot` should do, or None if nothing waits.
+    """What `slot` should do, or None if nothing waits.
 
     Args:
         studies: Loaded studies, oldest first.
@@ -80,7 +80,7 @@ def choose_work(
 
 
 def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> int:
-    """Return how many lanes of `group` a slot should have.
+    """How many lanes of `group` a slot should have.
 
     A group gets slots in proportion to its branch's share of the trials that its role has yet to
     train, at least one, and spreads evenly over them what may be open now: if one slot took all
@@ -90,14 +90,14 @@ def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> i
     own, total = coming[group.branch], sum(coming.values())
     own_slots = max(1, round(slots * own / total)) if total else 1
     ready = _open_trials(study, group.role, group.branch)
-    if group.role == TrialRole.SEARCH:
+    if ROLES[group.role].told_to_sampler:
         ready += askable(study, study.branches[group.branch])
     limit = min(lanes, study.lane_limits.get(group, lanes))
     return max(1, min(limit, math.ceil(ready / own_slots)))
 
 
 def _coming_trials(study: StudyState, role: str, branch: str) -> int:
-    not_asked = study.branches[branch].remaining if role == TrialRole.SEARCH else 0
+    not_asked = study.branches[branch].remaining if ROLES[role].told_to_sampler else 0
     return _open_trials(study, role, branch) + not_asked
 
 
@@ -117,7 +117,7 @@ def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: 
 
 
 def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState]) -> float:
-    end = study.rungs(lanes[0].group.role)[-1]
+    end = study.plan_of(lanes[0]).horizon
     left = end - min(trial.meta_iteration for trial in lanes)
     return left * min(slot.seconds, default=0.0)
 
@@ -149,10 +149,10 @@ def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) ->
     branch = study.branches[group.branch]
     # New trials of a branch that searches structure may be of any group: ask for them only
     # when none of its trials waits already.
-    may_ask = group.role == TrialRole.SEARCH and not (
+    may_ask = ROLES[group.role].told_to_sampler and not (
         branch.structural and any(trial.group.branch == group.branch for trial in queued)
     )
-    may_ask = may_ask and takes_new_trials(study.spec, study.signatures[group.signature])
+    may_ask = may_ask and study.plan[group.role].takes_new_trials(study.signatures[group.signature])
     may = askable_in_turn(study, branch) if may_ask else 0
     ask = max(0, min(free - len(admit), may))
     return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)

@@ -13,24 +13,23 @@ asha it is judged by its rank once more while it waits, as a trial that lost its
 
 from service.dispatcher.groups import group_of
 from service.dispatcher.state import Group, StudyState, TrialState
-from service.planning.fidelity import first_order_until
 from service.planning.rungs import expected_iterations
 
 
 def group_now(study: StudyState, trial: TrialState) -> Group:
-    """Return the group that `trial` trains in from its present meta-iteration on."""
+    """The group that `trial` trains in from its present meta-iteration on."""
     return _group_at(study, trial, trial.meta_iteration)
 
 
 def ahead_in(study: StudyState, trial: TrialState, group: Group, age: int, kept: float) -> float:
-    """Return the meta-iterations that a trial like this one trains in `group` from `age` on.
+    """The meta-iterations that a trial like this one trains in `group` from `age` on.
 
     Args:
         kept: Share of trials that goes on from a rung.
     """
-    rungs = study.rungs(trial.group.role)
+    plan = study.plan_of(trial)
+    rungs, until = plan.rungs, plan.switches_order_at(trial.params)
     total = expected_iterations(age, rungs, kept)
-    until = first_order_until(study.spec_of(trial.group.role), trial.params)
     if until is None:
         return total if trial.group == group else 0.0
     before = expected_iterations(age, rungs, kept, until=until)

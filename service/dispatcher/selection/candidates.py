@@ -24,16 +24,19 @@ class Candidate(NamedTuple):
 
 
 def scored_candidates(study: StudyState) -> list[Candidate]:
-    """Return the search's trials that were scored where it is judged, by number.
+    """The search's trials that were scored where it is judged, by number.
 
     They are those that completed.  Where a budget ended the search before any did, those that were
     scored at the highest common rung.
     """
     completed = [
         Candidate(
-            one.trial_number, one.mean, study.trials[one.trial_number].metrics, not one.diverged
+            trained.trial_number,
+            trained.mean,
+            study.trials[trained.trial_number].metrics,
+            not trained.diverged,
         )
-        for one in replicas.configurations(study)
+        for trained in replicas.configurations(study)
     ]
     if completed or study.search_ended_by is None:
         return completed
@@ -41,72 +44,56 @@ def scored_candidates(study: StudyState) -> list[Candidate]:
     if rung is None:
         return []
     return [
-        Candidate(number, loss, _metrics_at(study, number, rung))
-        for number, loss in scored_at(study, rung)
+        Candidate(trial_number, loss, _metrics_at(study, trial_number, rung))
+        for trial_number, loss in scored_at(study, rung)
     ]
 
 
 def eligible(study: StudyState) -> list[Candidate]:
-    """Return the candidates that keep the constraints; of several objectives the Pareto front.
+    """The candidates that keep the constraints; of several objectives the Pareto front.
 
     Best score first, ties by number; last those that diverged when they were trained again.
     """
     goals = study.spec.goals()
-    kept = {
-        one.trial_number: one for one in scored_candidates(study) if goals.feasible(one.metrics)
-    }
+    kept = {c.trial_number: c for c in scored_candidates(study) if goals.feasible(c.metrics)}
     if goals.several:
-        front = pareto_front({number: _losses(study, one) for number, one in kept.items()})
+        front = pareto_front({number: _losses(study, c) for number, c in kept.items()})
         return [kept[number] for number in front]
-    losses = [(number, one.loss) for number, one in kept.items()]
+    losses = [(number, candidate.loss) for number, candidate in kept.items()]
     ranked = [kept[number] for number in rank_trials(losses)]
-    return sorted(ranked, key=lambda one: not one.steady)
+    return sorted(ranked, key=lambda candidate: not candidate.steady)
 
 
 def broken_candidates(study: StudyState) -> list[Candidate]:
-    """Return the candidates that break a constraint."""
+    """The candidates that break a constraint."""
     feasible = study.spec.goals().feasible
-    return [one for one in scored_candidates(study) if not feasible(one.metrics)]
+    return [c for c in scored_candidates(study) if not feasible(c.metrics)]
 
 
 def spread_finalists(study: StudyState, front: Sequence[Candidate]) -> list[int]:
-    """Return the numbers of the finalists of a Pareto front: far apart, the best score first."""
-    losses = {one.trial_number: _losses(study, one) for one in front}
-    return spread([one.trial_number for one in front], losses, study.spec.verdict.finalists)
+    """The numbers of the finalists of a Pareto front: far apart, the best score first."""
+    losses = {candidate.trial_number: _losses(study, candidate) for candidate in front}
+    return spread(list(losses), losses, study.spec.verdict.finalists)
 
 
 def pareto_trials(study: StudyState) -> list[ParetoTrial] | None:
-    """Return the Pareto set with its values, best score first; None with one objective."""
-    goals = study.spec.goals()
-    if not goals.several:
+    """The Pareto set with its values, best score first; None with one objective."""
+    if not study.spec.goals().several:
         return None
-    found = []
-    for one in eligible(study):
-        trial = study.trials[one.trial_number]
-        values = goals.values(goals.score(one.loss), one.metrics)
-        assert values is not None
-        found.append(
-            ParetoTrial(
-                trial_number=one.trial_number,
-                branch=trial.group.branch,
-                params=trial.params,
-                values=dict(zip(goals.objectives, values, strict=True)),
-            )
-        )
-    return found
+    return [_pareto_trial(study, candidate) for candidate in eligible(study)]
 
 
 def why_nothing_is_feasible(study: StudyState) -> str | None:
-    """Return which bound no trial kept, or that none kept all; None where that is not the reason.
+    """Which bound no trial kept, or that none kept all; None where that is not the reason.
 
     The tightest bound is the one that most of the trials broke.
     """
     goals, scored = study.spec.goals(), scored_candidates(study)
     if not scored or not goals.bounds:
         return None
-    broken = [name for one in scored for name in goals.broken(one.metrics)]
+    broken = [name for candidate in scored for name in goals.broken(candidate.metrics)]
     tightest = max(goals.bounds, key=broken.count)
-    least = min(one.metrics[tightest] for one in scored if tightest in one.metrics)
+    least = min(c.metrics[tightest] for c in scored if tightest in c.metrics)
     return (
         f"no trial keeps the constraints: {broken.count(tightest)} of {len(scored)} that were "
         f"judged exceed {tightest} <= {goals.bounds[tightest]:g}, the least any of them has is "
@@ -114,13 +101,26 @@ def why_nothing_is_feasible(study: StudyState) -> str | None:
     )
 
 
-def _losses(study: StudyState, one: Candidate) -> tuple[float, ...]:
+def _pareto_trial(study: StudyState, candidate: Candidate) -> ParetoTrial:
+    goals, trial = study.spec.goals(), study.trials[candidate.trial_number]
+    values = goals.values(goals.score(candidate.loss), candidate.metrics)
+    assert values is not None
+    return ParetoTrial(
+        trial_number=candidate.trial_number,
+        branch=trial.group.branch,
+        params=trial.params,
+        values=dict(zip(goals.objectives, values, strict=True)),
+    )
+
+
+def _losses(study: StudyState, candidate: Candidate) -> tuple[float, ...]:
     goals = study.spec.goals()
-    values = goals.values(goals.score(one.loss), one.metrics)
-    assert values is not None, f"trial {one.trial_number} has no {', '.join(goals.objectives)}"
+    values = goals.values(goals.score(candidate.loss), candidate.metrics)
+    unmeasured = f"trial {candidate.trial_number} has no {', '.join(goals.objectives)}"
+    assert values is not None, unmeasured
     return goals.losses(values)
 
 
-def _metrics_at(study: StudyState, number: int, rung: int) -> Metrics:
-    place = study.trials[number].group.branch, rung
-    return study.rung_metrics.get(place, {}).get(number, {})
+def _metrics_at(study: StudyState, trial_number: int, rung: int) -> Metrics:
+    place = study.trials[trial_number].group.branch, rung
+    return study.rung_metrics.get(place, {}).get(trial_number, {})

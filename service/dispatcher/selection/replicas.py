@@ -10,7 +10,6 @@ round is next follows from the trials alone, so a restart changes nothing.  Pure
 """
 
 import statistics
-import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -18,41 +17,48 @@ from dataclasses import replace
 from metaopt.evaluation.statistics import summarize
 from metaopt.keys import key
 from metaopt.search.replication import Configuration, train_again
-from service.db.states import TrialRole, TrialStatus
-from service.dispatcher.groups import group_of
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
+from service.dispatcher import trials
 from service.dispatcher.state import StudyState, TrialState
 from service.judgement.verdict import SearchTrial
 
 
 def configurations(study: StudyState, exploded: Collection[int] = ()) -> list[Configuration]:
-    """Return the search's trials that completed, with the losses of all their trainings.
+    """The search's trials that completed, with the losses of all their trainings.
 
     Args:
         exploded: Trials whose trainings say nothing about how noisy others are.
     """
     replicas = _replicas_by_source(study)
     return [
-        Configuration(
-            trial.trial_number,
-            tuple(t.loss for t in [trial, *again] if _completed(t) and t.loss is not None),
-            diverged=sum(t.status == TrialStatus.DIVERGED for t in again),
-            poolable=trial.trial_number not in exploded,
-        )
-        for trial in study.of_role(TrialRole.SEARCH)
+        _configuration(trial, replicas.get(trial.trial_number, []), exploded)
+        for trial in study.points()
         if _completed(trial) and trial.loss is not None
-        for again in [replicas.get(trial.trial_number, [])]
     ]
 
 
+def _configuration(
+    trial: TrialState, replicas: Sequence[TrialState], exploded: Collection[int]
+) -> Configuration:
+    trained = [training for training in [trial, *replicas] if _completed(training)]
+    return Configuration(
+        trial.trial_number,
+        tuple(training.loss for training in trained if training.loss is not None),
+        diverged=sum(replica.status == TrialStatus.DIVERGED for replica in replicas),
+        poolable=trial.trial_number not in exploded,
+    )
+
+
 def left(study: StudyState) -> int:
-    """Return how many replicas the budget still has: of the reserve, and of all trials."""
+    """How many replicas the budget still has: of the reserve, and of all trials."""
     replicas = len(study.of_role(TrialRole.REPLICA))
-    unasked = study.spec.budget.trials - len(study.of_role(TrialRole.SEARCH))
+    unasked = study.spec.budget.trials - len(study.points())
     return min(study.spec.search.replicates, unasked) - replicas
 
 
 def next_replicas(study: StudyState, exploded: Collection[int] = ()) -> list[TrialState]:
-    """Return the next round of replicas of a search whose points have all been tried.
+    """The next round of replicas of a search whose points have all been tried.
 
     Args:
         exploded: As for `configurations`.
@@ -61,36 +67,36 @@ def next_replicas(study: StudyState, exploded: Collection[int] = ()) -> list[Tri
         return []
     goals = study.spec.goals()
     may_win = [
-        one
-        for one in configurations(study, exploded)
-        if goals.feasible(study.trials[one.trial_number].metrics)
+        configuration
+        for configuration in configurations(study, exploded)
+        if goals.feasible(study.trials[configuration.trial_number].metrics)
     ]
     again = train_again(may_win, left=left(study))
     repeats = Counter(trial.source_trial_number for trial in study.of_role(TrialRole.REPLICA))
-    first = max(study.spec.points(), 1 + max(study.trials, default=0))
+    first = max(study.spec.points(), trials.next_number(study))
     return [
-        _replica(study, study.trials[one.trial_number], first + index, repeats[one.trial_number])
-        for index, one in enumerate(again)
+        _replica(study, source.trial_number, first + index, repeats[source.trial_number])
+        for index, source in enumerate(again)
     ]
 
 
-def trainings(study: StudyState, number: int) -> list[TrialState]:
-    """Return a trial of the search and its replicas that completed."""
-    again = _replicas_by_source(study).get(number, [])
-    return [study.trials[number], *(trial for trial in again if _completed(trial))]
+def trainings(study: StudyState, trial_number: int) -> list[TrialState]:
+    """A trial of the search and its replicas that completed."""
+    replicas = _replicas_by_source(study).get(trial_number, [])
+    return [study.trials[trial_number], *(replica for replica in replicas if _completed(replica))]
 
 
 def source_of(study: StudyState) -> dict[str, int]:
-    """Return whose number a trial counts for, by trial_id: those trained again, and replicas."""
+    """Whose number a trial counts for, by trial_id: those trained again, and replicas."""
     return {
-        trial.trial_id: number
-        for number in _replicas_by_source(study)
-        for trial in trainings(study, number)
+        trial.trial_id: trial_number
+        for trial_number in _replicas_by_source(study)
+        for trial in trainings(study, trial_number)
     }
 
 
 def by_task(scores: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean over trainings of scores on the same tasks.
+    """The mean over trainings of scores on the same tasks.
 
     Args:
         scores: By training and task.
@@ -99,7 +105,7 @@ def by_task(scores: Sequence[Sequence[float]]) -> list[float]:
 
 
 def averaged(trial: SearchTrial, replicas: Sequence[SearchTrial]) -> SearchTrial:
-    """Return a trial of the search as the mean over its trainings, with the cost of all of them.
+    """A trial of the search as the mean over its trainings, with the cost of all of them.
 
     Args:
         trial: As the search saw it; with scores by task, if it is a finalist.
@@ -107,40 +113,40 @@ def averaged(trial: SearchTrial, replicas: Sequence[SearchTrial]) -> SearchTrial
     """
     if not replicas:
         return trial
-    completed = [trial, *(one for one in replicas if one.status == TrialStatus.COMPLETED)]
-    scores = by_task([one.scores for one in completed])
+    completed = [trial, *(other for other in replicas if other.status == TrialStatus.COMPLETED)]
+    scores = by_task([training.scores for training in completed])
     summary = summarize(scores) if scores else None
     return replace(
         trial,
-        score=statistics.fmean(one.score for one in completed if one.score is not None),
+        score=statistics.fmean(t.score for t in completed if t.score is not None),
         low=summary.low if summary else None,
         high=summary.high if summary else None,
         scores=scores,
-        curve=by_task([one.curve for one in completed]),
-        device_seconds=trial.device_seconds + sum(one.device_seconds for one in replicas),
-        meta_iterations=trial.meta_iterations + sum(one.meta_iterations for one in replicas),
+        curve=by_task([training.curve for training in completed]),
+        device_seconds=trial.device_seconds + sum(replica.device_seconds for replica in replicas),
+        meta_iterations=trial.meta_iterations
+        + sum(replica.meta_iterations for replica in replicas),
         trainings=len(completed),
-        replicas_diverged=sum(one.status == TrialStatus.DIVERGED for one in replicas),
+        replicas_diverged=sum(other.status == TrialStatus.DIVERGED for other in replicas),
     )
 
 
 def _replicas_by_source(study: StudyState) -> dict[int, list[TrialState]]:
-    found: dict[int, list[TrialState]] = {}
+    replicas: dict[int, list[TrialState]] = {}
     for trial in study.of_role(TrialRole.REPLICA):
         assert trial.source_trial_number is not None
-        found.setdefault(trial.source_trial_number, []).append(trial)
-    return found
+        replicas.setdefault(trial.source_trial_number, []).append(trial)
+    return replicas
 
 
-def _replica(study: StudyState, source: TrialState, number: int, repeat: int) -> TrialState:
-    branch, params = source.group.branch, source.params
-    return TrialState(
-        trial_id=uuid.uuid4().hex,
-        trial_number=number,
-        group=group_of(study, TrialRole.REPLICA, branch, params, 0),
-        params=params,
-        seed=key(study.spec.seed, "replica", source.trial_number, repeat),
-        source_trial_number=source.trial_number,
+def _replica(study: StudyState, source: int, trial_number: int, repeat: int) -> TrialState:
+    return trials.new(
+        study,
+        TrialRole.REPLICA,
+        study.trials[source].configuration,
+        trial_number=trial_number,
+        seed=key(study.spec.seed, "replica", source, repeat),
+        source=source,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.db import reports, segments, spending, study_progress, trials
 from service.db.events import append_event
-from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
+from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Report, Segment, Trial
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import Loss
@@ -63,7 +63,7 @@ def add_trial(entry: Entry, trial: TrialState, ask_index: int | None) -> None:
         status=TrialStatus.QUEUED,
         meta_iteration=trial.meta_iteration,
         checkpoint=trial.checkpoint,
-        checkpoint_sha256=trial.digest,
+        checkpoint_sha256=trial.checkpoint_sha256,
         bank_tasks=trial.bank_tasks,
         created_at=entry.now,
     )
@@ -113,7 +113,7 @@ def keeps_file(trial: TrialState, status: TrialStatus) -> bool:
 
     Of a finalist it is its model, of what gates compare a checkpoint, to look at more tasks.
     """
-    return status == TrialStatus.COMPLETED and trial.group.role not in SEARCH_ROLES
+    return status == TrialStatus.COMPLETED and trial.role.leaves != "nothing"
 
 
 def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_seconds: float) -> None:
@@ -213,7 +213,7 @@ def _write_score(entry: Entry, one: LaneOutcome, seconds: float) -> None:
     summary, score = one.summary, _score(entry, one)
     assert summary is not None
     trials.save_score(entry.session, one.trial.trial_id, score, summary.stderr, one.metrics)
-    if one.trial.group.role == TrialRole.VERDICT:
+    if one.trial.role.counts_look:
         study_progress.count_look(entry.session, entry.study.study_id)
     reports.add_report(entry.session, _report(entry, one, seconds))
     entry.trial_event(

@@ -23,7 +23,8 @@ from sqlalchemy import Engine
 from service.db import asks, trials
 from service.db.dispatcher import fence
 from service.db.engine import transaction
-from service.db.states import SEARCH_ROLES, AttemptOutcome, TrialRole, TrialStatus
+from service.db.roles import ROLES
+from service.db.states import AttemptOutcome, TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import Loss
@@ -112,7 +113,7 @@ class Ledger:
         """
         seconds = report.seconds / max(1, len(outcomes))
         left = [one for one in outcomes if one.status != TrialStatus.RUNNING]
-        tells = [_tell_of(one) for one in left if one.trial.group.role == TrialRole.SEARCH]
+        tells = [_tell_of(one) for one in left if one.trial.role.told_to_sampler]
         spent = _spent_after(study, slot, report, tells)
         with self.entry(study) as entry:
             entry.hold(one.trial for one in outcomes)
@@ -135,7 +136,7 @@ class Ledger:
         tells = [
             _Tell(trial, TrialStatus.FAILED, None, None, {})
             for trial, loss in losses
-            if loss.failed and trial.group.role == TrialRole.SEARCH
+            if loss.failed and trial.role.told_to_sampler
         ]
         numbers = [trial.trial_number for trial, _ in losses]
         with self.entry(study) as entry:
@@ -168,7 +169,7 @@ class Ledger:
         tells = [
             _Tell(one.trial, one.status, one.loss, one.rung, one.trial.metrics)
             for one in left
-            if one.trial.group.role == TrialRole.SEARCH
+            if one.trial.role.told_to_sampler
         ]
         with self.entry(study) as entry:
             entry.hold(one.trial for one in left)
@@ -204,7 +205,7 @@ class Ledger:
         trial, lane = one.trial, one.lane
         replaced = trial.checkpoint
         trial.meta_iteration, trial.status = lane.meta_iteration, one.status
-        trial.checkpoint, trial.digest = self.store.name_of(lane.checkpoint), lane.digest
+        trial.checkpoint, trial.checkpoint_sha256 = self.store.name_of(lane.checkpoint), lane.digest
         trial.solo, trial.losses_here = False, 0
         self.store.delete(replaced)
         if one.scored is not None:
@@ -227,7 +228,7 @@ class Ledger:
             trial.cause = loss.cause
         if loss.failed or loss.from_start:
             self.store.delete(trial.checkpoint)
-            trial.checkpoint = trial.digest = None
+            trial.checkpoint = trial.checkpoint_sha256 = None
         if loss.from_start:
             trial.meta_iteration = 0
 
@@ -246,7 +247,7 @@ def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | No
 def _spent_after(
     study: StudyState, slot: SlotState, report: SegmentReport, tells: Sequence[_Tell]
 ) -> Spent:
-    if slot.group is None or slot.group.role not in SEARCH_ROLES:
+    if slot.group is None or not ROLES[slot.group.role].paid_by_search:
         return study.spent
     trained = slot.iterations * len(report.lanes)
     spent = after_segment(study.spent, seconds=report.seconds, lane_iterations=trained)
@@ -267,7 +268,7 @@ def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spe
 
 def _count_pruned(study: StudyState, trials: Sequence[TrialState]) -> None:
     """Count trials that ended without a better score, as a restart does from their rows."""
-    searched = [None for trial in trials if trial.group.role == TrialRole.SEARCH]
+    searched = [None for trial in trials if trial.role.told_to_sampler]
     if searched:
         study.spent = after_trials(study.spent, searched)
 

@@ -9,7 +9,8 @@ from metaopt.search.branches import LogEntry
 from metaopt.search.pruning.rule import Leader
 from service.db import asks, reports, spending, trials
 from service.db.reports import RungScore
-from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.roles import ROLES, TrialRole
+from service.db.states import StudyStatus, TrialStatus
 from service.db.tables import Ask, Attempt, Study, Trial
 from service.dispatcher.groups import group_of
 from service.dispatcher.scheduler.branch_budgets import reallot
@@ -24,6 +25,7 @@ from service.dispatcher.state import (
 )
 from service.planning.branch_search import branch_search
 from service.planning.branch_shares import first_budgets
+from service.planning.plan import Plan
 from service.planning.signatures import changes_program, searches_structure
 from service.wire.spec.study import StudySpec
 
@@ -47,7 +49,7 @@ def load_study(session: Session, study_id: str) -> StudyState:
     scores = reports.rung_scores(session, study_id, TrialRole.SEARCH)
     study = StudyState(
         study_id=study_id,
-        spec=spec,
+        plan=Plan.of(spec),
         created_at=row.created_at,
         status=StudyStatus(row.status),
         branches=branch_states(spec, log, scores),
@@ -97,7 +99,7 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     ended = [
         Ended(row.finished_at, _loss_at_end(study, row))
         for row in rows
-        if row.role == TrialRole.SEARCH and row.status in _COUNTED and row.finished_at
+        if ROLES[row.role].told_to_sampler and row.status in _COUNTED and row.finished_at
     ]
     study.spent = study.saved = after_all(spent, ended)
 
@@ -184,7 +186,7 @@ def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> 
         status=TrialStatus(row.status),
         meta_iteration=row.meta_iteration,
         checkpoint=row.checkpoint,
-        digest=row.checkpoint_sha256,
+        checkpoint_sha256=row.checkpoint_sha256,
         loss=_loss(study, row),
         metrics=dict(row.metrics or {}),
         cause=row.cause,

@@ -16,8 +16,8 @@ from metaopt.presets import PRESETS
 from service.wire.spec.space import Branch
 
 
-class Reference(NamedTuple):
-    """A configuration that was not searched for."""
+class Configuration(NamedTuple):
+    """What a trial trains: the algorithm of a branch with all its meta-hyperparameters."""
 
     branch: str
     params: dict[str, Value]
@@ -62,7 +62,7 @@ def check_fit(compare: str, tasks: str, branches: Sequence[Branch]) -> None:
         )
 
 
-def reference(compare: str, branches: Sequence[Branch], leading: str) -> Reference | None:
+def reference(compare: str, branches: Sequence[Branch], leading: str) -> Configuration | None:
     """The configuration beside the finalists, or None.
 
     Args:
@@ -77,6 +77,6 @@ def reference(compare: str, branches: Sequence[Branch], leading: str) -> Referen
     name = leading if preset is None else preset.algorithm
     (branch,) = [branch for branch in branches if branch.algorithm == name]
     if preset is None:
-        return Reference(name, branch.defaults()) if branch.distributions() else None
+        return Configuration(name, branch.defaults()) if branch.distributions() else None
     published = {parameter: value.value for parameter, value in preset.values.items()}
-    return Reference(name, complete(name, {**branch.fixed(), **published}))
+    return Configuration(name, complete(name, {**branch.fixed(), **published}))

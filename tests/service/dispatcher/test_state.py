@@ -1,6 +1,7 @@
 """What the dispatcher knows of a study's trials."""
 
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.dispatcher.state import Group
 from tests.fakes import states
 

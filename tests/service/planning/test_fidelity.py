@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.planning.fidelity import bank_tasks, first_order_until, trained_params
+from service.planning.fidelity import first_order_until, trained_params
+from service.planning.plan import Plan
 from service.wire.spec.study import StudySpec
 from tests.fakes.specs import SMALL, small_spec
 
@@ -17,17 +18,21 @@ def spec(pruning: dict[str, Any], **changes: Any) -> StudySpec:
     return small_spec(pruning={**HALVING, **pruning}, **changes)
 
 
+def scored_on(of: StudySpec, rungs: list[int]) -> list[int]:
+    plan = Plan.of(of)["search"]
+    return [plan.tasks_at(rung) for rung in rungs]
+
+
 def test_each_rung_has_its_number_of_tasks_and_the_end_has_all() -> None:
     found = spec({"tasks": [5, 10]})
-    assert [bank_tasks(found, rung) for rung in found.rungs()] == [5, 10, 20]
-    assert [bank_tasks(spec({}), rung) for rung in found.rungs()] == [20, 20, 20]
+    assert scored_on(found, found.rungs()) == [5, 10, 20]
+    assert scored_on(spec({}), found.rungs()) == [20, 20, 20]
 
 
 def test_rungs_that_are_not_named_have_tasks_too() -> None:
     found = small_spec(pruning={"tasks": [5, 5]})
-    assert [(rung, bank_tasks(found, rung)) for rung in found.rungs()] == [
-        (20, 5), (60, 5), (180, 20)  # 180 / 27 would say nothing yet
-    ]  # fmt: skip
+    assert found.rungs() == [20, 60, 180]  # 180 / 27 would say nothing yet
+    assert scored_on(found, found.rungs()) == [5, 5, 20]
 
 
 def test_second_order_trials_train_in_first_order_up_to_a_rung() -> None:

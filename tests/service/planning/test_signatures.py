@@ -58,7 +58,7 @@ def test_structure_is_searched_where_a_structural_parameter_is() -> None:
 
 def test_the_sealed_bank_shares_nothing_with_the_search() -> None:
     spec = small_spec()
-    search, sealed = task_bank(spec, "search", 2), task_bank(spec, "verdict", 2)
+    search, sealed = task_bank(spec, "validation", 2), task_bank(spec, "sealed", 2)
     assert (search.split, sealed.split) == ("validation", "test")
     assert search.seed != sealed.seed
     assert (search.k_shot, search.tasks, sealed.tasks) == (5, 20, 20)

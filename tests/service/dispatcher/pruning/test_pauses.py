@@ -1,6 +1,7 @@
 """asha: who waits at a rung, who is promoted later, and how it ends."""
 
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.dispatcher.pruning.pauses import going_on, never_promotable, ready, waiting
 from service.dispatcher.scheduler.placement import askable
 from service.dispatcher.state import StudyState, TrialState

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from metaopt.goals import Goals
-from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.scheduler.budget import (
     Ended,
     affordable_iterations,
@@ -20,7 +21,8 @@ from service.dispatcher.scheduler.budget import (
     spent_budget,
 )
 from service.dispatcher.scheduler.placement import askable, choose_work
-from service.dispatcher.search.ask import ask, fresh_finalists
+from service.dispatcher.search.ask import ask
+from service.dispatcher.selection.fresh_trials import fresh_finalists
 from service.dispatcher.state import Spent, StudyState
 from service.wire.spec.budget import Budget
 from tests.fakes import states

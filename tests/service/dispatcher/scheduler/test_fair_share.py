@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.pruning.decisions import judge_report
 from service.dispatcher.scheduler.branch_budgets import reallot
@@ -77,7 +78,7 @@ def _fill(study: StudyState, slot: SlotState, slots: int) -> None:
 def _report(study: StudyState, slot: SlotState, scores: Scores) -> None:
     if not slot.lanes:
         return
-    rungs = study.rungs(TrialRole.SEARCH)
+    rungs = study.plan[TrialRole.SEARCH].rungs
     ahead = min(next_rung(t.meta_iteration, rungs) - t.meta_iteration for t in slot.lanes)
     lanes = [_lane(trial, trial.meta_iteration + ahead, rungs, scores) for trial in slot.lanes]
     report = SegmentReport(lanes, 1.0, 1.0, 0.0, 1, "CPU")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.db.states import StudyStatus, TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.scheduler.branch_budgets import trial_number
 from service.dispatcher.scheduler.placement import Work, choose_work, lane_target
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from service.db.engine import reading
-from service.db.states import TrialRole
+from service.db.roles import TrialRole
 from service.db.tables import Ask, Report, Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order

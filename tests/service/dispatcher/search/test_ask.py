@@ -5,7 +5,7 @@ from typing import Any
 from metaopt.algorithms.registry import complete
 from metaopt.presets import find_preset
 from service.db.states import TrialStatus
-from service.dispatcher.search.ask import fresh_finalists
+from service.dispatcher.selection.fresh_trials import fresh_finalists
 from service.dispatcher.state import StudyState
 from tests.fakes import states
 

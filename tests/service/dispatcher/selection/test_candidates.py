@@ -3,13 +3,13 @@
 from typing import Any
 
 from service.db.states import TrialStatus
-from service.dispatcher.search.ask import fresh_finalists
 from service.dispatcher.selection.candidates import (
     broken_candidates,
     eligible,
     pareto_trials,
     why_nothing_is_feasible,
 )
+from service.dispatcher.selection.fresh_trials import fresh_finalists
 from service.dispatcher.state import StudyState
 from tests.fakes import states
 

@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import Engine
 
 from service.db.engine import reading, transaction
-from service.db.states import TrialRole, TrialStatus
+from service.db.roles import TrialRole
+from service.db.states import TrialStatus
 from service.db.tables import Spending
-from service.dispatcher.search.ask import candidates
+from service.dispatcher.scheduler.budget import rebudget
 from service.dispatcher.selection import replicas
+from service.dispatcher.selection.fresh_trials import candidates
 from service.dispatcher.store.restore import load_study
 from service.errors import BudgetBelowSpent, SearchOver
 from service.executors.base import LaneReport, SegmentOrder
@@ -216,9 +218,7 @@ def test_a_reserve_that_shrinks_with_the_budget_leaves_points_alone() -> None:
     )
     trials = states.asked(study, "maml", 2) + states.asked(study, "reptile", 2)
     assert replicas.left(study) == 2
-    study.spec = study.spec.model_copy(
-        update={"budget": study.spec.budget.model_copy(update={"trials": 5})}
-    )
+    rebudget(study, study.spec.budget.model_copy(update={"trials": 5}))
     assert replicas.left(study) == 1
     for number, trial in enumerate(trials):
         trial.status, trial.loss = TrialStatus.COMPLETED, 0.5 + 0.1 * number

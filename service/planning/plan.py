@@ -1,0 +1,138 @@
+"""The plan: what a spec means for the trials of each role, made once when a study is loaded.
+
+    spec ──Plan.of──▶ role ──▶ trained by, bank, rungs, stops, order switch, compared with
+
+A plan is a function of its spec and never changes; a budget that is changed from outside makes a
+new one.  Whoever handles a trial asks the plan of its role, and not the spec again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from metaopt.evaluation.bank import BankSpec
+from metaopt.metaparams import Value
+from metaopt.population.signature import Signature
+from service.db.roles import ROLES, Role
+from service.planning.branch_shares import moves, startup_of
+from service.planning.fidelity import first_order_until, tasks_at_rungs, trained_params
+from service.planning.signatures import task_bank
+from service.wire.spec.compare import Configuration, reference
+from service.wire.spec.study import StudySpec
+
+
+@dataclass(frozen=True)
+class RolePlan:
+    """How trials of one role are trained and judged.
+
+    Args:
+        role: Its row of the table.
+        spec: What they train by.
+        bank: Their tasks; the steps of its curve are those of a trial's program (`bank_of`).
+        rungs: Meta-iterations at which they are judged; the last is the horizon.
+        stops: Where their segments must end: at rungs, and where programs change.
+        fewer_tasks: On how many tasks they are scored where these are not all of the bank's.
+        compared_with: What is trained beside them, by the branch that leads the search.
+    """
+
+    role: Role
+    spec: StudySpec
+    bank: BankSpec
+    rungs: tuple[int, ...]
+    stops: tuple[int, ...]
+    fewer_tasks: Mapping[int, int]
+    compared_with: Mapping[str, Configuration]
+
+    @property
+    def horizon(self) -> int:
+        """Meta-iterations of a whole trial."""
+        return self.rungs[-1]
+
+    @property
+    def changes_program(self) -> bool:
+        """Whether its second-order trials begin in the program of first-order ones."""
+        return self.spec.pruning.first_order_until is not None
+
+    def bank_of(self, signature: Signature) -> BankSpec:
+        """The bank with a curve as long as the trials of a program need it."""
+        return replace(self.bank, steps=signature.test_cap)
+
+    def tasks_at(self, meta_iteration: int) -> int:
+        """On how many tasks of the bank, its first ones, a trial is scored there."""
+        return self.fewer_tasks.get(meta_iteration, self.bank.tasks)
+
+    def trained_params(self, params: Mapping[str, Value], meta_iteration: int) -> dict[str, Value]:
+        """What a trial of `params` trains by from `meta_iteration` on."""
+        return trained_params(self.spec, params, meta_iteration)
+
+    def switches_order_at(self, params: Mapping[str, Value]) -> int | None:
+        """Where a trial of `params` goes from first to second order, if it does."""
+        return first_order_until(self.spec, params)
+
+    def takes_new_trials(self, signature: Signature) -> bool:
+        """Whether a trial may begin in the program of `signature`, or only come to it later."""
+        return not self.changes_program or signature.structure.get("order") != "second"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a spec means for each role, and how its trials are shared by the branches.
+
+    Args:
+        spec: As it was submitted, with the budget of now.
+        moves_budget: Whether results may move trials between the branches.
+        startups: How many trials of each branch end before it is compared.
+    """
+
+    spec: StudySpec
+    roles: Mapping[str, RolePlan]
+    moves_budget: bool
+    startups: tuple[int, ...]
+
+    @classmethod
+    def of(cls, spec: StudySpec) -> "Plan":
+        """The plan of a spec."""
+        return cls(
+            spec=spec,
+            roles={name: _role_plan(spec, name, role) for name, role in ROLES.items()},
+            moves_budget=moves(spec),
+            startups=tuple(startup_of(spec, position) for position in range(len(spec.branches))),
+        )
+
+    def __getitem__(self, role: str) -> RolePlan:
+        return self.roles[role]
+
+
+def _role_plan(spec: StudySpec, name: str, role: Role) -> RolePlan:
+    trained = _as_promoted(spec) if role.trained_as == "promoted" else spec
+    rungs = spec.rungs() if role.judged_at == "rungs" else [trained.budget.meta_iterations]
+    until = trained.pruning.first_order_until
+    return RolePlan(
+        role=role,
+        spec=trained,
+        bank=task_bank(spec, role.bank, 0),
+        rungs=tuple(rungs),
+        stops=tuple(sorted({*rungs, *([] if until is None else [until])})),
+        fewer_tasks=tasks_at_rungs(spec) if role.judged_at == "rungs" else {},
+        compared_with=_compared_with(spec, role),
+    )
+
+
+def _as_promoted(spec: StudySpec) -> StudySpec:
+    """The spec by which the incumbent was trained when it was promoted."""
+    incumbent = spec.gates.incumbent
+    if incumbent is None:
+        return spec
+    budget = spec.budget.model_copy(update={"meta_iterations": incumbent.meta_iterations})
+    until = {"rungs": None, "tasks": None, "first_order_until": incumbent.first_order_until}
+    pruning = spec.pruning.model_copy(update=until)
+    return spec.model_copy(update={"model": incumbent.model, "budget": budget, "pruning": pruning})
+
+
+def _compared_with(spec: StudySpec, role: Role) -> dict[str, Configuration]:
+    names = [branch.algorithm for branch in spec.branches]
+    if role.bank == "gates" and (incumbent := spec.gates.incumbent) is not None:
+        return dict.fromkeys(names, Configuration(incumbent.branch, dict(incumbent.params)))
+    if role.bank != "sealed":
+        return {}
+    references = {name: reference(spec.verdict.compare, spec.branches, name) for name in names}
+    return {name: found for name, found in references.items() if found is not None}
