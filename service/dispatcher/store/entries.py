@@ -14,6 +14,7 @@ from service.db.tables import Report, Segment, Trial
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import Loss
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
+from service.dispatcher.store.columns import row_of
 from service.executors.base import SegmentReport
 
 
@@ -50,23 +51,7 @@ class Entry:
 
 def add_trial(entry: Entry, trial: TrialState, ask_index: int | None) -> None:
     """Add the row of a new trial, queued."""
-    row = Trial(
-        trial_id=trial.trial_id,
-        study_id=entry.study.study_id,
-        trial_number=trial.trial_number,
-        role=trial.group.role,
-        branch=trial.group.branch,
-        ask_index=ask_index,
-        source_trial_number=trial.source_trial_number,
-        params=trial.params,
-        seed=trial.seed,
-        status=TrialStatus.QUEUED,
-        meta_iteration=trial.meta_iteration,
-        checkpoint=trial.checkpoint,
-        checkpoint_sha256=trial.checkpoint_sha256,
-        bank_tasks=trial.bank_tasks,
-        created_at=entry.now,
-    )
+    row = row_of(trial, study_id=entry.study.study_id, ask_index=ask_index, created_at=entry.now)
     entry.session.add(row)
     entry.held.append(row)
 
@@ -82,9 +67,11 @@ def begin(entry: Entry, trial: TrialState, slot: str) -> None:
     )
 
 
-def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, seconds: float) -> None:
+def write_outcome(
+    entry: Entry, outcome: LaneOutcome, checkpoint: str | None, seconds: float
+) -> None:
     """Write how far a lane came, its scores if it was judged, and its end if it ended."""
-    trial, lane = one.trial, one.lane
+    trial, lane = outcome.trial, outcome.lane
     trials.save_progress(
         entry.session,
         trial.trial_id,
@@ -93,23 +80,23 @@ def write_outcome(entry: Entry, one: LaneOutcome, checkpoint: str | None, second
         digest=lane.digest,
         device_seconds=seconds,
     )
-    if one.loss is not None:
-        _write_score(entry, one, seconds)
-    if one.status == TrialStatus.QUEUED:
+    if outcome.loss is not None:
+        _write_score(entry, outcome, seconds)
+    if outcome.status == TrialStatus.QUEUED:
         trials.requeue_trial(entry.session, trial.trial_id)
-    elif one.status != TrialStatus.RUNNING:
+    elif outcome.status != TrialStatus.RUNNING:
         end(
             entry,
             trial,
-            one.status,
+            outcome.status,
             cause=lane.cause,
             diverged_at=lane.diverged_at,
-            keep_file=keeps_file(trial, one.status),
+            keep_file=keeps_file(trial, outcome.status),
         )
 
 
 def keeps_file(trial: TrialState, status: TrialStatus) -> bool:
-    """Return whether the file that a trial left at its end is still needed.
+    """Whether the file that a trial left at its end is still needed.
 
     Of a finalist it is its model, of what gates compare a checkpoint, to look at more tasks.
     """
@@ -209,35 +196,35 @@ def end(
     entry.trial_event("trial_finished", trial, status=str(status), cause=cause)
 
 
-def _write_score(entry: Entry, one: LaneOutcome, seconds: float) -> None:
-    summary, score = one.summary, _score(entry, one)
+def _write_score(entry: Entry, outcome: LaneOutcome, seconds: float) -> None:
+    summary, score = outcome.summary, _score(entry, outcome)
     assert summary is not None
-    trials.save_score(entry.session, one.trial.trial_id, score, summary.stderr, one.metrics)
-    if one.trial.role.counts_look:
+    trials.save_score(entry.session, outcome.trial.trial_id, score, summary.stderr, outcome.metrics)
+    if outcome.trial.role.counts_look:
         study_progress.count_look(entry.session, entry.study.study_id)
-    reports.add_report(entry.session, _report(entry, one, seconds))
+    reports.add_report(entry.session, _report(entry, outcome, seconds))
     entry.trial_event(
         "trial_reported",
-        one.trial,
-        meta_iteration=one.lane.meta_iteration,
+        outcome.trial,
+        meta_iteration=outcome.lane.meta_iteration,
         score=score,
         low=summary.low,
         high=summary.high,
     )
 
 
-def _score(entry: Entry, one: LaneOutcome) -> float:
-    assert one.loss is not None
-    return entry.study.spec.goals().score(one.loss)
+def _score(entry: Entry, outcome: LaneOutcome) -> float:
+    assert outcome.loss is not None
+    return entry.study.spec.goals().score(outcome.loss)
 
 
-def _report(entry: Entry, one: LaneOutcome, seconds: float) -> Report:
-    summary, lane = one.summary, one.lane
+def _report(entry: Entry, outcome: LaneOutcome, seconds: float) -> Report:
+    summary, lane = outcome.summary, outcome.lane
     assert summary is not None
     return Report(
-        trial_id=one.trial.trial_id,
+        trial_id=outcome.trial.trial_id,
         meta_iteration=lane.meta_iteration,
-        score=_score(entry, one),
+        score=_score(entry, outcome),
         stderr=summary.stderr,
         low=summary.low,
         high=summary.high,
@@ -249,8 +236,8 @@ def _report(entry: Entry, one: LaneOutcome, seconds: float) -> Report:
         curve=lane.curve,
         transductive=entry.study.spec.evaluation.transductive,
         device_seconds=seconds,
-        attempt=one.trial.attempt,
+        attempt=outcome.trial.attempt,
         epoch=entry.epoch,
         created_at=entry.now,
-        metrics=one.metrics,
+        metrics=outcome.metrics,
     )

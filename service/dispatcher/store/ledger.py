@@ -37,7 +37,7 @@ from service.dispatcher.state import (
     StudyState,
     TrialState,
 )
-from service.dispatcher.store import entries
+from service.dispatcher.store import apply, entries
 from service.dispatcher.store.entries import Entry
 from service.executors.base import SegmentReport
 
@@ -85,18 +85,16 @@ class Ledger:
     ) -> None:
         """Write new trials, and begin an attempt for each admitted one."""
         with self.entry(study) as entry:
-            for one in new:
-                entries.add_trial(entry, one.trial, one.ask_index)
-                _log_ask(entry, one)
+            for asked in new:
+                entries.add_trial(entry, asked.trial, asked.ask_index)
+                _log_ask(entry, asked)
             entry.session.flush()
             entry.hold(admitted)
             for trial in admitted:
                 entries.begin(entry, trial, slot)
-        study.add(one.trial for one in new)
+        study.add(asked.trial for asked in new)
         for trial in admitted:
-            trial.status = TrialStatus.RUNNING
-            trial.attempt += 1
-            trial.begun_at = trial.meta_iteration
+            apply.admitted(trial)
 
     def report(
         self,
@@ -112,21 +110,21 @@ class Ledger:
             slot_seconds: Time of all the study's slots since its segment before.
         """
         seconds = report.seconds / max(1, len(outcomes))
-        left = [one for one in outcomes if one.status != TrialStatus.RUNNING]
-        tells = [_tell_of(one) for one in left if one.trial.role.told_to_sampler]
+        left = [outcome for outcome in outcomes if outcome.status != TrialStatus.RUNNING]
+        tells = [_tell_of(outcome) for outcome in left if outcome.trial.role.told_to_sampler]
         spent = _spent_after(study, slot, report, tells)
         with self.entry(study) as entry:
-            entry.hold(one.trial for one in outcomes)
-            for one in outcomes:
-                name = self.store.name_of(one.lane.checkpoint)
-                entries.write_outcome(entry, one, name, seconds)
-            entries.close_attempts(entry, (_attempt_end(one) for one in left))
+            entry.hold(outcome.trial for outcome in outcomes)
+            for outcome in outcomes:
+                name = self.store.name_of(outcome.lane.checkpoint)
+                entries.write_outcome(entry, outcome, name, seconds)
+            entries.close_attempts(entry, (_attempt_end(outcome) for outcome in left))
             entries.add_segment(entry, slot, report, slot_seconds)
             entries.write_spent(entry, spent)
             _log_tells(entry, tells)
         study.spent = study.saved = spent
-        for one in outcomes:
-            self._apply_outcome(study, one)
+        for outcome in outcomes:
+            apply.outcome(study, self.store, outcome)
         _tell_samplers(study, tells)
 
     def lose(
@@ -149,7 +147,7 @@ class Ledger:
             _log_tells(entry, tells)
         study.spent = _after_tells(study, study.spent, tells)
         for trial, loss in losses:
-            self._apply_loss(trial, loss)
+            apply.loss(self.store, trial, loss)
         _tell_samplers(study, tells)
 
     def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
@@ -164,22 +162,21 @@ class Ledger:
 
     def end_left(self, study: StudyState, left: Sequence[Left], cause: str) -> None:
         """End trials, running or queued, for which their search has no budget any more."""
-        running = [one.trial for one in left if one.trial.status == TrialStatus.RUNNING]
-        pruned = [one.trial for one in left if one.status == TrialStatus.PRUNED]
+        running = [end.trial for end in left if end.trial.status == TrialStatus.RUNNING]
+        pruned = [end.trial for end in left if end.status == TrialStatus.PRUNED]
         tells = [
-            _Tell(one.trial, one.status, one.loss, one.rung, one.trial.metrics)
-            for one in left
-            if one.trial.role.told_to_sampler
+            _Tell(end.trial, end.status, end.loss, end.rung, end.trial.metrics)
+            for end in left
+            if end.trial.role.told_to_sampler
         ]
         with self.entry(study) as entry:
-            entry.hold(one.trial for one in left)
-            for one in left:
-                entries.end(entry, one.trial, one.status, cause=cause)
+            entry.hold(end.trial for end in left)
+            for end in left:
+                entries.end(entry, end.trial, end.status, cause=cause)
             entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in running))
             _log_tells(entry, tells)
-        for one in left:
-            self.store.delete(one.trial.checkpoint)
-            one.trial.status, one.trial.cause, one.trial.checkpoint = one.status, cause, None
+        for end in left:
+            apply.ended(self.store, end.trial, end.status, cause)
         _count_pruned(study, pruned)
         _tell_samplers(study, tells)
 
@@ -196,52 +193,20 @@ class Ledger:
             for trial in queued:
                 entries.end(entry, trial, status)
         for trial in queued:
-            self.store.delete(trial.checkpoint)
-            trial.status, trial.checkpoint = status, None
+            apply.ended(self.store, trial, status)
         if status == TrialStatus.PRUNED:
             _count_pruned(study, queued)
 
-    def _apply_outcome(self, study: StudyState, one: LaneOutcome) -> None:
-        trial, lane = one.trial, one.lane
-        replaced = trial.checkpoint
-        trial.meta_iteration, trial.status = lane.meta_iteration, one.status
-        trial.checkpoint, trial.checkpoint_sha256 = self.store.name_of(lane.checkpoint), lane.digest
-        trial.solo, trial.losses_here = False, 0
-        self.store.delete(replaced)
-        if one.scored is not None:
-            trial.loss, trial.metrics = one.loss, one.metrics
-            if one.searches:
-                study.add_loss(one.place, one.scored, one.metrics)
-        if trial.ended:
-            trial.cause = lane.cause
-            if not entries.keeps_file(trial, one.status):
-                self.store.delete(trial.checkpoint)
-                trial.checkpoint = None
 
-    def _apply_loss(self, trial: TrialState, loss: Loss) -> None:
-        trial.status = TrialStatus.FAILED if loss.failed else TrialStatus.QUEUED
-        trial.attempts, trial.solo = loss.attempts, loss.solo
-        if loss.is_loss:
-            trial.losses += 1
-            trial.losses_here += 1
-        if loss.failed:
-            trial.cause = loss.cause
-        if loss.failed or loss.from_start:
-            self.store.delete(trial.checkpoint)
-            trial.checkpoint = trial.checkpoint_sha256 = None
-        if loss.from_start:
-            trial.meta_iteration = 0
+def _tell_of(outcome: LaneOutcome) -> _Tell:
+    ended = "paused" if outcome.status == TrialStatus.QUEUED else str(outcome.status)
+    return _Tell(outcome.trial, ended, outcome.loss, outcome.lane.meta_iteration, outcome.metrics)
 
 
-def _tell_of(one: LaneOutcome) -> _Tell:
-    outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
-    return _Tell(one.trial, outcome, one.loss, one.lane.meta_iteration, one.metrics)
-
-
-def _attempt_end(one: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
-    if one.status == TrialStatus.QUEUED:
-        return one.trial, AttemptOutcome.EVICTED, f"waits at rung {one.lane.meta_iteration}"
-    return one.trial, AttemptOutcome.FINISHED, None
+def _attempt_end(outcome: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
+    if outcome.status == TrialStatus.QUEUED:
+        return outcome.trial, AttemptOutcome.EVICTED, f"waits at rung {outcome.lane.meta_iteration}"
+    return outcome.trial, AttemptOutcome.FINISHED, None
 
 
 def _spent_after(
@@ -277,14 +242,14 @@ def _score(study: StudyState, loss: float | None) -> float | None:
     return None if loss is None else study.spec.goals().score(loss)
 
 
-def _log_ask(entry: Entry, one: NewTrial) -> None:
+def _log_ask(entry: Entry, asked: NewTrial) -> None:
     asks.log_ask(
         entry.session,
         entry.study.study_id,
-        one.trial.group.branch,
-        one.sequence,
-        trial_number=one.trial.trial_number,
-        params=one.asked,
+        asked.trial.group.branch,
+        asked.sequence,
+        trial_number=asked.trial.trial_number,
+        params=asked.asked,
     )
 
 

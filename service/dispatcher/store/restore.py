@@ -23,6 +23,7 @@ from service.dispatcher.state import (
     TrialState,
     keeps_leaders,
 )
+from service.dispatcher.store.columns import trial_of
 from service.planning.branch_search import branch_search
 from service.planning.branch_shares import first_budgets
 from service.planning.plan import Plan
@@ -173,33 +174,8 @@ def _branch_state(
 
 
 def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> TrialState:
-    began = [attempt.from_meta_iteration for attempt in attempts]
-    ended = [*began[1:], row.meta_iteration]
-    losses = [trials.is_loss(attempt) for attempt in attempts]
-    return TrialState(
-        trial_id=row.trial_id,
-        trial_number=row.trial_number,
-        group=group_of(study, row.role, row.branch, row.params, row.meta_iteration),
-        params=row.params,
-        seed=row.seed,
-        source_trial_number=row.source_trial_number,
-        status=TrialStatus(row.status),
-        meta_iteration=row.meta_iteration,
-        checkpoint=row.checkpoint,
-        checkpoint_sha256=row.checkpoint_sha256,
-        loss=_loss(study, row),
-        metrics=dict(row.metrics or {}),
-        cause=row.cause,
-        solo=row.solo,
-        bank_tasks=row.bank_tasks,
-        attempt=len(attempts),
-        begun_at=began[-1] if began else 0,
-        attempts=row.attempts,
-        losses=sum(losses),
-        losses_here=sum(
-            lost and age == row.meta_iteration for lost, age in zip(losses, ended, strict=False)
-        ),
-    )
+    group = group_of(study, row.role, row.branch, row.params, row.meta_iteration)
+    return trial_of(row, group, attempts, to_loss=study.spec.goals().loss)
 
 
 def _by_trial(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:

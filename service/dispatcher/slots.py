@@ -1,0 +1,216 @@
+"""Slots: what their workers are told, and what comes back from them.
+
+    free ──submit──▶ busy ──take_in──▶ a report ──▶ the ledger writes it, lanes that go on stay
+      ▲                │                 or
+      └────────────────┴─────────────▶ a loss ───▶ the ledger writes it, lanes back to the queue
+
+A slot whose worker could not start, or whose disk failed, is left alone for a while, longer each
+time.  A future puts no more than its slot's name into the queue: all else is done by one thread.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from service.db.roles import ROLES
+from service.db.states import TrialStatus
+from service.dispatcher.lifecycle.failure import failing_alone
+from service.dispatcher.lifecycle.handover import hand_over, regroup
+from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
+from service.dispatcher.retries import halved, judge_loss
+from service.dispatcher.scheduler.budget import affordable_iterations
+from service.dispatcher.scheduler.orders import segment_order
+from service.dispatcher.state import Group, SlotState, StudyState, TrialState
+from service.dispatcher.store.ledger import Ledger
+from service.executors.base import (
+    Executor,
+    MachineFailed,
+    OutOfMemory,
+    SegmentFailed,
+    SegmentReport,
+    WorkerGone,
+    WorkerLost,
+)
+
+LONGEST_PAUSE_SECONDS = 30.0
+BAD_REPORT = "BadReport"  # the only error after which a worker still holds its lanes
+
+log = structlog.get_logger("dispatcher")
+
+
+class Slots:
+    """The slots of an executor, as one dispatcher uses them.
+
+    Args:
+        ledger: Writes, as one epoch.
+        executor: Where segments run.
+        segment_seconds: Aimed length of a segment.
+    """
+
+    def __init__(self, ledger: Ledger, executor: Executor, *, segment_seconds: float) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._segment_seconds = segment_seconds
+        self._states = {slot.name: SlotState(slot) for slot in executor.slots}
+        self._ended: SimpleQueue[str | None] = SimpleQueue()  # slots whose segment has ended
+        self._log = log.bind(epoch=ledger.epoch)
+
+    def __iter__(self) -> Iterator[SlotState]:
+        return iter(self._states.values())
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def free(self) -> list[SlotState]:
+        """Those that may have an order now."""
+        now = time.monotonic()
+        return [slot for slot in self if slot.future is None and now >= slot.not_before]
+
+    def busy(self) -> bool:
+        """Whether any segment is under way."""
+        return any(slot.future is not None for slot in self)
+
+    def of(self, study: StudyState) -> list[SlotState]:
+        """Those with lanes of a study."""
+        return [slot for slot in self if slot.lanes and slot.study_id == study.study_id]
+
+    def occupied(self) -> Counter[str]:
+        """How many slots train the lanes of each study."""
+        return Counter(slot.study_id for slot in self if slot.lanes and slot.study_id)
+
+    def release(self, study: StudyState, slot: SlotState, cause: str) -> None:
+        """Put a slot's lanes back into the queue."""
+        self._ledger.release(study, slot.lanes, cause)
+        slot.lanes = []
+
+    def submit(
+        self,
+        slot: SlotState,
+        study: StudyState,
+        group: Group,
+        keep: list[TrialState],
+        admit: list[TrialState],
+    ) -> None:
+        """Order a slot's next segment: of the lanes that stay, and of admitted ones."""
+        if (slot.study_id, slot.group) != (study.study_id, group) or not keep:
+            slot.seconds.clear()
+        order = segment_order(
+            study,
+            group,
+            slot,
+            keep=keep,
+            admit=admit,
+            store=self._ledger.store,
+            segment_seconds=self._segment_seconds,
+            most_iterations=self._affordable(study, group, len(keep) + len(admit)),
+        )
+        slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
+        slot.iterations = order.iterations
+        slot.held = {trial.trial_id for trial in slot.lanes}
+        slot.ordered_at = self._ledger.now()
+        slot.longest_wait_seconds = time.monotonic() - study.running_since
+        slot.future = self._executor.submit(slot.slot.name, order)
+        slot.future.add_done_callback(lambda _: self._ended.put(slot.slot.name))
+
+    def wake(self) -> None:
+        """End `wait` though no segment has ended; from any thread."""
+        self._ended.put(None)
+
+    def wait(self, timeout: float) -> tuple[SlotState, "Future[SegmentReport]"] | None:
+        """A slot whose segment has ended, and its future; None after `timeout` or a wake."""
+        try:
+            name = self._ended.get(timeout=timeout)
+        except Empty:
+            return None
+        if name is None:
+            return None
+        slot = self._states[name]
+        future, slot.future = slot.future, None
+        return None if future is None else (slot, future)
+
+    def take_in(self, study: StudyState, slot: SlotState, future: "Future[SegmentReport]") -> bool:
+        """Take in what a segment of a study brought; False if it was lost."""
+        try:
+            report = future.result()
+            outcomes = judge_report(study, slot.lanes, report, slot.iterations)
+        except (WorkerLost, SegmentFailed) as error:
+            self._lose(study, slot, error)
+            return False
+        except BadReport as error:
+            self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
+            return False
+        self._write(study, slot, outcomes, report)
+        slot.failed_starts = 0
+        slot.lane_chunk = report.lane_chunk
+        if slot.iterations:
+            slot.seconds.append(report.train_seconds / slot.iterations)
+        hand_over(self._ledger, study, slot.lanes)
+        slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
+        self._log_segment(study, slot, report)
+        return True
+
+    def _write(
+        self,
+        study: StudyState,
+        slot: SlotState,
+        outcomes: Sequence[LaneOutcome],
+        report: SegmentReport,
+    ) -> None:
+        now = time.monotonic()
+        shared = sum(1 for other in self if not other.lanes or other.study_id == study.study_id)
+        slot_seconds = (now - study.accounted_to) * shared
+        study.clock(now)
+        with failing_alone(self._ledger, study):
+            self._ledger.report(study, slot, outcomes, report, slot_seconds)
+            study.accounted_to = now
+
+    def _affordable(self, study: StudyState, group: Group, lanes: int) -> int | None:
+        """For how many meta-iterations the budget of its search lasts, if that pays for it."""
+        if not ROLES[group.role].paid_by_search:
+            return None
+        return affordable_iterations(study, self, lanes)
+
+    def _lose(self, study: StudyState, slot: SlotState, error: WorkerLost | SegmentFailed) -> None:
+        lanes, slot.lanes = slot.lanes, []
+        if not isinstance(error, SegmentFailed) or error.kind != BAD_REPORT:
+            slot.held = set()
+        losses = [(trial, judge_loss(trial, error, alone=len(lanes) == 1)) for trial in lanes]
+        with failing_alone(self._ledger, study):
+            self._ledger.lose(study, slot.slot.name, losses, str(error))
+            regroup(study, lanes)
+        if isinstance(error, OutOfMemory) and slot.group is not None:
+            study.lane_limits[slot.group] = halved(len(lanes))
+        if isinstance(error, WorkerGone | MachineFailed):
+            slot.failed_starts += 1
+            pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
+            slot.not_before = time.monotonic() + pause
+        self._log_loss(study, slot, lanes, error)
+
+    def _log_loss(
+        self, study: StudyState, slot: SlotState, lanes: Sequence[TrialState], error: Exception
+    ) -> None:
+        self._log.warning(
+            "worker_lost",
+            study_id=study.study_id,
+            slot=slot.slot.name,
+            kind=type(error).__name__,
+            cause=str(error),
+            trials=[{"trial_id": t.trial_id, "attempt": t.attempt} for t in lanes],
+        )
+
+    def _log_segment(self, study: StudyState, slot: SlotState, report: SegmentReport) -> None:
+        self._log.info(
+            "segment_reported",
+            study_id=study.study_id,
+            slot=slot.slot.name,
+            lanes=len(report.lanes),
+            meta_iterations=slot.iterations,
+            seconds=round(report.seconds, 3),
+            wait_seconds=round(report.wait_seconds, 3),
+            evaluate_seconds=round(report.evaluate_seconds, 3),
+            peak_memory_bytes=report.peak_memory_bytes,
+        )

@@ -1,0 +1,66 @@
+"""What is in memory once a transaction is committed: the ledger's steps, applied to the state.
+
+    outcome   progress, scores and end of a lane        loss     back into the queue, or failed
+    admitted  running, its next attempt                 ended    terminal, by cancelling or pruning
+
+Files that no row names any more are deleted here, after the commit that let go of them.
+"""
+
+from service.db.states import TrialStatus
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.pruning.decisions import LaneOutcome
+from service.dispatcher.retries import Loss
+from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.store.entries import keeps_file
+
+
+def admitted(trial: TrialState) -> None:
+    """Begin the trial's next attempt."""
+    trial.status = TrialStatus.RUNNING
+    trial.attempt += 1
+    trial.begun_at = trial.meta_iteration
+
+
+def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) -> None:
+    """Take over how far a lane came, its loss if it was judged, and its end if it ended."""
+    trial, lane = reported.trial, reported.lane
+    replaced = trial.checkpoint
+    trial.meta_iteration, trial.status = lane.meta_iteration, reported.status
+    trial.checkpoint, trial.checkpoint_sha256 = store.name_of(lane.checkpoint), lane.digest
+    trial.solo, trial.losses_here = False, 0
+    store.delete(replaced)
+    if reported.scored is not None:
+        trial.loss, trial.metrics = reported.loss, reported.metrics
+        if reported.searches:
+            study.add_loss(reported.place, reported.scored, reported.metrics)
+    if trial.ended:
+        trial.cause = lane.cause
+        if not keeps_file(trial, reported.status):
+            store.delete(trial.checkpoint)
+            trial.checkpoint = None
+
+
+def loss(store: CheckpointStore, trial: TrialState, decided: Loss) -> None:
+    """Take over what the loss of its worker means for a lane."""
+    trial.status = TrialStatus.FAILED if decided.failed else TrialStatus.QUEUED
+    trial.attempts, trial.solo = decided.attempts, decided.solo
+    if decided.is_loss:
+        trial.losses += 1
+        trial.losses_here += 1
+    if decided.failed:
+        trial.cause = decided.cause
+    if decided.failed or decided.from_start:
+        store.delete(trial.checkpoint)
+        trial.checkpoint = trial.checkpoint_sha256 = None
+    if decided.from_start:
+        trial.meta_iteration = 0
+
+
+def ended(
+    store: CheckpointStore, trial: TrialState, status: TrialStatus, cause: str | None = None
+) -> None:
+    """End a trial that no segment has ended; its checkpoint is not needed."""
+    store.delete(trial.checkpoint)
+    trial.status, trial.checkpoint = status, None
+    if cause is not None:
+        trial.cause = cause

@@ -1,0 +1,69 @@
+"""Columns: what a row of `mo_trials` and a trial in memory share, copied by name either way.
+
+A new column that the dispatcher needs is a migration, a field of `Trial`, a field of `TrialState`
+of the same name, and where it is set.  Two are not copied as they are: a score is a loss in
+memory, and role and branch are parts of a trial's group.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from service.db.states import TrialStatus
+from service.db.tables import Attempt, Trial
+from service.db.trials import is_loss
+from service.dispatcher.state import Group, TrialState
+
+SHARED = tuple(
+    field.name for field in fields(TrialState) if field.name in Trial.__mapper__.columns.keys()
+)
+
+
+def row_of(
+    trial: TrialState, *, study_id: str, ask_index: int | None, created_at: datetime
+) -> Trial:
+    """The row of a new trial."""
+    # What is not known yet is left out: as None it would be written as the null of JSON.
+    values = {name: getattr(trial, name) for name in SHARED}
+    return Trial(
+        study_id=study_id,
+        role=trial.group.role,
+        branch=trial.group.branch,
+        ask_index=ask_index,
+        created_at=created_at,
+        **{name: value for name, value in values.items() if value is not None and value != {}},
+    )
+
+
+def trial_of(
+    row: Trial,
+    group: Group,
+    attempts: Sequence[Attempt],
+    *,
+    to_loss: Callable[[float], float],
+) -> TrialState:
+    """The trial of a row.
+
+    Args:
+        attempts: At it, in their order.
+        to_loss: Turns its score into what is minimised.
+    """
+    values: dict[str, Any] = {name: getattr(row, name) for name in SHARED}
+    values |= {"status": TrialStatus(row.status), "metrics": dict(row.metrics or {})}
+    loss = None if row.score is None else to_loss(row.score)
+    return TrialState(group=group, loss=loss, **values, **_attempted(row, attempts))
+
+
+def _attempted(row: Trial, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    began = [attempt.from_meta_iteration for attempt in attempts]
+    reached = [*began[1:], row.meta_iteration]
+    losses = [is_loss(attempt) for attempt in attempts]
+    return {
+        "attempt": len(attempts),
+        "begun_at": began[-1] if began else 0,
+        "losses": sum(losses),
+        "losses_here": sum(
+            lost and age == row.meta_iteration for lost, age in zip(losses, reached, strict=False)
+        ),
+    }
