@@ -25,21 +25,9 @@ def spending_of(session: Session, study_ids: Sequence[str]) -> dict[str, Spendin
     return {row.study_id: row for row in session.scalars(query)}
 
 
-def save_spending(
-    session: Session,
-    study_id: str,
-    *,
-    wall_seconds: float,
-    device_seconds: float,
-    meta_iterations: int,
-) -> None:
-    """Keep what the search has spent so far."""
-    values = {
-        "wall_seconds": wall_seconds,
-        "device_seconds": device_seconds,
-        "meta_iterations": meta_iterations,
-    }
-    _write(session, study_id, values)
+def save_spending(session: Session, study_id: str, sums: dict[str, float]) -> None:
+    """Keep what the search has spent so far, by column."""
+    _write(session, study_id, sums)
 
 
 def save_end(session: Session, study_id: str, ended_by: str) -> None:

@@ -14,7 +14,7 @@ the user something, and as cancelled otherwise.  `total_meta_iterations` is neve
 what segments may train is counted before they are ordered.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -47,7 +47,7 @@ class Left:
 
 
 def after_segment(spent: Spent, *, seconds: float, lane_iterations: int) -> Spent:
-    """Return what is spent once a segment of the search is reported."""
+    """What is spent once a segment of the search is reported."""
     return replace(
         spent,
         device_seconds=spent.device_seconds + seconds,
@@ -77,25 +77,64 @@ def after_all(spent: Spent, ended: Iterable[Ended]) -> Spent:
     return spent
 
 
+class Limit(NamedTuple):
+    """A budget that ends a search.
+
+    Args:
+        name: Its field in `Budget`; null there is no limit.
+        reached: Whether what is spent reaches the limit that a spec gives.
+        cause: Why trials ended that the search left.
+    """
+
+    name: str
+    reached: Callable[[Spent, float, Goals], bool]
+    cause: str
+
+
+LIMITS = (
+    Limit(
+        "target_score",
+        lambda spent, target, goals: (
+            spent.best_loss is not None and spent.best_loss <= goals.loss(target)
+        ),
+        "the study's target_score is reached",
+    ),
+    Limit(
+        "total_meta_iterations",
+        lambda spent, most, _: spent.meta_iterations >= most,
+        "the study's total_meta_iterations budget is spent",
+    ),
+    Limit(
+        "device_seconds",
+        lambda spent, most, _: spent.device_seconds >= most,
+        "the study's device_seconds budget is spent",
+    ),
+    Limit(
+        "wall_seconds",
+        lambda spent, most, _: spent.wall_seconds >= most,
+        "the study's wall_seconds budget is spent",
+    ),
+    Limit(
+        "stagnation",
+        lambda spent, most, _: spent.trials_since_best >= most,
+        "the study's search stagnates: no better score in as many trials as its budget says",
+    ),
+)
+"""Every budget but `trials`, which ends a search by leaving nothing to ask for; the first one
+that is reached is the one that is named."""
+
+
 def spent_budget(budget: Budget, spent: Spent, goals: Goals) -> str | None:
     """The name of a budget that is spent, or None."""
-    limits = {
-        "total_meta_iterations": (spent.meta_iterations, budget.total_meta_iterations),
-        "device_seconds": (spent.device_seconds, budget.device_seconds),
-        "wall_seconds": (spent.wall_seconds, budget.wall_seconds),
-        "stagnation": (spent.trials_since_best, budget.stagnation),
-    }
-    target, best = budget.target_score, spent.best_loss
-    if target is not None and best is not None and best <= goals.loss(target):
-        return "target_score"
-    for name, (amount, limit) in limits.items():
-        if limit is not None and amount >= limit:
-            return name
+    for limit in LIMITS:
+        given = getattr(budget, limit.name)
+        if given is not None and limit.reached(spent, given, goals):
+            return limit.name
     return None
 
 
 def affordable_iterations(study: StudyState, slots: Iterable[SlotState], lanes: int) -> int | None:
-    """Return how many meta-iterations a new segment of `lanes` lanes may have; None is any number.
+    """How many meta-iterations a new segment of `lanes` lanes may have; None is any number.
 
     What the study's other segments under way train is counted as spent.
     """
@@ -107,20 +146,20 @@ def affordable_iterations(study: StudyState, slots: Iterable[SlotState], lanes: 
 
 
 def lane_iterations_under_way(study: StudyState, slots: Iterable[SlotState]) -> int:
-    """Return the lane-meta-iterations of the search's segments that have not been reported."""
+    """The lane-meta-iterations of the search's segments that have not been reported."""
     return sum(
         slot.iterations * len(slot.lanes) for slot in slots if searches(slot, study) and slot.future
     )
 
 
 def searches(slot: SlotState, study: StudyState) -> bool:
-    """Return whether a slot has lanes that the budget of the study's search pays for."""
+    """Whether a slot has lanes that the budget of the study's search pays for."""
     paid = slot.group is not None and ROLES[slot.group.role].paid_by_search
     return bool(slot.lanes) and slot.study_id == study.study_id and paid
 
 
 def left_trial(study: StudyState, trial: TrialState) -> Left:
-    """Return how a trial ends that the search leaves."""
+    """How a trial ends that the search leaves."""
     losses = study.losses_of(trial.group.branch, trial.trial_number)
     if not losses:
         return Left(trial, TrialStatus.CANCELLED)
@@ -129,16 +168,13 @@ def left_trial(study: StudyState, trial: TrialState) -> Left:
 
 
 def cause_of(ended_by: str) -> str:
-    """Return why a trial ended that the search left."""
-    if ended_by == "target_score":
-        return "the study's target_score is reached"
-    if ended_by == "stagnation":
-        return "the study's search stagnates: no better score in as many trials as its budget says"
-    return f"the study's {ended_by} budget is spent"
+    """Why a trial ended that the search left, by the budget that ended it."""
+    causes = {limit.name: limit.cause for limit in LIMITS}
+    return causes.get(ended_by, f"the study's {ended_by} budget is spent")
 
 
 def common_rung(study: StudyState, count: int) -> int | None:
-    """Return where the finalists of a search without a completed trial are compared.
+    """Where the finalists of a search without a completed trial are compared.
 
     The highest rung at which at least `count` trials (or all, if fewer ever were) have a score
     and did not die later; None if none has.

@@ -11,13 +11,23 @@ from datetime import datetime
 from typing import Any
 
 from service.db.states import TrialStatus
-from service.db.tables import Attempt, Trial
+from service.db.tables import Attempt, Spending, Trial
 from service.db.trials import is_loss
-from service.dispatcher.state import Group, TrialState
+from service.dispatcher.state import Group, Spent, TrialState
 
 SHARED = tuple(
     field.name for field in fields(TrialState) if field.name in Trial.__mapper__.columns.keys()
 )
+
+SUMS = tuple(
+    field.name for field in fields(Spent) if field.name in Spending.__mapper__.columns.keys()
+)
+"""What of a search's spending is in its row; the trials say the rest."""
+
+
+def sums_of(spent: Spent | Spending) -> dict[str, Any]:
+    """The sums that a row of `mo_spending` and what is spent in memory share."""
+    return {name: getattr(spent, name) for name in SUMS}
 
 
 def row_of(

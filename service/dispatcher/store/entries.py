@@ -14,7 +14,7 @@ from service.db.tables import Report, Segment, Trial
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import Loss
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
-from service.dispatcher.store.columns import row_of
+from service.dispatcher.store.columns import row_of, sums_of
 from service.executors.base import SegmentReport
 
 
@@ -139,13 +139,7 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
 
 def write_spent(entry: Entry, spent: Spent) -> None:
     """Write what the study's search has spent; its trials say the rest."""
-    spending.save_spending(
-        entry.session,
-        entry.study.study_id,
-        wall_seconds=spent.wall_seconds,
-        device_seconds=spent.device_seconds,
-        meta_iterations=spent.meta_iterations,
-    )
+    spending.save_spending(entry.session, entry.study.study_id, sums_of(spent))
 
 
 def write_loss(entry: Entry, trial: TrialState, loss: Loss) -> None:

@@ -23,7 +23,7 @@ from service.dispatcher.state import (
     TrialState,
     keeps_leaders,
 )
-from service.dispatcher.store.columns import trial_of
+from service.dispatcher.store.columns import sums_of, trial_of
 from service.planning.branch_search import branch_search
 from service.planning.branch_shares import first_budgets
 from service.planning.plan import Plan
@@ -95,7 +95,7 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     found = spending.find_spending(session, study.study_id)
     spent = Spent()
     if found is not None:
-        spent = Spent(found.wall_seconds, found.device_seconds, found.meta_iterations)
+        spent = Spent(**sums_of(found))
         study.search_ended_by = found.ended_by
     ended = [
         Ended(row.finished_at, _loss_at_end(study, row))

@@ -1,0 +1,76 @@
+"""The verdict's phase on real tables: who is trained afresh, and the result of it."""
+
+import pytest
+from sqlalchemy import Engine
+
+from service.db.engine import reading
+from service.db.tables import Study
+from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.running import (
+    Run,
+    result,
+    rows,
+    wait_for,
+)
+from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.studies import submit
+
+ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_iterations": 180}}
+
+
+def test_a_verdict_is_judged_on_sealed_tasks_with_new_seeds(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec())
+    executor = ScriptedExecutor()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    splits = {(order.bank["split"], order.bank["seed"]) for _, order in executor.orders}
+    assert {split for split, _ in splits} == {"validation", "test"}
+    assert len({seed for _, seed in splits}) == 2
+    seeds = [trial["seed"] for trial in rows(engine, study_id)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_a_verdict_trains_the_defaults_too_and_counts_each_look(engine: Engine, run: Run) -> None:
+    verdict = {**SMALL["verdict"], "compare": "default"}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, verdict=verdict))
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    fresh = [trial for trial in rows(engine, study_id) if trial["role"] == "verdict"]
+    found = result(engine, study_id)
+    assert len(fresh) == 3 * 2
+    assert [trial["source_trial_number"] for trial in fresh[4:]] == [None, None]
+    default = found["comparison"]
+    assert default["sealed"]["score"] == pytest.approx(0.01 + 0.0005)  # the scripted score
+    best = found["finalists"][0]
+    gap = best["params"]["inner_lr"] - default["params"]["inner_lr"]
+    assert default["difference"]["value"] == pytest.approx(gap)
+    assert [run["trial_number"] for run in default["runs"]] == [8, 9]
+    assert best["cost"]["fresh_meta_iterations"] == 2 * 180
+    with reading(engine) as session:
+        assert session.get_one(Study, study_id).sealed_looks == 6
+
+
+def test_a_verdict_compares_with_a_published_recipe_and_says_so(engine: Engine, run: Run) -> None:
+    verdict = {**SMALL["verdict"], "compare": "paper:maml-sinusoid"}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, verdict=verdict))
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    comparison = result(engine, study_id)["comparison"]
+    assert comparison["compared_with"] == "paper:maml-sinusoid"
+    assert comparison["params"]["meta_batch"] == 25
+    assert comparison["difference"] is not None and len(comparison["runs"]) == 2
+    fresh = [trial for trial in rows(engine, study_id) if trial["role"] == "verdict"]
+    assert [t["source_trial_number"] for t in fresh[4:]] == [None, None]
+    assert all(t["params"] == comparison["params"] for t in fresh[4:])
+
+
+def test_extra_finalists_are_judged_where_the_search_leaves_it_open(
+    engine: Engine, run: Run
+) -> None:
+    verdict = {"finalists": 1, "extra_finalists": 2, "seeds": 1, "tasks": 20, "compare": "none"}
+    same = [{"algorithm": "maml", "space": {"inner_lr": 0.01, "outer_lr": "default"}}]
+    study_id = submit(engine, small_spec(**{**ONE_BRANCH, "branches": same}, verdict=verdict))
+    run(ScriptedExecutor())  # scores follow the inner rate: all are equal
+    wait_for(engine, study_id, "completed")
+    finalists = result(engine, study_id)["finalists"]
+    assert sorted(one["trial_number"] for one in finalists) == [0, 1, 2]

@@ -1,0 +1,203 @@
+"""Slots: what workers are told, and what a report or a loss does to their lanes."""
+
+import time
+
+from sqlalchemy import Engine
+
+from service.db.engine import reading
+from service.db.tables import Study
+from service.executors.base import (
+    MachineFailed,
+    OutOfMemory,
+    SegmentFailed,
+    SegmentOrder,
+    SegmentReport,
+    WorkerGone,
+    WorkerLost,
+)
+from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.running import (
+    Run,
+    result,
+    rows,
+    segments,
+    wait_for,
+)
+from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.studies import submit
+
+ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_iterations": 180}}
+
+
+def test_each_segment_is_a_row_written_with_its_report(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    running = run(executor)
+    wait_for(engine, study_id, "completed")
+    found = segments(engine, study_id)
+    assert [(s.lanes, s.meta_iterations) for s in found] == [
+        (width, order.iterations)
+        for width, (_, order) in zip(executor.widths, executor.orders, strict=True)
+    ]
+    assert [s.role == "verdict" for s in found] == [
+        order.bank["split"] == "test" for _, order in executor.orders
+    ]
+    first = found[0]
+    assert (first.slot, first.branch, first.epoch) == ("cpu:0", "maml", running.epoch)
+    assert (first.program, first.sample_share, first.device) == ("eager", None, "CPU")
+    assert (first.seconds, first.train_seconds, first.evaluate_seconds) == (0.04, 0.01, 0.0)
+    assert first.started_at <= first.ended_at
+
+
+def test_a_worker_that_was_idle_before_a_study_did_not_wait_for_it(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    executor.wait_seconds = 3600.0
+    begun = time.monotonic()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    waits = [segment.wait_seconds for segment in segments(engine, study_id)]
+    assert 0.0 <= min(waits) and max(waits) <= time.monotonic() - begun
+    assert 0.0 < result(engine, study_id)["busy_share"] <= 1.0
+
+
+def test_a_slot_without_work_is_time_that_the_study_had(engine: Engine, run: Run) -> None:
+    one = {"trials": 1, "meta_iterations": 180}
+    study_id = submit(engine, small_spec(**{**ONE_BRANCH, "budget": one}))
+    executor = ScriptedExecutor(slots=4)
+    begun = time.monotonic()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    lived = time.monotonic() - begun
+    found = segments(engine, study_id)
+    spent = sum((s.ended_at - s.started_at).total_seconds() for s in found if s.role == "search")
+    had = sum(s.slot_seconds for s in found if s.role == "search")
+    assert 4 * spent <= had + 0.1 and had <= 4 * lived
+
+
+def test_a_wait_within_a_study_counts_whole(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    executor.wait_seconds = 1e-6
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert {segment.wait_seconds for segment in segments(engine, study_id)} == {1e-6}
+
+
+def test_a_diverged_trial_ends_alone(engine: Engine, run: Run) -> None:
+    executor = ScriptedExecutor(slots=1)
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 1:
+            executor.diverge.add(order.admit[0].trial_id)
+        return None
+
+    executor._script = script
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    first, *others = rows(engine, study_id)
+    assert (first["status"], first["diverged_at"]) == ("diverged", 9)
+    assert first["cause"] == "loss was not finite"
+    assert {trial["status"] for trial in others} == {"completed"}
+    assert result(engine, study_id)["trials"] == {"completed": 3, "diverged": 1}
+
+
+def test_a_killer_is_found_among_its_neighbours(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    poison: list[str] = []
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        poison.extend(lane.trial_id for lane in order.admit[:1] if not poison)
+        deadly = {lane.trial_id for lane in order.admit} & set(poison)
+        return WorkerLost("the worker died: SIGSEGV") if deadly else None
+
+    run(ScriptedExecutor(slots=1, script=script))
+    wait_for(engine, study_id, "completed")
+    first, *others = rows(engine, study_id)
+    assert (first["status"], first["attempts"]) == ("failed", 3)
+    assert first["cause"] == "the worker died: SIGSEGV"
+    assert {trial["status"] for trial in others} == {"completed"}
+    assert {trial["attempts"] for trial in others} == {0}
+
+
+def test_an_impossible_trial_fails_alone_and_at_once(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return SegmentFailed("InvalidModel: too small", kind="InvalidModel", invalid=True)
+
+    run(ScriptedExecutor(slots=1, script=script))
+    wait_for(engine, study_id, "failed")
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"failed"}
+    assert [trial["attempts"] for trial in rows(engine, study_id)] == [1, 1, 1, 1]
+    with reading(engine) as session:
+        error = session.get_one(Study, study_id).error
+    assert error == "no trial completed (4 failed); the first of them: InvalidModel: too small"
+
+
+def test_out_of_memory_halves_the_lanes_and_blames_nobody(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return OutOfMemory("out of memory") if executor.widths[-1] > 2 else None
+
+    executor._script = script
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert executor.widths[0] == 4
+    assert max(executor.widths[1:5]) == 2
+    assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
+
+
+def test_a_slot_that_cannot_start_costs_no_trial_anything(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return WorkerGone("no such device") if slot == "cpu:0" else None
+
+    run(ScriptedExecutor(slots=2, script=script))
+    wait_for(engine, study_id, "completed")
+    trials = rows(engine, study_id)
+    assert {trial["status"] for trial in trials} == {"completed"}
+    assert {trial["attempts"] for trial in trials} == {0}
+
+
+def test_a_full_disk_costs_no_trial_anything_and_its_slot_waits(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    begun: list[float] = []
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        begun.append(time.monotonic())
+        full = MachineFailed("OSError: no space left on device", kind="OSError")
+        return full if len(begun) == 1 else None
+
+    executor._script = script
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    trials = rows(engine, study_id)
+    assert {(trial["status"], trial["attempts"]) for trial in trials} == {("completed", 0)}
+    assert executor.widths[:2] == [4, 4]
+    assert begun[1] - begun[0] > 0.9
+
+
+def test_a_worker_that_reports_nonsense_is_given_its_lanes_again(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    nonsense = iter([True])
+    executor._report = lambda ages, order: (  # type: ignore[method-assign]
+        SegmentReport([], 0.0, 0.0, 0.0, 1, "CPU")
+        if next(nonsense, False)
+        else ScriptedExecutor._report(executor, ages, order)
+    )
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert sorted(executor.orders[1][1].evict) == sorted(
+        lane.trial_id for lane in executor.orders[0][1].admit
+    )
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"completed"}
+    assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
