@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from metaopt.metaparams import complete
+from metaopt.algorithms.registry import complete
 from service.db.roles import ROLES
 from service.planning.plan import Plan
 from service.wire.spec.study import StudySpec

@@ -1,0 +1,108 @@
+"""What the state is once a step of the ledger is committed."""
+
+from pathlib import Path
+
+import pytest
+
+from service.db.states import AttemptOutcome, TrialStatus
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.pruning.decisions import judge_report
+from service.dispatcher.retries import Loss
+from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.store import apply
+from service.executors.base import LaneReport, SegmentReport
+from tests.fakes import states
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path)
+
+
+def file(store: CheckpointStore, name: str) -> Path:
+    path = Path(store.directory("s")) / name
+    path.write_text("weights")
+    return path
+
+
+def reported(study: StudyState, trial: TrialState, age: int, path: Path) -> None:
+    lane = LaneReport(
+        trial_id=trial.trial_id, meta_iteration=age, checkpoint=str(path), digest="ab",
+        scores=[0.5] * 20, curve=[0.9, 0.5], diverged_share=0.0,
+    )  # fmt: skip
+    report = SegmentReport([lane], 1.0, 1.0, 0.0, 0, "cpu")
+    (outcome,) = judge_report(study, [trial], report, age - trial.meta_iteration)
+    apply.outcome(study, CheckpointStore(path.parent.parent), outcome)
+
+
+def test_a_lane_that_goes_on_has_its_newest_checkpoint_only(store: CheckpointStore) -> None:
+    study = states.study()
+    (trial,) = states.asked(study, "maml", 1)
+    apply.admitted(trial)
+    first, second = file(store, "first"), file(store, "second")
+    reported(study, trial, 60, first)
+    assert (trial.status, trial.loss, trial.meta_iteration) == (TrialStatus.RUNNING, 0.5, 60)
+    reported(study, trial, 120, second)
+    assert (trial.checkpoint, trial.checkpoint_sha256) == ("s/second", "ab")
+    assert not first.exists() and second.exists()
+    assert study.rung_losses == {("maml", 60): {0: 0.5}, ("maml", 120): {0: 0.5}}
+
+
+def test_a_trial_of_the_search_leaves_no_file_at_its_end(store: CheckpointStore) -> None:
+    study = states.study()
+    (trial,) = states.asked(study, "maml", 1)
+    apply.admitted(trial)
+    path = file(store, "last")
+    reported(study, trial, 180, path)
+    assert (trial.status, trial.checkpoint) == (TrialStatus.COMPLETED, None)
+    assert not path.exists()
+
+
+def test_a_finalist_leaves_its_model(store: CheckpointStore) -> None:
+    study = states.study()
+    (trial,) = states.asked(study, "maml", 1)
+    trial.group = trial.group._replace(role="verdict")
+    apply.admitted(trial)
+    path = file(store, "model")
+    reported(study, trial, 180, path)
+    assert trial.checkpoint == "s/model" and path.exists()
+    assert study.rung_losses == {}
+
+
+def test_an_attempt_begins_where_the_trial_is() -> None:
+    trial = states.trial(meta_iteration=60)
+    apply.admitted(trial)
+    assert (trial.status, trial.attempt, trial.begun_at) == (TrialStatus.RUNNING, 1, 60)
+
+
+def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(store: CheckpointStore) -> None:
+    path = file(store, "kept")
+    trial = states.trial(meta_iteration=60, checkpoint="s/kept")
+    apply.loss(store, trial, Loss(AttemptOutcome.LOST, "killed", False, 1, True))
+    assert (trial.status, trial.attempts, trial.solo) == (TrialStatus.QUEUED, 1, True)
+    assert (trial.losses, trial.losses_here, trial.meta_iteration) == (1, 1, 60)
+    assert path.exists()
+
+
+def test_a_damaged_checkpoint_is_given_up(store: CheckpointStore) -> None:
+    path = file(store, "damaged")
+    trial = states.trial(meta_iteration=60, checkpoint="s/damaged")
+    apply.loss(store, trial, Loss(AttemptOutcome.ERROR, "bad", False, 1, False, from_start=True))
+    assert (trial.meta_iteration, trial.checkpoint) == (0, None)
+    assert trial.status == TrialStatus.QUEUED and not path.exists()
+
+
+def test_a_trial_that_failed_keeps_its_cause_and_no_file(store: CheckpointStore) -> None:
+    path = file(store, "failed")
+    trial = states.trial(checkpoint="s/failed")
+    apply.loss(store, trial, Loss(AttemptOutcome.ERROR, "impossible", True, 3, False))
+    assert (trial.status, trial.cause) == (TrialStatus.FAILED, "impossible")
+    assert not path.exists()
+
+
+def test_what_a_budget_leaves_ends_without_a_file(store: CheckpointStore) -> None:
+    path = file(store, "left")
+    trial = states.trial(checkpoint="s/left")
+    apply.ended(store, trial, TrialStatus.PRUNED, "spent")
+    assert (trial.status, trial.cause, trial.checkpoint) == (TrialStatus.PRUNED, "spent", None)
+    assert not path.exists()
