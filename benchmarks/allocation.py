@@ -2,7 +2,7 @@
 
     python benchmarks/allocation.py [--trials 60] [--seeds 100] [--noise 0]
 
-Prints the mean regret, in thousandths of the best gain there is, of the trial that a search would
+Prints the mean regret, in thousandths of a loss of 1, of the trial that a search would
 choose, for an even share and for floors of 0.25, 0.5 and 0.75.
 """
 
@@ -22,27 +22,27 @@ Curve = Callable[[int, random.Random], float]
 STARTUP = 10
 
 
-def learning(top: float, spread: float, power: float) -> Curve:
-    """Come closer to `top`, from `spread` below, as 1 / trials^power."""
-    return lambda index, rng: top - spread * rng.expovariate(1) / (1 + index) ** power
+def learning(bottom: float, spread: float, power: float) -> Curve:
+    """Come closer to `bottom`, from `spread` above, as 1 / trials^power."""
+    return lambda index, rng: bottom + spread * rng.expovariate(1) / (1 + index) ** power
 
 
 def late(index: int, rng: random.Random) -> float:
     """Find nothing in the first 20 trials."""
-    return (0.5 if index < 20 else 1.0) - 0.2 * rng.expovariate(1)
+    return (0.5 if index < 20 else 0.0) + 0.2 * rng.expovariate(1)
 
 
 WORLDS: dict[str, list[Curve]] = {
-    "one clearly worse": [learning(1.0, 0.5, 0.5), learning(0.6, 0.3, 0.5)],
-    "one a little worse": [learning(1.0, 0.5, 0.5), learning(0.9, 0.5, 0.5)],
-    "equal": [learning(1.0, 0.5, 0.5), learning(1.0, 0.5, 0.5)],
-    "the better one starts slowly": [learning(0.85, 0.2, 0.5), learning(1.0, 2.0, 1.0)],
-    "nothing in the first 20 trials": [learning(0.8, 0.3, 0.0), late],
+    "one clearly worse": [learning(0.0, 0.5, 0.5), learning(0.4, 0.3, 0.5)],
+    "one a little worse": [learning(0.0, 0.5, 0.5), learning(0.1, 0.5, 0.5)],
+    "equal": [learning(0.0, 0.5, 0.5), learning(0.0, 0.5, 0.5)],
+    "the better one starts slowly": [learning(0.15, 0.2, 0.5), learning(0.0, 2.0, 1.0)],
+    "nothing in the first 20 trials": [learning(0.2, 0.3, 0.0), late],
 }
 
 
 def regret(world: list[Curve], trials: int, floor: float, noise: float, seed: int) -> float:
-    """Return how far the chosen trial of one search is from the best gain, 1."""
+    """How far the chosen trial of one search is from the least loss, 0."""
     rngs = [random.Random(f"{seed} {branch}") for branch in range(len(world))]
     least = math.ceil(floor * trials / len(world))
     true: list[list[float]] = [[] for _ in world]
@@ -54,7 +54,7 @@ def regret(world: list[Curve], trials: int, floor: float, noise: float, seed: in
         true[branch].append(world[branch](len(true[branch]), rngs[branch]))
         seen[branch].append(true[branch][-1] + rngs[branch].gauss(0, noise))
     pairs = [pair for one in zip(seen, true, strict=True) for pair in zip(*one, strict=True)]
-    return 1 - max(pairs)[1]
+    return min(pairs)[1]
 
 
 def _furthest_behind(asked: list[int], budgets: list[int], first: int) -> int:

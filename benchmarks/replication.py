@@ -117,8 +117,8 @@ def _once_more(
     world: World, points: dict[int, tuple[dict[str, Value], float]], one: Configuration
 ) -> Configuration:
     training = world.train(points[one.trial_number][0])
-    score = statistics.fmean(world.validation(training, SOURCE.rungs[-1]))
-    return replace(one, losses=(*one.losses, score))
+    loss = statistics.fmean(world.validation(training, SOURCE.rungs[-1]))  # squared errors
+    return replace(one, losses=(*one.losses, loss))
 
 
 def _line(setting: tuple[int, str, int], found: Sequence[Outcome]) -> str:

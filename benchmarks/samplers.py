@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from metaopt.search.branches import BranchSearch
 from metaopt.search.pruning.successive_halving import worst_kept
 from metaopt.search.samplers import gp
-from metaopt.search.samplers.history import Asked, Params, common_rung
-from metaopt.search.samplers.optuna_study import worst_value
+from metaopt.search.samplers.history import Params, TrialRecord, common_rung
+from metaopt.search.samplers.optuna.study import worst_loss
 from metaopt.search.space import Float
 
 SPACE = {"inner_lr": Float(1e-4, 1.0, log=True), "outer_lr": Float(1e-5, 1e-1, log=True)}
@@ -39,7 +39,7 @@ RUNGS = (100, 300, 900)
 STARTUP, REDUCTION = 8, 3
 
 Losses = dict[int, float]
-Treatment = Callable[[Sequence[Asked]], Losses]
+Treatment = Callable[[Sequence[TrialRecord]], Losses]
 
 
 def true_loss(params: Params) -> float | None:
@@ -61,19 +61,19 @@ def score(params: Params, rung: int, number: int, seed: int) -> float | None:
     return (loss + left) * (1 + noise)
 
 
-def told_as_ceiling(history: Sequence[Asked]) -> Losses:
+def told_as_ceiling(history: Sequence[TrialRecord]) -> Losses:
     """Tell what the service tells."""
-    return gp.learned_losses(history, maximize=False, dimensions=len(SPACE))
+    return gp.learned_losses(history, dimensions=len(SPACE))
 
 
-def told_as_ten_times(history: Sequence[Asked]) -> Losses:
+def told_as_ten_times(history: Sequence[TrialRecord]) -> Losses:
     """Tell diverged trials as ten times the worst score, and scores as they are."""
-    scores = {i: t.end.value for i, t in enumerate(history) if t.end and t.end.value is not None}
-    worst = worst_value(scores.values(), maximize=False)
-    return {i: scores.get(i, worst) for i in range(len(history))}
+    losses = {i: t.end.loss for i, t in enumerate(history) if t.end and t.end.loss is not None}
+    worst = worst_loss(losses.values())
+    return {i: losses.get(i, worst) for i in range(len(history))}
 
 
-def not_told(history: Sequence[Asked]) -> Losses:
+def not_told(history: Sequence[TrialRecord]) -> Losses:
     """Tell nothing of diverged trials."""
     losses = told_as_ceiling(history)
     return {i: v for i, v in losses.items() if history[i].end.outcome != "diverged"}  # type: ignore[union-attr]
@@ -103,19 +103,19 @@ class Constrained(gp.Gp):
         return dict(study.ask(fixed_distributions=dict(self._distributions)).params)
 
 
-def at_common_rung_only(history: Sequence[Asked]) -> Losses:
+def at_common_rung_only(history: Sequence[TrialRecord]) -> Losses:
     """Tell nothing of trials pruned before the common rung."""
     ends = [trial.end for trial in history if trial.end]
     rung = common_rung(ends, len(SPACE) + 3)
     losses = told_as_ceiling(history)
-    kept = (i for i in losses if ends[i].outcome == "diverged" or rung in ends[i].scores)
+    kept = (i for i in losses if ends[i].outcome == "diverged" or rung in ends[i].losses)
     return {i: losses[i] for i in kept}
 
 
-def completed_only(history: Sequence[Asked]) -> Losses:
+def completed_only(history: Sequence[TrialRecord]) -> Losses:
     """Tell completed trials alone."""
     ends = enumerate(trial.end for trial in history)
-    return {i: end.value for i, end in ends if end and end.outcome == "completed"}  # type: ignore[misc]
+    return {i: end.loss for i, end in ends if end and end.outcome == "completed"}  # type: ignore[misc]
 
 
 class Told(gp.Gp):
@@ -145,7 +145,6 @@ def simulate(
     run = BranchSearch(
         SPACE,
         sampler=sampler,
-        maximize=False,
         study_seed=seed,
         branch="maml",
         startup_trials=STARTUP,

@@ -106,7 +106,8 @@ def run_study(spec: StudySpec, world: World) -> StudyResult:
     for number in range(spec.budget.trials):
         params = complete("maml", {**branch.fixed(), **search.ask(number)})
         trial = _search_trial(spec, world, number, params, peers)
-        search.tell(number, trial.status, trial.score, trial.meta_iterations)
+        loss = None if trial.score is None else spec.goals().loss(trial.score)
+        search.tell(number, trial.status, loss, trial.meta_iterations)
         trials.append(trial)
     chosen = _finalists(spec, trials)
     runs = [

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 SCORE = "score"
+CONSTRAINTS_KEY = "constraints"
+"""System attribute in which Optuna and its dashboard look for constraints; above 0 is broken."""
 Metrics = Mapping[str, float]
 Values = tuple[float, ...]
 

@@ -161,7 +161,7 @@ def _train(table: Table, study: StudyState, trial: TrialState, iterations: int) 
 
 def _apply(study: StudyState, one: LaneOutcome) -> None:
     """Do in memory what the ledger does after its commit."""
-    trial, goals = one.trial, study.spec.goals()
+    trial = one.trial
     trial.meta_iteration, trial.status = one.lane.meta_iteration, one.status
     if one.scored is not None:
         trial.loss = one.loss
@@ -170,6 +170,4 @@ def _apply(study: StudyState, one: LaneOutcome) -> None:
         outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
         search = study.branches[trial.group.branch].search
         losses = study.losses_of(trial.group.branch, trial.trial_number)
-        scores = {rung: goals.score(loss) for rung, loss in losses.items()}
-        score = None if one.loss is None else goals.score(one.loss)
-        search.tell(trial.trial_number, outcome, score, one.lane.meta_iteration, scores)
+        search.tell(trial.trial_number, outcome, one.loss, one.lane.meta_iteration, losses)

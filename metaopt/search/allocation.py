@@ -1,17 +1,17 @@
-"""Allocation: how the trials of a budget are divided between branches, by what they found so far.
+"""Allocation: how the trials of a budget are divided between branches, by their losses so far.
 
 Every branch has its floor.  The rest goes, evenly, to the branches that may still win.  With
-y_k(t) the best score of branch k after t trials (higher is better) and T_k what it could get yet,
+y_k(t) the least loss of branch k after t trials and T_k what it could get yet,
 
-    ω_k = (y_k(t) - y_k(⌊t/2⌋)) / (t - ⌊t/2⌋)        slope of its latter half
+    ω_k = (y_k(t) - y_k(⌊t/2⌋)) / (t - ⌊t/2⌋)        slope of its latter half, not above 0
     u_k = y_k(t) + ω_k T_k                            what it may come to, at best
 
-branch k is out of the running once another's best is above that by more than noise explains:
+branch k is out of the running once another's best is below that by more than noise explains:
 
-    y_j - u_k > z √(s_j² + s_k²)                      s: standard error of the best score
+    u_k - y_j > z √(s_j² + s_k²)                      s: standard error of the least loss
 
-The best of a search rises ever more slowly, so that a straight line from its latter half lies
-above its future.  Nothing is remembered: the answer is a function of the trials alone, and a
+The best of a search falls ever more slowly, so that a straight line from its latter half lies
+below its future.  Nothing is remembered: the answer is a function of the trials alone, and a
 branch that is out comes back if its last trials, or a fairer comparison, say so.
 
 Reference: Li, Jiang, Gao, Shao, Zhang & Cui (2020), "Efficient Automatic CASH via Rising Bandits",
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from metaopt.search.shares import share_out
 
 FEWEST = 4  # trials before a curve says anything
-ERRORS = 2.0  # z: standard errors of the difference between two best scores
+ERRORS = 2.0  # z: standard errors of the difference between two least losses
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Claim:
     Args:
         asked: Trials that it has asked for.
         ended: Those of them that have ended.
-        tried: Gains of those that can be compared, in the order of their asks: the score, negated
-            where lower is better; None is a trial that ended without one, as after divergence.
+        losses: Of those that can be compared, in the order of their asks; None is a trial that
+            ended without one, as after divergence.
         error: Standard error of the best of them.
         floor: Trials that it gets in any case.
         startup: Ended trials before it is compared.
@@ -47,7 +47,7 @@ class Claim:
 
     asked: int
     ended: int
-    tried: Sequence[float | None]
+    losses: Sequence[float | None]
     error: float
     floor: int
     startup: int
@@ -55,7 +55,7 @@ class Claim:
 
 
 def allot(total: int, claims: Sequence[Claim]) -> list[int]:
-    """Return how many of `total` trials each branch has, those included that it has asked for.
+    """How many of `total` trials each branch has, those included that it has asked for.
 
     They add up to `total`, unless no branch can use more, or more have been asked for already.
     No branch has less than it asked for; none has less than its floor where that can be had.
@@ -65,22 +65,22 @@ def allot(total: int, claims: Sequence[Claim]) -> list[int]:
     limits = [None if claim.limit is None else max(claim.limit, 0) for claim in claims]
     rest = total - sum(n for n, may in zip(promised, running, strict=True) if not may)
     chosen = [i for i, may in enumerate(running) if may]
-    given = list(promised)
+    budgets = list(promised)
     shares = _even(rest, [promised[i] for i in chosen], [limits[i] for i in chosen])
     for index, share in zip(chosen, shares, strict=True):
-        given[index] = share
+        budgets[index] = share
     # What those in the running cannot use, as when their grids are exhausted, is not wasted.
-    return given if sum(given) >= total else _even(total, given, limits)
+    return budgets if sum(budgets) >= total else _even(total, budgets, limits)
 
 
 def in_the_running(total: int, claims: Sequence[Claim]) -> list[bool]:
-    """Return which branches may still win; all of them until each has ended its start-up trials."""
+    """Which branches may still win; all of them until each has ended its start-up trials."""
     if any(claim.ended < max(FEWEST, claim.startup) for claim in claims):
         return [True] * len(claims)
     promised = _promised(total, claims)
     spare = max(0, total - sum(promised))
     bounds = [
-        reach(claim.tried, had - claim.asked + spare)
+        reach(claim.losses, had - claim.asked + spare)
         for claim, had in zip(claims, promised, strict=True)
     ]
     return [
@@ -89,33 +89,33 @@ def in_the_running(total: int, claims: Sequence[Claim]) -> list[bool]:
     ]
 
 
-def reach(tried: Sequence[float | None], left: int) -> float:
-    """Return u, the gain to which a branch may come in `left` more trials.
+def reach(losses: Sequence[float | None], left: int) -> float:
+    """u, the loss to which a branch may come in `left` more trials.
 
-    Infinity before anything was tried or if only later trials have a score; minus infinity if
-    none has.
+    Minus infinity before anything was tried or if only later trials have a loss; infinity if none
+    has.
     """
-    half = len(tried) // 2
-    best, before = best_of(tried), best_of(tried[:half])
+    half = len(losses) // 2
+    best, before = least_loss(losses), least_loss(losses[:half])
     if best is None:
-        return -math.inf if tried else math.inf
+        return math.inf if losses else -math.inf
     if before is None:
-        return math.inf
-    return best + (best - before) / (len(tried) - half) * left
+        return -math.inf
+    return best + (best - before) / (len(losses) - half) * left
 
 
-def best_of(tried: Sequence[float | None]) -> float | None:
-    """Return the best gain, if there is any."""
-    return max((gain for gain in tried if gain is not None), default=None)
+def least_loss(losses: Sequence[float | None]) -> float | None:
+    """The least loss, if there is any."""
+    return min((loss for loss in losses if loss is not None), default=None)
 
 
 def _beats(other: Claim, claim: Claim, bound: float) -> bool:
-    best = best_of(other.tried)
-    return best is not None and best - bound > ERRORS * math.hypot(other.error, claim.error)
+    best = least_loss(other.losses)
+    return best is not None and bound - best > ERRORS * math.hypot(other.error, claim.error)
 
 
 def _promised(total: int, claims: Sequence[Claim]) -> list[int]:
-    """Return what each branch has in any case: what it asked for, and its floor if that fits."""
+    """What each branch has in any case: what it asked for, and its floor if that fits."""
     asked = [claim.asked for claim in claims]
     floors = [
         claim.floor if claim.limit is None else min(claim.floor, claim.limit) for claim in claims

@@ -7,6 +7,8 @@ A suggestion is a function of (study seed, branch, ask index) and of the asks an
 it.  The caller logs both in their order; `replay` with that log gives a search that suggests
 the same bits from there on.  What each sampler makes of an end is said where it is.
 
+A search minimises: the caller turns scores into losses (`Goals.loss`) before it tells them.
+
 Some asks take up to a second.  `slow_asks` says so beforehand, and `later` returns a function that
 finds the points in another thread, from what is known now; `restore` then counts them as asked.
 For the log such an ask lies where `later` was called: before every tell that came since.
@@ -19,11 +21,12 @@ from typing import Any, Literal
 
 from metaopt.errors import InvalidSearch, MetaoptError
 from metaopt.goals import Goals
-from metaopt.search.samplers.auto import Auto
-from metaopt.search.samplers.gp import Gp
 from metaopt.search.samplers.history import Params, end_of
-from metaopt.search.samplers.registry import make_sampler
+from metaopt.search.samplers.kind import Problem, SlowSampler
+from metaopt.search.samplers.registry import SAMPLERS, make_sampler
 from metaopt.search.space import Dimension, contains
+
+LOSS_ALONE = Goals(maximize=False)
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,17 @@ class LogEntry:
     Args:
         kind: "ask" or "tell".
         trial_number: The caller's number of the trial.
-        params: What `ask` returned; other names beside the searched ones are ignored.
-        outcome, value, meta_iteration, scores, metrics: What was given to `tell`.
+        params: The point that `ask` gave; names beside the searched ones are ignored.
+        outcome, loss, meta_iteration, losses, metrics: The arguments of `tell`.
     """
 
     kind: Literal["ask", "tell"]
     trial_number: int
     params: Mapping[str, Any] | None = None
     outcome: str | None = None
-    value: float | None = None
+    loss: float | None = None
     meta_iteration: int | None = None
-    scores: Mapping[int, float] | None = None
+    losses: Mapping[int, float] | None = None
     metrics: Mapping[str, float] | None = None
 
 
@@ -52,13 +55,12 @@ class BranchSearch:
 
     Args:
         space: What is searched, by parameter name.
-        sampler: One of `metaopt.search.samplers.registry.SAMPLERS`.
-        maximize: Whether a higher score is better.
+        sampler: Name of one of `metaopt.search.samplers.registry.SAMPLERS`.
         study_seed: Seed of the whole study.
         branch: Name of the branch.
         startup_trials: Trials before a sampler begins to model.
         grid_points: Values that `grid` takes of a range of real numbers.
-        goals: Other objectives and constraints; None is the score alone.
+        goals: Objectives and constraints; the first objective is told as a loss.
 
     Raises:
         InvalidSearch: no such sampler, one that cannot search this space or for these goals, or a
@@ -70,12 +72,11 @@ class BranchSearch:
         space: Mapping[str, Dimension],
         *,
         sampler: str,
-        maximize: bool,
         study_seed: int,
         branch: str,
         startup_trials: int,
         grid_points: int = 5,
-        goals: Goals | None = None,
+        goals: Goals = LOSS_ALONE,
     ) -> None:
         """Begin a search without trials."""
         if startup_trials < 0:
@@ -83,28 +84,23 @@ class BranchSearch:
         self._space = {name: space[name] for name in sorted(space)}
         self._indices: dict[int, int] = {}  # of asks, by trial number
         self._running: set[int] = set()  # also those that are paused
-        self._goals = goals or Goals(maximize)
-        self._sampler = make_sampler(
-            sampler,
-            self._space,
-            goals=self._goals,
-            seed_parts=(study_seed, branch),
-            startup_trials=startup_trials,
-            grid_points=grid_points,
-        )
+        self._goals = goals
+        problem = Problem(self._space, goals, study_seed, branch, startup_trials, grid_points)
+        self._sampler = make_sampler(sampler, problem)
+        kind = SAMPLERS.get(sampler)
+        self.limit = kind.limit(problem)
+        self._slow: SlowSampler | None = None
+        if kind.slow:
+            assert isinstance(self._sampler, SlowSampler), f"{kind.name} says that it is slow"
+            self._slow = self._sampler
 
     @property
     def asks(self) -> int:
-        """Return how many trials have been asked for."""
+        """Number of trials that have been asked for."""
         return len(self._indices)
 
-    @property
-    def limit(self) -> int | None:
-        """Return how many trials can be asked for at all, if there is a limit."""
-        return self._sampler.limit
-
     def ask(self, trial_number: int) -> Params:
-        """Return the searched parameters of a new trial, which runs until it is told.
+        """The searched parameters of a new trial, which runs until it is told.
 
         Raises:
             InvalidSearch: the number was asked for before, or the sampler failed.
@@ -112,33 +108,33 @@ class BranchSearch:
         self._check_new(trial_number)
         with _sampling(f"trial {trial_number} cannot be asked for"):
             params = self._sampler.suggest(self.asks)
-            self._sampler.asked(self.asks, params)
+            self._sampler.begin(self.asks, params)
         self._add(trial_number)
         return params
 
     def slow_asks(self, count: int) -> int:
-        """Return how many of the next `count` asks would keep the caller waiting."""
-        return self._sampler.slow_asks(self.asks, count)
+        """How many of the next `count` asks would keep the caller waiting."""
+        return 0 if self._slow is None else self._slow.slow_asks(self.asks, count)
 
     def later(self, count: int) -> Callable[[Callable[[], bool]], list[Params]]:
-        """Return a function that finds the points of the next `count` asks, all of them slow.
+        """A function that finds the points of the next `count` asks, all of them slow.
 
         It may run in any thread, once; nothing else may be asked for until its points have been
         given to `restore` in their order.  It is handed a function that says whether to stop, and
         then returns the points it has.  It raises InvalidSearch where the sampler fails.
         """
-        assert isinstance(self._sampler, Gp | Auto) and count <= self.slow_asks(count)
-        sampler, first = self._sampler.copy(), self.asks
+        assert self._slow is not None and count <= self.slow_asks(count)
+        sampler, first = self._slow.copy(), self.asks
 
         def find(stopped: Callable[[], bool]) -> list[Params]:
-            found: list[Params] = []
+            points: list[Params] = []
             for index in range(first, first + count):
                 if stopped():
                     break
                 with _sampling(f"ask {index} failed"):
-                    found.append(sampler.suggest(index))
-                sampler.asked(index, found[-1])
-            return found
+                    points.append(sampler.suggest(index))
+                sampler.begin(index, points[-1])
+            return points
 
         return find
 
@@ -160,42 +156,42 @@ class BranchSearch:
                     f"{self._space[name]}"
                 )
         with _sampling(f"trial {trial_number} cannot be restored"):
-            self._sampler.asked(self.asks, own)
+            self._sampler.begin(self.asks, own)
         self._add(trial_number)
 
     def tell(
         self,
         trial_number: int,
         outcome: str,
-        value: float | None = None,
+        loss: float | None = None,
         meta_iteration: int | None = None,
-        scores: Mapping[int, float] | None = None,
+        losses: Mapping[int, float] | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Say how a trial ended.
+        """Tell how a trial ended.
 
         Args:
             trial_number: A running or paused trial of this branch.
             outcome: completed, pruned, paused, diverged, failed or cancelled.  A paused trial may
                 go on and be told again; in between it counts as pruned.
-            value: Finite score; needed where completed, pruned or paused, ignored otherwise.
+            loss: Finite; needed where completed, pruned or paused, ignored otherwise.
             meta_iteration: Where it was measured; needed where pruned or paused.
-            scores: Every score of the trial so far by meta-iteration, from which gp, cma-es and
-                auto choose a rung to compare trials at; `value` alone where not given.
-            metrics: What else is known of it; needs every objective where there is a score and
-                there are several.
+            losses: All of the trial so far by meta-iteration, from which gp, cma-es and auto choose
+                a rung to compare trials at; `loss` alone where not given.
+            metrics: What else was measured; needs every objective where there is a loss and there
+                are several.
 
         Raises:
-            InvalidSearch: unknown outcome, trial not running, score or objective missing or not
+            InvalidSearch: unknown outcome, trial not running, loss or objective missing or not
                 finite, or the sampler failed.
         """
         self._check_running(trial_number)
-        end = end_of(trial_number, outcome, value, meta_iteration, scores, metrics)
-        if end.value is not None and self._goals.values(end.value, end.metrics) is None:
+        end = end_of(trial_number, outcome, loss, meta_iteration, losses, metrics)
+        if end.loss is not None and self._goals.values(end.loss, end.metrics) is None:
             needed = ", ".join(self._goals.objectives[1:])
             raise InvalidSearch(f"trial {trial_number} {outcome} needs its {needed}")
         with _sampling(f"trial {trial_number} cannot be told"):
-            self._sampler.told(self._indices[trial_number], end)
+            self._sampler.tell(self._indices[trial_number], end)
         if outcome != "paused":
             self._running.remove(trial_number)
 
@@ -229,14 +225,13 @@ def replay(
     log: Iterable[LogEntry],
     *,
     sampler: str,
-    maximize: bool,
     study_seed: int,
     branch: str,
     startup_trials: int,
     grid_points: int = 5,
-    goals: Goals | None = None,
+    goals: Goals = LOSS_ALONE,
 ) -> BranchSearch:
-    """Return the search that the asks and tells of `log` lead to.
+    """The search that the asks and tells of `log` lead to.
 
     Nothing is sampled: the logged parameters are taken as they are.
 
@@ -246,7 +241,6 @@ def replay(
     search = BranchSearch(
         space,
         sampler=sampler,
-        maximize=maximize,
         study_seed=study_seed,
         branch=branch,
         startup_trials=startup_trials,
@@ -260,9 +254,9 @@ def replay(
             search.tell(
                 entry.trial_number,
                 entry.outcome or "",
-                entry.value,
+                entry.loss,
                 entry.meta_iteration,
-                entry.scores,
+                entry.losses,
                 entry.metrics,
             )
     return search

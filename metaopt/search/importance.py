@@ -5,10 +5,9 @@ An importance from a few dozen trials is itself a noisy figure, so each comes wi
 bootstrap over trials).
 
 PED-ANOVA compares the densities of a parameter among the best trials and among all, so it asks
-of scores only which trials are the best: any order of the trials will do as values.
+of losses only which trials are the best: any order of the trials will do as values.
 """
 
-import logging
 import random
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
@@ -21,14 +20,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from metaopt.metaparams import Value
-from metaopt.search.space import Dimension, distribution
+from metaopt.search.distributions import distribution
+from metaopt.search.space import Dimension
 
 RESAMPLES = 100
 LEAST_TRIALS = 8
 LEAST_BEST = 5  # Optuna: "preferable to include at least 5 trials"
 BEST_SHARE = 0.1
-
-logging.getLogger("optuna").setLevel(logging.WARNING)
 
 
 class Point(NamedTuple):
@@ -53,7 +51,7 @@ def importances(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> dict[str, Share]:
-    """Return each parameter's share, greatest first; the shares add up to 1.
+    """Each parameter's share, greatest first; the shares add up to 1.
 
     A resample in which good and other trials cannot be told apart counts for nothing.  Points
     that lie outside the space (it may have been changed) are left out.
@@ -78,9 +76,9 @@ def importances(
         return {}
     draw = random.Random(seed)
     drawn = [_shares(draw.choices(trials, k=len(trials))) for _ in range(resamples)]
-    known = [shares for shares in drawn if shares is not None] or [whole]
+    telling = [shares for shares in drawn if shares is not None] or [whole]
     ordered = sorted(whole, key=lambda name: (-whole[name], name))
-    return {name: _interval(whole[name], [shares[name] for shares in known]) for name in ordered}
+    return {name: _interval(whole[name], [shares[name] for shares in telling]) for name in ordered}
 
 
 class _Drawn(optuna.Study):
@@ -117,9 +115,9 @@ def _shares(trials: Sequence[FrozenTrial]) -> dict[str, float] | None:
         return None
     best = max(BEST_SHARE, min(0.5, LEAST_BEST / len(values)))
     best = min(best, (better - 0.5) / len(values))  # never all of them: half, for it is rounded up
-    found = PedAnovaImportanceEvaluator(target_quantile=best).evaluate(_Drawn(trials))
-    total = sum(found.values())
-    return {name: value / total for name, value in found.items()} if total > 0 else None
+    evaluated = PedAnovaImportanceEvaluator(target_quantile=best).evaluate(_Drawn(trials))
+    total = sum(evaluated.values())
+    return {name: value / total for name, value in evaluated.items()} if total > 0 else None
 
 
 def _interval(share: float, resampled: Sequence[float]) -> Share:

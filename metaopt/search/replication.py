@@ -1,6 +1,6 @@
 """Replication: which of a search's best trials are trained again, with fresh seeds.  Pure.
 
-    leader        the best by x̄, the mean over its n trainings
+    leader        the least x̄, the mean loss over its n trainings
     challengers   what the noise of training leaves open:  |x̄ − ȳ| < z·√(s² (1/n + 1/m))
     again         of these, at most `TOGETHER` at once, those with the fewest trainings
 
@@ -50,53 +50,49 @@ class Configuration:
         """Refuse what has no mean."""
         if not self.losses or not all(map(math.isfinite, self.losses)):
             raise InvalidSearch(
-                f"trial {self.trial_number} needs finite scores, at least one, got {self.losses}"
+                f"trial {self.trial_number} needs finite losses, at least one, got {self.losses}"
             )
 
     @property
     def mean(self) -> float:
-        """Return the mean over its trainings."""
+        """Mean loss over its trainings."""
         return statistics.fmean(self.losses)
 
 
 def ranked(configurations: Sequence[Configuration]) -> list[Configuration]:
-    """Return the configurations, best first; those that diverged again last, ties by number."""
-
-    def place(one: Configuration) -> tuple[bool, float, int]:
-        return one.diverged > 0, one.mean, one.trial_number
-
-    return sorted(configurations, key=place)
+    """The configurations, best first; those that diverged again last, ties by trial number."""
+    return sorted(configurations, key=lambda c: (c.diverged > 0, c.mean, c.trial_number))
 
 
 def seed_variance(configurations: Sequence[Configuration]) -> float | None:
-    """Return the variance of trainings of one configuration, pooled; None if none was repeated."""
-    repeated = [one for one in configurations if len(one.losses) > 1 and one.poolable]
-    degrees = sum(len(one.losses) - 1 for one in repeated)
+    """Variance of the trainings of a configuration, pooled; None if none was repeated."""
+    repeated = [c for c in configurations if len(c.losses) > 1 and c.poolable]
+    degrees = sum(len(c.losses) - 1 for c in repeated)
     if not degrees:
         return None
-    squares = sum(statistics.variance(one.losses) * (len(one.losses) - 1) for one in repeated)
+    squares = sum(statistics.variance(c.losses) * (len(c.losses) - 1) for c in repeated)
     return squares / degrees
 
 
 def train_again(configurations: Sequence[Configuration], *, left: int) -> list[Configuration]:
-    """Return the configurations that are trained once more now; none if the rule is content.
+    """The configurations that are trained once more now; none if no challenger is left.
 
     Args:
         configurations: All that may be finalists.
         left: How many trainings the reserve still has.
     """
-    steady = [one for one in ranked(configurations) if not one.diverged]
+    steady = [c for c in ranked(configurations) if not c.diverged]
     if len(steady) < 2 or left <= 0:
         return []
     variance = seed_variance(steady)
     if variance is None:
         return steady[:2][:left]
     leader = steady[0]
-    open_still = [one for one in steady[1:] if _is_open(leader, one, variance)]
-    if not open_still:
+    challengers = [c for c in steady[1:] if _is_open(leader, c, variance)]
+    if not challengers:
         return []
-    among = [leader, *open_still]
-    fewest = sorted(among, key=lambda one: len(one.losses))  # stable: the best of equals first
+    contenders = [leader, *challengers]
+    fewest = sorted(contenders, key=lambda c: len(c.losses))  # stable: the best of equals first
     return fewest[: min(TOGETHER, left)]
 
 

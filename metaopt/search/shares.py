@@ -11,7 +11,7 @@ def share_out(
     least: Sequence[int],
     most: Sequence[int | None] | None = None,
 ) -> list[int]:
-    """Return how many of `total` each gets: bᵢ ≈ λ wᵢ, kept within its bounds, Σ bᵢ = `total`.
+    """How many of `total` each gets: bᵢ ≈ λ wᵢ, kept within its bounds, Σ bᵢ = `total`.
 
     λ is the same for all.  What rounding leaves over goes to the largest fractions, the earliest
     of equals first.  The arithmetic is exact, so the answer does not depend on the machine.
@@ -35,18 +35,18 @@ def share_out(
     if sum(tops) <= total:
         return tops
     exact = _within(total, [Fraction(weight) for weight in weights], least, tops)
-    given = [int(one) for one in exact]
-    over = total - sum(given)
-    by_fraction = sorted(range(len(given)), key=lambda i: (given[i] - exact[i], i))
+    whole = [int(share) for share in exact]
+    over = total - sum(whole)
+    by_fraction = sorted(range(len(whole)), key=lambda i: (whole[i] - exact[i], i))
     for index in by_fraction[:over]:
-        given[index] += 1
-    return given
+        whole[index] += 1
+    return whole
 
 
 def _within(
     total: int, weights: Sequence[Fraction], least: Sequence[int], most: Sequence[int]
 ) -> list[Fraction]:
-    """Return the exact shares; `total` lies between the sums of the bounds.
+    """The exact shares; `total` lies between the sums of the bounds.
 
     Each turn fixes those outside their bounds on the side that is more wrong, as the flexible
     lengths of CSS are resolved: those stay outside whatever becomes of the rest.
@@ -57,8 +57,8 @@ def _within(
         left = total - sum(fixed.values(), Fraction(0))
         weight = sum((weights[i] for i in free), Fraction(0))
         shares = {i: left * weights[i] / weight for i in free}
-        under = {i: least[i] - one for i, one in shares.items() if one < least[i]}
-        above = {i: one - most[i] for i, one in shares.items() if one > most[i]}
+        under = {i: least[i] - share for i, share in shares.items() if share < least[i]}
+        above = {i: share - most[i] for i, share in shares.items() if share > most[i]}
         balance = sum(under.values(), Fraction(0)) - sum(above.values(), Fraction(0))
         if not under and not above:
             shares.update(fixed)

@@ -1,17 +1,11 @@
 """Search spaces: what may be suggested for each meta-hyperparameter.
 
 A space is a dict of dimensions by parameter name.  Values that are not searched do not appear.
+Nothing here needs Optuna, so that whoever only checks a space stays light.
 """
 
 import math
 from dataclasses import dataclass
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 
 from metaopt.errors import InvalidSearch
 from metaopt.metaparams import Value
@@ -79,19 +73,8 @@ Dimension = Float | Int | Choice
 Space = dict[str, Dimension]
 
 
-def distribution(dimension: Dimension) -> BaseDistribution:
-    """Return `dimension` as Optuna knows it."""
-    match dimension:
-        case Float(low, high, log):
-            return FloatDistribution(float(low), float(high), log=log)
-        case Int(low, high, log):
-            return IntDistribution(int(low), int(high), log=log)
-        case Choice(choices):
-            return CategoricalDistribution(tuple(choices))
-
-
 def contains(dimension: Dimension, value: object) -> bool:
-    """Return whether `value` is one that `dimension` allows."""
+    """Whether `value` is one that `dimension` allows."""
     if isinstance(dimension, Choice):
         return value in dimension.choices
     if isinstance(value, bool) or not isinstance(value, int | float):

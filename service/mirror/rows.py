@@ -16,8 +16,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from metaopt.goals import Goals
-from service.db.optuna.trials import CONSTRAINTS_KEY, End
+from metaopt.goals import CONSTRAINTS_KEY, Goals
+from service.db.optuna.trials import End
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
 from service.mirror.note import link

@@ -28,7 +28,7 @@ from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
-from metaopt.search.space import distribution
+from metaopt.search.distributions import distribution
 from service.db import mirror as queries
 from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
@@ -39,7 +39,7 @@ from service.db.tables import Study, Trial
 from service.mirror import figures, rows
 from service.mirror.note import note
 from service.operations.report import read_rows
-from service.planning.search_space import dimensions
+from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 

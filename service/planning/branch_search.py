@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from metaopt.search.branches import BranchSearch, LogEntry, replay
-from service.planning.search_space import dimensions
+from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 
 
 def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> BranchSearch:
-    """Return the search of a branch as its log left it.
+    """The search of a branch as its log left it.
 
     Raises:
         InvalidSearch: the log does not fit the spec.
@@ -18,7 +18,6 @@ def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> B
         dimensions(branch),
         log,
         sampler=spec.search.sampler,
-        maximize=spec.maximize(),
         study_seed=spec.seed,
         branch=branch.algorithm,
         startup_trials=spec.search.startup_trials,

@@ -15,8 +15,8 @@ from service.planning.branch_shares import first_budgets
 from service.planning.fidelity import trained_params
 from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations
-from service.planning.search_space import dimensions
 from service.planning.signatures import trial_signature
+from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview

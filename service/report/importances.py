@@ -10,11 +10,12 @@ are computed once in a process, of one that runs again when another trial has en
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from metaopt.goals import Goals
 from metaopt.keys import key
 from metaopt.metaparams import Value
 from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, Share, importances
 from metaopt.search.space import Dimension
-from service.planning.search_space import dimensions
+from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import BranchImportances, Importance
@@ -34,7 +35,7 @@ def branch_importances(spec: StudySpec, trials: Sequence[TrialView]) -> list[Bra
 
 def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> BranchImportances:
     space = dimensions(branch)
-    points = ranked_points(trials, maximize=spec.maximize())[-MOST_TRIALS:]
+    points = ranked_points(trials, spec.goals())[-MOST_TRIALS:]
     reason = None
     found = {}
     if len(space) < 2:
@@ -69,21 +70,20 @@ def _found(
     return importances(dict(space), [Point(dict(p), value) for p, value in points], seed=seed)
 
 
-def ranked_points(trials: Iterable[TrialView], *, maximize: bool) -> list[Point]:
-    """Return the ended trials by number, their places from the best (0) as values.
+def ranked_points(trials: Iterable[TrialView], goals: Goals) -> list[Point]:
+    """The ended trials by number, their places from the best (0) as values.
 
     All that diverged share the last place.
     """
     ended = [trial for trial in trials if trial.status in ("completed", "pruned", "diverged")]
     judged = [trial for trial in ended if trial.status != "diverged" and trial.score is not None]
-    judged.sort(key=lambda trial: _place(trial, maximize=maximize))
+    judged.sort(key=lambda trial: _place(trial, goals))
     places = {trial.trial_number: place for place, trial in enumerate(judged)}
     return [
         Point(trial.params, float(places.get(trial.trial_number, len(judged)))) for trial in ended
     ]
 
 
-def _place(trial: TrialView, *, maximize: bool) -> tuple[int, float, int]:
+def _place(trial: TrialView, goals: Goals) -> tuple[int, float, int]:
     assert trial.score is not None
-    score = -trial.score if maximize else trial.score
-    return (-trial.meta_iteration, score, trial.trial_number)
+    return (-trial.meta_iteration, goals.loss(trial.score), trial.trial_number)

@@ -120,14 +120,16 @@ def assert_log_repeats(engine: Engine, study_id: str) -> None:
         log = asks.log_of(session, study_id)["maml"]
         scores = reports.rung_scores(session, study_id, "search")
         search = branch_states(spec, {}, [])["maml"].search
+        loss = spec.goals().loss
         for ask in log:
             if ask.kind == "ask":
                 assert search.ask(ask.trial_number) == ask.params
             else:
-                of_trial = {s.meta_iteration: s.score for s in scores
+                of_trial = {s.meta_iteration: loss(s.score) for s in scores
                             if s.trial_number == ask.trial_number
                             and s.meta_iteration <= (ask.meta_iteration or 0)}  # fmt: skip
+                value = None if ask.value is None else loss(ask.value)
                 search.tell(
-                    ask.trial_number, ask.outcome or "", ask.value, ask.meta_iteration, of_trial
+                    ask.trial_number, ask.outcome or "", value, ask.meta_iteration, of_trial
                 )
     assert search.asks == spec.budget.trials

@@ -9,12 +9,17 @@ All of them learn from all trials, whoever suggested them.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from metaopt.search.samplers import gp, qmc, tpe
 from metaopt.search.samplers.gp import Gp
 from metaopt.search.samplers.history import End, Params
-from metaopt.search.samplers.optuna_study import OptunaStudy
+from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.qmc import Qmc
 from metaopt.search.space import Choice, Dimension
+
+if TYPE_CHECKING:
+    from metaopt.search.samplers.optuna.study import OptunaStudy
 
 # An ask of the process costs what it has seen, squared to cubed, and its lead over TPE, where it
 # has one, is in the first dozens of trials.  Choices have no distance that its kernel could use.
@@ -29,10 +34,8 @@ class Auto:
     Args:
         space: What is searched.
         start, gp, tpe: The samplers.
-        several: Whether there are several objectives.
+        several: Whether there are several objectives, which the process does not know.
     """
-
-    limit: int | None = None
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class Auto:
         *,
         start: Qmc,
         gp: Gp,
-        tpe: OptunaStudy,
+        tpe: "OptunaStudy",
         several: bool = False,
     ) -> None:
         """Begin without trials."""
@@ -50,29 +53,29 @@ class Auto:
         self._all_whole = True
 
     def suggest(self, index: int) -> Params:
-        """Return what the sampler of this ask suggests."""
+        """What the sampler of this ask suggests."""
         return self._sampler(index).suggest(index)
 
     def slow_asks(self, index: int, count: int) -> int:
-        """Return how many of the next `count` asks the Gaussian process serves."""
+        """How many of the next `count` asks the Gaussian process serves."""
         return min(count, GP_TRIALS - index) if self._by_gp(index) else 0
 
     def copy(self) -> Gp:
-        """Return a copy of what serves the slow asks."""
+        """A copy of the process, which serves the slow asks."""
         return self._gp.copy()
 
-    def asked(self, index: int, params: Params) -> None:
+    def begin(self, index: int, params: Params) -> None:
         """Let both models know of the trial."""
-        self._gp.asked(index, params)
-        self._tpe.asked(index, params)
+        self._gp.begin(index, params)
+        self._tpe.begin(index, params)
 
-    def told(self, index: int, end: End) -> None:
+    def tell(self, index: int, end: End) -> None:
         """Let both models know of its end."""
         self._all_whole &= end.outcome not in ("pruned", "paused")
-        self._gp.told(index, end)
-        self._tpe.told(index, end)
+        self._gp.tell(index, end)
+        self._tpe.tell(index, end)
 
-    def _sampler(self, index: int) -> Qmc | Gp | OptunaStudy:
+    def _sampler(self, index: int) -> "Qmc | Gp | OptunaStudy":
         if not self._gp.ready():
             return self._start
         return self._gp if self._by_gp(index) else self._tpe
@@ -80,3 +83,19 @@ class Auto:
     def _by_gp(self, index: int) -> bool:
         suits = self._suits_gp and self._all_whole and index < GP_TRIALS
         return suits and self._gp.ready()
+
+
+def make(problem: Problem) -> Auto:
+    """All three, with the seeds that each has alone."""
+    return Auto(
+        problem.space,
+        start=qmc.make(problem),
+        gp=gp.make(problem),
+        tpe=tpe.make(problem),
+        several=problem.goals.several,
+    )
+
+
+KIND = SamplerKind(
+    "auto", make, adaptive=True, options=("startup_trials",), several=True, slow=True
+)

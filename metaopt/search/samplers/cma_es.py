@@ -14,53 +14,43 @@ that do not (`Goals.violation`).
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from metaopt.errors import InvalidSearch
 from metaopt.goals import Goals
 from metaopt.search.samplers.history import End, Params, common_rung
+from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.unit import from_unit, to_unit
 from metaopt.search.space import Choice, Dimension, Float, Int
 
 if TYPE_CHECKING:
+    import numpy as np
     from cmaes import CMA
 
-FIRST_STEP = 0.3  # of each range, from its middle: three of them span it (Hansen 2016, B.4)
+    Point = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-Point = np.ndarray[tuple[int], np.dtype[np.float64]]
+FIRST_STEP = 0.3  # of each range, from its middle: three of them span it (Hansen 2016, B.4)
 
 
 class CmaEs:
     """Suggests by CMA-ES; restarts with twice the population once it has converged.
 
     Args:
-        space: At least two dimensions, none of them a choice.
-        goals: Whether a higher score is better, and the constraints.
+        space: At least two dimensions, none of them a choice (`check`).
+        goals: The constraints.
         seed: Of ask i.
 
-    Raises:
-        InvalidSearch: the space has choices or fewer than two dimensions.
     Reference:
         Hansen (2016), arXiv:1604.00772; Auger & Hansen (2005), "A Restart CMA Evolution Strategy
         With Increasing Population Size".
     """
 
-    limit: int | None = None
-
     def __init__(
         self, space: Mapping[str, Dimension], *, goals: Goals, seed: Callable[[int], int]
     ) -> None:
         """Begin in the middle of the space."""
-        self._space: dict[str, Float | Int] = {}
-        for name, dimension in space.items():
-            if isinstance(dimension, Choice):
-                raise InvalidSearch(
-                    f"cma-es searches numbers only, {name} has choices {list(dimension.choices)}: "
-                    "fix it, or take tpe or gp"
-                )
-            self._space[name] = dimension
-        if len(space) < 2:
-            raise InvalidSearch(f"cma-es needs 2 searched parameters, got {len(space)}: take tpe")
+        self._space: dict[str, Float | Int] = {
+            name: dimension
+            for name, dimension in space.items()
+            if not isinstance(dimension, Choice)
+        }
         self._goals = goals
         self._seed = seed
         self._generation = 0
@@ -69,7 +59,7 @@ class CmaEs:
         self._strategy = self._begin(None)
 
     def suggest(self, index: int) -> Params:
-        """Return a point of the present distribution."""
+        """A point of the present distribution."""
         self._strategy.reseed_rng(self._seed(index))
         point = self._strategy.ask()
         return {
@@ -77,18 +67,16 @@ class CmaEs:
             for (name, dimension), u in zip(self._space.items(), point, strict=True)
         }
 
-    def slow_asks(self, index: int, count: int) -> int:
-        """Return 0: no ask takes long."""
-        return 0
-
-    def asked(self, index: int, params: Params) -> None:
+    def begin(self, index: int, params: Params) -> None:
         """Take a point into the present generation."""
+        import numpy as np
+
         # Always computed from the values, as a log gives them: what was drawn differs in the
         # last bits, and a replay would not agree with the search it repeats.
         units = [to_unit(dimension, float(params[n])) for n, dimension in self._space.items()]
         self._running[index] = self._generation, np.array(units)
 
-    def told(self, index: int, end: End) -> None:
+    def tell(self, index: int, end: End) -> None:
         """Let a trial's end count, and move on once the generation is full.
 
         Of a trial that was paused the first end counts: generations are not judged again.
@@ -96,13 +84,13 @@ class CmaEs:
         if index not in self._running:
             return
         generation, point = self._running.pop(index)
-        if not end.speaks or generation < self._generation - 1:
+        if not end.informative or generation < self._generation - 1:
             return
         self._members.append((point, end))
         if len(self._members) == self._strategy.population_size:
             ranks = generation_ranks([e for _, e in self._members], self._goals)
-            told = zip(self._members, ranks, strict=True)
-            self._strategy.tell([(point, float(rank)) for (point, _), rank in told])
+            ranked = zip(self._members, ranks, strict=True)
+            self._strategy.tell([(point, float(rank)) for (point, _), rank in ranked])
             self._members.clear()
             self._generation += 1
             if self._strategy.should_stop():
@@ -110,6 +98,7 @@ class CmaEs:
                 self._generation += 1  # points of the run before belong to another distribution
 
     def _begin(self, population: int | None) -> "CMA":
+        import numpy as np
         from cmaes import CMA  # a second, for scipy.stats, that other samplers need not wait for
 
         size = len(self._space)
@@ -119,19 +108,43 @@ class CmaEs:
 
 
 def generation_ranks(ends: list[End], goals: Goals) -> list[int]:
-    """Return each trial's rank in its generation, 0 for the best; equal trials share one."""
+    """Each trial's rank in its generation, 0 for the best; equal trials share one."""
     half = max(1, len(ends) // 2)
     rung = common_rung(ends, half)
-    sign = -1.0 if goals.maximize else 1.0
-    keys = [(goals.violation(end.metrics), *_rank_key(end, rung, sign)) for end in ends]
+    keys = [(goals.violation(end.metrics), *_rank_key(end, rung)) for end in ends]
     order = sorted(keys)
     return [order.index(key) for key in keys]
 
 
-def _rank_key(end: End, rung: int | None, sign: float) -> tuple[int, int, float]:
+def _rank_key(end: End, rung: int | None) -> tuple[int, int, float]:
     if end.outcome == "diverged":
         return 2, 0, 0.0
-    score = end.score_at(rung) if rung is not None else None
-    if score is not None:
-        return 0, 0, sign * score
-    return 1, -(end.meta_iteration or 0), sign * (end.value or 0.0)
+    loss = end.loss_at(rung) if rung is not None else None
+    if loss is not None:
+        return 0, 0, loss
+    return 1, -(end.meta_iteration or 0), end.loss or 0.0
+
+
+def check(problem: Problem) -> str | None:
+    """Refuse choices, which have no order, and a single parameter, which has no direction."""
+    choices = [name for name, d in problem.space.items() if isinstance(d, Choice)]
+    if choices:
+        return (
+            f"sampler cma-es searches ranges of numbers only, {choices[0]} (branch "
+            f"{problem.branch}) has choices: give it one value or a range, or take sampler tpe, gp "
+            "or auto"
+        )
+    if len(problem.space) < 2:
+        return (
+            f"sampler cma-es needs at least 2 searched parameters, branch {problem.branch} has "
+            f"{len(problem.space)}: search another one, or take sampler tpe, gp or auto"
+        )
+    return None
+
+
+def make(problem: Problem) -> CmaEs:
+    """The strategy at the middle of the space."""
+    return CmaEs(problem.space, goals=problem.goals, seed=problem.seed)
+
+
+KIND = SamplerKind("cma-es", make, adaptive=True, check=check)

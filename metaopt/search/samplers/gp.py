@@ -4,26 +4,27 @@ Each ask builds an Optuna study of what the model should see and asks Optuna's G
 suggestion depends on the seed of the ask and on the history alone.  Optuna's sampler looks at
 completed trials only; here the model sees every trial that ended:
 
-    scored at the common rung (`history.common_rung`)       its score there
+    scored at the common rung (`history.common_rung`)       its loss there
     pruned before it, or diverged                           the ceiling
 
-The ceiling is the worst score at that rung, or, if that is lower, the median plus three times the
-distance from the best to the median: the model is fitted to standardized scores, and one of 1e6
-would make all good ones look alike.  Scores worse than the ceiling count as the ceiling.
+The ceiling is the greatest loss at that rung, or, if that is lower, the median plus three times the
+distance from the least to the median: the model is fitted to standardized losses, and one of 1e6
+would make all good ones look alike.  Losses above the ceiling count as the ceiling.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import TYPE_CHECKING
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState, create_trial
-
-from metaopt.goals import Goals
-from metaopt.search.samplers.history import Asked, End, Params, common_rung
-from metaopt.search.samplers.optuna_study import CONSTRAINTS_KEY
+from metaopt.goals import CONSTRAINTS_KEY, Goals
+from metaopt.search.samplers import qmc
+from metaopt.search.samplers.history import End, Params, TrialRecord, common_rung
+from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.qmc import Qmc
-from metaopt.search.space import Dimension, distribution
+from metaopt.search.space import Dimension
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 CEILING_DISTANCES = 3.0
 
@@ -33,17 +34,15 @@ class Gp:
 
     Args:
         space: What is searched.
-        goals: Whether a higher score is better, and the constraints.
+        goals: The constraints.
         seed: Of ask i.
         start: Asked until enough trials have ended.
-        startup_trials: How many are enough; at least one needs a score.
+        startup_trials: How many are enough; at least one needs a loss.
 
     Reference:
         Falkner, Klein & Hutter (2018), arXiv:1807.01774 (BOHB), for the rung that is modelled;
         Ament et al. (2023), arXiv:2310.20708 (LogEI), which Optuna maximizes.
     """
-
-    limit: int | None = None
 
     def __init__(
         self,
@@ -55,102 +54,106 @@ class Gp:
         startup_trials: int,
     ) -> None:
         """Begin without trials."""
+        from metaopt.search.distributions import distribution
+
         self._distributions = {name: distribution(space[name]) for name in space}
         self._goals = goals
         self._seed = seed
         self._start = start
         self._startup_trials = max(1, startup_trials)
-        self._history: list[Asked] = []
+        self._history: list[TrialRecord] = []
         self._ended = self._scored = 0
 
     def suggest(self, index: int) -> Params:
-        """Return the point where an improvement is expected most."""
+        """The point where an improvement is expected most."""
         if not self.ready():
             return self._start.suggest(index)
         return suggest(
             self._distributions,
             self._history,
-            learned_losses(
-                self._history, maximize=self._goals.maximize, dimensions=len(self._distributions)
-            ),
+            learned_losses(self._history, dimensions=len(self._distributions)),
             seed=self._seed(index),
             goals=self._goals,
         )
 
     def ready(self) -> bool:
-        """Return whether the start is over."""
+        """Whether the start is over."""
         started = self._ended >= self._startup_trials and self._scored > 0
         return started and bool(self._distributions)
 
     def slow_asks(self, index: int, count: int) -> int:
-        """Return how many of the next `count` asks take long: none at the start, then all."""
+        """How many of the next `count` asks take long: none at the start, then all."""
         return count if self.ready() else 0
 
     def copy(self) -> "Gp":
-        """Return a copy that later asks and tells do not change."""
+        """A copy that later asks and tells do not change."""
         copied = object.__new__(Gp)
         copied.__dict__.update(self.__dict__, _history=list(self._history))
         return copied
 
-    def asked(self, index: int, params: Params) -> None:
+    def begin(self, index: int, params: Params) -> None:
         """Keep in mind that a trial runs."""
-        self._history.append(Asked(params))
+        self._history.append(TrialRecord(params))
 
-    def told(self, index: int, end: End) -> None:
+    def tell(self, index: int, end: End) -> None:
         """Keep how a trial ended; of one that was paused, the latest end counts."""
-        before, self._history[index] = self._history[index], Asked(self._history[index].params, end)
-        for one, change in ((before.end, -1), (end, 1)):
-            if one is not None and one.speaks:
-                self._ended += change
-                self._scored += change * (one.outcome != "diverged")
+        before = self._history[index]
+        self._history[index] = TrialRecord(before.params, end)
+        if before.end is not None:
+            self._count(before.end, -1)
+        self._count(end, 1)
+
+    def _count(self, end: End, change: int) -> None:
+        if end.informative:
+            self._ended += change
+            self._scored += change * (end.outcome != "diverged")
 
 
-def learned_losses(
-    history: Sequence[Asked], *, maximize: bool, dimensions: int
-) -> dict[int, float]:
-    """Return what the model learns, by ask index: losses (less is better) at the common rung.
+def learned_losses(history: Sequence[TrialRecord], *, dimensions: int) -> dict[int, float]:
+    """What the model learns, by ask index: losses at the common rung, none above the ceiling.
 
     Args:
         history: Trials by ask index; the running, failed and cancelled ones teach nothing here.
-        maximize: Whether a higher score is better.
-        dimensions: d, number of searched parameters; d + 3 scores make a rung worth modelling
+        dimensions: d, number of searched parameters; d + 3 losses make a rung worth modelling
             (BOHB's N_min + 2 with N_min = d + 1).
 
     Returns:
-        Empty where no trial has a score.
+        Empty where no trial has a loss.
     """
-    sign = -1.0 if maximize else 1.0
-    ends = {i: trial.end for i, trial in enumerate(history) if trial.end and trial.end.speaks}
+    ends = {i: trial.end for i, trial in enumerate(history) if trial.end and trial.end.informative}
     rung = common_rung(ends.values(), dimensions + 3)
     if rung is None:
         return {}
-    scores = {i: end.score_at(rung) for i, end in ends.items()}
-    losses = {i: sign * score for i, score in scores.items() if score is not None}
+    at_rung = {i: end.loss_at(rung) for i, end in ends.items()}
+    losses = {i: loss for i, loss in at_rung.items() if loss is not None}
     top = ceiling(list(losses.values()))
     return {i: min(losses.get(i, top), top) for i in ends}
 
 
 def ceiling(losses: Sequence[float]) -> float:
-    """Return the greatest loss that the model is shown."""
+    """The greatest loss that the model is shown."""
     middle = median(losses)
     far = middle + CEILING_DISTANCES * (middle - min(losses))
     return min(max(losses), far) if far > middle else max(losses)
 
 
 def suggest(
-    distributions: Mapping[str, BaseDistribution],
-    history: Sequence[Asked],
+    distributions: "Mapping[str, BaseDistribution]",
+    history: Sequence[TrialRecord],
     losses: Mapping[int, float],
     *,
     seed: int,
     goals: Goals | None = None,
 ) -> Params:
-    """Return a point to try next, given losses of some trials and points of running ones.
+    """A point to try next, given losses of some trials and points of running ones.
 
     Each constraint of `goals` is modelled by a process of its own, and the point is where an
     improvement that keeps them all is expected most (Gardner et al. 2014, "Bayesian optimization
     with inequality constraints").
     """
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
     study = optuna.create_study(
         sampler=optuna.samplers.GPSampler(seed=seed, n_startup_trials=1),
         pruner=optuna.pruners.NopPruner(),
@@ -170,9 +173,23 @@ def suggest(
     return dict(study.ask(fixed_distributions=dict(distributions)).params)
 
 
-def _constraints(trial: Asked, goals: Goals | None) -> dict[str, list[float]]:
-    # In units of the bound; Optuna's key of them.  What is not known of a trial that diverged
+def _constraints(trial: TrialRecord, goals: Goals | None) -> dict[str, list[float]]:
+    # In units of the bound.  What was not measured of a trial that diverged
     # counts as on the bound: the model must have a value, and this one says least.
     if goals is None or not goals.bounds or trial.end is None:
         return {}
     return {CONSTRAINTS_KEY: list(goals.relative(trial.end.metrics))}
+
+
+def make(problem: Problem) -> Gp:
+    """The process, with the branch's sequence to start from."""
+    return Gp(
+        problem.space,
+        goals=problem.goals,
+        seed=problem.seed,
+        start=qmc.make(problem),
+        startup_trials=problem.startup_trials,
+    )
+
+
+KIND = SamplerKind("gp", make, adaptive=True, options=("startup_trials",), slow=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from metaopt.errors import InvalidSearch
 from metaopt.metaparams import Value
 from metaopt.search.samplers.history import End, Params
+from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.unit import from_unit
 from metaopt.search.space import Choice, Dimension, Float, Int
 
@@ -14,7 +15,7 @@ MOST_POINTS = 1_000_000  # the shuffled order is held in memory
 
 
 def grid_values(dimension: Dimension, grid_points: int) -> list[Value]:
-    """Return the grid along one dimension.
+    """The grid along one dimension.
 
     Choices and whole numbers are all taken; of a range of real numbers, `grid_points` values, both
     ends included, evenly spaced (in the logarithm where `log`).
@@ -38,28 +39,16 @@ class Grid:
         space: What is searched.
         seed: Of the order.
         grid_points: Values of a range of real numbers, >= 2.
-
-    Raises:
-        InvalidSearch: `grid_points` < 2, or more than a million points.
     """
 
     def __init__(self, space: Mapping[str, Dimension], seed: int, grid_points: int) -> None:
         """Count the points and shuffle them."""
-        if grid_points < 2:
-            raise InvalidSearch(f"grid_points must be >= 2, got {grid_points}")
         self._axes = {name: grid_values(space[name], grid_points) for name in space}
-        points = math.prod(len(values) for values in self._axes.values())
-        if points > MOST_POINTS:
-            raise InvalidSearch(
-                f"a grid may have {MOST_POINTS} points, this one has {points}: "
-                "lower grid_points, narrow whole numbers, or take another sampler"
-            )
-        self.limit: int | None = points
-        self._order = list(range(points))
+        self._order = list(range(math.prod(len(values) for values in self._axes.values())))
         random.Random(seed).shuffle(self._order)
 
     def suggest(self, index: int) -> Params:
-        """Return the grid's point at ask `index`.
+        """The grid's point at ask `index`.
 
         Raises:
             InvalidSearch: there is none left.
@@ -73,12 +62,55 @@ class Grid:
             params[name] = values[k]
         return params
 
-    def slow_asks(self, index: int, count: int) -> int:
-        """Return 0: no ask takes long."""
-        return 0
+    def begin(self, index: int, params: Params) -> None:
+        """Keep nothing: a point depends on its index alone."""
 
-    def asked(self, index: int, params: Params) -> None:
-        """Learn nothing."""
+    def tell(self, index: int, end: End) -> None:
+        """Keep nothing: results change no point."""
 
-    def told(self, index: int, end: End) -> None:
-        """Learn nothing."""
+
+def size(dimension: Dimension, grid_points: int) -> int:
+    """How many values `grid_values` has, without listing them."""
+    match dimension:
+        case Choice(choices):
+            return len(choices)
+        case Int(low, high):
+            return int(high) - int(low) + 1
+        case Float():
+            return grid_points
+
+
+def points(problem: Problem) -> int:
+    """How many points the grid has."""
+    return math.prod(size(d, problem.grid_points) for d in problem.space.values())
+
+
+def check(problem: Problem) -> str | None:
+    """Refuse a grid without both ends of a range, or of more points than fit in memory."""
+    if problem.grid_points < 2:
+        return f"grid_points must be >= 2, got {problem.grid_points}"
+    if points(problem) <= MOST_POINTS:
+        return None
+    sizes = {name: size(d, problem.grid_points) for name, d in problem.space.items()}
+    listed = " x ".join(f"{count} ({name})" for name, count in sizes.items())
+    return (
+        f"the grid of branch {problem.branch} has {points(problem)} points, {listed}; the most is "
+        f"{MOST_POINTS}: lower search.grid_points, give choices instead of wide ranges, "
+        "or take sampler qmc"
+    )
+
+
+def make(problem: Problem) -> Grid:
+    """The grid in the order of the branch's seed."""
+    return Grid(problem.space, problem.seed_of("grid"), problem.grid_points)
+
+
+KIND = SamplerKind(
+    "grid",
+    make,
+    adaptive=False,
+    options=("grid_points",),
+    several=True,
+    check=check,
+    limit=points,
+)

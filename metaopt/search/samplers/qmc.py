@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from metaopt.search.samplers.history import End, Params
+from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.unit import from_unit
 from metaopt.search.space import Dimension
 
@@ -18,8 +19,6 @@ class Qmc:
         Bergstra & Bengio (2012), "Random Search for Hyper-Parameter Optimization", section 5.
     """
 
-    limit: int | None = None
-
     def __init__(self, space: Mapping[str, Dimension], seed: int) -> None:
         """Prepare the sequence."""
         from scipy.stats import qmc  # half a second that other samplers need not wait for
@@ -28,7 +27,7 @@ class Qmc:
         self._engine = qmc.Sobol(len(space), scramble=True, rng=seed) if space else None
 
     def suggest(self, index: int) -> Params:
-        """Return point `index`."""
+        """Point `index`."""
         if self._engine is None:
             return {}
         self._engine.reset()
@@ -40,12 +39,16 @@ class Qmc:
             for (name, dimension), u in zip(self._space.items(), point, strict=True)
         }
 
-    def slow_asks(self, index: int, count: int) -> int:
-        """Return 0: no ask takes long."""
-        return 0
+    def begin(self, index: int, params: Params) -> None:
+        """Keep nothing: a point depends on its index alone."""
 
-    def asked(self, index: int, params: Params) -> None:
-        """Learn nothing."""
+    def tell(self, index: int, end: End) -> None:
+        """Keep nothing: results change no point."""
 
-    def told(self, index: int, end: End) -> None:
-        """Learn nothing."""
+
+def make(problem: Problem) -> Qmc:
+    """The sequence that is scrambled by the branch's seed."""
+    return Qmc(problem.space, problem.seed_of("qmc"))
+
+
+KIND = SamplerKind("qmc", make, adaptive=False, several=True)

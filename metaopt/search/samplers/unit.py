@@ -7,7 +7,7 @@ from metaopt.search.space import Choice, Dimension, Float, Int
 
 
 def from_unit(dimension: Dimension, u: float) -> Value:
-    """Return the value at `u`; equal lengths of [0, 1] are equally likely values.
+    """The value at `u`; equal lengths of [0, 1] are equally likely values.
 
     A range maps linearly, or linearly in its logarithm.  Each whole number and each choice has an
     interval of its own.
@@ -27,7 +27,7 @@ def from_unit(dimension: Dimension, u: float) -> Value:
 
 
 def to_unit(dimension: Float | Int, value: float) -> float:
-    """Return where in [0, 1] a value lies; of a whole number, the middle of its place."""
+    """Where in [0, 1] a value lies; of a whole number, the middle of its place."""
     low, high = float(dimension.low), float(dimension.high)
     if isinstance(dimension, Int):
         low, high = low - 0.5, high + 0.5

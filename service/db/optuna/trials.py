@@ -33,6 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from metaopt.goals import CONSTRAINTS_KEY
+
 Attributes = Mapping[str, float | bool | str]
 Rows = list[dict[str, Any]]
 
@@ -89,9 +91,6 @@ _system = Table(
     Column("key", Text),
     Column("value_json", Text),
 )
-
-CONSTRAINTS_KEY = "constraints"
-"""System attribute in which Optuna and its dashboard look for constraints; above 0 is broken."""
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,12 @@ def _claim(
     study: StudyState, branch: BranchState, floor: int, rung: int | None, waiting: set[int]
 ) -> Claim:
     over = {n for n in _numbers(study, branch) if study.trials[n].ended or n in waiting}
-    gains = _gains(study, branch.branch.algorithm, rung)
-    tried = [gains.get(n) for n in _numbers(study, branch) if n in over or n in gains]
+    at_rung = _losses(study, branch.branch.algorithm, rung)
+    losses = [at_rung.get(n) for n in _numbers(study, branch) if n in over or n in at_rung]
     return Claim(
         asked=asked_by(branch),
         ended=len(over),
-        tried=tried if rung is not None else [],
+        losses=losses if rung is not None else [],
         error=_error(study, branch.branch.algorithm, rung),
         floor=floor,
         startup=startup_of(study.spec, branch.position),
@@ -80,20 +80,17 @@ def _numbers(study: StudyState, branch: BranchState) -> list[int]:
 
 def _common_rung(study: StudyState) -> int | None:
     rungs = study.plan[TrialRole.SEARCH].rungs
-    scoring = [name for name in study.branches if any(_gains(study, name, r) for r in rungs)]
+    scoring = [name for name in study.branches if any(_losses(study, name, r) for r in rungs)]
     for rung in reversed(rungs):
-        if scoring and all(len(_gains(study, name, rung)) >= ENOUGH for name in scoring):
+        if scoring and all(len(_losses(study, name, rung)) >= ENOUGH for name in scoring):
             return rung
     return None
 
 
-def _gains(study: StudyState, branch: str, rung: int | None) -> dict[int, float]:
-    """What trials gained at a rung, their losses negated, as `allot` compares branches.
-
-    Those that died later gained nothing.
-    """
+def _losses(study: StudyState, branch: str, rung: int | None) -> dict[int, float]:
+    """Losses of trials at a rung, by trial number; those that died later have none."""
     losses = study.rung_losses.get((branch, rung), {}) if rung is not None else {}
-    return {n: -loss for n, loss in losses.items() if _lives(study.trials.get(n))}
+    return {n: loss for n, loss in losses.items() if _lives(study.trials.get(n))}
 
 
 def _lives(trial: TrialState | None) -> bool:

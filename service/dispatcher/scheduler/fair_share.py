@@ -17,12 +17,11 @@ import math
 from fractions import Fraction
 
 from metaopt.search.allocation import FEWEST
+from metaopt.search.samplers.registry import SAMPLERS
 from service.db.states import TrialStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.branch_budgets import asked_by
 from service.dispatcher.state import BranchState, StudyState
-
-NON_ADAPTIVE_SAMPLERS = ("random", "grid", "qmc")  # they make nothing of results
 
 
 def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
@@ -39,7 +38,7 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
     search = study.spec.search
     if study.plan.moves_budget and not idle:
         most = stint(study, branch)
-    elif search.sampler in NON_ADAPTIVE_SAMPLERS:
+    elif not SAMPLERS.get(search.sampler).adaptive:
         return branch.remaining
     else:
         most = max(1, search.startup_trials, math.ceil(branch.budget / 4))

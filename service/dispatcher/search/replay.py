@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaopt.errors import InvalidSearch
+from metaopt.goals import Goals
 from metaopt.search.branches import LogEntry
 from service.planning.branch_search import branch_search
 from service.wire.spec.space import Branch
@@ -40,7 +41,7 @@ class Replayed:
 
 def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Replayed:
     """Return whether the log of a branch's asks and tells is what its spec leads to."""
-    entries = [_log_entry(entry) for entry in log]
+    entries = [_log_entry(entry, spec.goals()) for entry in log]
     asks = sum(1 for entry in entries if entry.kind == "ask")
     search, agreeing = branch_search(spec, branch, []), 0
     given = warm_points(spec.warm_start, branch)
@@ -50,9 +51,9 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
                 search.tell(
                     entry.trial_number,
                     entry.outcome or "",
-                    entry.value,
+                    entry.loss,
                     entry.meta_iteration,
-                    entry.scores,
+                    entry.losses,
                     entry.metrics,
                 )
                 continue
@@ -76,5 +77,14 @@ def as_bytes(params: Mapping[str, Any]) -> str:
     return json.dumps(dict(params), sort_keys=True, allow_nan=False)
 
 
-def _log_entry(entry: AskView) -> LogEntry:
-    return LogEntry(**entry.model_dump(exclude={"sequence"}))
+def _log_entry(entry: AskView, goals: Goals) -> LogEntry:
+    return LogEntry(
+        entry.kind,
+        entry.trial_number,
+        params=entry.params,
+        outcome=entry.outcome,
+        loss=None if entry.value is None else goals.loss(entry.value),
+        meta_iteration=entry.meta_iteration,
+        losses={rung: goals.loss(score) for rung, score in entry.scores.items()},
+        metrics=entry.metrics,
+    )

@@ -271,14 +271,13 @@ def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
 
 def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:
     for tell in tells:
-        trial, goals = tell.trial, study.spec.goals()
-        losses = study.losses_of(trial.group.branch, trial.trial_number)
+        trial = tell.trial
         study.branches[trial.group.branch].search.tell(
             trial.trial_number,
             tell.outcome,
-            _score(study, tell.loss),
+            tell.loss,
             tell.meta_iteration,
-            {rung: goals.score(loss) for rung, loss in losses.items()},
+            study.losses_of(trial.group.branch, trial.trial_number),
             tell.metrics,
         )
     reallot(study)

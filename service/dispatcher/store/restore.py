@@ -5,6 +5,7 @@ from itertools import groupby
 
 from sqlalchemy.orm import Session
 
+from metaopt.goals import Goals
 from metaopt.search.branches import LogEntry
 from metaopt.search.pruning.rule import Leader
 from service.db import asks, reports, spending, trials
@@ -137,8 +138,8 @@ def branch_states(
     }
 
 
-def log_entry(ask: Ask, scores: Mapping[int, float]) -> LogEntry:
-    """Return a row of the log as the search knows it.
+def log_entry(ask: Ask, scores: Mapping[int, float], goals: Goals) -> LogEntry:
+    """A row of the log as the search knows it: in losses.
 
     Args:
         ask: The row.
@@ -150,9 +151,13 @@ def log_entry(ask: Ask, scores: Mapping[int, float]) -> LogEntry:
         trial_number=ask.trial_number,
         params=ask.params,
         outcome=ask.outcome,
-        value=ask.value,
+        loss=None if ask.value is None else goals.loss(ask.value),
         meta_iteration=ask.meta_iteration,
-        scores={r: score for r, score in scores.items() if told_at is not None and r <= told_at},
+        losses={
+            rung: goals.loss(score)
+            for rung, score in scores.items()
+            if told_at is not None and rung <= told_at
+        },
         metrics=ask.metrics,
     )
 
@@ -161,7 +166,7 @@ def _branch_state(
     spec: StudySpec, position: int, log: Sequence[Ask], scores: Mapping[int, Mapping[int, float]]
 ) -> BranchState:
     branch = spec.branches[position]
-    entries = [log_entry(ask, scores.get(ask.trial_number, {})) for ask in log]
+    entries = [log_entry(ask, scores.get(ask.trial_number, {}), spec.goals()) for ask in log]
     search = branch_search(spec, branch, entries)
     return BranchState(
         branch=branch,

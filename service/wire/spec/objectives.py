@@ -13,6 +13,7 @@ from pydantic import Field
 
 from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.pruning.rule import Need, PruningRule
+from metaopt.search.samplers.registry import SAMPLERS, objectives_refusal
 from service.wire.base import Wire
 
 Objective = Literal["score", "adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes"]
@@ -27,9 +28,6 @@ PruningMetric = Literal[
 
 MEASURED = ("adaptation_milliseconds", "peak_memory_bytes")
 """What a worker measures only if the study asks for it."""
-
-WITH_SEVERAL = ("random", "grid", "qmc", "tpe", "auto")
-"""Samplers that can search for several objectives."""
 
 
 class Constraints(Wire):
@@ -68,11 +66,9 @@ def check_objectives(objectives: Sequence[str], *, sampler: str, extra_finalists
         raise ValueError(f"each objective may be named once, got {listed}")
     if len(objectives) == 1:
         return
-    if sampler not in WITH_SEVERAL:
-        raise ValueError(
-            f"sampler {sampler} searches for one objective, got {listed}: take sampler "
-            f"{', '.join(WITH_SEVERAL[:-1])} or {WITH_SEVERAL[-1]}, or make one a constraint"
-        )
+    refusal = objectives_refusal(SAMPLERS.get(sampler), objectives)
+    if refusal:
+        raise ValueError(refusal)
     if extra_finalists:
         raise ValueError(
             "verdict.extra_finalists are tied by score with the last finalist, which with "

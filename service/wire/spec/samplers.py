@@ -1,57 +1,74 @@
-"""Samplers and spaces: what cannot be searched how is refused at submission."""
+"""Samplers of a spec: what they are named, what they search, and which of them cannot."""
 
-import math
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from metaopt.algorithms.registry import parameters
-from metaopt.metaparams import MetaParam
-from service.wire.spec.space import Branch, Choices, Range
+from metaopt.search.samplers.kind import Problem
+from metaopt.search.samplers.registry import SAMPLERS
+from metaopt.search.space import Choice, Dimension, Float, Int
+from service.wire.spec.space import Branch, Range
 
-MOST_GRID_POINTS = 1_000_000  # as in metaopt.search.samplers.grid
+
+class NameOf:
+    """Annotation of a string that must be one of the names there are when it is validated.
+
+    Args:
+        names: Of a registry; the JSON schema lists what it returns at that time.
+    """
+
+    def __init__(self, names: Callable[[], tuple[str, ...]]) -> None:
+        self._names = names
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Validate as `Literal` does, in the same words."""
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """An enumeration of the names."""
+        return {"enum": list(self._names()), "type": "string"}
+
+    def _check(self, value: object) -> object:
+        if value not in self._names():
+            *others, last = (repr(name) for name in self._names())
+            expected = f"{', '.join(others)} or {last}"
+            raise PydanticCustomError(
+                "literal_error", "Input should be {expected}", {"expected": expected}
+            )
+        return value
 
 
-def check_sampler(sampler: str, branch: Branch, *, grid_points: int) -> None:
-    """Check that `sampler` can search the space of `branch`.
+def dimensions(branch: Branch) -> dict[str, Dimension]:
+    """The searched parameters of `branch` in the words of `metaopt.search`.
+
+    Whole numbers are searched as such.
+    """
+    params = parameters(branch.algorithm)
+    space: dict[str, Dimension] = {}
+    for name, entry in branch.distributions().items():
+        if not isinstance(entry, Range):
+            space[name] = Choice(tuple(entry.choices))
+        elif params[name].kind == "int":
+            space[name] = Int(int(entry.low), int(entry.high), log=entry.log)
+        else:
+            space[name] = Float(entry.low, entry.high, log=entry.log)
+    return space
+
+
+def check_sampler(sampler: str, problem: Problem) -> None:
+    """Check that `sampler` can search the space of a branch.
 
     Raises:
         ValueError: it cannot; the message says what can be done.
     """
-    searched = branch.distributions()
-    if sampler == "cma-es":
-        _check_numbers(branch.algorithm, searched)
-    if sampler == "grid":
-        _check_grid(branch.algorithm, searched, grid_points)
-
-
-def _check_numbers(algorithm: str, searched: dict[str, Range | Choices]) -> None:
-    choices = [name for name, entry in searched.items() if isinstance(entry, Choices)]
-    if choices:
-        raise ValueError(
-            f"sampler cma-es searches ranges of numbers only, {choices[0]} (branch {algorithm}) "
-            "has choices: give it one value or a range, or take sampler tpe, gp or auto"
-        )
-    if len(searched) < 2:
-        raise ValueError(
-            f"sampler cma-es needs at least 2 searched parameters, branch {algorithm} has "
-            f"{len(searched)}: search another one, or take sampler tpe, gp or auto"
-        )
-
-
-def _check_grid(algorithm: str, searched: dict[str, Range | Choices], grid_points: int) -> None:
-    known = parameters(algorithm)
-    sizes = {n: _grid_size(known[n], entry, grid_points) for n, entry in searched.items()}
-    points = math.prod(sizes.values())
-    if points > MOST_GRID_POINTS:
-        listed = " x ".join(f"{size} ({name})" for name, size in sizes.items())
-        raise ValueError(
-            f"the grid of branch {algorithm} has {points} points, {listed}; the most is "
-            f"{MOST_GRID_POINTS}: lower search.grid_points, give choices instead of wide ranges, "
-            "or take sampler qmc"
-        )
-
-
-def _grid_size(param: MetaParam, entry: Range | Choices, grid_points: int) -> int:
-    if isinstance(entry, Choices):
-        return len(entry.choices)
-    if param.kind == "int":
-        return int(entry.high) - int(entry.low) + 1
-    return grid_points
+    refusal = SAMPLERS.get(sampler).check(problem)
+    if refusal:
+        raise ValueError(refusal)

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.goals import Goals
+from metaopt.search.samplers.kind import Problem
+from metaopt.search.samplers.registry import SAMPLERS
 from service.wire.base import Count, Wire
 from service.wire.spec.budget import Budget
 from service.wire.spec.compare import check_fit, known_name, reference
@@ -23,7 +25,7 @@ from service.wire.spec.objectives import (
     check_pruning,
 )
 from service.wire.spec.pruning import Pruning, check_fidelity
-from service.wire.spec.samplers import check_sampler
+from service.wire.spec.samplers import NameOf, check_sampler, dimensions
 from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.spec.space import Branch, largest
 from service.wire.spec.tasks import Tasks
@@ -43,7 +45,7 @@ class Search(Wire):
     as the noise of training leaves open which is best (docs/search.md).
     """
 
-    sampler: Literal["random", "grid", "qmc", "tpe", "gp", "cma-es", "auto"] = "auto"
+    sampler: Annotated[str, NameOf(SAMPLERS.names)] = "auto"
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
     grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
     allocation: Literal["bandit", "even"] = "bandit"
@@ -118,7 +120,7 @@ class StudySpec(Wire):
             raise ValueError(f"each algorithm may have one branch, got {', '.join(names)}")
         self.model.record.check(self.model.options(), self.tasks.input_shape)
         for branch in self.branches:
-            check_sampler(self.search.sampler, branch, grid_points=self.search.grid_points)
+            check_sampler(self.search.sampler, self.problem(branch))
         check_objectives(
             self.objectives,
             sampler=self.search.sampler,
@@ -214,6 +216,17 @@ class StudySpec(Wire):
                 f"search.replicates must be 0 with several objectives, got {replicates}: what is "
                 "trained again follows from the score alone"
             )
+
+    def problem(self, branch: Branch) -> Problem:
+        """What the sampler of a branch is made for."""
+        return Problem(
+            space=dimensions(branch),
+            goals=self.goals(),
+            study_seed=self.seed,
+            branch=branch.algorithm,
+            startup_trials=self.search.startup_trials,
+            grid_points=self.search.grid_points,
+        )
 
     def points(self) -> int:
         """Return how many trials samplers are asked for: those of the budget without replicates."""

@@ -15,49 +15,49 @@ TOTAL, STARTUP = 60, 10
 FLOOR = TOTAL // 4  # half of an even share of two
 
 
-def claim(tried: Sequence[float | None], *, error: float = 0.0, floor: int = FLOOR) -> Claim:
-    return Claim(len(tried), len(tried), tried, error, floor, STARTUP)
+def claim(losses: Sequence[float | None], *, error: float = 0.0, floor: int = FLOOR) -> Claim:
+    return Claim(len(losses), len(losses), losses, error, floor, STARTUP)
 
 
-def learning(top: float) -> Curve:
-    """Come ever closer to `top`, from 0.5 below."""
-    return lambda index, rng: top - 0.5 * rng.expovariate(1) / math.sqrt(1 + index)
+def learning(bottom: float) -> Curve:
+    """Come ever closer to `bottom`, from 0.5 above."""
+    return lambda index, rng: bottom + 0.5 * rng.expovariate(1) / math.sqrt(1 + index)
 
 
-def late(top: float, base: float, when: int) -> Curve:
-    """Find nothing above `base` in the first `when` trials."""
-    return lambda index, rng: (base if index < when else top) - 0.2 * rng.random()
+def late(bottom: float, base: float, when: int) -> Curve:
+    """Find nothing below `base` in the first `when` trials."""
+    return lambda index, rng: (base if index < when else bottom) + 0.2 * rng.random()
 
 
 def searched(curves: Sequence[Curve], *, seed: int, noise: float = 0.0) -> list[list[float]]:
-    """Return the gains of a search by the rule: first the floors, in turns, then the rest."""
+    """The losses of a search by the rule: first the floors, in turns, then the rest."""
     rngs = [random.Random(f"{seed} {branch}") for branch in range(len(curves))]
-    gains: list[list[float]] = [[] for _ in curves]
-    while sum(map(len, gains)) < TOTAL:
-        budgets = allot(TOTAL, [claim(own, error=noise) for own in gains])
+    losses: list[list[float]] = [[] for _ in curves]
+    while sum(map(len, losses)) < TOTAL:
+        budgets = allot(TOTAL, [claim(own, error=noise) for own in losses])
         assert sum(budgets) == TOTAL
-        places = range(len(gains))
-        branch = min(places, key=lambda i: (len(gains[i]) >= FLOOR, len(gains[i]) / budgets[i]))
-        rng, index = rngs[branch], len(gains[branch])
-        gains[branch].append(curves[branch](index, rng) + rng.gauss(0, noise))
-    return gains
+        places = range(len(losses))
+        branch = min(places, key=lambda i: (len(losses[i]) >= FLOOR, len(losses[i]) / budgets[i]))
+        rng, index = rngs[branch], len(losses[branch])
+        losses[branch].append(curves[branch](index, rng) + rng.gauss(0, noise))
+    return losses
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_dominated_branch_gets_its_floor_and_no_more(seed: int) -> None:
-    gains = searched([learning(1.0), learning(0.4)], seed=seed)
-    assert [len(own) for own in gains] == [TOTAL - FLOOR, FLOOR]
+    losses = searched([learning(0.0), learning(0.6)], seed=seed)
+    assert [len(own) for own in losses] == [TOTAL - FLOOR, FLOOR]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_late_riser_has_its_floor_to_rise_and_then_wins(seed: int) -> None:
-    slow, quick = searched([late(1.0, 0.4, when=FLOOR - 3), learning(0.7)], seed=seed)
+def test_a_late_bloomer_has_its_floor_to_bloom_and_then_wins(seed: int) -> None:
+    slow, quick = searched([late(0.0, 0.6, when=FLOOR - 3), learning(0.3)], seed=seed)
     assert len(slow) > len(quick) >= FLOOR
-    assert max(slow) > max(quick)
+    assert min(slow) < min(quick)
 
 
-def test_what_rises_after_its_floor_is_not_found() -> None:
-    slow, _ = searched([late(1.0, 0.4, when=FLOOR + 1), learning(0.7)], seed=0)
+def test_what_blooms_after_its_floor_is_not_found() -> None:
+    slow, _ = searched([late(0.0, 0.6, when=FLOOR + 1), learning(0.3)], seed=0)
     assert len(slow) == FLOOR
 
 
@@ -72,40 +72,40 @@ def test_equal_branches_stay_near_even_under_noise() -> None:
 
 
 def test_a_difference_within_noise_drops_nobody() -> None:
-    better, worse = [0.5] * 10, [0.45] * 10
+    better, worse = [0.5] * 10, [0.55] * 10
     assert in_the_running(TOTAL, [claim(better), claim(worse)]) == [True, False]
     noisy = [claim(better, error=0.02), claim(worse, error=0.02)]
     assert in_the_running(TOTAL, noisy) == [True, True]
 
 
-def test_a_branch_that_rises_is_not_dropped_while_it_may_still_pass() -> None:
-    rising = [0.01 * index for index in range(12)]
-    assert reach(rising, 10) == pytest.approx(0.21)
-    assert in_the_running(TOTAL, [claim(rising), claim([0.3] * 12)]) == [True, True]
-    assert in_the_running(TOTAL, [claim(rising), claim([0.9] * 12)]) == [False, True]
+def test_a_branch_that_improves_is_not_dropped_while_it_may_still_pass() -> None:
+    falling = [-0.01 * index for index in range(12)]
+    assert reach(falling, 10) == pytest.approx(-0.21)
+    assert in_the_running(TOTAL, [claim(falling), claim([-0.3] * 12)]) == [True, True]
+    assert in_the_running(TOTAL, [claim(falling), claim([-0.9] * 12)]) == [False, True]
 
 
 def test_nobody_is_compared_before_each_has_ended_its_startup_trials() -> None:
-    assert in_the_running(TOTAL, [claim([1.0] * 20), claim([0.0] * 9)]) == [True, True]
-    assert in_the_running(TOTAL, [claim([1.0] * 20), claim([0.0] * 10)]) == [True, False]
+    assert in_the_running(TOTAL, [claim([0.0] * 20), claim([1.0] * 9)]) == [True, True]
+    assert in_the_running(TOTAL, [claim([0.0] * 20), claim([1.0] * 10)]) == [True, False]
 
 
 def test_a_branch_that_only_diverges_is_dropped_and_one_that_begins_to_score_is_not() -> None:
-    good = claim([1.0] * 10)
+    good = claim([0.0] * 10)
     assert in_the_running(TOTAL, [good, claim([None] * 10)]) == [True, False]
-    assert in_the_running(TOTAL, [good, claim([None] * 9 + [0.1])]) == [True, True]
+    assert in_the_running(TOTAL, [good, claim([None] * 9 + [0.9])]) == [True, True]
     assert in_the_running(TOTAL, [claim([None] * 10)] * 2) == [True, True]
     assert in_the_running(TOTAL, [Claim(10, 10, [], 0.0, FLOOR, STARTUP)] * 2) == [True, True]
 
 
 def test_what_an_exhausted_grid_leaves_goes_to_the_others() -> None:
-    grid = Claim(9, 9, [1.0] * 9, 0.0, FLOOR, STARTUP, limit=9)
+    grid = Claim(9, 9, [0.0] * 9, 0.0, FLOOR, STARTUP, limit=9)
     assert allot(TOTAL, [grid, claim([0.5] * 12)]) == [9, TOTAL - 9]
     assert allot(TOTAL, [grid, grid]) == [9, 9]
 
 
 def test_a_budget_that_grew_or_shrank_keeps_what_was_asked_for() -> None:
-    good, bad = claim([1.0] * 45), claim([0.0] * 15)
+    good, bad = claim([0.0] * 45), claim([1.0] * 15)
     assert allot(60, [good, bad]) == [45, 15]
     assert allot(80, [good, bad]) == [65, 15]
     assert allot(50, [good, bad]) == [45, 15]  # more are asked for already
@@ -149,7 +149,7 @@ def test_asking_for_what_is_allotted_changes_no_budget(
         return
     one = claims[first]
     claims[first] = Claim(
-        one.asked + 1, one.ended, one.tried, one.error, one.floor, one.startup, one.limit
+        one.asked + 1, one.ended, one.losses, one.error, one.floor, one.startup, one.limit
     )
     after = allot(total, claims)
     assert sum(after) == total and after[first] > one.asked

@@ -20,12 +20,12 @@ from metaopt.search.replication import (
     train_again,
 )
 
-scores = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5)
+losses = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5)
 
 
 @st.composite
 def searches(draw: st.DrawFn) -> list[Configuration]:
-    trainings = draw(st.lists(scores, min_size=0, max_size=8))
+    trainings = draw(st.lists(losses, min_size=0, max_size=8))
     return [
         Configuration(
             number, tuple(one), diverged=draw(st.integers(0, 1)), poolable=draw(st.booleans())
@@ -77,6 +77,8 @@ def test_nothing_is_trained_again_once_the_gap_is_larger_than_the_noise():
 def test_before_any_noise_is_known_the_two_best_are_trained_again():
     found = [Configuration(n, (score,)) for n, score in enumerate((0.7, 0.2, 0.9, 0.3))]
     assert numbers(train_again(found, left=9)) == [1, 3]
+    upside_down = [Configuration(c.trial_number, (-c.mean,)) for c in found]
+    assert numbers(train_again(upside_down, left=9)) == [2, 0]
     assert train_again(found[:1], left=9) == []
 
 
@@ -104,8 +106,8 @@ def test_a_training_that_a_task_made_explode_says_nothing_about_the_noise():
 
 
 @pytest.mark.parametrize("bad", [(), (math.nan,), (0.5, math.inf)])
-def test_a_configuration_needs_finite_scores(bad):
-    with pytest.raises(InvalidSearch, match="trial 7 needs finite scores"):
+def test_a_configuration_needs_finite_losses(bad):
+    with pytest.raises(InvalidSearch, match="trial 7 needs finite losses"):
         Configuration(7, bad)
 
 

@@ -7,10 +7,13 @@ import pytest
 from metaopt.errors import InvalidSearch
 from metaopt.goals import Goals
 from metaopt.search.branches import BranchSearch, LogEntry, replay
+from metaopt.search.samplers import tpe
 from metaopt.search.samplers.history import End
-from metaopt.search.samplers.optuna_study import OptunaStudy
-from metaopt.search.samplers.registry import SAMPLERS, WITH_SEVERAL, _tpe, make_sampler
+from metaopt.search.samplers.kind import Problem
+from metaopt.search.samplers.registry import SAMPLERS, make_sampler
 from metaopt.search.space import Float
+
+WITH_SEVERAL = [kind.name for kind in SAMPLERS.kinds() if kind.several]
 
 SPACE = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
 TWO = Goals(False, ("score", "cost"))
@@ -19,11 +22,15 @@ BOUND = Goals(False, bounds={"cost": 0.3})
 
 def arguments(sampler, goals):
     given = {"study_seed": 5, "branch": "maml", "startup_trials": 4, "grid_points": 6}
-    return {**given, "sampler": sampler, "maximize": goals.maximize, "goals": goals}
+    return {**given, "sampler": sampler, "goals": goals}
+
+
+def problem(goals):
+    return Problem(SPACE, goals, 5, "maml", startup_trials=1, grid_points=2)
 
 
 def drive(sampler, goals, trials=24, *, rate=None):
-    """Return a search and its log: less x costs more score, x is what it costs."""
+    """Return a search and its log: less x costs more loss, x is what it costs."""
     search, log = BranchSearch(SPACE, **arguments(sampler, goals)), []
     for number in range(trials):
         point = search.ask(number)
@@ -53,19 +60,17 @@ def test_a_replay_of_several_objectives_suggests_the_same_bits(sampler):
     assert again.ask(99) == whole.ask(99)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", SAMPLERS.names())
 def test_a_replay_under_constraints_suggests_the_same_bits(sampler):
     whole, log = drive(sampler, BOUND, 16)
     again = replay(SPACE, log, **arguments(sampler, BOUND))
     assert again.ask(99) == whole.ask(99)
 
 
-@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - set(WITH_SEVERAL)))
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS.names()) - set(WITH_SEVERAL)))
 def test_a_sampler_that_knows_one_objective_refuses_two(sampler):
     with pytest.raises(InvalidSearch, match=f"{sampler} searches for one objective, got score, co"):
-        make_sampler(
-            sampler, SPACE, goals=TWO, seed_parts=(1, "m"), startup_trials=1, grid_points=2
-        )
+        make_sampler(sampler, problem(TWO))
 
 
 @pytest.mark.parametrize(
@@ -94,10 +99,10 @@ def test_tpe_finds_more_of_the_front_than_random_does():
 
 
 def told_tpe(goals, ends):
-    study = OptunaStudy(SPACE, goals=goals, sampler=lambda index: _tpe(index, 1))
-    for index, one in enumerate(ends):
-        study.asked(index, {"x": 0.1 * index, "y": 0.5})
-        study.told(index, one)
+    study = tpe.make(problem(goals))
+    for index, ended in enumerate(ends):
+        study.begin(index, {"x": 0.1 * index, "y": 0.5})
+        study.tell(index, ended)
     return study._study.trials
 
 
@@ -122,10 +127,10 @@ def test_every_end_gets_its_place_among_several_objectives():
 
 def test_a_paused_trial_of_several_objectives_is_told_again():
     paused = End("paused", 0.4, 10, {}, {"cost": 0.2})
-    study = OptunaStudy(SPACE, goals=TWO, sampler=lambda index: _tpe(index, 1))
-    study.asked(0, {"x": 0.1, "y": 0.5})
-    study.told(0, paused)
-    study.told(0, End("completed", 0.3, 90, {}, {"cost": 0.2}))
+    study = tpe.make(problem(TWO))
+    study.begin(0, {"x": 0.1, "y": 0.5})
+    study.tell(0, paused)
+    study.tell(0, End("completed", 0.3, 90, {}, {"cost": 0.2}))
     (trial,) = study._study.trials
     assert trial.values == [0.3, 0.2] and list(trial.constraints.values()) == [0.0]
 

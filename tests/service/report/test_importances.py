@@ -1,5 +1,6 @@
 """How trials are ranked before one asks which parameters mattered."""
 
+from metaopt.goals import Goals
 from service.report import importances
 from service.report.importances import branch_importances, ranked_points
 from service.wire.spec.study import StudySpec
@@ -27,8 +28,20 @@ def test_who_went_further_is_better_then_the_score_and_who_diverged_is_last() ->
         trial(5, "diverged", 5, None),
         trial(6, "failed", 90, 0.1),
     ]
-    assert [p.value for p in ranked_points(trials, maximize=False)] == [2.0, 1.0, 3.0, 0.0, 3.0]
-    assert [p.value for p in ranked_points(trials, maximize=True)] == [2.0, 0.0, 3.0, 1.0, 3.0]
+    assert [p.value for p in ranked_points(trials, Goals(maximize=False))] == [
+        2.0,
+        1.0,
+        3.0,
+        0.0,
+        3.0,
+    ]
+    assert [p.value for p in ranked_points(trials, Goals(maximize=True))] == [
+        2.0,
+        0.0,
+        3.0,
+        1.0,
+        3.0,
+    ]
 
 
 def test_importances_of_the_same_trials_are_computed_once() -> None:

@@ -14,7 +14,6 @@ def search(sampler, space, startup_trials=4):
     return BranchSearch(
         space,
         sampler=sampler,
-        maximize=False,
         study_seed=1,
         branch="maml",
         startup_trials=startup_trials,

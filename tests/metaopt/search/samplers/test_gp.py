@@ -7,7 +7,7 @@ import pytest
 
 from metaopt.search.branches import BranchSearch
 from metaopt.search.samplers.gp import ceiling, learned_losses
-from metaopt.search.samplers.history import Asked, End
+from metaopt.search.samplers.history import End, TrialRecord
 from metaopt.search.samplers.qmc import Qmc
 from metaopt.search.space import Float
 
@@ -18,7 +18,6 @@ def search(sampler="gp", startup_trials=6, study_seed=1):
     return BranchSearch(
         SPACE,
         sampler=sampler,
-        maximize=False,
         study_seed=study_seed,
         branch="maml",
         startup_trials=startup_trials,
@@ -30,7 +29,7 @@ def loss(params):
 
 
 def of(*ends):
-    return [Asked({}, end) for end in ends]
+    return [TrialRecord({}, end) for end in ends]
 
 
 def test_it_starts_with_quasi_random_points_and_finds_the_best_one_soon():
@@ -66,26 +65,25 @@ def test_trials_asked_for_together_do_not_crowd():
 def test_the_model_is_of_the_largest_rung_with_enough_scores():
     low = [End("pruned", 1.0 + n, 10, {10: 1.0 + n}) for n in range(3)]
     high = [End("completed", 0.1 * n, 30, {10: 0.5, 30: 0.1 * n}) for n in range(5)]
-    losses = learned_losses(of(*low, *high), maximize=False, dimensions=2)
+    losses = learned_losses(of(*low, *high), dimensions=2)
     assert losses == {
         i: pytest.approx(v) for i, v in enumerate([0.4] * 3 + [0, 0.1, 0.2, 0.3, 0.4])
     }
-    lower = learned_losses(of(*low, *high), maximize=False, dimensions=3)
+    lower = learned_losses(of(*low, *high), dimensions=3)
     assert list(lower.values()) == [1.0, 2.0, 3.0] + [0.5] * 5
 
 
 def test_diverged_trials_count_as_the_worst_seen_and_failed_ones_not_at_all():
     ends = [
         End("completed", 0.2, 10, {10: 0.2}),
-        End("diverged", scores={5: 0.1}),
+        End("diverged", losses={5: 0.1}),
         End("completed", 0.4, 10, {10: 0.4}),
         End("failed"),
     ]
-    running = Asked({})
-    learned = learned_losses([*of(*ends), running], maximize=False, dimensions=1)
+    running = TrialRecord({})
+    learned = learned_losses([*of(*ends), running], dimensions=1)
     assert learned == {0: 0.2, 1: 0.4, 2: 0.4}
-    assert learned_losses(of(*ends), maximize=True, dimensions=1) == {0: -0.2, 1: -0.2, 2: -0.4}
-    assert learned_losses(of(End("diverged"), End("diverged")), maximize=False, dimensions=1) == {}
+    assert learned_losses(of(End("diverged"), End("diverged")), dimensions=1) == {}
 
 
 def test_one_huge_score_does_not_hide_the_differences_among_the_good_ones():

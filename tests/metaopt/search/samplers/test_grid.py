@@ -3,11 +3,17 @@
 import pytest
 
 from metaopt.errors import InvalidSearch
+from metaopt.goals import Goals
 from metaopt.search.branches import BranchSearch
-from metaopt.search.samplers.grid import Grid, grid_values
+from metaopt.search.samplers.grid import Grid, check, grid_values, points
+from metaopt.search.samplers.kind import Problem
 from metaopt.search.space import Choice, Float, Int
 
 SPACE = {"lr": Float(1e-3, 1.0, log=True), "steps": Int(1, 5), "order": Choice(("a", "b"))}
+
+
+def problem(space, grid_points):
+    return Problem(space, Goals(maximize=False), 1, "maml", 0, grid_points)
 
 
 def test_choices_and_whole_numbers_are_all_taken_and_ranges_by_points():
@@ -20,19 +26,18 @@ def test_choices_and_whole_numbers_are_all_taken_and_ranges_by_points():
 
 def test_every_point_comes_once_in_an_order_of_the_seed():
     grid = Grid(SPACE, 1, 4)
-    points = [tuple(grid.suggest(index).values()) for index in range(grid.limit)]
-    assert len(points) == len(set(points)) == 4 * 5 * 2
-    assert points != sorted(points)
-    again = [tuple(Grid(SPACE, 1, 4).suggest(index).values()) for index in range(grid.limit)]
-    other = [tuple(Grid(SPACE, 2, 4).suggest(index).values()) for index in range(grid.limit)]
-    assert points == again and points != other and sorted(points) == sorted(other)
+    order = [tuple(grid.suggest(index).values()) for index in range(40)]
+    assert len(order) == len(set(order)) == 4 * 5 * 2
+    assert order != sorted(order)
+    again = [tuple(Grid(SPACE, 1, 4).suggest(index).values()) for index in range(40)]
+    other = [tuple(Grid(SPACE, 2, 4).suggest(index).values()) for index in range(40)]
+    assert order == again and order != other and sorted(order) == sorted(other)
 
 
 def test_an_exhausted_grid_says_so():
     run = BranchSearch(
         {"steps": Int(1, 2)},
         sampler="grid",
-        maximize=False,
         study_seed=1,
         branch="maml",
         startup_trials=3,
@@ -44,7 +49,7 @@ def test_an_exhausted_grid_says_so():
 
 
 def test_a_grid_of_unusable_size_is_refused():
-    with pytest.raises(InvalidSearch, match="grid_points must be >= 2, got 1"):
-        Grid(SPACE, 1, 1)
-    with pytest.raises(InvalidSearch, match="1000000 points, this one has 10000000000: lower"):
-        Grid({name: Float(0, 1) for name in "abcde"}, 1, 100)
+    assert check(problem(SPACE, 1)) == "grid_points must be >= 2, got 1"
+    huge = check(problem({name: Float(0, 1) for name in "abcde"}, 100))
+    assert "has 10000000000 points, 100 (a) x 100 (b)" in huge and "the most is 1000000" in huge
+    assert check(problem(SPACE, 4)) is None and points(problem(SPACE, 4)) == 40

@@ -11,10 +11,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Engine
 
+from metaopt.goals import CONSTRAINTS_KEY
 from service.db.engine import transaction
 from service.db.optuna.storage import open_storage
 from service.db.optuna.trials import (
-    CONSTRAINTS_KEY,
     Change,
     End,
     add_trials,

@@ -1,13 +1,19 @@
 """Samplers and spaces that do not fit."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from metaopt.search.samplers.registry import SAMPLERS
+from service.errors import InvalidSpec
 from service.wire.spec.pruning import Pruning
+from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import Search, StudySpec
-from tests.fakes.specs import small_spec
+from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.toy_sampler import TOY
 
 MAML = {"inner_lr": {"low": 0.001, "high": 1.0, "log": True}}
 
@@ -45,6 +51,42 @@ def test_a_sampler_that_cannot_search_a_space_is_refused_with_a_way_out(
 def test_all_others_search_choices_and_single_parameters(sampler: str) -> None:
     assert spec(sampler, {"order": {"choices": ["first", "second"]}}).search.sampler == sampler
     assert spec(sampler, {}).search.sampler == sampler
+
+
+@pytest.mark.parametrize("name", ["nsga", 5, None, ["tpe"]])
+def test_an_unknown_sampler_is_refused_with_those_there_are(name: Any) -> None:
+    with pytest.raises(InvalidSpec, match="search.sampler: must be 'auto', 'cma-es',.* or 'tpe'"):
+        parse_spec({**SMALL, "search": {"sampler": name}})
+
+
+def test_a_sampler_of_somebody_else_is_named_and_checked_as_ours_are() -> None:
+    with SAMPLERS.including(TOY):
+        assert spec("toy", MAML).search.sampler == "toy"
+        assert "toy" in Search.model_json_schema()["properties"]["sampler"]["enum"]
+        with pytest.raises(
+            ValidationError, match="sampler toy searches ranges only, order .branch"
+        ):
+            spec("toy", {"order": {"choices": ["first", "second"]}})
+    with pytest.raises(ValidationError, match="should be 'auto'"):
+        spec("toy", MAML)
+    assert Search.model_json_schema()["properties"]["sampler"]["enum"] == list(SAMPLERS.names())
+
+
+def test_naming_and_checking_samplers_loads_neither_torch_nor_optuna() -> None:
+    code = (
+        "import sys\n"
+        "from service.wire.spec.study import StudySpec\n"
+        "from tests.fakes.specs import SMALL\n"
+        "from metaopt.search.samplers.registry import SAMPLERS\n"
+        "for sampler in SAMPLERS.names():\n"
+        "    branches = [{'algorithm': 'maml', 'space': {'inner_lr': 'default', 'outer_lr': "
+        "'default'}}]\n"
+        "    StudySpec.model_validate({**SMALL, 'branches': branches,"
+        " 'search': {'sampler': sampler}})\n"
+        "heavy = {'torch', 'optuna', 'numpy', 'scipy', 'cmaes'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
 
 
 def test_defaults_and_bounds() -> None:
