@@ -1,49 +1,24 @@
 """Samplers of a spec: what they are named, what they search, and which of them cannot."""
 
-from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import TypeAdapter
 
 from metaopt.algorithms.registry import parameters
 from metaopt.search.samplers.kind import Problem
 from metaopt.search.samplers.registry import SAMPLERS
 from metaopt.search.space import Choice, Dimension, Float, Int
+from service.wire.spec.kinds import Formed, literal
 from service.wire.spec.space import Branch, Range
 
 
-class NameOf:
-    """Annotation of a string that must be one of the names there are when it is validated.
+@cache
+def _one_of(names: tuple[str, ...]) -> TypeAdapter[Any]:
+    return literal(names)
 
-    Args:
-        names: Of a registry; the JSON schema lists what it returns at that time.
-    """
 
-    def __init__(self, names: Callable[[], tuple[str, ...]]) -> None:
-        self._names = names
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Validate as `Literal` does, in the same words."""
-        return core_schema.no_info_before_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """An enumeration of the names."""
-        return {"enum": list(self._names()), "type": "string"}
-
-    def _check(self, value: object) -> object:
-        if value not in self._names():
-            *others, last = (repr(name) for name in self._names())
-            expected = f"{', '.join(others)} or {last}"
-            raise PydanticCustomError(
-                "literal_error", "Input should be {expected}", {"expected": expected}
-            )
-        return value
+SamplerName = Annotated[str, Formed(lambda: _one_of(SAMPLERS.names()))]
 
 
 def dimensions(branch: Branch) -> dict[str, Dimension]:

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, model_validator
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.goals import Goals
 from metaopt.search.samplers.kind import Problem
-from metaopt.search.samplers.registry import SAMPLERS
 from service.wire.base import Count, Wire
 from service.wire.spec.budget import Budget
 from service.wire.spec.compare import check_fit, known_name, reference
@@ -25,7 +24,7 @@ from service.wire.spec.objectives import (
     check_pruning,
 )
 from service.wire.spec.pruning import Pruning, check_fidelity
-from service.wire.spec.samplers import NameOf, check_sampler, dimensions
+from service.wire.spec.samplers import SamplerName, check_sampler, dimensions
 from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
 from service.wire.spec.space import Branch, largest
 from service.wire.spec.tasks import Tasks
@@ -45,7 +44,7 @@ class Search(Wire):
     as the noise of training leaves open which is best (docs/search.md).
     """
 
-    sampler: Annotated[str, NameOf(SAMPLERS.names)] = "auto"
+    sampler: SamplerName = "auto"
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
     grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
     allocation: Literal["bandit", "even"] = "bandit"
