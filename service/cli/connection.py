@@ -11,7 +11,7 @@ TOLD_RETRY = 3
 
 
 def connect(patience_seconds: float = ONCE_SECONDS) -> Client:
-    """Return a client of that server, which asks again for so long if nobody answers.
+    """A client of that server, which asks again for so long if nobody answers.
 
     Raises:
         NotConfigured: A variable cannot be used.

@@ -20,7 +20,7 @@ Row = Sequence[str]
 
 
 def stderr() -> Console:
-    """Return a console on the present stderr."""
+    """A console on the present stderr."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -59,7 +59,7 @@ def table(title: str, header: Row, rows: Sequence[Row]) -> None:
 
 
 def plain_lines(title: str, header: Row, rows: Sequence[Row]) -> list[str]:
-    """Return the table as aligned lines, columns two spaces apart."""
+    """The table as aligned lines, columns two spaces apart."""
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -57,7 +57,7 @@ def stopping_on_errors() -> Iterator[None]:
     except ClientError as error:
         raise Stop(Exit.UNREACHABLE, f"{error}\n{REMEDY_UNREACHABLE}") from None
     except InvalidRequest as error:
-        lines = [f"{found.field}: {found.message}" for found in error.errors]
+        lines = [f"{broken.field}: {broken.message}" for broken in error.errors]
         raise Stop(Exit.USAGE, "\n".join(lines) or str(error)) from None
     except ServiceError as error:
         raise Stop(Exit.USAGE, str(error)) from None
@@ -72,7 +72,7 @@ REMEDY_UNREACHABLE = "Start one with `metaopt serve`, or name another in METAOPT
 
 
 def exit_of_problem(problem: Problem) -> Exit:
-    """Return the exit code for a server's problem: whose fault is it?"""
+    """The exit code for a server's problem, by whose fault it is."""
     if problem.code in EXIT_OF_PROBLEM:
         return EXIT_OF_PROBLEM[problem.code]
     is_callers = problem.status in (400, 404, 409, 412, 413, 415, 422, 428)
@@ -80,7 +80,7 @@ def exit_of_problem(problem: Problem) -> Exit:
 
 
 def problem_text(problem: Problem) -> str:
-    """Return a problem as lines: each broken rule with its field, else the sentence."""
+    """A problem as lines: each broken rule with its field, else the sentence."""
     lines = [f"{rule.field}: {rule.message}" for rule in problem.errors]
     if problem.code == "unauthenticated":
         lines = [f"{problem.detail} Set METAOPT_API_KEY."]
@@ -88,7 +88,7 @@ def problem_text(problem: Problem) -> str:
 
 
 def settings_text(error: ValidationError) -> str:
-    """Return what is wrong with the settings, by the names of their variables."""
+    """Broken settings, by the names of their variables."""
     return "\n".join(
         f"METAOPT_{'_'.join(str(part) for part in entry['loc']).upper()}: {entry['msg']}"
         for entry in error.errors(include_url=False)

@@ -39,7 +39,7 @@ def follow(
     check: Callable[[], None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> StudyView:
-    """Return the study once it has ended, or as it stands when the time is up.
+    """The study once it has ended, or as it stands when the time is up.
 
     Args:
         client: Of the server that has the study.

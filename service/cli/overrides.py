@@ -12,7 +12,7 @@ from service.wire.parsing.plain_data import parse_yaml
 
 
 def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of a spec with fields changed; the server says whether they are right.
+    """A copy of a spec with fields changed; the server says whether they are right.
 
     Raises:
         Stop: A setting is not PATH=VALUE, or its path leads through something that has no fields.

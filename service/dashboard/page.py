@@ -72,19 +72,19 @@ router = APIRouter(include_in_schema=False)
 
 @router.api_route("/", methods=["GET", "HEAD"])
 def show_page(request: Request) -> Response:
-    """Return the page."""
+    """The page."""
     return _answer(ASSETS["index.html"], request)
 
 
 @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
 def show_icon(request: Request) -> Response:
-    """Return the icon, for browsers that ask for it by its old name."""
+    """The icon, for browsers that ask for it by its old name."""
     return _answer(ASSETS["icon.svg"], request)
 
 
 @router.api_route("/ui/{name}", methods=["GET", "HEAD"])
 def show_asset(name: str, request: Request) -> Response:
-    """Return a script, style sheet or picture of the page."""
+    """A script, style sheet or picture of the page."""
     if name not in ASSETS and name != PLOTLY:
         raise HTTPException(404)
     return _answer(_plotly() if name == PLOTLY else ASSETS[name], request)

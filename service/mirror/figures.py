@@ -38,12 +38,12 @@ class Drawn(NamedTuple):
     text: str
 
     def to_json(self) -> str:
-        """Return data and layout."""
+        """Data and layout."""
         return self.text
 
 
 def branch_figures(rows: Rows) -> dict[str, list[Drawn]]:
-    """Return the figures of each branch of an ended study, in the report's order.
+    """The figures of each branch of an ended study, in the report's order.
 
     Empty if they cannot be made: trials and verdict are worth showing without them, so whatever
     the cause is, it is logged and does not stop the mirror.
@@ -52,28 +52,30 @@ def branch_figures(rows: Rows) -> dict[str, list[Drawn]]:
     try:
         report = study_report(rows, now=study.finished_at or study.created_at)
         names = [branch.algorithm for branch in study.spec.branches]
-        return {name: [_drawn(one) for one in figures(of_branch(report, name))] for name in names}
+        return {
+            name: [_drawn(figure) for figure in figures(of_branch(report, name))] for name in names
+        }
     except Exception as error:
         log.warning("mirror_figures_failed", study_id=study.study_id, error=str(error))
         return {}
 
 
 def fitting(drawn: Sequence[Drawn]) -> tuple[list[Drawn], list[str]]:
-    """Return those that are small enough to be saved, and the titles of the others."""
-    small = [one for one in drawn if len(one.text) <= MOST_CHARACTERS]
-    return small, [one.title for one in drawn if len(one.text) > MOST_CHARACTERS]
+    """Those that are small enough to be saved, and the titles of the others."""
+    small = [figure for figure in drawn if len(figure.text) <= MOST_CHARACTERS]
+    return small, [figure.title for figure in drawn if len(figure.text) > MOST_CHARACTERS]
 
 
 def save_figures(study: OptunaStudy, drawn: Sequence[Drawn]) -> None:
     """Save the figures, in place of those that have their ids."""
-    for one in drawn:
-        save_plotly_graph_object(study, one, graph_object_id=one.graph_object_id)
+    for figure in drawn:
+        save_plotly_graph_object(study, figure, graph_object_id=figure.graph_object_id)
 
 
 def of_branch(report: StudyReport, branch: str) -> StudyReport:
-    """Return the report with nothing of other branches but their finalists and their cost."""
+    """The report with nothing of other branches but their finalists and their cost."""
     parts = {
-        name: [one for one in getattr(report, name) or [] if one.branch == branch] or None
+        name: [row for row in getattr(report, name) or [] if row.branch == branch] or None
         for name in BY_BRANCH
     }
     return report.model_copy(update=parts)

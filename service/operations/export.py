@@ -54,7 +54,7 @@ class Table(NamedTuple):
 
 
 def export_table(read: Read, study_id: str, what: What, file_format: Format) -> Table:
-    """Return the study's table; its records are read as they are taken.
+    """The study's table; its records are read as they are taken.
 
     Args:
         read: Opens a session that reads; called once for each page.
@@ -106,8 +106,8 @@ def _reports(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
         tasks = trial.bank_tasks or plan[trial.role].tasks_at(report.meta_iteration)
         return [*values, tasks]
 
-    found = _report_rows(read, study.study_id, with_scores=False)
-    records = (record(trial, report) for trial, report in found)
+    rows = _report_rows(read, study.study_id, with_scores=False)
+    records = (record(trial, report) for trial, report in rows)
     return _columns({**_OF_TRIAL, **_REPORT, **_TASKS}), records
 
 

@@ -21,18 +21,18 @@ class Position(NamedTuple):
 
 
 def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], Row | None]:
-    """Return at most `limit` rows, and the last of them if there were more."""
+    """At most `limit` rows, and the last of them if there were more."""
     page = rows[:limit]
     return page, page[-1] if len(rows) > limit else None
 
 
 def encode_position(position: Position) -> str:
-    """Return the cursor for the studies after this one."""
+    """The cursor for the studies after this one."""
     return _encode([position.created_at.isoformat(), position.study_id])
 
 
 def decode_position(cursor: str) -> Position:
-    """Return the place that `encode_position` was given.
+    """The place that `encode_position` was given.
 
     Raises:
         InvalidCursor: The cursor is not one of ours.
@@ -49,12 +49,12 @@ def decode_position(cursor: str) -> Position:
 
 
 def encode_number(number: int) -> str:
-    """Return the cursor for what comes after this number."""
+    """The cursor for what comes after this number."""
     return _encode([number])
 
 
 def decode_number(cursor: str) -> int:
-    """Return the number that `encode_number` was given.
+    """The number that `encode_number` was given.
 
     Raises:
         InvalidCursor: The cursor is not one of ours.

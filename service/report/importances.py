@@ -26,7 +26,7 @@ MOST_TRIALS = 500  # of a larger study, the latest: each resample takes time in 
 
 
 def branch_importances(spec: StudySpec, trials: Sequence[TrialView]) -> list[BranchImportances]:
-    """Return the importances of each branch, or why it has none."""
+    """The importances of each branch, or why it has none."""
     return [
         _branch(spec, branch, [trial for trial in trials if trial.branch == branch.algorithm])
         for branch in spec.branches
@@ -37,7 +37,7 @@ def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> Bra
     space = dimensions(branch)
     points = ranked_points(trials, spec.goals())[-MOST_TRIALS:]
     reason = None
-    found = {}
+    shares = {}
     if len(space) < 2:
         reason = f"shares need two searched parameters, and {branch.algorithm} has {len(space)}"
     elif len(points) < LEAST_TRIALS:
@@ -45,23 +45,23 @@ def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> Bra
     else:
         seed = key(spec.seed, "importances", branch.algorithm)
         plain = tuple((tuple(sorted(point.params.items())), point.value) for point in points)
-        found = _found(tuple(space.items()), plain, seed)
-        if not found:
+        shares = _cached_shares(tuple(space.items()), plain, seed)
+        if not shares:
             reason = f"the trials of {branch.algorithm} cannot be told apart"
     return BranchImportances(
         branch=branch.algorithm,
         trials=len(points),
-        resamples=RESAMPLES if found else 0,
+        resamples=RESAMPLES if shares else 0,
         parameters=[
             Importance(parameter=name, share=share.share, low=share.low, high=share.high)
-            for name, share in found.items()
+            for name, share in shares.items()
         ],
         reason=reason,
     )
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _found(
+def _cached_shares(
     space: tuple[tuple[str, Dimension], ...],
     points: tuple[tuple[tuple[tuple[str, Value], ...], float], ...],
     seed: int,

@@ -11,7 +11,7 @@ AXES = ("inner_lr", "inner_steps")
 
 
 def stability_maps(spec: StudySpec, trials: Sequence[TrialView]) -> list[StabilityMap]:
-    """Return a map for each branch that searches the inner rate or steps and has ended trials."""
+    """A map for each branch that searches the inner rate or steps and has ended trials."""
     maps = []
     for branch in spec.branches:
         if not set(AXES) & set(branch.distributions()):
@@ -41,19 +41,19 @@ def _point(trial: TrialView) -> StabilityPoint | None:
 
 
 def divergence_frontier(points: Sequence[StabilityPoint]) -> list[FrontierPoint]:
-    """Return the frontier at each number of steps that has trained and diverged trials.
+    """The frontier at each number of steps that has trained and diverged trials.
 
     It is the cut between two neighbouring rates, at their geometric mean, with the fewest
     misplaced trials: diverged below it or trained above it; of equally good cuts the lowest.
     Where every cut is worse than none (what diverged did so at low rates), there is no frontier.
     """
-    found = []
+    frontiers = []
     for steps in sorted({point.inner_steps for point in points}):
         row = sorted((p for p in points if p.inner_steps == steps), key=lambda p: p.inner_lr)
         frontier = _cut(steps, row)
         if frontier is not None:
-            found.append(frontier)
-    return found
+            frontiers.append(frontier)
+    return frontiers
 
 
 def _cut(steps: int, row: Sequence[StabilityPoint]) -> FrontierPoint | None:

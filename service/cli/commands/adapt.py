@@ -63,28 +63,28 @@ def adapt(
 
 
 def _support(winner: "Winner", path: Path) -> tuple[Any, Any]:
-    """Return inputs and targets."""
-    found = _read(path)
-    if isinstance(found, dict):
-        return _array(found, "x", path), _array(found, "y", path)
+    """Inputs and targets."""
+    arrays = _read(path)
+    if isinstance(arrays, dict):
+        return _array(arrays, "x", path), _array(arrays, "y", path)
     targets = 1 if winner.card.classification else winner.card.outputs
-    if found.shape[1] <= targets:
+    if arrays.shape[1] <= targets:
         raise Stop(
             Exit.USAGE,
             f"{path} must have inputs and then {targets} target(s) in each row, got "
-            f"{found.shape[1]} column(s)",
+            f"{arrays.shape[1]} column(s)",
         )
-    x, y = found[:, :-targets], found[:, -targets:]
+    x, y = arrays[:, :-targets], arrays[:, -targets:]
     return x, y[:, 0] if winner.card.classification else y
 
 
 def _inputs(path: Path) -> Any:
-    found = _read(path)
-    return _array(found, "x", path) if isinstance(found, dict) else found
+    arrays = _read(path)
+    return _array(arrays, "x", path) if isinstance(arrays, dict) else arrays
 
 
 def _read(path: Path) -> Any:
-    """Return an .npz file's arrays by name, or a .csv file's rows (N, columns)."""
+    """An .npz file's arrays by name, or a .csv file's rows (N, columns)."""
     import numpy as np
 
     try:

@@ -42,20 +42,20 @@ def list_baselines(
 ) -> None:
     """List baselines at their present versions, or one with all its versions."""
     with connect() as client:
-        found = client.baselines.all() if name is None else client.baselines.versions(name)
-    write_json(json, [one.model_dump(mode="json") for one in found])
+        versions = client.baselines.all() if name is None else client.baselines.versions(name)
+    write_json(json, [version.model_dump(mode="json") for version in versions])
     if str(json) != "-":
-        console.table("", HEADER, [_row(one) for one in found])
+        console.table("", HEADER, [_row(version) for version in versions])
 
 
 @app.command()
 def show(label: Label, json: Json = None) -> None:
     """Show one version of a baseline; its scores by task are in the JSON."""
     with connect() as client:
-        found = _one(client, label)
-    write_json(json, found.model_dump(mode="json"))
+        version = _version(client, label)
+    write_json(json, version.model_dump(mode="json"))
     if str(json) != "-":
-        for line in _lines(found):
+        for line in _lines(version):
             console.data(line)
 
 
@@ -68,10 +68,10 @@ def diff(
 ) -> None:
     """Show what differs between two baselines."""
     with connect() as client:
-        new = _one(client, label)
+        new = _version(client, label)
         if not other and new.version == 1:
             raise Stop(Exit.USAGE, f"there is no version before {new.label()}: name another one")
-        old = _one(client, other) if other else client.baselines.show(new.name, new.version - 1)
+        old = _version(client, other) if other else client.baselines.show(new.name, new.version - 1)
     console.table(
         "", ("", str(old.label()), str(new.label())), list(_differences(_facts(old), _facts(new)))
     )
@@ -91,60 +91,60 @@ def rollback(
         _tell(client.baselines.roll_back(name, to), json)
 
 
-def _tell(found: BaselineView, json: Json) -> None:
-    write_json(json, found.model_dump(mode="json"))
+def _tell(version: BaselineView, json: Json) -> None:
+    write_json(json, version.model_dump(mode="json"))
     if str(json) != "-":
-        console.data(f"{found.label()} {found.origin}")
+        console.data(f"{version.label()} {version.origin}")
 
 
-def _one(client: Client, label: str) -> BaselineView:
+def _version(client: Client, label: str) -> BaselineView:
     try:
         return client.baselines.show(*parse_label(label))
     except ValueError as error:
         raise Stop(Exit.USAGE, str(error)) from None
 
 
-def _row(one: BaselineView) -> tuple[str, ...]:
+def _row(version: BaselineView) -> tuple[str, ...]:
     return (
-        str(one.label()),
-        one.branch,
-        numbers.score(one.score.value, one.metric),
-        numbers.interval(one.score.low, one.score.high, one.metric),
-        one.judged_by,
-        str(one.tasks),
-        one.study_id[:8],
-        f"{one.created_at:%Y-%m-%d %H:%M}",
-        one.origin,
+        str(version.label()),
+        version.branch,
+        numbers.score(version.score.value, version.metric),
+        numbers.interval(version.score.low, version.score.high, version.metric),
+        version.judged_by,
+        str(version.tasks),
+        version.study_id[:8],
+        f"{version.created_at:%Y-%m-%d %H:%M}",
+        version.origin,
     )
 
 
-def _lines(one: BaselineView) -> Iterator[str]:
-    facts = _facts(one)
+def _lines(version: BaselineView) -> Iterator[str]:
+    facts = _facts(version)
     width = max(map(len, facts))
-    yield f"{one.label()}: {one.origin}"
+    yield f"{version.label()}: {version.origin}"
     for name, value in facts.items():
         yield f"  {name.ljust(width)}  {value}"
 
 
-def _facts(one: BaselineView) -> dict[str, str]:
-    """Return what can be said of a version, by name."""
-    trainings = len(one.scores or [])
-    bounds = numbers.interval(one.score.low, one.score.high, one.metric)
-    score = f"{numbers.score(one.score.value, one.metric)} {bounds}"
+def _facts(version: BaselineView) -> dict[str, str]:
+    """Facts about a version, by name."""
+    trainings = len(version.scores or [])
+    value, low, high = version.score.value, version.score.low, version.score.high
+    score = numbers.score_with_interval(value, low, high, version.metric)
     return {
-        "made": f"{one.created_at:%Y-%m-%d %H:%M:%S} UTC",
-        "study": f"{one.study_id} ({one.study_name}), trial {one.trial_number}",
-        "spec SHA-256": one.spec_sha256[:12],
-        one.metric: f"{score}, {trainings} trainings on {one.tasks} tasks",
-        "judged by": f"{one.judged_by}, bank {one.bank[:12]}",
-        "branch": one.branch,
-        **{name: numbers.params({name: v}).partition("=")[2] for name, v in one.params.items()},
-        "model": numbers.params(_plain(one.model.model_dump(mode="json"))),
-        "tasks": numbers.params(_plain(one.task_distribution.model_dump(mode="json"))),
-        "meta-iterations": f"{one.meta_iterations:,}",
-        "weights SHA-256": (one.weights_sha256 or "none kept")[:12],
-        "versions": ", ".join(f"{name} {version}" for name, version in one.versions.items()),
-        "device": one.device,
+        "made": f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        "study": f"{version.study_id} ({version.study_name}), trial {version.trial_number}",
+        "spec SHA-256": version.spec_sha256[:12],
+        version.metric: f"{score}, {trainings} trainings on {version.tasks} tasks",
+        "judged by": f"{version.judged_by}, bank {version.bank[:12]}",
+        "branch": version.branch,
+        **{name: numbers.param(value) for name, value in version.params.items()},
+        "model": numbers.params(_plain(version.model.model_dump(mode="json"))),
+        "tasks": numbers.params(_plain(version.task_distribution.model_dump(mode="json"))),
+        "meta-iterations": f"{version.meta_iterations:,}",
+        "weights SHA-256": (version.weights_sha256 or "none kept")[:12],
+        "versions": ", ".join(f"{name} {number}" for name, number in version.versions.items()),
+        "device": version.device,
     }
 
 

@@ -60,7 +60,7 @@ def demo(
 
 
 def examples_directory() -> Path:
-    """Return where the example specs are: in the checkout, or installed beside the package.
+    """Where the example specs are: in the checkout, or installed beside the package.
 
     Raises:
         Stop: In neither.
@@ -99,14 +99,14 @@ def running_server(directory: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """A port of this machine that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def farewell(took_seconds: float, kept: Path | None) -> str:
-    """Return the last words: how long it took, and what to do next."""
+    """The last words: how long it took, and what to do next."""
     lines = [f"\nThe demo took {numbers.seconds(took_seconds)}."]
     if kept is not None:
         lines.append(f"Its studies: METAOPT_DATA_DIRECTORY={kept} make serve")

@@ -75,14 +75,14 @@ def doctor() -> None:
 
 
 def exit_code(failed: set[Callable[[], Iterator[Finding]]]) -> Exit:
-    """Return how the doctor ends, given the checks that found something broken."""
+    """How the doctor ends, given the checks that found something broken."""
     if not failed:
         return Exit.DONE
     return Exit.UNREACHABLE if failed == {server} else Exit.USAGE
 
 
 def line(finding: Finding) -> str:
-    """Return a finding as a line."""
+    """A finding as a line."""
     remedy = f" → {finding.remedy}" if finding.remedy else ""
     return f"{finding.level:<5} {finding.subject}: {finding.text}{remedy}"
 
@@ -120,16 +120,16 @@ def devices() -> Iterator[Finding]:
     yield from describe_devices(json.loads(done.stdout))
 
 
-def describe_devices(found: dict[str, object]) -> Iterator[Finding]:
+def describe_devices(devices: dict[str, object]) -> Iterator[Finding]:
     """Say what the devices mean for the service."""
-    cuda = found["cuda"]
+    cuda = devices["cuda"]
     assert isinstance(cuda, list)
     if cuda:
         yield Finding(Level.OK, "devices", f"{len(cuda)} GPU: {', '.join(cuda)}; a worker for each")
         return
-    built = f"torch is built for CUDA {found['built_for_cuda']}, but finds no GPU"
-    why = built if found["built_for_cuda"] else "torch is built for CPUs alone"
-    yield Finding(Level.OK, "devices", f"{found['cores']} CPU cores, a worker for each; {why}")
+    built = f"torch is built for CUDA {devices['built_for_cuda']}, but finds no GPU"
+    why = built if devices["built_for_cuda"] else "torch is built for CPUs alone"
+    yield Finding(Level.OK, "devices", f"{devices['cores']} CPU cores, a worker for each; {why}")
 
 
 def compiler() -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def webhooks() -> Iterator[Finding]:
     """Find whether the webhooks file keeps its rules; nothing is resolved or connected to."""
     try:
         path = Settings().webhooks_file
-        found = load_webhooks(path)
+        webhooks = load_webhooks(path)
     except ValidationError:
         return  # `storage` has said it
     except WebhooksUnreadable as error:
@@ -167,7 +167,7 @@ def webhooks() -> Iterator[Finding]:
     if path is None:
         yield Finding(Level.OK, "webhooks", "none: METAOPT_WEBHOOKS_FILE is not set")
         return
-    names = ", ".join(one.name for one in found) or "none"
+    names = ", ".join(webhook.name for webhook in webhooks) or "none"
     if path.stat().st_mode & 0o007:
         text = f"{path} can be read by everybody on this machine"
         yield Finding(Level.WARN, "webhooks", text, f"chmod o-rwx {path}")

@@ -72,7 +72,7 @@ def evaluation(
     seeds: int | None = None,
     compare: str = "none",
 ) -> dict[str, object]:
-    """Return the spec of the study that judges `trial`; the server checks it.
+    """The spec of the study that judges `trial`; the server checks it.
 
     `first_seed` is the number of looks so far: each look had one seed, so those are used up.
     """
@@ -97,7 +97,7 @@ def evaluation(
         "first_seed": study.sealed_looks,
     }
     if compare != "none":
-        (branch,) = [one for one in spec.branches if one.algorithm == trial.branch]
+        (branch,) = [b for b in spec.branches if b.algorithm == trial.branch]
         point = {name: trial.params[name] for name in branch.distributions()}
         judging["branches"] = [branch.model_dump(mode="json")]
         origin = f"study {study.study_id} ({study.name}), trial {trial.trial_number}"
@@ -107,7 +107,7 @@ def evaluation(
 
 
 def _same_order(spec: StudySpec, trial: TrialView) -> Pruning:
-    """Return a pruning that stops nothing and trains as the study's trials were trained."""
+    """A pruning that stops nothing and trains as the study's trials were trained."""
     until = first_order_until(spec, trial.params)
     if until is None:
         return Pruning(kind="none")

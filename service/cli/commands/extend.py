@@ -51,12 +51,12 @@ def extend(
         study = client.study(study_id)
         changes = {n: new_amount(n, text, study.spec.budget) for n, text in given.items()}
         study = client.change_budget(study_id, changes, study.version)
-    told = " ".join(f"{name}={getattr(study.spec.budget, name)}" for name in changes)
-    data(f"{study.study_id} {told}")
+    amounts = " ".join(f"{name}={getattr(study.spec.budget, name)}" for name in changes)
+    data(f"{study.study_id} {amounts}")
 
 
 def new_amount(name: str, text: str, budget: Budget) -> int | float | None:
-    """Return the amount that `text` means: a number, +number on top of the present one, or none.
+    """The amount that `text` means: a number, +number on top of the present one, or none.
 
     Raises:
         Stop: It is none of them, or there is nothing to add to.

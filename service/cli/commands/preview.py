@@ -20,38 +20,38 @@ def preview(
     """Say what a spec would do: trials, rungs, cost and space; nothing is started."""
     document = read_spec(spec)
     with connect() as client:
-        found = client.preview(document)
-    console.write_json(json, found.model_dump(mode="json"))
+        plan = client.preview(document)
+    console.write_json(json, plan.model_dump(mode="json"))
     if str(json) != "-":
-        _page(found)
+        _page(plan)
 
 
-def _page(found: Preview) -> None:
-    rungs = ", ".join(map(str, found.rungs))
+def _page(plan: Preview) -> None:
+    rungs = ", ".join(map(str, plan.rungs))
     console.data(f"judged after {rungs} meta-iterations")
-    if len(set(found.bank_tasks)) > 1:
-        console.data(f"on {', '.join(map(str, found.bank_tasks))} tasks of the bank")
-    if found.first_order_until is not None:
-        console.data(f"order second: {numbers.first_order(found.first_order_until)}")
-    console.data(f"search: {_cost(found.search)}")
-    if found.replicas_at_most:
-        console.data(f"at most {found.replicas_at_most} of these trials train its best again")
-    console.data(f"verdict, on top: {_cost(found.verdict)}")
-    if found.gates is not None:
-        console.data(f"gates, on top: {_cost(found.gates)}")
-    for branch in found.branches:
+    if len(set(plan.bank_tasks)) > 1:
+        console.data(f"on {', '.join(map(str, plan.bank_tasks))} tasks of the bank")
+    if plan.first_order_until is not None:
+        console.data(f"order second: {numbers.first_order(plan.first_order_until)}")
+    console.data(f"search: {_cost(plan.search)}")
+    if plan.replicas_at_most:
+        console.data(f"at most {plan.replicas_at_most} of these trials train its best again")
+    console.data(f"verdict, on top: {_cost(plan.verdict)}")
+    if plan.gates is not None:
+        console.data(f"gates, on top: {_cost(plan.gates)}")
+    for branch in plan.branches:
         _branch(branch)
 
 
 def _branch(branch: BranchPlan) -> None:
-    rows = [(one.name, *_space(one)) for one in branch.searched]
+    rows = [(dimension.name, *_space(dimension)) for dimension in branch.searched]
     header = ("parameter", "kind", "from", "to", "scale")
     console.data(f"branch {branch.algorithm}: {branch.trials} trials")
     if rows:
         console.table("searched", header, rows)
     console.data(f"fixed: {numbers.params(branch.fixed)}")
-    for one in branch.warm_start:
-        console.data(f"begins with: {numbers.params(one.params)}  ({one.source})")
+    for start in branch.warm_start:
+        console.data(f"begins with: {numbers.params(start.params)}  ({start.source})")
 
 
 def _cost(cost: Cost) -> str:
@@ -63,9 +63,9 @@ def _cost(cost: Cost) -> str:
     )
 
 
-def _space(one: DimensionView) -> tuple[str, str, str, str]:
-    if one.choices is not None:
-        return one.kind, ", ".join(map(str, one.choices)), "", ""
-    assert one.low is not None and one.high is not None
-    scale = "log" if one.log else "linear"
-    return one.kind, numbers.number(one.low), numbers.number(one.high), scale
+def _space(dimension: DimensionView) -> tuple[str, str, str, str]:
+    if dimension.choices is not None:
+        return dimension.kind, ", ".join(map(str, dimension.choices)), "", ""
+    assert dimension.low is not None and dimension.high is not None
+    scale = "log" if dimension.log else "linear"
+    return dimension.kind, numbers.number(dimension.low), numbers.number(dimension.high), scale

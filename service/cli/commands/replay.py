@@ -13,11 +13,12 @@ def replay(study_id: StudyId) -> None:
     with connect() as client:
         spec = client.study(study_id).spec
         logs = [(branch, client.asks(study_id, branch.algorithm)) for branch in spec.branches]
-    replayed = [replay_branch(spec, branch, log) for branch, log in logs]
-    for one in replayed:
-        if one.difference is None:
-            data(f"{one.branch}: {one.agreeing} of {one.asks} suggestions agree byte for byte")
+    replays = [replay_branch(spec, branch, log) for branch, log in logs]
+    for outcome in replays:
+        name, count = outcome.branch, f"{outcome.agreeing} of {outcome.asks}"
+        if outcome.difference is None:
+            data(f"{name}: {count} suggestions agree byte for byte")
         else:
-            data(f"{one.branch}: differs after {one.agreeing} of {one.asks}: {one.difference}")
-    if any(one.difference for one in replayed):
+            data(f"{name}: differs after {count}: {outcome.difference}")
+    if any(outcome.difference for outcome in replays):
         raise Stop(Exit.GATE_FAILED)

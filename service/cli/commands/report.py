@@ -31,13 +31,13 @@ def report(
     check_writable(html)
     check_writable(markdown)
     with connect() as client:
-        found = client.report(study_id)
+        study_report = client.report(study_id)
     if html is None and markdown is None:
-        html = Path(f"{file_stem(found.study.name)}-report.html")
+        html = Path(f"{file_stem(study_report.study.name)}-report.html")
     if html is not None:
-        _write(html, html_page(found))
+        _write(html, html_page(study_report))
     if markdown is not None:
-        _write(markdown, markdown_page(found))
+        _write(markdown, markdown_page(study_report))
 
 
 def export(

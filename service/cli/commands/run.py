@@ -67,7 +67,7 @@ def run(
 
 
 def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> StudyView:
-    """Return the study that the spec began here and that has not ended, or a new one.
+    """The study that the spec began here and that has not ended, or a new one.
 
     One that has ended is not returned: what it was judged with, code and baseline, may be another
     by now.  Under a key of the caller's it is.

@@ -78,36 +78,36 @@ def add(
         "spec": document,
     }
     with connect() as client:
-        found = client.schedules.add(wanted)
-    write_json(json, found.model_dump(mode="json"))
+        view = client.schedules.add(wanted)
+    write_json(json, view.model_dump(mode="json"))
     if str(json) != "-":
-        data(found.schedule_id)
-        say(f"{found.name} fires next at {words.instant(found.next_fire_at)}")
+        data(view.schedule_id)
+        say(f"{view.name} fires next at {words.instant(view.next_fire_at)}")
 
 
 @app.command("list")
 def list_schedules(json: Json = None) -> None:
     """List schedules with their next fire times and last runs."""
     with connect() as client:
-        found = client.schedules.all()
-    write_json(json, [one.model_dump(mode="json") for one in found])
+        listed = client.schedules.all()
+    write_json(json, [schedule.model_dump(mode="json") for schedule in listed])
     if str(json) != "-":
-        schedules.schedules_page(found)
+        schedules.schedules_page(listed)
 
 
 @app.command()
 def show(schedule: Schedule, limit: Limit = 20, json: Json = None) -> None:
     """Show a schedule: its spec with every default, and its last runs."""
     with connect() as client:
-        found = client.schedules.find(schedule)
-        runs = client.schedules.runs(found.schedule_id, limit=limit)
+        view = client.schedules.find(schedule)
+        runs = client.schedules.runs(view.schedule_id, limit=limit)
     document = {
-        "schedule": found.model_dump(mode="json"),
+        "schedule": view.model_dump(mode="json"),
         "runs": [run.model_dump(mode="json") for run in runs],
     }
     write_json(json, document)
     if str(json) != "-":
-        schedules.schedule_page(found, runs)
+        schedules.schedule_page(view, runs)
 
 
 @app.command()
@@ -128,28 +128,28 @@ def resume(schedule: Schedule) -> None:
 def run_now(schedule: Schedule) -> None:
     """Ask for a run now, beside the fire times; print its time."""
     with connect() as client:
-        found = client.schedules.find(schedule)
-        run = client.schedules.run_now(found.schedule_id)
+        view = client.schedules.find(schedule)
+        run = client.schedules.run_now(view.schedule_id)
     data(f"{run.fire_at:%Y-%m-%dT%H:%M:%SZ} {run.status}")
-    say(f"the dispatcher submits it: `metaopt schedule show {found.name}` to see it")
+    say(f"the dispatcher submits it: `metaopt schedule show {view.name}` to see it")
 
 
 @app.command()
 def remove(schedule: Schedule) -> None:
     """Remove a schedule and the list of its runs; its studies stay."""
     with connect() as client:
-        found = client.schedules.remove(_id_of(client, schedule))
-    data(f"{found.schedule_id} removed")
+        view = client.schedules.remove(_id_of(client, schedule))
+    data(f"{view.schedule_id} removed")
 
 
 @app.command()
 def history(schedule: Schedule, limit: Limit = 100, json: Json = None) -> None:
     """Print a schedule's control chart: scores over time, gates, and drift of the incumbent."""
     with connect() as client:
-        found = client.schedules.history(_id_of(client, schedule), limit=limit)
-    write_json(json, found.model_dump(mode="json"))
+        chart = client.schedules.history(_id_of(client, schedule), limit=limit)
+    write_json(json, chart.model_dump(mode="json"))
     if str(json) != "-":
-        schedules.history_page(found)
+        schedules.history_page(chart)
 
 
 def _default_name(name: object) -> str:

@@ -79,7 +79,7 @@ def dispatcher() -> None:
 
 
 def settings_with(**given: Any) -> Settings:
-    """Return the settings, with what the command line says in the place of the environment."""
+    """The settings, with what the command line says in the place of the environment."""
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     try:
         settings.data_directory.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def settings_with(**given: Any) -> Settings:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """A socket that listens.
 
     Raises:
         Stop: The address cannot be had; says what to do.
@@ -121,12 +121,14 @@ def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[]
     shown = f"[{host}]" if ":" in host else host
     say(f"metaopt is at http://{shown}:{port}, its data in {settings.data_directory.resolve()}")
     # uvicorn raises the signal again once it is done; it has done its work by then.
-    previous = {one: signal.signal(one, _ignore) for one in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         _Server(config, on_exit).run(sockets=[listener])
     finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class _Server(uvicorn.Server):

@@ -86,7 +86,7 @@ def changed_spec(
     promote: str | None,
     undecided: str | None,
 ) -> dict[str, Any]:
-    """Return a spec with what the command line changes in it: fields, and its gates."""
+    """A spec with the fields and gates of the command line in it."""
     given = {
         "rules": list(rules) if rules else None,
         "baseline": baseline,
@@ -142,10 +142,10 @@ def studies(
 ) -> None:
     """List studies, newest first."""
     with connect() as client:
-        found = client.studies(status=status, limit=limit)
-    write_json(json, [study.model_dump(mode="json") for study in found])
+        listed = client.studies(status=status, limit=limit)
+    write_json(json, [study.model_dump(mode="json") for study in listed])
     if str(json) != "-":
-        studies_page(found)
+        studies_page(listed)
 
 
 def show(study_id: StudyId, json: Json = None) -> None:
@@ -203,7 +203,7 @@ def result(study_id: StudyId, json: Json = None) -> None:
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    """Return a spec file as plain data; what it means is the server's to judge.
+    """A spec file as plain data; what it means is the server's to judge.
 
     Raises:
         Stop: No such file, or no mapping in it.
@@ -250,8 +250,8 @@ def wait_for_verdict(
         if cancel:
             client.cancel(study_id)
             raise Stop(Exit.INTERRUPTED, f"interrupted: {study_id} is cancelled") from None
-        said = f"detached from {study_id}, {outputs.goes_on(study_id)}"
-        raise Stop(Exit.INTERRUPTED, said) from None
+        detached = f"detached from {study_id}, {outputs.goes_on(study_id)}"
+        raise Stop(Exit.INTERRUPTED, detached) from None
     outputs.finish(client, study)
 
 

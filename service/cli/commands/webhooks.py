@@ -26,12 +26,13 @@ Json = Annotated[
 def list_webhooks() -> None:
     """List the webhooks of the server's file, each with its latest delivery."""
     with connect() as client:
-        found = client.webhooks.configured()
+        listed = client.webhooks.configured()
     rows = [
-        (one.name, one.host, ",".join(one.events), _outcome(one.last_delivery)) for one in found
+        (webhook.name, webhook.host, ",".join(webhook.events), _outcome(webhook.last_delivery))
+        for webhook in listed
     ]
     console.table("", ("name", "host", "events", "last delivery"), rows)
-    if not found:
+    if not listed:
         console.say("The server has none: METAOPT_WEBHOOKS_FILE names the file (docs/webhooks.md).")
 
 
@@ -61,31 +62,33 @@ def deliveries(
     """List deliveries, newest first."""
     console.check_writable(json)
     with connect() as client:
-        found = client.webhooks.deliveries(webhook=webhook, status=status, limit=limit)
+        listed = client.webhooks.deliveries(webhook=webhook, status=status, limit=limit)
     header = ("delivery_id", "created", "webhook", "event", "study_id", "attempts", "outcome")
     if json is None or str(json) != "-":
-        console.table("", header, [_row(one) for one in found])
-    console.write_json(json, {"deliveries": [one.model_dump(mode="json") for one in found]})
-
-
-def _row(one: DeliveryView) -> tuple[str, ...]:
-    return (
-        one.delivery_id,
-        words.instant(one.created_at),
-        one.webhook,
-        one.event,
-        one.study_id or "-",
-        str(one.attempts),
-        _outcome(one),
+        console.table("", header, [_row(delivery) for delivery in listed])
+    console.write_json(
+        json, {"deliveries": [delivery.model_dump(mode="json") for delivery in listed]}
     )
 
 
-def _outcome(one: DeliveryView | None) -> str:
-    if one is None:
+def _row(delivery: DeliveryView) -> tuple[str, ...]:
+    return (
+        delivery.delivery_id,
+        words.instant(delivery.created_at),
+        delivery.webhook,
+        delivery.event,
+        delivery.study_id or "-",
+        str(delivery.attempts),
+        _outcome(delivery),
+    )
+
+
+def _outcome(delivery: DeliveryView | None) -> str:
+    if delivery is None:
         return "-"
-    parts = [str(one.status)]
-    if one.status == "pending" and one.attempts:
-        parts.append(f"again at {words.instant(one.next_attempt_at)}")
-    if one.last_error:
-        parts.append(f"({one.last_error})")
+    parts = [str(delivery.status)]
+    if delivery.status == "pending" and delivery.attempts:
+        parts.append(f"again at {words.instant(delivery.next_attempt_at)}")
+    if delivery.last_error:
+        parts.append(f"({delivery.last_error})")
     return " ".join(parts)

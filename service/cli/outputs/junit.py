@@ -19,13 +19,13 @@ FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def junit(document: StudyDocument) -> str:
-    """Return the XML."""
+    """A suite: a case for the verdict, and a case for each gate."""
     study, result = document.study, document.result
     gates = result.gates if result else None
     suite = ElementTree.Element("testsuite", name=study.name)
     _add_study(suite, document)
-    for one in gates.answers if gates else []:
-        _add_gate(suite, study.name, one, gates)
+    for answer in gates.answers if gates else []:
+        _add_gate(suite, study.name, answer, gates)
     cases = list(suite)
     for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(kind, str(sum(case.find(tag) is not None for case in cases)))
@@ -58,17 +58,19 @@ def _add_study(suite: ElementTree.Element, document: StudyDocument) -> None:
 
 
 def _add_gate(
-    suite: ElementTree.Element, study: str, one: GateAnswer, gates: GateReport | None
+    suite: ElementTree.Element, study: str, answer: GateAnswer, gates: GateReport | None
 ) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=f"{study}.gates", name=one.rule)
-    said = f"{one.why}{more(one)}"
-    if one.answer == "fail":
-        ElementTree.SubElement(case, "failure", message=said, type="fail")
-    elif one.answer == "undecided":
+    case = ElementTree.SubElement(suite, "testcase", classname=f"{study}.gates", name=answer.rule)
+    message = f"{answer.why}{more(answer)}"
+    if answer.answer == "fail":
+        ElementTree.SubElement(case, "failure", message=message, type="fail")
+    elif answer.answer == "undecided":
         tolerated = gates is not None and gates.undecided == "pass"
         if tolerated:
-            ElementTree.SubElement(case, "skipped", message=f"undecided: {said}")
+            ElementTree.SubElement(case, "skipped", message=f"undecided: {message}")
         else:
-            ElementTree.SubElement(case, "failure", message=f"undecided: {said}", type="undecided")
+            ElementTree.SubElement(
+                case, "failure", message=f"undecided: {message}", type="undecided"
+            )
     else:
-        ElementTree.SubElement(case, "system-out").text = said
+        ElementTree.SubElement(case, "system-out").text = message

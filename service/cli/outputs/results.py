@@ -75,7 +75,7 @@ class Outputs:
             raise Stop(code, self._why(study, result))
 
     def goes_on(self, study_id: str) -> str:
-        """Return what can be done with a study that nobody waits for any more."""
+        """Hint for a study that nobody waits for any more: how to see or cancel it."""
         if self.again is not None:
             return f"which stands still: `{self.again}` goes on with it"
         see, end = f"`metaopt watch {study_id}` to see it", f"`metaopt cancel {study_id}` to end it"
@@ -83,7 +83,7 @@ class Outputs:
 
     def _why(self, study: StudyView, result: StudyResult | None) -> str:
         if result is not None and result.gates is not None:
-            rules = [one.rule for one in result.gates.answers if one.answer != "pass"]
+            rules = [answer.rule for answer in result.gates.answers if answer.answer != "pass"]
             return f"gates {outcome(result.gates)}: {', '.join(rules)}"
         if study.status in ("failed", "cancelled"):
             return f"study {study.study_id} {study.status}: {study.error or 'by request'}"
@@ -99,7 +99,7 @@ class Outputs:
 
 
 def exit_code(study: StudyView, result: StudyResult | None) -> Exit:
-    """Return what the shell is told of a study."""
+    """The exit code for a study as it stands: its end, its gates, or still under way."""
     if study.status in ("failed", "cancelled"):
         return Exit.STUDY_FAILED
     if study.status != "completed":

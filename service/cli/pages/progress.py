@@ -68,7 +68,7 @@ class LiveTeller:
 
 
 def panel(study: StudyView, last_events: list[str]) -> RenderableType:
-    """Return the panel."""
+    """A bar, the best of each branch, the last events."""
     done, total = finished_trials(study)
     head = Table.grid(padding=(0, 2))
     head.add_row(
@@ -82,7 +82,7 @@ def panel(study: StudyView, last_events: list[str]) -> RenderableType:
 
 
 def finished_trials(study: StudyView) -> tuple[int, int]:
-    """Return how many trials of the search and replicas have ended, and how many there will be."""
+    """How many trials of the search and replicas have ended, and how many there will be."""
     every = [*study.trials.items(), *study.replica_trials.items()]
     done = sum(count for status, count in every if status not in OPEN)
     ended = study.search_ended_by is not None
@@ -90,7 +90,7 @@ def finished_trials(study: StudyView) -> tuple[int, int]:
 
 
 def verdict_line(study: StudyView) -> str:
-    """Return how the fresh trainings stand: those of the finalists, then those of the gates."""
+    """How the fresh trainings stand: those of the finalists, then those of the gates."""
     if any(study.gate_trials.values()):
         return f"gates: {_done(study.gate_trials)} trainings judged"
     if any(study.verdict_trials.values()):
@@ -110,7 +110,7 @@ def _branches(study: StudyView) -> Table:
         shown = "no score yet"
         if best is not None:
             chosen = numbers.params(numbers.searched_params(study.spec, name, best.params))
-            found = numbers.score(best.score, study.metric)
-            shown = f"best {found} (trial {best.trial_number})  {chosen}"
+            score = numbers.score(best.score, study.metric)
+            shown = f"best {score} (trial {best.trial_number})  {chosen}"
         table.add_row(Text(f"  {name}"), Text(f"{branch.trials} trials"), Text(shown))
     return table

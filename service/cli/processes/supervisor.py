@@ -19,14 +19,14 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 def pause_before_restart(lived_seconds: float, previous_seconds: float) -> float:
-    """Return how long to wait before the next start, given the last life and the last pause."""
+    """How long to wait before the next start, given the last life and the last pause."""
     if lived_seconds >= LONG_LIFE_SECONDS:
         return 0.0
     return min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * previous_seconds))
 
 
 def tethered(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs `module` as a process that ends with this one."""
+    """The command that runs `module` as a process that ends with this one."""
     return [
         sys.executable,
         "-m",
@@ -72,7 +72,7 @@ class Supervised:
 
     @property
     def process_id(self) -> int | None:
-        """Return the process id of the living child."""
+        """The process id of the living child."""
         with self._lock:
             child = self._child
         return child.pid if child is not None and child.poll() is None else None

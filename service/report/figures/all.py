@@ -9,7 +9,7 @@ from service.wire.views.report import StudyReport
 
 
 def figures(report: StudyReport) -> list[Figure]:
-    """Return the figures of the parts that are there."""
+    """The figures of the parts that are there."""
     makers = (
         verdict_figures,
         pareto_figures,

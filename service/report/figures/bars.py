@@ -19,7 +19,7 @@ OFFSET = 0.14  # between the two marks of a finalist
 
 
 def verdict_figures(report: StudyReport) -> list[Figure]:
-    """Return the finalists' scores, the search's beside the sealed ones."""
+    """The finalists' scores, the search's beside the sealed ones."""
     finalists = report.verdict.finalists if report.verdict else []
     if not finalists:
         return []
@@ -76,15 +76,15 @@ def _marks(
 
 
 def importance_figures(report: StudyReport) -> list[Figure]:
-    """Return the importances of all branches in one figure."""
+    """The importances of all branches in one figure."""
     branches = [branch for branch in report.importances or [] if branch.parameters]
     if not branches:
         return []
     several = len(report.importances or []) > 1
     labels = [
-        f"{one.parameter} · {branch.branch}" if several else one.parameter
+        f"{importance.parameter} · {branch.branch}" if several else importance.parameter
         for branch in branches
-        for one in branch.parameters
+        for importance in branch.parameters
     ]
     bars = [_bars(report, branch, several=several) for branch in branches]
     shape = layout(
@@ -99,16 +99,17 @@ def importance_figures(report: StudyReport) -> list[Figure]:
 
 def _bars(report: StudyReport, branch: BranchImportances, *, several: bool) -> Trace:
     colour = colour_of(report.study, branch.branch)
-    shares = [one.share for one in branch.parameters]
-    lows, highs = [one.low for one in branch.parameters], [one.high for one in branch.parameters]
+    shares = [importance.share for importance in branch.parameters]
+    lows = [importance.low for importance in branch.parameters]
+    highs = [importance.high for importance in branch.parameters]
     return {
         "type": "bar",
         "orientation": "h",
         "name": branch.branch,
         "x": shares,
         "y": [
-            f"{one.parameter} · {branch.branch}" if several else one.parameter
-            for one in branch.parameters
+            f"{importance.parameter} · {branch.branch}" if several else importance.parameter
+            for importance in branch.parameters
         ],
         "text": [
             f"{numbers.share(low)} … {numbers.share(high)}"
@@ -122,7 +123,7 @@ def _bars(report: StudyReport, branch: BranchImportances, *, several: bool) -> T
 
 
 def cost_figures(report: StudyReport) -> list[Figure]:
-    """Return the seconds of devices by branch."""
+    """The seconds of devices by branch."""
     if report.cost is None:
         return []
     branches = report.cost.branches

@@ -22,7 +22,7 @@ MOST_TICKS = 9  # of whole steps
 
 
 def learning_figures(report: StudyReport) -> list[Figure]:
-    """Return the learning curves of all branches in one figure."""
+    """The learning curves of all branches in one figure."""
     curves = report.learning_curves or []
     if not curves:
         return []
@@ -53,7 +53,7 @@ def learning_figures(report: StudyReport) -> list[Figure]:
 
 
 def leading(report: StudyReport, curves: Sequence[LearningCurve]) -> LearningCurve:
-    """Return the curve of the best finalist among them, else of the furthest, best trial."""
+    """The curve of the best finalist among them, else of the furthest, best trial."""
     finalists = report.verdict.finalists if report.verdict else []
     places = {finalist.trial_number: finalist.rank for finalist in finalists}
     last = len(places) + 1
@@ -154,7 +154,7 @@ def _rung(meta_iteration: int) -> Trace:
 
 
 def adaptation_figures(report: StudyReport) -> list[Figure]:
-    """Return the adaptation curves of all finalists in one figure."""
+    """The adaptation curves of all finalists in one figure."""
     curves = report.adaptation or []
     traces = [trace for curve in curves for trace in _adaptation(report, curve)]
     if not traces:
@@ -175,11 +175,11 @@ def adaptation_figures(report: StudyReport) -> list[Figure]:
 
 def _adaptation(report: StudyReport, curve: AdaptationCurve) -> list[Trace]:
     colour = COLOURS[(curve.rank - 1) % len(COLOURS)]
-    found = []
+    traces = []
     for kind, scores, dash in (("sealed", curve.sealed, "solid"), ("search", curve.search, "dot")):
         if scores is not None:
             name = f"{curve.rank}. trial {curve.trial_number} · {curve.branch}"
-            found.append(
+            traces.append(
                 {
                     "type": "scatter",
                     "mode": "lines+markers" if kind == "sealed" else "lines",
@@ -195,7 +195,7 @@ def _adaptation(report: StudyReport, curve: AdaptationCurve) -> list[Trace]:
                     "<extra></extra>",
                 }
             )  # fmt: skip
-    return found
+    return traces
 
 
 def _score(report: StudyReport) -> str:

@@ -24,26 +24,28 @@ ROW_HEIGHT = 270
 
 
 def slice_figures(report: StudyReport) -> list[Figure]:
-    """Return a figure for each branch: a small plot for each searched parameter."""
+    """A figure for each branch: a small plot for each searched parameter."""
     names = [branch.algorithm for branch in report.study.spec.branches]
     slices = report.slices or []
-    own = [(name, [one for one in slices if one.branch == name]) for name in names]
-    return [_slices(report, name, found) for name, found in own if found]
+    by_branch = {name: [s for s in slices if s.branch == name] for name in names}
+    return [_slices(report, name, own) for name, own in by_branch.items() if own]
 
 
 def _slices(report: StudyReport, name: str, slices: Sequence[Slice]) -> Figure:
     columns = min(COLUMNS, len(slices))
     rows = ceil(len(slices) / columns)
-    scores = [point.score for one in slices for point in one.points]
+    scores = [point.score for section in slices for point in section.points]
     traces: list[Trace] = []
     axes: dict[str, Any] = {}
-    for index, one in enumerate(slices):
+    for index, section in enumerate(slices):
         suffix = "" if index == 0 else str(index + 1)
         row, column = divmod(index, columns)
-        traces += _slice(report, one, suffix, legend=index == 0)
-        scale = {"type": "category"} if _is_named(one) else _scale(one)
+        traces += _slice(report, section, suffix, legend=index == 0)
+        scale = {"type": "category"} if _is_named(section) else _scale(section)
         across, up = _place(column, columns), _place(rows - 1 - row, rows)
-        axes[f"xaxis{suffix}"] = axis(one.parameter, domain=across, anchor=f"y{suffix}", **scale)
+        axes[f"xaxis{suffix}"] = axis(
+            section.parameter, domain=across, anchor=f"y{suffix}", **scale
+        )
         shared = {} if index == 0 else {"matches": "y", "showticklabels": column == 0}
         score = score_axis(report.study.metric, scores, domain=up, anchor=f"x{suffix}", **shared)
         axes[f"yaxis{suffix}"] = score if column == 0 else {**score, "title": {"text": ""}}
@@ -57,20 +59,20 @@ def _place(index: int, count: int) -> list[float]:
     return [round(index * (width + gap), 4), round(index * (width + gap) + width, 4)]
 
 
-def _slice(report: StudyReport, one: Slice, suffix: str, *, legend: bool) -> list[Trace]:
-    colour = colour_of(report.study, one.branch)
+def _slice(report: StudyReport, section: Slice, suffix: str, *, legend: bool) -> list[Trace]:
+    colour = colour_of(report.study, section.branch)
     markers = {
         "completed": {"color": faded(colour, 0.8), "size": 8},
         "pruned": {"color": colour, "size": 7, "symbol": "circle-open"},
         "diverged": {"color": DIVERGED, "size": 7, "symbol": "x"},
         "unfinished": {"color": GREY, "size": 6, "symbol": "diamond-open"},
     }
-    value = "%{x}" if _is_named(one) else "%{x:.4g}"
-    found = []
+    value = "%{x}" if _is_named(section) else "%{x:.4g}"
+    traces = []
     for status, marker in markers.items():
-        points = [point for point in one.points if _shown_as(point) == status]
+        points = [point for point in section.points if _shown_as(point) == status]
         if points:
-            found.append(
+            traces.append(
                 {
                     "type": "scatter",
                     "mode": "markers",
@@ -86,16 +88,16 @@ def _slice(report: StudyReport, one: Slice, suffix: str, *, legend: bool) -> lis
                     "hovertemplate": f"%{{text}}<br>{value}: %{{y:.4g}}<extra></extra>",
                 }
             )
-    return found
+    return traces
 
 
-def _scale(one: Slice) -> dict[str, Any]:
-    values = [float(point.value) for point in one.points]
-    return log_scale(values) if one.log else {}
+def _scale(section: Slice) -> dict[str, Any]:
+    values = [float(point.value) for point in section.points]
+    return log_scale(values) if section.log else {}
 
 
-def _is_named(one: Slice) -> bool:
-    return any(isinstance(point.value, str) for point in one.points)
+def _is_named(section: Slice) -> bool:
+    return any(isinstance(point.value, str) for point in section.points)
 
 
 def _shown_as(point: SlicePoint) -> str:
@@ -107,26 +109,26 @@ def _point_text(point: SlicePoint) -> str:
 
 
 def stability_figures(report: StudyReport) -> list[Figure]:
-    """Return a map for each branch that has one."""
-    return [_stability(report, one) for one in report.stability or []]
+    """A map for each branch that has one."""
+    return [_stability(report, stability) for stability in report.stability or []]
 
 
-def _stability(report: StudyReport, one: StabilityMap) -> Figure:
-    colour = colour_of(report.study, one.branch)
-    trained = [point for point in one.points if not point.diverged]
-    diverged = [point for point in one.points if point.diverged]
+def _stability(report: StudyReport, stability: StabilityMap) -> Figure:
+    colour = colour_of(report.study, stability.branch)
+    trained = [point for point in stability.points if not point.diverged]
+    diverged = [point for point in stability.points if point.diverged]
     traces = [
         _points("trained", trained, {"color": faded(colour, 0.75), "size": 9}),
         _points("diverged", diverged, {"color": DIVERGED, "size": 9, "symbol": "x"}),
     ]
-    if one.frontier:
-        traces.append(_frontier(one))
-    rates = [point.inner_lr for point in one.points]
+    if stability.frontier:
+        traces.append(_frontier(stability))
+    rates = [point.inner_lr for point in stability.points]
     log = min(rates) > 0 and max(rates) > 10 * min(rates)
-    steps = sorted({point.inner_steps for point in one.points})
+    steps = sorted({point.inner_steps for point in stability.points})
     return Figure(
         "stability",
-        one.branch if len(report.stability or []) > 1 else "",
+        stability.branch if len(report.stability or []) > 1 else "",
         [trace for trace in traces if trace["x"]],
         layout(
             360,
@@ -163,14 +165,16 @@ def _outcome(point: StabilityPoint) -> str:
     return f"trial {point.trial_number}, diverged{when}{cause}"
 
 
-def _frontier(one: StabilityMap) -> Trace:
+def _frontier(stability: StabilityMap) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "frontier",
-        "x": [point.inner_lr for point in one.frontier],
-        "y": [point.inner_steps for point in one.frontier],
-        "text": [f"{p.low:.4g} … {p.high:.4g}, {p.misplaced} misplaced" for p in one.frontier],
+        "x": [point.inner_lr for point in stability.frontier],
+        "y": [point.inner_steps for point in stability.frontier],
+        "text": [
+            f"{p.low:.4g} … {p.high:.4g}, {p.misplaced} misplaced" for p in stability.frontier
+        ],
         "line": {"color": DIVERGED, "width": 2, "dash": "dash"},
         "marker": {"color": DIVERGED, "size": 11, "symbol": "line-ns-open"},
         "hovertemplate": "frontier %{x:.4g} (%{text})<extra></extra>",

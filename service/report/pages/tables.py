@@ -30,7 +30,7 @@ class Column(NamedTuple):
 
 
 def encode(columns: Sequence[Column], records: Iterable[Record], to: Format) -> Iterator[bytes]:
-    """Return the table's bytes in pieces; nothing is taken from `records` before the first.
+    """The table's bytes in pieces; nothing is taken from `records` before the first.
 
     Raises:
         FormatUnavailable: Parquet without pyarrow; at once, not at the first piece.
@@ -49,7 +49,7 @@ def encode(columns: Sequence[Column], records: Iterable[Record], to: Format) -> 
 
 
 def plain_cell(value: Any) -> Any:
-    """Return a value as CSV holds it: text that cannot be a formula, instants in ISO 8601."""
+    """A value as CSV holds it: text that cannot be a formula, instants in ISO 8601."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_DANGEROUS) else value
     if isinstance(value, bool):
@@ -86,8 +86,8 @@ def _json(columns: Sequence[Column], records: Iterator[Record]) -> Iterator[byte
 
 
 def _object(names: Sequence[str], record: Record) -> str:
-    found = dict(zip(names, record, strict=True))
-    return json.dumps(found, ensure_ascii=False, allow_nan=False, default=datetime.isoformat)
+    document = dict(zip(names, record, strict=True))
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, default=datetime.isoformat)
 
 
 class _Sink(io.RawIOBase):
