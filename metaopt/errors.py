@@ -8,6 +8,7 @@
     ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
     ├── CorruptModel           a model file that is none
     ├── InvalidExamples        examples that do not fit a model
+    ├── InvalidCost            a cost metric unknown, or declared in two ways
     ├── InvalidSearch          sampler, pruning rule or space unusable
     ├── InvalidGate            a gate that is no rule, or whose number is out of bounds
     └── MiscompiledProgram     a compiled program whose results are not the plain one's
@@ -46,6 +47,10 @@ class CorruptModel(MetaoptError):
 
 class InvalidExamples(MetaoptError):
     """Examples to adapt to do not fit the model: shapes, classes or numbers."""
+
+
+class InvalidCost(MetaoptError):
+    """A cost metric is unknown, its name is taken, or its declaration contradicts itself."""
 
 
 class InvalidSearch(MetaoptError):

@@ -22,6 +22,7 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.costs.registry import measured_costs
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.curve import Adaptation
@@ -34,8 +35,8 @@ from metaopt.models.registry import MODELS
 from metaopt.options import with_defaults
 from metaopt.population import checkpoint as checkpoints
 from metaopt.population import model_file
+from metaopt.population.alone import LaneAlone
 from metaopt.population.compiled import Step, compile_step, load_step, program_key
-from metaopt.population.costs import adaptation_milliseconds, peak_memory_bytes
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes, padded, stack
@@ -288,24 +289,22 @@ class Population:
     def costs(
         self, lane: str, names: Collection[str], bank: BankSpec, clock: Callable[[], float]
     ) -> dict[str, float]:
-        """Return what a lane costs by itself (`metaopt.population.costs`), by name.
+        """Costs of a lane by itself, by name.
 
         Args:
-            names: Which of `metaopt.population.costs.COSTS` to measure.
+            names: Cost metrics that are measured (`metaopt.costs`).
             bank: Where the task to adapt to comes from.
             clock: Returns seconds, once the device has done what it was told.
 
         Raises:
             InvalidPopulation: no such lane.
+            InvalidCost: no such cost metric, or it is not measured.
         """
-        one = self._stacked().select(torch.tensor([self._index(lane)]))  # a copy: its bytes count
-        measures = {
-            "adaptation_milliseconds": lambda: adaptation_milliseconds(
-                self.trained([lane]), bank, clock
-            ),
-            "peak_memory_bytes": lambda: float(peak_memory_bytes(self.program, one)),
-        }
-        return {name: measures[name]() for name in names}
+        if not names:
+            return {}
+        copy = self._stacked().select(torch.tensor([self._index(lane)]))
+        alone = LaneAlone(self.program, copy, self.trained([lane]), bank)
+        return measured_costs(alone, names, clock)
 
     def trained(self, lanes: list[str] | None = None) -> Trained:
         """Return the meta-parameters of some lanes, by default of all, in that order.

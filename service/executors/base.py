@@ -75,7 +75,7 @@ class SegmentOrder:
         checkpoint_directory: Existing directory for checkpoints, or None for none.
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
-        measure: Costs to measure of each lane that is evaluated (`metaopt.population.costs`).
+        measure: Costs to measure of each lane that is evaluated (`metaopt.costs`).
         at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
             evaluated again, or nothing.
     """

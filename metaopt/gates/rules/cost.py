@@ -8,6 +8,7 @@ import re
 import statistics
 from typing import NamedTuple
 
+from metaopt.costs.registry import COSTS
 from metaopt.errors import InvalidGate
 from metaopt.evaluation.intervals import Interval, SquaredError, mean_error
 from metaopt.gates.arguments import after_colon, number
@@ -15,8 +16,6 @@ from metaopt.gates.evidence import Evidence, Trainings
 from metaopt.gates.rule import GateRule, RuleAnswer
 from metaopt.gates.threshold import side
 
-COSTS = ("adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes")
-NOISY_COSTS = ("adaptation_milliseconds",)
 ROUNDING = 1e-12
 
 _FORM = re.compile(r"(?P<metric>[a-z_]+)<=(?P<bound>[^x]+)(?P<times>x?)")
@@ -31,11 +30,12 @@ class CostBound(NamedTuple):
 
 
 def _read(text: str) -> CostBound:
+    costs = [cost.name for cost in COSTS.kinds() if cost.gate]
     match = _FORM.fullmatch(after_colon(text).replace(" ", ""))
-    if match is None or match["metric"] not in COSTS:
+    if match is None or match["metric"] not in costs:
         raise InvalidGate(
-            f"a cost gate must be cost:METRIC<=BOUND with METRIC one of {', '.join(COSTS)}, as "
-            f"cost:{COSTS[0]}<=50 or cost:{COSTS[1]}<=1.2x (times the baseline's), got {text!r}"
+            f"a cost gate must be cost:METRIC<=BOUND with METRIC one of {', '.join(costs)}, as "
+            f"cost:{costs[0]}<=50 or cost:{costs[1]}<=1.2x (times the baseline's), got {text!r}"
         )
     return CostBound(
         match["metric"], number(text, match["bound"], least=0.0), relative=bool(match["times"])
@@ -45,7 +45,7 @@ def _read(text: str) -> CostBound:
 def _answer(cost: CostBound, evidence: Evidence) -> RuleAnswer:
     candidate, baseline = evidence.candidate, evidence.baseline if cost.relative else None
     trainings = [candidate] if baseline is None else [candidate, baseline]
-    if cost.metric in NOISY_COSTS and any(each.seeds < 2 for each in trainings):
+    if not COSTS.get(cost.metric).exact and any(each.seeds < 2 for each in trainings):
         why = f"{cost.metric} of one training says nothing of its noise"
         return RuleAnswer("undecided", why)
     if baseline is not None:

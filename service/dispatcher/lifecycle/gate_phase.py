@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from metaopt.gates.rules.cost import NOISY_COSTS
+from metaopt.costs.registry import COSTS
 from metaopt.goals import Goals
 from metaopt.keys import key
 from service.db import baselines, studies
@@ -173,7 +173,7 @@ def _stored(
     same = same and row.data["device"] == result.device
     costs = spec.gates.costs()
     metrics = row.data["metrics"]
-    if not same or any(cost in NOISY_COSTS or cost not in metrics for cost in costs):
+    if not same or any(not COSTS.get(cost).exact or cost not in metrics for cost in costs):
         return None
     return [_stored_run(row, scores[:tasks]) for scores in row.scores]
 

@@ -15,14 +15,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from metaopt.costs.metric import BankScores
+from metaopt.costs.registry import costs_of_scores
 from metaopt.evaluation.statistics import Summary, summarize
 from metaopt.search.pruning.rule import Decision, Leader, Rung
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
-from service.dispatcher.pruning.ranking import metrics_of_params
 from service.dispatcher.pruning.rungs import Arrival, rung_at
 from service.dispatcher.state import Place, StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
+from service.planning.cost_metrics import metrics_of_params
 
 STATUSES = {
     Decision.CONTINUE: TrialStatus.RUNNING,
@@ -125,7 +127,7 @@ def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str
     assert lane.diverged_share is not None
     metrics: dict[str, float] = {
         **metrics_of_params(study.spec, trial.params),
-        "diverged_share": lane.diverged_share,
+        **costs_of_scores(BankScores(lane.scores or [], lane.diverged_share)),
     }
     for name in study.spec.measured():
         cost = lane.costs.get(name, math.nan)

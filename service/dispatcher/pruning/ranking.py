@@ -8,20 +8,11 @@ Pure functions.
 from collections.abc import Mapping
 
 from metaopt.goals import SCORE, Metrics, standing
-from metaopt.metaparams import Value
 from service.dispatcher.state import Place, StudyState
-from service.planning.signatures import own_test_steps
 from service.wire.spec.study import StudySpec
 
 Ranking = Mapping[int, float]
 """What trials at a rung are ranked by, by trial number: less is better."""
-
-
-def metrics_of_params(spec: StudySpec, params: Mapping[str, Value]) -> dict[str, float]:
-    """The costs that a trial's parameters imply."""
-    k_shot, _ = spec.evaluation_shots()
-    support = k_shot * spec.tasks.classes
-    return {"adaptation_examples": float(own_test_steps(dict(params)) * support)}
 
 
 def rank(spec: StudySpec, losses: Mapping[int, float], metrics: Mapping[int, Metrics]) -> Ranking:

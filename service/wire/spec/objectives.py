@@ -1,56 +1,108 @@
 """Objectives and constraints of a study: what beside the score counts, and what it may cost.
 
-adaptation_examples       inner steps at test × support examples of a task; exact
-adaptation_milliseconds   adapting to one task, measured at each rung; noisy
-peak_memory_bytes         of one trial's meta-iteration, counted by its tensors; exact
-diverged_share            of the bank's tasks on which adaptation diverged; a constraint only
+Both name cost metrics (`metaopt.costs`): whatever is registered when a spec is read.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, SerializeAsAny, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from metaopt.costs.metric import CostMetric
+from metaopt.costs.registry import COSTS
+from metaopt.goals import SCORE
 from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.pruning.rule import Need, PruningRule
 from metaopt.search.samplers.registry import SAMPLERS, objectives_refusal
 from service.wire.base import Wire
+from service.wire.names import OneOf
 
-Objective = Literal["score", "adaptation_examples", "adaptation_milliseconds", "peak_memory_bytes"]
-Objectives = Annotated[list[Objective], Field(min_length=1, max_length=3)]
-PruningMetric = Literal[
-    "score",
-    "adaptation_examples",
-    "adaptation_milliseconds",
-    "peak_memory_bytes",
-    "diverged_share",
+
+def objective_names() -> list[str]:
+    """What `objectives` may name."""
+    return [SCORE, *(cost.name for cost in COSTS.kinds() if cost.objective)]
+
+
+def pruning_metrics() -> list[str]:
+    """What `pruning.metric` may name."""
+    return [SCORE, *COSTS.names()]
+
+
+def measured_names(named: Collection[str]) -> list[str]:
+    """Those of `named` that workers have to measure; others are known without that."""
+    return [c.name for c in COSTS.kinds() if c.measure is not None and c.name in named]
+
+
+Objectives = Annotated[
+    list[Annotated[str, OneOf(objective_names)]], Field(min_length=1, max_length=3)
 ]
-
-MEASURED = ("adaptation_milliseconds", "peak_memory_bytes")
-"""What a worker measures only if the study asks for it."""
+PruningMetric = Annotated[str, OneOf(pruning_metrics)]
 
 
 class Constraints(Wire):
     """Upper bounds; null is no bound.
 
     A trial that exceeds one is no finalist, and its sampler learns to avoid its like.
-
-    Args:
-        peak_memory_bytes: Of a meta-iteration of the trial alone.
-        adaptation_milliseconds: Of adapting to one task.
-        adaptation_examples: Inner steps at test times support examples of a task.
-        diverged_share: Share of the bank's tasks on which adaptation diverged.
     """
 
-    peak_memory_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
-    adaptation_milliseconds: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    adaptation_examples: Annotated[int, Field(ge=1, le=10**9)] | None = None
-    diverged_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    # A spec has an instance of `constraints_model()`: one field for each cost metric.
 
     def bounds(self) -> dict[str, float]:
-        """Return the bounds that are given, by metric."""
-        given = ((name, getattr(self, name)) for name in type(self).model_fields)
-        return {name: float(bound) for name, bound in given if bound is not None}
+        """The bounds that are given, by metric."""
+        bounds = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: float(bound) for name, bound in bounds.items() if bound is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """That of the model of this moment."""
+        if cls is not Constraints:
+            return super().__get_pydantic_json_schema__(schema, handler)
+        return handler(constraints_model().__pydantic_core_schema__)
+
+
+def constraints_model() -> type[Constraints]:
+    """The model with a field for each cost metric that is registered now."""
+    return _model(tuple(sorted(COSTS.kinds(), key=lambda cost: cost.order)))
+
+
+def no_constraints() -> Constraints:
+    """Constraints without a bound."""
+    return constraints_model()()
+
+
+@lru_cache
+def _model(costs: tuple[CostMetric, ...]) -> type[Constraints]:
+    fields: dict[str, Any] = {cost.name: (_bound(cost) | None, None) for cost in costs}
+    described = "\n".join(f"    {cost.name}: {cost.doc}." for cost in costs)
+    doc = f"{inspect.getdoc(Constraints)}\n\nArgs:\n{described}"
+    return create_model("Constraints", __base__=Constraints, __doc__=doc, **fields)
+
+
+def _bound(cost: CostMetric) -> Any:
+    limits: dict[str, Any] = cost.bound.limits()
+    return Annotated[cost.bound.number, Field(**limits)]
+
+
+def _by_the_costs(value: Any) -> Constraints:
+    return value if isinstance(value, Constraints) else constraints_model().model_validate(value)
+
+
+def _default_of_today(schema: JsonSchemaValue) -> None:
+    schema["default"] = no_constraints().model_dump()  # pydantic asks no factory
+
+
+ConstraintsField = Annotated[
+    SerializeAsAny[Constraints],
+    BeforeValidator(_by_the_costs),
+    Field(json_schema_extra=_default_of_today),
+]
+"""`Constraints` in a spec, read by the cost metrics that are registered at that moment."""
 
 
 def check_objectives(objectives: Sequence[str], *, sampler: str, extra_finalists: int) -> None:
@@ -60,7 +112,7 @@ def check_objectives(objectives: Sequence[str], *, sampler: str, extra_finalists
         ValueError: they do not; the message says what can be done.
     """
     listed = ", ".join(objectives)
-    if objectives[0] != "score":
+    if objectives[0] != SCORE:
         raise ValueError(f"objectives must begin with score, got {listed}: put score first")
     if len(set(objectives)) < len(objectives):
         raise ValueError(f"each objective may be named once, got {listed}")
@@ -88,7 +140,7 @@ def check_pruning(
     Raises:
         ValueError: it does not; the message says what can be done.
     """
-    if Need.TASK_LOSSES in rule.needs and metric != "score":
+    if Need.TASK_LOSSES in rule.needs and metric != SCORE:
         raise ValueError(
             f"pruning {rule.name} compares scores by task, {metric} has none: take pruning.metric "
             f"score, or pruning {_others(Need.TASK_LOSSES)}"

@@ -17,11 +17,12 @@ from service.wire.spec.compare import check_fit, known_name, reference
 from service.wire.spec.gates import Gates
 from service.wire.spec.model import Model
 from service.wire.spec.objectives import (
-    MEASURED,
-    Constraints,
+    ConstraintsField,
     Objectives,
     check_objectives,
     check_pruning,
+    measured_names,
+    no_constraints,
 )
 from service.wire.spec.pruning import Pruning, check_fidelity
 from service.wire.spec.samplers import SamplerName, check_sampler, dimensions
@@ -109,7 +110,7 @@ class StudySpec(Wire):
     verdict: Verdict = Verdict()
     warm_start: WarmStart = WarmStart()
     objectives: Objectives = ["score"]
-    constraints: Constraints = Constraints()
+    constraints: ConstraintsField = Field(default_factory=no_constraints)
     gates: Gates = Gates()
 
     @model_validator(mode="after")
@@ -255,7 +256,7 @@ class StudySpec(Wire):
         """Return what workers have to measure for this study, beside scores."""
         named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
         named |= set(self.gates.costs())
-        return [name for name in MEASURED if name in named]
+        return measured_names(named)
 
     def beyond_score(self) -> bool:
         """Return whether anything but the score has a say in the search."""

@@ -2,14 +2,16 @@
 
 import pytest
 
+from metaopt.costs.registry import COSTS
 from service.db.states import TrialStatus
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
 from service.dispatcher.pruning.pauses import waiting
-from service.dispatcher.pruning.ranking import metrics_of_params, rank, ranking_at
+from service.dispatcher.pruning.ranking import rank, ranking_at
 from service.dispatcher.state import StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
 from tests.fakes import states
 from tests.fakes.specs import small_spec
+from tests.fakes.toy_cost import STATE_BYTES
 
 SHA = {"kind": "successive_halving", "rungs": [60, 120], "reduction": 2}
 BOUND = {"adaptation_milliseconds": 10.0}
@@ -28,18 +30,6 @@ def judge(
     trials = states.asked(study, "maml", len(given))
     lanes = [lane(trial, *one) for trial, one in zip(trials, given, strict=True)]
     return trials, judge_report(study, trials, SegmentReport(lanes, 1.0, 1.0, 0.0, 1, "CPU"), 60)
-
-
-def test_examples_are_inner_steps_at_test_times_support_examples() -> None:
-    params = {"inner_steps": 3, "test_steps": 0}
-    assert metrics_of_params(small_spec(), params) == {"adaptation_examples": 15.0}
-    params["test_steps"] = 2
-    spec = small_spec(evaluation={"k_shot": 4})
-    assert metrics_of_params(spec, params) == {"adaptation_examples": 8.0}
-    omniglot = small_spec(
-        tasks={"kind": "omniglot", "n_way": 5, "k_shot": 1}, model={"kind": "conv4"}
-    )
-    assert metrics_of_params(omniglot, params) == {"adaptation_examples": 10.0}
 
 
 def test_without_goals_losses_are_compared_as_they_are() -> None:
@@ -103,3 +93,17 @@ def test_a_cost_that_was_not_measured_is_a_bad_report(cost: float | None) -> Non
         judge_report(
             study, [trial], SegmentReport([lane(trial, 1.0, cost)], 1.0, 1.0, 0.0, 1, "CPU"), 60
         )
+
+
+def test_a_measured_cost_of_somebody_else_is_known_of_the_trial() -> None:
+    with COSTS.including(STATE_BYTES):
+        study = states.study(constraints={"state_bytes": 4096})
+        (trial,) = states.asked(study, "maml", 1)
+        costs = {"state_bytes": 5000.0}
+        report = LaneReport(
+            trial.trial_id, 60, scores=[1.0] * 20, diverged_share=0.0, curve=[1.0], costs=costs
+        )
+        segment = SegmentReport([report], 1.0, 1.0, 0.0, 1, "CPU")
+        (outcome,) = judge_report(study, [trial], segment, 60)
+        assert outcome.metrics["state_bytes"] == 5000.0
+        assert study.spec.goals().broken(outcome.metrics) == ["state_bytes"]

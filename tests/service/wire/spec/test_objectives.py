@@ -3,8 +3,12 @@
 import pytest
 from pydantic import ValidationError
 
+from metaopt.costs.registry import COSTS
+from service.errors import InvalidSpec
+from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
 from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.toy_cost import STATE_BYTES
 
 TWO = ["score", "adaptation_examples"]
 
@@ -57,3 +61,54 @@ def test_samplers_of_one_objective_refuse_two_and_name_the_others() -> None:
     ):
         small_spec(objectives=TWO, search={"sampler": "gp"})
     small_spec(constraints={"adaptation_examples": 5}, search={"sampler": "gp"})
+
+
+TOY = {
+    "objectives": ["score", "state_bytes"],
+    "constraints": {"state_bytes": 4096},
+    "pruning": {"kind": "median", "rungs": [60], "metric": "state_bytes"},
+    "gates": {"rules": ["cost:state_bytes<=4096"]},
+}
+
+
+@pytest.mark.parametrize("part", list(TOY))
+def test_a_cost_of_somebody_else_can_be_whatever_ours_can(part: str) -> None:
+    with COSTS.including(STATE_BYTES):
+        spec = small_spec(**{part: TOY[part]})
+        assert spec.measured() == ["state_bytes"]
+        assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+        assert spec.model_dump()["constraints"]["state_bytes"] in (None, 4096)
+    with pytest.raises(InvalidSpec, match="state_bytes"):
+        parse_spec({**SMALL, part: TOY[part]})
+
+
+def test_a_bound_on_a_cost_of_somebody_else_is_one_of_the_study_s() -> None:
+    with COSTS.including(STATE_BYTES):
+        bounds = {"state_bytes": 4096, "adaptation_examples": 5}
+        goals = small_spec(constraints=bounds).goals()
+        assert goals.bounds == {"adaptation_examples": 5.0, "state_bytes": 4096.0}
+        assert goals.broken({"state_bytes": 5000, "adaptation_examples": 5}) == ["state_bytes"]
+        with pytest.raises(InvalidSpec, match="constraints.state_bytes: must be greater than or"):
+            parse_spec({**SMALL, "constraints": {"state_bytes": 0}})
+        schema = StudySpec.model_json_schema()
+        assert "state_bytes" in schema["$defs"]["Constraints"]["properties"]
+        assert "state_bytes" in schema["properties"]["objectives"]["items"]["enum"]
+    assert "state_bytes" not in small_spec().model_dump()["constraints"]
+
+
+def test_bounds_are_told_in_the_order_in_which_they_always_were() -> None:
+    assert list(small_spec().model_dump()["constraints"]) == [
+        "peak_memory_bytes",
+        "adaptation_milliseconds",
+        "adaptation_examples",
+        "diverged_share",
+    ]
+
+
+def test_an_unknown_name_is_refused_in_the_words_of_a_choice() -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        parse_spec({**SMALL, "objectives": ["score", 5]})
+    assert str(refused.value) == (
+        "objectives[1]: must be 'score', 'adaptation_examples', 'adaptation_milliseconds' or "
+        "'peak_memory_bytes', got 5"
+    )

@@ -1,0 +1,1 @@
+"""Cost metrics: what beside the score is known of a trial."""

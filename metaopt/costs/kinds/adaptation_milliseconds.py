@@ -1,0 +1,29 @@
+"""Time in which a trial adapts to one task, its query set apart.
+
+The trial's `test_steps` inner steps, eager.  The least of a few repeats: what else the machine does
+can only add to it.
+"""
+
+from metaopt.costs.metric import Bound, Clock, CostMetric, TrialAlone
+
+REPEATS = 5
+
+
+def _milliseconds(trial: TrialAlone, clock: Clock) -> float:
+    adapt = trial.adaptation()
+    seconds = []
+    for _ in range(REPEATS):
+        begun = clock()
+        adapt()
+        seconds.append(clock() - begun)
+    return 1000.0 * min(seconds)
+
+
+KIND = CostMetric(
+    "adaptation_milliseconds",
+    doc="time in which the trial alone adapts to one task",
+    bound=Bound(float, gt=0, le=1e9),
+    measure=_milliseconds,
+    exact=False,
+    order=1,
+)
