@@ -1,6 +1,7 @@
 """Write the pages of docs/ that are made from the code: `python docs/generate.py` (`make fmt`).
 
-    cli.md  settings.md  meta-parameters.md  presets.md  errors.md  study-document.schema.json
+    cli.md  settings.md  meta-parameters.md  presets.md  errors.md  events.md
+    study-document.schema.json
 
 A test fails while a page differs from what this program would write.
 """
@@ -18,6 +19,7 @@ from metaopt.metaparams import MetaParam
 from metaopt.presets import PRESETS
 from service.api.problems import KINDS
 from service.cli.main import app
+from service.events import EVENTS
 from service.settings import Settings
 from service.wire.views.document import StudyDocument
 
@@ -92,6 +94,17 @@ happened and what to do, `errors` lists each field that breaks a rule, with the 
 |---|---|---|---|"""
 
 
+EVENT_PAGE = f"""\
+# Events
+{MADE}
+
+What `GET /studies/ID/events` streams, in order. Webhooks, and `--events` of the command line, can
+be told of those with a yes ([webhooks.md](webhooks.md)).
+
+| event | when | data | webhooks |
+|---|---|---|---|"""
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """Return what writes each page."""
     return {
@@ -100,6 +113,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "meta-parameters.md": meta_parameters_page,
         "presets.md": presets_page,
         "errors.md": errors_page,
+        "events.md": events_page,
         "study-document.schema.json": document_schema,
     }
 
@@ -182,6 +196,16 @@ def errors_page() -> str:
     local = sorted(set(meanings) - set(KINDS))
     lines += ["", "Said by the command line alone, never by the API:", ""]
     lines += [f"- `{code}`: {meanings[code]}" for code in local]
+    return _text(lines)
+
+
+def events_page() -> str:
+    """Return the page of events."""
+    lines = [EVENT_PAGE]
+    for kind in EVENTS:
+        data = ", ".join(f"`{name}`" for name in kind.data)
+        told = "yes" if kind.notifies else ""
+        lines.append(f"| `{kind.name}` | {kind.doc} | {data} | {told} |")
     return _text(lines)
 
 

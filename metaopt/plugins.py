@@ -52,6 +52,10 @@ class Registry(Generic[Kind]):
         """All kinds, in the order of their names."""
         return tuple(self._all()[name] for name in self.names())
 
+    def __iter__(self) -> Iterator[Kind]:
+        """All kinds, in the order in which they were added."""
+        return iter(tuple(self._all().values()))
+
     def get(self, name: object) -> Kind:
         """The kind of that name.
 

@@ -6,12 +6,15 @@ of the installed plotly package, which a page asks for when it has a first figur
 """
 
 import hashlib
+import json
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fastapi import APIRouter, HTTPException, Request, Response
+
+from service.events import EVENTS
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -52,7 +55,13 @@ class Asset(NamedTuple):
 def _load() -> dict[str, Asset]:
     own = (files("service.dashboard") / "static").iterdir()
     shared = files("service.report.pages") / "theme.js"
-    return {file.name: _asset(file.name, file.read_bytes()) for file in (*own, shared)}
+    assets = {file.name: _asset(file.name, file.read_bytes()) for file in (*own, shared)}
+    return {**assets, "events.js": _asset("events.js", _events())}
+
+
+def _events() -> bytes:
+    """The kinds of events, each of which a browser has to be asked to listen to."""
+    return f"export const EVENTS = {json.dumps([kind.name for kind in EVENTS])};\n".encode()
 
 
 @cache

@@ -18,6 +18,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, SecretStr, StrictStr, ValidationError
 
 from service.errors import InvalidRequest, ServiceError, WebhooksUnreadable
+from service.events import notifying
 from service.notifications.address import (
     AddressRefused,
     Allow,
@@ -27,7 +28,7 @@ from service.notifications.address import (
 )
 from service.wire.base import Wire
 from service.wire.parsing.plain_data import parse_yaml
-from service.wire.views.notifications import EVENT_NAMES, EventName
+from service.wire.views.notifications import EventName
 
 MAX_WEBHOOKS = 32  # each has a thread of its own
 MIN_SECRET_CHARACTERS = 16
@@ -136,7 +137,7 @@ def _rule(kind: str) -> str:
         "extra_forbidden": "is not a known field",
         "string_type": "must be text (put it in quotes)",
         "string_pattern_mismatch": "must be a-z, 0-9, - and _, at most 64, not - or _ first",
-        "literal_error": f"must be one of {', '.join(EVENT_NAMES)}",
+        "literal_error": f"must be one of {', '.join(notifying())}",
         "list_type": "must be a list",
         "too_short": "must name at least one event",
         "model_type": "must be an object",

@@ -18,6 +18,7 @@ NAMES = (
     "meta-parameters.md",
     "presets.md",
     "errors.md",
+    "events.md",
     "study-document.schema.json",
 )
 

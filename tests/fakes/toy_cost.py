@@ -1,6 +1,7 @@
-"""A cost metric that is not ours: added by a test, as anybody would add one."""
+"""A cost metric and an event that are not ours: added by tests, as anybody would add them."""
 
 from metaopt.costs.metric import Bound, Clock, CostMetric, TrialAlone
+from service.events import EventKind
 
 
 def _state_bytes(trial: TrialAlone, clock: Clock) -> float:
@@ -12,4 +13,12 @@ STATE_BYTES = CostMetric(
     doc="bytes of a trial between two meta-iterations",
     bound=Bound(int, ge=1, le=2**53),
     measure=_state_bytes,
+)
+
+DEVICE_HOT = EventKind(
+    "device_hot",
+    "a device is about to throttle",
+    {"slot": str, "celsius": float},
+    lambda data, score: f"{data.get('slot')} has {data.get('celsius')} °C",
+    notifies=True,
 )

@@ -14,9 +14,10 @@ from service.cli.outputs.junit import junit
 from service.cli.pages.verdict import verdict_page
 from service.client.client import ENDED, Client
 from service.errors import ResultImpossible
+from service.events import notifying
 from service.report.pages.ci_summary import summary_page
 from service.wire.views.document import StudyDocument
-from service.wire.views.notifications import EVENT_NAMES, notification
+from service.wire.views.notifications import notification
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
 from service.wire.words.gates import outcome
@@ -112,7 +113,7 @@ def _tell_events(client: Client, study: StudyView) -> None:
     if study.status not in ENDED:  # its stream would be waited for
         return
     for event in client.events(study.study_id):
-        if event.kind in EVENT_NAMES:
+        if event.kind in notifying():
             data(notification(event, study).model_dump_json())
 
 

@@ -1,11 +1,8 @@
 // The REST API, as any client uses it.
 
+import { EVENTS } from "/ui/events.js"; // made from service/events.py
+
 const BASE = "/api/v1";
-const SHOWN_EVENTS = [
-  "study_submitted", "study_running", "study_paused", "study_resumed", "study_cancelled",
-  "study_completed", "study_failed", "trial_started", "trial_reported", "trial_finished",
-  "worker_lost", "budget_changed", "search_ended", "verdict_started",
-];
 
 async function request(path, options) {
   let response;
@@ -63,7 +60,7 @@ export async function result(id) {
 export function listen(id, heard, connected) {
   const source = new EventSource(`${BASE}/studies/${id}/events`);
   const hear = (event) => heard(event.type, JSON.parse(event.data));
-  for (const kind of SHOWN_EVENTS) source.addEventListener(kind, hear);
+  for (const kind of EVENTS) source.addEventListener(kind, hear);
   source.onopen = () => connected(true);
   source.onerror = () => connected(false);
   return () => source.close();

@@ -5,23 +5,25 @@ readers reach it.  `data` is the event's own: ids, finite numbers, causes.
 """
 
 from datetime import datetime
-from typing import Any, Literal, Protocol, get_args
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import JsonValue
 
+from service.events import notifying
+from service.wire.names import OneOf
 from service.wire.views.studies import StudyStatus, View
 
-EventName = Literal[
-    "study_completed", "study_failed", "study_cancelled", "gate_failed", "drift_detected"
-]
-EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+TEST = "test"
+
+EventName = Annotated[str, OneOf(notifying)]
+"""An event that the outside is told of, as `service.events` says."""
 
 
 class Notification(View):
     """An event of a study; only a test has no study."""
 
     schema_version: Literal[1] = 1
-    event: EventName | Literal["test"]
+    event: Annotated[str, OneOf(lambda: [*notifying(), TEST])]
     study_id: str | None
     name: str | None
     status: StudyStatus | None
@@ -65,7 +67,7 @@ def notification(event: EventRow, study: StudyRow) -> Notification:
     """The notification of an event, without what only we may know.
 
     Raises:
-        ValidationError: The event is not one of `EVENT_NAMES`, or its data are not finite.
+        ValidationError: The outside is not told of such events, or its data are not finite.
     """
     return Notification.model_validate(
         {
@@ -81,4 +83,4 @@ def notification(event: EventRow, study: StudyRow) -> Notification:
 
 def notification_of_test(now: datetime) -> Notification:
     """The notification that a test of a webhook sends."""
-    return Notification(event="test", study_id=None, name=None, status=None, created_at=now)
+    return Notification(event=TEST, study_id=None, name=None, status=None, created_at=now)

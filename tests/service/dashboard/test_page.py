@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from plotly.offline import get_plotlyjs
 
 from service.dashboard.page import ASSETS, router
+from service.events import EVENTS
 from service.report.figures.base import COLOURS
 
 
@@ -45,6 +46,11 @@ def test_figures_are_drawn_by_the_installed_plotly_package(page):
 def test_branches_have_the_colours_of_the_figures():
     style = ASSETS["style.css"].content.decode()
     assert re.findall(r"--b\d: (#\w+);", style) == list(COLOURS)
+
+
+def test_the_page_listens_to_every_kind_of_event(page):
+    script = page.get("/ui/events.js").text
+    assert re.findall(r'"(\w+)"', script) == [kind.name for kind in EVENTS]
 
 
 def test_nothing_comes_from_another_host():

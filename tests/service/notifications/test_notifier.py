@@ -68,7 +68,8 @@ def test_only_events_after_the_first_start_and_only_wanted_ones_are_told(
     one = notifier(engine, epoch, receiver, clock)
     one.step()
     assert rows(engine) == [] and receiver.got == []
-    happen(engine, "trial_started", "study_cancelled", "study_completed", seconds=2.5)
+    happen(engine, "trial_started", "study_cancelled")
+    happen(engine, "study_completed", trial_number=2, score=2.5)
     one.step()
     (row,), (got,) = rows(engine), receiver.got
     assert (row.event, row.study_id, row.status, row.attempts) == (
@@ -83,7 +84,7 @@ def test_only_events_after_the_first_start_and_only_wanted_ones_are_told(
         "study_id": STUDY,
         "name": "Größe & Co",
         "status": "completed",
-        "data": {"seconds": 2.5},
+        "data": {"trial_number": 2, "score": 2.5},
         "created_at": "2026-01-02T12:00:00Z",
         "delivery_id": row.delivery_id,
     }
@@ -312,6 +313,8 @@ def test_deliveries_are_made_in_the_order_of_events(
     one = notifier(engine, epoch, receiver, clock)
     one.step()
     for number in range(5):
-        happen(engine, "study_failed", number=number)
+        happen(engine, "study_failed", error=f"no {number}")
     one.step()
-    assert [json.loads(got.body)["data"]["number"] for got in receiver.got] == [0, 1, 2, 3, 4]
+    assert [json.loads(got.body)["data"]["error"] for got in receiver.got] == [
+        "no 0", "no 1", "no 2", "no 3", "no 4",
+    ]  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from service.wire.views.notifications import EVENT_NAMES, notification, notification_of_test
+from service.events import notifying
+from service.wire.views.notifications import notification, notification_of_test
 from service.wire.views.studies import EventView
 from tests.fakes.rows import NOON
 
@@ -38,7 +39,7 @@ def test_a_notification_is_versioned_and_names_the_study() -> None:
 
 
 def test_every_kind_that_is_told_has_one() -> None:
-    assert [notification(event(kind), STUDY).event for kind in EVENT_NAMES] == list(EVENT_NAMES)
+    assert [notification(event(kind), STUDY).event for kind in notifying()] == notifying()
 
 
 def test_other_kinds_have_none() -> None:
