@@ -37,6 +37,28 @@ def logged(sampler: str, trials: int = 12) -> tuple[object, list[AskView]]:
     return spec, log
 
 
+@pytest.mark.parametrize("tasks", ["sinusoid", "omniglot"])
+def test_a_log_of_scores_leads_to_the_search_that_was_told_their_losses(tasks: str) -> None:
+    spec = small_spec(
+        tasks={"kind": tasks, "k_shot": 1, "q_query": 5},
+        branches=[{"algorithm": "maml", "space": SPACE}],
+        search={"sampler": "tpe", "startup_trials": 4},
+        budget={"trials": 12, "meta_iterations": 180},
+    )
+    search, log = branch_search(spec, spec.branches[0], []), []
+    empty = {"params": None, "outcome": None, "value": None, "meta_iteration": None}
+    for number in range(12):
+        point, score = search.ask(number), 1.0 / (1 + number % 5)
+        search.tell(number, "completed", spec.goals().loss(score), 180)
+        asked = {"kind": "ask", "params": point}
+        ended = {"kind": "tell", "outcome": "completed", "value": score, "meta_iteration": 180}
+        for entry in (asked, ended):
+            place = {"sequence": len(log), "trial_number": number}
+            log.append(AskView.model_validate({**empty, **place, **entry}))
+    replayed = replay_branch(spec, spec.branches[0], log)
+    assert (replayed.agreeing, replayed.difference) == (12, None)
+
+
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_every_suggestion_comes_out_the_same_also_after_a_way_through_json(sampler: str) -> None:
     spec, log = logged(sampler)
