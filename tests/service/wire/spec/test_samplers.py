@@ -8,9 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from metaopt.search.samplers.registry import SAMPLERS
+from metaopt.search.space import Choice, Float, Int
 from service.errors import InvalidSpec
 from service.wire.spec.pruning import Pruning
 from service.wire.spec.refusals import parse_spec
+from service.wire.spec.samplers import dimensions
 from service.wire.spec.study import Search, StudySpec
 from tests.fakes.specs import SMALL, small_spec
 from tests.fakes.toy_sampler import TOY
@@ -95,3 +97,18 @@ def test_defaults_and_bounds() -> None:
     for percentile in (0.0, 100.0):
         with pytest.raises(ValidationError):
             Pruning(percentile=percentile)
+
+
+def test_ranges_choices_and_whole_numbers_are_searched_as_such_and_fixed_values_not() -> None:
+    space = {
+        "inner_lr": {"low": 0.003, "high": 0.03, "log": True},
+        "inner_steps": {"low": 1, "high": 5},
+        "order": {"choices": ["first", "second"]},
+        "meta_batch": 4,
+    }
+    (branch,) = small_spec(branches=[{"algorithm": "maml", "space": space}]).branches
+    assert dimensions(branch) == {
+        "inner_lr": Float(0.003, 0.03, log=True),
+        "inner_steps": Int(1, 5, log=False),
+        "order": Choice(("first", "second")),
+    }
