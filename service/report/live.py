@@ -14,10 +14,18 @@ from service.report.pages.captions import CAPTIONS, Caption
 from service.report.pages.sentences import headline, judgement_sentences
 from service.report.standing import standing
 from service.wire.spec.study import StudySpec
-from service.wire.views.page import CellView, FigureView, FinalistTable, PartView, StudyPage
+from service.wire.views.gate_report import GateReport
+from service.wire.views.page import (
+    CellView,
+    FigureView,
+    FinalistTable,
+    GateWords,
+    PartView,
+    StudyPage,
+)
 from service.wire.views.report import AdaptationCurve, StudyReport
 from service.wire.views.result import StudyResult
-from service.wire.words import verdict
+from service.wire.words import gates, verdict
 from service.wire.words.finalists import finalist_cells
 
 PARTS = ("verdict", "pareto", "learning_curves", "adaptation")
@@ -45,6 +53,7 @@ def study_page(rows: Rows, *, now: datetime, most_curves: int = MOST_CURVES) -> 
         label=answer.label,
         sentences=_sentences(report),
         finalists=_finalists(rows.study.spec, rows.result) if rows.result else None,
+        gates=_gates(rows.result.gates) if rows.result and rows.result.gates else None,
         last_points={number: points[-1] for number, points in rows.points.items() if points},
     )
 
@@ -105,3 +114,12 @@ def _finalists(spec: StudySpec, result: StudyResult) -> FinalistTable:
     rows = finalist_cells(spec, result, headings)
     cells = [[CellView(text=cell.text, interval=cell.interval) for cell in row] for row in rows]
     return FinalistTable(header=list(headings.values()), rows=cells)
+
+
+def _gates(report: GateReport) -> GateWords:
+    return GateWords(
+        outcome=gates.outcome(report),
+        reasons=[f"{answer.why}{gates.more(answer)}" for answer in report.answers],
+        compared=gates.compared(report),
+        promotion=" ".join(gates.promotion(report)),
+    )

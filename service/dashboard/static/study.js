@@ -16,8 +16,8 @@ const ENDED = ["completed", "failed", "cancelled"];
 const VERBS = { queued: ["pause", "cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
 
 async function load(state) {
-  [state.study, state.trials, state.page] = await Promise.all(
-    [api.study(state.id), api.trials(state.id), api.page(state.id)]);
+  [state.study, state.trials] = await Promise.all([api.study(state.id), api.trials(state.id)]);
+  state.page = await api.page(state.id); // after the study: once that is completed, it has a verdict
   state.search = state.trials.filter((trial) => trial.role === "search");
   if (state.study.status === "completed" && !state.result) state.result = await api.result(state.id);
 }
@@ -53,7 +53,8 @@ function buttons(state, refresh) {
 }
 
 function tasksInWords({ tasks, model }) {
-  const shots = tasks.kind === "omniglot" ? `${tasks.n_way}-way ${tasks.k_shot}-shot` : `${tasks.k_shot}-shot`;
+  const ways = tasks.n_way ? `${tasks.n_way}-way ` : "";
+  const shots = tasks.k_shot ? `${ways}${tasks.k_shot}-shot` : "";
   return `${tasks.kind} ${shots}, ${model.kind}`;
 }
 
@@ -91,7 +92,7 @@ function render(view, state, refresh) {
     head(state, refresh),
     study.error && h("section", { class: "card error" }, h("p", { class: "cause" }, study.error)),
     state.result && verdictCard(state),
-    state.result?.gates && gatesCard(state.result),
+    state.result?.gates && gatesCard(state),
     h("section", { class: "card study" }, progress(study), bests(study)),
     curveCards(state),
     paretoCard(state),

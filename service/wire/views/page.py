@@ -39,6 +39,15 @@ class FinalistTable(View):
     rows: list[list[CellView]]
 
 
+class GateWords(View):
+    """The gates in words: their answer together, why each rule was answered so, what followed."""
+
+    outcome: str
+    reasons: list[str]
+    compared: str
+    promotion: str
+
+
 class StudyPage(View):
     """A study's figures by part, its verdict in words, and where its trials stand.
 
@@ -51,4 +60,5 @@ class StudyPage(View):
     label: str
     sentences: list[str]
     finalists: FinalistTable | None
+    gates: GateWords | None
     last_points: dict[int, RungPoint]

@@ -21,6 +21,11 @@ def gate_sentences(gates: GateReport) -> Iterator[str]:
     yield f"Gates {outcome(gates)}: {compared(gates)}."
     for answer in gates.answers:
         yield f"{answer.answer}: {answer.rule}: {answer.why}{more(answer)}."
+    yield from promotion(gates)
+
+
+def promotion(gates: GateReport) -> Iterator[str]:
+    """The version that the candidate has become, or why it has become none though it was to."""
     if gates.promoted is not None:
         yield f"It is now {gates.promoted}."
     if gates.not_promoted is not None:

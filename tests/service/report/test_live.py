@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from service.db.engine import reading
+from service.db.engine import reading, transaction
 from service.operations.report import read_rows
 from service.report.figures.all import figures
 from service.report.live import MOST_CURVES, study_page
 from service.wire.views.page import StudyPage
 from service.wire.views.report import StudyReport
-from tests.fakes.rows import NOON
+from tests.fakes.rows import NOON, add_study, finish_study
+from tests.fakes.schedules import gates
 from tests.fakes.seen import STUDY
 
 
@@ -59,3 +60,13 @@ def test_a_study_without_trials_has_a_page(engine: Engine) -> None:
     page = page_of(engine)
     assert page.parts == {} and page.last_points == {}
     assert "queued" in page.sentences[0]
+
+
+def test_gates_are_in_words(engine: Engine) -> None:
+    with transaction(engine) as session:
+        study = add_study(session)
+        finish_study(session, study, 0)
+        study.result = {**study.result, "gates": gates(0.5)}
+    words = page_of(engine).gates
+    assert words is not None and (words.outcome, words.promotion) == ("passed", "It is now main@2.")
+    assert words.compared.startswith("trial 0, trained afresh 5 times, beside main@1")
