@@ -173,3 +173,11 @@ print(refused.status_code, refused.text)
     problem: dict[str, Any] = json.loads(done.stdout.removeprefix("406 "))
     assert problem["code"] == "format-unavailable"
     assert "pip install 'metaopt[parquet]'" in problem["detail"]
+
+
+@pytest.mark.usefixtures("seen")
+def test_our_own_page_has_figures_and_finalists(client: TestClient) -> None:
+    page = client.get(f"{URL}/page").json()
+    assert set(page["parts"]) == {"verdict", "learning_curves", "adaptation"}
+    assert [row[0]["text"] for row in page["finalists"]["rows"]] == ["1", "2"]
+    assert client.get(f"/api/v1/studies/{'f' * 32}/page").status_code == 404

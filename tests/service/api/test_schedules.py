@@ -10,7 +10,7 @@ from sqlalchemy import Engine, update
 
 from service.db.engine import transaction
 from service.db.tables import Study
-from tests.fakes.schedules import HandClock, add, statuses, take_over
+from tests.fakes.schedules import HandClock, add, complete, statuses, take_over
 from tests.fakes.specs import SMALL
 from tests.service.api.test_studies import assert_problem
 
@@ -164,12 +164,22 @@ def test_lists_have_pages(client: TestClient, engine: Engine) -> None:
 
 def test_an_unknown_schedule_is_not_found(client: TestClient) -> None:
     for schedule_id in ("f" * 32, "nightly", "%00", "a" * 5000):
-        for path in ("", "/runs", "/history"):
+        for path in ("", "/runs", "/history", "/chart"):
             answer = client.get(f"{URL}/{schedule_id}{path}")
             assert_problem(answer, 404, "schedule-not-found")
         for verb in ("pause", "resume", "run-now"):
             answer = client.post(f"{URL}/{schedule_id}:{verb}")
             assert_problem(answer, 404, "schedule-not-found")
+
+
+def test_the_chart_is_a_figure_once_a_study_has_ended(client: TestClient, engine: Engine) -> None:
+    schedule_id = post(client)
+    assert client.get(f"{URL}/{schedule_id}/chart").json() is None
+    client.post(f"{URL}/{schedule_id}:run-now")
+    take_over(engine, HandClock()).step()
+    complete(engine, 0.5)
+    figure = client.get(f"{URL}/{schedule_id}/chart").json()
+    assert [trace["name"] for trace in figure["data"]] == ["candidate", "incumbent"]
 
 
 def test_removing_leaves_studies_alone(client: TestClient, engine: Engine) -> None:
