@@ -52,10 +52,10 @@ def test_importances_of_the_same_trials_are_computed_once() -> None:
         trial(i, "completed", 90, i / 10).model_copy(update={"params": params})
         for i, params in enumerate(values)
     ]
-    importances._found.cache_clear()
+    importances._cached_shares.cache_clear()
     first = branch_importances(spec, trials)
     assert branch_importances(spec, trials) == first and first[0].parameters
-    kept = importances._found.cache_info()
+    kept = importances._cached_shares.cache_info()
     assert (kept.hits, kept.misses) == (1, 1)
     branch_importances(spec, [*trials, trials[0].model_copy(update={"trial_number": 12})])
-    assert importances._found.cache_info().misses == 2
+    assert importances._cached_shares.cache_info().misses == 2
