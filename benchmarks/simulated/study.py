@@ -117,7 +117,7 @@ def _segment(
     table: Table, study: StudyState, lanes: list[TrialState]
 ) -> tuple[list[LaneOutcome], int]:
     """Return what became of the lanes, and how many meta-iterations they took."""
-    rungs = study.rungs(lanes[0].group.role)
+    rungs = study.plan_of(lanes[0]).rungs
     iterations = min(next_rung(t.meta_iteration, rungs) - t.meta_iteration for t in lanes)
     ages = [trial.meta_iteration for trial in lanes]
     reports = [_train(table, study, trial, iterations) for trial in lanes]
@@ -152,7 +152,7 @@ def _train(table: Table, study: StudyState, trial: TrialState, iterations: int) 
     diverged_at = int(grid.diverged_at[seed, point])
     if 0 <= diverged_at <= age:
         return LaneReport(trial.trial_id, diverged_at, diverged_at=diverged_at, cause="table")
-    if age not in study.rungs(trial.group.role):
+    if age not in study.plan_of(trial).rungs:
         return LaneReport(trial.trial_id, age)
     scores = grid.scores[seed, point, table.rungs.index(age)].astype(float).tolist()
     scores = scores[: bank_tasks(study.spec, age)]

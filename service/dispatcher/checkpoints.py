@@ -16,13 +16,13 @@ class CheckpointStore:
         self._root = root.resolve()
 
     def directory(self, study_id: str) -> str:
-        """Return the study's directory, made if needed."""
+        """The study's directory, made if needed."""
         path = self._root / study_id
         path.mkdir(parents=True, exist_ok=True)
         return str(path)
 
     def name_of(self, path: str | None) -> str | None:
-        """Return what a row says of the file at `path`.
+        """What a row says of the file at `path`.
 
         Raises:
             ValueError: it is not below the root.
@@ -30,7 +30,7 @@ class CheckpointStore:
         return None if path is None else str(Path(path).resolve().relative_to(self._root))
 
     def path_of(self, name: str | None) -> str | None:
-        """Return the path of the file that a row names.
+        """The path of the file that a row names.
 
         Raises:
             ValueError: it is not below the root.
@@ -52,7 +52,7 @@ class CheckpointStore:
         shutil.rmtree(self._root / study_id, ignore_errors=True)
 
     def studies(self) -> list[str]:
-        """Return the studies that have a directory."""
+        """The studies that have a directory."""
         found = self._root.iterdir() if self._root.is_dir() else ()
         return sorted(path.name for path in found)
 

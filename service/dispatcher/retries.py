@@ -1,4 +1,4 @@
-"""Losses: what the death of a worker, or an error in a segment, means for its lanes.  Pure.
+"""Retries: what the death of a worker, or an error in a segment, means for its lanes.  Pure.
 
     worker dead beforehand       nothing: it is put back into the queue
     disk full or broken          nothing: it is put back into the queue
@@ -26,7 +26,7 @@ MOST_LOSSES = 20
 
 
 @dataclass(frozen=True)
-class Loss:
+class RetryDecision:
     """What becomes of a lane.
 
     Args:
@@ -47,34 +47,36 @@ class Loss:
     from_start: bool = False
 
 
-def judge_loss(trial: TrialState, error: Exception, *, alone: bool) -> Loss:
-    """Return what `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
+def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDecision:
+    """What `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
     cause = str(error)
     no_fault = isinstance(error, WorkerGone | MachineFailed)
     if no_fault or (isinstance(error, OutOfMemory) and not alone):
-        return Loss(AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False)
+        return RetryDecision(
+            AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False
+        )
     by_error = isinstance(error, SegmentFailed)
     outcome = AttemptOutcome.ERROR if by_error else AttemptOutcome.LOST
     too_many = trial.losses + 1 >= MOST_LOSSES
     if not alone:
         solo = trial.solo or by_error or trial.losses_here + 1 >= 2
-        return Loss(outcome, cause, too_many, trial.attempts, solo)
+        return RetryDecision(outcome, cause, too_many, trial.attempts, solo)
     return _alone(trial, error, outcome, cause, too_many)
 
 
 def _alone(
     trial: TrialState, error: Exception, outcome: AttemptOutcome, cause: str, too_many: bool
-) -> Loss:
+) -> RetryDecision:
     stuck = trial.meta_iteration == trial.begun_at
     attempts = trial.attempts + (1 if stuck else 0)
     failed = too_many or attempts >= MOST_ATTEMPTS
     if isinstance(error, SegmentFailed) and error.kind == "CorruptCheckpoint":
-        return Loss(outcome, cause, failed, attempts, trial.solo, from_start=True)
+        return RetryDecision(outcome, cause, failed, attempts, trial.solo, from_start=True)
     if isinstance(error, SegmentFailed) and error.invalid:
         failed = True
-    return Loss(outcome, cause, failed, attempts, trial.solo)
+    return RetryDecision(outcome, cause, failed, attempts, trial.solo)
 
 
 def halved(lanes: int) -> int:
-    """Return how many lanes a group may have after so many ran out of memory."""
+    """How many lanes a group may have after so many ran out of memory."""
     return max(1, lanes // 2)

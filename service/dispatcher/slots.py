@@ -21,7 +21,7 @@ from service.db.states import TrialStatus
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.lifecycle.handover import hand_over, regroup
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
-from service.dispatcher.retries import halved, judge_loss
+from service.dispatcher.retries import decide_retry, halved
 from service.dispatcher.scheduler.budget import affordable_iterations
 from service.dispatcher.scheduler.orders import segment_order
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
@@ -178,7 +178,7 @@ class Slots:
         lanes, slot.lanes = slot.lanes, []
         if not isinstance(error, SegmentFailed) or error.kind != BAD_REPORT:
             slot.held = set()
-        losses = [(trial, judge_loss(trial, error, alone=len(lanes) == 1)) for trial in lanes]
+        losses = [(trial, decide_retry(trial, error, alone=len(lanes) == 1)) for trial in lanes]
         with failing_alone(self._ledger, study):
             self._ledger.lose(study, slot.slot.name, losses, str(error))
             regroup(study, lanes)

@@ -9,7 +9,7 @@ from service.wire.spec.study import StudySpec
 
 
 def sealed_bank(spec: StudySpec) -> str:
-    """Return the SHA-256 of what the sealed tasks follow from, but for how many there are."""
+    """The SHA-256 of what the sealed tasks follow from, but for how many there are."""
     k_shot, q_query = spec.evaluation_shots()
     named = {
         "tasks": spec.tasks.model_dump(mode="json"),
@@ -21,7 +21,7 @@ def sealed_bank(spec: StudySpec) -> str:
 
 
 def gate_bank(spec: StudySpec, bank: BankSpec) -> str:
-    """Return the SHA-256 of what the scores on a gate bank follow from, but for how many tasks.
+    """The SHA-256 of what the scores on a gate bank follow from, but for how many tasks.
 
     Args:
         spec: Of the study.
@@ -32,6 +32,6 @@ def gate_bank(spec: StudySpec, bank: BankSpec) -> str:
 
 
 def digest_of(data: Any) -> str:
-    """Return the SHA-256 of plain data, whatever the order of its fields."""
+    """The SHA-256 of plain data, whatever the order of its fields."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

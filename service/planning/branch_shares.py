@@ -8,13 +8,13 @@ from service.wire.spec.study import StudySpec
 
 
 def first_budgets(spec: StudySpec) -> list[int]:
-    """Return how many trials each branch has before any result."""
+    """How many trials each branch has before any result."""
     return weighted(spec, [0] * len(spec.branches))
 
 
 def floors(spec: StudySpec) -> list[int]:
-    """Return how many trials each branch gets in any case."""
-    warm = [one.branch for one in spec.warm_start.trials]
+    """How many trials each branch gets in any case."""
+    warm = [trial.branch for trial in spec.warm_start.trials]
     return [
         max(warm.count(branch.algorithm), math.ceil(spec.search.floor * first))
         for branch, first in zip(spec.branches, first_budgets(spec), strict=True)
@@ -22,12 +22,12 @@ def floors(spec: StudySpec) -> list[int]:
 
 
 def startup_of(spec: StudySpec, position: int) -> int:
-    """Return how many trials of a branch end before it is compared, as far as these are sure."""
+    """How many trials of a branch end before it is compared, as far as these are sure."""
     return max(FEWEST, min(spec.search.startup_trials, floors(spec)[position]))
 
 
 def moves(spec: StudySpec) -> bool:
-    """Return whether results may move trials between the branches."""
+    """Whether results may move trials between the branches."""
     firsts = first_budgets(spec)
     return spec.allocation() == "bandit" and all(
         first > startup_of(spec, position) for position, first in enumerate(firsts)

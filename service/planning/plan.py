@@ -135,4 +135,4 @@ def _compared_with(spec: StudySpec, role: Role) -> dict[str, Configuration]:
     if role.bank != "sealed":
         return {}
     references = {name: reference(spec.verdict.compare, spec.branches, name) for name in names}
-    return {name: found for name, found in references.items() if found is not None}
+    return {name: fixed for name, fixed in references.items() if fixed is not None}

@@ -34,7 +34,7 @@ class Share(NamedTuple):
 
 
 def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
-    """Return what a study would do.
+    """What a study would do.
 
     Args:
         spec: Its warm start resolved.
@@ -69,7 +69,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
 
 
 def _gated(spec: StudySpec) -> int:
-    """Return how many trainings the gates compare: the incumbent is taken to cost as much."""
+    """How many trainings the gates compare: the incumbent is taken to cost as much."""
     gates = spec.gates
     if not gates.rules:
         return 0
@@ -77,7 +77,7 @@ def _gated(spec: StudySpec) -> int:
 
 
 def _shares(spec: StudySpec, trials: Sequence[float], kept: float) -> list[Share]:
-    """Return what so many trials of each branch train: before and after programs change."""
+    """What so many trials of each branch train: before and after programs change."""
     rungs, until = spec.rungs(), spec.pruning.first_order_until or 0
     before = expected_iterations(0, rungs, kept, until=until)
     after = expected_iterations(0, rungs, kept) - before
@@ -90,7 +90,7 @@ def _shares(spec: StudySpec, trials: Sequence[float], kept: float) -> list[Share
 
 
 def signatures(spec: StudySpec, branch: Branch, meta_iteration: int = 0) -> frozenset[str] | None:
-    """Return the signatures that trials of `branch` may have; None if they are too many to list.
+    """The signatures that trials of `branch` may have; None if they are too many to list.
 
     Args:
         meta_iteration: From which they train on.

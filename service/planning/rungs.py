@@ -11,14 +11,14 @@ FIRST_SEGMENT = 10  # meta-iterations, before anything is known about their cost
 
 
 def next_rung(age: int, rungs: Sequence[int]) -> int:
-    """Return the first rung after `age`."""
+    """The first rung after `age`."""
     return next(rung for rung in rungs if rung > age)
 
 
 def expected_iterations(
     age: int, rungs: Sequence[int], kept: float, *, until: int | None = None
 ) -> float:
-    """Return the meta-iterations that a trial still trains if a share `kept` goes on at rungs.
+    """The meta-iterations that a trial still trains if a share `kept` goes on at rungs.
 
     Args:
         age: Meta-iterations that it has behind it.
@@ -40,7 +40,7 @@ def segment_length(
     seconds: Sequence[float],
     segment_seconds: float,
 ) -> int:
-    """Return how many meta-iterations to train.
+    """How many meta-iterations to train.
 
     Args:
         ages: Meta-iterations that each lane has behind it.

@@ -1,4 +1,4 @@
-"""Programs: what the trials of a branch share, and the task banks they are judged on.
+"""Signatures: what the trials of a branch share, and the task banks they are judged on.
 
 Caps come from the space, not from a trial, so that the trials of a branch fit one program, or where
 inner steps are unrolled, a few.
@@ -18,7 +18,7 @@ from service.wire.spec.study import StudySpec
 
 
 def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
-    """Return (step_cap, test_cap): most inner steps a trial of `branch` can train and be scored
+    """(step_cap, test_cap): most inner steps a trial of `branch` can train and be scored
     with.  `test_steps` 0 means as many as it trains with.
     """
     step_cap = max(_numbers(branch, "inner_steps"))
@@ -28,7 +28,7 @@ def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
 
 
 def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> Signature:
-    """Return the signature of a trial of `branch` with all its `params`."""
+    """The signature of a trial of `branch` with all its `params`."""
     most, test_cap = _trial_caps(spec, branch, params)
     return signature_of(
         tasks=spec.tasks.model_dump(),
@@ -43,7 +43,7 @@ def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -
 def structural_values(
     spec: StudySpec, branch: Branch, params: dict[str, Value]
 ) -> tuple[Value, ...]:
-    """Return what of a trial's `params` its signature depends on."""
+    """What of a trial's `params` its signature depends on."""
     algorithm = ALGORITHMS.get(branch.algorithm)
     most, test_cap = _trial_caps(spec, branch, params)
     bucket = step_bucket(algorithm, params, most)
@@ -51,7 +51,7 @@ def structural_values(
 
 
 def searches_structure(branch: Branch) -> bool:
-    """Return whether trials of `branch` may differ in what a program shares."""
+    """Whether trials of `branch` may differ in what a program shares."""
     known = parameters(branch.algorithm)
     searched = branch.distributions()
     unrolls = ALGORITHMS.get(branch.algorithm).unrolls is not None
@@ -60,7 +60,7 @@ def searches_structure(branch: Branch) -> bool:
 
 
 def changes_program(spec: StudySpec, branch: Branch) -> bool:
-    """Return whether trials of `branch` may change their program on the way."""
+    """Whether trials of `branch` may change their program on the way."""
     return spec.pruning.first_order_until is not None and may_be_second_order(branch)
 
 
@@ -84,7 +84,7 @@ def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
 
 
 def own_test_steps(params: dict[str, Value]) -> int:
-    """Return the number of inner steps after which a trial with these params is scored."""
+    """The number of inner steps after which a trial with these params is scored."""
     return int(params["test_steps"]) or int(params["inner_steps"])
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """Return the name of this process as a holder."""
+    """The name of this process as a holder."""
     pid = os.getpid()
     return f"{_host()} {pid} {_started(pid)}"
 
 
 def is_dead(holder: str) -> bool:
-    """Return whether `holder` is known to be dead; False wherever that cannot be known."""
+    """Whether `holder` is known to be dead; False wherever that cannot be known."""
     parts = holder.split(" ")
     if len(parts) != 3 or parts[0] != _host() or not parts[1].isdigit():
         return False

@@ -1,4 +1,4 @@
-"""Housekeeping: taking over, loading and starting studies, and what others left behind."""
+"""Takeover: taking over, loading and starting studies, and what others left behind."""
 
 from collections.abc import Iterable
 
@@ -58,7 +58,7 @@ def start(ledger: Ledger, study_id: str) -> bool:
 
 
 def load(ledger: Ledger, study_id: str) -> StudyState | None:
-    """Return a running study's state, or None if it had to be failed because it is unusable.
+    """A running study's state, or None if it had to be failed because it is unusable.
 
     Files that no row names are deleted under the fence: a takeover waits for it, so they are
     never those of a successor.

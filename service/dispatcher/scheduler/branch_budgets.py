@@ -23,7 +23,7 @@ ENOUGH = 3  # scores of each branch at a rung where they are compared
 
 
 def trial_number(branch: BranchState, ask_index: int, branches: int) -> int:
-    """Return the number of a branch's trial.
+    """The number of a branch's trial.
 
     Trials of one branch are `branches` apart, so that numbers are unique however many each has.
     """
@@ -31,7 +31,7 @@ def trial_number(branch: BranchState, ask_index: int, branches: int) -> int:
 
 
 def asked_by(branch: BranchState) -> int:
-    """Return how many trials a branch has asked for, also those still looked for."""
+    """How many trials a branch has asked for, also those still looked for."""
     return branch.search.asks + (len(branch.looking.sequences) if branch.looking else 0)
 
 

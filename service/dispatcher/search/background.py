@@ -35,7 +35,7 @@ class Asker:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="asker")
 
     def ask(self, study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
-        """Return new trials, about `count`; none while their points are being looked for.
+        """New trials, about `count`; none while their points are being looked for.
 
         Raises:
             ValueError: the sampler cannot suggest anything, or what it suggests breaks a rule.

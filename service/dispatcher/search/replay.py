@@ -40,7 +40,7 @@ class Replayed:
 
 
 def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Replayed:
-    """Return whether the log of a branch's asks and tells is what its spec leads to."""
+    """Whether the log of a branch's asks and tells is what its spec leads to."""
     entries = [_log_entry(entry, spec.goals()) for entry in log]
     asks = sum(1 for entry in entries if entry.kind == "ask")
     search, agreeing = branch_search(spec, branch, []), 0
@@ -66,14 +66,16 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
         except InvalidSearch as error:
             return Replayed(branch.algorithm, asks, agreeing, str(error))
         if derived != logged:
-            told = f"trial {entry.trial_number}: the log has {logged}, the sampler gives {derived}"
-            return Replayed(branch.algorithm, asks, agreeing, told)
+            difference = (
+                f"trial {entry.trial_number}: the log has {logged}, the sampler gives {derived}"
+            )
+            return Replayed(branch.algorithm, asks, agreeing, difference)
         agreeing += 1
     return Replayed(branch.algorithm, asks, agreeing)
 
 
 def as_bytes(params: Mapping[str, Any]) -> str:
-    """Return suggested parameters as JSON in which equal text means equal bits."""
+    """Suggested parameters as JSON in which equal text means equal bits."""
     return json.dumps(dict(params), sort_keys=True, allow_nan=False)
 
 

@@ -9,7 +9,7 @@ Files that no row names any more are deleted here, after the commit that let go 
 from service.db.states import TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
-from service.dispatcher.retries import Loss
+from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store.entries import keeps_file
 
@@ -40,7 +40,7 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
             trial.checkpoint = None
 
 
-def loss(store: CheckpointStore, trial: TrialState, decided: Loss) -> None:
+def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> None:
     """Take over what the loss of its worker means for a lane."""
     trial.status = TrialStatus.FAILED if decided.failed else TrialStatus.QUEUED
     trial.attempts, trial.solo = decided.attempts, decided.solo

@@ -12,7 +12,7 @@ from service.db.events import append_event
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Report, Segment, Trial
 from service.dispatcher.pruning.decisions import LaneOutcome
-from service.dispatcher.retries import Loss
+from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
 from service.dispatcher.store.columns import row_of, sums_of
 from service.executors.base import SegmentReport
@@ -142,7 +142,7 @@ def write_spent(entry: Entry, spent: Spent) -> None:
     spending.save_spending(entry.session, entry.study.study_id, sums_of(spent))
 
 
-def write_loss(entry: Entry, trial: TrialState, loss: Loss) -> None:
+def write_loss(entry: Entry, trial: TrialState, loss: RetryDecision) -> None:
     """Write what a loss means for a lane."""
     trials.save_losses(
         entry.session,

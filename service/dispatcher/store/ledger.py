@@ -27,7 +27,7 @@ from service.db.roles import ROLES
 from service.db.states import AttemptOutcome, TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
-from service.dispatcher.retries import Loss
+from service.dispatcher.retries import RetryDecision
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Left, after_segment, after_trials
 from service.dispatcher.state import (
@@ -128,7 +128,11 @@ class Ledger:
         _tell_samplers(study, tells)
 
     def lose(
-        self, study: StudyState, slot: str, losses: Sequence[tuple[TrialState, Loss]], cause: str
+        self,
+        study: StudyState,
+        slot: str,
+        losses: Sequence[tuple[TrialState, RetryDecision]],
+        cause: str,
     ) -> None:
         """Write what a loss means for each lane of a slot."""
         tells = [

@@ -40,7 +40,7 @@ _COUNTED = (
 
 
 def load_study(session: Session, study_id: str) -> StudyState:
-    """Return the study with its trials, scores and searches.
+    """The study with its trials, scores and searches.
 
     Raises:
         ValueError: its spec or its log cannot be used.
@@ -93,11 +93,11 @@ def _may_lead(study: StudyState, place: Place) -> list[tuple[float, int]]:
 
 
 def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:
-    found = spending.find_spending(session, study.study_id)
+    sums = spending.find_spending(session, study.study_id)
     spent = Spent()
-    if found is not None:
-        spent = Spent(**sums_of(found))
-        study.search_ended_by = found.ended_by
+    if sums is not None:
+        spent = Spent(**sums_of(sums))
+        study.search_ended_by = sums.ended_by
     ended = [
         Ended(row.finished_at, _loss_at_end(study, row))
         for row in rows
@@ -119,7 +119,7 @@ def _loss(study: StudyState, row: Trial) -> float | None:
 def branch_states(
     spec: StudySpec, log: dict[str, list[Ask]], scores: Iterable[RungScore]
 ) -> dict[str, BranchState]:
-    """Return the branches of a spec as the log of their asks and tells left them.
+    """The branches of a spec as the log of their asks and tells left them.
 
     Args:
         spec: Of the study.
@@ -130,8 +130,8 @@ def branch_states(
         InvalidSearch: the log does not fit the spec.
     """
     by_trial: dict[int, dict[int, float]] = {}
-    for one in scores:
-        by_trial.setdefault(one.trial_number, {})[one.meta_iteration] = one.score
+    for scored in scores:
+        by_trial.setdefault(scored.trial_number, {})[scored.meta_iteration] = scored.score
     return {
         branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []), by_trial)
         for position, branch in enumerate(spec.branches)

@@ -1,5 +1,5 @@
 from service.db.states import AttemptOutcome
-from service.dispatcher.retries import MOST_LOSSES, halved, judge_loss
+from service.dispatcher.retries import MOST_LOSSES, decide_retry, halved
 from service.executors.base import (
     MachineFailed,
     OutOfMemory,
@@ -14,72 +14,74 @@ INVALID = SegmentFailed("InvalidModel: no", kind="InvalidModel", invalid=True)
 
 
 def test_a_death_alone_without_progress_counts_and_the_third_is_the_last() -> None:
-    first = judge_loss(trial(), DEATH, alone=True)
+    first = decide_retry(trial(), DEATH, alone=True)
     assert (first.failed, first.attempts, first.outcome) == (False, 1, AttemptOutcome.LOST)
-    third = judge_loss(trial(attempts=2, losses=2, losses_here=2), DEATH, alone=True)
+    third = decide_retry(trial(attempts=2, losses=2, losses_here=2), DEATH, alone=True)
     assert (third.failed, third.attempts) == (True, 3)
     assert third.cause == "the worker died: SIGKILL"
 
 
 def test_a_death_alone_after_a_new_checkpoint_does_not_count() -> None:
-    loss = judge_loss(trial(attempts=2, begun_at=0, meta_iteration=40), DEATH, alone=True)
+    loss = decide_retry(trial(attempts=2, begun_at=0, meta_iteration=40), DEATH, alone=True)
     assert (loss.failed, loss.attempts) == (False, 2)
 
 
 def test_the_second_joint_death_at_a_checkpoint_sets_lanes_apart() -> None:
-    first = judge_loss(trial(), DEATH, alone=False)
-    second = judge_loss(trial(losses=1, losses_here=1), DEATH, alone=False)
+    first = decide_retry(trial(), DEATH, alone=False)
+    second = decide_retry(trial(losses=1, losses_here=1), DEATH, alone=False)
     assert (first.solo, first.attempts) == (False, 0)
     assert (second.solo, second.attempts) == (True, 0)
 
 
 def test_joint_deaths_with_progress_in_between_set_nobody_apart() -> None:
-    assert not judge_loss(trial(losses=5, losses_here=0), DEATH, alone=False).solo
+    assert not decide_retry(trial(losses=5, losses_here=0), DEATH, alone=False).solo
 
 
 def test_an_error_among_others_sets_lanes_apart_and_counts_for_nobody() -> None:
-    loss = judge_loss(trial(), INVALID, alone=False)
+    loss = decide_retry(trial(), INVALID, alone=False)
     assert (loss.solo, loss.attempts, loss.failed) == (True, 0, False)
     assert loss.outcome == AttemptOutcome.ERROR
 
 
 def test_an_invalid_order_alone_fails_at_once() -> None:
-    assert judge_loss(trial(), INVALID, alone=True).failed
+    assert decide_retry(trial(), INVALID, alone=True).failed
 
 
 def test_another_error_alone_is_tried_again() -> None:
-    loss = judge_loss(trial(), SegmentFailed("RuntimeError: cuda", kind="RuntimeError"), alone=True)
+    loss = decide_retry(
+        trial(), SegmentFailed("RuntimeError: cuda", kind="RuntimeError"), alone=True
+    )
     assert (loss.failed, loss.attempts) == (False, 1)
 
 
 def test_a_damaged_checkpoint_is_given_up() -> None:
     damaged = SegmentFailed("CorruptCheckpoint: …", kind="CorruptCheckpoint", invalid=True)
-    loss = judge_loss(trial(meta_iteration=40, begun_at=40), damaged, alone=True)
+    loss = decide_retry(trial(meta_iteration=40, begun_at=40), damaged, alone=True)
     assert (loss.from_start, loss.failed, loss.attempts) == (True, False, 1)
 
 
 def test_out_of_memory_counts_only_alone() -> None:
-    together = judge_loss(trial(), OutOfMemory("out of memory"), alone=False)
+    together = decide_retry(trial(), OutOfMemory("out of memory"), alone=False)
     assert (together.attempts, together.is_loss, together.solo) == (0, False, False)
-    assert judge_loss(trial(attempts=2), OutOfMemory("out of memory"), alone=True).failed
+    assert decide_retry(trial(attempts=2), OutOfMemory("out of memory"), alone=True).failed
 
 
 def test_a_worker_that_could_not_start_counts_for_nobody() -> None:
-    loss = judge_loss(trial(attempts=2), WorkerGone("no device"), alone=True)
+    loss = decide_retry(trial(attempts=2), WorkerGone("no device"), alone=True)
     assert (loss.failed, loss.attempts, loss.is_loss) == (False, 2, False)
 
 
 def test_a_full_disk_counts_for_nobody() -> None:
     full = MachineFailed("OSError: [Errno 28] No space left on device", kind="OSError")
     for alone in (True, False):
-        loss = judge_loss(trial(attempts=2, losses=MOST_LOSSES), full, alone=alone)
+        loss = decide_retry(trial(attempts=2, losses=MOST_LOSSES), full, alone=alone)
         assert (loss.failed, loss.attempts, loss.is_loss, loss.solo) == (False, 2, False, False)
         assert loss.outcome == AttemptOutcome.EVICTED
 
 
 def test_losses_end_somewhere() -> None:
-    assert judge_loss(trial(losses=MOST_LOSSES - 1, meta_iteration=9), DEATH, alone=False).failed
-    assert not judge_loss(trial(losses=MOST_LOSSES - 2), DEATH, alone=False).failed
+    assert decide_retry(trial(losses=MOST_LOSSES - 1, meta_iteration=9), DEATH, alone=False).failed
+    assert not decide_retry(trial(losses=MOST_LOSSES - 2), DEATH, alone=False).failed
 
 
 def test_a_halved_group_has_at_least_one_lane() -> None:

@@ -3,36 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, select
 
 from service.db.engine import reading
 from service.db.roles import TrialRole
-from service.db.tables import Ask, Report, Trial
+from service.db.tables import Report, Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order
 from service.dispatcher.scheduler.placement import choose_work
 from service.dispatcher.scheduler.program_switch import group_now
 from service.dispatcher.state import StudyState, TrialState
-from service.dispatcher.store.restore import load_study
-from service.executors.base import SegmentFailed, SegmentOrder
-from service.planning.preview import preview, signatures
+from service.executors.base import SegmentOrder
 from service.wire.spec.study import StudySpec
 from tests.fakes import states
-from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import (
-    Run,
-    assert_log_repeats,
-    attempts,
     kinds,
-    result,
-    rows,
-    segments,
-    wait_for,
 )
 from tests.fakes.specs import small_spec
-from tests.fakes.studies import submit
-from tests.waiting import wait_until
 
 SPACE = {"inner_lr": {"low": 0.003, "high": 0.3, "log": True}, "inner_steps": 1, "meta_batch": 4}
 BRANCHES = [{"algorithm": "maml", "space": SPACE}]
@@ -130,75 +117,6 @@ def test_new_trials_are_not_asked_for_where_none_can_begin() -> None:
     one.meta_iteration, one.group = 60, group_now(study, _at(one, 60))
     work = choose_work([study], slot, slots=1, lanes=8)
     assert work is not None and (work.admit, work.ask) == ([one], 0)
-
-
-def test_a_preview_tells_the_tasks_and_counts_with_both_programs() -> None:
-    found = preview(spec(), {})
-    assert (found.rungs, found.bank_tasks) == ([20, 60, 180], [4, 10, 20])
-    assert found.first_order_until == 60
-    assert found.search.meta_iterations_at_most == 6 * 180
-    (branch,) = spec().branches
-    assert signatures(spec(), branch, 0) != signatures(spec(), branch, 60)
-
-
-def test_a_study_with_both_fidelities_runs_to_its_verdict(engine: Engine, run: Run) -> None:
-    study_id = submit(engine, spec())
-    executor = ScriptedExecutor(slots=2)
-    run(executor)
-    wait_for(engine, study_id, "completed")
-    trials = rows(engine, study_id)
-    assert {t["params"]["order"] for t in trials} == {"second"}  # what was asked for
-    assert tasks_at(engine, study_id, "search") == {20: {4}, 60: {10}, 180: {20}}
-    assert tasks_at(engine, study_id, "verdict") == {180: {20}}
-    moved = [row for row in attempts(engine, study_id) if row.cause == MOVED]
-    beyond = {t["trial_id"] for t in trials if t["meta_iteration"] > 60}
-    assert {row.trial_id for row in moved} == beyond and len(moved) == len(beyond)
-    assert len({one.signature for one in segments(engine, study_id)}) == 2
-    assert {t["attempts"] for t in trials} == {0}
-    assert result(engine, study_id)["first_order_until"] == 60
-    assert_log_repeats(engine, study_id)
-    with reading(engine) as session:
-        told = session.scalars(select(Ask.outcome).where(Ask.outcome == "paused")).all()
-    assert told == []  # to change the program is no pause
-
-
-@pytest.mark.parametrize("kind", ["asha", "race", "median"])
-def test_a_restart_between_the_programs_changes_nothing(
-    engine: Engine, run: Run, kind: str
-) -> None:
-    study_id = submit(engine, spec(kind, trials=20))
-    first = run(ScriptedExecutor(slots=1))
-    wait_until(lambda: any_moved(engine, study_id), 20, what="a trial that changed its program")
-    first.end()
-    with reading(engine) as session:
-        loaded = load_study(session, study_id)
-    for trial in loaded.trials.values():
-        order = loaded.signatures[trial.group.signature].structure["order"]
-        assert order == ("first" if trial.meta_iteration < 60 else "second")
-    run(ScriptedExecutor(slots=1))
-    wait_for(engine, study_id, "completed")
-    at = tasks_at(engine, study_id, "search")
-    assert at == {20: {4}, 60: {10}, 180: {20}}
-    assert_log_repeats(engine, study_id)
-
-
-def test_a_trial_that_begins_anew_begins_in_the_first_program(engine: Engine, run: Run) -> None:
-    study_id = submit(engine, spec(trials=1, pruning={**BOTH, "kind": "none"}))
-    damaged: list[str] = []
-
-    def damage(slot: str, order: SegmentOrder) -> Exception | None:
-        second = order.signature["structure"]["order"] == "second"
-        if second and not damaged:
-            damaged.extend(lane.trial_id for lane in order.admit)
-            return SegmentFailed("bytes", kind="CorruptCheckpoint", invalid=False)
-        return None
-
-    run(ScriptedExecutor(slots=1, script=damage))
-    wait_for(engine, study_id, "completed")
-    trial = next(t for t in rows(engine, study_id) if t["trial_id"] == damaged[0])
-    assert trial["status"] == "completed"
-    began = [a.from_meta_iteration for a in attempts(engine, study_id) if a.trial_id in damaged]
-    assert began == [0, 60, 0, 60]
 
 
 def tasks_at(engine: Engine, study_id: str, role: str) -> dict[int, set[int]]:

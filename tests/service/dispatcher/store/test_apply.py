@@ -7,7 +7,7 @@ import pytest
 from service.db.states import AttemptOutcome, TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import judge_report
-from service.dispatcher.retries import Loss
+from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store import apply
 from service.executors.base import LaneReport, SegmentReport
@@ -78,7 +78,7 @@ def test_an_attempt_begins_where_the_trial_is() -> None:
 def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(store: CheckpointStore) -> None:
     path = file(store, "kept")
     trial = states.trial(meta_iteration=60, checkpoint="s/kept")
-    apply.loss(store, trial, Loss(AttemptOutcome.LOST, "killed", False, 1, True))
+    apply.loss(store, trial, RetryDecision(AttemptOutcome.LOST, "killed", False, 1, True))
     assert (trial.status, trial.attempts, trial.solo) == (TrialStatus.QUEUED, 1, True)
     assert (trial.losses, trial.losses_here, trial.meta_iteration) == (1, 1, 60)
     assert path.exists()
@@ -87,7 +87,9 @@ def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(store: Checkpo
 def test_a_damaged_checkpoint_is_given_up(store: CheckpointStore) -> None:
     path = file(store, "damaged")
     trial = states.trial(meta_iteration=60, checkpoint="s/damaged")
-    apply.loss(store, trial, Loss(AttemptOutcome.ERROR, "bad", False, 1, False, from_start=True))
+    apply.loss(
+        store, trial, RetryDecision(AttemptOutcome.ERROR, "bad", False, 1, False, from_start=True)
+    )
     assert (trial.meta_iteration, trial.checkpoint) == (0, None)
     assert trial.status == TrialStatus.QUEUED and not path.exists()
 
@@ -95,7 +97,7 @@ def test_a_damaged_checkpoint_is_given_up(store: CheckpointStore) -> None:
 def test_a_trial_that_failed_keeps_its_cause_and_no_file(store: CheckpointStore) -> None:
     path = file(store, "failed")
     trial = states.trial(checkpoint="s/failed")
-    apply.loss(store, trial, Loss(AttemptOutcome.ERROR, "impossible", True, 3, False))
+    apply.loss(store, trial, RetryDecision(AttemptOutcome.ERROR, "impossible", True, 3, False))
     assert (trial.status, trial.cause) == (TrialStatus.FAILED, "impossible")
     assert not path.exists()
 

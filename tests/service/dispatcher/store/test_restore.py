@@ -18,7 +18,7 @@ from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning import pauses
 from service.dispatcher.pruning.decisions import judge_report
-from service.dispatcher.retries import judge_loss
+from service.dispatcher.retries import decide_retry
 from service.dispatcher.search.ask import ask
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store.ledger import Ledger
@@ -79,7 +79,7 @@ class History:
         lanes = self._lanes()
         if not lanes:
             return
-        rungs, slot = self.study.rungs("search"), states.slot()
+        rungs, slot = self.study.plan["search"].rungs, states.slot()
         slot.study_id, slot.group, slot.ordered_at = self.study.study_id, lanes[0].group, NOON
         slot.lanes = lanes
         slot.iterations = min(
@@ -92,7 +92,7 @@ class History:
 
     def lose(self) -> None:
         lanes = self._lanes()[:1]
-        losses = [(trial, judge_loss(trial, WorkerLost("killed"), alone=True)) for trial in lanes]
+        losses = [(trial, decide_retry(trial, WorkerLost("killed"), alone=True)) for trial in lanes]
         if losses:
             self.ledger.lose(self.study, "cpu:0", losses, "killed")
 
