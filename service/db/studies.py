@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.db.roles import ROLES, roles_where
 from service.db.states import StudyStatus, TrialStatus
-from service.db.tables import DispatcherRow, Event, Report, Study, Trial
+from service.db.tables import Delivery, DispatcherRow, Event, Report, ScheduleRun, Study, Trial
 
 
 class Count(NamedTuple):
@@ -102,6 +102,14 @@ def count_trials(session: Session, study_ids: Sequence[str]) -> list[Count]:
         .group_by(*place)
     )
     return [Count(*row) for row in session.execute(query)]
+
+
+def count_by_status(
+    session: Session, table: type[Study | Trial | ScheduleRun | Delivery]
+) -> dict[str, int]:
+    """How many rows there are of each status that occurs, for metrics."""
+    query = select(table.status, func.count()).group_by(table.status)
+    return {status: count for status, count in session.execute(query)}
 
 
 def best_trials(session: Session, counts: Sequence[Count], *, maximize: bool) -> list[Trial]:

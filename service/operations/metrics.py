@@ -10,9 +10,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from service.db import deliveries
-from service.db.counts import count_by_status
 from service.db.dispatcher import STALE_AFTER, last_refresh
 from service.db.states import DeliveryStatus, RunStatus, StudyStatus, TrialStatus
+from service.db.studies import count_by_status
 from service.db.tables import Delivery, ScheduleRun, Study, Trial
 
 
