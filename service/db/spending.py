@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from service.db.roles import TrialRole, roles_where
+from service.db.roles import roles_where
 from service.db.tables import Spending, Trial
 
 
@@ -45,7 +45,8 @@ def trials_asked(session: Session, study_id: str) -> int:
 def has_replicas(session: Session, study_id: str) -> bool:
     """Return whether the search has begun to train its best again: it asks for no more points."""
     query = select(Trial.trial_id).where(
-        Trial.study_id == study_id, Trial.role == TrialRole.REPLICA
+        Trial.study_id == study_id,
+        Trial.role.in_(roles_where(bank="validation", judged_at="end")),
     )
     return session.scalar(query.limit(1)) is not None
 

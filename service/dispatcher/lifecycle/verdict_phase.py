@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.db import reports, segments, trials
 from service.db.engine import reading
-from service.db.roles import ROLES, TrialRole
+from service.db.roles import ROLES, TrialRole, roles_where
 from service.db.states import TrialStatus
 from service.db.tables import Report, Study, Trial
 from service.dispatcher.scheduler.budget import common_rung
@@ -28,6 +28,8 @@ from service.judgement.verdict import Defaults, SearchTrial, study_result
 from service.operations.fresh_runs import sealed_run
 from service.versions import versions
 from service.wire.views.result import SearchCost, StudyResult
+
+_TRAINED_AGAIN = roles_where(bank="validation", judged_at="end")
 
 
 def borderline_scores(ledger: Ledger, study: StudyState) -> dict[int, list[float]]:
@@ -93,8 +95,8 @@ class _Rows:
     def of(cls, rows: Sequence[Trial]) -> "_Rows":
         return cls(
             points=[row for row in rows if ROLES[row.role].told_to_sampler],
-            replicas=[row for row in rows if row.role == TrialRole.REPLICA],
-            verdict=[row for row in rows if row.role == TrialRole.VERDICT],
+            replicas=[row for row in rows if row.role in _TRAINED_AGAIN],
+            verdict=[row for row in rows if ROLES[row.role].bank == "sealed"],
         )
 
     def of_finalists(self) -> list[Trial]:
