@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.verdict_world import Table, read_table
 from metaopt.gates.registry import parse_rule
 from metaopt.goals import Goals
+from metaopt.tasks.registry import TASKS
 from service.judgement import gates
 from service.judgement.estimates import SealedRun, difference_of, interval
 from service.judgement.evidence import Evidence, with_noise
@@ -134,7 +135,7 @@ def standard_error(table: Table) -> float:
 
 def goals_of(table: Table) -> Goals:
     """What the trainings of a table were after."""
-    return Goals(maximize=bool(table.source.tasks["kind"] == "omniglot"))
+    return Goals(maximize=TASKS.get(table.source.tasks["kind"]).metric.maximize)
 
 
 def _training(table: Table, luck: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from metaopt.tasks.registry import TASKS
+
 TABLES = Path(__file__).parents[1] / "tables"
 NOISY_TASKS = 10  # of a bank that is too small
 
@@ -107,7 +109,7 @@ def load(name: str) -> Table:
             branch: _grid(arrays, branch, spec["branches"][branch]) for branch in spec["branches"]
         }
         rungs = [int(rung) for rung in arrays["rungs"]]
-    return Table(spec, rungs, grids, maximize=spec["tasks"]["kind"] == "omniglot")
+    return Table(spec, rungs, grids, maximize=TASKS.get(spec["tasks"]["kind"]).metric.maximize)
 
 
 def _grid(arrays: Any, branch: str, spec: Json) -> Grid:

@@ -7,6 +7,8 @@ MAML items train with Adam and a constant rate on fresh tasks at each meta-itera
 from dataclasses import dataclass
 from typing import Any
 
+from metaopt.algorithms.registry import ALGORITHMS
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -45,7 +47,7 @@ class Work:
     @property
     def outer_rate(self) -> str:
         """Return the name of the outer rate."""
-        return "epsilon" if self.algorithm == "reptile" else "outer_lr"
+        return ALGORITHMS.get(self.algorithm).outer_rate
 
     @property
     def first_order(self) -> bool:
