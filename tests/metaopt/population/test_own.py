@@ -132,6 +132,22 @@ def test_a_winner_of_a_registered_algorithm_adapts_as_that_does(tmp_path: Path) 
         assert torch.allclose(adapted, Quadratic().apply(theta, x), atol=1e-6)
 
 
+def test_a_population_takes_objects() -> None:
+    signature = signature_of(
+        tasks={"kind": "mine", "k_shot": 3, "q_query": 3},
+        model={"kind": "mine"},
+        algorithm=PULLED,
+        params={},
+    )
+    population = Population(signature, tasks=Parabola(), model=Quadratic(), algorithm=PULLED)
+    population.admit("a", {"pull": 0.1}, seed=1, horizon=20)
+    population.advance(20)
+    (scores,) = population.evaluate(["a"], BANK).values()
+    assert scores.curve[1] < 1.0 and population.state("a").age == 20
+    with pytest.raises(InvalidModel, match="model.kind must be one of conv4, linear, mlp"):
+        Population(signature, tasks=Parabola(), algorithm=PULLED)
+
+
 def test_own_kinds_are_not_compiled(tmp_path: Path) -> None:
     signature = signature_of(tasks=SINUSOID, model=MLP, algorithm=PULLED, params={})
     population = Population(signature, algorithm=PULLED)
