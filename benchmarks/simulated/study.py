@@ -17,11 +17,10 @@ from service.dispatcher.pruning.decisions import LaneOutcome, judge_report
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.placement import choose_work
 from service.dispatcher.search import ask
-from service.dispatcher.selection import replicas
+from service.dispatcher.selection import fresh_trials, replicas
 from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.restore import branch_states
 from service.executors.base import LaneReport, SegmentReport, Slot
-from service.planning.fidelity import bank_tasks
 from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations, next_rung
 from service.wire.spec.study import StudySpec
@@ -110,7 +109,7 @@ def _replicate(
             spent += cost
             trial.status, trial.loss = one.status, one.loss
             trial.meta_iteration = one.lane.meta_iteration
-        yield spent, _regret(table, study.trials[ask.candidates(study)[0]])
+        yield spent, _regret(table, study.trials[fresh_trials.candidates(study)[0]])
 
 
 def _segment(
@@ -155,7 +154,7 @@ def _train(table: Table, study: StudyState, trial: TrialState, iterations: int) 
     if age not in study.plan_of(trial).rungs:
         return LaneReport(trial.trial_id, age)
     scores = grid.scores[seed, point, table.rungs.index(age)].astype(float).tolist()
-    scores = scores[: bank_tasks(study.spec, age)]
+    scores = scores[: study.plan_of(trial).tasks_at(age)]
     return LaneReport(trial.trial_id, age, scores=scores, diverged_share=0.0, curve=[0.0])
 
 
