@@ -159,6 +159,7 @@ for _kind in (
         _says("study submitted"),
     ),
     EventKind("study_running", "the dispatcher has begun it", {}, _says("study running")),
+    EventKind("study_loaded", "a dispatcher reads it from its rows", {"trials": int}, _says("loaded")),
     EventKind("study_paused", "somebody paused it", MOVE, _says("study paused")),
     EventKind("study_resumed", "somebody resumed it", MOVE, _says("study resumed")),
     EventKind(

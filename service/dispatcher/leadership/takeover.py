@@ -69,6 +69,8 @@ def load(ledger: Ledger, study_id: str) -> StudyState | None:
             study = load_study(session, study_id)
             used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
             ledger.store.keep_only(study_id, used)
+            many = {"trials": len(study.trials)}
+            append_event(session, study_id, "study_loaded", many, now=ledger.now())
     except ValueError as error:
         _fail_unloaded(ledger, study_id, f"the study cannot be loaded: {error}")
         return None
