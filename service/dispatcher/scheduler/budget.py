@@ -115,6 +115,11 @@ LIMITS = (
         "the study's wall_seconds budget is spent",
     ),
     Limit(
+        "first_score_within",
+        lambda spent, most, _: spent.best_loss is None and spent.meta_iterations >= most,
+        "no trial of the study has completed within its first_score_within",
+    ),
+    Limit(
         "stagnation",
         lambda spent, most, _: spent.trials_since_best >= most,
         "the study's search stagnates: no better score in as many trials as its budget says",

@@ -22,6 +22,7 @@ class Budget(Wire):
         device_seconds: Of all segments together.
         total_meta_iterations: Of all trials together.
         target_score: A completed trial that reaches it ends the search.
+        first_score_within: Meta-iterations of all trials by which one must have completed.
         stagnation: Trials that may end one after another without a better completed score.
     """
 
@@ -32,6 +33,7 @@ class Budget(Wire):
     total_meta_iterations: Annotated[int, Field(ge=1, le=10**12)] | None = None
     target_score: float | None = None
     stagnation: Count | None = None
+    first_score_within: Count | None = None
 
 
 CHANGEABLE = tuple(name for name in Budget.model_fields if name != "meta_iterations")
