@@ -171,6 +171,7 @@ class Trial(Base):
     finished_at: Mapped[datetime | None]
     metrics: Mapped[Json | None]
     bank_tasks: Mapped[int | None]
+    began_with: Mapped[str | None] = mapped_column(String(64))
 
 
 class Attempt(Base):

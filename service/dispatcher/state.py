@@ -70,6 +70,7 @@ class TrialState:
     cause: str | None = None
     solo: bool = False
     bank_tasks: int | None = None
+    began_with: str | None = None
     attempt: int = 0
     begun_at: int = 0
     attempts: int = 0

@@ -34,10 +34,12 @@ def new(
         bank_tasks: On how many tasks of its bank it is scored, where that grows.
     """
     branch, params = configuration
+    group = group_of(study, role, branch, params, 0)
     return TrialState(
         trial_id=uuid.uuid4().hex,
         trial_number=trial_number,
-        group=group_of(study, role, branch, params, 0),
+        group=group,
+        began_with=group.signature,
         params=params,
         seed=seed,
         source_trial_number=source,
