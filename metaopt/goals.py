@@ -55,10 +55,10 @@ class Goals:
 
     def values(self, score: float, metrics: Metrics) -> Values | None:
         """Return the values of the objectives in their order, or None where one is not known."""
-        known = {**metrics, SCORE: score}
-        if any(name not in known for name in self.objectives):
+        values = {**metrics, SCORE: score}
+        if any(name not in values for name in self.objectives):
             return None
-        return tuple(float(known[name]) for name in self.objectives)
+        return tuple(float(values[name]) for name in self.objectives)
 
     def losses(self, values: Values) -> Values:
         """Return the values with signs such that less is better."""
@@ -67,8 +67,8 @@ class Goals:
 
     def violations(self, metrics: Metrics) -> dict[str, float]:
         """Return value − bound of every constraint whose metric is known; above 0 is broken."""
-        known = {name: bound for name, bound in self.bounds.items() if name in metrics}
-        return {name: float(metrics[name] - bound) for name, bound in known.items()}
+        bounds = {name: bound for name, bound in self.bounds.items() if name in metrics}
+        return {name: float(metrics[name] - bound) for name, bound in bounds.items()}
 
     def broken(self, metrics: Metrics) -> list[str]:
         """Return the names of the broken constraints."""
@@ -92,9 +92,9 @@ class Goals:
         )
 
 
-def dominates(one: Values, other: Values) -> bool:
-    """Return whether losses `one` are nowhere worse than `other` and somewhere better."""
-    pairs = list(zip(one, other, strict=True))
+def dominates(losses: Values, other: Values) -> bool:
+    """Whether `losses` are nowhere worse than `other` and somewhere better."""
+    pairs = list(zip(losses, other, strict=True))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
@@ -103,12 +103,12 @@ def pareto_front(losses: Mapping[int, Values]) -> list[int]:
 
     Equal losses do not dominate each other: all of them are on the front.
     """
-    found: list[int] = []
+    front: list[int] = []
     # In this order nothing can be dominated by what comes later.
     for number in sorted(losses, key=lambda number: (losses[number], number)):
-        if not any(dominates(losses[known], losses[number]) for known in found):
-            found.append(number)
-    return found
+        if not any(dominates(losses[member], losses[number]) for member in front):
+            front.append(number)
+    return front
 
 
 def spread(front: Sequence[int], losses: Mapping[int, Values], count: int) -> list[int]:

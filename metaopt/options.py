@@ -37,6 +37,6 @@ class Option:
     pattern: str | None = None
 
 
-def with_defaults(options: tuple[Option, ...], given: Options) -> dict[str, Any]:
-    """What is given, and the default of every option that is not."""
-    return {**{option.name: option.default for option in options}, **given}
+def with_defaults(options: tuple[Option, ...], chosen: Options) -> dict[str, Any]:
+    """The chosen options, and the default of every other."""
+    return {**{option.name: option.default for option in options}, **chosen}

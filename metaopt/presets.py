@@ -49,7 +49,9 @@ class Preset:
 
     def params(self) -> dict[str, Value]:
         """Return every meta-hyperparameter of the algorithm."""
-        return complete(self.algorithm, {name: one.value for name, one in self.values.items()})
+        return complete(
+            self.algorithm, {name: published.value for name, published in self.values.items()}
+        )
 
 
 _MAML = "Finn, Abbeel & Levine 2017, arXiv:1703.03400"

@@ -98,7 +98,7 @@ class Winner:
     def _memory(self) -> InnerState | None:
         if self.inner is None:
             return None
-        v = {name: one[None] for name, one in self.inner.v.items()}
+        v = {name: moment[None] for name, moment in self.inner.v.items()}
         return InnerState(v, self.inner.steps[None])
 
     def _support(self, x: Rows, y: Rows) -> Examples:
@@ -118,9 +118,9 @@ class Winner:
             InvalidExamples: of another shape, or not finite.
         """
         shape = tuple(self.card.input_shape)
-        found = _tensor(x, "inputs")
-        count = found.shape[0] if found.dim() else 0
-        return _numbers(found, (count, *shape), "inputs").to(self._dtype)
+        inputs = _tensor(x, "inputs")
+        count = inputs.shape[0] if inputs.dim() else 0
+        return _numbers(inputs, (count, *shape), "inputs").to(self._dtype)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -154,9 +154,9 @@ class Adapted:
         inputs = self.winner.inputs(x)
         if self.winner.card.transductive:
             return self.winner.apply(self.weights, inputs)
-        known = len(self.support.x)
+        shots = len(self.support.x)
         both = torch.cat([self.support.x, inputs])
-        return self.winner.apply(self.weights, both, reference=known)[known:]
+        return self.winner.apply(self.weights, both, reference=shots)[shots:]
 
     def predict(self, x: Rows) -> Tensor:
         """Return class numbers (N,), or predicted numbers (N, C).
@@ -174,35 +174,35 @@ def read_winner(content: bytes) -> Winner:
     Raises:
         CorruptModel: the bytes are none.
     """
-    found = read(content)
-    return Winner(found.card, found.weights, found.inner)
+    model = read(content)
+    return Winner(model.card, model.weights, model.inner)
 
 
 def _tensor(rows: Rows, what: str) -> Tensor:
     try:
-        found = torch.as_tensor(rows, dtype=torch.float64)
+        tensor = torch.as_tensor(rows, dtype=torch.float64)
     except (TypeError, ValueError) as error:
         raise InvalidExamples(f"{what} must be numbers in rows of equal length: {error}") from None
-    if not bool(found.isfinite().all()):
+    if not bool(tensor.isfinite().all()):
         raise InvalidExamples(f"{what} must be finite numbers")
-    return found
+    return tensor
 
 
-def _numbers(found: Tensor, shape: tuple[int, ...], what: str) -> Tensor:
-    if tuple(found.shape) != shape:
+def _numbers(numbers: Tensor, shape: tuple[int, ...], what: str) -> Tensor:
+    if tuple(numbers.shape) != shape:
         count, *rest = shape
         flat = (count, torch.Size(rest).numel())
-        if tuple(found.shape) == flat or (flat[1] == 1 and tuple(found.shape) == (count,)):
-            return found.reshape(shape)  # flat rows for images, (S,) for (S, 1)
-        raise InvalidExamples(f"{what} must have shape {shape}, got {tuple(found.shape)}")
-    return found
+        if tuple(numbers.shape) == flat or (flat[1] == 1 and tuple(numbers.shape) == (count,)):
+            return numbers.reshape(shape)  # flat rows for images, (S,) for (S, 1)
+        raise InvalidExamples(f"{what} must have shape {shape}, got {tuple(numbers.shape)}")
+    return numbers
 
 
 def _classes(y: Rows, count: int, classes: int) -> Tensor:
-    found = _numbers(_tensor(y, "targets"), (count,), "targets")
-    whole = found.long()
-    if not bool((whole == found).all()) or int(whole.min()) < 0 or int(whole.max()) >= classes:
+    labels = _numbers(_tensor(y, "targets"), (count,), "targets")
+    whole = labels.long()
+    if not bool((whole == labels).all()) or int(whole.min()) < 0 or int(whole.max()) >= classes:
         raise InvalidExamples(
-            f"targets must be class numbers from 0 to {classes - 1}, got {found.tolist()[:10]}"
+            f"targets must be class numbers from 0 to {classes - 1}, got {labels.tolist()[:10]}"
         )
     return whole

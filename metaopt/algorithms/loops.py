@@ -65,8 +65,8 @@ def _traced(
 
     def body(turn: Tensor, i: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         before = pytree.tree_unflatten(list(rest[:count]), shape)
-        given = pytree.tree_unflatten(list(rest[count + 1 :]), fixed_shape)
-        after = pytree.tree_leaves(step(i, before, given))
+        held = pytree.tree_unflatten(list(rest[count + 1 :]), fixed_shape)
+        after = pytree.tree_leaves(step(i, before, held))
         return (turn + 1, i + 1, *(_plain(value) for value in after))
 
     with disable_proxy_modes_tracing():  # each becomes a graph of plain operations, no autograd

@@ -46,64 +46,70 @@ def adapt(
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, Algorithm 1 (inner update).
     """
-    given = _Given(support, inner_lr, inner_steps)
+    constants = _Constants(support, inner_lr, inner_steps)
     if first_order:
         times = turns(inner_steps, step_cap)
 
-        def step(i: Tensor, theta: Params, given: _Given) -> Params:
+        def step(i: Tensor, theta: Params, constants: _Constants) -> Params:
             leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
-            moved = _step(learner, leaves, given, create_graph=False)
+            moved = _step(learner, leaves, constants, create_graph=False)
             with torch.no_grad():
-                return select(i < given.inner_steps, moved, theta)
+                return select(i < constants.inner_steps, moved, theta)
 
-        return repeat(step, theta, given, times, support.y.device)
+        return repeat(step, theta, constants, times, support.y.device)
     for number in range(step_cap):
-        moved = _recomputed(learner, theta, given) if recompute else _step(learner, theta, given)
+        moved = (
+            _recomputed(learner, theta, constants)
+            if recompute
+            else _step(learner, theta, constants)
+        )
         theta = select(number < inner_steps, moved, theta) if step_cap > 1 else moved
     return theta
 
 
-class _Given(NamedTuple):
+class _Constants(NamedTuple):
     support: Examples
     inner_lr: Tensor
     inner_steps: Tensor
 
 
-def _step(learner: Learner, theta: Params, given: _Given, *, create_graph: bool = True) -> Params:
+def _step(
+    learner: Learner, theta: Params, constants: _Constants, *, create_graph: bool = True
+) -> Params:
     """Return θ − α ∇L(θ; support)."""
     names = learner.adapted
-    loss = learner.loss(theta, given.support).sum()
+    loss = learner.loss(theta, constants.support).sum()
     gradients = torch.autograd.grad(loss, [theta[n] for n in names], create_graph=create_graph)
     with torch.set_grad_enabled(create_graph):
         gradient = dict(zip(names, gradients, strict=True))
-        return inner_update(theta, gradient, given.inner_lr, None)[0]
+        return inner_update(theta, gradient, constants.inner_lr, None)[0]
 
 
-def _recomputed(learner: Learner, theta: Params, given: _Given) -> Params:
+def _recomputed(learner: Learner, theta: Params, constants: _Constants) -> Params:
     """Return what `_step` does; only θ is kept, and the backward pass takes the step again."""
     names = list(theta)
-    moved = _Recomputed.apply(learner, given, names, *theta.values())  # type: ignore[no-untyped-call]
+    moved = _Recomputed.apply(learner, constants, names, *theta.values())  # type: ignore[no-untyped-call]
     return dict(zip(names, moved, strict=True))
 
 
 class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, learner: Learner, given: _Given, names: list[str], *theta: Tensor
+        ctx: Any, learner: Learner, constants: _Constants, names: list[str], *theta: Tensor
     ) -> tuple[Tensor, ...]:
-        ctx.step = learner, given, names
+        ctx.step = learner, constants, names
         ctx.save_for_backward(*theta)
         with torch.enable_grad():
             leaves = {n: p.detach().requires_grad_() for n, p in zip(names, theta, strict=True)}
-            moved = _step(learner, leaves, given, create_graph=False)
+            moved = _step(learner, leaves, constants, create_graph=False)
         return tuple(p.detach() for p in moved.values())
 
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
-        learner, given, names = ctx.step
+        learner, constants, names = ctx.step
         with torch.enable_grad():
             leaves = [p.detach().requires_grad_() for p in ctx.saved_tensors]
-            moved = _step(learner, dict(zip(names, leaves, strict=True)), given)
+            moved = _step(learner, dict(zip(names, leaves, strict=True)), constants)
             before = torch.autograd.grad(list(moved.values()), leaves, gradient)
         return None, None, None, *before
 

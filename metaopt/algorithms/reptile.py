@@ -78,21 +78,21 @@ def meta_gradient(
         state = InnerState(for_tasks(state.v, tasks), state.steps[:, None].expand(-1, tasks, -1))
     loss = torch.zeros(batches.shape[:2], dtype=phi.dtype, device=phi.device)
 
-    def step(i: Tensor, before: _Inner, given: _Given) -> _Inner:
-        batch = take(given.support, given.batches.index_select(2, i[None])[:, :, 0])
+    def step(i: Tensor, before: _Inner, constants: _Constants) -> _Inner:
+        batch = take(constants.support, constants.batches.index_select(2, i[None])[:, :, 0])
         gradient, now = _gradient(learner, before.theta, batch)
-        active = i < given.inner_steps[:, None]
+        active = i < constants.inner_steps[:, None]
         memory = before.state or None
-        moved, after = inner_update(before.theta, gradient, given.inner_lr[:, None], memory)
+        moved, after = inner_update(before.theta, gradient, constants.inner_lr[:, None], memory)
         return _Inner(
             select(active, moved, before.theta),
             _select_state(active, after, memory) or (),
             torch.where(active, now, before.loss),
         )
 
-    given = _Given(support, batches, inner_lr, inner_steps)
+    constants = _Constants(support, batches, inner_lr, inner_steps)
     begin = _Inner(theta, state or (), loss)
-    end = repeat(step, begin, given, turns(inner_steps, step_cap), phi.device)
+    end = repeat(step, begin, constants, turns(inner_steps, step_cap), phi.device)
     mean = layout.flatten({name: p.mean(1) for name, p in end.theta.items()})
     return phi - mean, end.loss.mean(1), _mean_state(end.state or None)
 
@@ -103,7 +103,7 @@ class _Inner(NamedTuple):
     loss: Tensor
 
 
-class _Given(NamedTuple):
+class _Constants(NamedTuple):
     support: Examples
     batches: Tensor
     inner_lr: Tensor

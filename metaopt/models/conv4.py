@@ -110,8 +110,8 @@ class Conv4:
             shape = rows.shape
             kernel = params[f"conv{i}"].movedim(-3, -1).flatten(-3)  # as a patch lies
             out = product(rows.flatten(-4, -2), kernel.mT)
-            given = None if reference is None else reference * shape[-3] * shape[-2]
-            out = norm_rows(out, params[f"gamma{i}"], params[f"beta{i}"], given)
+            reference_rows = None if reference is None else reference * shape[-3] * shape[-2]
+            out = norm_rows(out, params[f"gamma{i}"], params[f"beta{i}"], reference_rows)
             h = torch.relu(out).unflatten(-2, shape[-4:-1])
             h = pooled(h) if self.pooling == "max" else h
         features: Tensor = h.movedim(-1, -3).flatten(-3)

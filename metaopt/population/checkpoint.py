@@ -72,9 +72,9 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
         content = path.read_bytes()
     except OSError as error:
         raise CorruptCheckpoint(f"checkpoint {path} cannot be read: {error}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if digest is not None and found != digest:
-        raise CorruptCheckpoint(f"checkpoint {path} must have SHA-256 {digest}, has {found}")
+    actual = hashlib.sha256(content).hexdigest()
+    if digest is not None and actual != digest:
+        raise CorruptCheckpoint(f"checkpoint {path} must have SHA-256 {digest}, has {actual}")
     try:
         tensors: dict[str, Tensor] = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

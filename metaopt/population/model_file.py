@@ -96,9 +96,9 @@ def read(content: bytes) -> ModelFile:
         tensors: dict[str, Tensor] = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         fields = json.loads(header["__metadata__"]["metaopt"])
-        known = fields.pop("format")
-        if known != FORMAT:
-            raise CorruptModel(f"the model file has format {known}, this version reads {FORMAT}")
+        version = fields.pop("format")
+        if version != FORMAT:
+            raise CorruptModel(f"the model file has format {version}, this version reads {FORMAT}")
         card = Card(**fields)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptModel(f"this is no model file of metaopt: {error}") from None

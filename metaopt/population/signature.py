@@ -53,8 +53,8 @@ class Signature:
         """
         data = self.to_json()
         del data["step_cap"], data["test_cap"]
-        kept = {k: v for k, v in self.structure.items() if k not in algorithm.of_the_gradient}
-        return _digest({**data, "structure": kept})
+        structure = {k: v for k, v in self.structure.items() if k not in algorithm.of_the_gradient}
+        return _digest({**data, "structure": structure})
 
 
 def _digest(data: dict[str, Any]) -> str:

@@ -67,13 +67,13 @@ def draw(program: Program, lanes: Lanes, count: int) -> Drawn:
     return drawn.contiguous()
 
 
-def drawn_at_once(one: Drawn) -> int:
+def drawn_at_once(drawn: Drawn) -> int:
     """Return for how many meta-iterations to draw at once: more gain nothing, or take memory.
 
     Args:
-        one: What one meta-iteration trains on.
+        drawn: What one meta-iteration trains on.
     """
-    tensors = (*one.support, *one.query, one.batches)
+    tensors = (*drawn.support, *drawn.query, drawn.batches)
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return max(1, min(DRAWN_AT_ONCE, DRAWN_BYTES // size))
 
@@ -139,12 +139,12 @@ def _freeze(before: Lanes, after: Lanes, loss: Tensor) -> Lanes:
     good = before.alive & loss.isfinite()
     for name in ("phi", "v", "inner_v"):  # an infinite moment would hold a weight still for ever
         good = good & getattr(after, name).isfinite().all(-1)
-    kept = {
+    tensors = {
         name: torch.where(good[:, None], getattr(after, name), getattr(before, name))
         for name in ("phi", "m", "v", "inner_v", "inner_taken")
     }
     return before.replace(
-        **kept,
+        **tensors,
         age=before.age + good,
         alive=good,
         diverged_at=torch.where(before.alive & ~good, before.age, before.diverged_at),

@@ -42,9 +42,9 @@ def _step(where: Any, part: str, setting: str) -> Any:
     if isinstance(where, dict):
         return where.setdefault(part, {})
     if isinstance(where, list):
-        for one in where:
-            if isinstance(one, dict) and one.get("algorithm") == part:
-                return one
+        for branch in where:
+            if isinstance(branch, dict) and branch.get("algorithm") == part:
+                return branch
     raise _nowhere(setting, part)
 
 
@@ -54,5 +54,5 @@ def _nowhere(setting: str, part: str) -> Stop:
 
 def _copy(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _copy(one) for name, one in value.items()}
-    return [_copy(one) for one in value] if isinstance(value, list) else value
+        return {name: _copy(inner) for name, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value

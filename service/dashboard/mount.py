@@ -104,10 +104,10 @@ def _with_headers(send: Send) -> Send:
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:
-    given = [(name, value) for name, value in message.get("headers", []) if name != _CORS]
-    present = {name.lower() for name, _ in given}
+    headers = [(name, value) for name, value in message.get("headers", []) if name != _CORS]
+    present = {name.lower() for name, _ in headers}
     extra = [header for header in SECURITY_HEADERS if header[0] not in present]
-    message["headers"] = [*given, *extra]
+    message["headers"] = [*headers, *extra]
 
 
 _CORS = b"access-control-allow-origin"  # it lets every site read; nobody needs that

@@ -53,8 +53,8 @@ class CheckpointStore:
 
     def studies(self) -> list[str]:
         """The studies that have a directory."""
-        found = self._root.iterdir() if self._root.is_dir() else ()
-        return sorted(path.name for path in found)
+        directories = self._root.iterdir() if self._root.is_dir() else ()
+        return sorted(path.name for path in directories)
 
     def keep_only(self, study_id: str, names: Collection[str]) -> None:
         """Delete the study's files but `names`: what a killed dispatcher left behind."""

@@ -27,8 +27,8 @@ def gate_bank(spec: StudySpec, bank: BankSpec) -> str:
         spec: Of the study.
         bank: Its gate bank.
     """
-    kept = {k: v for k, v in bank.to_json().items() if k not in ("tasks", "steps")}
-    return digest_of({"tasks": spec.tasks.model_dump(mode="json"), **kept})
+    fields = {k: v for k, v in bank.to_json().items() if k not in ("tasks", "steps")}
+    return digest_of({"tasks": spec.tasks.model_dump(mode="json"), **fields})
 
 
 def digest_of(data: Any) -> str:

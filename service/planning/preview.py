@@ -42,18 +42,20 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     """
     searched = Plan.of(spec)[TrialRole.SEARCH]
     rungs = list(searched.rungs)
-    kept = spec.pruning.rule().kept_share(Options(reduction=spec.pruning.reduction))
+    survival = spec.pruning.rule().kept_share(Options(reduction=spec.pruning.reduction))
     compared = spec.verdict.compare != "none"
     finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
     plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
     full = rungs[-1]
     # Replicas and finalists are taken to come from the branches as their trials do.
-    again = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
-    search = _shares(spec, [plan.trials for plan in plans], kept) + _shares(spec, again, kept=1.0)
+    replicas = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
+    search = _shares(spec, [plan.trials for plan in plans], survival) + _shares(
+        spec, replicas, survival=1.0
+    )
 
     def on_top(trainings: int) -> Cost:
         part = trainings / spec.points()
-        shares = _shares(spec, [plan.trials * part for plan in plans], kept=1.0)
+        shares = _shares(spec, [plan.trials * part for plan in plans], survival=1.0)
         return _cost(trainings, full, shares, paces, None)
 
     return Preview(
@@ -76,11 +78,11 @@ def _gated(spec: StudySpec) -> int:
     return gates.seeds * (1 if gates.incumbent is None else 2)
 
 
-def _shares(spec: StudySpec, trials: Sequence[float], kept: float) -> list[Share]:
+def _shares(spec: StudySpec, trials: Sequence[float], survival: float) -> list[Share]:
     """What so many trials of each branch train: before and after programs change."""
     rungs, until = spec.rungs(), spec.pruning.first_order_until or 0
-    before = expected_iterations(0, rungs, kept, until=until)
-    after = expected_iterations(0, rungs, kept) - before
+    before = expected_iterations(0, rungs, survival, until=until)
+    after = expected_iterations(0, rungs, survival) - before
     return [
         Share(count * iterations, signatures(spec, branch, begin))
         for count, branch in zip(trials, spec.branches, strict=True)
@@ -95,16 +97,18 @@ def signatures(spec: StudySpec, branch: Branch, meta_iteration: int = 0) -> froz
     Args:
         meta_iteration: From which they train on.
     """
-    known = parameters(branch.algorithm)
+    declared = parameters(branch.algorithm)
     searched = dimensions(branch)
     # In second order, a program also depends on the inner steps (`step_bucket`).
-    structural = [n for n in searched if n == "inner_steps" or not known[n].lane]
+    structural = [n for n in searched if n == "inner_steps" or not declared[n].lane]
     if math.prod(_count(searched[name]) for name in structural) > MOST_STRUCTURES:
         return None
-    fixed = {**{name: p.default for name, p in known.items()}, **branch.fixed()}
+    fixed = {**{name: p.default for name, p in declared.items()}, **branch.fixed()}
     values = product(*(_values(searched[name]) for name in structural))
-    found = (dict(zip(structural, some, strict=True)) for some in values)
-    trained = (trained_params(spec, {**fixed, **one}, meta_iteration) for one in found)
+    structures = (dict(zip(structural, some, strict=True)) for some in values)
+    trained = (
+        trained_params(spec, {**fixed, **structure}, meta_iteration) for structure in structures
+    )
     return frozenset(trial_signature(spec, branch, params).digest() for params in trained)
 
 
@@ -113,9 +117,9 @@ def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:
     return BranchPlan(
         algorithm=branch.algorithm,
         trials=first_budgets(spec)[position],
-        searched=[_shown(name, one) for name, one in dimensions(branch).items()],
+        searched=[_shown(name, entry) for name, entry in dimensions(branch).items()],
         fixed=branch.fixed(),
-        warm_start=[one for one in spec.warm_start.trials if one.branch == branch.algorithm],
+        warm_start=[entry for entry in spec.warm_start.trials if entry.branch == branch.algorithm],
     )
 
 
@@ -156,12 +160,12 @@ def _seconds(shares: list[Share], paces: Mapping[str, Pace]) -> tuple[float | No
             continue
         if share.signatures is None:
             return None, TOO_MANY
-        known = [paces[one] for one in share.signatures if one in paces]
-        trained = sum(pace.lane_iterations for pace in known)
+        measured = [paces[signature] for signature in share.signatures if signature in paces]
+        trained = sum(pace.lane_iterations for pace in measured)
         if not trained:
             return None, NO_SEGMENTS
-        seconds += share.meta_iterations * sum(pace.seconds for pace in known) / trained
-        segments += sum(pace.segments for pace in known)
+        seconds += share.meta_iterations * sum(pace.seconds for pace in measured) / trained
+        segments += sum(pace.segments for pace in measured)
     return seconds, f"{segments} segments of earlier studies with the same programs"
 
 

@@ -16,9 +16,9 @@ def next_rung(age: int, rungs: Sequence[int]) -> int:
 
 
 def expected_iterations(
-    age: int, rungs: Sequence[int], kept: float, *, until: int | None = None
+    age: int, rungs: Sequence[int], survival: float, *, until: int | None = None
 ) -> float:
-    """The meta-iterations that a trial still trains if a share `kept` goes on at rungs.
+    """The meta-iterations that a trial still trains if a share `survival` goes on at rungs.
 
     Args:
         age: Meta-iterations that it has behind it.
@@ -29,7 +29,7 @@ def expected_iterations(
         if rung > age:
             end = rung if until is None else min(rung, until)
             expected += share * max(0, end - age)
-            age, share = rung, share * kept
+            age, share = rung, share * survival
     return expected
 
 

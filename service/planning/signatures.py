@@ -52,11 +52,11 @@ def structural_values(
 
 def searches_structure(branch: Branch) -> bool:
     """Whether trials of `branch` may differ in what a program shares."""
-    known = parameters(branch.algorithm)
+    params = parameters(branch.algorithm)
     searched = branch.distributions()
     unrolls = ALGORITHMS.get(branch.algorithm).unrolls is not None
     buckets = unrolls and "inner_steps" in searched
-    return buckets or any(not known[name].lane for name in searched)
+    return buckets or any(not params[name].lane for name in searched)
 
 
 def changes_program(spec: StudySpec, branch: Branch) -> bool:

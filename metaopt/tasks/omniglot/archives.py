@@ -32,7 +32,7 @@ def find_archives(directory: Path) -> list[Path]:
     Raises:
         InvalidTasks: one of them is neither there as a folder nor as a zip.
     """
-    found = []
+    archives = []
     for part in PARTS:
         candidates = [directory / part, directory / f"{part}.zip"]
         here = [path for path in candidates if path.exists()]
@@ -40,8 +40,8 @@ def find_archives(directory: Path) -> list[Path]:
             raise InvalidTasks(
                 f"{directory} must hold {part}.zip or the folder {part}, and holds neither"
             )
-        found.append(here[0])
-    return found
+        archives.append(here[0])
+    return archives
 
 
 def read_archives(paths: list[Path]) -> Drawings:

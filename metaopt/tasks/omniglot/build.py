@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def prove(archives: list[Path], packaged: Path) -> int:
     row = {character: i for i, character in enumerate(packed.characters)}
     column = {drawer: j for j, drawer in enumerate(packed.drawers)}
     seen = set()
-    for character, drawer, png in (found for path in archives for found in png_drawings(path)):
+    for character, drawer, png in chain.from_iterable(map(png_drawings, archives)):
         if character not in row or drawer not in column:
             raise MetaoptError(f"{packaged} lacks {character}_{drawer}")
         with Image.open(io.BytesIO(png)) as image:

@@ -41,7 +41,7 @@ def demo(
     began_at = time.monotonic()
     specs = [read_spec(examples_directory() / name) for name in EXAMPLES]
     directory = data_directory or Path(tempfile.mkdtemp(prefix="metaopt-demo-"))
-    kept = keep or data_directory is not None
+    lasting = keep or data_directory is not None
     try:
         with running_server(directory) as url, Client(url) as client:
             say(f"The service is up; look at it while it works: {url}")
@@ -54,9 +54,9 @@ def demo(
             raise Stop(Exit.INTERRUPTED, "the demo was stopped") from None
         raise
     finally:
-        if not kept:
+        if not lasting:
             shutil.rmtree(directory, ignore_errors=True)
-    say(farewell(time.monotonic() - began_at, directory if kept else None))
+    say(farewell(time.monotonic() - began_at, directory if lasting else None))
 
 
 def examples_directory() -> Path:
@@ -105,11 +105,11 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def farewell(took_seconds: float, kept: Path | None) -> str:
+def farewell(took_seconds: float, directory: Path | None) -> str:
     """The last words: how long it took, and what to do next."""
     lines = [f"\nThe demo took {numbers.seconds(took_seconds)}."]
-    if kept is not None:
-        lines.append(f"Its studies: METAOPT_DATA_DIRECTORY={kept} make serve")
+    if directory is not None:
+        lines.append(f"Its studies: METAOPT_DATA_DIRECTORY={directory} make serve")
     lines += [
         "Next: `make serve`, open http://127.0.0.1:8000, and from another terminal",
         "`.venv/bin/metaopt submit examples/sinusoid.yaml --wait`.",

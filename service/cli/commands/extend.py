@@ -43,13 +43,13 @@ def extend(
         "target_score": target_score,
         "stagnation": stagnation,
     }
-    given = {name: text for name, text in wanted.items() if text is not None}
-    if not given:
+    wanted_amounts = {name: text for name, text in wanted.items() if text is not None}
+    if not wanted_amounts:
         flags = ", ".join(_flag(name) for name in wanted)
         raise Stop(Exit.USAGE, f"say what to change: one or more of {flags}")
     with connect() as client:
         study = client.study(study_id)
-        changes = {n: new_amount(n, text, study.spec.budget) for n, text in given.items()}
+        changes = {n: new_amount(n, text, study.spec.budget) for n, text in wanted_amounts.items()}
         study = client.change_budget(study_id, changes, study.version)
     amounts = " ".join(f"{name}={getattr(study.spec.budget, name)}" for name in changes)
     data(f"{study.study_id} {amounts}")

@@ -58,7 +58,9 @@ def run(
     own = settings_with(data_directory=data_directory).model_copy(
         update={"database_url": None, "api_keys_file": None}
     )
-    outputs = Outputs(json, junit, summary, events, again=_again(spec, own.data_directory))
+    outputs = Outputs(
+        json, junit, summary, events, resume_command=_resume_command(spec, own.data_directory)
+    )
     outputs.check()
     with in_process(own) as (client, check):
         study = _submitted(client, document, idempotency_key)
@@ -81,5 +83,5 @@ def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> 
     return study
 
 
-def _again(spec: Path, directory: Path) -> str:
+def _resume_command(spec: Path, directory: Path) -> str:
     return shlex.join(["metaopt", "run", str(spec), "--data-directory", str(directory), "…"])

@@ -78,9 +78,9 @@ def dispatcher() -> None:
     raise typer.Exit(run(settings_with()))
 
 
-def settings_with(**given: Any) -> Settings:
+def settings_with(**overrides: Any) -> Settings:
     """The settings, with what the command line says in the place of the environment."""
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
     try:
         settings.data_directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

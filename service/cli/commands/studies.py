@@ -87,14 +87,14 @@ def changed_spec(
     undecided: str | None,
 ) -> dict[str, Any]:
     """A spec with the fields and gates of the command line in it."""
-    given = {
+    flags = {
         "rules": list(rules) if rules else None,
         "baseline": baseline,
         "promote": promote,
         "undecided": undecided,
     }
     changed = overridden(document, settings or [])
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in flags.items() if value is not None}
     if chosen:
         of_spec = changed.get("gates", {})
         if not isinstance(of_spec, dict):
@@ -103,13 +103,13 @@ def changed_spec(
     return changed
 
 
-def refuse_without_wait(**given: object) -> None:
+def refuse_without_wait(**options: object) -> None:
     """Refuse options that need --wait.
 
     Raises:
         Stop: One was given; names it.
     """
-    for name, value in given.items():
+    for name, value in options.items():
         if value is not None and value is not False:
             raise Stop(Exit.USAGE, f"--{name.replace('_', '-')} needs --wait")
 

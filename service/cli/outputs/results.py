@@ -32,15 +32,15 @@ class Outputs:
         junit: Test cases.
         summary: Markdown.
         events: Whether stdout gets notifications, as webhooks do, instead of the verdict.
-        again: The command that goes on with a study that ends with this process; None where a
-            server has it, whose page can be opened too.
+        resume_command: Goes on with a study that ends with this process; None where a server has
+            the study, whose page can be opened too.
     """
 
     json: Path | None = None
     junit: Path | None = None
     summary: Path | None = None
     events: bool = False
-    again: str | None = None
+    resume_command: str | None = None
 
     def check(self) -> None:
         """Make sure that all can be written, before a study is on its way.
@@ -65,7 +65,7 @@ class Outputs:
         if result is not None and not result.finalists:
             raise ResultImpossible("the study has no finalists")
         code = exit_code(study, result)
-        url = f"{client.url}/#/studies/{study.study_id}" if self.again is None else None
+        url = f"{client.url}/#/studies/{study.study_id}" if self.resume_command is None else None
         document = StudyDocument(study=study, result=result, exit_code=code, url=url)
         self._write(client, document)
         if self.events:
@@ -77,8 +77,8 @@ class Outputs:
 
     def goes_on(self, study_id: str) -> str:
         """Hint for a study that nobody waits for any more: how to see or cancel it."""
-        if self.again is not None:
-            return f"which stands still: `{self.again}` goes on with it"
+        if self.resume_command is not None:
+            return f"which stands still: `{self.resume_command}` goes on with it"
         see, end = f"`metaopt watch {study_id}` to see it", f"`metaopt cancel {study_id}` to end it"
         return f"which goes on: {see}, {end}"
 

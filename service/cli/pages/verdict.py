@@ -95,8 +95,8 @@ def _costs(result: StudyResult) -> str:
     if result.busy_share is not None:
         spent += f" (busy {numbers.share(result.busy_share)})"
     took = f"{numbers.seconds(result.wall_seconds)} on the clock"
-    again = f"; again: {words.counts(result.replicas)}" if result.replicas else ""
-    return f"in all: {words.counts(result.trials)}{again}; {spent}, {took}"
+    replicas = f"; again: {words.counts(result.replicas)}" if result.replicas else ""
+    return f"in all: {words.counts(result.trials)}{replicas}; {spent}, {took}"
 
 
 def _troubles(result: StudyResult) -> Iterator[str]:

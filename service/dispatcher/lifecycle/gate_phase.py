@@ -121,11 +121,11 @@ def _looks_again(
     latest = {(trial.group.role, trial.seed): trial for trial in gated}
     whole = [trial for trial in latest.values() if trial.status == TrialStatus.COMPLETED]
     first = trials.next_number(study)
-    again = [
+    candidates = [
         trials.look_again(trial, trial_number=first + index, bank_tasks=tasks)
         for index, trial in enumerate(sorted(whole, key=_number))
     ]
-    return again + _incumbent_if_needed(session, study, result, tasks, len(again))
+    return candidates + _incumbent_if_needed(session, study, result, tasks, len(candidates))
 
 
 def _incumbent_if_needed(

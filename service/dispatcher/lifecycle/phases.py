@@ -38,8 +38,8 @@ def settle(ledger: Ledger, study: StudyState) -> None:
         return
     if study.of_role(TrialRole.VERDICT):
         _judge(ledger, study)
-    elif again := next_replicas(study, verdict_phase.exploded(ledger, study)):
-        _begin_replicas(ledger, study, again)
+    elif replicas := next_replicas(study, verdict_phase.exploded(ledger, study)):
+        _begin_replicas(ledger, study, replicas)
     else:
         _begin_verdict(ledger, study)
 
@@ -53,16 +53,16 @@ def fail(ledger: Ledger, study: StudyState, error: str) -> None:
         log.error("study_failed", study_id=study.study_id, error=error)
 
 
-def _begin_replicas(ledger: Ledger, study: StudyState, again: list[TrialState]) -> None:
-    sources = [trial.source_trial_number for trial in again]
+def _begin_replicas(ledger: Ledger, study: StudyState, replicas: list[TrialState]) -> None:
+    sources = [trial.source_trial_number for trial in replicas]
     with ledger.entry(study) as entry:
         begun = study_progress.begin_replicas(entry.session, study.study_id, version=study.version)
         if not begun:
             return
-        for trial in again:
+        for trial in replicas:
             entries.add_trial(entry, trial, None)
         entry.event("replicas_started", {"trial_numbers": sources})
-    study.add(again)
+    study.add(replicas)
     study.version += 1
     log.info("replicas_started", study_id=study.study_id, trial_numbers=sources)
 

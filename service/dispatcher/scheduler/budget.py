@@ -127,8 +127,8 @@ that is reached is the one that is named."""
 def spent_budget(budget: Budget, spent: Spent, goals: Goals) -> str | None:
     """The name of a budget that is spent, or None."""
     for limit in LIMITS:
-        given = getattr(budget, limit.name)
-        if given is not None and limit.reached(spent, given, goals):
+        amount = getattr(budget, limit.name)
+        if amount is not None and limit.reached(spent, amount, goals):
             return limit.name
     return None
 

@@ -78,14 +78,15 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
     pruning = study.spec.pruning
-    kept = pruning.rule().kept_share(pruning.options())
+    survival = pruning.rule().kept_share(pruning.options())
     of_branch = [t for t in pauses.going_on(study, group.role) if t.group.branch == group.branch]
-    open_now = sum(ahead_in(study, t, group, t.meta_iteration, kept) for t in of_branch)
+    open_now = sum(ahead_in(study, t, group, t.meta_iteration, survival) for t in of_branch)
     if not ROLES[group.role].paid_by_search:
         return round(open_now)
     trials, trainings = study.branches[group.branch].remaining, study.spec.verdict.trainings()
     coming = sum(
-        trials * ahead_in(study, t, group, 0, kept) + trainings * ahead_in(study, t, group, 0, 1.0)
+        trials * ahead_in(study, t, group, 0, survival)
+        + trainings * ahead_in(study, t, group, 0, 1.0)
         for t in of_branch
     )
     return round(open_now + coming / max(1, len(of_branch)))

@@ -21,18 +21,20 @@ def group_now(study: StudyState, trial: TrialState) -> Group:
     return _group_at(study, trial, trial.meta_iteration)
 
 
-def ahead_in(study: StudyState, trial: TrialState, group: Group, age: int, kept: float) -> float:
+def ahead_in(
+    study: StudyState, trial: TrialState, group: Group, age: int, survival: float
+) -> float:
     """The meta-iterations that a trial like this one trains in `group` from `age` on.
 
     Args:
-        kept: Share of trials that goes on from a rung.
+        survival: Share of trials that goes on from a rung.
     """
     plan = study.plan_of(trial)
     rungs, until = plan.rungs, plan.switches_order_at(trial.params)
-    total = expected_iterations(age, rungs, kept)
+    total = expected_iterations(age, rungs, survival)
     if until is None:
         return total if trial.group == group else 0.0
-    before = expected_iterations(age, rungs, kept, until=until)
+    before = expected_iterations(age, rungs, survival, until=until)
     mine = before if _group_at(study, trial, 0) == group else 0.0
     return mine + (total - before if _group_at(study, trial, until) == group else 0.0)
 

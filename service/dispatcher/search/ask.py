@@ -32,8 +32,8 @@ def new_trial(
     """
     name, ask_index = branch.branch.algorithm, branch.search.asks
     number = trial_number(branch, ask_index, len(study.branches))
-    given = warm_points(study.spec.warm_start, branch.branch)[ask_index : ask_index + 1]
-    point = given[0] if given else point
+    warm = warm_points(study.spec.warm_start, branch.branch)[ask_index : ask_index + 1]
+    point = warm[0] if warm else point
     asked = branch.search.ask(number) if point is None else point
     if point is not None:
         branch.search.restore(number, point)

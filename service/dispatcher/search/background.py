@@ -42,9 +42,9 @@ class Asker:
         """
         if branch.looking is not None:
             return self._found(study, branch, branch.looking)
-        given = warm_points(study.spec.warm_start, branch.branch)[branch.search.asks :]
-        if given:  # nothing to look for
-            return ask(study, branch, min(count, len(given)))
+        warm = warm_points(study.spec.warm_start, branch.branch)[branch.search.asks :]
+        if warm:  # nothing to look for
+            return ask(study, branch, min(count, len(warm)))
         slow = branch.search.slow_asks(count)
         if not slow:
             return ask(study, branch, count)

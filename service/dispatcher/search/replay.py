@@ -44,7 +44,7 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
     entries = [_log_entry(entry, spec.goals()) for entry in log]
     asks = sum(1 for entry in entries if entry.kind == "ask")
     search, agreeing = branch_search(spec, branch, []), 0
-    given = warm_points(spec.warm_start, branch)
+    warm = warm_points(spec.warm_start, branch)
     for entry in entries:
         try:
             if entry.kind == "tell":
@@ -57,12 +57,12 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
                     entry.metrics,
                 )
                 continue
-            if search.asks < len(given):
-                again = given[search.asks]
-                search.restore(entry.trial_number, again)
+            if search.asks < len(warm):
+                suggestion = warm[search.asks]
+                search.restore(entry.trial_number, suggestion)
             else:
-                again = search.ask(entry.trial_number)
-            derived, logged = as_bytes(again), as_bytes(entry.params or {})
+                suggestion = search.ask(entry.trial_number)
+            derived, logged = as_bytes(suggestion), as_bytes(entry.params or {})
         except InvalidSearch as error:
             return Replayed(branch.algorithm, asks, agreeing, str(error))
         if derived != logged:

@@ -55,12 +55,12 @@ def eligible(study: StudyState) -> list[Candidate]:
     Best score first, ties by number; last those that diverged when they were trained again.
     """
     goals = study.spec.goals()
-    kept = {c.trial_number: c for c in scored_candidates(study) if goals.feasible(c.metrics)}
+    feasible = {c.trial_number: c for c in scored_candidates(study) if goals.feasible(c.metrics)}
     if goals.several:
-        front = pareto_front({number: _losses(study, c) for number, c in kept.items()})
-        return [kept[number] for number in front]
-    losses = [(number, candidate.loss) for number, candidate in kept.items()]
-    ranked = [kept[number] for number in rank_trials(losses)]
+        front = pareto_front({number: _losses(study, c) for number, c in feasible.items()})
+        return [feasible[number] for number in front]
+    losses = [(number, candidate.loss) for number, candidate in feasible.items()]
+    ranked = [feasible[number] for number in rank_trials(losses)]
     return sorted(ranked, key=lambda candidate: not candidate.steady)
 
 

@@ -71,12 +71,12 @@ def next_replicas(study: StudyState, exploded: Collection[int] = ()) -> list[Tri
         for configuration in configurations(study, exploded)
         if goals.feasible(study.trials[configuration.trial_number].metrics)
     ]
-    again = train_again(may_win, left=left(study))
+    sources = train_again(may_win, left=left(study))
     repeats = Counter(trial.source_trial_number for trial in study.of_role(TrialRole.REPLICA))
     first = max(study.spec.points(), trials.next_number(study))
     return [
         _replica(study, source.trial_number, first + index, repeats[source.trial_number])
-        for index, source in enumerate(again)
+        for index, source in enumerate(sources)
     ]
 
 

@@ -99,8 +99,8 @@ def _decode(body: bytes, limit: int) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        found = f"byte 0x{body[error.start]:02x} at offset {error.start}"
-        raise _invalid("spec", f"must be UTF-8, got {found}") from None
+        byte = f"byte 0x{body[error.start]:02x} at offset {error.start}"
+        raise _invalid("spec", f"must be UTF-8, got {byte}") from None
 
 
 def _number(text: str) -> int | float | Refused:

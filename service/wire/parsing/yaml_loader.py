@@ -88,8 +88,8 @@ def _construct(node: Node, number: Callable[[str], Any], twice: Callable[[], Any
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
                 raise YamlRefused(f"a key must be text{_where(key.start_mark)}")
-            known = key.value in result
-            result[key.value] = twice() if known else _construct(value, number, twice)
+            repeated = key.value in result
+            result[key.value] = twice() if repeated else _construct(value, number, twice)
         return result
     assert isinstance(node, ScalarNode)
     return _scalar(node, number)

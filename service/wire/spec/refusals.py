@@ -19,19 +19,19 @@ def parse_spec(data: Any) -> StudySpec:
     try:
         return StudySpec.model_validate(data)
     except ValidationError as error:
-        found = broken_rules(error, data)
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        sentence = f"{found[0].field}: {found[0].message}{more}"
-        raise InvalidSpec(sentence, found[:MAX_ERRORS]) from None
+        broken = broken_rules(error, data)
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        sentence = f"{broken[0].field}: {broken[0].message}{more}"
+        raise InvalidSpec(sentence, broken[:MAX_ERRORS]) from None
 
 
 def broken_rules(error: ValidationError, data: Any, root: str = "spec") -> list[FieldError]:
     """Return what `error` says about `data`, one entry for each field, in words."""
     result: dict[str, FieldError] = {}
     for entry in error.errors(include_url=False):
-        kept = _in_words(entry, data, root)
-        if kept is not None:
-            result.setdefault(kept.field, kept)
+        refusal = _in_words(entry, data, root)
+        if refusal is not None:
+            result.setdefault(refusal.field, refusal)
     return list(result.values())
 
 

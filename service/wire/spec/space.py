@@ -58,33 +58,33 @@ class Branch(Wire):
 
     @model_validator(mode="after")
     def _within_the_rules(self) -> Self:
-        known = parameters(self.algorithm)
+        params = parameters(self.algorithm)
         for name, entry in self.space.items():
-            if name not in known:
+            if name not in params:
                 raise ValueError(
-                    f"{self.algorithm} has no parameter {name!r}; it has {', '.join(known)}"
+                    f"{self.algorithm} has no parameter {name!r}; it has {', '.join(params)}"
                 )
-            _check_entry(known[name], entry)
+            _check_entry(params[name], entry)
         return self
 
     def distributions(self) -> dict[str, Range | Choices]:
         """Return what is searched, by parameter name."""
-        known = parameters(self.algorithm)
+        params = parameters(self.algorithm)
         named = {
-            name: _default_range(known[name]) if entry == "default" else entry
+            name: _default_range(params[name]) if entry == "default" else entry
             for name, entry in self.space.items()
         }
         return {name: e for name, e in named.items() if isinstance(e, Range | Choices)}
 
     def fixed(self) -> dict[str, Value]:
         """Return every parameter that is not searched, with its value."""
-        given = {
+        fixed = {
             name: entry
             for name, entry in self.space.items()
             if not isinstance(entry, Range | Choices) and entry != "default"
         }
         searched = self.distributions()
-        return {k: v for k, v in complete(self.algorithm, given).items() if k not in searched}
+        return {k: v for k, v in complete(self.algorithm, fixed).items() if k not in searched}
 
     def defaults(self) -> dict[str, Value]:
         """Return what a trial has without a search: fixed values, else documented defaults."""

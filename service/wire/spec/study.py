@@ -144,7 +144,9 @@ class StudySpec(Wire):
         self._check_replicates()
         self._check_shots()
         check_fit(self.verdict.compare, self.tasks.kind, self.branches)
-        check_warm_trials(self.warm_start.trials, {one.algorithm: one for one in self.branches})
+        check_warm_trials(
+            self.warm_start.trials, {entry.algorithm: entry for entry in self.branches}
+        )
         self._check_size()
         return self
 
@@ -158,8 +160,8 @@ class StudySpec(Wire):
             q_query=q_query,
         )
         for branch in self.branches:
-            given = {**branch.fixed(), **branch.distributions()}
-            most = {name: largest(entry) or 0 for name, entry in given.items()}
+            entries = {**branch.fixed(), **branch.distributions()}
+            most = {name: largest(entry) or 0 for name, entry in entries.items()}
             shots = ALGORITHMS.get(branch.algorithm).train_shots or ""
             compared = reference(self.verdict.compare, self.branches, branch.algorithm)
             if compared is not None and compared.branch == branch.algorithm:

@@ -49,11 +49,11 @@ class WarmStart(Wire):
 
 def warm_points(warm_start: WarmStart, branch: Branch) -> list[dict[str, Value]]:
     """Return the points that `branch` begins with, in their order."""
-    searched, known = branch.distributions(), parameters(branch.algorithm)
+    searched, params = branch.distributions(), parameters(branch.algorithm)
     return [
-        {name: _typed(entry, known[name], one.params[name]) for name, entry in searched.items()}
-        for one in warm_start.trials
-        if one.branch == branch.algorithm
+        {name: _typed(entry, params[name], trial.params[name]) for name, entry in searched.items()}
+        for trial in warm_start.trials
+        if trial.branch == branch.algorithm
     ]
 
 
@@ -63,23 +63,23 @@ def check_warm_trials(trials: Sequence[WarmTrial], branches: Mapping[str, Branch
     Raises:
         ValueError: no such branch, or a parameter is missing, not searched or out of its range.
     """
-    for index, one in enumerate(trials):
+    for index, trial in enumerate(trials):
         where = f"warm_start.trials[{index}]"
-        if one.branch not in branches:
+        if trial.branch not in branches:
             raise ValueError(
-                f"{where}.branch must be one of {', '.join(branches)}, got {one.branch!r}"
+                f"{where}.branch must be one of {', '.join(branches)}, got {trial.branch!r}"
             )
-        searched = branches[one.branch].distributions()
-        if set(one.params) != set(searched):
+        searched = branches[trial.branch].distributions()
+        if set(trial.params) != set(searched):
             raise ValueError(
-                f"{where}.params must have a value for each searched parameter of {one.branch} "
-                f"({', '.join(searched) or 'none'}), got {', '.join(one.params) or 'none'}"
+                f"{where}.params must have a value for each searched parameter of {trial.branch} "
+                f"({', '.join(searched) or 'none'}), got {', '.join(trial.params) or 'none'}"
             )
-        known = parameters(one.branch)
+        params = parameters(trial.branch)
         for name, entry in searched.items():
-            if not allows(entry, known[name], one.params[name]):
+            if not allows(entry, params[name], trial.params[name]):
                 raise ValueError(
-                    f"{where}.params.{name} must be {in_words(entry)}, got {one.params[name]!r}"
+                    f"{where}.params.{name} must be {in_words(entry)}, got {trial.params[name]!r}"
                 )
 
 

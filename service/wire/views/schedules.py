@@ -120,17 +120,17 @@ def parse_schedule(data: Any) -> NewSchedule:
     try:
         return NewSchedule.model_validate(whole)
     except ValidationError as error:
-        found = broken_rules(error, data, root="schedule")[:MAX_ERRORS]
-        sentence = f"{found[0].field}: {found[0].message}"
-        raise InvalidRequest(sentence, found) from None
+        broken = broken_rules(error, data, root="schedule")[:MAX_ERRORS]
+        sentence = f"{broken[0].field}: {broken[0].message}"
+        raise InvalidRequest(sentence, broken) from None
 
 
 def _spec(data: dict[str, Any]) -> StudySpec:
     try:
         return parse_spec(data["spec"])
     except InvalidSpec as error:
-        found = [FieldError(_below(one.field), one.message) for one in error.errors]
-        raise InvalidSpec(f"{found[0].field}: {found[0].message}", found) from None
+        errors = [FieldError(_below(entry.field), entry.message) for entry in error.errors]
+        raise InvalidSpec(f"{errors[0].field}: {errors[0].message}", errors) from None
 
 
 def _below(field: str) -> str:
