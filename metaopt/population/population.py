@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from metaopt.algorithms.algorithm import Algorithm
-from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.registry import ALGORITHMS
@@ -33,8 +32,7 @@ from metaopt.models.kind import ModelKind
 from metaopt.models.make import make_model
 from metaopt.models.registry import MODELS
 from metaopt.options import with_defaults
-from metaopt.population import checkpoint as checkpoints
-from metaopt.population import model_file
+from metaopt.population import lane_files
 from metaopt.population.alone import LaneAlone
 from metaopt.population.compiled import Step, compile_step, load_step, program_key
 from metaopt.population.fresh import dtype_of, fresh_lane
@@ -150,9 +148,14 @@ class Population:
             raise InvalidPopulation(f"horizon must be >= 1, got {horizon}")
         state = fresh_lane(self.program, values, seed=seed, horizon=horizon, device=self.device)
         if checkpoint is not None:
-            read = checkpoints.read(checkpoint, self.program, digest, self.device)
-            _check_same_trial(lane, state, read)
-            state = read
+            state = lane_files.read_same_trial(
+                checkpoint,
+                digest,
+                name=lane,
+                fresh=state,
+                program=self.program,
+                device=self.device,
+            )
         self._lanes = state if self._lanes is None else stack([self._lanes, state])
         self._names.append(lane)
         self._params[lane] = values
@@ -302,8 +305,7 @@ class Population:
         """
         if not names:
             return {}
-        copy = self._stacked().select(torch.tensor([self._index(lane)]))
-        alone = LaneAlone(self.program, copy, self.trained([lane]), bank)
+        alone = LaneAlone(self.program, self._alone(lane), self.trained([lane]), bank)
         return measured_costs(alone, names, clock)
 
     def trained(self, lanes: list[str] | None = None) -> Trained:
@@ -358,9 +360,8 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        index = self._index(lane)
-        one = self._stacked().select(slice(index, index + 1))
-        return checkpoints.write(path, one, self.program, dict(self._params[lane]))
+        alone, params = self._alone(lane), self._params[lane]
+        return lane_files.write_checkpoint(path, alone, self.program, params)
 
     def write_model(self, lane: str, path: Path, *, transductive: bool) -> str:
         """Write a lane's model file (`metaopt.population.model_file`); return its SHA-256.
@@ -373,24 +374,8 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        index, learner = self._index(lane), self.program.learner
-        one = self._stacked().select(slice(index, index + 1))
-        state = inner_state(self.program, one)
-        inner = state and InnerState({n: v[0] for n, v in state.v.items()}, state.steps[0])
-        card = model_file.Card(
-            algorithm=self.signature.algorithm,
-            params=dict(self._params[lane]),
-            tasks=self.signature.tasks,
-            model=self.signature.model,
-            input_shape=list(self.program.tasks.input_shape),
-            outputs=self.program.tasks.outputs,
-            classification=learner.classification,
-            transductive=transductive,
-            inner_lr=float(self._params[lane]["inner_lr"]),
-            steps=int(one.test_steps[0]),
-            meta_iterations=int(one.age[0]),
-        )
-        return model_file.write(path, model_file.ModelFile(card, self.weights(lane), inner))
+        alone, params = self._alone(lane), self._params[lane]
+        return lane_files.write_model(path, alone, self.program, params, transductive=transductive)
 
     def _checked(self, params: Mapping[str, Any]) -> dict[str, Value]:
         signature = self.signature
@@ -417,6 +402,9 @@ class Population:
         if self._lanes is None:
             raise InvalidPopulation("the population has no lanes")
         return self._lanes
+
+    def _alone(self, lane: str) -> Lanes:
+        return self._stacked().select(torch.tensor([self._index(lane)]))
 
     def _index(self, lane: str) -> int:
         if lane not in self._params:
@@ -446,14 +434,3 @@ def _registered(program: Program) -> bool:
         and kinds.model in MODELS.kinds()
         and signature.tasks.get("kind") in TASKS.names()
     )
-
-
-def _check_same_trial(lane: str, asked: Lanes, read: Lanes) -> None:
-    numbers = ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps")
-    wanted, had = asked.tensors(), read.tensors()
-    for name in (*numbers, *(name for name in wanted if name.startswith("numbers."))):
-        want, have = wanted[name].item(), had[name].item()
-        if want != have:
-            raise InvalidPopulation(
-                f"the checkpoint of lane {lane!r} has {name} = {have!r}, the trial {want!r}"
-            )

@@ -1,0 +1,95 @@
+"""Lane files: a lane's checkpoint and its model file, and how a trial goes on from the former.
+
+    lane ──write_checkpoint──▶ file ──read_same_trial──▶ lane, if it is the same trial
+      └────write_model───────▶ file of the meta-parameters and their adaptation, for users
+
+Every lane here is one alone (H = 1).  The formats are those of `checkpoint` and `model_file`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from metaopt.algorithms.inner import InnerState
+from metaopt.errors import InvalidPopulation
+from metaopt.metaparams import Value
+from metaopt.population import checkpoint, model_file
+from metaopt.population.lanes import Lanes
+from metaopt.population.step import Program, inner_state
+
+NUMBERS = ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps")
+"""What tells trials of one signature apart, beside the numbers of the algorithm itself."""
+
+
+def read_same_trial(
+    path: Path, digest: str | None, *, name: str, fresh: Lanes, program: Program, device: str
+) -> Lanes:
+    """The lane in a checkpoint, which must be of the same trial as `fresh`.
+
+    Args:
+        digest: SHA-256 the file must have; None takes any.
+        name: The lane's, for the refusal.
+        fresh: The trial before its first meta-iteration.
+
+    Raises:
+        CorruptCheckpoint: the file is not what it should be.
+        InvalidPopulation: it has another trial's seed, horizon or meta-parameters.
+    """
+    lane = checkpoint.read(path, program, digest, device)
+    wanted, stored = fresh.tensors(), lane.tensors()
+    for number in (*NUMBERS, *(n for n in wanted if n.startswith("numbers."))):
+        want, have = wanted[number].item(), stored[number].item()
+        if want != have:
+            raise InvalidPopulation(
+                f"the checkpoint of lane {name!r} has {number} = {have!r}, the trial {want!r}"
+            )
+    return lane
+
+
+def write_checkpoint(path: Path, lane: Lanes, program: Program, params: Mapping[str, Value]) -> str:
+    """Write a lane to `path`, whole or not at all, and return the file's SHA-256."""
+    return checkpoint.write(path, lane, program, dict(params))
+
+
+def write_model(
+    path: Path,
+    lane: Lanes,
+    program: Program,
+    params: Mapping[str, Value],
+    *,
+    transductive: bool,
+) -> str:
+    """Write a lane's model file, whole or not at all, and return its SHA-256."""
+    weights = program.learner.layout.unflatten(lane.phi[0])
+    card = model_card(lane, program, params, transductive=transductive)
+    return model_file.write(path, model_file.ModelFile(card, weights, _inner(lane, program)))
+
+
+def model_card(
+    lane: Lanes, program: Program, params: Mapping[str, Value], *, transductive: bool
+) -> model_file.Card:
+    """The card of a lane's model file.
+
+    Args:
+        params: All meta-hyperparameters of the trial.
+        transductive: How it was scored: where batch norm took its statistics from.
+    """
+    signature, tasks = program.signature, program.tasks
+    return model_file.Card(
+        algorithm=signature.algorithm,
+        params=dict(params),
+        tasks=signature.tasks,
+        model=signature.model,
+        input_shape=list(tasks.input_shape),
+        outputs=tasks.outputs,
+        classification=program.learner.classification,
+        transductive=transductive,
+        inner_lr=float(params["inner_lr"]),
+        steps=int(lane.test_steps[0]),
+        meta_iterations=int(lane.age[0]),
+    )
+
+
+def _inner(lane: Lanes, program: Program) -> InnerState | None:
+    """Inner Adam's memory without the axis of lanes; None for SGD."""
+    state = inner_state(program, lane)
+    return state and InnerState({n: v[0] for n, v in state.v.items()}, state.steps[0])
