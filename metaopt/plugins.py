@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
+from threading import RLock
 from typing import Generic, Protocol, TypeVar
 
 from metaopt.errors import MetaoptError
@@ -43,6 +44,7 @@ class Registry(Generic[Kind]):
         self._folder = folder
         self._error = error
         self._kinds: dict[str, Kind] | None = None
+        self._reading = RLock()  # threads of an API may ask first at once
 
     def names(self) -> tuple[str, ...]:
         """Names of all kinds, in alphabetical order."""
@@ -90,9 +92,10 @@ class Registry(Generic[Kind]):
             del self._all()[kind.name]
 
     def _all(self) -> dict[str, Kind]:
-        if self._kinds is None:
-            self._kinds = {kind.name: kind for kind in self._declared()}
-        return self._kinds
+        with self._reading:
+            if self._kinds is None:
+                self._kinds = {kind.name: kind for kind in self._declared()}
+            return self._kinds
 
     def _declared(self) -> Iterator[Kind]:
         if self._folder is None:

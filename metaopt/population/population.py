@@ -101,6 +101,7 @@ class Population:
             MODELS.get(signature.model.get("kind")) if model is None else model_kind(model),
         )
         self.program = _program(signature, kinds, tasks, device)
+        self._own_tasks = isinstance(tasks, TaskKind) and tasks not in TASKS.kinds()
         self.lane_chunk = lane_chunk or default_lane_chunk(signature, device, kinds)
         self._program_lanes = program_lanes
         self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
@@ -242,7 +243,7 @@ class Population:
                 could not be told from another's.
             Exception: whatever the compiler says.
         """
-        if not _registered(self.program):
+        if self._own_tasks or not _registered(self.program):
             raise InvalidPopulation(
                 "only tasks, models and algorithms of the registries have compiled programs"
             )

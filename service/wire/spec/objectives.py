@@ -90,7 +90,12 @@ def _bound(cost: CostMetric) -> Any:
 
 
 def _by_the_costs(value: Any) -> Constraints:
-    return value if isinstance(value, Constraints) else constraints_model().model_validate(value)
+    if isinstance(value, Constraints):
+        return value
+    if isinstance(value, dict):
+        # A stored spec has a null for each metric of its day; one that is gone bounds nothing.
+        value = {k: bound for k, bound in value.items() if bound is not None or k in COSTS.names()}
+    return constraints_model().model_validate(value)
 
 
 def _default_of_today(schema: JsonSchemaValue) -> None:

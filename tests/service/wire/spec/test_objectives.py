@@ -112,3 +112,13 @@ def test_an_unknown_name_is_refused_in_the_words_of_a_choice() -> None:
         "objectives[1]: must be 'score', 'adaptation_examples', 'adaptation_milliseconds' or "
         "'peak_memory_bytes', got 5"
     )
+
+
+def test_a_stored_spec_outlives_a_cost_metric_that_bounded_nothing() -> None:
+    with COSTS.including(STATE_BYTES):
+        stored = small_spec().model_dump(mode="json")
+        bounded = small_spec(constraints={"state_bytes": 4096}).model_dump(mode="json")
+    assert stored["constraints"]["state_bytes"] is None
+    assert StudySpec.model_validate(stored) == small_spec()
+    with pytest.raises(ValidationError, match="state_bytes"):
+        StudySpec.model_validate(bounded)
