@@ -3,13 +3,14 @@
     python benchmarks/profile_step.py
 
 Eight lanes in programs as a worker makes them, second order, 1 and 5 inner steps, one thread:
-matrix products, fused kernels, and what
-is left (allocations, calls); and the rate of the products beside that of a large one.
+matrix products, fused kernels, and what is left (allocations, calls); and the rate of the products
+beside that of a large one.
 """
 
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,18 +19,21 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.suite.process import keep_memory
-from metaopt.population import compiled
+from metaopt.models.registry import MODELS
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 
 LANES, REPEATS = 8, 64
+PROFILED = replace(
+    MODELS.get("mlp"), name="mlp_profiled", inductor={"cpp.enable_kernel_profile": True}
+)
 
 
 def population(steps: int) -> Population:
-    """Return the lanes of the benchmark's work item."""
+    """The lanes of the benchmark's work item."""
     signature = signature_of(
         tasks={"kind": "sinusoid", "k_shot": 10, "q_query": 10},
-        model={"kind": "mlp", "widths": [40, 40]},
+        model={"kind": PROFILED.name, "widths": [40, 40]},
         algorithm="maml",
         params={"inner_steps": steps},
     )
@@ -40,7 +44,7 @@ def population(steps: int) -> Population:
 
 
 def large_rate() -> float:
-    """Return the rate of a large product in GFLOP/s, the best of five."""
+    """Rate of a large product in GFLOP/s, the best of five."""
     a, best = torch.rand(1024, 1024), float("inf")
     for _ in range(5):
         begun = time.perf_counter()
@@ -50,11 +54,16 @@ def large_rate() -> float:
 
 
 def main() -> None:
-    """Print the shares."""
+    """Print the shares of both programs."""
     keep_memory()
     torch.set_num_threads(1)
-    compiled.OPTIONS["mlp"] = {"cpp.enable_kernel_profile": True}
     print(f"torch {torch.__version__}, one thread; a large product: {large_rate():.0f} GFLOP/s")
+    with MODELS.including(PROFILED):
+        profile_steps()
+
+
+def profile_steps() -> None:
+    """Print where the time goes, by number of inner steps."""
     for steps in (1, 5):
         with FlopCounterMode(display=False) as counter:
             population(steps).advance(1)
