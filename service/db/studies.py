@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from metaopt.goals import Goals
 from service.db.roles import ROLES, roles_where
 from service.db.states import StudyStatus, TrialStatus
 from service.db.tables import Delivery, DispatcherRow, Event, Report, ScheduleRun, Study, Trial
@@ -26,6 +27,11 @@ class Count(NamedTuple):
     lowest: float | None
     highest: float | None
 
+    def best(self, goals: Goals) -> float | None:
+        """The score of the least loss; None where no trial has one."""
+        scores = [score for score in (self.lowest, self.highest) if score is not None]
+        return min(scores, key=goals.loss, default=None)
+
 
 def find_study(session: Session, study_id: str) -> Study | None:
     """Return the study, or None."""
@@ -41,7 +47,7 @@ def newest_named(session: Session, name: str) -> Study | None:
 
 
 def best_completed(
-    session: Session, study_id: str, branches: Sequence[str], *, maximize: bool, limit: int
+    session: Session, study_id: str, branches: Sequence[str], *, goals: Goals, limit: int
 ) -> Sequence[Trial]:
     """Return the study's best completed search trials of these branches, best first."""
     query = select(Trial).where(
@@ -51,8 +57,12 @@ def best_completed(
         Trial.status == TrialStatus.COMPLETED,
         Trial.score.is_not(None),
     )
-    best = Trial.score.desc() if maximize else Trial.score.asc()
-    return session.scalars(query.order_by(best, Trial.trial_number).limit(limit)).all()
+    return session.scalars(query.order_by(_loss(goals), Trial.trial_number).limit(limit)).all()
+
+
+def _loss(goals: Goals) -> ColumnElement[float | None]:
+    """A trial's score as what is minimised; the factor, the loss of a score of 1, is the sign."""
+    return Trial.score * goals.loss(1.0)
 
 
 def studies_before(
@@ -112,7 +122,7 @@ def count_by_status(
     return {status: count for status, count in session.execute(query)}
 
 
-def best_trials(session: Session, counts: Sequence[Count], *, maximize: bool) -> list[Trial]:
+def best_trials(session: Session, counts: Sequence[Count], *, goals: Goals) -> list[Trial]:
     """Return each branch's best trial: completed before others, then furthest, then best score.
 
     Args:
@@ -121,14 +131,14 @@ def best_trials(session: Session, counts: Sequence[Count], *, maximize: bool) ->
     """
     searched = [count for count in counts if ROLES[count.role].told_to_sampler]
     best = {
-        (count.study_id, count.branch): count.highest if maximize else count.lowest
+        (count.study_id, count.branch): count.best(goals)
         for count in searched
         if count.status == TrialStatus.COMPLETED
     }
     others = {c.study_id for c in searched if (c.study_id, c.branch) not in best}
     furthest = [
         trial
-        for trial in _furthest_trials(session, sorted(others), maximize=maximize)
+        for trial in _furthest_trials(session, sorted(others), goals)
         if (trial.study_id, trial.branch) not in best
     ]
     return [*_completed_with_scores(session, best), *furthest]
@@ -155,9 +165,7 @@ def _completed_with_scores(
     return list(best.values())
 
 
-def _furthest_trials(
-    session: Session, study_ids: Sequence[str], *, maximize: bool
-) -> Sequence[Trial]:
+def _furthest_trials(session: Session, study_ids: Sequence[str], goals: Goals) -> Sequence[Trial]:
     if not study_ids:
         return []
     ranked = (
@@ -168,7 +176,7 @@ def _furthest_trials(
                 partition_by=(Trial.study_id, Trial.branch),
                 order_by=(
                     Trial.meta_iteration.desc(),
-                    Trial.score.desc() if maximize else Trial.score.asc(),
+                    _loss(goals),
                     Trial.trial_number,
                 ),
             )

@@ -123,8 +123,8 @@ def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleH
 def chart(session: Session, schedule: Schedule) -> list[ChartPoint]:
     """Return the points of the schedule's control chart, oldest first."""
     rows = schedules.completed_studies(session, schedule.schedule_id, limit=MOST_POINTS)
-    maximize = StudySpec.model_validate(schedule.spec).maximize()
-    return control_chart([Ended(*row) for row in rows], maximize=maximize)
+    goals = StudySpec.model_validate(schedule.spec).goals()
+    return control_chart([Ended(*row) for row in rows], goals)
 
 
 def pause_schedule(session: Session, schedule_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from metaopt.goals import Goals
 from service.db import segments, spending, studies
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
@@ -25,20 +26,12 @@ from service.wire.views.studies import (
 
 
 def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
-    """Return the studies with their counts and best trials, in a few queries for all of them."""
+    """Studies with their counts and best trials, in a few queries for all of them."""
     specs = {row.study_id: StudySpec.model_validate(row.spec) for row in rows}
     counts: dict[str, list[studies.Count]] = defaultdict(list)
     for count in studies.count_trials(session, list(specs)):
         counts[count.study_id].append(count)
-    best = {
-        (trial.study_id, trial.branch): trial
-        for maximize in (True, False)
-        for trial in studies.best_trials(
-            session,
-            [c for i, spec in specs.items() if spec.maximize() is maximize for c in counts[i]],
-            maximize=maximize,
-        )
-    }
+    best = _best_trials(session, specs, counts)
     busy = segments.busy_shares(session, list(specs))
     spent = spending.spending_of(session, list(specs))
     looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
@@ -53,8 +46,20 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
             sealed_looks=looks.get(row.sealed_bank or "", row.sealed_looks),
         )
         for row in rows
-        for i in [row.study_id]
     ]
+
+
+def _best_trials(
+    session: Session, specs: Mapping[str, StudySpec], counts: Mapping[str, list[studies.Count]]
+) -> dict[tuple[str, str], Trial]:
+    """The best trial by study and branch, in one round of queries for each direction."""
+    best = {}
+    for maximize in (True, False):
+        of_direction = [i for i, spec in specs.items() if spec.maximize() is maximize]
+        compared = [count for study_id in of_direction for count in counts[study_id]]
+        for trial in studies.best_trials(session, compared, goals=Goals(maximize)):
+            best[trial.study_id, trial.branch] = trial
+    return best
 
 
 def trial_view(row: Trial) -> TrialView:

@@ -68,9 +68,9 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
         row = _find(session, name)
         if row is None:
             raise _invalid(field, f"must be the id or name of a study, got {name!r}")
-        maximize = StudySpec.model_validate(row.spec).maximize()
+        goals = StudySpec.model_validate(row.spec).goals()
         best = studies.best_completed(
-            session, row.study_id, branches, maximize=maximize, limit=spec.warm_start.best
+            session, row.study_id, branches, goals=goals, limit=spec.warm_start.best
         )
         if not best:
             raise _invalid(

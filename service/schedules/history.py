@@ -29,13 +29,13 @@ class Drift(NamedTuple):
     before: float
 
 
-def control_chart(ended: Sequence[Ended], *, maximize: bool) -> list[ChartPoint]:
+def control_chart(ended: Sequence[Ended], goals: Goals) -> list[ChartPoint]:
     """Return a point for each study, in the order given, judged by version of the baseline."""
     points = [_point(ended_run) for ended_run in ended]
     for places in _fresh(points).values():
         judgements = judge([_score(points[k].incumbent) for k in places])
         for k, judgement in zip(places, judgements, strict=True):
-            points[k] = _judged(points[k], judgement, maximize)
+            points[k] = _judged(points[k], judgement, goals)
     return points
 
 
@@ -103,10 +103,10 @@ def _score(estimate: Estimate | None) -> Score:
     return Score(estimate.value, stderr)
 
 
-def _judged(point: ChartPoint, judgement: Judgement, maximize: bool) -> ChartPoint:
+def _judged(point: ChartPoint, judgement: Judgement, goals: Goals) -> ChartPoint:
     moved: Direction | None = None
     if judgement.moved:
-        moved = "better" if Goals(maximize).loss(judgement.moved) < 0 else "worse"
+        moved = "better" if goals.loss(judgement.moved) < 0 else "worse"
     centre = _estimate(judgement.centre) if judgement.centre else None
     return point.model_copy(update={"centre": centre, "moved": moved, "drift": judgement.drift})
 

@@ -1,5 +1,6 @@
 """What a verdict says beside its scores, in words: the same on the command line and in notes."""
 
+from metaopt.goals import Goals
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate
 from service.wire.views.result import Comparison, Finalist, StudyResult
@@ -24,15 +25,16 @@ def compared(spec: StudySpec, result: StudyResult, comparison: Comparison) -> st
     difference = numbers.difference(distance.value, result.metric)
     return (
         f"{name}: sealed {score}; best minus this {difference} "
-        f"{interval(distance, result.metric)}: {standing(distance, maximize=result.maximize)}"
+        f"{interval(distance, result.metric)}: {standing(distance, spec.goals())}"
     )
 
 
-def standing(difference: Estimate, *, maximize: bool) -> str:
+def standing(difference: Estimate, goals: Goals) -> str:
     """Better, worse or "cannot be told apart", as the whole interval says."""
-    better = difference.low > 0 if maximize else difference.high < 0
-    worse = difference.high < 0 if maximize else difference.low > 0
-    return "better" if better else "worse" if worse else "cannot be told apart"
+    losses = (goals.loss(difference.low), goals.loss(difference.high))
+    if max(losses) < 0:
+        return "better"
+    return "worse" if min(losses) > 0 else "cannot be told apart"
 
 
 def steps_at_test(finalist: Finalist, metric: str) -> str | None:

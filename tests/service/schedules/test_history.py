@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from metaopt.goals import Goals
 from service.cron.runner import Runner
 from service.db.engine import transaction
 from service.operations import schedules
@@ -24,7 +25,7 @@ def ended(*found: dict[str, Any] | None) -> list[Ended]:
 
 
 def chart(*found: dict[str, Any] | None, maximize: bool = False) -> list[ChartPoint]:
-    return control_chart(ended(*found), maximize=maximize)
+    return control_chart(ended(*found), Goals(maximize))
 
 
 def test_without_gates_the_sealed_score_is_shown_and_nothing_drifts() -> None:
@@ -37,7 +38,7 @@ def test_without_gates_the_sealed_score_is_shown_and_nothing_drifts() -> None:
 
 
 def test_a_study_whose_winner_has_no_score_is_on_the_chart() -> None:
-    [point] = control_chart([Ended(NOON, "a" * 32, None, None)], maximize=False)
+    [point] = control_chart([Ended(NOON, "a" * 32, None, None)], Goals(maximize=False))
     assert point.candidate is None
 
 
