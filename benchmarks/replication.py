@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def study(table: Table, trials: int, pruning: str, replicates: int, seed: int) -> Outcome:
-    """Return what one simulated study comes to."""
+    """The result of one simulated study."""
     spec = _spec(trials, pruning, replicates, seed)
     world = World(table, spec, seed)
     points = _search(spec, world)

@@ -59,7 +59,7 @@ def table_of(name: str) -> Table:
 
 
 def seen(name: str, seed: int) -> Table:
-    """Return what a study with that seed sees of a table."""
+    """The part of a table that a study with that seed sees."""
     table = table_of(name)
     return table.on_small_bank(seed) if name.endswith(" noisy") else table
 

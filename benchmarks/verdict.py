@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def simulate_all(studies: int, jobs: int) -> dict[str, dict[str, float]]:
-    """Return what came out of each setting, by name."""
+    """The outcome of each setting, by name."""
     if jobs == 1:
         return {name: simulate(studies, **options) for name, options in SETTINGS.items()}
     with ProcessPoolExecutor(jobs) as pool:

@@ -42,7 +42,7 @@ class Goals:
 
     @property
     def several(self) -> bool:
-        """Return whether there are several objectives."""
+        """Whether there are several objectives."""
         return len(self.objectives) > 1
 
     def loss(self, score: float) -> float:
@@ -54,14 +54,14 @@ class Goals:
         return -loss if self.maximize else loss
 
     def values(self, score: float, metrics: Metrics) -> Values | None:
-        """Return the values of the objectives in their order, or None where one is not known."""
+        """The values of the objectives in their order, or None where one is not known."""
         values = {**metrics, SCORE: score}
         if any(name not in values for name in self.objectives):
             return None
         return tuple(float(values[name]) for name in self.objectives)
 
     def losses(self, values: Values) -> Values:
-        """Return the values with signs such that less is better."""
+        """The values with signs such that less is better."""
         first, *others = values
         return (self.loss(first), *others)
 
@@ -71,11 +71,11 @@ class Goals:
         return {name: float(metrics[name] - bound) for name, bound in bounds.items()}
 
     def broken(self, metrics: Metrics) -> list[str]:
-        """Return the names of the broken constraints."""
+        """The names of the broken constraints."""
         return [name for name, excess in self.violations(metrics).items() if excess > 0]
 
     def feasible(self, metrics: Metrics) -> bool:
-        """Return whether no constraint is broken."""
+        """Whether no constraint is broken."""
         return not self.broken(metrics)
 
     def violation(self, metrics: Metrics) -> float:
@@ -84,7 +84,7 @@ class Goals:
         return 1.0 + sum(r / (1.0 + r) for r in excess) if excess else 0.0
 
     def relative(self, metrics: Metrics) -> Values:
-        """Return each constraint's violation in units of its bound, 0 where it is not known."""
+        """Each constraint's violation in units of its bound, 0 where it is not known."""
         excess = self.violations(metrics)
         return tuple(
             excess.get(name, 0.0) / (bound if bound > 0 else 1.0)
@@ -99,7 +99,7 @@ def dominates(losses: Values, other: Values) -> bool:
 
 
 def pareto_front(losses: Mapping[int, Values]) -> list[int]:
-    """Return the numbers whose losses no other's dominate, by their losses, the first one first.
+    """The numbers whose losses no other's dominate, by their losses, the first one first.
 
     Equal losses do not dominate each other: all of them are on the front.
     """
@@ -132,7 +132,7 @@ def spread(front: Sequence[int], losses: Mapping[int, Values], count: int) -> li
 
 
 def standing(losses: Mapping[int, float], violations: Mapping[int, float]) -> dict[int, float]:
-    """Return what to rank trials at a rung by, less is better: Deb's rule.
+    """Values by which trials rank at a rung, less is better: Deb's rule.
 
     Where no trial breaks a constraint these are the losses themselves; else places, counted from
     0 and shared by equals, of those that break none by their losses and then of the others.

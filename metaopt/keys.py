@@ -4,7 +4,7 @@ import hashlib
 
 
 def key(*parts: int | str) -> int:
-    """Return the key, 0 <= key < 2**63, that names `parts`; equal parts give equal keys.
+    """The key, 0 <= key < 2**63, that names `parts`; equal parts give equal keys.
 
     Example:
         >>> key("study", 7) == key("study", 7) != key("study", "7")

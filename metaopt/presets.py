@@ -48,7 +48,7 @@ class Preset:
     values: Mapping[str, Published]
 
     def params(self) -> dict[str, Value]:
-        """Return every meta-hyperparameter of the algorithm."""
+        """Every meta-hyperparameter of the algorithm."""
         return complete(
             self.algorithm, {name: published.value for name, published in self.values.items()}
         )
@@ -206,7 +206,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset of that name.
+    """The preset of that name.
 
     Raises:
         InvalidMetaParameter: there is none; names them all.

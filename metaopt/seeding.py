@@ -57,7 +57,7 @@ def integers(keys: Tensor, count: int, high: int) -> Tensor:
 
 
 def permutation(keys: Tensor, count: int) -> Tensor:
-    """Return a random order of 0..count-1 for each key: (*B,) -> (*B, count)."""
+    """A random order of 0..count-1 for each key: (*B,) -> (*B, count)."""
     return bits(keys, count).argsort(dim=-1)
 
 

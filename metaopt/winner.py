@@ -56,7 +56,7 @@ class Winner:
         return learner.outputs(batched, x[None], reference)[0]
 
     def adapt(self, x: Rows, y: Rows, *, steps: int | None = None) -> "Adapted":
-        """Return the model adapted to a task.
+        """The model adapted to a task.
 
         Args:
             x: Support inputs (S, *input shape).
@@ -143,7 +143,7 @@ class Adapted:
 
     @torch.no_grad()
     def outputs(self, x: Rows) -> Tensor:
-        """Return the model's outputs (N, C) for inputs x (N, *input shape).
+        """The model's outputs (N, C) for inputs x (N, *input shape).
 
         A transductive winner takes batch norm's statistics from these inputs together, as it was
         scored; others from the support set.
@@ -169,7 +169,7 @@ class Adapted:
 
 
 def read_winner(content: bytes) -> Winner:
-    """Return the winner in a model file.
+    """The winner in a model file.
 
     Raises:
         CorruptModel: the bytes are none.

@@ -50,12 +50,12 @@ ROUTERS = tuple(
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """The time."""
     return datetime.now(UTC)
 
 
 def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> FastAPI:
-    """Return the application; the database must have its tables (`metaopt db upgrade`).
+    """The application; the database must have its tables (`metaopt db upgrade`).
 
     Args:
         settings: Where the database is, and which keys open the server.

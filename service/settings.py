@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     )
 
     def url(self) -> str:
-        """Return the database URL."""
+        """The database URL."""
         if self.database_url:
             return self.database_url
         return f"sqlite:///{(self.data_directory / 'metaopt.db').resolve()}"

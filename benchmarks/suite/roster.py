@@ -46,6 +46,6 @@ def roster(device: str) -> list[Entry]:
 
 
 def jax_form(name: str) -> str:
-    """Return what a JAX entry does, in words."""
+    """A JAX entry, in words."""
     lanes = name.rsplit("_", 1)[1]
     return f"jit({'map' if '_map_' in name else 'vmap'}(vmap)), lanes: {lanes}"

@@ -28,16 +28,16 @@ class Learner:
 
     @cached_property
     def layout(self) -> Layout:
-        """Return where each parameter lies in the flat vector of a lane."""
+        """Where each parameter lies in the flat vector of a lane."""
         return Layout(self.model.shapes)
 
     @property
     def adapted(self) -> tuple[str, ...]:
-        """Return the parameters that an inner step moves."""
+        """The parameters that an inner step moves."""
         return tuple(name for name in self.model.shapes if name not in self.model.not_adapted)
 
     def outputs(self, theta: Params, x: Tensor, reference: int | None = None) -> Tensor:
-        """Return the model's outputs (*B, N, C)."""
+        """The model's outputs (*B, N, C)."""
         if self.compute is None:
             return self.model.apply(theta, x, reference=reference)
         low = {name: p.to(self.compute) for name, p in theta.items()}
@@ -45,14 +45,14 @@ class Learner:
         return outputs.to(x.dtype)
 
     def loss(self, theta: Params, examples: Examples) -> Tensor:
-        """Return the mean loss (*B,)."""
+        """The mean loss (*B,)."""
         outputs = self.outputs(theta, examples.x)
         return mean_loss(outputs, examples.y, classification=self.classification)
 
     def scores(
         self, theta: Params, support: Examples, query: Examples, *, transductive: bool
     ) -> Tensor:
-        """Return the score of each task on its query examples (*B,); NaN if outputs overflow.
+        """The score of each task on its query examples (*B,); NaN if outputs overflow.
 
         Args:
             transductive: Batch norm takes its statistics from the query examples together;

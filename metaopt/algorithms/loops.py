@@ -25,7 +25,7 @@ def repeat(
     times: Tensor | int,
     device: torch.device,
 ) -> State:
-    """Return the state after state ← step(i, state, constants) for i = 0 … times − 1.
+    """The state after state ← step(i, state, constants) for i = 0 … times − 1.
 
     Args:
         step: Keeps shapes and dtypes of the state; reads no tensor but its arguments, where `i` is
@@ -43,7 +43,7 @@ def repeat(
 
 
 def turns(inner_steps: Tensor, step_cap: int) -> Tensor | int:
-    """Return how often the loop must turn: the most steps of any lane (H,).
+    """How often the loop must turn: the most steps of any lane (H,).
 
     On a GPU that number is not looked at, which would make the host wait: `step_cap`.
     """

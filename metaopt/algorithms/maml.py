@@ -23,7 +23,7 @@ def adapt(
     first_order: bool = False,
     recompute: bool = False,
 ) -> Params:
-    """Return the weights after each task's own number of gradient steps on its support set.
+    """The weights after each task's own number of gradient steps on its support set.
 
     One step is θ ← θ − α ∇L(θ; support), on the same support set each time.  All lanes take
     `step_cap` steps in one program; a step past a lane's own number changes nothing.
@@ -86,7 +86,7 @@ def _step(
 
 
 def _recomputed(learner: Learner, theta: Params, constants: _Constants) -> Params:
-    """Return what `_step` does; only θ is kept, and the backward pass takes the step again."""
+    """`_step` that keeps θ alone: the backward pass takes the step again."""
     names = list(theta)
     moved = _Recomputed.apply(learner, constants, names, *theta.values())  # type: ignore[no-untyped-call]
     return dict(zip(names, moved, strict=True))
@@ -125,7 +125,7 @@ def meta_gradient(
     first_order: bool = False,
     recompute: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return each lane's meta-gradient and meta-loss, averaged over its tasks.
+    """Each lane's meta-gradient and meta-loss, averaged over its tasks.
 
     g = ∇_φ (1/T) Σ_τ L(θ_K(φ); query_τ); in first order the derivative of θ_K(φ) is taken as
     the identity, so g = (1/T) Σ_τ ∇L(θ_K; query_τ) and the inner loop keeps no graph.

@@ -17,7 +17,7 @@ class OuterState(NamedTuple):
 
 
 def scheduled(rate: Tensor, age: Tensor, horizon: Tensor, schedule: str) -> Tensor:
-    """Return the outer rate at `age` of `horizon` meta-iterations; all (H,).
+    """The outer rate at `age` of `horizon` meta-iterations; all (H,).
 
     constant: β; linear: β (1 − age/horizon); cosine: β (1 + cos(π age/horizon)) / 2.
     """

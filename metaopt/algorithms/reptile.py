@@ -126,7 +126,7 @@ def _select_state(
 
 
 def take(examples: Examples, index: Tensor) -> Examples:
-    """Return the examples at `index` (*B, b) of examples with leading axes B."""
+    """The examples at `index` (*B, b) of examples with leading axes B."""
     axis = index.dim() - 1
     shaped = index.reshape(*index.shape, *(1,) * (examples.x.dim() - index.dim()))
     y_index = index.reshape(*index.shape, *(1,) * (examples.y.dim() - index.dim()))

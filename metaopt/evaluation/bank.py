@@ -41,5 +41,5 @@ class BankSpec:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "BankSpec":
-        """Return the bank that `to_json` gave."""
+        """The bank that `to_json` gave."""
         return cls(**data)

@@ -78,7 +78,7 @@ def adaptation_curves(
     steps: int,
     transductive: bool,
 ) -> Curves:
-    """Return every lane's scores on every task at steps 0…`steps`; no graph is kept.
+    """Every lane's scores on every task at steps 0…`steps`; no graph is kept.
 
     A task whose scores or loss stop being finite counts as diverged from there on; its score is
     0 (accuracy) or `DIVERGED_MSE`, so that no NaN leaves here.
@@ -108,7 +108,7 @@ def adapt(
     *,
     steps: int,
 ) -> Params:
-    """Return every lane's weights after `steps` inner steps on every task, without scoring any.
+    """Every lane's weights after `steps` inner steps on every task, without scoring any.
 
     The arguments are those of `adaptation_curves`; leading axes of the weights are (H, T).
     """

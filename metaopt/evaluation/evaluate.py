@@ -55,7 +55,7 @@ def evaluate(
     tasks: Tasks | TaskKind | Options | None = None,
     lane_chunk: int | None = None,
 ) -> list[LaneScores]:
-    """Return the scores of every trial on the bank's tasks; nothing is trained by it.
+    """The scores of every trial on the bank's tasks; nothing is trained by it.
 
     Args:
         trained: What `metaopt.population.train.train` returned.

@@ -30,7 +30,7 @@ class Summary:
 
 
 def summarize(scores: Sequence[float]) -> Summary:
-    """Return the statistics of at least one finite score.
+    """The statistics of at least one finite score.
 
     The interval is mean ± t·stderr, Student's t with n − 1 degrees of freedom; of one score it
     is that score.
@@ -57,7 +57,7 @@ def summarize(scores: Sequence[float]) -> Summary:
 
 
 def trimmed_mean(scores: Sequence[float], share: float = 0.1) -> float:
-    """Return the mean without the lowest and the highest ⌊share · n⌋ scores."""
+    """The mean without the lowest and the highest ⌊share · n⌋ scores."""
     cut = int(share * len(scores))
     return statistics.fmean(sorted(scores)[cut : len(scores) - cut])
 

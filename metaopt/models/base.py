@@ -24,17 +24,17 @@ class Model(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Return the shape of one input."""
+        """The shape of one input."""
         ...
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each parameter of one lane, in a fixed order."""
+        """The shape of each parameter of one lane, in a fixed order."""
         ...
 
     @property
     def not_adapted(self) -> frozenset[str]:
-        """Return the parameters that the inner loop leaves alone."""
+        """The parameters that the inner loop leaves alone."""
         ...
 
     def init(self, keys: Tensor, dtype: torch.dtype) -> Params:
@@ -65,7 +65,7 @@ class Layout:
 
     @property
     def sizes(self) -> list[int]:
-        """Return the number of entries of each parameter."""
+        """The number of entries of each parameter."""
         return [math.prod(shape) for shape in self.shapes.values()]
 
     @property
@@ -82,7 +82,7 @@ class Layout:
         )  # fmt: skip
 
     def unflatten(self, flat: Tensor) -> Params:
-        """Return the parameters as views of `flat`."""
+        """The parameters as views of `flat`."""
         parts = flat.split(self.sizes, dim=-1)
         return {
             name: part.unflatten(-1, shape) if shape else part[..., 0]
@@ -91,7 +91,7 @@ class Layout:
 
 
 def being_compiled() -> bool:
-    """Return whether operations are traced for a program instead of run for their results."""
+    """Whether operations are traced for a program instead of run for their results."""
     return get_proxy_mode() is not None
 
 

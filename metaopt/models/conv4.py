@@ -136,7 +136,7 @@ class Conv4:
 
 
 def patches(h: Tensor, stride: int) -> Tensor:
-    """Return the 3×3 patches of padded images (*B, N, H, W, C): (*B, N, H', W', 9·C)."""
+    """The 3×3 patches of padded images (*B, N, H, W, C): (*B, N, H', W', 9·C)."""
     height, width = h.shape[-3:-1]
     h = F.pad(h, (0, 0, 1, 1, 1, 1))
     shifted = [
@@ -156,7 +156,7 @@ def pooled(h: Tensor) -> Tensor:
 
 
 def norm_rows(h: Tensor, gamma: Tensor, beta: Tensor, reference: int | None) -> Tensor:
-    """Return what `batch_norm` does for h (*B, rows, C), γ and β (*B, C)."""
+    """`batch_norm` for h (*B, rows, C), γ and β (*B, C)."""
     first = h[..., :reference, :]
     mean = first.mean(-2, keepdim=True)
     variance = (first - mean).square().mean(-2, keepdim=True)

@@ -10,7 +10,7 @@ from metaopt.options import Options, with_defaults
 def make_model(
     spec: Options, input_shape: tuple[int, ...], outputs: int, *, kind: ModelKind | None = None
 ) -> Model:
-    """Return the model that `spec` describes, sized for inputs and outputs of the tasks.
+    """The model that `spec` describes, sized for inputs and outputs of the tasks.
 
     Args:
         kind: Of `spec`; None looks it up.

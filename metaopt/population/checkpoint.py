@@ -57,7 +57,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes:
-    """Return the lane (H = 1) that `write` wrote.
+    """The lane (H = 1) that `write` wrote.
 
     Args:
         digest: SHA-256 the file must have; None takes any.

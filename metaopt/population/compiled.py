@@ -86,7 +86,7 @@ def _check(program: Program, compiled: Lanes, plain: Lanes) -> None:
 
 
 def load_step(path: Path) -> Step:
-    """Return the compiled step in `path`, which only takes as many lanes as it was compiled for.
+    """The compiled step in `path`, which only takes as many lanes as it was compiled for.
 
     Raises:
         RuntimeError, OSError: the file is not there or not what it should be.
@@ -103,7 +103,7 @@ def load_step(path: Path) -> Step:
 
 
 def program_key(signature: Signature, device: str, lanes: int | None = None) -> str:
-    """Return a name that equal programs share: same code, torch, processor and shapes."""
+    """A name that equal programs share: same code, torch, processor and shapes."""
     what = [signature.digest(), lanes, device, torch.get_num_threads(), _machine(device), _code()]
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
@@ -113,7 +113,7 @@ def _arguments(lanes: Lanes, drawn: Drawn) -> tuple[Tensor, ...]:
 
 
 def _function(program: Program, names: list[str]) -> Callable[..., tuple[Tensor, ...]]:
-    """Return the meta-iteration as a function of tensors alone, in the order of `_arguments`.
+    """The meta-iteration as a function of tensors alone, in the order of `_arguments`.
 
     Args:
         names: Of the lanes' tensors.
@@ -131,7 +131,7 @@ def _function(program: Program, names: list[str]) -> Callable[..., tuple[Tensor,
 
 @cache
 def _code() -> str:
-    """Return a digest of the sources that decide what a program computes."""
+    """A digest of the sources that decide what a program computes."""
     root = Path(metaopt.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

@@ -16,7 +16,7 @@ _INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-
 
 
 def dtype_of(signature: Signature) -> torch.dtype:
-    """Return the float type of a signature's weights."""
+    """The float type of a signature's weights."""
     return {"float32": torch.float32, "float64": torch.float64}[signature.dtype]
 
 
@@ -67,7 +67,7 @@ def fresh_lane(
 
 
 def own_numbers(algorithm: Algorithm) -> list[MetaParam]:
-    """Return the lane numbers that only this algorithm has, beside those of all lanes."""
+    """The lane numbers that only this algorithm has, beside those of all lanes."""
     shared = {"inner_lr", "inner_steps", "test_steps", algorithm.outer_rate}
     return [param for param in algorithm.params if param.lane and param.name not in shared]
 

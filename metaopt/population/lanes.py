@@ -55,12 +55,12 @@ class Lanes:
         return self.phi.shape[0]
 
     def select(self, index: Tensor | slice) -> "Lanes":
-        """Return the lanes at `index`, in that order."""
+        """The lanes at `index`, in that order."""
         return Lanes.of({name: tensor[index] for name, tensor in self.tensors().items()})
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> "Lanes":
-        """Return the lanes whose `tensors` these are.
+        """The lanes whose `tensors` these are.
 
         Raises:
             TypeError: one is missing, or is none of a lane's.
@@ -70,7 +70,7 @@ class Lanes:
         return cls(**own, numbers=numbers)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return every tensor by name, an algorithm's own numbers as `numbers.NAME`."""
+        """Every tensor by name, an algorithm's own numbers as `numbers.NAME`."""
         names = [field.name for field in fields(self) if field.name != "numbers"]
         own = {name: getattr(self, name) for name in names}
         return own | {_NUMBER + name: number for name, number in self.numbers.items()}
@@ -81,7 +81,7 @@ class Lanes:
 
 
 def stack(groups: Sequence[Lanes]) -> Lanes:
-    """Return the lanes of all groups, in order."""
+    """The lanes of all groups, in order."""
     tensors = [group.tensors() for group in groups]
     return Lanes.of({name: torch.cat([lane[name] for lane in tensors]) for name in tensors[0]})
 

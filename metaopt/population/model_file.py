@@ -84,7 +84,7 @@ def write(path: Path, model: ModelFile) -> str:
 
 
 def read(content: bytes) -> ModelFile:
-    """Return what a model file says.
+    """The card, weights and inner memory in a model file.
 
     Raises:
         CorruptModel: it is none of ours, or of a newer format.

@@ -112,7 +112,7 @@ class Population:
 
     @property
     def lanes(self) -> list[str]:
-        """Return the names of the lanes, in order."""
+        """The names of the lanes, in order."""
         return list(self._names)
 
     def admit(
@@ -259,13 +259,13 @@ class Population:
             compile_step(self.program, stack(fresh), path)
 
     def program_path(self, directory: Path) -> Path:
-        """Return where in `directory` a compiled program is, or would be."""
+        """Where in `directory` a compiled program is, or would be."""
         key = program_key(self.signature, self.device, self.program_lanes)
         return directory / f"{key}.pt2"
 
     @property
     def program_lanes(self) -> int:
-        """Return the number of lanes of a compiled program for this population.
+        """The number of lanes of a compiled program for this population.
 
         On a CPU always the same, so that a trial gets the same bits whatever its neighbours; on a
         GPU, where a program may be large, the power of two that the lanes need.
@@ -278,11 +278,11 @@ class Population:
 
     @property
     def compiled(self) -> bool:
-        """Return whether the present number of lanes trains by a compiled program."""
+        """Whether the present number of lanes trains by a compiled program."""
         return self.program_lanes in self._steps
 
     def evaluate(self, lanes: list[str], bank: BankSpec) -> dict[str, LaneScores]:
-        """Return the scores of some lanes on the task bank; training state is not changed.
+        """The scores of some lanes on the task bank; training state is not changed.
 
         Raises:
             InvalidPopulation: no such lane.
@@ -310,7 +310,7 @@ class Population:
         return measured_costs(alone, names, clock)
 
     def trained(self, lanes: list[str] | None = None) -> Trained:
-        """Return the meta-parameters of some lanes, by default of all, in that order.
+        """The meta-parameters of some lanes, by default of all, in that order.
 
         Raises:
             InvalidPopulation: no such lane.
@@ -347,7 +347,7 @@ class Population:
         return LaneState(int(lanes.age[index]), diverged_at, cause)
 
     def weights(self, lane: str) -> dict[str, Tensor]:
-        """Return a lane's meta-parameters φ by name.
+        """A lane's meta-parameters φ by name.
 
         Raises:
             InvalidPopulation: no such lane.
@@ -428,7 +428,7 @@ def _program(
 
 
 def _registered(program: Program) -> bool:
-    """Return whether a signature's names say what its program computes."""
+    """Whether a signature's names say what its program computes."""
     kinds, signature = program.kinds, program.signature
     return (
         kinds.algorithm in ALGORITHMS.kinds()

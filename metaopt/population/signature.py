@@ -38,15 +38,15 @@ class Signature:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Signature":
-        """Return the signature that `to_json` gave."""
+        """The signature that `to_json` gave."""
         return cls(**data)
 
     def digest(self) -> str:
-        """Return a SHA-256 that equal signatures share."""
+        """A SHA-256 that equal signatures share."""
         return _digest(self.to_json())
 
     def state_digest(self, algorithm: Algorithm) -> str:
-        """Return a SHA-256 shared by signatures between which a lane may move as it is.
+        """A SHA-256 shared by signatures between which a lane may move as it is.
 
         A lane's state and the tasks it trains on depend neither on how its meta-gradient is
         computed (`Algorithm.of_the_gradient`) nor on the caps of its program.
@@ -67,7 +67,7 @@ STEP_BUCKETS = (1, 2, 3, 5, 8, 12, 20, 30)
 
 
 def step_bucket(algorithm: Algorithm, params: Mapping[str, Value], most: int) -> int:
-    """Return the cap of a trial's program where trials of up to `most` inner steps are searched.
+    """The cap of a trial's program where trials of up to `most` inner steps are searched.
 
     Where a program unrolls the inner loop, as in second order, every lane pays for the cap: there a
     trial gets the smallest bucket it fits in.  The others run a loop that ends with the lane that
@@ -92,7 +92,7 @@ def signature_of(
     test_cap: int | None = None,
     dtype: str = "float32",
 ) -> Signature:
-    """Return the signature of a trial with these meta-parameters.
+    """The signature of a trial with these meta-parameters.
 
     Args:
         params: Meta-parameters by name; the others have their defaults.

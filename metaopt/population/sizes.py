@@ -6,7 +6,7 @@ from metaopt.population.signature import Signature
 
 
 def default_lane_chunk(signature: Signature, device: str, kinds: Kinds | None = None) -> int:
-    """Return how many lanes to compute at once where that was not measured.
+    """How many lanes to compute at once where that was not measured.
 
     On a CPU more lanes than fit its cache cost time, and some models gain from stacking only while
     they are narrow.
@@ -20,7 +20,7 @@ def default_lane_chunk(signature: Signature, device: str, kinds: Kinds | None = 
 
 
 def default_program_lanes(signature: Signature, kinds: Kinds | None = None) -> int:
-    """Return how many lanes a compiled program for a CPU has.
+    """How many lanes a compiled program for a CPU has.
 
     As few as keep a core busy, because unused lanes cost their arithmetic and because what an
     iteration keeps should fit the core's cache: four lanes, or fewer where they have more than 256

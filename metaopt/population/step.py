@@ -48,12 +48,12 @@ class Program:
     learner: Learner
 
     def option(self, name: str) -> Any:
-        """Return a structural meta-parameter."""
+        """A structural meta-parameter."""
         return self.signature.structure[name]
 
 
 def draw(program: Program, lanes: Lanes, count: int) -> Drawn:
-    """Return the tasks of each lane's next `count` meta-iterations, functions of seed and age."""
+    """The tasks of each lane's next `count` meta-iterations, functions of seed and age."""
     ages = lanes.age + torch.arange(count, device=lanes.age.device)[:, None]
     keys = task_keys(lanes.seed, ages, int(program.option("meta_batch")))
     drawn: Drawn = program.kinds.algorithm.draw(
@@ -79,7 +79,7 @@ def drawn_at_once(drawn: Drawn) -> int:
 
 
 def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
-    """Return the lanes one meta-iteration older; lanes that diverge keep their last state."""
+    """The lanes one meta-iteration older; lanes that diverge keep their last state."""
     gradient, loss, inner = _meta_gradient(program, lanes, drawn)
     clamp = float(program.signature.structure.get("gradient_clamp", 0.0))
     if clamp > 0:
@@ -112,7 +112,7 @@ def _meta_gradient(program: Program, lanes: Lanes, drawn: Drawn) -> MetaGradient
 
 
 def lane_numbers(program: Program, lanes: Lanes) -> dict[str, Tensor]:
-    """Return the meta-parameters that differ between lanes, (H,) by name."""
+    """The meta-parameters that differ between lanes, (H,) by name."""
     return {
         "inner_lr": lanes.inner_lr,
         "inner_steps": lanes.inner_steps,
@@ -123,13 +123,13 @@ def lane_numbers(program: Program, lanes: Lanes) -> dict[str, Tensor]:
 
 
 def task_keys(seed: Tensor, age: Tensor, tasks: int) -> Tensor:
-    """Return the keys (*B, T) of the tasks of meta-iteration `age` of the trials `seed`, (*B,)."""
+    """The keys (*B, T) of the tasks of meta-iteration `age` of the trials `seed`, (*B,)."""
     keys = seeding.fold_in(seed, age)
     return seeding.fold_in(keys[..., None], torch.arange(tasks, device=keys.device))
 
 
 def inner_state(program: Program, lanes: Lanes) -> InnerState | None:
-    """Return the inner Adam's memory, None where the inner optimizer is SGD."""
+    """The inner Adam's memory, None where the inner optimizer is SGD."""
     if not lanes.inner_v.shape[1]:
         return None
     return InnerState(program.learner.layout.unflatten(lanes.inner_v), lanes.inner_taken)

@@ -32,17 +32,17 @@ class Tasks(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Return the shape of one input."""
+        """The shape of one input."""
         ...
 
     @property
     def outputs(self) -> int:
-        """Return the width of the model's output."""
+        """The width of the model's output."""
         ...
 
     @property
     def classification(self) -> bool:
-        """Return whether targets are class indices."""
+        """Whether targets are class indices."""
         ...
 
     def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
@@ -64,7 +64,7 @@ class Tasks(Protocol):
 
 
 def mean_loss(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
-    """Return the mean loss over examples: cross-entropy, or squared error.
+    """The mean loss over examples: cross-entropy, or squared error.
 
     Args:
         outputs: (*B, N, C).

@@ -19,7 +19,7 @@ def make_tasks(
     dtype: torch.dtype = torch.float32,
     path: Path | None = None,
 ) -> Tasks:
-    """Return the task distribution that `spec` describes, with its data on `device`.
+    """The task distribution that `spec` describes, with its data on `device`.
 
     Args:
         spec: `kind` and its options, as in a study spec's `tasks`; shots are ignored here.
@@ -38,7 +38,7 @@ def make_tasks(
 def tasks_of(
     tasks: Tasks | TaskKind | Options, *, device: str | torch.device, dtype: torch.dtype
 ) -> Tasks:
-    """Return the tasks that somebody means: his own, a kind's with its defaults, or a spec's."""
+    """The tasks that somebody means: his own, a kind's with its defaults, or a spec's."""
     if isinstance(tasks, Mapping):
         return make_tasks(tasks, device=device, dtype=dtype)
     if isinstance(tasks, TaskKind):

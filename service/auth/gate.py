@@ -75,7 +75,7 @@ class Gate:
 
 
 def key_of(authorization: str) -> str | None:
-    """Return the key that an Authorization header carries, or None."""
+    """The key that an Authorization header carries, or None."""
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip() or None

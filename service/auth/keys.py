@@ -43,7 +43,7 @@ class StoredKey(NamedTuple):
 
 
 def new_key() -> str:
-    """Return a fresh key."""
+    """A fresh key."""
     return f"mo_{secrets.token_urlsafe(32)}"
 
 
@@ -53,7 +53,7 @@ def key_sha256(key: str) -> str:
 
 
 def parse_keys(text: str) -> list[StoredKey]:
-    """Return the keys of a key file.
+    """The keys of a key file.
 
     Raises:
         KeysUnreadable: A line is not `name:sha256`; names its number, not its content.
@@ -96,7 +96,7 @@ class KeyRing:
             return self._file is not None or self._table_made_keys
 
     def count(self) -> int:
-        """Return how many keys open the server."""
+        """How many keys open the server."""
         with self._lock:
             self._refresh()
             return len(self._of_file) + len(self._of_table)

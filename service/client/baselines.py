@@ -15,7 +15,7 @@ class Baselines:
         self._http = http
 
     def all(self) -> list[BaselineView]:
-        """Return the present version of every baseline, by name."""
+        """The present version of every baseline, by name."""
         return self._http.call(BaselinePage, "GET", "/baselines").items
 
     def show(self, name: str, version: int | None = None) -> BaselineView:
@@ -24,11 +24,11 @@ class Baselines:
         return self._http.call(BaselineView, "GET", f"/baselines/{name}", params=wanted)
 
     def versions(self, name: str) -> list[BaselineView]:
-        """Return every version of a baseline, newest first."""
+        """Every version of a baseline, newest first."""
         return self._http.call(BaselinePage, "GET", f"/baselines/{name}/versions").items
 
     def weights(self, name: str, version: int | None = None) -> bytes:
-        """Return a version's model file, by default the present one's."""
+        """A version's model file, by default the present one's."""
         wanted = {} if version is None else {"version": version}
         return self._http.content("GET", f"/baselines/{name}/weights", params=wanted)
 

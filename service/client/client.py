@@ -94,7 +94,7 @@ class Client:
         *,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> Self:
-        """Return a client of the server that variables name.
+        """A client of the server that variables name.
 
         They are METAOPT_URL (default http://127.0.0.1:8000), METAOPT_API_KEY, and where that is
         not given METAOPT_API_KEY_FILE, a file that holds the key.
@@ -113,7 +113,7 @@ class Client:
         return cls(url, api_key_of(variables), patience_seconds=patience_seconds)
 
     def __enter__(self) -> Self:
-        """Return the client."""
+        """The client."""
         return self
 
     def __exit__(
@@ -160,13 +160,13 @@ class Client:
         return self.http.call(StudyView, "PATCH", path, content=content, headers=headers)
 
     def study(self, study_id: str, *, wait_seconds: float = 0) -> StudyView:
-        """Return a study; wait up to 30 s for its end if asked to."""
+        """A study; wait up to 30 s for its end if asked to."""
         return self.http.call(
             StudyView, "GET", f"/studies/{study_id}", params={"wait": wait_seconds}
         )
 
     def wait(self, study_id: str, timeout_seconds: float | None = None) -> StudyView:
-        """Return a study once it has ended, or as it stands when the time is up.
+        """A study once it has ended, or as it stands when the time is up.
 
         A server that goes away meanwhile is waited for as long as the client is patient.
         """
@@ -178,7 +178,7 @@ class Client:
                 return study
 
     def studies(self, *, status: str | None = None, limit: int = 50) -> list[StudyView]:
-        """Return the newest studies, at most `limit`."""
+        """The newest studies, at most `limit`."""
         params = {"status": status} if status else {}
         pages = self._pages(StudyPage, "/studies", limit, params)
         return [study for page in pages for study in page.items]
@@ -191,7 +191,7 @@ class Client:
         role: str | None = None,
         limit: int = 100_000,
     ) -> list[TrialView]:
-        """Return a study's trials by number."""
+        """A study's trials by number."""
         params = {k: v for k, v in (("status", status), ("role", role)) if v}
         pages = self._pages(TrialPage, f"/studies/{study_id}/trials", limit, params)
         return [trial for page in pages for trial in page.items]
@@ -199,22 +199,22 @@ class Client:
     def reports(
         self, study_id: str, trial_number: int, *, scores: bool = False
     ) -> list[ReportView]:
-        """Return a trial's reports by meta-iteration, with a score for each task if asked for."""
+        """A trial's reports by meta-iteration, with a score for each task if asked for."""
         path = f"/studies/{study_id}/trials/{trial_number}/reports"
         pages = self._pages(ReportPage, path, 1000, {"scores": str(scores).lower()})
         return [report for page in pages for report in page.items]
 
     def asks(self, study_id: str, branch: str) -> list[AskView]:
-        """Return the whole log of what a branch's sampler was asked and told."""
+        """The whole log of what a branch's sampler was asked and told."""
         pages = self._pages(AskPage, f"/studies/{study_id}/asks", MOST_ITEMS, {"branch": branch})
         return [entry for page in pages for entry in page.items]
 
     def result(self, study_id: str) -> StudyResult:
-        """Return a completed study's verdict."""
+        """A completed study's verdict."""
         return self.http.call(StudyResult, "GET", f"/studies/{study_id}/result")
 
     def report(self, study_id: str) -> StudyReport:
-        """Return a study's report so far."""
+        """A study's report so far."""
         return self.http.call(StudyReport, "GET", f"/studies/{study_id}/report")
 
     @contextmanager
@@ -230,7 +230,7 @@ class Client:
             raise self.http.unreachable(error) from None
 
     def weights(self, study_id: str) -> bytes:
-        """Return the winner's model file (`metaopt.winner.read_winner`)."""
+        """The winner's model file (`metaopt.winner.read_winner`)."""
         return self.http.content("GET", f"/studies/{study_id}/weights")
 
     def download(self, study_id: str, folder: Path) -> Path:
@@ -307,7 +307,7 @@ class Client:
 
 
 def api_key_of(variables: Mapping[str, str]) -> str | None:
-    """Return the API key that variables name: METAOPT_API_KEY, else the one in its file.
+    """The API key that variables name: METAOPT_API_KEY, else the one in its file.
 
     Raises:
         NotConfigured: The file cannot be read.

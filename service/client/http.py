@@ -61,7 +61,7 @@ class Http:
     def call(
         self, model: type[Model], method: str, path: str, *, once: bool = False, **arguments: Any
     ) -> Model:
-        """Return the answer of an endpoint, as what it is.
+        """The answer of an endpoint, as what it is.
 
         Args:
             model: What the answer is.
@@ -77,7 +77,7 @@ class Http:
             ) from None
 
     def content(self, method: str, path: str, *, once: bool = False, **arguments: Any) -> bytes:
-        """Return the answer of an endpoint as it came; the arguments are those of `call`."""
+        """The answer of an endpoint as it came; the arguments are those of `call`."""
         if once:
             return self._ask(method, path, arguments)
         for attempt in stamina.retry_context(
@@ -121,7 +121,7 @@ class Http:
 
 
 def answer(response: httpx2.Response) -> bytes:
-    """Return the body of an answer.
+    """The body of an answer.
 
     Raises:
         ServerRefused: It is a problem.

@@ -48,11 +48,11 @@ class Schedules:
             params["cursor"] = page.next_cursor
 
     def show(self, schedule_id: str) -> ScheduleView:
-        """Return a schedule."""
+        """A schedule."""
         return self._http.call(ScheduleView, "GET", f"/schedules/{schedule_id}")
 
     def find(self, name_or_id: str) -> ScheduleView:
-        """Return the schedule of that id or name."""
+        """The schedule of that id or name."""
         if re.fullmatch("[0-9a-f]{32}", name_or_id):
             return self.show(name_or_id)
         page = self._http.call(SchedulePage, "GET", "/schedules", params={"name": name_or_id})
@@ -77,12 +77,12 @@ class Schedules:
         return self._http.call(ScheduleView, "DELETE", f"/schedules/{schedule_id}")
 
     def runs(self, schedule_id: str, *, limit: int = 50) -> list[RunView]:
-        """Return the schedule's newest runs, newest first; at most 500."""
+        """The schedule's newest runs, newest first; at most 500."""
         path, params = f"/schedules/{schedule_id}/runs", {"limit": min(limit, PAGE_LIMIT)}
         return self._http.call(RunPage, "GET", path, params=params).items
 
     def history(self, schedule_id: str, *, limit: int = 100) -> ScheduleHistory:
-        """Return the newest points of the schedule's control chart, oldest first; at most 500."""
+        """The newest points of the schedule's control chart, oldest first; at most 500."""
         path, params = f"/schedules/{schedule_id}/history", {"limit": min(limit, PAGE_LIMIT)}
         return self._http.call(ScheduleHistory, "GET", path, params=params)
 

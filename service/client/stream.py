@@ -15,7 +15,7 @@ class StreamedEvent(NamedTuple):
     data: dict[str, Any]
 
     def view(self) -> EventView:
-        """Return the event in the API's words."""
+        """The event in the API's words."""
         own = {"study_id", "created_at"}
         return EventView(
             event_id=self.event_id,

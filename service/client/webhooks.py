@@ -19,7 +19,7 @@ class Webhooks:
         self._http = http
 
     def configured(self) -> list[WebhookView]:
-        """Return the webhooks of the operator's file."""
+        """The webhooks of the operator's file."""
         return self._http.call(WebhookList, "GET", "/webhooks").items
 
     def test(self, name: str) -> DeliveryView:
@@ -29,7 +29,7 @@ class Webhooks:
     def deliveries(
         self, *, webhook: str | None = None, status: str | None = None, limit: int = 50
     ) -> list[DeliveryView]:
-        """Return the newest deliveries, at most `limit`."""
+        """The newest deliveries, at most `limit`."""
         params: dict[str, Any] = {
             k: v for k, v in (("webhook", webhook), ("status", status)) if v is not None
         }

@@ -20,7 +20,7 @@ MODEL_SUFFIX = Path(WINNER_FILE).suffix
 
 
 def load_winner(source: str | os.PathLike[str], client: Client | None = None) -> Winner:
-    """Return a completed study's winner: model function, weights, and adaptation recipe.
+    """A completed study's winner: model function, weights, and adaptation recipe.
 
     Args:
         source: A folder that `Client.download` wrote, or a model file; else the id of a study

@@ -14,7 +14,7 @@ from service.db.tables import ApiKey
 
 
 def live_keys(session: Session) -> Sequence[ApiKey]:
-    """Return the keys that are not revoked."""
+    """The keys that are not revoked."""
     return session.scalars(select(ApiKey).where(ApiKey.revoked_at.is_(None))).all()
 
 

@@ -63,7 +63,7 @@ def log_tell(
 
 
 def log_of(session: Session, study_id: str) -> dict[str, list[Ask]]:
-    """Return the study's log by branch, each in its order."""
+    """The study's log by branch, each in its order."""
     query = select(Ask).where(Ask.study_id == study_id).order_by(Ask.branch, Ask.sequence)
     log: dict[str, list[Ask]] = {}
     for ask in session.scalars(query):
@@ -74,7 +74,7 @@ def log_of(session: Session, study_id: str) -> dict[str, list[Ask]]:
 def asks_after(
     session: Session, study_id: str, branch: str, after: int | None, *, limit: int
 ) -> Sequence[Ask]:
-    """Return a branch's log in its order, from the entry after `after`."""
+    """A branch's log in its order, from the entry after `after`."""
     query = select(Ask).where(Ask.study_id == study_id, Ask.branch == branch)
     if after is not None:
         query = query.where(Ask.sequence > after)

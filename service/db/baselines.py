@@ -22,7 +22,7 @@ def find_baseline(session: Session, name: str, version: int | None = None) -> Ba
 
 
 def newest_of_each(session: Session) -> Sequence[Baseline]:
-    """Return the present version of every baseline, by name."""
+    """The present version of every baseline, by name."""
     newest = (
         select(Baseline.name, func.max(Baseline.version).label("version"))
         .group_by(Baseline.name)
@@ -35,7 +35,7 @@ def newest_of_each(session: Session) -> Sequence[Baseline]:
 
 
 def versions_of(session: Session, name: str) -> Sequence[Baseline]:
-    """Return every version of a baseline, newest first."""
+    """Every version of a baseline, newest first."""
     query = select(Baseline).where(Baseline.name == name).order_by(Baseline.version.desc())
     return session.scalars(query).all()
 

@@ -32,12 +32,12 @@ class NewEvent(NamedTuple):
 
 
 def newest_event(session: Session) -> int:
-    """Return the greatest id of an event, 0 before the first."""
+    """The greatest id of an event, 0 before the first."""
     return session.scalar(select(func.coalesce(func.max(Event.event_id), 0))) or 0
 
 
 def find_place(session: Session, webhook: str) -> Notified | None:
-    """Return how far the webhook has come; None for one that has only just been configured."""
+    """How far the webhook has come; None for one that has only just been configured."""
     return session.get(Notified, webhook)
 
 
@@ -118,7 +118,7 @@ def retire(session: Session, configured: Collection[str], *, error: str) -> None
 
 
 def pending_test(session: Session, webhook: str) -> Delivery | None:
-    """Return a test of the webhook that is still on its way."""
+    """A test of the webhook that is still on its way."""
     query = select(Delivery).where(
         Delivery.webhook == webhook,
         Delivery.status == DeliveryStatus.PENDING,
@@ -128,7 +128,7 @@ def pending_test(session: Session, webhook: str) -> Delivery | None:
 
 
 def latest(session: Session, webhook: str) -> Delivery | None:
-    """Return the webhook's newest delivery."""
+    """The webhook's newest delivery."""
     return next(iter(deliveries_before(session, None, webhook=webhook, status=None, limit=1)), None)
 
 

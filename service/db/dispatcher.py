@@ -33,7 +33,7 @@ class EpochLost(Exception):
 
 
 def database_now(session: Session) -> datetime:
-    """Return the database's clock."""
+    """The database's clock."""
     if session.get_bind().dialect.name == "sqlite":  # CURRENT_TIMESTAMP has whole seconds only
         text = session.scalar(select(func.strftime("%Y-%m-%d %H:%M:%f", "now")))
         return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)

@@ -17,7 +17,7 @@ BUSY_TIMEOUT_SECONDS = 30
 
 
 def open_engine(database_url: str) -> Engine:
-    """Return an engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
+    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
 
     Raises:
         ValueError: another kind of URL.

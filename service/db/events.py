@@ -26,7 +26,7 @@ def append_event(
 def events_after(
     session: Session, study_id: str, event_id: int, *, limit: int = 500
 ) -> Sequence[Event]:
-    """Return the study's events with a greater id, oldest first."""
+    """The study's events with a greater id, oldest first."""
     query = (
         select(Event)
         .where(Event.study_id == study_id, Event.event_id > event_id)

@@ -10,7 +10,7 @@ from service.db.tables import IdempotencyKey
 
 
 def find_key(session: Session, key: str, api_key_id: str) -> IdempotencyKey | None:
-    """Return the key's first use by this API key, or None."""
+    """The key's first use by this API key, or None."""
     return session.scalar(
         select(IdempotencyKey).where(
             IdempotencyKey.key == key, IdempotencyKey.api_key_id == api_key_id

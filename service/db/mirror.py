@@ -36,7 +36,7 @@ class Scored(NamedTuple):
 
 
 def fingerprint(session: Session) -> Fingerprint:
-    """Return the state of both sides, in one query that looks at few rows."""
+    """The state of both sides, in one query that looks at few rows."""
     last_event = select(func.coalesce(func.max(Event.event_id), 0)).scalar_subquery()
     late = select(func.count()).where(Event.event_id > last_event - LATE_EVENTS)
     row = session.execute(
@@ -51,25 +51,25 @@ def fingerprint(session: Session) -> Fingerprint:
 
 
 def all_studies(session: Session) -> Sequence[Study]:
-    """Return every study, oldest first."""
+    """Every study, oldest first."""
     return session.scalars(select(Study).order_by(Study.created_at, Study.study_id)).all()
 
 
 def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study]:
-    """Return the studies to which something happened after an event, late ones included."""
+    """The studies to which something happened after an event, late ones included."""
     touched = select(Event.study_id).where(Event.event_id > event_id - LATE_EVENTS)
     query = select(Study).where(Study.study_id.in_(touched))
     return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
 
 
 def search_trials(session: Session, study_id: str, branch: str, first: int) -> Sequence[Trial]:
-    """Return the branch's search trials by number, from the one of number `first`."""
+    """The branch's search trials by number, from the one of number `first`."""
     query = select(Trial).where(*_searched(study_id, branch, first))
     return session.scalars(query.order_by(Trial.trial_number)).all()
 
 
 def search_scores(session: Session, study_id: str, branch: str, first: int) -> Sequence[Scored]:
-    """Return the scores of these trials, without their per-task vectors."""
+    """The scores of these trials, without their per-task vectors."""
     query = (
         select(Report.trial_id, Report.meta_iteration, Report.score)
         .join(Trial, Trial.trial_id == Report.trial_id)

@@ -36,7 +36,7 @@ def add_report(session: Session, report: Report) -> None:
 
 
 def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
-    """Return every score of the study's trials of that role."""
+    """Every score of the study's trials of that role."""
     query = (
         select(Trial.branch, Trial.trial_number, Report.meta_iteration, Report.score)
         .join(Trial, Trial.trial_id == Report.trial_id)
@@ -59,7 +59,7 @@ def rung_metrics(session: Session, study_id: str, role: str) -> list[RungMetrics
 def scores_by_trial(
     session: Session, study_id: str, trial_numbers: Collection[int]
 ) -> dict[int, dict[int, float]]:
-    """Return every score of these trials of the search, by trial number and meta-iteration."""
+    """Every score of these trials of the search, by trial number and meta-iteration."""
     query = (
         select(Trial.trial_number, Report.meta_iteration, Report.score)
         .join(Trial, Trial.trial_id == Report.trial_id)
@@ -75,7 +75,7 @@ def scores_by_trial(
 def reports_at(
     session: Session, trial_ids: Sequence[str], meta_iteration: int
 ) -> dict[str, Report]:
-    """Return the reports of these trials at one rung, by trial_id."""
+    """The reports of these trials at one rung, by trial_id."""
     query = select(Report).where(
         Report.trial_id.in_(trial_ids), Report.meta_iteration == meta_iteration
     )

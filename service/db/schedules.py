@@ -41,17 +41,17 @@ class Completed(NamedTuple):
 
 
 def find_schedule(session: Session, schedule_id: str) -> Schedule | None:
-    """Return the schedule, or None."""
+    """The schedule, or None."""
     return session.get(Schedule, schedule_id)
 
 
 def lock_schedule(session: Session, schedule_id: str) -> Schedule | None:
-    """Return the schedule as it is now, which nobody else changes until the transaction ends."""
+    """The schedule as it is now, which nobody else changes until the transaction ends."""
     return session.get(Schedule, schedule_id, with_for_update=True, populate_existing=True)
 
 
 def find_named(session: Session, name: str) -> Schedule | None:
-    """Return the schedule of that name, or None."""
+    """The schedule of that name, or None."""
     return session.scalar(select(Schedule).where(Schedule.name == name))
 
 
@@ -79,7 +79,7 @@ def runs_before(
 
 
 def last_runs(session: Session, schedule_ids: Sequence[str]) -> dict[str, RunRow]:
-    """Return the newest run of each schedule that has one."""
+    """The newest run of each schedule that has one."""
     newest = (
         select(ScheduleRun.schedule_id, func.max(ScheduleRun.fire_at).label("fire_at"))
         .where(ScheduleRun.schedule_id.in_(schedule_ids))
@@ -92,7 +92,7 @@ def last_runs(session: Session, schedule_ids: Sequence[str]) -> dict[str, RunRow
 
 
 def find_run(session: Session, schedule_id: str, fire_at: datetime) -> RunRow | None:
-    """Return the run of that fire time, or None."""
+    """The run of that fire time, or None."""
     query = _runs().where(ScheduleRun.schedule_id == schedule_id, ScheduleRun.fire_at == fire_at)
     row = session.execute(query).one_or_none()
     return None if row is None else RunRow(*row)
@@ -106,7 +106,7 @@ def clocks(session: Session) -> list[Clock]:
 
 
 def ready(session: Session) -> set[str]:
-    """Return the schedules with a run that waits and whose turn it may be."""
+    """The schedules with a run that waits and whose turn it may be."""
     other = aliased(ScheduleRun)
     busy = (
         select(other.fire_at)
@@ -122,7 +122,7 @@ def ready(session: Session) -> set[str]:
 
 
 def waiting_runs(session: Session, schedule: Schedule) -> Sequence[ScheduleRun]:
-    """Return the schedule's runs that wait, oldest first; while it is paused, manual ones."""
+    """The schedule's runs that wait, oldest first; while it is paused, manual ones."""
     query = (
         select(ScheduleRun)
         .join(Schedule, Schedule.schedule_id == ScheduleRun.schedule_id)
@@ -133,7 +133,7 @@ def waiting_runs(session: Session, schedule: Schedule) -> Sequence[ScheduleRun]:
 
 
 def open_runs(session: Session, schedule_id: str) -> Sequence[ScheduleRun]:
-    """Return the schedule's runs whose study has not ended, oldest first."""
+    """The schedule's runs whose study has not ended, oldest first."""
     query = (
         select(ScheduleRun)
         .join(Study, Study.study_id == ScheduleRun.study_id)
@@ -144,7 +144,7 @@ def open_runs(session: Session, schedule_id: str) -> Sequence[ScheduleRun]:
 
 
 def just_ended(session: Session) -> set[str]:
-    """Return the schedules of runs whose study has ended without being looked at."""
+    """The schedules of runs whose study has ended without being looked at."""
     query = select(ScheduleRun.schedule_id).join(Study, Study.study_id == ScheduleRun.study_id)
     return set(session.scalars(query.where(_unseen_end())))
 
@@ -161,7 +161,7 @@ def see_ends(session: Session, schedule_id: str) -> set[str]:
 
 
 def completed_studies(session: Session, schedule_id: str, *, limit: int) -> list[Completed]:
-    """Return the schedule's newest completed studies, oldest first."""
+    """The schedule's newest completed studies, oldest first."""
     query = (
         select(
             ScheduleRun.fire_at,

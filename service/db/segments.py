@@ -40,7 +40,7 @@ def paces(session: Session, signatures: Collection[str], role: str) -> dict[str,
 
 
 def devices_of(session: Session, study_id: str) -> list[str]:
-    """Return the devices that a study's segments ran on, in words."""
+    """The devices that a study's segments ran on, in words."""
     query = select(Segment.device).where(Segment.study_id == study_id).distinct()
     return sorted(session.scalars(query))
 

@@ -36,14 +36,14 @@ def save_end(session: Session, study_id: str, ended_by: str) -> None:
 
 
 def trials_asked(session: Session, study_id: str) -> int:
-    """Return how many trials the search has asked for: no budget can have fewer."""
+    """How many trials the search has asked for: no budget can have fewer."""
     paid = Trial.role.in_(roles_where(paid_by_search=True))
     query = select(func.count()).where(Trial.study_id == study_id, paid)
     return session.scalar(query) or 0
 
 
 def has_replicas(session: Session, study_id: str) -> bool:
-    """Return whether the search has begun to train its best again: it asks for no more points."""
+    """Whether the search has begun to train its best again: it asks for no more points."""
     query = select(Trial.trial_id).where(
         Trial.study_id == study_id,
         Trial.role.in_(roles_where(bank="validation", judged_at="end")),

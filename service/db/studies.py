@@ -34,12 +34,12 @@ class Count(NamedTuple):
 
 
 def find_study(session: Session, study_id: str) -> Study | None:
-    """Return the study, or None."""
+    """The study, or None."""
     return session.get(Study, study_id)
 
 
 def newest_named(session: Session, name: str) -> Study | None:
-    """Return the newest study of that name, or None."""
+    """The newest study of that name, or None."""
     query = select(Study).where(Study.name == name)
     return session.scalars(
         query.order_by(Study.created_at.desc(), Study.study_id.desc()).limit(1)
@@ -49,7 +49,7 @@ def newest_named(session: Session, name: str) -> Study | None:
 def best_completed(
     session: Session, study_id: str, branches: Sequence[str], *, goals: Goals, limit: int
 ) -> Sequence[Trial]:
-    """Return the study's best completed search trials of these branches, best first."""
+    """The study's best completed search trials of these branches, best first."""
     query = select(Trial).where(
         Trial.study_id == study_id,
         Trial.role.in_(roles_where(told_to_sampler=True)),
@@ -82,7 +82,7 @@ def studies_before(
 
 
 def looks_at(session: Session, banks: Sequence[str]) -> dict[str, int]:
-    """Return how often any study has scored a trial on these sealed banks."""
+    """How often any study has scored a trial on these sealed banks."""
     query = (
         select(Study.sealed_bank, func.sum(Study.sealed_looks))
         .where(Study.sealed_bank.in_(banks))
@@ -92,7 +92,7 @@ def looks_at(session: Session, banks: Sequence[str]) -> dict[str, int]:
 
 
 def gate_looks_at(session: Session, bank: str) -> int:
-    """Return how often any study has scored a trial on the gate bank beside this sealed bank."""
+    """How often any study has scored a trial on the gate bank beside this sealed bank."""
     query = (
         select(func.count())
         .select_from(Trial)
@@ -104,7 +104,7 @@ def gate_looks_at(session: Session, bank: str) -> int:
 
 
 def count_trials(session: Session, study_ids: Sequence[str]) -> list[Count]:
-    """Return the trials of these studies, counted by branch, role and status."""
+    """The trials of these studies, counted by branch, role and status."""
     place = Trial.study_id, Trial.role, Trial.branch, Trial.status  # as in the index: no rows read
     query = (
         select(*place, func.count(), func.min(Trial.score), func.max(Trial.score))
@@ -123,7 +123,7 @@ def count_by_status(
 
 
 def best_trials(session: Session, counts: Sequence[Count], *, goals: Goals) -> list[Trial]:
-    """Return each branch's best trial: completed before others, then furthest, then best score.
+    """Each branch's best trial: completed before others, then furthest, then best score.
 
     Args:
         counts: Of the studies in question.  The best completed trial is found by its score, so
@@ -215,7 +215,7 @@ def trials_after(
 
 
 def find_trial(session: Session, study_id: str, trial_number: int) -> Trial | None:
-    """Return the trial of that number, or None."""
+    """The trial of that number, or None."""
     return session.scalar(
         select(Trial).where(Trial.study_id == study_id, Trial.trial_number == trial_number)
     )
@@ -224,7 +224,7 @@ def find_trial(session: Session, study_id: str, trial_number: int) -> Trial | No
 def reports_after(
     session: Session, trial_id: str, after: int | None, *, limit: int
 ) -> Sequence[Report]:
-    """Return the trial's reports by meta-iteration, from the one after `after`."""
+    """The trial's reports by meta-iteration, from the one after `after`."""
     query = select(Report).where(Report.trial_id == trial_id).order_by(Report.meta_iteration)
     if after is not None:
         query = query.where(Report.meta_iteration > after)

@@ -23,7 +23,7 @@ class Seen(NamedTuple):
 
 
 def running_or_known(session: Session, loaded: Iterable[str]) -> dict[str, Seen]:
-    """Return how every running study and the known ones stand, oldest first."""
+    """How every running study and the known ones stand, oldest first."""
     query = (
         select(Study.study_id, Study.status, Study.version)
         .where(or_(Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(loaded))))
@@ -33,7 +33,7 @@ def running_or_known(session: Session, loaded: Iterable[str]) -> dict[str, Seen]
 
 
 def read_spec(session: Session, study_id: str) -> dict[str, Any]:
-    """Return the study's spec as it is stored now."""
+    """The study's spec as it is stored now."""
     spec: dict[str, Any] = session.scalars(
         select(Study.spec).where(Study.study_id == study_id)
     ).one()
@@ -49,7 +49,7 @@ def ended_among(session: Session, study_ids: Iterable[str]) -> Sequence[str]:
 
 
 def oldest_queued(session: Session) -> str | None:
-    """Return the study that waits longest, or None."""
+    """The study that waits longest, or None."""
     query = (
         select(Study.study_id)
         .where(Study.status == StudyStatus.QUEUED)

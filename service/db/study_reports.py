@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 def points_of(session: Session, study_id: str, role: str) -> list[Point]:
-    """Return every score of the study's trials of that role, by number and meta-iteration."""
+    """Every score of the study's trials of that role, by number and meta-iteration."""
     columns = Trial.trial_number, Report.meta_iteration, Report.score, Report.low, Report.high
     query = (
         select(*columns)

@@ -53,13 +53,13 @@ def read_trials(session: Session, trial_ids: Sequence[str]) -> Sequence[Trial]:
 
 
 def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
-    """Return the study's trials by number."""
+    """The study's trials by number."""
     query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
     return session.scalars(query).all()
 
 
 def attempts_of(session: Session, study_id: str) -> Sequence[Attempt]:
-    """Return every attempt at the study's trials, in their order."""
+    """Every attempt at the study's trials, in their order."""
     query = (
         select(Attempt)
         .join(Trial, Trial.trial_id == Attempt.trial_id)
@@ -70,7 +70,7 @@ def attempts_of(session: Session, study_id: str) -> Sequence[Attempt]:
 
 
 def is_loss(attempt: Attempt) -> bool:
-    """Return whether the attempt ended with its worker's death or an error."""
+    """Whether the attempt ended with its worker's death or an error."""
     return attempt.outcome in _LOSSES and attempt.cause != REPLACED
 
 
@@ -206,7 +206,7 @@ def device_seconds(session: Session, study_id: str, roles: Collection[str]) -> f
 
 
 def count_trials(session: Session, study_id: str, role: str) -> dict[str, int]:
-    """Return how many trials of the role have each status that occurs."""
+    """How many trials of the role have each status that occurs."""
     query = (
         select(Trial.status, func.count())
         .where(Trial.study_id == study_id, Trial.role == role)

@@ -28,6 +28,6 @@ def add_weights(session: Session, content: bytes, *, now: datetime) -> str:
 
 
 def find_weights(session: Session, sha256: str | None) -> KeptWeights | None:
-    """Return the model file of that SHA-256; None if it is not kept, or there is none."""
+    """The model file of that SHA-256; None if it is not kept, or there is none."""
     row = session.get(Weights, sha256) if sha256 else None
     return KeptWeights(row.sha256, row.content) if row else None

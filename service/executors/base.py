@@ -99,7 +99,7 @@ class SegmentOrder:
 
     @classmethod
     def from_json(cls, data: Json) -> "SegmentOrder":
-        """Return the order that `to_json` gave."""
+        """The order that `to_json` gave."""
         return cls(**{**data, "admit": [Admit(**lane) for lane in data["admit"]]})
 
 
@@ -167,7 +167,7 @@ class SegmentReport:
 
     @classmethod
     def from_json(cls, data: Json) -> "SegmentReport":
-        """Return the report that `to_json` gave."""
+        """The report that `to_json` gave."""
         return cls(**{**data, "lanes": [LaneReport(**lane) for lane in data["lanes"]]})
 
 
@@ -208,7 +208,7 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> list[Slot]:
-        """Return the slots, always the same."""
+        """The slots, always the same."""
         ...
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":

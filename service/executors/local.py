@@ -59,7 +59,7 @@ class LocalExecutor:
 
     @property
     def slots(self) -> list[Slot]:
-        """Return the slots, always the same."""
+        """The slots, always the same."""
         return [thread.slot for thread in self._slots.values()]
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
@@ -67,7 +67,7 @@ class LocalExecutor:
         return self._slots[slot].submit(order)
 
     def worker_pids(self) -> dict[str, int]:
-        """Return the process ids of the live workers by slot."""
+        """The process ids of the live workers by slot."""
         pids = {name: thread.worker_pid() for name, thread in self._slots.items()}
         return {name: pid for name, pid in pids.items() if pid is not None}
 

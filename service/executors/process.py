@@ -77,7 +77,7 @@ class WorkerProcess:
         return self._channel.receive(self.alive)
 
     def alive(self) -> bool:
-        """Return whether it runs."""
+        """Whether it runs."""
         return self._process.poll() is None
 
     def end(self) -> str:
@@ -102,7 +102,7 @@ class WorkerProcess:
 
 
 def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables a worker gets: a short list from `environment`, and the slot's own."""
+    """The variables a worker gets: a short list from `environment`, and the slot's own."""
     passed_on = {name: environment[name] for name in KEPT_VARIABLES if name in environment}
     root = str(Path(service.__file__).parents[1])  # also where the package is not installed
     paths = [root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]

@@ -14,5 +14,5 @@ def write_whole(path: Path, data: dict[str, object]) -> None:
 
 
 def compile_record(directory: Path, model: str) -> Path:
-    """Return where the latest compilation of a kind of model is recorded."""
+    """Where the latest compilation of a kind of model is recorded."""
     return directory / f"compiled-{model}.json"

@@ -53,7 +53,7 @@ class Programs:
         self._compiling: subprocess.Popen[bytes] | None = None
 
     def population(self, signature: Signature, ahead: int) -> Population:
-        """Return an empty population with as many lanes at once as fit and pay.
+        """An empty population with as many lanes at once as fit and pay.
 
         Args:
             ahead: Lane-meta-iterations expected; few are not worth measuring for.
@@ -80,7 +80,7 @@ class Programs:
 
     @property
     def compiling(self) -> bool:
-        """Return whether a compiling process of this worker runs."""
+        """Whether a compiling process of this worker runs."""
         return self._compiling is not None and self._compiling.poll() is None
 
     def close(self) -> None:

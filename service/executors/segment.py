@@ -157,7 +157,7 @@ class Segments:
     def _sample_share(
         self, population: Population, order: SegmentOrder, train_seconds: float
     ) -> float | None:
-        """Return the share of the training time that went into drawing tasks."""
+        """The share of the training time that went into drawing tasks."""
         if order.iterations < DRAWS_MEASURED or not population.lanes:
             return None
         begun = time.perf_counter()
@@ -176,7 +176,7 @@ class Segments:
 def _evaluate(
     population: Population, order: SegmentOrder, lanes: list[str]
 ) -> dict[str, LaneScores]:
-    """Return the scores of `lanes`, each on as many tasks of the bank as the order says."""
+    """The scores of `lanes`, each on as many tasks of the bank as the order says."""
     bank = BankSpec.from_json(order.bank)
     alike: dict[int, list[str]] = {}
     for lane in lanes:

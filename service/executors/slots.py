@@ -56,7 +56,7 @@ def visible_devices(environment: Mapping[str, str], listing: str) -> list[str]:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may run on."""
+    """How many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -44,7 +44,7 @@ def state_of(trial: Trial) -> TrialState | None:
 
 
 def values_of(trial: Trial, goals: Goals) -> list[float]:
-    """Return the objectives' values of an ended trial, none if Optuna must not learn from it."""
+    """The objectives' values of an ended trial, none if Optuna must not learn from it."""
     state = state_of(trial)
     if state in (None, TrialState.RUNNING, TrialState.FAIL) or trial.score is None:
         return []
@@ -62,13 +62,13 @@ def constraints_of(trial: Trial, goals: Goals) -> list[float]:
 
 
 def has_ended(trial: Trial) -> bool:
-    """Return whether Optuna's side of `trial` will not change any more."""
+    """Whether Optuna's side of `trial` will not change any more."""
     state = state_of(trial)
     return state is not None and state.is_finished()
 
 
 def end_of(trial: Trial, goals: Goals) -> End | None:
-    """Return how `trial` ended, or None while it goes on."""
+    """How `trial` ended, or None while it goes on."""
     state = state_of(trial)
     if state is None or not state.is_finished():
         return None
@@ -130,7 +130,7 @@ def frozen_trial(
 
 
 def study_attributes(study: Study, spec: StudySpec, branch: Branch) -> Attributes:
-    """Return the user attributes of the branch's Optuna study."""
+    """The user attributes of the branch's Optuna study."""
     return {
         "study_id": study.study_id,
         "branch": branch.algorithm,

@@ -97,7 +97,7 @@ def parse_allow(entries: Sequence[str]) -> Allow:
 
 
 def parse_target(url: str, allow: Allow = NOTHING) -> Target:
-    """Return the target of a URL.
+    """The target of a URL.
 
     Raises:
         AddressRefused: The URL breaks a rule, or its host is an address that is not public.
@@ -113,7 +113,7 @@ def parse_target(url: str, allow: Allow = NOTHING) -> Target:
 
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a host, by the system's resolver.
+    """The addresses of a host, by the system's resolver.
 
     Raises:
         OSError: It has none, or nobody answers.
@@ -123,7 +123,7 @@ def resolve_by_system(host: str, port: int) -> Sequence[str]:
 
 
 def check(host: str, addresses: Sequence[str], allow: Allow) -> Sequence[str]:
-    """Return the addresses if every one may be connected to.
+    """The addresses if every one may be connected to.
 
     Raises:
         AddressRefused: One is not public and not opened, or there is none.
@@ -154,7 +154,7 @@ def kind_of(address: Address) -> str | None:
 
 
 def _plain(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one stands for, or the address itself."""
+    """The IPv4 address that an IPv6 one stands for, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if (embedded := address.ipv4_mapped or address.sixtofour) is not None:

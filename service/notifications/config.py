@@ -68,7 +68,7 @@ class _Entry(Wire):
 
 
 def load_webhooks(path: Path | None) -> tuple[Webhook, ...]:
-    """Return the webhooks of the file with their secrets; none without a file.
+    """The webhooks of the file with their secrets; none without a file.
 
     Raises:
         WebhooksUnreadable: The file, or a secret_file, cannot be read or breaks a rule.

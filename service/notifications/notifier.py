@@ -46,7 +46,7 @@ def new_delivery(
     *,
     event_id: int | None = None,
 ) -> Delivery:
-    """Return a row that tells the webhook this, as soon as it can."""
+    """A row that tells the webhook this, as soon as it can."""
     body = WebhookBody(**content.model_dump(), delivery_id=delivery_id)
     return Delivery(
         delivery_id=delivery_id,
@@ -63,12 +63,12 @@ def new_delivery(
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """The time."""
     return datetime.now(UTC)
 
 
 def new_delivery_id() -> str:
-    """Return a fresh id, unlike that of any delivery anywhere."""
+    """A fresh id, unlike that of any delivery anywhere."""
     return uuid.uuid4().hex
 
 
@@ -96,7 +96,7 @@ class Notifier:
 
     @property
     def name(self) -> str:
-        """Return the webhook's name."""
+        """The webhook's name."""
         return self.webhook.name
 
     def step(self) -> None:

@@ -55,7 +55,7 @@ def step_after(outcome: Outcome, delivery_id: str, attempts: int, now: datetime)
 
 
 def pause_seconds(delivery_id: str, attempts: int) -> float:
-    """Return the pause after attempt number `attempts` >= 1, in seconds."""
+    """The pause after attempt number `attempts` >= 1, in seconds."""
     digest = hashlib.sha256(f"{delivery_id}/{attempts}".encode()).digest()
     share = int.from_bytes(digest[:4]) / 2**32
     return PAUSES_SECONDS[attempts - 1] * (1 + LONGEST_JITTER * share)

@@ -113,7 +113,7 @@ class Sender:
 
 
 def request_head(webhook: Webhook, delivery_id: str, body: bytes, at: int) -> bytes:
-    """Return the request up to its body; the attempt is signed as of `at`, seconds since 1970."""
+    """The request up to its body; the attempt is signed as of `at`, seconds since 1970."""
     target = webhook.target
     lines = (
         f"POST {target.path} HTTP/1.1",
@@ -129,7 +129,7 @@ def request_head(webhook: Webhook, delivery_id: str, body: bytes, at: int) -> by
 
 
 def final_status(received: bytes) -> int | None:
-    """Return the status of an answer, passing over 1xx ones; None while it is not there yet.
+    """The status of an answer, passing over 1xx ones; None while it is not there yet.
 
     Raises:
         Unanswered: This is not HTTP/1.1.

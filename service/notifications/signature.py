@@ -15,7 +15,7 @@ TOLERANCE_SECONDS = 300
 
 
 def sign(secret: bytes, body: bytes, at: int) -> str:
-    """Return the header's value for a body sent `at` so many seconds after 1970."""
+    """The header's value for a body sent `at` so many seconds after 1970."""
     return f"t={at},v1={_digest(secret, body, at)}"
 
 

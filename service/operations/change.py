@@ -65,7 +65,7 @@ def change_study(
 
 
 def budget_changes(patch: Any) -> dict[str, Any]:
-    """Return the budgets that a patch changes.
+    """The budgets that a patch changes.
 
     Raises:
         InvalidSpec: It is no object, or names anything else.

@@ -10,7 +10,7 @@ from service.errors import SchemaOutdated
 
 
 def readiness(engine: Engine) -> dict[str, str]:
-    """Return each check with "ok" or a sentence that says what is wrong."""
+    """Each check with "ok" or a sentence that says what is wrong."""
     try:
         migrate.check(engine)
     except SchemaOutdated as error:

@@ -27,7 +27,7 @@ from service.wire.views.studies import AskPage, ReportPage, StudyPage, StudyView
 
 
 def get_study(session: Session, study_id: str, *, fresh: bool = False) -> Study:
-    """Return the study's row; with `fresh`, locked until the transaction ends.
+    """The study's row; with `fresh`, locked until the transaction ends.
 
     Raises:
         StudyNotFound: There is none, or the text is no id at all.
@@ -45,14 +45,14 @@ def get_study(session: Session, study_id: str, *, fresh: bool = False) -> Study:
 
 
 def show_study(session: Session, study_id: str) -> StudyView:
-    """Return the study."""
+    """The study."""
     return study_views(session, [get_study(session, study_id)])[0]
 
 
 def list_studies(
     session: Session, *, status: StudyStatus | None, cursor: str | None, limit: int
 ) -> StudyPage:
-    """Return a page of studies, newest first."""
+    """A page of studies, newest first."""
     before = pages.decode_position(cursor) if cursor else None
     rows = studies.studies_before(session, before, status=status, limit=limit + 1)
     page, last = pages.split_page(rows, limit)
@@ -72,7 +72,7 @@ def list_trials(
     cursor: str | None,
     limit: int,
 ) -> TrialPage:
-    """Return a page of the study's trials by number."""
+    """A page of the study's trials by number."""
     get_study(session, study_id)
     after = pages.decode_number(cursor) if cursor else None
     rows = studies.trials_after(session, study_id, after, status=status, role=role, limit=limit + 1)
@@ -92,7 +92,7 @@ def list_reports(
     cursor: str | None,
     limit: int,
 ) -> ReportPage:
-    """Return a page of a trial's reports by meta-iteration."""
+    """A page of a trial's reports by meta-iteration."""
     trial = _get_trial(session, study_id, trial_number)
     after = pages.decode_number(cursor) if cursor else None
     rows: Sequence[Report] = studies.reports_after(session, trial.trial_id, after, limit=limit + 1)
@@ -106,7 +106,7 @@ def list_reports(
 def list_asks(
     session: Session, study_id: str, *, branch: str, cursor: str | None, limit: int
 ) -> AskPage:
-    """Return a page of the branch's log in its order.
+    """A page of the branch's log in its order.
 
     Raises:
         InvalidRequest: The study has no such branch.
@@ -127,7 +127,7 @@ def list_asks(
 
 
 def get_result(session: Session, study_id: str) -> dict[str, Any]:
-    """Return the study's verdict.
+    """The study's verdict.
 
     Raises:
         ResultNotReady: The study is still at work.
@@ -143,7 +143,7 @@ def get_result(session: Session, study_id: str) -> dict[str, Any]:
 
 
 def get_weights(session: Session, study_id: str) -> KeptWeights:
-    """Return the model file of the study's winner.
+    """The model file of the study's winner.
 
     Raises:
         ResultNotReady, ResultImpossible: as `get_result`.
@@ -165,7 +165,7 @@ class Glance(NamedTuple):
 
 
 def glance(session: Session, study_id: str, after: int) -> Glance:
-    """Return the study's events after an id.
+    """The study's events after an id.
 
     The status is read before the events: what ended the study wrote both in one transaction,
     so an ended study's last event is among those read after it.

@@ -17,7 +17,7 @@ from service.db.tables import Delivery, ScheduleRun, Study, Trial
 
 
 def render_metrics(session: Session, now: datetime) -> bytes:
-    """Return the metrics of this moment."""
+    """The metrics of this moment."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(session, now))
     return generate_latest(registry)

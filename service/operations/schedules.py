@@ -63,7 +63,7 @@ def add_schedule(session: Session, new: NewSchedule, *, schedule_id: str, now: d
 
 
 def get_schedule(session: Session, schedule_id: str, *, fresh: bool = False) -> Schedule:
-    """Return the schedule's row; with `fresh`, locked until the transaction ends.
+    """The schedule's row; with `fresh`, locked until the transaction ends.
 
     Raises:
         ScheduleNotFound: There is none, or the text is no id at all.
@@ -76,14 +76,14 @@ def get_schedule(session: Session, schedule_id: str, *, fresh: bool = False) -> 
 
 
 def show_schedule(session: Session, schedule_id: str, *, now: datetime) -> ScheduleView:
-    """Return the schedule."""
+    """The schedule."""
     return _views(session, [get_schedule(session, schedule_id)], now)[0]
 
 
 def list_schedules(
     session: Session, *, name: str | None, cursor: str | None, limit: int, now: datetime
 ) -> SchedulePage:
-    """Return a page of schedules, newest first."""
+    """A page of schedules, newest first."""
     before = pages.decode_position(cursor) if cursor else None
     rows = schedules.schedules_before(session, before, name=name, limit=limit + 1)
     page, last = pages.split_page(rows, limit)
@@ -95,7 +95,7 @@ def list_schedules(
 
 
 def list_runs(session: Session, schedule_id: str, *, cursor: str | None, limit: int) -> RunPage:
-    """Return a page of the schedule's runs, newest first."""
+    """A page of the schedule's runs, newest first."""
     get_schedule(session, schedule_id)
     before = pages.decode_position(cursor)[0] if cursor else None
     rows = schedules.runs_before(session, schedule_id, before, limit=limit + 1)
@@ -108,7 +108,7 @@ def list_runs(session: Session, schedule_id: str, *, cursor: str | None, limit: 
 
 
 def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleHistory:
-    """Return the schedule's control chart, its newest `limit` points, oldest first."""
+    """The schedule's control chart, its newest `limit` points, oldest first."""
     schedule = get_schedule(session, schedule_id)
     spec = StudySpec.model_validate(schedule.spec)
     return ScheduleHistory(
@@ -121,7 +121,7 @@ def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleH
 
 
 def chart(session: Session, schedule: Schedule) -> list[ChartPoint]:
-    """Return the points of the schedule's control chart, oldest first."""
+    """The points of the schedule's control chart, oldest first."""
     rows = schedules.completed_studies(session, schedule.schedule_id, limit=MOST_POINTS)
     goals = StudySpec.model_validate(schedule.spec).goals()
     return control_chart([Ended(*row) for row in rows], goals)

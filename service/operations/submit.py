@@ -47,7 +47,7 @@ def submit_study(
 
 
 def spec_digest(spec: StudySpec) -> str:
-    """Return the SHA-256 of the spec with every default: the same however it was written."""
+    """The SHA-256 of the spec with every default: the same however it was written."""
     return digest_of(spec.model_dump(mode="json"))
 
 

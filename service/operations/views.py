@@ -63,18 +63,18 @@ def _best_trials(
 
 
 def trial_view(row: Trial) -> TrialView:
-    """Return the trial."""
+    """The trial."""
     return TrialView.model_validate(_fields(TrialView, row))
 
 
 def report_view(row: Report, *, with_scores: bool) -> ReportView:
-    """Return the report, with one score for each task of the bank only if asked for."""
+    """The report, with one score for each task of the bank only if asked for."""
     fields = _fields(ReportView, row, tasks=len(row.scores))
     return ReportView.model_validate(fields if with_scores else {**fields, "scores": None})
 
 
 def ask_view(row: Ask, scores: Mapping[int, float]) -> AskView:
-    """Return the entry of the log; `scores` are its trial's, by meta-iteration."""
+    """The entry of the log; `scores` are its trial's, by meta-iteration."""
     told_at = -1 if row.meta_iteration is None else row.meta_iteration
     scores_then = {rung: score for rung, score in scores.items() if rung <= told_at}
     fields = {name: getattr(row, name) for name in AskView.model_fields if name != "scores"}
@@ -82,7 +82,7 @@ def ask_view(row: Ask, scores: Mapping[int, float]) -> AskView:
 
 
 def event_view(row: Event) -> EventView:
-    """Return the event."""
+    """The event."""
     return EventView.model_validate(_fields(EventView, row))
 
 

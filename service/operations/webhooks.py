@@ -16,7 +16,7 @@ from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList,
 
 
 def list_webhooks(session: Session, configured: Sequence[Listed]) -> WebhookList:
-    """Return the webhooks of the file, each with its latest delivery."""
+    """The webhooks of the file, each with its latest delivery."""
     views = []
     for webhook in configured:
         row = deliveries.latest(session, webhook.name)
@@ -53,7 +53,7 @@ def send_test(
 def list_deliveries(
     session: Session, *, webhook: str | None, status: str | None, cursor: str | None, limit: int
 ) -> DeliveryPage:
-    """Return a page of deliveries, newest first."""
+    """A page of deliveries, newest first."""
     before = pages.decode_position(cursor) if cursor else None
     rows = deliveries.deliveries_before(
         session, before, webhook=webhook, status=status, limit=limit + 1
@@ -67,5 +67,5 @@ def list_deliveries(
 
 
 def delivery_view(row: Delivery) -> DeliveryView:
-    """Return a delivery as the API shows it."""
+    """A delivery as the API shows it."""
     return DeliveryView.model_validate(row, from_attributes=True)

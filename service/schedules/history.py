@@ -30,7 +30,7 @@ class Drift(NamedTuple):
 
 
 def control_chart(ended: Sequence[Ended], goals: Goals) -> list[ChartPoint]:
-    """Return a point for each study, in the order given, judged by version of the baseline."""
+    """A point for each study, in the order given, judged by version of the baseline."""
     points = [_point(ended_run) for ended_run in ended]
     for places in _fresh(points).values():
         judgements = judge([_score(points[k].incumbent) for k in places])
@@ -40,7 +40,7 @@ def control_chart(ended: Sequence[Ended], goals: Goals) -> list[ChartPoint]:
 
 
 def new_drifts(points: Sequence[ChartPoint]) -> list[Drift]:
-    """Return the points by which a drift is confirmed for the first time."""
+    """The points by which a drift is confirmed for the first time."""
     drifts = []
     for places in _fresh(points).values():
         judgements = judge([_score(points[k].incumbent) for k in places])
@@ -93,7 +93,7 @@ def _sealed(finalist: dict[str, Any] | None) -> Estimate | None:
 
 
 def _score(estimate: Estimate | None) -> Score:
-    """Return the estimate with a standard error that is honest for few trainings.
+    """The estimate with a standard error that is honest for few trainings.
 
     With few of them the 95 % interval is wider than ±1.96 stderr, since the noise of training is
     known badly; then half the interval counts.

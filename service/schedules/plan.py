@@ -57,14 +57,14 @@ def fire_times(cron: str, time_zone: str, after: datetime) -> Iterator[datetime]
 
 
 def next_fire(cron: str, time_zone: str, after: datetime) -> datetime | None:
-    """Return the first fire time later than `after`, or None if there is none in 50 years."""
+    """The first fire time later than `after`, or None if there is none in 50 years."""
     return next(fire_times(cron, time_zone, after), None)
 
 
 def due(
     cron: str, time_zone: str, after: datetime, now: datetime, catch_up: CatchUp
 ) -> list[Firing]:
-    """Return the newest fire times t with after < t <= now, oldest first, at most MOST_FIRINGS.
+    """The newest fire times t with after < t <= now, oldest first, at most MOST_FIRINGS.
 
     If there are more, the oldest that is returned says so and does not run.
     """
@@ -94,7 +94,7 @@ def decide(overlap: Overlap, *, busy: bool, waiting: int) -> Decision:
 
 
 def run_spec(spec: StudySpec, schedule_id: str, fire_at: datetime, *, fresh: bool) -> StudySpec:
-    """Return the spec of one run: named by its fire time, with a seed of its own if `fresh`."""
+    """The spec of one run: named by its fire time, with a seed of its own if `fresh`."""
     instant = _text(fire_at)
     name = f"{spec.name[: LONGEST_NAME - len(instant) - 1]} {instant}"
     seed = key("schedule", schedule_id, instant) % 2**53 if fresh else spec.seed
@@ -102,7 +102,7 @@ def run_spec(spec: StudySpec, schedule_id: str, fire_at: datetime, *, fresh: boo
 
 
 def run_study_id(schedule_id: str, fire_at: datetime) -> str:
-    """Return the id that the study of a run has: the same whoever submits it."""
+    """The id that the study of a run has: the same whoever submits it."""
     text = f"{schedule_id} {_text(fire_at)}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -112,7 +112,7 @@ def _text(fire_at: datetime) -> str:
 
 
 def _newest_times(cron: str, time_zone: str, after: datetime, now: datetime) -> list[datetime]:
-    """Return the due times, or of very many more than MOST_FIRINGS of the newest."""
+    """The due times, or of very many more than MOST_FIRINGS of the newest."""
     times: list[datetime] = []
     for span in (*_SPANS, now - after):
         begin = max(after, now - span)

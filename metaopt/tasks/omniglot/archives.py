@@ -27,7 +27,7 @@ _DRAWING = re.compile(
 
 
 def find_archives(directory: Path) -> list[Path]:
-    """Return the two folders or zips in `directory`, background first.
+    """The two folders or zips in `directory`, background first.
 
     Raises:
         InvalidTasks: one of them is neither there as a folder nor as a zip.
@@ -45,7 +45,7 @@ def find_archives(directory: Path) -> list[Path]:
 
 
 def read_archives(paths: list[Path]) -> Drawings:
-    """Return the drawings in official zips or unpacked folders, sorted by their names.
+    """The drawings in official zips or unpacked folders, sorted by their names.
 
     Raises:
         InvalidTasks: unreadable, an image of another size, or drawings missing.

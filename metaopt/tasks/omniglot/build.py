@@ -96,7 +96,7 @@ def prove(archives: list[Path], packaged: Path) -> int:
 
 
 def vinyals_json(directory: Path) -> str:
-    """Return the three lists of `directory` as {split: {alphabet: [character numbers]}}.
+    """The three lists of `directory` as {split: {alphabet: [character numbers]}}.
 
     Raises:
         MetaoptError: a character's four rotations are not in one split.

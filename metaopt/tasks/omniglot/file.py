@@ -52,18 +52,18 @@ class Drawings(NamedTuple):
 
 
 def pack(ink: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the bits of images: (..., 105 rows, 105) true where there is ink -> (..., 14, 105)."""
+    """The bits of images: (..., 105 rows, 105) true where there is ink -> (..., 14, 105)."""
     return np.ascontiguousarray(np.packbits(ink, axis=-1).swapaxes(-1, -2))
 
 
 def unpack(bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return the images of `bits`; the inverse of `pack`."""
+    """The images of `bits`; the inverse of `pack`."""
     columns = np.unpackbits(bits, axis=-2)[..., :SIDE, :]
     return columns.swapaxes(-1, -2).astype(np.bool_)
 
 
 def content(drawings: Drawings) -> bytes:
-    """Return the file's bytes before compression: the same whatever compresses them."""
+    """The file's bytes before compression: the same whatever compresses them."""
     header = {
         "format": "omniglot-bits",
         "version": 1,
@@ -75,14 +75,14 @@ def content(drawings: Drawings) -> bytes:
 
 
 def encode(drawings: Drawings) -> bytes:
-    """Return the file's bytes."""
+    """The file's bytes."""
     return lzma.compress(
         content(drawings), format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=_FILTERS
     )
 
 
 def decode(data: bytes) -> Drawings:
-    """Return the drawings in a file's bytes.
+    """The drawings in a file's bytes.
 
     Raises:
         InvalidTasks: not such a file, or damaged; xz's own SHA-256 notices any flipped bit.
@@ -101,5 +101,5 @@ def decode(data: bytes) -> Drawings:
 
 
 def content_digest(drawings: Drawings) -> str:
-    """Return the SHA-256 of `content`: equal digests mean equal names and equal pixels."""
+    """The SHA-256 of `content`: equal digests mean equal names and equal pixels."""
     return hashlib.sha256(content(drawings)).hexdigest()

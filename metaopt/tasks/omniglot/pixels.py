@@ -39,7 +39,7 @@ def shrink(bits: NDArray[np.uint8]) -> Tensor:
 
 
 def turned_pixels() -> Tensor:
-    """Return where each pixel of a turned image comes from: (4, 784) int64, turns of 90°.
+    """Where each pixel of a turned image comes from: (4, 784) int64, turns of 90°.
 
     `image[turned_pixels()[k]]` is `image` turned k times counter-clockwise.
     """

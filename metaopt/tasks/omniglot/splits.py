@@ -57,7 +57,7 @@ def _random(seed: int, count: int) -> dict[str, list[int]]:
 
 @functools.cache
 def vinyals_lists() -> dict[str, list[str]]:
-    """Return the characters ("Alphabet/characterNN") of each split, sorted as in the lists."""
+    """The characters ("Alphabet/characterNN") of each split, sorted as in the lists."""
     text = resources.files("metaopt.tasks").joinpath("data/vinyals.json").read_text("utf-8")
     lists = json.loads(text)
     return {

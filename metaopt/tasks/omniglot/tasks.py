@@ -69,7 +69,7 @@ class Omniglot:
         dtype: torch.dtype = torch.float32,
         path: Path | None = None,
     ) -> Self:
-        """Return the tasks that `spec` describes, with all drawings on `device`.
+        """The tasks that `spec` describes, with all drawings on `device`.
 
         Args:
             spec: `n_way` >= 2, `split` ("vinyals" or "random:SEED"), `rotations`.
@@ -100,7 +100,7 @@ class Omniglot:
         return self.n_way
 
     def classes(self, split: str) -> list[str]:
-        """Return the names of a split's classes: "Alphabet/characterNN", or "…/rotDDD" too."""
+        """The names of a split's classes: "Alphabet/characterNN", or "…/rotDDD" too."""
         names = [self.names[i] for i in self._members(split).tolist()]
         if self.rotations != "classes":
             return names

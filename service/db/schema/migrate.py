@@ -53,7 +53,7 @@ def downgrade(database_url: str, revision: str) -> None:
 
 
 def current(database_url: str) -> str | None:
-    """Return the revision our tables are at, or None where there are none."""
+    """The revision our tables are at, or None where there are none."""
     engine = open_engine(database_url)
     try:
         return _revision(engine)
@@ -63,7 +63,7 @@ def current(database_url: str) -> str | None:
 
 @cache
 def head() -> str:
-    """Return the newest revision this version of the program knows."""
+    """The newest revision this version of the program knows."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     assert revision is not None
     return revision

@@ -29,7 +29,7 @@ class Refused(NamedTuple):
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the data of a JSON document.
+    """The data of a JSON document.
 
     Raises:
         InvalidSpec: It is not JSON, or breaks one of the rules above.
@@ -46,7 +46,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_yaml(body: bytes) -> Any:
-    """Return the data of a YAML document.
+    """The data of a YAML document.
 
     Raises:
         InvalidSpec: It is not YAML, or breaks one of the rules above.
@@ -76,13 +76,13 @@ def checked(data: Any) -> Any:
 
 
 def show(value: object, limit: int = 60) -> str:
-    """Return a short, printable form of any value, safe to echo."""
+    """A short, printable form of any value, safe to echo."""
     text = ascii(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def child_path(path: str, key: str | int) -> str:
-    """Return the path of an entry of the object or list at `path`."""
+    """The path of an entry of the object or list at `path`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     name = key if re.fullmatch(r"\w{1,64}", key, re.ASCII) else show(key)
@@ -104,7 +104,7 @@ def _decode(body: bytes, limit: int) -> str:
 
 
 def _number(text: str) -> int | float | Refused:
-    """Return the number, or which rule it breaks; also for the names of NaN and infinity."""
+    """The number, or which rule it breaks; also for the names of NaN and infinity."""
     if re.fullmatch(r"[-+]?[0-9]+", text):
         if len(text) > MAX_DIGITS:
             return Refused(f"must have at most {MAX_DIGITS} digits, got {len(text)}")

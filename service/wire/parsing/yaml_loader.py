@@ -34,7 +34,7 @@ class YamlRefused(Exception):
 def load_yaml(
     text: str, number: Callable[[str], Any], twice: Callable[[], Any], max_depth: int
 ) -> Any:
-    """Return the data of one YAML document.
+    """The data of one YAML document.
 
     Args:
         text: The document.

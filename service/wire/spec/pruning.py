@@ -82,7 +82,7 @@ class Pruning(Wire):
 
 
 def may_be_second_order(branch: Branch) -> bool:
-    """Return whether trials of `branch` may have second-order meta-gradients."""
+    """Whether trials of `branch` may have second-order meta-gradients."""
     searched = branch.distributions().get("order")
     if isinstance(searched, Choices):
         return "second" in searched.choices

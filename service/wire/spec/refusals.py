@@ -11,7 +11,7 @@ from service.wire.spec.study import StudySpec
 
 
 def parse_spec(data: Any) -> StudySpec:
-    """Return the spec that plain data describes, defaults filled in.
+    """The spec that plain data describes, defaults filled in.
 
     Raises:
         InvalidSpec: It breaks rules; `errors` names each field by path and its rule in words.
@@ -26,7 +26,7 @@ def parse_spec(data: Any) -> StudySpec:
 
 
 def broken_rules(error: ValidationError, data: Any, root: str = "spec") -> list[FieldError]:
-    """Return what `error` says about `data`, one entry for each field, in words."""
+    """The rules that `data` breaks, in words, one for each field."""
     result: dict[str, FieldError] = {}
     for entry in error.errors(include_url=False):
         refusal = _in_words(entry, data, root)
@@ -103,7 +103,7 @@ def _tag_path(path: str, entry: Mapping[str, Any]) -> str:
 
 
 def _parameter_path(path: str, branch: Any, sentence: str) -> str:
-    """Return the path of the entry of `branch["space"]` that the sentence names, or `path`."""
+    """The path of the entry of `branch["space"]` that the sentence names, or `path`."""
     space = branch.get("space") if isinstance(branch, dict) else None
     if not isinstance(space, dict):
         return path

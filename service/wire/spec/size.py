@@ -17,7 +17,7 @@ _KEPT = 3  # copies of an activation that forward, backward and second order kee
 def lane_bytes(
     tasks: TasksSpec, model: ModelSpec, *, meta_batch: float, inner_steps: float, shots: float
 ) -> float:
-    """Return the bytes one lane needs to train.
+    """The bytes one lane needs to train.
 
     Args:
         tasks, model: Of a study spec.
@@ -33,7 +33,7 @@ def lane_bytes(
 def bank_bytes(
     tasks: TasksSpec, model: ModelSpec, *, bank_tasks: int, k_shot: int, q_query: int
 ) -> float:
-    """Return the bytes one lane needs to be evaluated on a bank."""
+    """The bytes one lane needs to be evaluated on a bank."""
     weights, activations = _model_size(tasks, model)
     examples = tasks.classes * (k_shot + q_query)
     return min(bank_tasks, TASK_CHUNK) * (3 * weights + 2 * examples * activations) * _FLOAT_BYTES

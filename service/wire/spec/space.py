@@ -68,7 +68,7 @@ class Branch(Wire):
         return self
 
     def distributions(self) -> dict[str, Range | Choices]:
-        """Return what is searched, by parameter name."""
+        """The searched parameters with their ranges or choices."""
         params = parameters(self.algorithm)
         named = {
             name: _default_range(params[name]) if entry == "default" else entry
@@ -77,7 +77,7 @@ class Branch(Wire):
         return {name: e for name, e in named.items() if isinstance(e, Range | Choices)}
 
     def fixed(self) -> dict[str, Value]:
-        """Return every parameter that is not searched, with its value."""
+        """Every parameter that is not searched, with its value."""
         fixed = {
             name: entry
             for name, entry in self.space.items()
@@ -87,7 +87,7 @@ class Branch(Wire):
         return {k: v for k, v in complete(self.algorithm, fixed).items() if k not in searched}
 
     def defaults(self) -> dict[str, Value]:
-        """Return what a trial has without a search: fixed values, else documented defaults."""
+        """Every parameter without a search: fixed values, else documented defaults."""
         return complete(self.algorithm, self.fixed())
 
 
@@ -112,7 +112,7 @@ def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
 
 
 def largest(entry: SpaceEntry | None) -> float | None:
-    """Return the largest number that an entry allows, if it has numbers."""
+    """The largest number that an entry allows, if it has numbers."""
     if isinstance(entry, Range):
         return entry.high
     values = entry.choices if isinstance(entry, Choices) else [entry]

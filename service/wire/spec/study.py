@@ -86,7 +86,7 @@ class Verdict(Wire):
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     def trainings(self) -> int:
-        """Return how many fresh trainings there will be, as far as that is known beforehand."""
+        """How many fresh trainings there will be, as far as that is known beforehand."""
         return (self.finalists + (self.compare != "none")) * self.seeds
 
 
@@ -231,15 +231,15 @@ class StudySpec(Wire):
         )
 
     def points(self) -> int:
-        """Return how many trials samplers are asked for: those of the budget without replicates."""
+        """How many trials samplers are asked for: those of the budget without replicates."""
         return self.budget.trials - self.search.replicates
 
     def metric(self) -> Literal["accuracy", "mse"]:
-        """Return the name of the score."""
+        """The name of the score."""
         return self.tasks.record.metric.name
 
     def allocation(self) -> Literal["bandit", "even", "fixed"]:
-        """Return how the trials of the budget are divided between the branches."""
+        """How the trials of the budget are divided between the branches."""
         if len(self.branches) == 1:
             return "even"
         if any(branch.share is not None for branch in self.branches):
@@ -247,25 +247,25 @@ class StudySpec(Wire):
         return self.search.allocation
 
     def maximize(self) -> bool:
-        """Return whether a higher score is better."""
+        """Whether a higher score is better."""
         return self.tasks.record.metric.maximize
 
     def goals(self) -> Goals:
-        """Return what the search is after, and what its trials may not exceed."""
+        """The objectives and constraints of the search."""
         return Goals(self.maximize(), tuple(self.objectives), self.constraints.bounds())
 
     def measured(self) -> list[str]:
-        """Return what workers have to measure for this study, beside scores."""
+        """Metrics that workers measure for this study, beside scores."""
         named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
         named |= set(self.gates.costs())
         return measured_names(named)
 
     def beyond_score(self) -> bool:
-        """Return whether anything but the score has a say in the search."""
+        """Whether anything but the score has a say in the search."""
         by_score = self.objectives == ["score"] and self.pruning.metric == "score"
         return not by_score or bool(self.constraints.bounds())
 
     def rungs(self) -> list[int]:
-        """Return the meta-iterations at which a trial is judged; the last is the budget."""
+        """The meta-iterations at which a trial is judged; the last is the budget."""
         full = self.budget.meta_iterations
         return [*self.pruning.rungs_below(full), full]

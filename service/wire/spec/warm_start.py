@@ -48,7 +48,7 @@ class WarmStart(Wire):
 
 
 def warm_points(warm_start: WarmStart, branch: Branch) -> list[dict[str, Value]]:
-    """Return the points that `branch` begins with, in their order."""
+    """The points that `branch` begins with, in their order."""
     searched, params = branch.distributions(), parameters(branch.algorithm)
     return [
         {name: _typed(entry, params[name], trial.params[name]) for name, entry in searched.items()}
@@ -84,7 +84,7 @@ def check_warm_trials(trials: Sequence[WarmTrial], branches: Mapping[str, Branch
 
 
 def allows(entry: Range | Choices, param: MetaParam, value: Value) -> bool:
-    """Return whether a sampler could suggest `value` for `param`."""
+    """Whether a sampler could suggest `value` for `param`."""
     if isinstance(entry, Choices):
         return value in entry.choices
     try:
@@ -94,7 +94,7 @@ def allows(entry: Range | Choices, param: MetaParam, value: Value) -> bool:
 
 
 def in_words(entry: Range | Choices) -> str:
-    """Return what an entry allows."""
+    """The values that an entry allows, in words."""
     if isinstance(entry, Choices):
         return f"one of {', '.join(map(str, entry.choices))}"
     return f"in [{entry.low:g}, {entry.high:g}]"

@@ -14,5 +14,5 @@ MEDIA_TYPES: dict[Format, str] = {
 
 
 def file_stem(name: str) -> str:
-    """Return the study's name as a file can have it on every system."""
+    """The study's name as a file can have it on every system."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "study"

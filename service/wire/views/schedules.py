@@ -107,7 +107,7 @@ class NewSchedule(Wire):
 
 
 def parse_schedule(data: Any) -> NewSchedule:
-    """Return the schedule that plain data describes, defaults filled in.
+    """The schedule that plain data describes, defaults filled in.
 
     Raises:
         InvalidSpec: Its spec breaks rules.
