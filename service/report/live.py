@@ -69,12 +69,11 @@ def _live(report: StudyReport, rows: Rows, most_curves: int) -> StudyReport:
 
 
 def _leaders(rows: Rows) -> list[AdaptationCurve]:
-    """Curves of the best trial of each branch; ranked as the branches are, for their colours."""
-    names: list[str] = [branch.algorithm for branch in rows.study.spec.branches]
+    """Curves of the best trial of each branch."""
     branch_of = {trial.trial_number: trial.branch for trial in rows.trials}
     return [
         AdaptationCurve(
-            rank=names.index(branch_of[number]) + 1,
+            rank=None,
             trial_number=number,
             branch=branch_of[number],
             search=curve,

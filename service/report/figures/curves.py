@@ -154,7 +154,7 @@ def _rung(meta_iteration: int) -> Trace:
 
 
 def adaptation_figures(report: StudyReport) -> list[Figure]:
-    """The adaptation curves of all finalists in one figure."""
+    """The adaptation curves of all finalists, or of the leaders so far, in one figure."""
     curves = report.adaptation or []
     traces = [trace for curve in curves for trace in _adaptation(report, curve)]
     if not traces:
@@ -174,11 +174,12 @@ def adaptation_figures(report: StudyReport) -> list[Figure]:
 
 
 def _adaptation(report: StudyReport, curve: AdaptationCurve) -> list[Trace]:
-    colour = COLOURS[(curve.rank - 1) % len(COLOURS)]
+    colour = _adaptation_colour(report, curve)
+    place = "" if curve.rank is None else f"{curve.rank}. "
     traces = []
     for kind, scores, dash in (("sealed", curve.sealed, "solid"), ("search", curve.search, "dot")):
         if scores is not None:
-            name = f"{curve.rank}. trial {curve.trial_number} · {curve.branch}"
+            name = f"{place}trial {curve.trial_number} · {curve.branch}"
             traces.append(
                 {
                     "type": "scatter",
@@ -196,6 +197,13 @@ def _adaptation(report: StudyReport, curve: AdaptationCurve) -> list[Trace]:
                 }
             )  # fmt: skip
     return traces
+
+
+def _adaptation_colour(report: StudyReport, curve: AdaptationCurve) -> str:
+    """A colour for each rank, since finalists may share a branch; leaders have their branch's."""
+    if curve.rank is None:
+        return colour_of(report.study, curve.branch)
+    return COLOURS[(curve.rank - 1) % len(COLOURS)]
 
 
 def _score(report: StudyReport) -> str:

@@ -136,7 +136,7 @@ def adaptation_rows(report: StudyReport) -> Table:
         kind = "sealed" if curve.sealed else "search"
         rows.append(
             [
-                str(curve.rank),
+                "" if curve.rank is None else str(curve.rank),
                 f"{curve.trial_number} ({curve.branch})",
                 kind,
                 *(numbers.score(cell, report.study.metric) for cell in cells),

@@ -113,9 +113,12 @@ class StabilityMap(View):
 
 
 class AdaptationCurve(View):
-    """A finalist's mean score after 0, 1, … inner steps: on the search's bank, and sealed."""
+    """A trial's mean score after 0, 1, … inner steps: on the search's bank, and sealed.
 
-    rank: int
+    `rank` is a finalist's; before a verdict there is none.
+    """
+
+    rank: int | None
     trial_number: int
     branch: str
     search: list[float] | None

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from service.db.engine import reading, transaction
 from service.operations.report import read_rows
 from service.report.figures.all import figures
+from service.report.figures.base import COLOURS
 from service.report.live import MOST_CURVES, study_page
 from service.wire.views.page import StudyPage
 from service.wire.views.report import StudyReport
@@ -44,7 +45,8 @@ def test_before_the_verdict_the_best_of_each_branch_adapts(engine: Engine) -> No
     assert adaptation.title == "Adaptation of the best so far"
     [figure] = adaptation.figures
     names = [trace["name"] for trace in figure.data]
-    assert names == ["1. trial 5 · maml", "2. trial 14 · reptile"]
+    assert names == ["trial 5 · maml", "trial 14 · reptile"]  # nobody has ranked them yet
+    assert [trace["line"]["color"] for trace in figure.data] == list(COLOURS[:2])
     assert page.last_points[5].meta_iteration == 90 and 10 not in page.last_points
 
 
