@@ -44,7 +44,7 @@ class EventKind:
         """Refuse data that are not of this kind.
 
         Raises:
-            MetaoptError: A name that it lacks, or another type.
+            MetaoptError: A name that the kind has not, or another type.  A name may be missing.
         """
         for name, value in data.items():
             if name not in self.data:

@@ -48,7 +48,7 @@ def look_at_ends(session: Session, schedule_id: str, *, now: datetime) -> None:
     ended = schedules.see_ends(session, schedule_id)
     for drift in new_drifts(chart(session, schedule)):
         if drift.point.study_id in ended:
-            data = _told(schedule, drift)
+            data = _announced(schedule, drift)
             append_event(session, drift.point.study_id, "drift_detected", data, now=now)
             log.warning("drift_detected", study_id=drift.point.study_id, **data)
 
@@ -122,7 +122,7 @@ def _why_skipped(under_way: list[ScheduleRun], waiting: int) -> str:
     return f"study {under_way[-1].study_id} of the run before goes on (overlap: skip)"
 
 
-def _told(schedule: Schedule, drift: Drift) -> dict[str, str | int | float]:
+def _announced(schedule: Schedule, drift: Drift) -> dict[str, str | int | float]:
     point = drift.point
     assert point.baseline and point.incumbent and point.centre and point.moved
     name, version = parse_label(point.baseline)

@@ -7,8 +7,9 @@
     candidate   the best finalist             gates       its end    submitted   checkpoint  study
     incumbent   the baseline's configuration  gates       its end    promoted    checkpoint  study
 
-Who asks what to do with a trial asks its row.  A role is named only where its trials are made or
-a phase waits for them, so a new role is a row here and that phase.
+Who asks what to do with a trial asks its row.  A role is named where its trials are made, where a
+phase waits for them, and where the search's own trials are meant (rungs are theirs alone); so a
+new role is a row here, a revision for the table's CHECK, and its phase.
 """
 
 from collections.abc import Mapping

@@ -136,12 +136,11 @@ class Slots:
         """Take in what a segment of a study brought; False if it was lost."""
         try:
             report = future.result()
-            outcomes = judge_report(study, slot.lanes, report, slot.iterations)
         except (WorkerLost, SegmentFailed) as error:
             self._lose(study, slot, error)
             return False
-        except BadReport as error:
-            self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
+        outcomes = self._judge(study, slot, report)
+        if outcomes is None:
             return False
         self._write(study, slot, outcomes, report)
         slot.failed_starts = 0
@@ -152,6 +151,17 @@ class Slots:
         slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
         self._log_segment(study, slot, report)
         return True
+
+    def _judge(
+        self, study: StudyState, slot: SlotState, report: SegmentReport
+    ) -> list[LaneOutcome] | None:
+        """What each lane's report means; None if it means nothing, or the study's rule failed."""
+        with failing_alone(self._ledger, study):  # a pruning rule may be anybody's
+            try:
+                return judge_report(study, slot.lanes, report, slot.iterations)
+            except BadReport as error:
+                self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
+        return None
 
     def _write(
         self,

@@ -13,7 +13,7 @@ from metaopt.evaluation.bank import BankSpec
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from service.db.roles import ROLES, Role
-from service.planning.branch_shares import moves, startup_of
+from service.planning.branch_shares import floors, moves, startup_of
 from service.planning.fidelity import first_order_until, tasks_at_rungs, trained_params
 from service.planning.signatures import task_bank
 from service.wire.spec.compare import Configuration, reference
@@ -80,12 +80,14 @@ class Plan:
     Args:
         spec: As it was submitted, with the budget of now.
         moves_budget: Whether results may move trials between the branches.
+        floors: How many trials each branch gets in any case.
         startups: How many trials of each branch end before it is compared.
     """
 
     spec: StudySpec
     roles: Mapping[str, RolePlan]
     moves_budget: bool
+    floors: tuple[int, ...]
     startups: tuple[int, ...]
 
     @classmethod
@@ -95,6 +97,7 @@ class Plan:
             spec=spec,
             roles={name: _role_plan(spec, name, role) for name, role in ROLES.items()},
             moves_budget=moves(spec),
+            floors=tuple(floors(spec)),
             startups=tuple(startup_of(spec, position) for position in range(len(spec.branches))),
         )
 

@@ -13,16 +13,18 @@ from metaopt.search.pruning.successive_halving import kept_share
 
 def decide(rung: Rung, trial_number: int) -> Decision:
     """Pause what is not promoted yet."""
-    own = rung.loss_of(trial_number), trial_number
-    ahead = sum((loss, number) < own for number, loss in rung.ranking.items())
-    promoted = ahead < len(rung.ranking) // rung.options.reduction  # as `promote`, unsorted
+    rung.loss_of(trial_number)
+    promoted = rung.places[trial_number] < _promotable(rung)
     return Decision.CONTINUE if promoted else Decision.PAUSE
 
 
 def promote(rung: Rung) -> set[int]:
     """The numbers of the best ⌊n / reduction⌋ of n trials; ties by number."""
-    best_first = sorted(rung.ranking, key=lambda number: (rung.ranking[number], number))
-    return set(best_first[: len(best_first) // rung.options.reduction])
+    return {number for number, place in rung.places.items() if place < _promotable(rung)}
+
+
+def _promotable(rung: Rung) -> int:
+    return len(rung.ranking) // rung.options.reduction
 
 
 KIND = PruningRule(

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cached_property
 from typing import NamedTuple
 
 from metaopt.errors import InvalidSearch
@@ -114,6 +115,12 @@ class Rung:
         """Refuse what cannot be ranked."""
         if not all(map(math.isfinite, self.ranking.values())):
             raise InvalidSearch("scores of a rung must be finite")
+
+    @cached_property
+    def places(self) -> Mapping[int, int]:
+        """The place of each trial, the best at 0; equals in the order of their numbers."""
+        best_first = sorted(self.ranking, key=lambda number: (self.ranking[number], number))
+        return {number: place for place, number in enumerate(best_first)}
 
     def loss_of(self, trial_number: int) -> float:
         """What the trial is ranked by here.

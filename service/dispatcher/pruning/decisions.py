@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from metaopt.costs.metric import BankScores
 from metaopt.costs.registry import costs_of_scores
+from metaopt.errors import InvalidSearch
 from metaopt.evaluation.statistics import Summary, summarize
 from metaopt.search.pruning.rule import Decision, Leader, Rung
 from service.db.roles import TrialRole
@@ -155,4 +156,8 @@ def _status(study: StudyState, outcome: LaneOutcome, rungs: Mapping[Place, Rung]
         return TrialStatus.COMPLETED
     if outcome.loss is None:
         return TrialStatus.RUNNING
-    return STATUSES[study.spec.pruning.rule().decide(rungs[outcome.place], trial.trial_number)]
+    rule = study.spec.pruning.rule()
+    decision = rule.decide(rungs[outcome.place], trial.trial_number)
+    if decision is Decision.PAUSE and not rule.pauses:
+        raise InvalidSearch(f"pruning rule {rule.name} pauses trials and promotes none")
+    return STATUSES[decision]

@@ -17,7 +17,7 @@ from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.state import BranchState, StudyState, TrialState
-from service.planning.branch_shares import floors, moves, startup_of, weighted
+from service.planning.branch_shares import weighted
 
 ENOUGH = 3  # scores of each branch at a rung where they are compared
 
@@ -38,7 +38,7 @@ def asked_by(branch: BranchState) -> int:
 def reallot(study: StudyState) -> None:
     """Give each branch the budget that it has by now."""
     branches = list(study.branches.values())
-    if moves(study.spec):
+    if study.plan.moves_budget:
         budgets = allot(study.spec.points(), _claims(study))
     else:
         budgets = weighted(study.spec, [asked_by(branch) for branch in branches])
@@ -51,7 +51,7 @@ def _claims(study: StudyState) -> list[Claim]:
     rung = _common_rung(study)
     return [
         _claim(study, branch, floor, rung, waiting)
-        for branch, floor in zip(study.branches.values(), floors(study.spec), strict=True)
+        for branch, floor in zip(study.branches.values(), study.plan.floors, strict=True)
     ]
 
 
@@ -67,7 +67,7 @@ def _claim(
         losses=losses if rung is not None else [],
         error=_error(study, branch.branch.algorithm, rung),
         floor=floor,
-        startup=startup_of(study.spec, branch.position),
+        startup=study.plan.startups[branch.position],
         limit=branch.search.limit,
     )
 

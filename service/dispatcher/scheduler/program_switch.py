@@ -1,4 +1,4 @@
-"""Fidelity: trials whose program changes on the way.  Pure functions.
+"""The program switch: trials whose program changes on the way.  Pure functions.
 
     first-order program ──at the rung pruning.first_order_until──▶ second-order program
 

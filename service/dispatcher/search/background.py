@@ -1,4 +1,4 @@
-"""The asker: asks samplers, and lets slow ones look for their points off the loop.
+"""Asking in the background: samplers are asked, and slow ones look for points off the loop.
 
     ask ──▶ new trials                          the sampler answers at once
      └────▶ nothing yet ──found──▶ new trials   it looks for them in a thread
