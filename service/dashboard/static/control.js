@@ -15,7 +15,7 @@ export function controlCard(gallery, history, figure) {
   const points = history.points.filter((point) => point.candidate || point.incumbent);
   const body = figure && points.length
     ? [
-        gallery.frame("control-0", figure),
+        gallery.frame("control-0", figure, "Control chart"),
         h("p", { class: "caption" }, "The candidate is the best finalist, the incumbent the baseline trained again (hollow: stored scores). Ringed: it moved away from its centre; bold: drift."),
         h("p", { class: "tip" }, sentence({ ...history, points })),
       ]

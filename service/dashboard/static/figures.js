@@ -37,9 +37,10 @@ export function gallery(onClose) {
   }
 
   // Where a figure is drawn; `draw` does it once the element is on the page.
-  function frame(name, figure) {
-    if (!elements.has(name)) elements.set(name, h("div", { class: "figure", "data-figure": name }));
+  function frame(name, figure, title) {
+    if (!elements.has(name)) elements.set(name, h("div", { class: "figure", role: "img", "data-figure": name }));
     const element = styled(elements.get(name), { height: `${figure.layout.height}px` });
+    element.setAttribute("aria-label", figure.heading || title);
     frames.set(element, { ...frames.get(element), figure });
     return element;
   }
@@ -64,7 +65,7 @@ export function gallery(onClose) {
 export function partCard(gallery, name, part, resting) {
   const figures = (part?.figures ?? []).map((figure, i) => [
     figure.heading ? h("h3", {}, figure.heading) : null,
-    gallery.frame(`${name}-${i}`, figure),
+    gallery.frame(`${name}-${i}`, figure, part.title),
   ]);
   return gallery.keep(name, "section", { class: "card", id: name },
     h("header", {}, h("h2", {}, part?.title ?? resting.title)),

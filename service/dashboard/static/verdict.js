@@ -31,6 +31,6 @@ export function verdictCard(state) {
   const figures = page.parts.verdict?.figures ?? [];
   return gallery.keep("verdict", "section", { class: "card", id: "verdict" },
     head, answer(state), table(page.finalists),
-    figures.map((figure, i) => gallery.frame(`verdict-${i}`, figure)),
+    figures.map((figure, i) => gallery.frame(`verdict-${i}`, figure, page.parts.verdict.title)),
     h("p", { class: "caption" }, page.parts.verdict?.caption ?? ""));
 }

@@ -58,6 +58,8 @@ def test_the_verdict_comes_before_the_figures(completed: StudyReport) -> None:
     assert page.index("The best configuration is trial 5") < page.index('id="figure-0"')
     (figures,) = re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)
     assert len(json.loads(figures)) == page.count('class="figure"')
+    names = re.findall(r'class="figure" id="figure-\d+" role="img" aria-label="([^"]+)"', page)
+    assert len(names) == len(json.loads(figures)) and "Learning curves" in names
 
 
 def test_what_is_not_shown_says_why(failed: StudyReport) -> None:
