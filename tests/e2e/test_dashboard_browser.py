@@ -188,6 +188,23 @@ def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endles
     assert page.get_by_role("button", name="Pause").count() == 0
 
 
+def test_figures_that_could_not_be_loaded_are_drawn_at_a_later_refresh(endless, chromium, server):
+    page = chromium.new_page(base_url=str(server.base_url))
+    requests: list[str] = []
+    failures: list[Any] = []
+    page.on("pageerror", lambda error: failures.append(error))
+    page.on("request", lambda request: requests.append(request.url))
+    page.route("**/ui/plotly.js", lambda route: route.abort(), times=1)
+    page.goto(f"/#/studies/{endless}")
+    page.get_by_text("The figures could not be loaded.").wait_for()
+    page.emulate_media(color_scheme="dark")  # nothing is drawn that it could change
+    page.get_by_role("img", name="Learning curves").locator(".point").first.wait_for()
+    page.emulate_media(color_scheme="light")
+    assert sum(url.endswith("/ui/plotly.js") for url in requests) == 2
+    assert failures == []
+    page.close()
+
+
 def test_our_page_runs_a_schedule_by_hand_and_draws_its_chart(page, server):
     new = {"name": "by-hand", "cron": "0 0 1 1 *", "spec": {**WATCHED, "name": "scheduled"}}
     assert server.post("/api/v1/schedules", json=new).status_code == 201
@@ -219,6 +236,7 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
     assert verdict.locator("tbody tr").count() == 2
     verdict.locator(".point").nth(3).wait_for(state="attached")  # of each its search's and sealed
     assert verdict.locator(".point").count() == 4
+    assert verdict.locator('.point[style*="fill: none"]').count() == 2  # the search's are hollow
     assert page.locator(".head .pill").inner_text() == "completed"
     result = server.get(f"/api/v1/studies/{study_id}/result").json()
     best = result["finalists"][0]

@@ -7,7 +7,11 @@ function plotly() {
   loading ??= new Promise((resolve, reject) => {
     const script = h("script", { src: "/ui/plotly.js" });
     script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error("The figures could not be loaded."));
+    script.onerror = () => {
+      script.remove();
+      loading = undefined; // the next refresh tries again
+      reject(new Error("The figures could not be loaded."));
+    };
     document.head.append(script);
   });
   return loading;
@@ -17,9 +21,10 @@ function plotly() {
 export function gallery(onClose) {
   const elements = new Map();
   const frames = new Map(); // element -> {figure, text: of what is drawn}
-  const inColours = async () => {
-    const { relayout } = await plotly();
-    for (const [element, { figure }] of frames) relayout(element, figureTheme(figure.layout));
+  const inColours = () => {
+    for (const [element, { figure }] of frames) {
+      if ("drawn" in element.dataset) window.Plotly.relayout(element, figureTheme(figure.layout));
+    }
   };
   DARK.addEventListener("change", inColours);
   onClose(() => {

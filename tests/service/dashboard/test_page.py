@@ -22,8 +22,11 @@ def page() -> TestClient:
 def test_the_root_is_html_that_allows_no_inline_script(page):
     answer = page.get("/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "script-src 'self';" in policy
+    assert answer.headers["content-security-policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
     assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", answer.text)
 
 
