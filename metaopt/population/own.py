@@ -8,10 +8,13 @@ to bring them again.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from metaopt.errors import InvalidModel
+import torch
+
+from metaopt.errors import InvalidModel, InvalidTasks, MetaoptError
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind, Size
-from metaopt.options import Options, with_defaults
+from metaopt.models.registry import MODELS
+from metaopt.options import Option, Options, with_defaults
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.registry import TASKS
@@ -36,6 +39,8 @@ def tasks_spec(
     """
     if isinstance(tasks, Mapping):
         spec = dict(tasks)
+        if (kind := task_kind(None, spec.get("kind"))) is not None:
+            _check_names(f"tasks {kind.name}", spec, kind.options, InvalidTasks)
     elif isinstance(tasks, TaskKind):
         spec = with_defaults(tasks.options, {"kind": tasks.name})
     else:
@@ -47,6 +52,8 @@ def tasks_spec(
 def model_spec(model: AnyModel) -> dict[str, Any]:
     """The options of `model` as a signature has them."""
     if isinstance(model, Mapping):
+        if (name := model.get("kind")) in MODELS.names():
+            _check_names(f"model {name}", model, MODELS.get(name).options, InvalidModel)
         return dict(model)
     kind = model_kind(model)
     return with_defaults(kind.options, {"kind": kind.name})
@@ -82,6 +89,25 @@ def _fitting(model: Any) -> ModelFactory:
                 f"the model takes inputs of shape {tuple(model.input_shape)}, the tasks give "
                 f"{input_shape}"
             )
+        _check_outputs(model, input_shape, outputs)
         return model
 
     return same
+
+
+def _check_outputs(model: Any, input_shape: tuple[int, ...], outputs: int) -> None:
+    with torch.no_grad():
+        weights = model.init(torch.zeros(1, dtype=torch.int64), torch.float32)
+        width = model.apply(weights, torch.zeros(1, 2, *input_shape)).shape[-1]
+    if width != outputs:
+        raise InvalidModel(f"the model gives {width} numbers, the tasks need {outputs}")
+
+
+def _check_names(
+    owner: str, given: Options, options: tuple[Option, ...], error: type[MetaoptError]
+) -> None:
+    names = [option.name for option in options]
+    unknown = sorted(set(given) - {"kind", *names})
+    if unknown:
+        has = f"it has {', '.join(names)}" if names else "it has none"
+        raise error(f"{owner} has no option {unknown[0]!r}; {has}")

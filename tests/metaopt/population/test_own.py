@@ -13,6 +13,7 @@ from metaopt.errors import (
     InvalidModel,
     InvalidPopulation,
     InvalidTasks,
+    MetaoptError,
 )
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import Trained, evaluate
@@ -176,3 +177,29 @@ def test_an_algorithm_without_what_every_population_needs_is_refused() -> None:
 def test_tasks_without_shots_are_refused() -> None:
     with pytest.raises(InvalidTasks, match="tasks parabola need an option k_shot: add SHOTS"):
         replace(PARABOLA, options=())
+
+
+@pytest.mark.parametrize(
+    ("tasks", "model", "words"),
+    [
+        ({"k_shto": 3}, {}, "tasks sinusoid has no option 'k_shto'; it has k_shot, q_query"),
+        ({}, {"width": 3}, "model mlp has no option 'width'; it has widths"),
+    ],
+)
+def test_an_option_that_a_kind_has_not_is_refused(
+    tasks: dict[str, Any], model: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(MetaoptError, match=words):
+        train(
+            "maml",
+            tasks={"kind": "sinusoid", **tasks},
+            model={"kind": "mlp", **model},
+            params={},
+            meta_iterations=1,
+        )
+
+
+def test_a_model_of_another_width_than_the_tasks_need_is_refused() -> None:
+    model = Mlp((1,), (8,), 3)
+    with pytest.raises(InvalidModel, match="the model gives 3 numbers, the tasks need 1"):
+        train("maml", tasks={"kind": "sinusoid"}, model=model, params={}, meta_iterations=1)
