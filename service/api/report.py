@@ -50,7 +50,7 @@ def show_report(study_id: str, context: Ctx) -> StudyReport:
 
 @router.get("/{study_id}/page", response_model=StudyPage, include_in_schema=False)
 def show_page(study_id: str, context: Ctx) -> StudyPage:
-    """Return what our own page draws of the study; it changes with the page."""
+    """The data that our own page draws of the study; they change with the page."""
     return study_page(_rows(context, study_id), now=context.now())
 
 
