@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from metaopt.algorithms.registry import parameters
+from service.db.reports import reports_after
 from service.db.studies import trials_after
-from service.db.study_reports import reports_after
 from service.db.tables import Report, Study, Trial
 from service.operations.lookup import get_study
 from service.planning.plan import Plan

@@ -4,8 +4,8 @@ from collections import defaultdict
 
 from sqlalchemy.orm import Session
 
+from service.db.reports import last_curves, points_of
 from service.db.roles import TrialRole
-from service.db.study_reports import last_curves, points_of
 from service.db.trials import trials_of
 from service.operations.lookup import get_study
 from service.operations.views import study_views, trial_view
