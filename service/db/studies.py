@@ -3,16 +3,16 @@
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, UnaryExpression, and_, func, or_, select, tuple_, update
+from sqlalchemy import CursorResult, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
-from service.db.roles import ROLES, roles_where
-from service.db.states import StudyStatus, TrialStatus
+from service.db.roles import roles_where
+from service.db.states import StudyStatus
 from service.db.tables import Delivery, DispatcherRow, Event, Report, ScheduleRun, Study, Trial
 
 
@@ -44,27 +44,6 @@ def newest_named(session: Session, name: str) -> Study | None:
     return session.scalars(
         query.order_by(Study.created_at.desc(), Study.study_id.desc()).limit(1)
     ).first()
-
-
-def best_completed(
-    session: Session, study_id: str, branches: Sequence[str], *, goals: Goals, limit: int
-) -> Sequence[Trial]:
-    """The study's best completed search trials of these branches, best first."""
-    query = select(Trial).where(
-        Trial.study_id == study_id,
-        Trial.role.in_(roles_where(told_to_sampler=True)),
-        Trial.branch.in_(branches),
-        Trial.status == TrialStatus.COMPLETED,
-        Trial.score.is_not(None),
-    )
-    return session.scalars(
-        query.order_by(_best_first(goals), Trial.trial_number).limit(limit)
-    ).all()
-
-
-def _best_first(goals: Goals) -> UnaryExpression[float | None]:
-    """The order of less loss first, by the column itself, so that an index can serve it."""
-    return Trial.score.asc() if goals.loss(1.0) > 0 else Trial.score.desc()
 
 
 def studies_before(
@@ -122,78 +101,6 @@ def count_by_status(
     """How many rows there are of each status that occurs, for metrics."""
     query = select(table.status, func.count()).group_by(table.status)
     return {status: count for status, count in session.execute(query)}
-
-
-def best_trials(session: Session, counts: Sequence[Count], *, goals: Goals) -> list[Trial]:
-    """Each branch's best trial: completed before others, then furthest, then best score.
-
-    Args:
-        counts: Of the studies in question.  The best completed trial is found by its score, so
-            that a study of many trials need not be read.
-    """
-    searched = [count for count in counts if ROLES[count.role].told_to_sampler]
-    best = {
-        (count.study_id, count.branch): count.best(goals)
-        for count in searched
-        if count.status == TrialStatus.COMPLETED
-    }
-    others = {c.study_id for c in searched if (c.study_id, c.branch) not in best}
-    furthest = [
-        trial
-        for trial in _furthest_trials(session, sorted(others), goals)
-        if (trial.study_id, trial.branch) not in best
-    ]
-    return [*_completed_with_scores(session, best), *furthest]
-
-
-def _completed_with_scores(
-    session: Session, scores: Mapping[tuple[str, str], float | None]
-) -> Sequence[Trial]:
-    at_score = [
-        and_(Trial.study_id == study_id, Trial.branch == branch, Trial.score == score)
-        for (study_id, branch), score in scores.items()
-    ]
-    if not at_score:
-        return []
-    query = select(Trial).where(
-        Trial.role.in_(roles_where(told_to_sampler=True)),
-        Trial.status == TrialStatus.COMPLETED,
-        or_(*at_score),
-    )
-    best: dict[tuple[str, str], Trial] = {}
-    # Sorted here: SQLite would follow an ORDER BY through all trials of the study.
-    for trial in sorted(session.scalars(query), key=lambda trial: trial.trial_number):
-        best.setdefault((trial.study_id, trial.branch), trial)
-    return list(best.values())
-
-
-def _furthest_trials(session: Session, study_ids: Sequence[str], goals: Goals) -> Sequence[Trial]:
-    if not study_ids:
-        return []
-    ranked = (
-        select(
-            Trial.trial_id,
-            func.row_number()
-            .over(
-                partition_by=(Trial.study_id, Trial.branch),
-                order_by=(
-                    Trial.meta_iteration.desc(),
-                    _best_first(goals),
-                    Trial.trial_number,
-                ),
-            )
-            .label("place"),
-        )
-        .where(
-            Trial.study_id.in_(study_ids),
-            Trial.role.in_(roles_where(told_to_sampler=True)),
-            Trial.score.is_not(None),
-            Trial.status.not_in([TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.CANCELLED]),
-        )
-        .subquery()
-    )
-    query = select(Trial).join(ranked, ranked.c.trial_id == Trial.trial_id)
-    return session.scalars(query.where(ranked.c.place == 1)).all()
 
 
 def trials_after(

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
 from service.db import segments, spending, studies
+from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
@@ -51,15 +52,18 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
 
 def _best_trials(
     session: Session, specs: Mapping[str, StudySpec], counts: Mapping[str, list[studies.Count]]
-) -> dict[tuple[str, str], Trial]:
-    """The best trial by study and branch, in one round of queries for each direction."""
-    best = {}
-    for maximize in (True, False):
-        of_direction = [i for i, spec in specs.items() if spec.maximize() is maximize]
-        compared = [count for study_id in of_direction for count in counts[study_id]]
-        for trial in studies.best_trials(session, compared, goals=Goals(maximize)):
-            best[trial.study_id, trial.branch] = trial
-    return best
+) -> dict[tuple[str, str], Best]:
+    """The best trial by study and branch, in one round of queries for all with the same goals."""
+    rounds: dict[tuple[object, ...], tuple[Goals, list[studies.Count]]] = {}
+    for study_id, spec in specs.items():
+        goals = spec.goals()
+        same = goals.maximize, *goals.bounds.items()
+        rounds.setdefault(same, (goals, []))[1].extend(counts[study_id])
+    return {
+        (best.trial.study_id, best.trial.branch): best
+        for goals, compared in rounds.values()
+        for best in best_trials(session, compared, goals=goals)
+    }
 
 
 def trial_view(row: Trial) -> TrialView:
@@ -90,7 +94,7 @@ def _study_view(
     row: Study,
     spec: StudySpec,
     counts: list[studies.Count],
-    best: dict[tuple[str, str], Trial],
+    best: Mapping[tuple[str, str], Best],
     *,
     spent: Spending | None,
     **columns: Any,
@@ -134,8 +138,11 @@ def _spent(trials: int, row: Spending | None) -> SpentView:
     )
 
 
-def _best(row: Trial | None) -> BestTrial | None:
-    return None if row is None else BestTrial.model_validate(_fields(BestTrial, row))
+def _best(best: Best | None) -> BestTrial | None:
+    if best is None:
+        return None
+    at_rung = {name: getattr(best, name) for name in ("rung", "score", "score_stderr")}
+    return BestTrial.model_validate(_fields(BestTrial, best.trial, **at_rung))
 
 
 def _by_status(counts: Iterable[studies.Count]) -> dict[str, int]:

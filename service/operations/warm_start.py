@@ -20,6 +20,7 @@ from metaopt.metaparams import Value
 from metaopt.presets import find_preset
 from service.db import studies
 from service.db.baselines import find_baseline
+from service.db.best_trials import best_completed
 from service.db.tables import Study
 from service.errors import FieldError, InvalidSpec
 from service.planning.branch_shares import first_budgets
@@ -69,7 +70,7 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
         if row is None:
             raise _invalid(field, f"must be the id or name of a study, got {name!r}")
         goals = StudySpec.model_validate(row.spec).goals()
-        best = studies.best_completed(
+        best = best_completed(
             session, row.study_id, branches, goals=goals, limit=spec.warm_start.best
         )
         if not best:

@@ -7,6 +7,7 @@ from datetime import datetime
 from service.report.importances import branch_importances
 from service.report.pareto import pareto
 from service.report.stability import AXES, stability_maps
+from service.report.standing import ranked
 from service.wire.spec.space import Range
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import (
@@ -52,12 +53,13 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     """The report, or `parts` of it: the others are neither made nor called absent."""
     spec = rows.study.spec
     search = [trial for trial in rows.trials if trial.role == "search"]
-    importances = branch_importances(spec, search) if "importances" in parts else []
+    order = ranked(search, rows.points, spec.goals())
+    importances = branch_importances(spec, search, order) if "importances" in parts else []
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {
         "verdict": lambda: rows.result,
         "pareto": lambda: pareto(spec, search),
-        "learning_curves": lambda: _learning_curves(search, rows.points) or None,
+        "learning_curves": lambda: _learning_curves(search, rows.points, order) or None,
         "slices": lambda: _slices(spec, search, rows.points) or None,
         "importances": lambda: importances if mattered else None,
         "stability": lambda: stability_maps(spec, search) or None,
@@ -94,17 +96,17 @@ def _reasons(study: StudyView, importances: Sequence[str]) -> dict[str, str]:
 
 
 def _learning_curves(
-    trials: Sequence[TrialView], points: Mapping[int, Sequence[RungPoint]]
+    trials: Sequence[TrialView], points: Mapping[int, Sequence[RungPoint]], order: Sequence[int]
 ) -> list[LearningCurve]:
+    by_number = {trial.trial_number: trial for trial in trials}
     return [
         LearningCurve(
-            trial_number=trial.trial_number,
-            branch=trial.branch,
-            status=trial.status,
-            points=list(points[trial.trial_number]),
+            trial_number=number,
+            branch=by_number[number].branch,
+            status=by_number[number].status,
+            points=list(points[number]),
         )
-        for trial in trials
-        if points.get(trial.trial_number)
+        for number in order
     ]
 
 

@@ -1,7 +1,7 @@
 """Which parameters mattered, branch by branch.
 
-Trials are compared as the search compares them: who went further is better, then whose score at
-the last rung was better; who diverged is worst.  So pruned and diverged trials count as well.
+Trials are compared by their standing (`service.report.standing`): who went further is better, then
+whose score there was better; who diverged is worst.  So pruned and diverged trials count as well.
 
 Importances follow from the trials alone, so they are kept by those: of a study that has ended they
 are computed once in a process, of one that runs again when another trial has ended.
@@ -10,7 +10,6 @@ are computed once in a process, of one that runs again when another trial has en
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from metaopt.goals import Goals
 from metaopt.keys import key
 from metaopt.metaparams import Value
 from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, Share, importances
@@ -25,17 +24,27 @@ MOST_KEPT = 64  # branches whose importances are kept: the same trials give the 
 MOST_TRIALS = 500  # of a larger study, the latest: each resample takes time in proportion
 
 
-def branch_importances(spec: StudySpec, trials: Sequence[TrialView]) -> list[BranchImportances]:
-    """The importances of each branch, or why it has none."""
+def branch_importances(
+    spec: StudySpec, trials: Sequence[TrialView], order: Sequence[int]
+) -> list[BranchImportances]:
+    """The importances of each branch, or why it has none.
+
+    Args:
+        spec: Of the study.
+        trials: Of its search, by number.
+        order: The numbers of those that were scored, best first.
+    """
     return [
-        _branch(spec, branch, [trial for trial in trials if trial.branch == branch.algorithm])
+        _branch(spec, branch, [t for t in trials if t.branch == branch.algorithm], order)
         for branch in spec.branches
     ]
 
 
-def _branch(spec: StudySpec, branch: Branch, trials: Sequence[TrialView]) -> BranchImportances:
+def _branch(
+    spec: StudySpec, branch: Branch, trials: Sequence[TrialView], order: Sequence[int]
+) -> BranchImportances:
     space = dimensions(branch)
-    points = ranked_points(trials, spec.goals())[-MOST_TRIALS:]
+    points = ranked_points(trials, order)[-MOST_TRIALS:]
     reason = None
     shares = {}
     if len(space) < 2:
@@ -70,20 +79,19 @@ def _cached_shares(
     return importances(dict(space), [Point(dict(p), value) for p, value in points], seed=seed)
 
 
-def ranked_points(trials: Iterable[TrialView], goals: Goals) -> list[Point]:
+def ranked_points(trials: Iterable[TrialView], order: Sequence[int]) -> list[Point]:
     """The ended trials by number, their places from the best (0) as values.
 
     All that diverged share the last place.
+
+    Args:
+        trials: Of a branch, by number.
+        order: The numbers of those that were scored, best first.
     """
-    ended = [trial for trial in trials if trial.status in ("completed", "pruned", "diverged")]
-    judged = [trial for trial in ended if trial.status != "diverged" and trial.score is not None]
-    judged.sort(key=lambda trial: _place(trial, goals))
-    places = {trial.trial_number: place for place, trial in enumerate(judged)}
+    ended = {t.trial_number: t for t in trials if t.status in ("completed", "pruned", "diverged")}
+    judged = [n for n in order if n in ended and ended[n].status != "diverged"]
+    places = {number: place for place, number in enumerate(judged)}
     return [
-        Point(trial.params, float(places.get(trial.trial_number, len(judged)))) for trial in ended
+        Point(trial.params, float(places.get(number, len(judged))))
+        for number, trial in ended.items()
     ]
-
-
-def _place(trial: TrialView, goals: Goals) -> tuple[int, float, int]:
-    assert trial.score is not None
-    return (-trial.meta_iteration, goals.loss(trial.score), trial.trial_number)

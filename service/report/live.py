@@ -1,18 +1,19 @@
 """A study on our own page: the report's figures and words, as cheap as a live page needs them.
 
 Parts that take long to make (importances) or that matter once a study has ended are left to the
-report.  Of many curves the best are drawn, so that a page that is drawn again and again stays
-quick.
+report.  Of many curves the best of each branch are drawn, so that a page that is drawn again and
+again stays quick.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 
 from service.report.data import Rows, study_report
 from service.report.figures.all import figures
 from service.report.pages.captions import CAPTIONS, Caption
 from service.report.pages.sentences import headline, judgement_sentences
-from service.report.standing import standing
 from service.wire.spec.study import StudySpec
 from service.wire.views.gate_report import GateReport
 from service.wire.views.page import (
@@ -23,7 +24,7 @@ from service.wire.views.page import (
     PartView,
     StudyPage,
 )
-from service.wire.views.report import AdaptationCurve, StudyReport
+from service.wire.views.report import AdaptationCurve, LearningCurve, StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.words import gates, verdict
 from service.wire.words.finalists import finalist_cells
@@ -49,6 +50,7 @@ def study_page(rows: Rows, *, now: datetime, most_curves: int = MOST_CURVES) -> 
     answer = headline(report)
     return StudyPage(
         parts=_parts(_live(report, rows, most_curves), captions),
+        order=[curve.trial_number for curve in report.learning_curves or []],
         score=answer.score,
         label=answer.label,
         sentences=_sentences(report),
@@ -60,12 +62,17 @@ def study_page(rows: Rows, *, now: datetime, most_curves: int = MOST_CURVES) -> 
 
 def _live(report: StudyReport, rows: Rows, most_curves: int) -> StudyReport:
     """The report with no more curves than can be told apart, and the leaders' adaptation."""
-    curves = sorted(report.learning_curves or [], key=lambda curve: standing(rows.study, curve))
     shown = {
-        "learning_curves": curves[:most_curves] or None,
+        "learning_curves": _fewer(report.learning_curves or [], most_curves) or None,
         "adaptation": report.adaptation or _leaders(rows) or None,
     }
     return report.model_copy(update=shown)
+
+
+def _fewer(curves: Sequence[LearningCurve], most: int) -> list[LearningCurve]:
+    """At most so many of curves that come best first, from each branch in turn."""
+    places: dict[str, Iterator[int]] = defaultdict(count)
+    return sorted(curves, key=lambda curve: next(places[curve.branch]))[:most]
 
 
 def _leaders(rows: Rows) -> list[AdaptationCurve]:

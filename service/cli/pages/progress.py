@@ -111,6 +111,7 @@ def _branches(study: StudyView) -> Table:
         if best is not None:
             chosen = numbers.params(numbers.searched_params(study.spec, name, best.params))
             score = numbers.score(best.score, study.metric)
-            shown = f"best {score} (trial {best.trial_number})  {chosen}"
+            where = "" if best.status == "completed" else f" at rung {best.rung:,}"
+            shown = f"best {score} (trial {best.trial_number}{where})  {chosen}"
         table.add_row(Text(f"  {name}"), Text(f"{branch.trials} trials"), Text(shown))
     return table

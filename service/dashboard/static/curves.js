@@ -2,7 +2,6 @@
 
 import { partCard } from "/ui/figures.js";
 
-export const better = (maximize) => (a, b) => (maximize ? b.score - a.score : a.score - b.score);
 export const colour = (study, branch) => study.spec.branches.findIndex((b) => b.algorithm === branch) % 6;
 
 const RESTING = {

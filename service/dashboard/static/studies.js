@@ -50,7 +50,8 @@ export function bests(study) {
     const best = study.branches[branch.algorithm]?.best;
     return h("span", { class: "best" },
       h("span", { class: `key branch-${i} small` }, branch.algorithm),
-      h("b", {}, best ? score(best.score, study.metric) : "–"));
+      h("b", {}, best ? score(best.score, study.metric) : "–"),
+      best && best.status !== "completed" ? h("span", { class: "small quiet" }, ` at ${best.rung}`) : null);
   });
   const when = study.finished_at ? "of the search" : "so far";
   return h("div", { class: "bests" }, found, h("span", { class: "small quiet" }, `best ${study.metric} ${when}`));

@@ -1,17 +1,18 @@
 // The table of trials: what was tried, how far it got, what it scored.
 
 import { h } from "/ui/dom.js";
-import { better, colour } from "/ui/curves.js";
+import { colour } from "/ui/curves.js";
 import { interval, number, score, seconds } from "/ui/format.js";
 import { pill } from "/ui/studies.js";
 
 const MOST_ROWS = 300;
 const SORTS = {
   trial: () => (a, b) => a.trial_number - b.trial_number,
-  score: (study) => {
-    const order = better(study.maximize);
-    const rank = (trial) => (trial.score === null || trial.score === undefined || trial.status === "diverged" ? 1 : 0);
-    return (a, b) => rank(a) - rank(b) || b.meta_iteration - a.meta_iteration || order(a, b) || a.trial_number - b.trial_number;
+  // The server's order: scores of different rungs do not compare. Those without a score come last.
+  score: ({ page }) => {
+    const places = new Map(page.order.map((number, place) => [number, place]));
+    const place = (trial) => places.get(trial.trial_number) ?? places.size;
+    return (a, b) => place(a) - place(b) || a.trial_number - b.trial_number;
   },
   seconds: () => (a, b) => b.device_seconds - a.device_seconds,
 };
@@ -48,7 +49,7 @@ function row(state, trial) {
 
 export function trialsCard(state, redraw) {
   const { study } = state;
-  const sorted = [...state.search].sort(SORTS[state.sort](study));
+  const sorted = [...state.search].sort(SORTS[state.sort](state));
   const heading = (label, key, numeric) =>
     h("th", { class: numeric ? "n" : "", "aria-sort": state.sort === key ? "descending" : null },
       key ? h("button", { type: "button", onclick: () => { state.sort = key; redraw(); } }, label + (state.sort === key ? " ↓" : "")) : label);

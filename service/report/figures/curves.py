@@ -14,7 +14,6 @@ from service.report.figures.base import (
     layout,
     score_axis,
 )
-from service.report.standing import standing
 from service.wire.views.report import AdaptationCurve, LearningCurve, StudyReport
 from service.wire.words import numbers
 
@@ -53,14 +52,11 @@ def learning_figures(report: StudyReport) -> list[Figure]:
 
 
 def leading(report: StudyReport, curves: Sequence[LearningCurve]) -> LearningCurve:
-    """The curve of the best finalist among them, else of the furthest, best trial."""
+    """The curve of the best finalist among them, else the first: curves come best first."""
     finalists = report.verdict.finalists if report.verdict else []
     places = {finalist.trial_number: finalist.rank for finalist in finalists}
     last = len(places) + 1
-    return min(
-        curves,
-        key=lambda curve: (places.get(curve.trial_number, last), *standing(report.study, curve)),
-    )
+    return min(curves, key=lambda curve: places.get(curve.trial_number, last))
 
 
 def _thin(

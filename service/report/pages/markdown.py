@@ -21,7 +21,7 @@ from service.wire.words.finalists import Table
 _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
     "pareto": ("Completed trials: the Pareto set first, then by score.", pareto_rows),
-    "learning_curves": ("Scores by meta-iterations of the trials that came furthest.", curve_rows),
+    "learning_curves": ("Scores by meta-iterations, the best trials first.", curve_rows),
     "adaptation": ("Mean score after so many inner steps on a new task.", adaptation_rows),
     "importances": ("Share of each parameter in what sets a branch's best trials apart; the "
                     "interval is from resampling the trials, and a wide one means that too few "

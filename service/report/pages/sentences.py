@@ -6,7 +6,7 @@ from typing import NamedTuple
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.views.result import Finalist, StudyResult
-from service.wire.views.studies import StudyView
+from service.wire.views.studies import BestTrial, StudyView
 from service.wire.words import numbers, verdict
 from service.wire.words.gates import gate_sentences
 
@@ -136,14 +136,19 @@ def _without_verdict(study: StudyView) -> list[str]:
 
 
 def _best_so_far(study: StudyView) -> list[str]:
-    sentences = []
-    for name, branch in study.branches.items():
-        if branch.best is not None:
-            best = branch.best
-            params = numbers.params(numbers.searched_params(study.spec, name, best.params))
-            sentences.append(
-                f"Best of {name} so far: trial {best.trial_number} with {params}, {study.metric} "
-                f"{numbers.score(best.score, study.metric)} at its last rung; the best of many "
-                "noisy scores, so it flatters."
-            )
-    return sentences
+    return [
+        f"Best of {name} so far: {_leader(study, name, branch.best)}; the best of many noisy "
+        "scores, so it flatters."
+        for name, branch in study.branches.items()
+        if branch.best is not None
+    ]
+
+
+def _leader(study: StudyView, branch: str, best: BestTrial) -> str:
+    params = numbers.params(numbers.searched_params(study.spec, branch, best.params))
+    score = f"{study.metric} {numbers.score(best.score, study.metric)}"
+    where = f"at rung {best.rung:,}, where its branch is compared by now"
+    return (
+        f"trial {best.trial_number} with {params or 'nothing searched'}, {score} "
+        f"{'at its end' if best.status == 'completed' else where}"
+    )

@@ -1,7 +1,6 @@
 """The report's tables as text: the same rows in HTML and in Markdown."""
 
 from service.report.pareto import costs_of
-from service.report.standing import standing
 from service.wire.views.report import StudyReport
 from service.wire.words import numbers
 from service.wire.words.finalists import Table, joined
@@ -81,11 +80,11 @@ def cost_sentence(report: StudyReport) -> str:
 
 
 def curve_rows(report: StudyReport) -> Table:
-    """Scores of the best trials by rung; the furthest first, then the best score."""
+    """Scores of the best trials by rung, best first."""
     curves = report.learning_curves or []
     rungs = sorted({point.meta_iteration for curve in curves for point in curve.points})
     rows = []
-    for curve in sorted(curves, key=lambda c: standing(report.study, c))[:MOST_CURVES]:
+    for curve in curves[:MOST_CURVES]:
         scores = {point.meta_iteration: point.score for point in curve.points}
         cells = [numbers.score(scores.get(rung), report.study.metric) for rung in rungs]
         rows.append([str(curve.trial_number), curve.branch, curve.status, *cells])

@@ -52,7 +52,8 @@ class StudyPage(View):
     """A study's figures by part, its verdict in words, and where its trials stand.
 
     `score` is the best finalist's sealed score and `label` says so; without one both say that
-    there is no verdict.  `last_points` holds the last rung of each search trial that has one.
+    there is no verdict.  `last_points` holds the last rung of each search trial that has one,
+    `order` their numbers, best first.
     """
 
     parts: dict[str, PartView]
@@ -62,3 +63,4 @@ class StudyPage(View):
     finalists: FinalistTable | None
     gates: GateWords | None
     last_points: dict[int, RungPoint]
+    order: list[int]

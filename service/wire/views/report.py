@@ -2,6 +2,7 @@
 
 Every part stands by itself and is null where there is nothing to show; `absent` then says why,
 by the part's name.  A study that runs, failed or was cancelled has a report like any other.
+`learning_curves` come best first: so far, while the search goes on.
 """
 
 from datetime import datetime

@@ -19,11 +19,18 @@ class View(BaseModel):
 
 
 class BestTrial(View):
-    """The best trial of a branch so far: of those that went furthest, the best score."""
+    """The best trial of a branch so far, and its score at the rung at which it was compared.
+
+    Completed trials come first; before there is one, trials are compared at the common rung: the
+    furthest at which two of the branch were scored.  So `score` is the one at `rung`, and the trial
+    itself may have gone on from there, to `meta_iteration`.  Trials that keep the constraints come
+    before others.
+    """
 
     trial_number: int
     status: TrialStatus
     meta_iteration: int
+    rung: int
     score: float
     score_stderr: float | None
     params: dict[str, float | int | str]

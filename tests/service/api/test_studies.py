@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading, transaction
 from service.db.tables import Study
-from tests.fakes.rows import add_segment, add_study, add_trial
+from tests.fakes.rows import add_report, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
 
 URL = "/api/v1/studies"
@@ -242,15 +242,18 @@ def test_counts_and_best_trials_are_shown(client: TestClient, engine: Engine) ->
         add_trial(session, 1, "completed", meta_iteration=90, score=0.5)
         add_trial(session, 2, "completed", meta_iteration=90, score=0.4)
         add_trial(session, 3, "diverged", meta_iteration=90, score=0.01)
-        add_trial(session, 4, "running", branch="reptile", meta_iteration=10, score=2.0)
-        add_trial(session, 5, "running", branch="reptile", meta_iteration=30, score=3.0)
+        for number, scores in ((4, [2.0]), (5, [3.0, 2.5]), (7, [3.0, 2.6])):
+            trial = add_trial(session, number, branch="reptile")
+            for rung, score in zip((10, 30), scores, strict=False):
+                add_report(session, trial, rung, score)
         add_trial(session, 6, "completed", role="verdict", meta_iteration=90, score=0.001)
     study = client.get(URL).json()["items"][0]
     counts = {status: count for status, count in study["trials"].items() if count}
-    assert counts == {"completed": 2, "pruned": 1, "diverged": 1, "running": 2}
+    assert counts == {"completed": 2, "pruned": 1, "diverged": 1, "running": 3}
     assert study["verdict_trials"]["completed"] == 1
     assert study["branches"]["maml"]["best"]["trial_number"] == 2
-    assert study["branches"]["reptile"]["best"]["trial_number"] == 5
+    best = study["branches"]["reptile"]["best"]
+    assert (best["trial_number"], best["rung"], best["score"]) == (5, 30, 2.5)
     assert study["branches"]["maml"]["trials"] == 4
 
 
@@ -263,7 +266,9 @@ def test_of_equal_scores_the_first_trial_is_the_best_and_each_study_has_its_own(
             for number in (0, 2, 4):
                 score = best if number else 0.75
                 add_trial(session, number, "completed", study_id=study_id, score=score)
-            add_trial(session, 1, "pruned", study_id=study_id, branch="reptile", score=0.25)
+            for number in (1, 3):
+                trial = add_trial(session, number, study_id=study_id, branch="reptile")
+                add_report(session, trial, 10, 0.25)
     shown = {study["study_id"]: study for study in client.get(URL).json()["items"]}
     for study_id, best in (("a" * 32, 0.5), ("b" * 32, 0.25)):
         branches = shown[study_id]["branches"]

@@ -1,6 +1,5 @@
 """How trials are ranked before one asks which parameters mattered."""
 
-from metaopt.goals import Goals
 from service.report import importances
 from service.report.importances import branch_importances, ranked_points
 from service.wire.spec.study import StudySpec
@@ -18,7 +17,7 @@ def trial(number: int, status: TrialStatus, at: int, score: float | None) -> Tri
     )  # fmt: skip
 
 
-def test_who_went_further_is_better_then_the_score_and_who_diverged_is_last() -> None:
+def test_ended_trials_have_the_places_of_their_standing_and_who_diverged_the_last() -> None:
     trials = [
         trial(0, "pruned", 10, 0.1),
         trial(1, "completed", 90, 0.5),
@@ -28,20 +27,8 @@ def test_who_went_further_is_better_then_the_score_and_who_diverged_is_last() ->
         trial(5, "diverged", 5, None),
         trial(6, "failed", 90, 0.1),
     ]
-    assert [p.value for p in ranked_points(trials, Goals(maximize=False))] == [
-        2.0,
-        1.0,
-        3.0,
-        0.0,
-        3.0,
-    ]
-    assert [p.value for p in ranked_points(trials, Goals(maximize=True))] == [
-        2.0,
-        0.0,
-        3.0,
-        1.0,
-        3.0,
-    ]
+    points = ranked_points(trials, [3, 1, 4, 0, 6, 2])
+    assert [point.value for point in points] == [2.0, 1.0, 3.0, 0.0, 3.0]
 
 
 def test_importances_of_the_same_trials_are_computed_once() -> None:
@@ -53,9 +40,10 @@ def test_importances_of_the_same_trials_are_computed_once() -> None:
         for i, params in enumerate(values)
     ]
     importances._cached_shares.cache_clear()
-    first = branch_importances(spec, trials)
-    assert branch_importances(spec, trials) == first and first[0].parameters
+    first = branch_importances(spec, trials, range(12))
+    assert branch_importances(spec, trials, range(12)) == first and first[0].parameters
     kept = importances._cached_shares.cache_info()
     assert (kept.hits, kept.misses) == (1, 1)
-    branch_importances(spec, [*trials, trials[0].model_copy(update={"trial_number": 12})])
+    another = trials[0].model_copy(update={"trial_number": 12})
+    branch_importances(spec, [*trials, another], range(13))
     assert importances._cached_shares.cache_info().misses == 2

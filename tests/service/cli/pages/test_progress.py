@@ -39,7 +39,7 @@ def drawn(study: StudyView, events: list[str]) -> str:
 def test_the_panel_shows_progress_the_best_and_the_last_events(study: StudyView) -> None:
     text = drawn(study, ["reptile trial 1 diverged"])
     assert "sinusoid" in text and "1/8 trials" in text
-    assert "best 0.5 (trial 0)" in text and "inner_lr=0.01" in text
+    assert "best 0.5 (trial 0 at rung 30)" in text and "inner_lr=0.01" in text
     assert "no score yet" in text
     assert "reptile trial 1 diverged" in text
     assert "verdict: 0/1 fresh trainings of the finalists" in text
