@@ -61,12 +61,10 @@ def _verdict(study: Study) -> Iterator[str]:
     yield ""
     yield from (f"| {' | '.join(row)} |" for row in (table.header, rules, *table.rows))
     yield ""
-    yield from (f"- {_plain(line)}" for line in _lines(study, spec, result))
+    yield from (f"- {_plain(line)}" for line in _lines(study, result))
 
 
-def _lines(study: Study, spec: StudySpec, result: StudyResult) -> Iterator[str]:
-    if result.comparison is not None:
-        yield f"Compared with {verdict.compared(spec, result, result.comparison)}."
+def _lines(study: Study, result: StudyResult) -> Iterator[str]:
     for finalist in result.finalists:
         advice = verdict.steps_at_test(finalist, result.metric)
         if advice is not None:

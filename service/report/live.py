@@ -26,7 +26,7 @@ from service.wire.views.page import (
 )
 from service.wire.views.report import AdaptationCurve, LearningCurve, StudyReport
 from service.wire.views.result import StudyResult
-from service.wire.words import gates, verdict
+from service.wire.words import gates
 from service.wire.words.finalists import finalist_cells
 
 PARTS = ("verdict", "pareto", "learning_curves", "adaptation")
@@ -107,10 +107,7 @@ def _sentences(report: StudyReport) -> list[str]:
     result, spec = report.verdict, report.study.spec
     if result is None or not result.finalists:
         return headline(report).sentences
-    sentences = judgement_sentences(spec, result)
-    if result.comparison is not None:
-        sentences.append(f"Compared with {verdict.compared(spec, result, result.comparison)}.")
-    return sentences
+    return judgement_sentences(spec, result)
 
 
 def _finalists(spec: StudySpec, result: StudyResult) -> FinalistTable:
@@ -125,7 +122,7 @@ def _finalists(spec: StudySpec, result: StudyResult) -> FinalistTable:
 def _gates(report: GateReport) -> GateWords:
     return GateWords(
         outcome=gates.outcome(report),
-        reasons=[f"{answer.why}{gates.more(answer)}" for answer in report.answers],
+        reasons=[gates.reason(answer) for answer in report.answers],
         compared=gates.compared(report),
         promotion=" ".join(gates.promotion(report)),
     )

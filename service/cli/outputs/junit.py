@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from service.wire.views.document import StudyDocument
 from service.wire.views.gate_report import GateAnswer, GateReport
 from service.wire.words import numbers
-from service.wire.words.gates import more
+from service.wire.words.gates import reason
 
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped: colours of a terminal in an error, say."""
@@ -61,7 +61,7 @@ def _add_gate(
     suite: ElementTree.Element, study: str, answer: GateAnswer, gates: GateReport | None
 ) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname=f"{study}.gates", name=answer.rule)
-    message = f"{answer.why}{more(answer)}"
+    message = reason(answer)
     if answer.answer == "fail":
         ElementTree.SubElement(case, "failure", message=message, type="fail")
     elif answer.answer == "undecided":

@@ -20,7 +20,7 @@ from service.wire.views.document import StudyDocument
 from service.wire.views.notifications import notification
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
-from service.wire.words.gates import outcome
+from service.wire.words.gates import not_passed
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ class Outputs:
 
     def _why(self, study: StudyView, result: StudyResult | None) -> str:
         if result is not None and result.gates is not None:
-            rules = [answer.rule for answer in result.gates.answers if answer.answer != "pass"]
-            return f"gates {outcome(result.gates)}: {', '.join(rules)}"
+            return f"gates {not_passed(result.gates)}"
         if study.status in ("failed", "cancelled"):
             return f"study {study.study_id} {study.status}: {study.error or 'by request'}"
         return f"the time is up for {study.study_id}, {self.goes_on(study.study_id)}"

@@ -24,7 +24,7 @@ export function gatesCard({ result: { gates, metric }, page: { gates: words } })
           h("td", {}, h("span", { class: `pill ${answer}` }, answer)),
           h("td", {}, words.reasons[i])))))),
       h("div", {}, h("table", {},
-        h("thead", {}, h("tr", {}, ["", metric, "from"].map((it, i) => h("th", { class: i === 1 ? "n" : "" }, it)))),
+        h("thead", {}, h("tr", {}, ["", `${metric}, two-sided 95 %`, "from"].map((it, i) => h("th", { class: i === 1 ? "n" : "" }, it)))),
         h("tbody", {},
           contender(`trial ${gates.trial_number}`, gates.candidate, metric),
           gates.baseline ? contender(label, gates.baseline, metric) : "")),

@@ -3,13 +3,13 @@
 from service.report.pages.markdown import escape, table
 from service.report.pages.sentences import headline, judgement_sentences
 from service.report.pages.summary import cost_sentence, importance_rows
-from service.wire.views.gate_report import GateAnswer, GateContender
+from service.wire.views.gate_report import GateAnswer, GateContender, GateReport
 from service.wire.views.judged import Estimate
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
-from service.wire.words import numbers, verdict
+from service.wire.words import numbers
 from service.wire.words.finalists import Table
-from service.wire.words.gates import compared, more, outcome, score_difference
+from service.wire.words.gates import LIMITS, compared, outcome, reason, score_difference
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 OUTCOMES = {"passed": "✅ gates passed", "failed": "❌ gate failed", "undecided": "❔ undecided"}
@@ -28,7 +28,7 @@ def summary_page(report: StudyReport, url: str | None) -> str:
         mark = OUTCOMES[outcome(result.gates)] if result.gates else "✅ completed"
     blocks = [f"## {escape(study.name)}: {mark}"]
     if result is not None and result.gates is not None:
-        blocks += _gates(report, result)
+        blocks += _gates(result.gates, result.metric)
     if result is not None and result.finalists:
         blocks += ["### Best configuration", table(_configuration(report, result))]
     blocks += [escape(sentence) for sentence in _sentences(report)]
@@ -49,14 +49,12 @@ def _sentences(report: StudyReport) -> list[str]:
     return judgement_sentences(report.study.spec, result)[1:]
 
 
-def _gates(report: StudyReport, result: StudyResult) -> list[str]:
-    gates = result.gates
-    assert gates is not None
-    rows = [[f"`{a.rule}`", MARKS[a.answer], f"{a.why}{more(a)}"] for a in gates.answers]
+def _gates(gates: GateReport, metric: str) -> list[str]:
+    rows = [[f"`{a.rule}`", MARKS[a.answer], reason(a)] for a in gates.answers]
     lines = ["| gate | answer | why |", "| --- | --- | --- |"]
     lines += [f"| {rule} | {mark} | {escape(why)} |" for rule, mark, why in rows]
-    blocks = ["\n".join(lines), escape(_begun(compared(gates)) + "."), "### Scores"]
-    blocks.append(table(_scores(report, result)))
+    blocks = ["\n".join(lines), escape(_begun(compared(gates)) + ".")]
+    blocks += ["### Scores on the gate bank", table(_scores(gates, metric))]
     if gates.promoted is not None:
         blocks.append(f"Promoted: it is now **{escape(str(gates.promoted))}**.")
     if gates.not_promoted is not None:
@@ -68,33 +66,14 @@ def _begun(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _scores(report: StudyReport, result: StudyResult) -> Table:
-    """Scores of candidate, baseline and defaults, and the differences to them."""
-    gates, metric = result.gates, result.metric
-    assert gates is not None
-    rows = [["candidate", _score(gates.candidate.score, metric), "", "gate bank"]]
-    if gates.baseline is not None and gates.baseline_name is not None:
-        rows.append(
-            [
-                f"baseline {gates.baseline_name}",
-                _score(gates.baseline.score, metric),
-                _difference(gates.answers, gates.candidate, gates.baseline, metric),
-                "gate bank",
-            ]
-        )
-    compared_with = result.comparison
-    if compared_with is not None and compared_with.sealed is not None:
-        distance, sealed = compared_with.difference, compared_with.sealed
-        difference = numbers.difference(distance.value, metric) if distance else "–"
-        rows.append(
-            [
-                verdict.reference_name(compared_with),
-                numbers.score_with_interval(sealed.score, sealed.low, sealed.high, metric),
-                f"{difference} {verdict.interval(distance, metric)}",
-                "sealed tasks",
-            ]
-        )
-    return Table(("", f"{metric}, 95 %", "candidate minus this, limits", "judged on"), rows)
+def _scores(gates: GateReport, metric: str) -> Table:
+    """Scores of candidate and baseline on the gate bank, and their difference."""
+    candidate, baseline = gates.candidate, gates.baseline
+    rows = [["candidate", _score(candidate.score, metric), ""]]
+    if baseline is not None and gates.baseline_name is not None:
+        difference = _difference(gates.answers, candidate, baseline, metric)
+        rows.append([f"baseline {gates.baseline_name}", _score(baseline.score, metric), difference])
+    return Table(("", f"{metric}, two-sided 95 %", f"candidate minus this, {LIMITS}"), rows)
 
 
 def _score(estimate: Estimate | None, metric: str) -> str:

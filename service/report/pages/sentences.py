@@ -41,7 +41,9 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
 
 
 def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
-    """The verdict but for gates: best configuration, sealed score, ties, optimism of the search."""
+    """The verdict but for gates: best configuration, sealed score, ties, what tuning was worth,
+    optimism of the search.
+    """
     best, *others = result.finalists
     params = numbers.params(numbers.searched_params(spec, best.branch, best.params))
     name = f"trial {best.trial_number} ({best.branch})"
@@ -52,9 +54,17 @@ def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         *_order(result, best),
         _sealed(result, best),
         _ties(best, others),
+        *_worth(spec, result),
         _optimism(result, best),
         *_goals(result),
     ]
+
+
+def _worth(spec: StudySpec, result: StudyResult) -> list[str]:
+    """The best beside what the spec gives without a search."""
+    if result.comparison is None:
+        return []
+    return [f"Compared with {verdict.compared(spec, result, result.comparison)}."]
 
 
 def _goals(result: StudyResult) -> list[str]:
@@ -78,7 +88,7 @@ def _sealed(result: StudyResult, best: Finalist) -> str:
     bounds = numbers.interval(sealed.low, sealed.high, result.metric)
     sentence = (
         f"Trained afresh {times} and judged on {sealed.tasks} sealed tasks, it reaches "
-        f"{result.metric} {score}, 95 % interval {bounds} over {result.intervals_cover}."
+        f"{result.metric} {score}, two-sided 95 % interval {bounds} over {result.intervals_cover}."
     )
     if sealed.chosen_among > 2:  # the best of two needs no other interval
         sentence += f" The interval allows for the luck of being the best of {sealed.chosen_among}."

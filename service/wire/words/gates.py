@@ -7,6 +7,9 @@ from metaopt.gates.registry import parse_rule
 from service.wire.views.gate_report import GateAnswer, GateReport
 from service.wire.views.judged import Estimate
 
+LIMITS = "one-sided limits of this look"
+"""What is in brackets behind the estimate of an answer; scores have two-sided 95 % intervals."""
+
 
 def outcome(gates: GateReport) -> str:
     """The answer of all gates together: passed, failed, or undecided."""
@@ -16,11 +19,18 @@ def outcome(gates: GateReport) -> str:
     return "failed" if "fail" in answers else "undecided"
 
 
+def not_passed(gates: GateReport) -> str:
+    """The rules that failed, and apart from them those that nobody could decide."""
+    words = {"fail": "failed", "undecided": "undecided"}
+    rules = {kind: [a.rule for a in gates.answers if a.answer == kind] for kind in words}
+    return "; ".join(f"{words[kind]}: {', '.join(some)}" for kind, some in rules.items() if some)
+
+
 def gate_sentences(gates: GateReport) -> Iterator[str]:
     """What was compared with what, each rule's answer, and what became of the candidate."""
     yield f"Gates {outcome(gates)}: {compared(gates)}."
     for answer in gates.answers:
-        yield f"{answer.answer}: {answer.rule}: {answer.why}{more(answer)}."
+        yield f"{answer.answer}: {answer.rule}: {reason(answer)}."
     yield from promotion(gates)
 
 
@@ -43,7 +53,21 @@ def compared(gates: GateReport) -> str:
     return f"{candidate}{beside}, on {gates.tasks} tasks of the gate bank{looks}"
 
 
-def more(answer: GateAnswer) -> str:
+def reason(answer: GateAnswer) -> str:
+    """Why a rule was answered so, what its limits are, and what would decide it."""
+    noisy = answer.estimate is not None and answer.estimate.stderr > 0.0
+    return f"{answer.why}{f' ({LIMITS})' if noisy else ''}{_more(answer)}"
+
+
+def score_difference(answers: Sequence[GateAnswer]) -> Estimate | None:
+    """Candidate minus baseline as the first rule that compares their scores estimated it."""
+    for answer in answers:
+        if answer.estimate is not None and _compares_scores(answer.rule):
+            return answer.estimate
+    return None
+
+
+def _more(answer: GateAnswer) -> str:
     """How many more tasks or trainings would decide an undecided rule."""
     if answer.answer != "undecided":
         return ""
@@ -55,14 +79,6 @@ def more(answer: GateAnswer) -> str:
             f"{answer.more_seeds:,} more of gates.seeds would decide it"
         )
     return ""
-
-
-def score_difference(answers: Sequence[GateAnswer]) -> Estimate | None:
-    """Candidate minus baseline as the first rule that compares their scores estimated it."""
-    for answer in answers:
-        if answer.estimate is not None and _compares_scores(answer.rule):
-            return answer.estimate
-    return None
 
 
 def _compares_scores(rule: str) -> bool:

@@ -3,7 +3,10 @@
 import pytest
 
 from service.report.pages.ci_summary import summary_page
+from service.wire.views.gate_report import GateReport
 from service.wire.views.report import StudyReport
+from service.wire.words.gates import LIMITS
+from tests.fakes.schedules import gates
 
 URL = "http://127.0.0.1:8000/#/studies/x"
 
@@ -39,3 +42,22 @@ def test_a_study_without_a_verdict_says_how_it_stands(
     assert "### Best configuration" not in page
     if report.study.error:
         assert report.study.error in page
+
+
+def test_each_interval_of_the_gates_says_what_it_is(completed: StudyReport) -> None:
+    estimate = {"value": 0.1, "stderr": 0.01, "low": 0.08, "high": 0.12}
+    answers = [
+        {"rule": "no-worse:0.05", "answer": "fail", "why": "+0.1 [0.08, 0.12]",
+         "estimate": estimate, "threshold": 0.05},
+        {"rule": "better", "answer": "undecided", "why": "a training failed"},
+    ]  # fmt: skip
+    report = GateReport.model_validate({**gates(0.5), "passed": False, "answers": answers})
+    assert completed.verdict is not None
+    verdict = completed.verdict.model_copy(update={"gates": report})
+    page = summary_page(completed.model_copy(update={"verdict": verdict}), None)
+    assert page.splitlines()[0].endswith("❌ gate failed")
+    assert f"| `no-worse:0.05` | ❌ fail | +0.1 [0.08, 0.12] ({LIMITS}) |" in page
+    assert "| `better` | ❔ undecided | a training failed |" in page
+    assert f"|  | mse, two-sided 95 % | candidate minus this, {LIMITS} |" in page
+    assert "| baseline main@1 | 0.5 [0.48, 0.52] | +0.1 [0.08, 0.12] |" in page
+    assert "it reaches mse 0.65, two-sided 95 % interval [0.5, 0.9] over tasks" in page

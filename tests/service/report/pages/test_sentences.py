@@ -8,10 +8,24 @@ from service.report.pages.sentences import headline, verdict_sentences
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
+from service.wire.words.verdict import compared
 from tests.fakes.rows import result
 from tests.fakes.specs import SPEC
 
 BASE = StudySpec.model_validate(SPEC)
+DEFAULTS = {
+    "compared_with": "default",
+    "branch": "maml",
+    "params": {"inner_lr": 0.1, "inner_steps": 1, "order": "second"},
+    "sealed": result(5)["finalists"][0]["sealed"] | {"score": 0.95},
+    "difference": {"value": -0.3, "stderr": 0.05, "low": -0.4, "high": -0.2},
+    "cost": {
+        "search_device_seconds": 0.0, "fresh_device_seconds": 1.0,
+        "search_meta_iterations": 0, "fresh_meta_iterations": 90,
+    },
+    "runs": [],
+}  # fmt: skip
+"""What the best of a verdict is compared with: worse than it."""
 
 
 def verdict(*numbers: int, **changes: Any) -> list[str]:
@@ -26,9 +40,17 @@ def test_the_verdict_says_what_is_best_how_good_what_is_tied_and_how_much_was_lu
         "The best configuration is trial 5 (maml): inner_lr=0.01 inner_steps=2 order=second."
     )
     assert "Trained afresh 2 times and judged on 400 sealed tasks" in sealed
-    assert "mse 0.65, 95 % interval [0.5, 0.9] over tasks" in sealed
+    assert "mse 0.65, two-sided 95 % interval [0.5, 0.9] over tasks" in sealed
     assert ties == "Tied with it, as far as these tasks can tell: trial 4 (maml)."
     assert optimism == "The search itself had said 0.5: optimistic by 0.15."
+
+
+def test_the_verdict_says_what_tuning_was_worth_in_the_words_of_the_command_line() -> None:
+    study = StudyResult.model_validate({**result(5, 4), "comparison": DEFAULTS})
+    assert study.comparison is not None
+    assert "better" in compared(BASE, study, study.comparison)
+    sentence = f"Compared with {compared(BASE, study, study.comparison)}."
+    assert verdict_sentences(BASE, study).count(sentence) == 1
 
 
 def test_a_search_that_was_too_modest_was_pessimistic() -> None:
