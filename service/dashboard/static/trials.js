@@ -47,6 +47,14 @@ function row(state, trial) {
     h("td", {}, params(study, trial)));
 }
 
+function notes({ study, search, sort }, rows) {
+  const unfinished = search.some((trial) => !trial.finished_at);
+  return [
+    sort === "score" && unfinished ? "best first, compared at the rungs that trials have in common" : null,
+    rows > MOST_ROWS ? `first ${MOST_ROWS} of ${rows}` : `95 % intervals over ${study.spec.evaluation.tasks} tasks`,
+  ].filter(Boolean);
+}
+
 export function trialsCard(state, redraw) {
   const { study } = state;
   const sorted = [...state.search].sort(SORTS[state.sort](state));
@@ -55,7 +63,7 @@ export function trialsCard(state, redraw) {
       key ? h("button", { type: "button", onclick: () => { state.sort = key; redraw(); } }, label + (state.sort === key ? " ↓" : "")) : label);
   const card = h("section", { class: "card", id: "trials" },
     h("header", {}, h("h2", {}, "Trials"),
-      h("span", { class: "small quiet" }, sorted.length > MOST_ROWS ? `first ${MOST_ROWS} of ${sorted.length}` : `95 % intervals over ${study.spec.evaluation.tasks} tasks`)));
+      h("span", { class: "small quiet" }, notes(state, sorted.length).join(" · "))));
   if (!sorted.length) {
     card.append(h("p", { class: "quiet" }, study.status === "queued" ? "Waiting for the dispatcher." : "None yet."));
     return card;

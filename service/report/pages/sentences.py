@@ -157,7 +157,7 @@ def _best_so_far(study: StudyView) -> list[str]:
 def _leader(study: StudyView, branch: str, best: BestTrial) -> str:
     params = numbers.params(numbers.searched_params(study.spec, branch, best.params))
     score = f"{study.metric} {numbers.score(best.score, study.metric)}"
-    where = f"at rung {best.rung:,}, where its branch is compared by now"
+    where = f"at rung {best.rung:,}, where its trials are compared so far"
     return (
         f"trial {best.trial_number} with {params or 'nothing searched'}, {score} "
         f"{'at its end' if best.status == 'completed' else where}"
