@@ -72,7 +72,7 @@ def best_trials(session: Session, counts: Sequence[Count], *, goals: Goals) -> l
     scores = {
         (count.study_id, count.branch): count.best(goals)
         for count in searched
-        if count.status == TrialStatus.COMPLETED
+        if count.status == TrialStatus.COMPLETED and count.lowest is not None
     }
     others = {(count.study_id, count.branch) for count in searched} - set(scores)
     completed = (
