@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-from metaopt import seeding
-
 Params = dict[str, Tensor]
 
 
@@ -93,26 +91,3 @@ class Layout:
 def being_compiled() -> bool:
     """Whether operations are traced for a program instead of run for their results."""
     return get_proxy_mode() is not None
-
-
-def glorot(keys: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return weights uniform in ±√(6 / (fan in + fan out)) for keys (*B,): (*B, *shape).
-
-    Args:
-        shape: (in, out), or (out, in, height, width) of a convolution.
-
-    Reference:
-        Glorot & Bengio (2010), equation 16.
-    """
-    taps = math.prod(shape[2:])
-    bound = math.sqrt(6.0 / (taps * (shape[0] + shape[1])))
-    drawn = seeding.uniform(keys, math.prod(shape)).reshape(*keys.shape, *shape)
-    return (2.0 * drawn - 1.0) * bound
-
-
-def truncated_normal(keys: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return normal weights, standard deviation 0.01 before the cut at two of them."""
-    low, high = 0.022750131948179195, 0.9772498680518208  # Φ(−2), Φ(2)
-    drawn = seeding.uniform(keys, math.prod(shape)).reshape(*keys.shape, *shape)
-    normal: Tensor = torch.special.ndtri(low + (high - low) * drawn)
-    return 0.01 * normal

@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.models.base import Params, being_compiled, glorot
+from metaopt.models.base import Params, being_compiled
+from metaopt.models.initialization import biases, weights
 from metaopt.models.products import product
 
 EPSILON = 1e-5
@@ -41,6 +42,7 @@ class Conv4:
         form: "convolutions", "products" of 3×3 patches with kernels, or "auto": products in a
             compiled program, where their nine slices are no work of their own and lanes make no
             more operations; convolutions elsewhere.
+        init_kind: Rule of the initial weights, and of b (`metaopt.models.initialization`).
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, section 5.2; blocks of Vinyals et al.
         (2016), arXiv:1606.04080.
@@ -52,6 +54,7 @@ class Conv4:
     pooling: str = "stride"
     adapt_norm: bool = True
     form: str = "auto"
+    init_kind: str = "glorot"
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -80,11 +83,14 @@ class Conv4:
         return frozenset() if self.adapt_norm else frozenset(norm)
 
     def init(self, keys: Tensor, dtype: torch.dtype) -> Params:
-        """Return Glorot-uniform weights (Glorot & Bengio 2010), γ = 1, β = 0, b = 0."""
-        params = {}
-        for i, (name, shape) in enumerate(self.shapes.items()):
+        """Return weights and b by the rule `init_kind`, γ = 1, β = 0."""
+        params, shapes = {}, self.shapes
+        for i, (name, shape) in enumerate(shapes.items()):
+            key = seeding.fold_in(keys, i)
             if name.startswith("conv") or name == "w":
-                params[name] = glorot(seeding.fold_in(keys, i), shape).to(dtype)
+                params[name] = weights(self.init_kind, key, shape, dtype)
+            elif name == "b":
+                params[name] = biases(self.init_kind, key, shapes["w"], dtype)
             else:
                 value = 1.0 if name.startswith("gamma") else 0.0
                 params[name] = torch.full(

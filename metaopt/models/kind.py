@@ -15,6 +15,13 @@ PRECISION = Option(
     choices=("float32", "bfloat16"),
 )  # fmt: skip
 
+INIT = Option(
+    "init", "choice", "glorot",
+    "Of weights and biases: glorot, lecun (1/fan in), he (2/fan in), torch (as torch.nn.Linear) or "
+    "truncated_normal (0.01, MAML's own code).",
+    choices=("glorot", "lecun", "he", "torch", "truncated_normal"),
+)  # fmt: skip
+
 
 class Size(NamedTuple):
     """Numbers of weights, and of activations for each example."""
@@ -41,7 +48,8 @@ class ModelKind:
     Args:
         name: As `model.kind` in specs.
         doc: What it is.
-        options: Beside `kind`.  `PRECISION` is for whoever computes in bfloat16 too.
+        options: Beside `kind`.  `PRECISION` is for whoever computes in bfloat16 too, `INIT` for
+            whoever draws by `metaopt.models.initialization`.
         make: (options, input_shape, outputs) -> `metaopt.models.base.Model`; imports torch when
             called.
         size: (options, input_shape, outputs) -> its size, from shapes alone, roughly.

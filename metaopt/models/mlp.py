@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.models.base import Params, glorot, truncated_normal
+from metaopt.models.base import Params
+from metaopt.models.initialization import biases, weights
 from metaopt.models.products import product
 
 
@@ -16,16 +17,12 @@ from metaopt.models.products import product
 class Mlp:
     """Affine layers with an activation between them; inputs are flattened.
 
-    Biases start at zero, weights Glorot-uniform or, with `init_kind` "truncated_normal", normal
-    with standard deviation 0.01, cut at two of them, as in the authors' code of MAML; from
-    there sinusoids take several times as many meta-iterations.
-
     Args:
         input_shape: Shape of one input, of D entries.
         widths: Hidden widths; none gives a linear model.
         outputs: Width C of the output.
         activation: "relu" or "tanh".
-        init_kind: "glorot" or "truncated_normal".
+        init_kind: Rule of its initial weights and biases (`metaopt.models.initialization`).
     """
 
     input_shape: tuple[int, ...]
@@ -49,12 +46,10 @@ class Mlp:
     def init(self, keys: Tensor, dtype: torch.dtype) -> Params:
         """Return weights for keys (*B,).  See `Model`."""
         params = {}
-        for i, (name, shape) in enumerate(self.shapes.items()):
-            if name.startswith("b"):
-                params[name] = torch.zeros(*keys.shape, *shape, dtype=dtype, device=keys.device)
-            else:
-                draw = glorot if self.init_kind == "glorot" else truncated_normal
-                params[name] = draw(seeding.fold_in(keys, i), shape).to(dtype)
+        shapes = self.shapes
+        for i, name in enumerate(shapes):
+            draw, layer = weights if name.startswith("w") else biases, shapes[f"w{name[1:]}"]
+            params[name] = draw(self.init_kind, seeding.fold_in(keys, i), layer, dtype)
         return params
 
     def apply(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from metaopt.errors import InvalidModel
-from metaopt.models.kind import PRECISION, CompileGuess, ModelKind, Size
+from metaopt.models.kind import INIT, PRECISION, CompileGuess, ModelKind, Size
 from metaopt.options import Option, Options
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ def _make(options: Options, input_shape: tuple[int, ...], outputs: int) -> "Mode
     from metaopt.models.conv4 import Conv4
 
     chosen = {name: options[name] for name in ("filters", "pooling", "adapt_norm")}
-    return Conv4(input_shape, outputs, **chosen)
+    return Conv4(input_shape, outputs, **chosen, init_kind=options["init"])
 
 
 def _check(options: Options, input_shape: tuple[int, ...]) -> None:
@@ -44,6 +44,7 @@ KIND = ModelKind(
         Option("filters", "int", 64, "Channels of each layer.", minimum=1, maximum=512),
         Option("pooling", "choice", "stride", choices=("stride", "max")),
         Option("adapt_norm", "bool", True, "Whether inner steps move batch norm's γ and β."),
+        INIT,
         PRECISION,
     ),
     make=_make,

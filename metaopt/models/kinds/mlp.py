@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from metaopt.models.kind import PRECISION, ModelKind, Size
+from metaopt.models.kind import INIT, PRECISION, ModelKind, Size
 from metaopt.options import Option, Options
 
 if TYPE_CHECKING:
@@ -25,13 +25,11 @@ def _size(options: Options, input_shape: tuple[int, ...], outputs: int) -> Size:
 
 KIND = ModelKind(
     name="mlp",
-    doc="""Fully connected layers with an activation between them.
-
-`init`: Glorot-uniform, or truncated normal 0.01 (MAML's own code); biases at zero.""",
+    doc="Fully connected layers with an activation between them.",
     options=(
         Option("widths", "widths", (40, 40), "Of the hidden layers.", minimum=1, maximum=4096),
         Option("activation", "choice", "relu", choices=("relu", "tanh")),
-        Option("init", "choice", "glorot", choices=("glorot", "truncated_normal")),
+        INIT,
         PRECISION,
     ),
     make=_make,
