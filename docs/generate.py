@@ -69,7 +69,8 @@ META_PARAMETERS = f"""\
 {MADE}
 
 What a branch's `space` can name. `"default"` searches the default range; a parameter that is not
-named is fixed at its default. Trials that differ in *lane* parameters only train as lanes of one
+named is fixed at its default. A branch without `space` searches the ranges in **bold**
+([search.md](search.md#spaces)). Trials that differ in *lane* parameters only train as lanes of one
 program; a *structural* one makes a program for each of its values. Losses are means over all
 examples: [meta-learning.md](meta-learning.md) says how rates of papers translate."""
 
@@ -241,6 +242,7 @@ def _meta_parameter(parameter: MetaParam) -> str:
     else:
         searched = f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}"
         allowed = f"{parameter.minimum:g} to {parameter.maximum:g}"
+    searched = f"**{searched}**" if parameter.searched else searched
     cells = (
         f"`{parameter.name}`",
         str(parameter.default),

@@ -31,6 +31,7 @@ class MetaParam:
         minimum, maximum: Hard bounds; outside them the parameter has no meaning.
         choices: Allowed values (kind "choice").
         lane: May differ between lanes of one program.
+        searched: Whether a branch that names no space searches it, over its default range.
         unit: Unit of the number, "1" if it has none.
         doc: One sentence.
         source: Where default and range come from.
@@ -49,6 +50,7 @@ class MetaParam:
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
     lane: bool = True
+    searched: bool = False
 
     def check(self, value: object) -> Value:
         """Return `value` as this parameter's type.

@@ -5,6 +5,7 @@ Nothing here needs Optuna, so that whoever only checks a space stays light.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metaopt.errors import InvalidSearch
@@ -71,6 +72,22 @@ class Choice:
 
 Dimension = Float | Int | Choice
 Space = dict[str, Dimension]
+
+
+def count(dimension: Dimension) -> float:
+    """How many values a dimension allows; infinitely many where it is of real numbers."""
+    match dimension:
+        case Choice(choices):
+            return len(choices)
+        case Int(low, high):
+            return int(high) - int(low) + 1
+        case Float():
+            return math.inf
+
+
+def size(space: Mapping[str, Dimension]) -> float:
+    """How many different points a space has; one where nothing is searched."""
+    return math.prod(count(dimension) for dimension in space.values())
 
 
 def contains(dimension: Dimension, value: object) -> bool:

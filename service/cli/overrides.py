@@ -2,6 +2,8 @@
 
 A path has dots between its parts: `budget.trials=20`.  A branch is named by its algorithm:
 `branches.maml.space.inner_lr=0.01`.  The value is YAML: 20, true, [1, 2], {low: 1, high: 2}.
+A branch without `space` searches the documented ranges, and goes on searching the others of them
+where one is set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +11,7 @@ from typing import Any
 
 from service.cli.exits import Exit, Stop
 from service.wire.parsing.plain_data import parse_yaml
+from service.wire.spec.space import documented_space
 
 
 def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -40,12 +43,19 @@ def _put(where: Any, path: Sequence[str], value: Any, setting: str) -> None:
 
 def _step(where: Any, part: str, setting: str) -> Any:
     if isinstance(where, dict):
-        return where.setdefault(part, {})
+        return where.setdefault(part, _absent(where, part))
     if isinstance(where, list):
         for branch in where:
             if isinstance(branch, dict) and branch.get("algorithm") == part:
                 return branch
     raise _nowhere(setting, part)
+
+
+def _absent(where: dict[str, Any], part: str) -> dict[str, Any]:
+    """What stands for a field that is not written."""
+    if part == "space" and "algorithm" in where:
+        return dict.fromkeys(documented_space(where["algorithm"]), "default")
+    return {}
 
 
 def _nowhere(setting: str, part: str) -> Stop:

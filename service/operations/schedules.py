@@ -173,7 +173,10 @@ def run_now(session: Session, schedule_id: str, *, now: datetime) -> RunView:
 
 
 def _definition(row: Schedule) -> dict[str, object]:
-    return {name: getattr(row, name) for name in NewSchedule.model_fields}
+    """What was asked for, with every default that this version writes out."""
+    columns = {name: getattr(row, name) for name in NewSchedule.model_fields}
+    spec = StudySpec.model_validate(row.spec)
+    return {**columns, "spec": spec.model_dump(mode="json")}
 
 
 def _views(session: Session, rows: list[Schedule], now: datetime) -> list[ScheduleView]:

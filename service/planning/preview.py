@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from metaopt.algorithms.registry import parameters
 from metaopt.metaparams import Value
 from metaopt.search.pruning.rule import Options
-from metaopt.search.space import Choice, Dimension, Int
+from metaopt.search.space import Choice, Dimension, Int, count
 from service.db.roles import TrialRole
 from service.db.segments import Pace
 from service.planning.branch_shares import first_budgets
@@ -20,6 +20,7 @@ from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview
+from service.wire.words.repeats import repeats
 
 MOST_STRUCTURES = 512
 NO_SEGMENTS = "no study with such programs has run here yet"
@@ -60,6 +61,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
 
     return Preview(
         branches=plans,
+        warnings=repeats(spec, {plan.algorithm: plan.trials for plan in plans}),
         rungs=rungs,
         bank_tasks=[searched.tasks_at(rung) for rung in rungs],
         first_order_until=spec.pruning.first_order_until,
@@ -101,7 +103,7 @@ def signatures(spec: StudySpec, branch: Branch, meta_iteration: int = 0) -> froz
     searched = dimensions(branch)
     # In second order, a program also depends on the inner steps (`step_bucket`).
     structural = [n for n in searched if n == "inner_steps" or not declared[n].lane]
-    if math.prod(_count(searched[name]) for name in structural) > MOST_STRUCTURES:
+    if math.prod(count(searched[name]) for name in structural) > MOST_STRUCTURES:
         return None
     fixed = {**{name: p.default for name, p in declared.items()}, **branch.fixed()}
     values = product(*(_values(searched[name]) for name in structural))
@@ -167,16 +169,6 @@ def _seconds(shares: list[Share], paces: Mapping[str, Pace]) -> tuple[float | No
         seconds += share.meta_iterations * sum(pace.seconds for pace in measured) / trained
         segments += sum(pace.segments for pace in measured)
     return seconds, f"{segments} segments of earlier studies with the same programs"
-
-
-def _count(dimension: Dimension) -> float:
-    match dimension:
-        case Choice(choices):
-            return len(choices)
-        case Int(low, high):
-            return high - low + 1
-        case _:
-            return math.inf
 
 
 def _values(dimension: Dimension) -> list[Value]:

@@ -19,16 +19,16 @@ _PARAMS = (
     MetaParam(
         "inner_lr", "float", 0.01, "1", "Step size α of the inner loop.",
         "MAML 0.01 (sinusoid); on mean cross-entropy published values span 1e-3 to 2",
-        low=1e-3, high=1.0, log=True, minimum=1e-12, maximum=1e3,
+        low=1e-3, high=1.0, log=True, minimum=1e-12, maximum=1e3, searched=True,
     ),
     MetaParam(
         "inner_steps", "int", 1, "steps", "Inner gradient steps K in training.",
-        "MAML 1 to 5, MAML++ 5", low=1, high=5, minimum=1, maximum=50,
+        "MAML 1 to 5, MAML++ 5", low=1, high=5, minimum=1, maximum=50, searched=True,
     ),
     MetaParam(
         "outer_lr", "float", 1e-3, "1", "Step size β of the outer optimizer.",
         "MAML Adam 1e-3; learn2learn 3e-3", low=1e-4, high=1e-2, log=True,
-        minimum=1e-12, maximum=1e3,
+        minimum=1e-12, maximum=1e3, searched=True,
     ),
     TEST_STEPS,
     MetaParam(

@@ -19,16 +19,16 @@ _PARAMS = (
     MetaParam(
         "inner_lr", "float", 0.02, "1", "Step size α of the inner loop.",
         "Reptile sinusoid demo: SGD 0.02; Omniglot: Adam 1e-3", low=1e-3, high=0.3, log=True,
-        minimum=1e-12, maximum=1e3,
+        minimum=1e-12, maximum=1e3, searched=True,
     ),
     MetaParam(
         "inner_steps", "int", 5, "steps", "Inner optimizer steps k in training.",
-        "Reptile 5 to 10", low=3, high=12, minimum=1, maximum=200,
+        "Reptile 5 to 10", low=3, high=12, minimum=1, maximum=200, searched=True,
     ),
     MetaParam(
         "epsilon", "float", 0.1, "1", "Outer step ε: φ ← φ + ε (mean φ̃ − φ).",
         "Reptile 1.0 (Omniglot), 0.1 (sinusoid demo)", low=0.03, high=1.0, log=True,
-        minimum=1e-12, maximum=10.0,
+        minimum=1e-12, maximum=10.0, searched=True,
     ),
     TEST_STEPS,
     MetaParam(

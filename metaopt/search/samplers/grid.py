@@ -9,7 +9,7 @@ from metaopt.metaparams import Value
 from metaopt.search.samplers.history import End, Params
 from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.unit import from_unit
-from metaopt.search.space import Choice, Dimension, Float, Int
+from metaopt.search.space import Choice, Dimension, Float, Int, count
 
 MOST_POINTS = 1_000_000  # the shuffled order is held in memory
 
@@ -71,13 +71,7 @@ class Grid:
 
 def size(dimension: Dimension, grid_points: int) -> int:
     """How many values `grid_values` has, without listing them."""
-    match dimension:
-        case Choice(choices):
-            return len(choices)
-        case Int(low, high):
-            return int(high) - int(low) + 1
-        case Float():
-            return grid_points
+    return grid_points if isinstance(dimension, Float) else int(count(dimension))
 
 
 def points(problem: Problem) -> int:

@@ -41,6 +41,8 @@ def _page(plan: Preview) -> None:
         console.data(f"gates, on top: {_cost(plan.gates)}")
     for branch in plan.branches:
         _branch(branch)
+    for warning in plan.warnings:
+        console.data(f"warning: {warning}")
 
 
 def _branch(branch: BranchPlan) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.commands.server import DataDirectory, settings_with
-from service.cli.commands.studies import changed_spec, read_spec, wait_for_verdict
+from service.cli.commands.studies import changed_spec, read_spec, tell_warnings, wait_for_verdict
 from service.cli.console import say
 from service.cli.options import (
     BaselineName,
@@ -65,6 +65,7 @@ def run(
     with in_process(own) as (client, check):
         study = _submitted(client, document, idempotency_key)
         say(f"study {study.study_id} in {own.data_directory}: {study.status}")
+        tell_warnings(study)
         wait_for_verdict(client, study, timeout, outputs, check=check)
 
 

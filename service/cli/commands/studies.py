@@ -123,6 +123,7 @@ def tell_submitted(
     cancel: bool = False,
 ) -> None:
     """Print the id of a study just submitted, or wait for its verdict and print that."""
+    tell_warnings(study)
     if wait:
         say(f"submitted {study.study_id}")
         with connect(FOLLOWING_SECONDS) as client:
@@ -131,6 +132,12 @@ def tell_submitted(
     write_json(outputs.json, StudyDocument(study=study).model_dump(mode="json"))
     if str(outputs.json) != "-":
         data(study.study_id)
+
+
+def tell_warnings(study: StudyView) -> None:
+    """Say, on stderr, what about a study may not be meant so."""
+    for warning in study.warnings:
+        say(f"warning: {warning}")
 
 
 def studies(

@@ -33,6 +33,8 @@ def study_page(study: StudyView, trials: list[TrialView]) -> None:
     console.data(f"spec:\n{_indented(text)}")
     for branch in study.spec.branches:
         console.data(f"not searched in {branch.algorithm}: {numbers.params(branch.fixed())}")
+    for warning in study.warnings:
+        console.data(f"warning: {warning}")
     trials_page(study, trials)
 
 

@@ -20,7 +20,7 @@ const SORTS = {
 function searched(study, trial) {
   const branch = study.spec.branches.find((b) => b.algorithm === trial.branch);
   const names = Object.entries(branch?.space ?? {})
-    .filter(([, entry]) => entry === "default" || typeof entry === "object")
+    .filter(([, entry]) => typeof entry === "object")
     .map(([name]) => name);
   return names.filter((name) => name in trial.params);
 }

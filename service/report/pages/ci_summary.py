@@ -1,7 +1,7 @@
 """The summary of a study for a CI page, in Markdown: gates, changes to the baseline, cost."""
 
 from service.report.pages.markdown import escape, table
-from service.report.pages.sentences import headline, judgement_sentences
+from service.report.pages.sentences import headline, judgement_sentences, warnings
 from service.report.pages.summary import cost_sentence, importance_rows
 from service.wire.views.gate_report import GateAnswer, GateContender, GateReport
 from service.wire.views.judged import Estimate
@@ -46,7 +46,7 @@ def _sentences(report: StudyReport) -> list[str]:
     result = report.verdict
     if result is None or not result.finalists:
         return headline(report).sentences
-    return judgement_sentences(report.study.spec, result)[1:]
+    return judgement_sentences(report.study.spec, result)[1:] + warnings(report.study)
 
 
 def _gates(gates: GateReport, metric: str) -> list[str]:

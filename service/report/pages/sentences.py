@@ -23,8 +23,8 @@ def headline(report: StudyReport) -> Headline:
     """The verdict, or how far the study came."""
     study, result = report.study, report.verdict
     if result is None or not result.finalists:
-        return Headline(None, "no verdict", _without_verdict(study))
-    sentences = verdict_sentences(study.spec, result)
+        return Headline(None, "no verdict", _without_verdict(study) + warnings(study))
+    sentences = verdict_sentences(study.spec, result) + warnings(study)
     sealed = result.finalists[0].sealed
     if sealed is None:
         return Headline(None, "no verdict", sentences)
@@ -65,6 +65,11 @@ def _worth(spec: StudySpec, result: StudyResult) -> list[str]:
     if result.comparison is None:
         return []
     return [f"Compared with {verdict.compared(spec, result, result.comparison)}."]
+
+
+def warnings(study: StudyView) -> list[str]:
+    """What about the study may not have been meant so."""
+    return [f"Warning: {warning}." for warning in study.warnings]
 
 
 def _goals(result: StudyResult) -> list[str]:

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Annotated, Any, Self
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from metaopt.algorithms.registry import ALGORITHMS, complete, parameters
 from metaopt.errors import InvalidMetaParameter
@@ -41,6 +41,15 @@ def _one_of(names: tuple[str, ...]) -> TypeAdapter[Any]:
 
 Algorithm = Annotated[str, Formed(lambda: _one_of(ALGORITHMS.names()))]
 SpaceEntry = float | int | str | Range | Choices
+Space = dict[str, SpaceEntry]
+
+
+def documented_space(algorithm: object) -> Space:
+    """What a branch of `algorithm` searches that has no `space`; {} of one that is not there."""
+    if algorithm not in ALGORITHMS.names():
+        return {}
+    params = parameters(str(algorithm))
+    return {name: _default_range(param) for name, param in params.items() if param.searched}
 
 
 class Branch(Wire):
@@ -48,13 +57,30 @@ class Branch(Wire):
 
     An entry of `space` is a value (fixed), {low, high, log}, {choices}, or "default" for the
     parameter's documented range; a parameter that is not mentioned is fixed at its default.
+    Without `space`, rates and inner steps are searched over their documented ranges
+    (docs/meta-parameters.md); `space: {}` searches nothing.  Documented ranges are written out, so
+    that a stored spec means the same whatever later versions document (docs/adr/0016).
     `share` fixes how the trials of the budget are divided: in proportion to it, 1 where another
     branch has one and this has none.
     """
 
     algorithm: Algorithm
-    space: dict[Annotated[str, Field(max_length=64)], SpaceEntry] = {}
+    space: Annotated[
+        dict[Annotated[str, Field(max_length=64)], SpaceEntry],
+        Field(default_factory=lambda fields: documented_space(fields["algorithm"])),
+    ]
     share: Annotated[float, Field(gt=0, le=1e6)] | None = None
+
+    @field_validator("space")
+    @classmethod
+    def _written_out(cls, space: Space, info: ValidationInfo) -> Space:
+        documented = parameters(info.data["algorithm"]) if "algorithm" in info.data else {}
+        return {
+            name: _default_range(documented[name])
+            if entry == "default" and name in documented
+            else entry
+            for name, entry in space.items()
+        }
 
     @model_validator(mode="after")
     def _within_the_rules(self) -> Self:
@@ -69,19 +95,14 @@ class Branch(Wire):
 
     def distributions(self) -> dict[str, Range | Choices]:
         """The searched parameters with their ranges or choices."""
-        params = parameters(self.algorithm)
-        named = {
-            name: _default_range(params[name]) if entry == "default" else entry
-            for name, entry in self.space.items()
-        }
-        return {name: e for name, e in named.items() if isinstance(e, Range | Choices)}
+        return {name: e for name, e in self.space.items() if isinstance(e, Range | Choices)}
 
     def fixed(self) -> dict[str, Value]:
         """Every parameter that is not searched, with its value."""
         fixed = {
             name: entry
             for name, entry in self.space.items()
-            if not isinstance(entry, Range | Choices) and entry != "default"
+            if not isinstance(entry, Range | Choices)
         }
         searched = self.distributions()
         return {k: v for k, v in complete(self.algorithm, fixed).items() if k not in searched}
@@ -92,8 +113,6 @@ class Branch(Wire):
 
 
 def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
-    if entry == "default":
-        return
     if isinstance(entry, Range):
         if param.kind == "choice":
             raise ValueError(f"{param.name} has no range: give one of {', '.join(param.choices)}")

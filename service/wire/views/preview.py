@@ -50,6 +50,7 @@ class Preview(View):
     end the search earlier.  The verdict comes on top, and the gates, null where there are none;
     stored scores of a baseline may save half of them.  `search` counts `replicas_at_most` trials
     that train the search's best again, each to the end; the branches' trials are without them.
+    `warnings` name branches that have fewer different configurations than trials.
     """
 
     branches: list[BranchPlan]
@@ -60,3 +61,4 @@ class Preview(View):
     verdict: Cost
     gates: Cost | None = None
     replicas_at_most: int = 0
+    warnings: list[str] = []

@@ -64,7 +64,7 @@ class StudyView(View):
     the share of the time of all slots that no other study had which went into its segments; null
     before the first.  `search_ended_by` is the budget that ended the search; null while it goes on.
     `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
-    a trial on them.
+    a trial on them.  `warnings` name branches that have fewer different configurations than trials.
     """
 
     study_id: str
@@ -86,6 +86,7 @@ class StudyView(View):
     spent: SpentView | None = None
     search_ended_by: str | None = None
     sealed_looks: int = 0
+    warnings: list[str] = []
     spec: StudySpec
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from metaopt.errors import InvalidSearch
-from metaopt.search.space import Choice, Float, Int
+from metaopt.search.space import Choice, Float, Int, size
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,10 @@ from metaopt.search.space import Choice, Float, Int
 def test_an_impossible_dimension_is_refused_with_the_rule_it_broke(make, message):
     with pytest.raises(InvalidSearch, match=message.replace("(", r"\(")):
         make()
+
+
+def test_a_space_has_as_many_points_as_its_dimensions_multiply_to():
+    few = {"steps": Int(1, 5), "order": Choice(("first", "second"))}
+    assert size({}) == 1
+    assert size(few) == 10
+    assert size({**few, "rate": Float(0.1, 1.0)}) == math.inf

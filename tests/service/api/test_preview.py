@@ -34,6 +34,16 @@ def test_a_preview_shows_the_space_as_the_sampler_sees_it(client: TestClient) ->
     assert [one["name"] for one in reptile["searched"]] == ["epsilon"]
 
 
+def test_a_preview_warns_of_branches_that_repeat_themselves(client: TestClient) -> None:
+    assert preview(client, SPEC)["warnings"] == []
+    maml = {"algorithm": "maml", "space": {"order": "default"}}
+    found = preview(client, {**SPEC, "branches": [maml, {"algorithm": "reptile", "space": {}}]})
+    few, nothing = found["warnings"]
+    assert few.startswith("branch maml has 2 different configurations: its 4 trials")
+    assert nothing.startswith("branch reptile has nothing to search: its 4 trials")
+    assert found["branches"][1]["searched"] == []
+
+
 def test_a_preview_counts_meta_iterations_with_the_pruning(client: TestClient) -> None:
     found = preview(client, SPEC)
     assert found["rungs"] == [10, 30, 90]

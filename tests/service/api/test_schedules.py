@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
 from service.db.engine import transaction
-from service.db.tables import Study
+from service.db.tables import Schedule, Study
 from tests.fakes.schedules import HandClock, add, complete, statuses, take_over
 from tests.fakes.specs import SMALL
 from tests.service.api.test_studies import assert_problem
@@ -51,6 +51,18 @@ def test_adding_the_very_same_again_changes_nothing(client: TestClient) -> None:
     )
     assert "nightly" in problem["detail"] and "remove it" in problem["detail"]
     assert len(client.get(URL).json()["items"]) == 1
+
+
+def test_a_schedule_stored_with_the_word_default_is_the_same_as_one_with_its_range(
+    client: TestClient, engine: Engine
+) -> None:
+    maml = {"algorithm": "maml", "space": {"inner_lr": "default"}}
+    spec = {**SMALL, "branches": [maml]}
+    first = post(client, spec=spec)
+    with transaction(engine) as session:  # as an earlier version stored it
+        row = session.get_one(Schedule, first)
+        row.spec = {**row.spec, "branches": [{**maml, "share": None}]}
+    assert post(client, spec=spec) == first
 
 
 def test_one_name_at_the_same_moment_makes_one_schedule(client: TestClient) -> None:

@@ -228,6 +228,9 @@ def test_settings_change_a_copy() -> None:
     assert (changed["budget"]["trials"], SPEC["budget"]["trials"]) == (20, 8)
     assert changed["search"] == {"sampler": "qmc"}
     assert changed["branches"][1]["space"] == {"epsilon": 0.5}
+    named = overridden({"branches": [{"algorithm": "maml"}]}, ["branches.maml.space.inner_lr=0.5"])
+    searched = {"inner_lr": 0.5, "inner_steps": "default", "outer_lr": "default"}
+    assert named["branches"][0]["space"] == searched
     ranged = overridden(SPEC, ["branches.maml.space.inner_lr={low: 0.1, high: 1}"])
     assert ranged["branches"][0]["space"]["inner_lr"] == {"low": 0.1, "high": 1}
 

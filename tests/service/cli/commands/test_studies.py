@@ -206,3 +206,38 @@ def test_a_result_before_its_time_is_4_and_after_a_failure_3(metaopt: Command, a
     assert metaopt("result", STUDY).code == 4
     assert metaopt("result", "b" * 32).code == 3
     assert metaopt("result", "c" * 32).code == 2
+
+
+def test_a_branch_with_nothing_to_search_is_said_wherever_the_study_is_shown(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    reptile = {"algorithm": "reptile", "space": {}}
+    path.write_text(yaml.safe_dump({**SPEC, "branches": [SPEC["branches"][0], reptile]}))
+    warning = (
+        "warning: branch reptile has nothing to search: its 4 trials train one configuration "
+        "with 4 seeds"
+    )
+    assert warning in metaopt("preview", str(path)).out
+    said = metaopt("submit", str(path))
+    assert (said.code, said.err.count("warning")) == (0, 1) and said.err.startswith(warning)
+    study_id = said.out.strip()
+    assert warning in metaopt("show", study_id).out
+    document = json.loads(metaopt("show", study_id, "--json", "-").out)
+    assert document["study"]["spec"]["branches"][1]["space"] == {}
+    page = metaopt("report", study_id, "--markdown", "-").out
+    assert "Warning: branch reptile has nothing to search" in page
+
+
+def test_a_branch_without_a_space_is_searched_and_stored_with_its_ranges(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "branches": [{"algorithm": "reptile"}]}))
+    said = metaopt("submit", str(path), "--set", "branches.reptile.space.inner_lr=0.05")
+    assert (said.code, said.err) == (0, "")
+    with reading(api) as session:
+        (stored,) = session.scalars(select(Study.spec)).one()["branches"]
+    assert stored["space"]["inner_lr"] == 0.05
+    assert stored["space"]["epsilon"] == {"low": 0.03, "high": 1.0, "log": True}
+    assert list(stored["space"]) == ["inner_lr", "inner_steps", "epsilon"]

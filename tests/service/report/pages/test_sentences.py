@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.report.pages.ci_summary import summary_page
 from service.report.pages.sentences import headline, verdict_sentences
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
@@ -101,3 +102,14 @@ def test_a_running_study_names_the_best_so_far_and_warns(running: StudyReport) -
 
 def test_the_figure_is_the_sealed_score(completed: StudyReport) -> None:
     assert headline(completed)[:2] == ("0.65", "sealed mse [0.5, 0.9]")
+
+
+@pytest.mark.parametrize("state", ["running", "completed"])
+def test_warnings_about_the_study_come_last(state: str, request: pytest.FixtureRequest) -> None:
+    report: StudyReport = request.getfixturevalue(state)
+    assert not any("Warning" in sentence for sentence in headline(report).sentences)
+    study = report.study.model_copy(update={"warnings": ["branch maml has nothing to search"]})
+    warned = report.model_copy(update={"study": study})
+    told = "Warning: branch maml has nothing to search."
+    assert headline(warned).sentences == [*headline(report).sentences, told]
+    assert told in summary_page(warned, None)
