@@ -24,7 +24,7 @@ class BankSpec:
         q_query: Query examples per class (per task in regression).
         steps: Inner steps of the adaptation curve; scores are kept at 0…steps.
         transductive: Batch norm takes its statistics from the query examples together, else
-            from the support examples.
+            from the support examples.  Training takes them from the batch either way.
     """
 
     split: str

@@ -57,7 +57,9 @@ class Evaluation(Wire):
     """How a trial is scored at a rung: adaptation on a bank of meta-validation tasks.
 
     `k_shot` and `q_query` default to those of `tasks`.  `transductive` lets batch norm use the
-    statistics of the query examples together; otherwise those of the support set.
+    statistics of the query examples together; otherwise those of the support set.  It is about
+    scores: training always takes the statistics of the batch that a loss is of, so those of the
+    query examples in MAML's outer loss.
     """
 
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 100
