@@ -24,11 +24,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.verdict_world import Table, read_table
+from metaopt.estimation.limits import interval
 from metaopt.gates.registry import parse_rule
 from metaopt.goals import Goals
 from metaopt.tasks.registry import TASKS
 from service.judgement import gates
-from service.judgement.estimates import SealedRun, difference_of, interval
+from service.judgement.estimates import SealedRun, difference_of
 from service.judgement.evidence import Evidence, with_noise
 from service.wire.spec.gates import Gates
 from service.wire.views.gate_report import GateAnswer

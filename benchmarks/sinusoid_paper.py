@@ -14,8 +14,8 @@ import time
 
 import torch
 
+from metaopt.estimation.statistics import summarize
 from metaopt.evaluation.bank import BankSpec
-from metaopt.evaluation.statistics import summarize
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 

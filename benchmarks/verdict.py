@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.verdict_world import World, read_table, study_spec
 from metaopt.algorithms.registry import complete
-from metaopt.evaluation.statistics import summarize
+from metaopt.estimation.statistics import summarize
 from metaopt.metaparams import Value
 from metaopt.search.pruning.rule import Decision, Rung
 from service.judgement.estimates import SealedRun

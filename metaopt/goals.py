@@ -16,12 +16,16 @@ Reference:
     Deb (2000), "An efficient constraint handling method for genetic algorithms".
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 SCORE = "score"
 CONSTRAINTS_KEY = "constraints"
 """System attribute in which Optuna and its dashboard look for constraints; above 0 is broken."""
+Statistic = Literal["mean", "median", "trimmed_mean"]
+"""Of scores by task: what a trial is judged by."""
 Metrics = Mapping[str, float]
 Values = tuple[float, ...]
 
@@ -34,11 +38,21 @@ class Goals:
         maximize: Whether a higher score is better.
         objectives: Names of metrics, the score first.
         bounds: Upper bounds by metric.
+        statistic: Of the scores by task, which is the score.
+        possible: The least and the greatest score there can be.
     """
 
     maximize: bool
     objectives: tuple[str, ...] = (SCORE,)
     bounds: Mapping[str, float] = field(default_factory=dict)
+    statistic: Statistic = "mean"
+    possible: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def possible_losses(self) -> tuple[float, float]:
+        """The least and the greatest loss there can be."""
+        low, high = sorted(map(self.loss, self.possible))
+        return low, high
 
     @property
     def several(self) -> bool:

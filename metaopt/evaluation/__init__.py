@@ -1,1 +1,1 @@
-"""Task banks, adaptation curves and their statistics."""
+"""Task banks and adaptation curves."""

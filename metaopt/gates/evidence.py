@@ -7,7 +7,7 @@ statistics behind it.
 from collections.abc import Sequence
 from typing import Protocol
 
-from metaopt.evaluation.intervals import Interval, Measured, SquaredError
+from metaopt.estimation.intervals import EVERYWHERE, Bounds, Error, Interval, Measured
 from metaopt.goals import Goals
 
 
@@ -73,13 +73,15 @@ class Evidence(Protocol):
     def figures(self) -> Figures: ...  # noqa: D102
 
     def mean_loss(self) -> Measured:
-        """Mean of the candidate over tasks and trainings."""
+        """Loss of the candidate over tasks and trainings."""
 
     def excess_loss(self) -> Measured:
-        """Mean loss of the candidate minus that of the baseline, paired by task."""
+        """Loss of the candidate minus that of the baseline, paired by task."""
 
-    def interval(self, value: float, errors: Sequence[SquaredError]) -> Interval:
-        """One-sided limits to both sides."""
+    def interval(
+        self, value: float, errors: Sequence[Error], bounds: Bounds = EVERYWHERE
+    ) -> Interval:
+        """One-sided limits to both sides of a value whose error has these independent parts."""
 
     def share_interval(self, share: float, tasks: int) -> Interval:
         """Exact one-sided limits of a share of tasks."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from metaopt.evaluation.intervals import Interval
+from metaopt.estimation.intervals import Interval
 from metaopt.gates.evidence import Evidence, Trainings
 
 Answer = Literal["pass", "fail", "undecided"]

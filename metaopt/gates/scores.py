@@ -1,6 +1,6 @@
 """Rules about scores: a loss, or a difference of losses, beside a threshold."""
 
-from metaopt.evaluation.intervals import Measured, score_of
+from metaopt.estimation.intervals import Measured, score_of
 from metaopt.gates.evidence import Evidence
 from metaopt.gates.rule import RuleAnswer
 from metaopt.gates.threshold import more_needed, side
@@ -21,7 +21,7 @@ def answer_difference(
 def _answer(
     evidence: Evidence, measured: Measured, threshold: float, *, paired: bool, strictly: bool
 ) -> RuleAnswer:
-    interval = evidence.interval(measured.value, measured.errors)
+    interval = evidence.interval(measured.value, measured.errors, measured.bounds)
     answer = side(interval, threshold, strictly=strictly)
     more_tasks, more_seeds = (
         more_needed(evidence.candidate, measured, interval, threshold)

@@ -9,7 +9,7 @@ Everything is minimised.
 
 import math
 
-from metaopt.evaluation.intervals import Interval, Measured
+from metaopt.estimation.intervals import Interval, Measured
 from metaopt.gates.evidence import Trainings
 from metaopt.gates.rule import Answer
 
@@ -36,7 +36,7 @@ def more_needed(
     tasks, seeds = candidate.tasks, candidate.seeds
     distance = (interval.high - interval.value) / interval.stderr
     needed = ((measured.value - threshold) / distance) ** 2
-    of_tasks, of_seeds = measured.tasks.value, sum(part.value for part in measured.seeds)
+    of_tasks, of_seeds = measured.tasks.variance, sum(part.variance for part in measured.seeds)
     if needed > of_seeds:
         total = math.ceil(tasks * of_tasks / (needed - of_seeds))
         return (max(1, total - tasks), None) if total <= MOST_TASKS else (None, None)

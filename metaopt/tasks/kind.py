@@ -4,6 +4,7 @@ No torch here: a study's spec is checked, sized and named by whoever reads it, a
 calls `make`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -13,14 +14,19 @@ from metaopt.options import Option, Options
 
 
 class Metric(NamedTuple):
-    """A task's score: its name, and whether a higher one is better."""
+    """A task's score: its name, whether a higher one is better, and what it can be.
+
+    Args:
+        possible: The least and the greatest score.
+    """
 
     name: Literal["accuracy", "mse"]
     maximize: bool
+    possible: tuple[float, float]
 
 
-ACCURACY = Metric("accuracy", maximize=True)
-MSE = Metric("mse", maximize=False)
+ACCURACY = Metric("accuracy", maximize=True, possible=(0.0, 1.0))
+MSE = Metric("mse", maximize=False, possible=(0.0, math.inf))
 
 SHOTS = (
     Option("k_shot", "int", 10, minimum=1, maximum=10_000),

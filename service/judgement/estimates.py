@@ -1,24 +1,28 @@
 """Contenders: configurations trained afresh, their sealed losses, and how sure those are.
 
 A score becomes a loss where a contender is made of its trainings (`contender`), and less is better
-from there on.  A contender's loss on task t is the mean over its r seeds, x_t.  Its interval is
-mean ± t·SE,
+from there on.  With f the study's statistic over tasks (mean, median, trimmed mean) a contender's
+loss is the mean over its r trainings, x = mean_s f(x_s).  Two things make it uncertain:
 
-    SE² = Var_t(x_t) / T + s² / r
+    tasks       the mean of the influences φ_t of each task, means over trainings
+    training    s² / r, s² the variance of f(x_s) between trainings
 
-The first term is the noise of the tasks, the second that of training: s² is the variance of a
-contender's seeds' means, pooled over the finalists, with ν = Σ (r − 1) degrees of freedom, for two
-or three seeds alone say next to nothing.  A finalist that diverges while it adapts to a sealed
-task is not pooled: one such task moves its mean by orders of magnitude, which says nothing about
-the others; it has the variance of its own seeds.  t is Student's, with the degrees of freedom of
-Welch and Satterthwaite for the sum.  With one seed each s² is unknown: the interval covers the
-tasks only.
+Both parts make one interval in `metaopt.estimation.limits`.  Noise belongs to whoever makes it: s²
+is a contender's own, with r − 1 degrees of freedom.  But two trainings that happen to agree show
+no noise at all, so it is not taken to be less than what is usual among the finalists,
 
-The paired difference of two contenders over tasks, d_t = x_t − y_t, has
+    u = c · (the median of their s²; of an even number the lower one),  ⌈k / 2⌉ (r − 1) degrees
 
-    SE² = Var_t(d_t) / T + s² (1 / r + 1 / q)
+with c = ν / median of χ²(ν), ν = r − 1.  Likewise the tail of its losses over tasks (skewness and
+degrees of freedom, not their size) is not taken to be lighter than the median of theirs: whoever
+comes out on top is the one that happened to meet the least of it.  A single noisy one moves
+medians little, and one that explodes has no part in them.  With one training each nothing is known
+of s²: the interval covers the tasks only.
 
-(where each has a variance of its own, s² / r + s'² / q); they are tied if its interval includes 0.
+The difference of two contenders is paired by task, φ_t − ψ_t, and has the training noise of both.
+
+A task *explodes* where adaptation diverges or leaves a loss ten times as high as that of tasks
+without any adaptation.  Means say little about that, so its share is an estimate of its own.
 """
 
 import math
@@ -27,19 +31,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scipy.special import betaincinv
+import numpy as np
+from scipy.special import bdtr, chdtri
 
-from metaopt.evaluation.intervals import (
-    ErrorRates,
+from metaopt.estimation.intervals import (
+    EVERYWHERE,
+    NO_TAIL,
+    Bounds,
+    Error,
     Interval,
     Measured,
-    SquaredError,
-    mean_error,
+    Tail,
 )
-from metaopt.evaluation.statistics import student_t
+from metaopt.estimation.limits import error_of_mean, interval, share_interval, together
+from metaopt.estimation.statistics import Located, locate, mean_of
 from metaopt.goals import Goals
 
-EVEN = ErrorRates(0.025, 0.025)
+EXPLODES = 10.0
+"""Times the loss without adaptation."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +72,53 @@ class SealedRun:
 
 
 class SeedNoise(NamedTuple):
-    """Variance of a seed's mean and its degrees of freedom: 0 where nothing is known."""
+    """Variance of a training's loss and its degrees of freedom: 0 where nothing is known."""
 
     variance: float
     degrees: int
 
 
+NO_NOISE = SeedNoise(0.0, 0)
+NOWHERE = Located(math.nan, np.zeros(0), math.inf)
+"""What no training that completed has."""
+
+
 class Contender(NamedTuple):
-    """A configuration's losses: by task as means over seeds, and by seed as means over tasks."""
+    """A configuration's losses on T tasks.
+
+    Args:
+        runs: Its fresh trainings.
+        completed: Those that reached the end.
+        by_task: Losses (T,), means over those.
+        by_seed: Loss of each of those, the study's statistic over tasks.
+        influences: Of the tasks on the loss (T,), with mean 0.
+        task_degrees: The most degrees of freedom that its error over tasks can have.
+        exploded: Share of the tasks that explode, mean over all fresh trainings.
+        bounds: Of a loss.
+        noise: Of its trainings.
+        tail: Of its losses over tasks, at least.
+    """
 
     runs: list[SealedRun]
     completed: list[SealedRun]
     by_task: list[float]
     by_seed: list[float]
-    noise: SeedNoise = SeedNoise(0.0, 0)
+    influences: np.ndarray
+    task_degrees: float = math.inf
+    exploded: float = 0.0
+    bounds: Bounds = EVERYWHERE
+    noise: SeedNoise = NO_NOISE
+    tail: Tail = NO_TAIL
+
+    @property
+    def loss(self) -> float:
+        """Mean over its trainings; it needs one that completed."""
+        return statistics.fmean(self.by_seed)
 
     @property
     def adapts(self) -> bool:
-        """Whether no sealed task made it diverge."""
-        return all(run.diverged_share == 0.0 for run in self.completed)
+        """Whether no sealed task made it explode."""
+        return self.exploded == 0.0
 
     @property
     def whole(self) -> bool:
@@ -123,49 +160,86 @@ class Contender(NamedTuple):
 def contender(runs: Sequence[SealedRun], goals: Goals) -> Contender:
     """The fresh trainings of one configuration, their scores as losses."""
     completed = [run for run in runs if run.status == "completed"]
-    losses = [[goals.loss(score) for score in run.scores] for run in completed]
-    by_task = [statistics.fmean(of_task) for of_task in zip(*losses, strict=True)]
-    return Contender(list(runs), completed, by_task, [statistics.fmean(seed) for seed in losses])
+    losses = [np.array([goals.loss(score) for score in run.scores]) for run in completed]
+    located = [locate(of_tasks, goals.statistic) for of_tasks in losses]
+    overall = mean_of(located) if located else NOWHERE
+    return Contender(
+        runs=list(runs),
+        completed=completed,
+        by_task=[statistics.fmean(of_task) for of_task in zip(*losses, strict=True)],
+        by_seed=[each.value for each in located],
+        influences=overall.influences,
+        task_degrees=overall.degrees,
+        exploded=_exploded(completed, losses, goals),
+        bounds=Bounds(*goals.possible_losses),
+    )
 
 
-def with_pooled_noise(finalists: Sequence[Contender]) -> list[Contender]:
-    """The finalists with the noise of their seeds, pooled over those that adapt."""
-    pooled = seed_noise([each for each in finalists if each.adapts])
-    return [
-        each._replace(noise=pooled if each.adapts else seed_noise([each])) for each in finalists
-    ]
+def _exploded(completed: Sequence[SealedRun], losses: Sequence[np.ndarray], goals: Goals) -> float:
+    """Share of tasks; where losses are bounded only what diverged explodes."""
+    shares = []
+    for run, of_tasks in zip(completed, losses, strict=True):
+        share = run.diverged_share
+        if run.curve and math.isinf(goals.possible_losses[1]):
+            share = max(share, float(np.mean(of_tasks > EXPLODES * goals.loss(run.curve[0]))))
+        shares.append(share)
+    return statistics.fmean(shares) if shares else 0.0
 
 
-def beside(reference: Contender, finalists: Sequence[Contender]) -> Contender:
-    """A contender that is no finalist, with the noise of its seeds.
-
-    It may be far worse than the finalists and noisier for that, so it stays out of their pool; but
-    one or two degrees of freedom of its own would leave no interval worth reading.  It gets the
-    pooled variance, or its own where that is larger.
-    """
-    pooled = seed_noise([each for each in finalists if each.adapts])
-    own = seed_noise([reference])
-    return reference._replace(noise=pooled if pooled.variance > own.variance else own)
+def among_finalists(finalists: Sequence[Contender]) -> list[Contender]:
+    """The finalists, each no less noisy and with no lighter tail than is usual among them."""
+    return [beside(each, finalists) for each in finalists]
 
 
-def seed_noise(contenders: Sequence[Contender]) -> SeedNoise:
-    """The noise of training, pooled over contenders."""
-    repeated = [each.by_seed for each in contenders if len(each.by_seed) > 1]
-    degrees = sum(len(means) - 1 for means in repeated)
-    squares = sum(statistics.variance(means) * (len(means) - 1) for means in repeated)
-    return SeedNoise(squares / degrees if degrees else 0.0, degrees)
+def beside(contender: Contender, finalists: Sequence[Contender]) -> Contender:
+    """A contender, one of the finalists or not, no less noisy than is usual among these."""
+    usual = [each for each in finalists if each.adapts and each.completed]
+    own, noise = own_noise(contender), usual_noise(usual)
+    larger = own if own.degrees and own.variance >= noise.variance else noise
+    return contender._replace(noise=larger, tail=usual_tail(usual))
 
 
-def mean_of(contender: Contender) -> Measured:
-    """A contender's mean over tasks and seeds, with what makes it uncertain."""
-    by_task = contender.by_task
-    return Measured(statistics.fmean(by_task), mean_error(by_task), _seeds([contender]))
+def own_noise(contender: Contender) -> SeedNoise:
+    """The variance of a contender's trainings."""
+    if contender.seeds < 2:
+        return NO_NOISE
+    return SeedNoise(statistics.variance(contender.by_seed), contender.seeds - 1)
+
+
+def usual_noise(contenders: Sequence[Contender]) -> SeedNoise:
+    """The median of contenders' variances, as if of equal ones."""
+    repeated = sorted(own_noise(each) for each in contenders if each.seeds > 1)
+    if len(repeated) < 2:
+        return repeated[0] if repeated else NO_NOISE
+    half = repeated[: (len(repeated) + 1) // 2]
+    variance, degrees = half[-1]
+    median = float(chdtri(degrees, 0.5)) / degrees  # of the estimate of a variance of 1
+    return SeedNoise(variance / median, sum(noise.degrees for noise in half))
+
+
+def usual_tail(contenders: Sequence[Contender]) -> Tail:
+    """The medians of the skewness and of the degrees of freedom of contenders' errors."""
+    errors = [_task_error(each) for each in contenders]
+    if not errors:
+        return NO_TAIL
+    return Tail(
+        statistics.median_low(error.skewness for error in errors),
+        statistics.median_high(error.degrees for error in errors),
+    )
+
+
+def loss_of(contender: Contender) -> Measured:
+    """A contender's loss, with what makes it uncertain."""
+    error = _task_error(contender).at_least(contender.tail)
+    return Measured(contender.loss, error, _seeds([contender]), contender.bounds)
 
 
 def difference_of(contender: Contender, other: Contender) -> Measured:
-    """A contender's mean minus that of another, paired by task, with what makes it uncertain."""
-    by_task = [x - y for x, y in zip(contender.by_task, other.by_task, strict=True)]
-    return Measured(statistics.fmean(by_task), mean_error(by_task), _seeds([contender, other]))
+    """A contender's loss minus that of another, paired by task, with what makes it uncertain."""
+    degrees = min(contender.task_degrees, other.task_degrees)
+    error = error_of_mean(contender.influences - other.influences, degrees)
+    bounds = contender.bounds.of_difference()
+    return Measured(contender.loss - other.loss, error, _seeds([contender, other]), bounds)
 
 
 def difference(contender: Contender, other: Contender) -> Interval | None:
@@ -175,67 +249,57 @@ def difference(contender: Contender, other: Contender) -> Interval | None:
     return interval(difference_of(contender, other))
 
 
-def optimism(search: Sequence[float], sealed: Contender, *, trainings: int = 1) -> Interval:
-    """How much lower the search's mean loss was than the sealed one.
+def optimism(
+    score: float,
+    scores: Sequence[float],
+    sealed: Contender,
+    goals: Goals,
+    *,
+    trainings: int = 1,
+) -> Interval:
+    """How much lower the search's loss was than the sealed one.
 
-    SE² = Var_u(y_u) / U + Var_t(x_t) / T + s² (1 / n + 1 / r): the tasks u of the search's bank,
-    the sealed tasks t, n seeds there (`trainings`; y_u is their mean) and r here.
+    Its errors: the tasks of the search's bank, the sealed tasks, and the noise of training, in n
+    seeds there (`trainings`; its losses are their means) and in r here.
 
     Args:
-        search: Losses by task of the search's bank.
+        score: Of the search.
+        scores: By task of the search's bank.
     """
-    gap = statistics.fmean(sealed.by_task) - statistics.fmean(search)
-    errors = [mean_error(search), mean_error(sealed.by_task)]
-    errors += _seeds([sealed], more=(sealed, trainings))
-    return interval_of(gap, errors)
+    located = locate(np.array([goals.loss(each) for each in scores]), goals.statistic)
+    tasks = _task_error(sealed).at_least(sealed.tail)
+    of_search = error_of_mean(located.influences, located.degrees).times(-1)
+    seeds = _seeds([sealed], again=1 / trainings)
+    gap = sealed.loss - goals.loss(score)
+    return interval(Measured(gap, tasks, [of_search, *seeds], sealed.bounds.of_difference()))
 
 
-def _seeds(
-    contenders: Iterable[Contender], *, more: tuple[Contender, int] | None = None
-) -> list[SquaredError]:
-    shares: dict[SeedNoise, float] = {}  # one pooled variance is one estimate, whoever shares it
-    for contender in contenders:
-        shares[contender.noise] = shares.get(contender.noise, 0.0) + 1 / len(contender.by_seed)
-    if more is not None:
-        shares[more[0].noise] += 1 / more[1]
-    return [SquaredError(noise.variance * n, noise.degrees) for noise, n in shares.items()]
+def exploded_share(contender: Contender) -> Interval:
+    """The share of tasks that explode, with its exact limits."""
+    return share_interval(contender.exploded, contender.tasks)
 
 
-def interval(measured: Measured, error_rates: ErrorRates = EVEN) -> Interval:
-    """Limits of a mean whose noise of tasks and of training is known."""
-    return interval_of(measured.value, measured.errors, error_rates)
+def explodes_more(contender: Contender, other: Contender) -> bool:
+    """Whether a contender is known to explode on more tasks than another.
 
-
-def interval_of(
-    value: float, errors: Iterable[SquaredError], error_rates: ErrorRates = EVEN
-) -> Interval:
-    """Limits of a value whose squared standard error is the sum of independent parts."""
-    parts = [part for part in errors if part.value > 0.0]
-    total = sum(part.value for part in parts)
-    if total == 0.0:
-        return Interval(value, 0.0, value, value)
-    spread = sum(part.value**2 / part.degrees for part in parts)  # Welch and Satterthwaite
-    stderr = math.sqrt(total)
-    degrees = max(1, math.floor(total**2 / spread))
-    below, above = (student_t(1 - rate, degrees) * stderr for rate in error_rates)
-    return Interval(value, stderr, value - below, value + above)
-
-
-def share_interval(share: float, tasks: int, error_rates: ErrorRates) -> Interval:
-    """Exact limits of a share of tasks; seeds meet the same tasks, so they add nothing.
-
-    A mean over trainings need be no whole number of tasks: each limit rounds to its own side.
-
-    Reference:
-        Clopper & Pearson (1934), "The use of confidence or fiducial limits illustrated in the
-        case of the binomial".
+    Who was seen to explode has done what the other was never seen to do.  Of two that both
+    explode, on m and n of the same number of tasks, the sign test of m of m + n says whether that
+    can be told.
     """
-    if tasks == 0:
-        return Interval(share, 0.0, share, share)
-    fewest, most = math.floor(share * tasks + 1e-9), math.ceil(share * tasks - 1e-9)
-    low, high = 0.0, 1.0
-    if fewest:
-        low = float(betaincinv(fewest, tasks - fewest + 1, error_rates.below))
-    if most < tasks:
-        high = float(betaincinv(most + 1, tasks - most, 1 - error_rates.above))
-    return Interval(share, math.sqrt(share * (1 - share) / tasks), low, high)
+    if other.exploded == 0.0 or contender.exploded <= other.exploded:
+        return contender.exploded > other.exploded
+    mine, theirs = (round(each.exploded * each.tasks) for each in (contender, other))
+    return bool(2 * bdtr(theirs, mine + theirs, 0.5) <= 0.05)
+
+
+def _task_error(contender: Contender) -> Error:
+    return error_of_mean(contender.influences, contender.task_degrees)
+
+
+def _seeds(contenders: Iterable[Contender], *, again: float = 0.0) -> list[Error]:
+    """The noise of training as one part; one estimate of it counts once, whoever shares it."""
+    shares: dict[SeedNoise, float] = {}
+    for each in contenders:
+        shares[each.noise] = shares.get(each.noise, again) + 1 / each.seeds
+    known = [(noise, share) for noise, share in shares.items() if noise.degrees]
+    return together(Error(math.sqrt(n.variance * share), n.degrees) for n, share in known)

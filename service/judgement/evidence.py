@@ -9,18 +9,16 @@ of Welch and Satterthwaite.  More tasks reduce the noise of tasks only.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metaopt.evaluation.intervals import ErrorRates, Interval, Measured, SquaredError
+from metaopt.estimation.intervals import EVERYWHERE, Bounds, Error, ErrorRates, Interval, Measured
+from metaopt.estimation.limits import interval_of, share_interval
 from metaopt.goals import Goals
 from service.judgement.estimates import (
     Contender,
     SealedRun,
     contender,
     difference_of,
-    interval_of,
-    mean_of,
-    seed_noise,
-    share_interval,
-    with_pooled_noise,
+    loss_of,
+    own_noise,
 )
 from service.wire.words import numbers
 
@@ -82,17 +80,19 @@ class Evidence:
         return ScoreFigures(self.metric, self.goals)
 
     def mean_loss(self) -> Measured:
-        """Mean of the candidate over tasks and trainings."""
-        return mean_of(self.candidate)
+        """Loss of the candidate, over tasks and trainings."""
+        return loss_of(self.candidate)
 
     def excess_loss(self) -> Measured:
-        """Mean loss of the candidate minus that of the baseline, paired by task."""
+        """Loss of the candidate minus that of the baseline, paired by task."""
         assert self.baseline is not None
         return difference_of(self.candidate, self.baseline)
 
-    def interval(self, value: float, errors: Sequence[SquaredError]) -> Interval:
+    def interval(
+        self, value: float, errors: Sequence[Error], bounds: Bounds = EVERYWHERE
+    ) -> Interval:
         """Limits that the truth exceeds with a probability of at most ε, on either side."""
-        return interval_of(value, errors, self._error_rates)
+        return interval_of(value, errors, self._error_rates, bounds)
 
     def share_interval(self, share: float, tasks: int) -> Interval:
         """Exact limits of a share of tasks, likewise."""
@@ -112,8 +112,10 @@ def with_noise(
     """
     mine = contender(candidate, goals)
     both = [mine] if baseline is None else [mine, contender(baseline, goals)]
-    if all(each.seeds > 1 for each in both):
-        both = [each._replace(noise=seed_noise([each])) for each in both]
-    else:
-        both = with_pooled_noise(both)
-    return both[0], (both[1] if baseline is not None else None)
+    noises = [own_noise(each) for each in both]
+    largest = max(noises)  # where one of both has only one training
+    mine, *others = (
+        each._replace(noise=noise if noise.degrees else largest)
+        for each, noise in zip(both, noises, strict=True)
+    )
+    return mine, (others[0] if others else None)

@@ -1,18 +1,17 @@
 """Finalists: which trials of a search are judged again; pure functions.
 
 The best k by the search's loss, and of the next ones, in their order, those that the search's
-own tasks cannot tell from the k-th: the 95 % interval of the paired difference over tasks,
-
-    d_t = x_t − y_t,   mean(d) ± t·√(Var_t(d) / T),
-
-includes 0.  The first that can be told apart ends the list, and so does a cap.  The interval
-covers task noise, not seed noise: most trials are trained once.  It is therefore too narrow.
+own tasks cannot tell from the k-th: the 95 % interval of the paired difference of the study's
+statistic over tasks (`metaopt.estimation.statistics.difference`) includes 0.  The first that can be
+told apart ends the list, and so does a cap.  The interval covers task noise, not seed noise: most
+trials are trained once.  It is therefore too narrow.
 Scores of a trial that was trained again are means over its trainings.
 """
 
 from collections.abc import Mapping, Sequence
 
-from metaopt.evaluation.statistics import summarize
+from metaopt.estimation.statistics import difference
+from metaopt.goals import Statistic
 
 
 def rank_trials(trials: Sequence[tuple[int, float]]) -> list[int]:
@@ -32,6 +31,7 @@ def choose_finalists(
     count: int,
     extra: int = 0,
     scores: Mapping[int, Sequence[float]] | None = None,
+    statistic: Statistic = "mean",
 ) -> list[int]:
     """Trial numbers of the finalists, best first.
 
@@ -40,16 +40,17 @@ def choose_finalists(
         count: How many are finalists by their rank.
         extra: Most that follow because they are tied with the last of those.
         scores: By task on one bank, of the trials that `borderline` names.
+        statistic: What the study judges by.
     """
     chosen, by_trial = list(ranked[:count]), scores or {}
     for trial_number in borderline(ranked, count=count, extra=extra)[1:]:
-        if not tied(by_trial[trial_number], by_trial[ranked[count - 1]]):
+        if not tied(by_trial[trial_number], by_trial[ranked[count - 1]], statistic):
             break
         chosen.append(trial_number)
     return chosen
 
 
-def tied(scores: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether scores on the same tasks leave open which mean is better."""
-    difference = summarize([x - y for x, y in zip(scores, others, strict=True)])
-    return difference.low <= 0.0 <= difference.high
+def tied(scores: Sequence[float], others: Sequence[float], statistic: Statistic = "mean") -> bool:
+    """Whether scores on the same tasks leave open which statistic is better."""
+    gap = difference(scores, others, statistic)
+    return gap.low <= 0.0 <= gap.high

@@ -16,12 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from metaopt.evaluation.intervals import Interval
-from metaopt.evaluation.statistics import summarize
+from metaopt.estimation.intervals import Interval
+from metaopt.estimation.limits import interval
+from metaopt.estimation.statistics import summarize
 from metaopt.goals import Goals
 from metaopt.metaparams import Value
 from service.judgement import estimates, winner_interval
-from service.judgement.estimates import Contender, SealedRun, contender, with_pooled_noise
+from service.judgement.cautions import Judged, cautions
+from service.judgement.estimates import Contender, SealedRun, among_finalists, contender
+from service.judgement.heavy_tasks import heavy_tasks
 from service.planning.signatures import own_test_steps
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate, VerdictRun
@@ -36,6 +39,7 @@ from service.wire.views.result import (
     StepsAtTest,
     StudyResult,
 )
+from service.wire.words.verdict import reference_name
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,12 @@ def study_result(
     """
     ranked = _ranked(spec, trials, runs)
     every_run = [*runs, *(defaults.runs if defaults else [])]
+    finalists = [_finalist(spec, rank, each, ranked) for rank, each in enumerate(ranked, 1)]
+    reference = _reference(spec, defaults, ranked) if defaults else None
+    comparison = _comparison(spec, defaults, reference, ranked) if defaults and reference else None
     return StudyResult(
         **_asked(spec),
-        finalists=[_finalist(spec, rank, each, ranked) for rank, each in enumerate(ranked, 1)],
+        finalists=finalists,
         intervals_cover=(
             "tasks and seeds" if any(each.fresh.noise.degrees for each in ranked) else "tasks"
         ),
@@ -123,7 +130,8 @@ def study_result(
         wall_seconds=wall_seconds,
         busy_share=busy_share,
         search=search,
-        comparison=_comparison(spec, defaults, [each.fresh for each in ranked]),
+        comparison=comparison,
+        cautions=cautions(_judged(ranked, finalists, reference, comparison), spec.metric()),
     )
 
 
@@ -161,23 +169,23 @@ def _ranked(
             trial.trial_number,
         ),
     )
-    fresh = with_pooled_noise([contender(_runs_of(trial, runs), goals) for trial in chosen])
+    fresh = among_finalists([contender(_runs_of(trial, runs), goals) for trial in chosen])
     by_search = [
         _Ranked(trial, sealed, rank)
         for rank, (trial, sealed) in enumerate(zip(chosen, fresh, strict=True), start=1)
     ]
-    return sorted(by_search, key=lambda each: _rank_key(spec, each))
+    return sorted(by_search, key=lambda each: _rank_key(each))
 
 
 def _runs_of(trial: SearchTrial, runs: Sequence[SealedRun]) -> list[SealedRun]:
     return [run for run in runs if run.source_trial_number == trial.trial_number]
 
 
-def _rank_key(spec: StudySpec, finalist: _Ranked) -> tuple[int, float, int]:
+def _rank_key(finalist: _Ranked) -> tuple[int, float, int]:
     trial_number, fresh = finalist.trial.trial_number, finalist.fresh
     if not fresh.completed:
         return (2, 0.0, trial_number)
-    return (int(not fresh.whole), _statistic(spec, fresh.by_task), trial_number)
+    return (int(not fresh.whole), fresh.loss, trial_number)
 
 
 def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_Ranked]) -> Finalist:
@@ -198,7 +206,7 @@ def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_R
         sealed=sealed,
         optimism=goals.loss(sealed.score) - goals.loss(trial.score) if sealed else None,
         device_seconds=cost.search_device_seconds + cost.fresh_device_seconds,
-        tied_with_best=finalist is best or _includes_zero(to_best),
+        tied_with_best=finalist is best or _tied(fresh, best.fresh, to_best),
         runs=[VerdictRun.of(run) for run in fresh.runs],
         search_rank=finalist.search_rank,
         optimism_interval=_optimism(goals, finalist) if sealed else None,
@@ -210,8 +218,11 @@ def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_R
     )
 
 
-def _includes_zero(difference: Interval | None) -> bool:
-    return difference is not None and difference.low <= 0 <= difference.high
+def _tied(fresh: Contender, best: Contender, to_best: Interval | None) -> bool:
+    """Whether a finalist may be as good: its loss, and how often its adaptation explodes."""
+    if to_best is None or not to_best.low <= 0 <= to_best.high:
+        return False
+    return not estimates.explodes_more(fresh, best)
 
 
 def _optimism(goals: Goals, finalist: _Ranked) -> Estimate | None:
@@ -219,8 +230,11 @@ def _optimism(goals: Goals, finalist: _Ranked) -> Estimate | None:
     trial = finalist.trial
     if not trial.scores:
         return None
-    losses = [goals.loss(score) for score in trial.scores]
-    return Estimate.of(estimates.optimism(losses, finalist.fresh, trainings=trial.trainings))
+    assert trial.score is not None
+    optimism = estimates.optimism(
+        trial.score, trial.scores, finalist.fresh, goals, trainings=trial.trainings
+    )
+    return Estimate.of(optimism)
 
 
 def _steps(goals: Goals, trial: SearchTrial, sealed: SealedScore | None) -> StepsAtTest | None:
@@ -241,23 +255,41 @@ def _at(sealed: SealedScore | None, steps: int) -> float | None:
     return sealed.curve[steps] if sealed is not None and steps < len(sealed.curve) else None
 
 
+def _reference(spec: StudySpec, defaults: Defaults, ranked: Sequence[_Ranked]) -> Contender:
+    fresh = contender(defaults.runs, spec.goals())
+    return estimates.beside(fresh, [each.fresh for each in ranked])
+
+
 def _comparison(
-    spec: StudySpec, defaults: Defaults | None, finalists: Sequence[Contender]
-) -> Comparison | None:
-    if defaults is None:
-        return None
-    goals = spec.goals()
-    reference = estimates.beside(contender(defaults.runs, goals), finalists)
-    difference = estimates.difference(finalists[0], reference)
+    spec: StudySpec, defaults: Defaults, reference: Contender, ranked: Sequence[_Ranked]
+) -> Comparison:
+    difference = estimates.difference(ranked[0].fresh, reference)
     return Comparison(
         compared_with=spec.verdict.compare,
         branch=defaults.branch,
         params=defaults.params,
         sealed=_sealed(spec, reference) if reference.completed else None,
-        difference=difference and Estimate.of(difference.scores(goals)),
+        difference=difference and Estimate.of(difference.scores(spec.goals())),
         cost=_cost(reference.runs),
         runs=[VerdictRun.of(run) for run in reference.runs],
     )
+
+
+def _judged(
+    ranked: Sequence[_Ranked],
+    finalists: Sequence[Finalist],
+    reference: Contender | None,
+    comparison: Comparison | None,
+) -> list[Judged]:
+    """All that have a sealed score, as `cautions` wants them."""
+    judged = [
+        Judged(f"trial {view.trial_number}", view.trial_number, each.fresh, view.sealed)
+        for each, view in zip(ranked, finalists, strict=True)
+        if view.sealed is not None
+    ]
+    if reference is not None and comparison is not None and comparison.sealed is not None:
+        judged.append(Judged(reference_name(comparison), None, reference, comparison.sealed))
+    return judged
 
 
 def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> Cost:
@@ -273,27 +305,25 @@ def _sealed(spec: StudySpec, fresh: Contender, beaten: Sequence[Contender] = ())
     """The sealed score of a contender; `beaten` are those that it came out on top of."""
     goals, count = spec.goals(), winner_interval.chosen_among(fresh, beaten)
     error_rates = winner_interval.winners_error_rates(count)
-    mean = estimates.interval(estimates.mean_of(fresh), error_rates).scores(goals)
-    scores = [goals.score(loss) for loss in fresh.by_task]
-    summary = summarize(scores)
+    limits = interval(estimates.loss_of(fresh), error_rates).scores(goals)
+    summary = summarize([goals.score(loss) for loss in fresh.by_task])
     curves = [run.curve for run in fresh.completed]
     return SealedScore(
-        score=_statistic(spec, scores),
-        low=mean.low,
-        high=mean.high,
+        score=limits.value,
+        stderr=limits.stderr,
+        low=limits.low,
+        high=limits.high,
         mean=summary.mean,
         median=summary.median,
         trimmed_mean=summary.trimmed_mean,
         diverged_share=statistics.fmean(run.diverged_share for run in fresh.completed),
+        exploded=Estimate.of(estimates.exploded_share(fresh)),
+        heavy_tasks=heavy_tasks(fresh, goals),
         curve=[statistics.fmean(at_step) for at_step in zip(*curves, strict=True)],
         tasks=fresh.tasks,
         seeds=fresh.seeds,
         chosen_among=count,
     )
-
-
-def _statistic(spec: StudySpec, by_task: Sequence[float]) -> float:
-    return float(getattr(summarize(by_task), spec.evaluation.statistic))
 
 
 def _branches(spec: StudySpec, trials: Sequence[SearchTrial]) -> dict[str, BranchSummary]:

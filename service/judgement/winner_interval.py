@@ -18,8 +18,8 @@ Reference:
 
 from collections.abc import Iterable
 
-from metaopt.evaluation.intervals import ErrorRates
-from service.judgement.estimates import EVEN, Contender, difference
+from metaopt.estimation.intervals import EVEN, ErrorRates
+from service.judgement.estimates import Contender, difference
 
 PLAUSIBLE = 1.5  # half widths of the 95 % interval of a difference: about three standard errors
 
@@ -30,7 +30,7 @@ def chosen_among(best: Contender, others: Iterable[Contender]) -> int:
     Those count that could as well have won: their difference to it is within 1.5 times its 95 %
     interval.  The wider measure is on purpose: where the winner was lucky the others look worse
     than they are.  A finalist with a broken training ranks below all that have none, whatever
-    its score, and one that diverges on sealed tasks has an interval that says nothing.
+    its score, and one that explodes on sealed tasks has an interval that says nothing.
     """
     return 1 + sum(_could_have_won(other, best) for other in others)
 
@@ -56,4 +56,4 @@ def _could_have_won(other: Contender, best: Contender) -> bool:
     gap = difference(other, best)
     if gap is None or (best.whole and not other.whole) or (best.adapts and not other.adapts):
         return False
-    return abs(gap.value) <= PLAUSIBLE * (gap.high - gap.value)
+    return abs(gap.value) <= PLAUSIBLE * (gap.value - gap.low)

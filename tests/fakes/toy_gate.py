@@ -13,7 +13,7 @@ from metaopt.gates.threshold import side
 def _answer(most: float, evidence: Evidence) -> RuleAnswer:
     if evidence.candidate.seeds < 2:
         return RuleAnswer("undecided", "one training does not scatter")
-    parts = [part.value for part in evidence.mean_loss().seeds]
+    parts = [part.variance for part in evidence.mean_loss().seeds]
     scatter = evidence.interval(sum(parts) ** 0.5, [])
     why = f"trainings scatter by {evidence.figures.number(scatter.value)}, to be {most:g} or less"
     return RuleAnswer(side(scatter, most), why, scatter, most)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from metaopt.costs.registry import COSTS
 from metaopt.errors import InvalidGate
-from metaopt.evaluation.intervals import Interval, SquaredError, mean_error
+from metaopt.estimation.intervals import Error, Interval, error_of_trainings
 from metaopt.gates.arguments import after_colon, number
 from metaopt.gates.evidence import Evidence, Trainings
 from metaopt.gates.rule import GateRule, RuleAnswer
@@ -60,7 +60,7 @@ def _beside_baseline(cost: CostBound, evidence: Evidence, baseline: Trainings) -
     unit, unit_error = _mean(baseline, cost.metric)
     if unit <= 0.0:
         return RuleAnswer("undecided", f"the baseline's {cost.metric} is {unit:g}")
-    scaled = SquaredError(unit_error.value * cost.bound**2, unit_error.degrees)
+    scaled = unit_error.times(cost.bound)
     contrast = evidence.interval(value - cost.bound * unit, [error, scaled])
     ratio = Interval(
         value=value / unit,
@@ -80,9 +80,9 @@ def _bounded(cost: CostBound, evidence: Evidence, estimate: Interval) -> RuleAns
     return RuleAnswer(answer, why, estimate, cost.bound)
 
 
-def _mean(trainings: Trainings, metric: str) -> tuple[float, SquaredError]:
+def _mean(trainings: Trainings, metric: str) -> tuple[float, Error]:
     costs = trainings.costs(metric)
-    return statistics.fmean(costs), mean_error(costs)
+    return statistics.fmean(costs), error_of_trainings(costs)
 
 
 KIND = GateRule(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from metaopt.costs.registry import COSTS
+from metaopt.estimation.limits import interval
 from metaopt.goals import Goals
 from metaopt.keys import key
 from service.db import baselines, studies
@@ -22,7 +23,7 @@ from service.db.tables import Baseline
 from service.dispatcher import trials
 from service.dispatcher.state import StudyState, TrialState
 from service.judgement import gates
-from service.judgement.estimates import Contender, SealedRun, interval, mean_of
+from service.judgement.estimates import Contender, SealedRun, loss_of
 from service.judgement.evidence import Evidence, with_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank, sealed_bank
@@ -240,7 +241,7 @@ def _incumbent_runs(session: Session, study: StudyState) -> list[SealedRun]:
 def _contender(
     named: Finalist | Incumbent, fresh: Contender, goals: Goals, *, stored: bool = False
 ) -> GateContender:
-    score = interval(mean_of(fresh)).scores(goals) if fresh.completed else None
+    score = interval(loss_of(fresh)).scores(goals) if fresh.completed else None
     return GateContender(
         branch=named.branch,
         params=dict(named.params),

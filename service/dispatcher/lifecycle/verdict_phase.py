@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from metaopt.goals import Goals
 from service.db import reports, segments, trials
 from service.db.engine import reading
 from service.db.roles import ROLES, TrialRole, roles_where
@@ -65,7 +66,7 @@ def result_of(entry: Entry) -> StudyResult:
     sealed = [(row, sealed_run(row, at_end.get(row.trial_id))) for row in rows.verdict]
     result = study_result(
         study.spec,
-        _search_trials(rows, at_end),
+        _search_trials(rows, at_end, study.spec.goals()),
         [run for _, run in sealed if run.source_trial_number is not None],
         defaults=_defaults([(row, run) for row, run in sealed if run.source_trial_number is None]),
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
@@ -118,14 +119,14 @@ def _reports(session: Session, study: StudyState, rows: _Rows) -> dict[str, Repo
     return at_end | reports.reports_at(session, chosen, _chosen_at(study))
 
 
-def _search_trials(rows: _Rows, reported: Mapping[str, Report]) -> list[SearchTrial]:
+def _search_trials(rows: _Rows, reported: Mapping[str, Report], goals: Goals) -> list[SearchTrial]:
     """The points of the search, each as the mean over its trainings."""
 
     def seen(row: Trial) -> SearchTrial:
         return _search_trial(row, reported.get(row.trial_id))
 
     return [
-        replicas.averaged(seen(row), [seen(copy) for copy in rows.replicas_of(row)])
+        replicas.averaged(seen(row), [seen(copy) for copy in rows.replicas_of(row)], goals)
         for row in rows.points
     ]
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from metaopt.costs.metric import BankScores
 from metaopt.costs.registry import costs_of_scores
 from metaopt.errors import InvalidSearch
-from metaopt.evaluation.statistics import Summary, summarize
+from metaopt.estimation.intervals import Bounds
+from metaopt.estimation.statistics import Summary, summarize
 from metaopt.search.pruning.rule import Decision, Leader, Rung
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
@@ -114,13 +115,13 @@ def _scored(
 def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneOutcome:
     if lane.curve is None or lane.diverged_share is None:
         raise BadReport(f"trial {trial.trial_number} was not evaluated at {lane.meta_iteration}")
+    goals, metrics = study.spec.goals(), _metrics(study, trial, lane)
     try:
-        summary = summarize(lane.scores or [])
+        summary = summarize(lane.scores or [], goals.statistic, Bounds(*goals.possible))
     except ValueError as error:
         raise BadReport(f"trial {trial.trial_number}: {error}") from None
-    to_loss, metrics = study.spec.goals().loss, _metrics(study, trial, lane)
-    loss = to_loss(float(getattr(summary, study.spec.evaluation.statistic)))
-    losses = [to_loss(score) for score in lane.scores or []]
+    loss = goals.loss(float(getattr(summary, goals.statistic)))
+    losses = [goals.loss(score) for score in lane.scores or []]
     return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, loss, losses, metrics)
 
 

@@ -11,7 +11,7 @@ after as many meta-iterations.  What a trial scored there counts though it goes 
 below, or waits there, tried in vain.
 """
 
-from metaopt.evaluation.statistics import summarize
+from metaopt.estimation.statistics import summarize
 from metaopt.search.allocation import Claim, allot
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
@@ -99,4 +99,5 @@ def _lives(trial: TrialState | None) -> bool:
 
 def _error(study: StudyState, branch: str, rung: int | None) -> float:
     leader = study.leaders.get((branch, rung)) if rung is not None else None
-    return summarize(leader.losses).stderr if leader and leader.losses else 0.0
+    statistic = study.spec.evaluation.statistic
+    return summarize(leader.losses, statistic).stderr if leader and leader.losses else 0.0

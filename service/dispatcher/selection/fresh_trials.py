@@ -62,7 +62,11 @@ def _finalists(study: StudyState, scores: Mapping[int, Sequence[float]] | None) 
         return spread_finalists(study, eligible(study))
     verdict = study.spec.verdict
     return choose_finalists(
-        candidates(study), count=verdict.finalists, extra=verdict.extra_finalists, scores=scores
+        candidates(study),
+        count=verdict.finalists,
+        extra=verdict.extra_finalists,
+        scores=scores,
+        statistic=study.spec.evaluation.statistic,
     )
 
 

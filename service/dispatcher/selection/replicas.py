@@ -14,7 +14,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from metaopt.evaluation.statistics import summarize
+import numpy as np
+
+from metaopt.estimation.intervals import Bounds
+from metaopt.estimation.statistics import limits_of, locate, mean_of
+from metaopt.goals import Goals
 from metaopt.keys import key
 from metaopt.search.replication import Configuration, train_again
 from service.db.roles import TrialRole
@@ -104,7 +108,7 @@ def by_task(scores: Sequence[Sequence[float]]) -> list[float]:
     return [statistics.fmean(of_task) for of_task in zip(*scores, strict=True)]
 
 
-def averaged(trial: SearchTrial, replicas: Sequence[SearchTrial]) -> SearchTrial:
+def averaged(trial: SearchTrial, replicas: Sequence[SearchTrial], goals: Goals) -> SearchTrial:
     """A trial of the search as the mean over its trainings, with the cost of all of them.
 
     Args:
@@ -115,12 +119,13 @@ def averaged(trial: SearchTrial, replicas: Sequence[SearchTrial]) -> SearchTrial
         return trial
     completed = [trial, *(other for other in replicas if other.status == TrialStatus.COMPLETED)]
     scores = by_task([training.scores for training in completed])
-    summary = summarize(scores) if scores else None
+    located = [locate(np.array(each.scores), goals.statistic) for each in completed if each.scores]
+    limits = limits_of(mean_of(located), Bounds(*goals.possible)) if scores else None
     return replace(
         trial,
         score=statistics.fmean(t.score for t in completed if t.score is not None),
-        low=summary.low if summary else None,
-        high=summary.high if summary else None,
+        low=limits.low if limits else None,
+        high=limits.high if limits else None,
         scores=scores,
         curve=by_task([training.curve for training in completed]),
         device_seconds=trial.device_seconds + sum(replica.device_seconds for replica in replicas),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.algorithms.registry import ALGORITHMS
-from metaopt.goals import Goals
+from metaopt.goals import Goals, Statistic
 from metaopt.search.samplers.kind import Problem
 from service.wire.base import Count, Wire
 from service.wire.spec.budget import Budget
@@ -66,7 +66,7 @@ class Evaluation(Wire):
     k_shot: Count | None = None
     q_query: Count | None = None
     curve_steps: Annotated[int, Field(ge=0, le=200)] = 10
-    statistic: Literal["mean", "median", "trimmed_mean"] = "mean"
+    statistic: Statistic = "mean"
     transductive: bool = True
 
 
@@ -82,7 +82,7 @@ class Verdict(Wire):
 
     finalists: Annotated[int, Field(ge=1, le=20)] = 3
     extra_finalists: Annotated[int, Field(ge=0, le=20)] = 0
-    seeds: Annotated[int, Field(ge=1, le=20)] = 2
+    seeds: Annotated[int, Field(ge=1, le=20)] = 3
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 400
     compare: Annotated[str, Field(max_length=200), AfterValidator(known_name)] = "default"
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -253,8 +253,14 @@ class StudySpec(Wire):
         return self.tasks.record.metric.maximize
 
     def goals(self) -> Goals:
-        """The objectives and constraints of the search."""
-        return Goals(self.maximize(), tuple(self.objectives), self.constraints.bounds())
+        """The objectives and constraints of the search, and what its score is."""
+        return Goals(
+            maximize=self.maximize(),
+            objectives=tuple(self.objectives),
+            bounds=self.constraints.bounds(),
+            statistic=self.evaluation.statistic,
+            possible=self.tasks.record.metric.possible,
+        )
 
     def measured(self) -> list[str]:
         """Metrics that workers measure for this study, beside scores."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from metaopt.evaluation.intervals import Interval
+from metaopt.estimation.intervals import Interval
 
 
 class ResultPart(BaseModel):
@@ -25,6 +25,40 @@ class Estimate(ResultPart):
     def of(cls, interval: Interval) -> "Estimate":
         """An interval as people read it, in the direction of the metric."""
         return cls(**interval._asdict())
+
+
+class HeavyTask(ResultPart):
+    """A sealed task by its place in the bank, and its score, the mean over fresh trainings."""
+
+    task: int
+    score: float
+
+
+class HeavyTasks(ResultPart):
+    """The few tasks that most of a score's uncertainty over tasks comes from.
+
+    There are `count` of them, none better than `beyond`; `share_of_variance` is what they have of
+    the variance over tasks, `without` the score of the others.  `tasks` are the worst of them.
+    """
+
+    count: int
+    share_of_variance: float
+    beyond: float
+    without: float
+    tasks: list[HeavyTask]
+
+
+class Caution(ResultPart):
+    """What an interval cannot hold, said beside it; of a trial, or without number of all.
+
+    `few_trainings`: a rare bad training would hardly have been met.  `exploding_tasks`: adaptation
+    diverges on some, or leaves ten times the loss of no adaptation.  `heavy_tasks`: few tasks make
+    most of the uncertainty.  `unsteady_training`: its trainings scatter far more than the others'.
+    """
+
+    code: Literal["few_trainings", "exploding_tasks", "heavy_tasks", "unsteady_training"]
+    text: str
+    trial_number: int | None = None
 
 
 class VerdictRun(ResultPart):

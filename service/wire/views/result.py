@@ -9,7 +9,7 @@ from typing import Literal
 
 from metaopt.metaparams import Value
 from service.wire.views.gate_report import GateReport
-from service.wire.views.judged import Estimate, ResultPart, VerdictRun
+from service.wire.views.judged import Caution, Estimate, HeavyTasks, ResultPart, VerdictRun
 
 
 class SearchScore(ResultPart):
@@ -28,8 +28,11 @@ class SearchScore(ResultPart):
 class SealedScore(ResultPart):
     """What the sealed tasks say, over all seeds that trained to the end.
 
-    `score` is the study's statistic over tasks of the mean over seeds; `low` and `high` bound
-    the mean with 95 % confidence.  `curve` is the mean score after 0, 1, … inner steps.
+    `score` is the mean over seeds of the study's statistic over tasks; `low` and `high` bound its
+    truth with 95 % confidence.  `mean`, `median` and `trimmed_mean` are of each task's mean over
+    seeds.  `curve` is the mean score after 0, 1, … inner steps.  `exploded` is the share of tasks
+    on which adaptation diverges or ends ten times as bad as tasks are without any; `heavy_tasks`
+    are those few, if there are such, that most of the uncertainty over tasks comes from.
     `chosen_among` is of how many finalists, itself included, the winner came out on top without
     being clearly better: its interval allows for that luck.  Of all others it is 1.
     """
@@ -45,6 +48,10 @@ class SealedScore(ResultPart):
     tasks: int
     seeds: int
     chosen_among: int = 1
+    # Verdicts of older versions lack what follows.
+    stderr: float | None = None
+    exploded: Estimate | None = None
+    heavy_tasks: HeavyTasks | None = None
 
 
 class StepsAtTest(ResultPart):
@@ -76,9 +83,10 @@ class Finalist(ResultPart):
     """A trial of the search and what became of it when it was trained afresh.
 
     `rank` is that of the sealed scores, `search_rank` that of the search's among the finalists.
-    `optimism` is how much better the search's score was than the sealed one; `optimism_interval`
-    estimates the same for the means, with the noise of both banks' tasks and of training.
-    `to_best` is the sealed mean minus the best finalist's, paired by task.
+    `optimism` is how much better the search's score was than the sealed one, `optimism_interval`
+    with the noise of both banks' tasks and of training.  `to_best` is the sealed score minus the
+    best finalist's, paired by task; `tied_with_best` that its interval includes 0 and that it
+    is not known to explode on more tasks.
 
     `sealed`, `optimism` and what follows from them are null where no fresh training reached the
     end; `runs` says why.  `device_seconds` counts the search trial and its fresh trainings.
@@ -120,7 +128,7 @@ class Comparison(ResultPart):
     """What the spec gives without a search, trained and judged as the finalists were.
 
     `compared_with` is "default", or the name of the preset that the spec's `verdict.compare` is.
-    `difference` is the sealed mean of the best finalist minus that of this configuration, paired
+    `difference` is the sealed score of the best finalist minus that of this configuration, paired
     by task; null where no fresh training of one of them reached the end.
     """
 
@@ -177,6 +185,8 @@ class StudyResult(ResultPart):
     `weights_sha256` names the model of one of the best finalist's fresh trainings, the first that
     reached its end.  `versions` are those of what trained and judged (`code` is a digest of the
     source of `metaopt`), `device` is where.  `gates` is null where nothing was asked.
+
+    `cautions` are what the intervals cannot hold.
     """
 
     metric: Literal["accuracy", "mse"]
@@ -201,3 +211,4 @@ class StudyResult(ResultPart):
     versions: dict[str, str] = {}
     device: str = ""
     gates: GateReport | None = None
+    cautions: list[Caution] = []

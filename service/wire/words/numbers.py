@@ -9,8 +9,8 @@ Value = float | int | str
 
 
 def number(value: float) -> str:
-    """Four significant digits."""
-    return f"{value:.4g}"
+    """Four significant digits; large numbers whole."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def score(value: float | None, metric: str) -> str:
@@ -57,6 +57,11 @@ def param(value: Value) -> str:
 def share(value: float) -> str:
     """A share in per cent."""
     return f"{100 * value:.1f} %"
+
+
+def small_share(value: float) -> str:
+    """A share in per cent that may be far below one."""
+    return f"{100 * value:.2g} %"
 
 
 def seconds(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from metaopt.goals import Goals
 from service.wire.spec.study import StudySpec
-from service.wire.views.judged import Estimate
+from service.wire.views.judged import Estimate, HeavyTasks
 from service.wire.views.result import Comparison, Finalist, StudyResult
 from service.wire.words import numbers
 
@@ -50,6 +50,23 @@ def steps_at_test(finalist: Finalist, metric: str) -> str | None:
     chosen = numbers.score(steps.sealed_at_chosen, metric)
     own = numbers.score(steps.sealed_at_own, metric)
     return f"{advice}; sealed mean {chosen}, after its own {steps.own} {own}"
+
+
+def heavy_sentence(heavy: HeavyTasks, tasks: int, metric: str) -> str:
+    """The tasks that a score's uncertainty comes from, and what it would be without them."""
+    beyond, without = (numbers.score(score, metric) for score in (heavy.beyond, heavy.without))
+    side = "at most" if metric == "accuracy" else "at least"
+    scores, makes = ("scores", "makes") if heavy.count == 1 else ("score", "make")
+    return (
+        f"{heavy.count:,} of {tasks:,} tasks {scores} {side} {beyond} and {makes} "
+        f"{100 * heavy.share_of_variance:.0f} % of its variance over tasks; without "
+        f"{'it' if heavy.count == 1 else 'them'} {without} (worst: {_worst(heavy, metric)})"
+    )
+
+
+def _worst(heavy: HeavyTasks, metric: str) -> str:
+    shown = [f"task {task.task} {numbers.score(task.score, metric)}" for task in heavy.tasks[:3]]
+    return ", ".join(shown)
 
 
 def bounds(result: StudyResult) -> str:

@@ -1,6 +1,6 @@
 """On which side of a threshold a truth lies that is only known by its limits."""
 
-from metaopt.evaluation.intervals import Interval
+from metaopt.estimation.intervals import Interval
 from metaopt.gates.threshold import side
 
 LIMITS = Interval(1.0, 0.1, 0.8, 1.2)

@@ -5,20 +5,20 @@ import statistics
 import pytest
 from scipy import stats
 
-from metaopt.evaluation.intervals import ErrorRates, SquaredError
+from metaopt.estimation.limits import interval
+from metaopt.estimation.statistics import summarize
 from metaopt.goals import Goals
 from service.judgement.estimates import (
     Contender,
     SealedRun,
+    among_finalists,
     beside,
     contender,
     difference,
-    interval,
-    interval_of,
-    mean_of,
-    seed_noise,
-    share_interval,
-    with_pooled_noise,
+    exploded_share,
+    explodes_more,
+    loss_of,
+    own_noise,
 )
 
 ERRORS, ACCURACIES = Goals(maximize=False), Goals(maximize=True)
@@ -50,29 +50,83 @@ def test_metrics_are_means_over_what_reached_the_end() -> None:
     assert contender([run([])], ERRORS).metrics == {}
 
 
-def test_without_seeds_a_mean_has_student_s_interval_over_tasks() -> None:
-    scores = [1.0, 2.0, 4.0, 3.0]
-    limits = interval(mean_of(contender([run(scores)], ERRORS)), ErrorRates(0.05, 0.05))
-    own = stats.ttest_1samp(scores, 0).confidence_interval(0.9)
-    assert (limits.low, limits.high) == pytest.approx((own.low, own.high))
+def test_without_seeds_a_loss_has_the_interval_of_its_statistic_over_tasks() -> None:
+    scores = [1.0, 2.0, 4.0, 3.0, 9.0]
+    for statistic in ("mean", "median", "trimmed_mean"):
+        goals = Goals(maximize=False, statistic=statistic)
+        limits = interval(loss_of(contender([run(scores)], goals)))
+        summary = summarize(scores, statistic)
+        assert (limits.low, limits.high) == pytest.approx((summary.low, summary.high))
 
 
-def test_the_noise_of_training_is_pooled_over_those_that_adapt() -> None:
-    calm, noisy = [run([1.0, 1.2]), run([1.0, 1.4])], [run([2.0, 2.2]), run([2.4, 2.6])]
-    wild = [run([2.0, 2.0], diverged_share=0.5), run([1e6, 2.0], diverged_share=0.5)]
-    first, second, third = with_pooled_noise([contender(r, ERRORS) for r in (calm, noisy, wild)])
-    assert first.noise == second.noise and first.noise.degrees == 2
-    variances = [statistics.variance(each.by_seed) for each in (first, second)]
-    assert first.noise.variance == pytest.approx(statistics.fmean(variances))
-    assert third.noise == seed_noise([third])
+def test_a_loss_is_the_mean_over_trainings_of_the_statistic() -> None:
+    runs = [run([1.0, 2.0, 9.0]), run([3.0, 4.0, 5.0])]
+    assert contender(runs, Goals(False, statistic="median")).loss == 3.0
+    assert contender(runs, Goals(False)).loss == 4.0
 
 
-def test_a_reference_has_the_pooled_noise_or_its_own_where_that_is_larger() -> None:
-    finalists = with_pooled_noise([contender([run([1.0]), run([1.2])], ERRORS)])
+def noises(*contenders: Contender) -> list[float]:
+    return [each.noise.variance for each in among_finalists(contenders)]
+
+
+def test_noise_belongs_to_whoever_makes_it() -> None:
+    calm = [contender([run([m]), run([m + 0.02])], ERRORS) for m in (1.0, 2.0)]
+    noisy = contender([run([1.0]), run([1.6])], ERRORS)
+    first, second, third = noises(*calm, noisy)
+    assert third == statistics.variance([1.0, 1.6])
+    alike = statistics.variance([1.0, 1.02]) / stats.chi2(1).median()
+    assert (first, second) == pytest.approx((alike, alike))
+
+
+def test_two_trainings_that_agree_by_chance_have_the_noise_that_is_usual() -> None:
+    agreeing = contender([run([1.0]), run([1.0])], ERRORS)
+    usual = [contender([run([m]), run([m + 0.2])], ERRORS) for m in (1.0, 2.0)]
+    assert noises(agreeing, *usual)[0] > statistics.variance([1.0, 1.2])
+
+
+def test_no_interval_depends_on_the_explosions_of_another() -> None:
+    calm = [contender([run([1.0, 1.2]), run([1.1, 1.4])], ERRORS) for _ in range(2)]
+    wild = [run([1.0, 2.0], diverged_share=0.5), run([1e6, 2.0], diverged_share=0.5)]
+    tame = [run([1.0, 2.0], diverged_share=0.5), run([3.0, 2.0], diverged_share=0.5)]
+    intervals = [
+        [interval(loss_of(each)) for each in among_finalists([*calm, contender(last, ERRORS)])[:2]]
+        for last in (wild, tame)
+    ]
+    assert intervals[0] == intervals[1]
+
+
+def test_a_reference_has_the_usual_noise_or_its_own_where_that_is_larger() -> None:
+    finalists = among_finalists([contender([run([1.0]), run([1.2])], ERRORS)])
     calm = contender([run([3.0]), run([3.0])], ERRORS)
     wild = contender([run([3.0]), run([9.0])], ERRORS)
     assert beside(calm, finalists).noise == finalists[0].noise
-    assert beside(wild, finalists).noise == seed_noise([wild])
+    assert beside(wild, finalists).noise == own_noise(wild)
+
+
+def explosive(*scores: float, unadapted: float = 4.0) -> SealedRun:
+    return SealedRun(0, 0, "completed", None, None, list(scores), [unadapted, 1.0], 0.0, 1.0)
+
+
+def test_a_task_explodes_where_adaptation_leaves_ten_times_the_loss_of_none() -> None:
+    tasks = [1.0] * 9
+    fresh = contender([explosive(*tasks, 39.0), explosive(*tasks, 41.0)], ERRORS)
+    assert fresh.exploded == 0.05  # one of two trainings on one of ten tasks
+    limits = exploded_share(fresh)
+    assert limits.low == 0.0 and limits.high == pytest.approx(
+        stats.binomtest(1, 10).proportion_ci(0.95, "exact").high
+    )
+    accuracies = Goals(maximize=True, possible=(0.0, 1.0))
+    assert contender([explosive(0.9, 0.0, unadapted=0.2)], accuracies).exploded == 0.0
+
+
+def test_who_explodes_and_the_other_does_not_is_no_tie_but_shares_that_are_alike_are() -> None:
+    def exploding(count: int) -> Contender:
+        return contender([explosive(*[1.0] * (400 - count), *[1e3] * count)], ERRORS)
+
+    assert explodes_more(exploding(1), exploding(0))
+    assert not explodes_more(exploding(0), exploding(1))
+    assert not explodes_more(exploding(4), exploding(3))
+    assert explodes_more(exploding(30), exploding(3))
 
 
 def test_a_difference_is_paired_by_task_and_needs_both() -> None:
@@ -81,20 +135,3 @@ def test_a_difference_is_paired_by_task_and_needs_both() -> None:
     gap = difference(shifted, easy_and_hard)
     assert gap is not None and (gap.value, gap.stderr) == (0.5, 0.0)
     assert difference(lost, easy_and_hard) is None
-
-
-def test_what_has_no_noise_has_no_limits_but_itself() -> None:
-    assert interval_of(2.0, [SquaredError(0.0, 1)]) == (2.0, 0.0, 2.0, 2.0)
-
-
-def test_a_share_has_the_limits_of_clopper_and_pearson() -> None:
-    limits = share_interval(0.05, 400, ErrorRates(0.05, 0.05))
-    own = stats.binomtest(20, 400).proportion_ci(0.90, "exact")
-    assert (limits.low, limits.high) == pytest.approx((own.low, own.high))
-    assert share_interval(0.0, 400, ErrorRates(0.05, 0.05)).low == 0.0
-    assert share_interval(1.0, 400, ErrorRates(0.05, 0.05)).high == 1.0
-
-
-def test_a_contender_is_plain_data() -> None:
-    fresh: Contender = contender([run([1.0])], ERRORS)
-    assert fresh._replace(noise=seed_noise([fresh])) == fresh

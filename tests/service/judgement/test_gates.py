@@ -95,7 +95,7 @@ def test_a_score_is_compared_with_a_number(rule: str, says: str) -> None:
 
 
 def test_the_limits_are_those_of_a_one_sided_t_test() -> None:
-    mine, theirs = training([0.4, 0.6, 0.9, 0.5]), training([0.3, 0.6, 0.4, 0.2])
+    mine, theirs = training([0.4, 0.6, 0.9, 0.5]), training([0.3, 0.4, 0.6, 0.1])
     found = answer("better", [mine], [theirs]).estimate
     assert found is not None
     paired = [a - b for a, b in zip(mine.scores, theirs.scores, strict=True)]

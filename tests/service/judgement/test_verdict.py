@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaopt.algorithms.registry import complete
+from metaopt.estimation.limits import student_t
 from service.judgement.estimates import SealedRun
 from service.judgement.verdict import Defaults, SearchTrial, best_steps, study_result
 from service.wire.views.result import StudyResult
@@ -61,11 +62,11 @@ def test_the_sealed_interval_holds_the_noise_of_tasks_and_of_seeds() -> None:
     ).finalists
     sealed = finalist.sealed
     assert sealed is not None
-    # by task 2, 3, 4, 5: variance 5/3 over 4 tasks; seeds' means 2.5 and 4.5: variance 2 over 2,
-    # with one degree of freedom; Welch and Satterthwaite leave (17/12)² / ((5/12)²/3 + 1) = 1.
-    half = 12.7062 * math.sqrt(5 / 3 / 4 + 2 / 2)
+    # by task 2, 3, 4, 5: variance 5/3 over 4 tasks, 3 degrees of freedom; seeds' means 2.5 and
+    # 4.5: variance 2 over 2, with one degree of freedom.
+    half = math.hypot(3.18245 * math.sqrt(5 / 3 / 4), 12.7062 * math.sqrt(2 / 2))
     assert (sealed.score, sealed.tasks, sealed.seeds) == (3.5, 4, 2)
-    assert (sealed.low, sealed.high) == pytest.approx((3.5 - half, 3.5 + half))
+    assert (sealed.low, sealed.high) == (0.0, pytest.approx(3.5 + half))  # no error is below 0
     assert finalist.optimism == 2.5
     assert finalist.device_seconds == 20.0
 
@@ -136,7 +137,7 @@ def test_branches_and_costs_are_summed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed_deviation", "task_deviation"), [(0.02, 0.1), (0.05, 0.3), (0.0, 0.2)]
+    ("seed_deviation", "task_deviation"), [(0.02, 0.1), (0.05, 0.3), (0.02, 0.0)]
 )
 def test_the_sealed_interval_covers_the_truth_as_often_as_it_says(
     seed_deviation: float, task_deviation: float
@@ -171,9 +172,8 @@ def test_an_optimism_has_the_noise_of_both_banks_and_of_training() -> None:
     parts = [(1 / 3, 2), (5 / 12, 3), (2 * 1.5, 1)]
     assert estimate.value == finalist.optimism == 1.5
     assert estimate.stderr == pytest.approx(math.sqrt(sum(value for value, _ in parts)))
-    total = sum(value for value, _ in parts)
-    assert math.floor(total**2 / sum(value**2 / n for value, n in parts)) == 1
-    assert estimate.high == pytest.approx(1.5 + 12.7062 * estimate.stderr)
+    half = math.hypot(*(student_t(0.975, n) * math.sqrt(value) for value, n in parts))
+    assert (estimate.low, estimate.high) == pytest.approx((1.5 - half, 1.5 + half))
 
 
 def test_finalists_say_where_the_search_had_them_and_how_far_from_the_best_they_are() -> None:
@@ -262,21 +262,25 @@ def test_a_verdict_of_an_older_version_can_be_read() -> None:
 
 
 OMNIGLOT = {"tasks": {"kind": "omniglot"}, "model": {"kind": "conv4"}}
-four_scores = st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4)
+eighths = st.integers(0, 8).map(lambda eighth: eighth / 8)  # 1 - x and the means are exact
+four_scores = st.lists(eighths, min_size=4, max_size=4)
 
 
 @given(st.lists(st.tuples(four_scores, four_scores, four_scores), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=30)
-def test_accuracies_and_their_negatives_as_errors_have_mirrored_verdicts(
+def test_accuracies_and_what_they_lack_as_errors_have_mirrored_verdicts(
     trained: list[tuple[list[float], list[float], list[float]]],
 ) -> None:
     def result(sign: int, **changes: Any) -> StudyResult:
-        signed = [[[sign * s for s in scores] for scores in each] for each in trained]
+        signed = [
+            [[s if sign > 0 else 1 - s for s in scores] for scores in each] for each in trained
+        ]
+        unadapted = 0.0 if sign > 0 else 1.0
         trials = [
             found(n, sum(own) / 4, scores=own, curve=own) for n, (own, *_) in enumerate(signed)
         ]
         runs = [
-            fresh(10 + 2 * n + k, n, scores, curve=scores)
+            fresh(10 + 2 * n + k, n, scores, curve=[unadapted, *scores])
             for n, (_, *sealed) in enumerate(signed)
             for k, scores in enumerate(sealed)
         ]
@@ -286,12 +290,16 @@ def test_accuracies_and_their_negatives_as_errors_have_mirrored_verdicts(
     for mine, theirs in zip(accuracy.finalists, error.finalists, strict=True):
         assert (mine.trial_number, mine.search_rank) == (theirs.trial_number, theirs.search_rank)
         assert (mine.tied_with_best, mine.optimism) == (theirs.tied_with_best, theirs.optimism)
-        assert mine.optimism_interval == theirs.optimism_interval
+        assert mine.optimism_interval and theirs.optimism_interval
+        assert mine.optimism_interval.stderr == pytest.approx(theirs.optimism_interval.stderr)
         assert mine.steps and theirs.steps and mine.steps.chosen == theirs.steps.chosen
         assert mine.sealed and theirs.sealed
-        assert (mine.sealed.low, mine.sealed.high) == (-theirs.sealed.high, -theirs.sealed.low)
+        low, high = 1 - theirs.sealed.high, 1 - theirs.sealed.low
+        assert (mine.sealed.low, mine.sealed.high) == pytest.approx((max(0.0, low), high))
         assert mine.sealed.chosen_among == theirs.sealed.chosen_among
     best = [result.branches["maml"].best_score or 0.0 for result in (accuracy, error)]
-    assert best[0] == -best[1]
+    assert best[0] == 1 - best[1]
     gaps = [result.comparison and result.comparison.difference for result in (accuracy, error)]
-    assert gaps[0] and gaps[1] and (gaps[0].low, gaps[0].high) == (-gaps[1].high, -gaps[1].low)
+    assert gaps[0] and gaps[1]
+    mirrored = (max(-1.0, -gaps[1].high), min(1.0, -gaps[1].low))
+    assert (gaps[0].low, gaps[0].high) == pytest.approx(mirrored)

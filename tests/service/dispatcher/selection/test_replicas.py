@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from metaopt.goals import Goals
 from service.db.engine import reading, transaction
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
@@ -237,9 +238,9 @@ def test_a_trial_and_its_replicas_are_one_by_their_means() -> None:
         )
 
     own = training(3, "completed", [0.2, 0.4], 1.0)
-    assert replicas.averaged(own, []) is own
+    assert replicas.averaged(own, [], Goals(False)) is own
     others = [training(7, "completed", [0.4, 0.8], 2.0), training(8, "diverged", [], 4.0)]
-    both = replicas.averaged(own, others)
+    both = replicas.averaged(own, others, Goals(False))
     assert (both.score, both.scores) == (pytest.approx(0.45), pytest.approx([0.3, 0.6]))
     assert (both.trainings, both.replicas_diverged) == (2, 1)
     assert (both.device_seconds, both.meta_iterations, both.trial_number) == (7.0, 27, 3)

@@ -1,0 +1,1 @@
+"""Estimation: what a sample says of the truth, and how sure that is."""

@@ -1,0 +1,88 @@
+"""Cautions: what a verdict's intervals cannot hold, said beside them; pure functions.
+
+An interval is made of what the trainings and tasks showed.  It is not to be believed alone where a
+few tasks make most of it, where one finalist's trainings scatter far more than the others', and
+for what so few trainings would hardly ever show.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from scipy.special import fdtrc
+
+from service.judgement.estimates import Contender, own_noise
+from service.wire.views.judged import Caution
+from service.wire.views.result import SealedScore
+from service.wire.words import numbers
+from service.wire.words.verdict import heavy_sentence
+
+RARE = 0.1
+"""A share of trainings that go wrong."""
+UNSEEN = 0.05
+"""Chance of not having met any, from which on it is said."""
+UNSTEADY = 0.01
+"""Level of the test that a contender's trainings scatter no more than the others'."""
+
+
+class Judged(NamedTuple):
+    """A contender, its sealed score, and the name it has in sentences."""
+
+    name: str
+    trial_number: int | None
+    fresh: Contender
+    sealed: SealedScore
+
+
+def cautions(judged: Sequence[Judged], metric: str) -> list[Caution]:
+    """What to say beside the scores of finalists and what they are compared with.
+
+    Args:
+        judged: Those that have a score, best first.
+        metric: Name of the score.
+    """
+    return [*_few_trainings(judged), *_of_tasks(judged, metric), *_unsteady(judged)]
+
+
+def _few_trainings(judged: Sequence[Judged]) -> Iterator[Caution]:
+    seeds = min((each.fresh.seeds for each in judged), default=0)
+    unseen = (1 - RARE) ** seeds
+    if not seeds or unseen <= UNSEEN:
+        return
+    times = "once" if seeds == 1 else f"{seeds} times"
+    yield Caution(
+        code="few_trainings",
+        text=f"trained {times}: what one training in ten does goes unseen in "
+        f"{100 * unseen:.0f} % of such verdicts, and no interval here holds it",
+    )
+
+
+def _of_tasks(judged: Sequence[Judged], metric: str) -> Iterator[Caution]:
+    for name, number, _, sealed in judged:
+        if sealed.exploded is not None and sealed.exploded.value > 0.0:
+            share, high = (
+                numbers.small_share(v) for v in (sealed.exploded.value, sealed.exploded.high)
+            )
+            text = f"{name} explodes on {share} of its sealed tasks (at most {high})"
+            yield Caution(code="exploding_tasks", trial_number=number, text=text)
+        if sealed.heavy_tasks is not None:
+            text = f"{name}: {heavy_sentence(sealed.heavy_tasks, sealed.tasks, metric)}"
+            yield Caution(code="heavy_tasks", trial_number=number, text=text)
+
+
+def _unsteady(judged: Sequence[Judged]) -> Iterator[Caution]:
+    """Whose trainings scatter more than those of all others: an F test for each, by Bonferroni."""
+    steady = [each for each in judged if each.fresh.adapts and each.fresh.seeds > 1]
+    for each in steady:
+        own = own_noise(each.fresh)
+        noises = [own_noise(other.fresh) for other in steady if other is not each]
+        degrees = sum(noise.degrees for noise in noises)
+        squares = sum(noise.variance * noise.degrees for noise in noises)
+        if not squares:
+            continue
+        ratio = own.variance * degrees / squares
+        if fdtrc(own.degrees, degrees, ratio) * len(steady) <= UNSTEADY:
+            text = (
+                f"{each.name}: its trainings scatter {ratio**0.5:.0f} times as much as others'; "
+                "more seeds would tell what it is worth"
+            )
+            yield Caution(code="unsteady_training", trial_number=each.trial_number, text=text)
