@@ -100,10 +100,7 @@ def _costs(result: StudyResult) -> str:
 
 
 def _troubles(result: StudyResult) -> Iterator[str]:
-    for finalist in result.finalists:
-        if finalist.sealed and finalist.sealed.diverged_share:
-            share = f"{100 * finalist.sealed.diverged_share:.2g} %"
-            yield f"trial {finalist.trial_number} diverged on {share} of its sealed tasks"
+    yield from (f"mind: {caution.text}" for caution in result.cautions)
     every_run = [run for finalist in result.finalists for run in finalist.runs]
     for run in [*every_run, *(result.comparison.runs if result.comparison else [])]:
         if run.status != "completed":

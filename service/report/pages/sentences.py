@@ -42,7 +42,7 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
 
 def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
     """The verdict but for gates: best configuration, sealed score, ties, what tuning was worth,
-    optimism of the search.
+    optimism of the search, and what the intervals cannot hold.
     """
     best, *others = result.finalists
     params = numbers.params(numbers.searched_params(spec, best.branch, best.params))
@@ -57,6 +57,7 @@ def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         *_worth(spec, result),
         _optimism(result, best),
         *_goals(result),
+        *(f"{caution.text[0].upper()}{caution.text[1:]}." for caution in result.cautions),
     ]
 
 
