@@ -12,11 +12,11 @@ they are it too, shifted by a tenth of what really lies between it and them.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.score_vectors import SOURCES, Source
+from benchmarks.score_vectors import EDGE, SOURCES, Source
 from metaopt.metaparams import Value
 from service.wire.spec.study import StudySpec
 
@@ -91,6 +91,31 @@ def read_table(name: str) -> Table:
         inner, outer = data["inner_lr"], data["outer_lr"]
         scores = data["scores"].astype(np.float64)
     return Table(source, scores, inner, outer, _nearest(inner, outer, *MIDDLE[name]))
+
+
+class EdgeTable(NamedTuple):
+    """Errors near the edge of divergence: `benchmarks.score_vectors.EDGE`.
+
+    Args:
+        scores: MSE (configurations, seeds, rungs, tasks); 1e6 where adaptation diverged.
+        algorithm: Of each configuration.
+        inner_lr, outer_rate, inner_steps: Likewise.
+        rungs: Meta-iterations.
+    """
+
+    scores: np.ndarray
+    algorithm: np.ndarray
+    inner_lr: np.ndarray
+    outer_rate: np.ndarray
+    inner_steps: np.ndarray
+    rungs: np.ndarray
+
+
+def read_edge_table() -> EdgeTable:
+    """Return the score vectors with heavy tails."""
+    with np.load(EDGE.file) as data:
+        columns = {name: data[name] for name in EdgeTable._fields}
+    return EdgeTable(**{**columns, "scores": columns["scores"].astype(np.float64)})
 
 
 def study_spec(source: Source, verdict: dict[str, Any]) -> StudySpec:
