@@ -1,6 +1,6 @@
 """How often are gates wrong?  Simulated gates whose truth is known.
 
-    python -m benchmarks.gates [--gates 2000] [--results benchmarks/results]
+    python -m benchmarks.gates [--gates 2000] [--families 1000] [--results benchmarks/results]
 
 Rules, looks and answers are the real code (`service/judgement/gates.py`, as a study's gates call
 it); nothing is trained.  Scores are those of real trainings (`benchmarks/score_vectors.py`):
@@ -10,7 +10,8 @@ it is to be worse.  So the noise of tasks and of training, and what of it both s
 real trials.
 
 DELTA is given in units of the standard error that a gate with the default numbers has at its last
-look, so that settings with other scores can be read side by side.
+look, so that settings with other scores can be read side by side.  Then gates are tried in
+families of noise (`benchmarks/gates_families.py`).
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import gates_families
 from benchmarks.verdict_world import Table, read_table
 from metaopt.estimation.limits import interval
 from metaopt.gates.registry import parse_rule
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate every setting and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gates", type=int, default=2000, help="for each setting and truth")
+    parser.add_argument("--families", type=int, default=1000, help="gates in each; 0 is none")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     results = simulate_all(options.gates)
@@ -64,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.results / "gates.json").write_text(json.dumps(results, indent=2) + "\n")
     (options.results / "gates.txt").write_text(text(results, options.gates))
     print(text(results, options.gates), end="")
+    if options.families:
+        page = gates_families.text(
+            gates_families.simulate_families(options.families), options.families
+        )
+        (options.results / "gates_families.txt").write_text(page)
+        print(f"\n{page}", end="")
 
 
 def simulate_all(count: int) -> dict[str, dict[str, float]]:

@@ -1,9 +1,10 @@
 """Is the verdict honest?  Simulated studies whose truth is known.
 
-    python -m benchmarks.verdict [--studies 400] [--jobs 1] [--results benchmarks/results]
+    python -m benchmarks.verdict [--studies 400] [--families 1000] [--jobs 1] [--results DIRECTORY]
 
 The search (`BranchSearch`, pruning), the choice of finalists and the verdict are the real code;
-nothing is trained: `benchmarks/verdict_world.py` says where scores and truth come from.
+nothing is trained: `benchmarks/verdict_world.py` says where scores and truth come from.  Then the
+verdict alone is tried on families of noise (`benchmarks/verdict_families.py`).
 """
 
 import argparse
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks import verdict_families
 from benchmarks.verdict_world import World, read_table, study_spec
 from metaopt.algorithms.registry import complete
 from metaopt.estimation.statistics import summarize
@@ -31,16 +33,16 @@ from service.wire.views.result import Finalist, StudyResult
 RESULTS = Path(__file__).parent / "results"
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "3 seeds": {"verdict": {"seeds": 3}},
+    "2 seeds": {"verdict": {"seeds": 2}},
     "2 extra finalists": {"verdict": {"extra_finalists": 2}},
     "a tenth apart": {"apart": 0.1},
-    "a tenth apart, 3 seeds": {"verdict": {"seeds": 3}, "apart": 0.1},
+    "a tenth apart, 2 seeds": {"verdict": {"seeds": 2}, "apart": 0.1},
     "equal": {"apart": 0.0},
-    "equal, 3 seeds": {"verdict": {"seeds": 3}, "apart": 0.0},
+    "equal, 2 seeds": {"verdict": {"seeds": 2}, "apart": 0.0},
     "equal, 5 finalists": {"verdict": {"finalists": 5}, "apart": 0.0},
     "Omniglot": {"table": "omniglot"},
     "Omniglot, equal": {"table": "omniglot", "apart": 0.0},
-    "Omniglot, equal, 3 seeds": {"table": "omniglot", "verdict": {"seeds": 3}, "apart": 0.0},
+    "Omniglot, equal, 2 seeds": {"table": "omniglot", "verdict": {"seeds": 2}, "apart": 0.0},
 }
 
 
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate every setting and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=400)
+    parser.add_argument("--families", type=int, default=1000, help="verdicts in each; 0 is none")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--jobs", type=int, default=1, help="settings at the same time")
     given = parser.parse_args(arguments)
@@ -56,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (given.results / "verdict.json").write_text(json.dumps(found, indent=2) + "\n")
     (given.results / "verdict.txt").write_text(text(found, given.studies))
     print(text(found, given.studies), end="")
+    if given.families:
+        families = verdict_families.simulate_families(given.families, given.jobs)
+        page = verdict_families.text(families, given.families)
+        (given.results / "verdict_families.txt").write_text(page)
+        print(f"\n{page}", end="")
 
 
 def simulate_all(studies: int, jobs: int) -> dict[str, dict[str, float]]:

@@ -2,17 +2,20 @@
 
 Three finalists that are truly equal, the worst case for whoever believes the winner, and a
 reference are judged by the real verdict (`service/judgement/verdict.py`); their losses are made up
-(`benchmarks/noise_families.py`) or those of real trainings near the edge of divergence.
+(`benchmarks/noise_families.py`).  In the last family they are those of real trainings, of MAML and
+of Reptile near the edge of divergence, any three of them and a reference (`score_vectors.py`).
 """
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.noise_families import FAMILIES, Losses, Luck
+from benchmarks.noise_families import FAMILIES, Family, Losses, Luck
+from benchmarks.verdict_world import read_edge_table
 from metaopt.algorithms.registry import complete
 from service.judgement.estimates import SealedRun
 from service.judgement.verdict import Defaults, SearchTrial, study_result
@@ -23,7 +26,9 @@ FINALISTS = 3
 SEEDS = (2, 3, 5)
 PARAMS = complete("maml", {})
 UNADAPTED = 9.0  # what the loss is without adaptation: ten times it explodes
-Draw = Callable[[Luck, int], Losses]  # (luck, seeds) -> losses (contenders, seeds, tasks)
+Truths = Sequence[float]
+Draw = Callable[[Luck, int], tuple[Losses, Truths]]
+"""(luck, seeds) -> losses (contenders, seeds, tasks), and what they truly are."""
 
 
 class Outcome(NamedTuple):
@@ -39,26 +44,56 @@ class Outcome(NamedTuple):
     half_width: float
 
 
-def simulate_families(studies: int, *, tasks: int = 400) -> dict[str, dict[int, Outcome]]:
+EDGE = "MAML and Reptile at the edge"
+NAMES = (*(family.name for family in FAMILIES), EDGE)
+
+
+def simulate_families(studies: int, jobs: int = 1) -> dict[str, dict[int, Outcome]]:
     """The outcome of each family by number of seeds."""
-    return {
-        family.name: {
-            seeds: simulate(
-                lambda luck, r, own=family: own.draw(luck, FINALISTS + 1, r, tasks),
-                studies,
-                seeds,
-            )
-            for seeds in SEEDS
-        }
-        for family in FAMILIES
-    }
+    with ProcessPoolExecutor(jobs) as pool:
+        coming = {n: pool.submit(simulate_family, n, studies) for n in NAMES}
+        return {name: outcomes.result() for name, outcomes in coming.items()}
 
 
-def simulate(draw: Draw, studies: int, seeds: int, truth: float = 1.0) -> Outcome:
-    """How often verdicts on equal finalists with that true loss are right."""
+def simulate_family(name: str, studies: int, *, tasks: int = 400) -> dict[int, Outcome]:
+    """The outcome of a family by number of seeds."""
+    if name == EDGE:
+        draw = _real(read_edge_table().scores[:, :, -1], tasks)
+    else:
+        draw = _made_up(next(family for family in FAMILIES if family.name == name), tasks)
+    return {seeds: simulate(draw, studies, seeds) for seeds in SEEDS}
+
+
+def simulate(draw: Draw, studies: int, seeds: int) -> Outcome:
+    """How often verdicts are right."""
     luck = np.random.default_rng([seeds, studies])
     spec = _spec(seeds)
-    return _mean([_judge(judged(spec, draw(luck, seeds)), truth) for _ in range(studies)])
+    outcomes = []
+    for _ in range(studies):
+        losses, truths = draw(luck, seeds)
+        outcomes.append(_judge(judged(spec, losses), truths))
+    return _mean(outcomes)
+
+
+def _made_up(family: Family, tasks: int) -> Draw:
+    return lambda luck, seeds: (
+        family.draw(luck, FINALISTS + 1, seeds, tasks),
+        [1.0] * (FINALISTS + 1),
+    )
+
+
+def _real(scores: np.ndarray, tasks: int) -> Draw:
+    """Draws of a table (configurations, seeds, tasks)."""
+    truths = scores.mean(axis=(1, 2))
+
+    def draw(luck: Luck, seeds: int) -> tuple[Losses, Truths]:
+        chosen = luck.choice(len(scores), FINALISTS + 1, replace=False)
+        bank = luck.integers(scores.shape[2], size=tasks)
+        trainings = [luck.choice(scores.shape[1], seeds, replace=False) for _ in chosen]
+        losses = [scores[c][own][:, bank] for c, own in zip(chosen, trainings, strict=True)]
+        return np.stack(losses), truths[chosen].tolist()
+
+    return draw
 
 
 def judged(spec: StudySpec, losses: Losses) -> StudyResult:
@@ -91,18 +126,21 @@ def _run(scores: np.ndarray, source: int | None) -> SealedRun:
     return SealedRun(0, source, "completed", None, mean, listed, [UNADAPTED, mean], 0.0, 1.0)
 
 
-def _judge(result: StudyResult, truth: float) -> Outcome:
-    sealed = [finalist.sealed for finalist in result.finalists]
-    winner, difference = sealed[0], result.comparison and result.comparison.difference
-    assert winner is not None and difference is not None
-    noisiest = next(each.sealed for each in result.finalists if each.trial_number == FINALISTS - 1)
-    assert noisiest is not None
+def _judge(result: StudyResult, truths: Truths) -> Outcome:
+    best, difference = result.finalists[0], result.comparison and result.comparison.difference
+    assert best.sealed is not None and difference is not None
+    winner, truth = best.sealed, truths[best.trial_number]
+    covered = {
+        each.trial_number: each.sealed.low <= truths[each.trial_number] <= each.sealed.high
+        for each in result.finalists
+        if each.sealed is not None
+    }
     return Outcome(
-        finalists=statistics.fmean(s is not None and s.low <= truth <= s.high for s in sealed),
-        winner=winner.low <= truth <= winner.high,
+        finalists=statistics.fmean(covered.values()),
+        winner=covered[best.trial_number],
         winner_worse=truth > winner.high,
-        noisiest=noisiest.low <= truth <= noisiest.high,
-        difference_wrong=not difference.low <= 0.0 <= difference.high,
+        noisiest=covered[FINALISTS - 1],
+        difference_wrong=not difference.low <= truth - truths[-1] <= difference.high,
         tied=statistics.fmean(finalist.tied_with_best for finalist in result.finalists[1:]),
         cautioned=any(caution.code != "few_trainings" for caution in result.cautions),
         half_width=(winner.high - winner.low) / 2,
@@ -133,8 +171,8 @@ def text(results: dict[str, dict[int, Outcome]], studies: int) -> str:
     error = 100 * math.sqrt(0.95 * 0.05 / studies)
     lines = [
         f"Three equal finalists and an equal reference, {studies} verdicts for each line,",
-        f"per cent (of 95 ± {error:.1f}).  Half widths: of the winner's interval in units of the true",
-        "loss, median.  Cautioned: of tasks or unsteady trainings; few trainings are always said.",
+        f"per cent (of 95 ± {error:.1f}).  Half widths are the winner's, in units of the true loss,",
+        "median.  Cautioned: of tasks or unsteady trainings; few trainings are always said.",
         "",
         f"{'':34}" + "".join(f"{title:>14}" for title in HEADER),
     ]

@@ -1,0 +1,102 @@
+"""How often are gates wrong where data misbehave?  Candidate and baseline in families of noise.
+
+Both are truly equal but for what the candidate is shifted by, and judged by the real rules with
+the numbers of a spec's `gates` (`benchmarks/gates.py`); their losses are made up
+(`benchmarks/noise_families.py`).  DELTA is six standard errors of the difference at the last
+interim analysis in the family `normal`.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.noise_families import FAMILIES, Family, Losses, Luck
+from metaopt.gates.registry import parse_rule
+from metaopt.goals import Goals
+from service.judgement import gates
+from service.judgement.estimates import SealedRun
+from service.judgement.evidence import Evidence, with_noise
+from service.wire.spec.gates import Gates
+from service.wire.views.gate_report import GateAnswer
+
+DELTA = 0.2
+ERRORS = Goals(maximize=False, possible=(0.0, math.inf))
+RULES = (f"no-worse:{DELTA}", "better")
+
+
+class Outcome(NamedTuple):
+    """Shares of gates: where the candidate is worse by DELTA, and where it is equal."""
+
+    worse_passes: float
+    worse_fails: float
+    better_passes: float
+    better_fails: float
+    equal_undecided: float
+
+
+def simulate_family(family: Family, count: int) -> Outcome:
+    """How often gates in a family are wrong."""
+    spec = Gates.model_validate({"rules": ["better"], "baseline": "main"})
+    luck = np.random.default_rng([count, len(family.name)])
+    no_worse, better = RULES
+    worse = [last_answer(family, spec, no_worse, DELTA, luck) for _ in range(count)]
+    equal = [last_answer(family, spec, better, 0.0, luck) for _ in range(count)]
+    within = [last_answer(family, spec, no_worse, 0.0, luck) for _ in range(count)]
+    return Outcome(
+        *(statistics.fmean(answer == said for answer in worse) for said in ("pass", "fail")),
+        *(statistics.fmean(answer == said for answer in equal) for said in ("pass", "fail")),
+        statistics.fmean(answer == "undecided" for answer in within),
+    )
+
+
+def simulate_families(count: int) -> dict[str, Outcome]:
+    """That of each family."""
+    return {family.name: simulate_family(family, count) for family in FAMILIES}
+
+
+def last_answer(family: Family, spec: Gates, rule: str, worse: float, luck: Luck) -> str:
+    """The last answer to a rule, analysed while it is undecided and tasks are left."""
+    looks = spec.interim_analyses()
+    candidate, baseline = family.draw(luck, 2, spec.seeds, looks[-1])[::-1]  # the noisy one first
+    for look, seen in enumerate(looks):
+        rate = gates.error_rate(look, len(looks))
+        answered = _answer(rule, candidate[:, :seen] + worse, baseline[:, :seen], rate)
+        if answered.answer != "undecided":
+            break
+    return answered.answer
+
+
+def _answer(rule: str, candidate: Losses, baseline: Losses, error_rate: float) -> GateAnswer:
+    mine, theirs = ([_run(scores) for scores in trainings] for trainings in (candidate, baseline))
+    both = with_noise(mine, theirs, ERRORS)
+    return gates.judge(Evidence(*both, ERRORS, "mse", error_rate), [parse_rule(rule)])[0]
+
+
+def _run(scores: np.ndarray) -> SealedRun:
+    return SealedRun(0, 0, "completed", None, None, scores.tolist(), [], 0.0, 1.0)
+
+
+HEADER = (
+    "worse by DELTA: passes", "worse by DELTA: fails", "equal: better passes",
+    "equal: better fails", "equal: undecided",
+)  # fmt: skip
+
+
+def text(results: dict[str, Outcome], count: int) -> str:
+    """The figures as a page."""
+    error = 100 * math.sqrt(0.05 * 0.95 / count)
+    lines = [
+        f"Gates in families of noise, {count} for each figure, in per cent; of 5 % the error is",
+        f"± {error:.1f}.  DELTA {DELTA}, true loss 1; five trainings of each.",
+        "",
+        f"{'':28}" + "".join(f"{title:>24}" for title in HEADER),
+    ]
+    lines += [_line(name, outcome) for name, outcome in results.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, shares: Sequence[float]) -> str:
+    return f"{name:28}" + "".join(f"{100 * share:24.1f}" for share in shares)
