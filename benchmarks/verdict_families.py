@@ -171,7 +171,7 @@ def text(results: dict[str, dict[int, Outcome]], studies: int) -> str:
     error = 100 * math.sqrt(0.95 * 0.05 / studies)
     lines = [
         f"Three equal finalists and an equal reference, {studies} verdicts for each line,",
-        f"per cent (of 95 ± {error:.1f}).  Half widths are the winner's, in units of the true loss,",
+        f"per cent (of 95 ± {error:.1f}).  Half widths are the winner's, in true losses,",
         "median.  Cautioned: of tasks or unsteady trainings; few trainings are always said.",
         "",
         f"{'':34}" + "".join(f"{title:>14}" for title in HEADER),

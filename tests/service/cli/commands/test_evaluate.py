@@ -54,7 +54,7 @@ def test_one_trial_is_judged_by_a_study_of_its_own_on_the_same_sealed_tasks(
 def test_without_options_it_is_judged_as_the_study_was(metaopt: Command, searched: Engine) -> None:
     said = metaopt("evaluate", STUDY, "1")
     verdict = submitted(searched, said.out.strip())[0].verdict
-    assert (verdict.tasks, verdict.seeds) == (400, 2)
+    assert (verdict.tasks, verdict.seeds) == (400, 3)
 
 
 @pytest.mark.parametrize("name", ["default", "code:reptile-sinusoid"])
