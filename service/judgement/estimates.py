@@ -35,10 +35,12 @@ import numpy as np
 from scipy.special import bdtr, chdtri
 
 from metaopt.estimation.intervals import (
+    EVEN,
     EVERYWHERE,
     NO_TAIL,
     Bounds,
     Error,
+    ErrorRates,
     Interval,
     Measured,
     Tail,
@@ -242,11 +244,13 @@ def difference_of(contender: Contender, other: Contender) -> Measured:
     return Measured(contender.loss - other.loss, error, _seeds([contender, other]), bounds)
 
 
-def difference(contender: Contender, other: Contender) -> Interval | None:
+def difference(
+    contender: Contender, other: Contender, error_rates: ErrorRates = EVEN
+) -> Interval | None:
     """The difference with its interval, or None where one of both has no score."""
     if not contender.completed or not other.completed:
         return None
-    return interval(difference_of(contender, other))
+    return interval(difference_of(contender, other), error_rates)
 
 
 def optimism(

@@ -263,7 +263,9 @@ def _reference(spec: StudySpec, defaults: Defaults, ranked: Sequence[_Ranked]) -
 def _comparison(
     spec: StudySpec, defaults: Defaults, reference: Contender, ranked: Sequence[_Ranked]
 ) -> Comparison:
-    difference = estimates.difference(ranked[0].fresh, reference)
+    best, *others = (each.fresh for each in ranked)
+    luck = winner_interval.winners_error_rates(winner_interval.chosen_among(best, others))
+    difference = estimates.difference(best, reference, luck)
     return Comparison(
         compared_with=spec.verdict.compare,
         branch=defaults.branch,

@@ -38,6 +38,8 @@ def chosen_among(best: Contender, others: Iterable[Contender]) -> int:
 def winners_error_rates(count: int) -> ErrorRates:
     """Error rates of the interval of a winner's loss: the truth is rather above it than below.
 
+    They are those of its difference to a configuration that had no part in the choice, too.
+
     Args:
         count: Of how many it is the best, itself included.
 
