@@ -2,13 +2,13 @@
 
 Both are truly equal but for what the candidate is shifted by, and judged by the real rules with
 the numbers of a spec's `gates` (`benchmarks/gates.py`); their losses are made up
-(`benchmarks/noise_families.py`).  DELTA is six standard errors of the difference at the last
-interim analysis in the family `normal`.
+(`benchmarks/noise_families.py`).  Where the candidate is alone in its family the baseline is of
+`normal`, on the same tasks but with difficulties of its own.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,12 @@ from service.wire.spec.gates import Gates
 from service.wire.views.gate_report import GateAnswer
 
 DELTA = 0.2
+ALONE = " (candidate alone)"
+NORMAL = FAMILIES[0]
+SETTINGS: Mapping[str, tuple[Family, Family]] = {  # families of candidate and baseline
+    **{family.name: (family, family) for family in FAMILIES},
+    **{f"{family.name}{ALONE}": (family, NORMAL) for family in FAMILIES if family.beyond},
+}
 ERRORS = Goals(maximize=False, possible=(0.0, math.inf))
 RULES = (f"no-worse:{DELTA}", "better")
 
@@ -37,14 +43,15 @@ class Outcome(NamedTuple):
     equal_undecided: float
 
 
-def simulate_family(family: Family, count: int) -> Outcome:
-    """How often gates in a family are wrong."""
+def simulate(name: str, count: int) -> Outcome:
+    """How often gates in a setting are wrong."""
     spec = Gates.model_validate({"rules": ["better"], "baseline": "main"})
-    luck = np.random.default_rng([count, len(family.name)])
+    luck = np.random.default_rng([count, len(name)])
     no_worse, better = RULES
-    worse = [last_answer(family, spec, no_worse, DELTA, luck) for _ in range(count)]
-    equal = [last_answer(family, spec, better, 0.0, luck) for _ in range(count)]
-    within = [last_answer(family, spec, no_worse, 0.0, luck) for _ in range(count)]
+    worse, equal, within = (
+        [last_answer(SETTINGS[name], spec, rule, shift, luck) for _ in range(count)]
+        for rule, shift in ((no_worse, DELTA), (better, 0.0), (no_worse, 0.0))
+    )
     return Outcome(
         *(statistics.fmean(answer == said for answer in worse) for said in ("pass", "fail")),
         *(statistics.fmean(answer == said for answer in equal) for said in ("pass", "fail")),
@@ -53,20 +60,33 @@ def simulate_family(family: Family, count: int) -> Outcome:
 
 
 def simulate_families(count: int) -> dict[str, Outcome]:
-    """That of each family."""
-    return {family.name: simulate_family(family, count) for family in FAMILIES}
+    """That of each setting."""
+    return {name: simulate(name, count) for name in SETTINGS}
 
 
-def last_answer(family: Family, spec: Gates, rule: str, worse: float, luck: Luck) -> str:
+def last_answer(
+    families: tuple[Family, Family], spec: Gates, rule: str, worse: float, luck: Luck
+) -> str:
     """The last answer to a rule, analysed while it is undecided and tasks are left."""
     looks = spec.interim_analyses()
-    candidate, baseline = family.draw(luck, 2, spec.seeds, looks[-1])[::-1]  # the noisy one first
+    candidate, baseline = _losses(families, spec.seeds, looks[-1], luck)
     for look, seen in enumerate(looks):
         rate = gates.error_rate(look, len(looks))
         answered = _answer(rule, candidate[:, :seen] + worse, baseline[:, :seen], rate)
         if answered.answer != "undecided":
             break
     return answered.answer
+
+
+def _losses(
+    families: tuple[Family, Family], seeds: int, tasks: int, luck: Luck
+) -> tuple[Losses, Losses]:
+    """Losses of candidate and baseline (seeds, tasks)."""
+    of_candidate, of_baseline = families
+    if of_candidate is of_baseline:
+        baseline, candidate = of_candidate.draw(luck, 2, seeds, tasks)  # the last is the noisy one
+        return candidate, baseline
+    return of_candidate.draw(luck, 1, seeds, tasks)[0], of_baseline.draw(luck, 1, seeds, tasks)[0]
 
 
 def _answer(rule: str, candidate: Losses, baseline: Losses, error_rate: float) -> GateAnswer:
@@ -92,11 +112,11 @@ def text(results: dict[str, Outcome], count: int) -> str:
         f"Gates in families of noise, {count} for each figure, in per cent; of 5 % the error is",
         f"± {error:.1f}.  DELTA {DELTA}, true loss 1; five trainings of each.",
         "",
-        f"{'':28}" + "".join(f"{title:>24}" for title in HEADER),
+        f"{'':46}" + "".join(f"{title:>24}" for title in HEADER),
     ]
     lines += [_line(name, outcome) for name, outcome in results.items()]
     return "\n".join(lines) + "\n"
 
 
 def _line(name: str, shares: Sequence[float]) -> str:
-    return f"{name:28}" + "".join(f"{100 * share:24.1f}" for share in shares)
+    return f"{name:46}" + "".join(f"{100 * share:24.1f}" for share in shares)
