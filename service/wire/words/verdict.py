@@ -26,7 +26,19 @@ def compared(spec: StudySpec, result: StudyResult, comparison: Comparison) -> st
     return (
         f"{name}: sealed {score}; best minus this {difference} "
         f"{interval(distance, result.metric)}: {standing(distance, spec.goals())}"
+        f"{_explosions(result, comparison)}"
     )
+
+
+def _explosions(result: StudyResult, comparison: Comparison) -> str:
+    """Whether only one of both explodes, which means say little about."""
+    sealed = [result.finalists[0].sealed, comparison.sealed]
+    best, other = (score.exploded.value if score and score.exploded else 0.0 for score in sealed)
+    if other > best == 0.0:
+        return f"; this explodes on {numbers.small_share(other)} of the tasks, the best on none"
+    if best > other == 0.0:
+        return f"; the best explodes on {numbers.small_share(best)} of the tasks, this on none"
+    return ""
 
 
 def standing(difference: Estimate, goals: Goals) -> str:
