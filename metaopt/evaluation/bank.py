@@ -6,10 +6,43 @@ workers draw them (`metaopt.evaluation.curve.draw`).
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TASK_CHUNK = 100
 """Tasks drawn and adapted at once: bounds memory, changes no task's score."""
+
+
+class ShownExamples(NamedTuple):
+    """Examples of a task for somebody to look at.
+
+    Args:
+        x: Inputs (N, *input shape).
+        y: Class indices (N,), or numbers (N, 1).
+        images: Ink (N, height, width) in [0, 1], or None where inputs are no images.
+    """
+
+    x: "NDArray[Any]"
+    y: "NDArray[Any]"
+    images: "NDArray[Any] | None"
+
+
+class BankTask(NamedTuple):
+    """One task of a bank for somebody to look at (`metaopt.evaluation.bank_task` draws it).
+
+    Args:
+        number: Its place in the bank, from 0.
+        sentence, classes: Of its `metaopt.tasks.description.Description`.
+        support, query: Its examples.
+    """
+
+    number: int
+    sentence: str
+    classes: tuple[str, ...]
+    support: ShownExamples
+    query: ShownExamples
 
 
 @dataclass(frozen=True)

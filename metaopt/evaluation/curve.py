@@ -65,8 +65,12 @@ def draw(
 ) -> Episodes:
     """Return `count` of the bank's episodes from task `start` on, by default all; axis T."""
     index = torch.arange(start, min(bank.tasks, start + count), device=device)
-    keys = seeding.fold_in(seeding.fold_in(torch.full_like(index, bank.seed), _BANK), index)
-    return tasks.sample(bank.split, keys, bank.k_shot, bank.q_query)
+    return tasks.sample(bank.split, task_keys(bank, index), bank.k_shot, bank.q_query)
+
+
+def task_keys(bank: BankSpec, index: Tensor) -> Tensor:
+    """The keys of the bank's tasks at these indices, int64 of any shape."""
+    return seeding.fold_in(seeding.fold_in(torch.full_like(index, bank.seed), _BANK), index)
 
 
 def adaptation_curves(

@@ -5,10 +5,12 @@ function, so a task is the same for whoever draws it, whatever stands beside it 
 Leading axes B of the keys (lanes, tasks) are leading axes of the episodes.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from metaopt.tasks.description import Description
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,6 +61,19 @@ class Tasks(Protocol):
 
         Raises:
             InvalidTasks: unknown split, or more shots than the data have.
+        """
+        ...
+
+
+@runtime_checkable
+class SelfDescribing(Protocol):
+    """Tasks that say what one of them is; others are shown by their examples alone."""
+
+    def describe(self, split: str, key: Tensor, k_shot: int, q_query: int) -> Description:
+        """Say what the task is that `sample` draws with the same arguments.
+
+        Args:
+            key: int64, 0-d.
         """
         ...
 

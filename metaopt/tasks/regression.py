@@ -9,8 +9,11 @@ from torch import Tensor
 from metaopt import seeding
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.base import SPLITS, Episodes, Examples
+from metaopt.tasks.description import Description
 
 Interval = tuple[float, float]
+
+SHOWN_WEIGHTS = 6
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,19 @@ class Sinusoid:
     def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
         """Return one episode for each key: x and y (*B, k_shot or q_query, 1).  See `Tasks`."""
         u = seeding.uniform(_split_keys(split, keys), 2 + k_shot + q_query)
-        amplitude = _within(self.amplitude, u[..., :1])
-        phase = _within(self.phase, u[..., 1:2])
+        amplitude, phase = self._wave(u)
         x = _within(self.x, u[..., 2:])
         y = amplitude * torch.sin(x - phase)
         return _episodes(x[..., None].to(self.dtype), y[..., None].to(self.dtype), k_shot)
+
+    def describe(self, split: str, key: Tensor, k_shot: int, q_query: int) -> Description:
+        """Say A and φ.  See `SelfDescribing`."""
+        amplitude, phase = self._wave(seeding.uniform(_split_keys(split, key), 2))
+        return Description(f"y = {amplitude.item():.4g}·sin(x {_added(-phase.item())})")
+
+    def _wave(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return A and φ (*B, 1) of tasks whose first draws are u."""
+        return _within(self.amplitude, u[..., :1]), _within(self.phase, u[..., 1:2])
 
 
 @dataclass(frozen=True)
@@ -67,18 +78,35 @@ class Linear:
     def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
         """Return one episode for each key: x (*B, N, features), y (*B, N, 1).  See `Tasks`."""
         count, width = k_shot + q_query, self.features
-        draws = seeding.normal(_split_keys(split, keys), width + 1 + count * (width + 1))
+        draws = self._draws(split, keys, count)
         w, b = draws[..., :width], draws[..., width : width + 1]
         rest = draws[..., width + 1 :].unflatten(-1, (count, width + 1))
         x = rest[..., :width]
         y = (x * w[..., None, :]).sum(-1) + b + self.noise * rest[..., width]
         return _episodes(x.to(self.dtype), y[..., None].to(self.dtype), k_shot)
 
+    def describe(self, split: str, key: Tensor, k_shot: int, q_query: int) -> Description:
+        """Say w and b, of a wide w the first components.  See `SelfDescribing`."""
+        *w, b = self._draws(split, key, k_shot + q_query)[: self.features + 1].tolist()
+        shown = [f"{weight:.4g}" for weight in w[:SHOWN_WEIGHTS]]
+        more = ", …" if len(w) > SHOWN_WEIGHTS else ""
+        slope = shown[0] if len(w) == 1 else f"({', '.join(shown)}{more})"
+        noise = f" + {self.noise:g}·noise" if self.noise else ""
+        return Description(f"y = {slope}·x {_added(b)}{noise}")
+
+    def _draws(self, split: str, keys: Tensor, count: int) -> Tensor:
+        """Return w, b, and x and noise of each of `count` examples, in one row a task."""
+        return seeding.normal(_split_keys(split, keys), (count + 1) * (self.features + 1))
+
 
 def _split_keys(split: str, keys: Tensor) -> Tensor:
     if split not in SPLITS:
         raise InvalidTasks(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     return seeding.fold_in(keys, SPLITS.index(split))
+
+
+def _added(number: float) -> str:
+    return f"{'-' if number < 0 else '+'} {abs(number):.4g}"
 
 
 def _within(interval: Interval, u: Tensor) -> Tensor:

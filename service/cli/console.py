@@ -68,6 +68,11 @@ def plain_lines(title: str, header: Row, rows: Sequence[Row]) -> list[str]:
     return [title, *lines] if title else lines
 
 
+def width() -> int:
+    """Columns of the terminal, or 80 elsewhere."""
+    return Console().width if sys.stdout.isatty() else 80
+
+
 def _draw(title: str, header: Row, rows: Sequence[Row]) -> None:
     drawn = Table(title=title or None, title_justify="left", title_style="bold")
     for name in header:

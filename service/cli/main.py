@@ -25,6 +25,7 @@ from service.cli.commands import (
     schedules,
     server,
     studies,
+    task,
     webhooks,
 )
 from service.cli.commands import run as run_here
@@ -65,7 +66,7 @@ for command in (
     server.serve, server.api, server.dispatcher,
     studies.submit, run_here.run, studies.studies, studies.show, studies.watch, studies.result,
     studies.cancel, studies.pause, studies.resume, extend.extend, preview.preview,
-    evaluate.evaluate, replay.replay, report.report, report.export, download.download,
+    evaluate.evaluate, task.task, replay.replay, report.report, report.export, download.download,
     adapt.adapt,
     demo.demo, doctor.doctor,
 ):  # fmt: skip

@@ -71,9 +71,12 @@ class Http:
         """
         try:
             return model.model_validate_json(self.content(method, path, once=once, **arguments))
-        except ValidationError:
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = ".".join(map(str, first["loc"]))
             raise ClientError(
-                f"{self.url} answers, but not as this version of metaopt understands"
+                f"{self.url} answers, but not as this version of metaopt understands: "
+                f"{f'{path}: ' if path else ''}{first['msg']}"
             ) from None
 
     def content(self, method: str, path: str, *, once: bool = False, **arguments: Any) -> bytes:

@@ -24,6 +24,7 @@ from torch import Tensor
 from metaopt import seeding
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.base import SPLITS, Episodes, Examples
+from metaopt.tasks.description import Description
 from metaopt.tasks.omniglot.archives import find_archives, read_archives
 from metaopt.tasks.omniglot.file import Drawings, decode
 from metaopt.tasks.omniglot.pixels import SIZE, shrink, turned_pixels
@@ -126,14 +127,38 @@ class Omniglot:
         members = self._members(split)
         self._check_shots(k_shot, q_query)
         keys = seeding.fold_in(keys, SPLITS.index(split))
-        character, turn = self._draw_classes(members, seeding.fold_in(keys, _CLASSES))
-        if self.rotations == "task":
-            turn = seeding.integers(seeding.fold_in(keys, _TURNS), self.n_way, 4)
-        drawing = self._draw_drawings(seeding.fold_in(keys, _DRAWINGS), k_shot + q_query)
-        greys = self._gather(character, turn, drawing)
+        greys = self._gather(*self._draw(members, keys, k_shot + q_query))
         return Episodes(
             self._examples(greys[..., :k_shot, :]), self._examples(greys[..., k_shot:, :])
         )
+
+    def describe(self, split: str, key: Tensor, k_shot: int, q_query: int) -> Description:
+        """Say which drawings of which characters the task has.  See `SelfDescribing`."""
+        members = self._members(split)
+        self._check_shots(k_shot, q_query)
+        key = seeding.fold_in(key, SPLITS.index(split))
+        character, turn, drawing = self._draw(members, key, k_shot + q_query)
+        names = [self.names[i] for i in character.tolist()]
+        turns = [0] * self.n_way if turn is None else turn.tolist()
+        classes = (
+            f"{name}{f' turned {90 * quarters}°' if quarters else ''}, {_numbers(drawings, k_shot)}"
+            for name, quarters, drawings in zip(names, turns, drawing.tolist(), strict=True)
+        )
+        alphabets = len({name.split("/")[0] for name in names})
+        counted = f"{alphabets} alphabets" if alphabets > 1 else "one alphabet"
+        return Description(
+            f"{self.n_way} characters of {counted}", tuple(classes), lambda x: x[:, 0]
+        )
+
+    def _draw(
+        self, members: Tensor, keys: Tensor, count: int
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return characters and turns (*B, n_way), and drawings (*B, n_way, count)."""
+        character, turn = self._draw_classes(members, seeding.fold_in(keys, _CLASSES))
+        if self.rotations == "task":
+            turn = seeding.integers(seeding.fold_in(keys, _TURNS), self.n_way, 4)
+        drawing = self._draw_drawings(seeding.fold_in(keys, _DRAWINGS), count)
+        return character, turn, drawing
 
     def _draw_classes(self, members: Tensor, keys: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return distinct classes as characters (*B, n_way), and turns if classes have one."""
@@ -173,6 +198,15 @@ class Omniglot:
                 f"k_shot and q_query must be >= 0 and together at most the {drawings} drawings of "
                 f"a character, got {k_shot} + {q_query}"
             )
+
+
+def _numbers(drawings: list[int], k_shot: int) -> str:
+    """The drawings of a class by number, 1 to 20 as in the data: support, then query."""
+    support, query = (
+        " ".join(str(drawing + 1) for drawing in part)
+        for part in (drawings[:k_shot], drawings[k_shot:])
+    )
+    return f"drawings {support} | {query}"
 
 
 def _check_ways(n_way: int, members: dict[str, list[int]], turns: int) -> None:

@@ -29,6 +29,20 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
         console.data(line)
 
 
+def heavy_scores(result: StudyResult) -> dict[int, list[str]]:
+    """By heavy task that a verdict names: who has it among his, and his score there, in words."""
+    judged = [(f"trial {finalist.trial_number}", finalist.sealed) for finalist in result.finalists]
+    if result.comparison is not None:
+        judged.append((verdict.reference_name(result.comparison), result.comparison.sealed))
+    scores: dict[int, list[str]] = {}
+    for name, sealed in judged:
+        heavy = sealed and sealed.heavy_tasks
+        for task in heavy.tasks if heavy else []:
+            score = numbers.score(task.score, result.metric)
+            scores.setdefault(task.task, []).append(f"{name} {score}")
+    return scores
+
+
 def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     looks = f"; looked at {study.sealed_looks} times" if study.sealed_looks else ""
     yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}{_luck(result)}"
@@ -52,7 +66,7 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     yield _costs(result)
     if result.search and result.search.ended_by != "trials":
         yield words.search_end(result.search)
-    yield from _troubles(result)
+    yield from _troubles(study, result)
     yield from gate_sentences(result.gates) if result.gates else ()
 
 
@@ -99,8 +113,10 @@ def _costs(result: StudyResult) -> str:
     return f"in all: {words.counts(result.trials)}{replicas}; {spent}, {took}"
 
 
-def _troubles(result: StudyResult) -> Iterator[str]:
+def _troubles(study: StudyView, result: StudyResult) -> Iterator[str]:
     yield from (f"mind: {caution.text}" for caution in result.cautions)
+    if heavy := heavy_scores(result):
+        yield f"see them: metaopt task {study.study_id} {' '.join(map(str, heavy))}"
     every_run = [run for finalist in result.finalists for run in finalist.runs]
     for run in [*every_run, *(result.comparison.runs if result.comparison else [])]:
         if run.status != "completed":

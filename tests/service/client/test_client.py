@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from service.app import create_app
 from service.client.client import Client, api_key_of
-from service.client.errors import NotConfigured, ServerRefused, ServerUnreachable
+from service.client.errors import ClientError, NotConfigured, ServerRefused, ServerUnreachable
 from service.db.engine import open_engine, reading, transaction
 from service.db.events import append_event
 from service.db.schema import migrate
@@ -221,6 +221,23 @@ def test_what_adds_something_each_time_is_asked_for_once(local: tuple[Client, En
             client.baselines.roll_back("main")
     assert transport.asked == 1
     assert [one.version for one in real.baselines.versions("main")] == [3, 2, 1]
+
+
+def test_an_answer_of_a_kind_that_this_machine_lacks_is_named(
+    local: tuple[Client, Engine],
+) -> None:
+    real, engine = local
+
+    class Renames(httpx2.HTTPTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            answer = super().handle_request(request).read().replace(b"sinusoid", b"parabola")
+            return httpx2.Response(200, content=answer)
+
+    with transaction(engine) as session:
+        study_id = add_study(session).study_id
+    with Client(real.url, transport=Renames()) as client:
+        with pytest.raises(ClientError, match=r"understands: spec\.tasks: .*'parabola'"):
+            client.study(study_id)
 
 
 def test_the_environment_names_server_and_key(tmp_path: Path) -> None:

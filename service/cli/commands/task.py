@@ -1,0 +1,96 @@
+"""The command `task`: tasks of a study's banks drawn again here, for somebody to look at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metaopt.evaluation.bank import BankSpec, BankTask
+from service.cli.connection import connect
+from service.cli.console import check_writable, say
+from service.cli.exits import Exit, Stop
+from service.cli.options import StudyId
+from service.cli.pages.tasks import task_page
+from service.cli.pages.verdict import heavy_scores
+from service.client.client import Client
+from service.db.roles import BankName
+from service.planning.signatures import task_bank
+from service.wire.spec.study import StudySpec
+from service.wire.spec.tasks import TasksSpec
+from service.wire.views.studies import StudyView
+
+
+def task(
+    study_id: StudyId,
+    tasks: Annotated[
+        list[int],
+        typer.Argument(
+            metavar="TASK", min=0, help="Number of a task in its bank, from 0; or several."
+        ),
+    ],
+    bank: Annotated[
+        BankName,
+        typer.Option(
+            metavar="sealed|validation|gates",
+            help="Of the verdict's tasks, the search's, or the gates'.",
+        ),
+    ] = "sealed",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="F.png", help="Draw the examples into this picture instead."),
+    ] = None,
+) -> None:
+    """Show tasks of a study: what they are, and their examples as dots, numbers or a picture."""
+    if out is not None and out.suffix.lower() != ".png":
+        raise Stop(Exit.USAGE, f"--out writes a picture, so F must end in .png, got {out}")
+    check_writable(out)
+    with connect() as client:
+        study = client.study(study_id)
+        scores = _heavy_scores(client, study) if bank == "sealed" else {}
+    spec = study.spec
+    drawn = _drawn(spec.tasks, bank, _bank(spec, bank), tasks)
+    if out is not None:
+        _write(out, drawn, bank)
+    for shown in drawn:
+        task_page(shown, bank, scores.get(shown.number, []), examples=out is None)
+
+
+def _bank(spec: StudySpec, bank: BankName) -> BankSpec:
+    if bank == "gates" and not spec.gates.rules:
+        raise Stop(Exit.USAGE, "the study has no gates: take --bank sealed or --bank validation")
+    return task_bank(spec, bank, 0)
+
+
+def _drawn(spec: TasksSpec, name: BankName, bank: BankSpec, tasks: list[int]) -> list[BankTask]:
+    from metaopt.errors import MetaoptError
+    from metaopt.evaluation.bank_task import bank_tasks  # torch takes a moment
+
+    beyond = [index for index in tasks if index >= bank.tasks]
+    if beyond:
+        raise Stop(
+            Exit.USAGE,
+            f"task {beyond[0]} is not in the {name} bank: its {bank.tasks:,} tasks are "
+            f"0 to {bank.tasks - 1}",
+        )
+    try:
+        return bank_tasks(spec.options(), bank, tasks)
+    except (MetaoptError, OSError, ImportError) as error:
+        raise Stop(
+            Exit.USAGE, f"tasks of kind {spec.kind} cannot be drawn on this machine: {error}"
+        ) from None
+
+
+def _heavy_scores(client: Client, study: StudyView) -> dict[int, list[str]]:
+    return heavy_scores(client.result(study.study_id)) if study.status == "completed" else {}
+
+
+def _write(out: Path, drawn: list[BankTask], bank: BankName) -> None:
+    from service.cli.outputs.pictures import NoPicture, png  # Pillow is needed here only
+
+    try:
+        out.write_bytes(png(drawn, bank))
+    except NoPicture as error:
+        raise Stop(Exit.USAGE, f"{error}: leave out --out to see its examples as a table") from None
+    except OSError as error:
+        raise Stop(Exit.USAGE, f"{out} cannot be written: {error.strerror}") from None
+    say(f"wrote {out}")
