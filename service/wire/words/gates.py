@@ -31,7 +31,17 @@ def gate_sentences(gates: GateReport) -> Iterator[str]:
     yield f"Gates {outcome(gates)}: {compared(gates)}."
     for answer in gates.answers:
         yield f"{answer.answer}: {answer.rule}: {reason(answer)}."
+    if len(gates.answers) > 1:
+        yield all_together(len(gates.answers))
     yield from promotion(gates)
+
+
+def all_together(rules: int) -> str:
+    """How sure the answers to several rules are together."""
+    return (
+        f"Each of {rules} rules fails wrongly with a chance of at most 5 %, one or more of them "
+        f"with at most {min(100, 5 * rules)} %; that all pass wrongly stays within 5 %."
+    )
 
 
 def promotion(gates: GateReport) -> Iterator[str]:
