@@ -11,7 +11,9 @@ from service.judgement.cautions import cautions
 from service.judgement.estimates import SealedRun, contender
 from service.judgement.heavy_tasks import heavy_tasks
 from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.report.pages.sentences import judgement_sentences
 from service.wire.views.result import Finalist, StudyResult
+from service.wire.words.verdict import compared
 from tests.fakes.specs import small_spec
 
 PARAMS = complete("maml", {"inner_lr": 0.1})
@@ -150,3 +152,20 @@ def test_losses_that_scatter_as_usual_have_no_heavy_tasks() -> None:
     fresh = contender([training(MAML, scattered(1.0))], Goals(maximize=False))
     assert heavy_tasks(fresh, Goals(maximize=False)) is None
     assert cautions([], "mse") == []
+
+
+def test_that_only_the_defaults_explode_is_said_where_they_are_compared() -> None:
+    wild = scattered(0.9, seed=31)
+    wild[5] = 1e6
+    runs = [training(MAML, scattered(m, seed=i)) for i, m in enumerate((0.648, 0.666))]
+    result = verdict(runs, [training(None, wild), training(None, scattered(0.9, seed=32))])
+    assert result.comparison is not None
+    sentence = compared(small_spec(), result, result.comparison)
+    assert sentence.endswith("; this explodes on 0.05 % of the tasks, the best on none")
+
+
+def test_what_is_said_of_a_verdict_ends_with_the_cautions() -> None:
+    result = exploded_once()
+    sentences = judgement_sentences(small_spec(), result)
+    assert sentences[-1].startswith(f"Trial {REPTILE}: 1 of 1,000 tasks scores at least")
+    assert sum("goes unseen" in sentence for sentence in sentences) == 1
