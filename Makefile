@@ -15,7 +15,7 @@ ALONE := slow or browser or gpu
 # Test processes that share the cores must not each start a thread per core.
 test check: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-peers clean
+.PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-importances bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -58,6 +58,9 @@ bench-verdict: .venv/.base ## Simulate studies whose truth is known: is the verd
 
 bench-gates: .venv/.base ## Simulate gates whose truth is known: how often are they wrong?
 	$(BIN)/python -m benchmarks.gates --results benchmarks/results $(BENCH_ARGS)
+
+bench-importances: .venv/.base ## Simulate studies in which it is known what matters: who is named?
+	$(BIN)/python -m benchmarks.importances --results benchmarks/results $(BENCH_ARGS)
 
 bench-peers: .venv/.base ## Install the peers that make bench measures, in an environment of their own
 	$(BIN)/python -m benchmarks.peers $(PIP_ARGS)

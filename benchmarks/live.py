@@ -22,6 +22,7 @@ from service.client.client import Client
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
+from service.wire.words.importances import answer, rows
 
 SPEC = ROOT / "examples" / "sinusoid-wide.yaml"
 WAIT_SECONDS = 20.0
@@ -83,8 +84,8 @@ def text(study: StudyView, verdict: StudyResult, report: StudyReport, seconds: f
     for branch in report.importances or []:
         lines.append(f"what mattered ({branch.branch}, {branch.trials} trials):")
         lines += [
-            f"  {one.parameter:12} {one.share:4.0%}  [{one.low:.0%}, {one.high:.0%}]"
-            for one in branch.parameters
+            f"  {row.label:25} {row.share:4.0%}  [{row.low:.0%}, {row.high:.0%}]  {answer(row)}"
+            for row in rows(branch)
         ]
     return "\n".join(lines) + "\n"
 

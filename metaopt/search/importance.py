@@ -1,32 +1,28 @@
-"""Which parameters mattered: PED-ANOVA, and how sure that is by resampling the trials.
+"""Which parameters mattered, alone or as pairs, and which no more than chance would have it.
 
-An importance from a few dozen trials is itself a noisy figure, so each comes with the middle
-95 % of what it would have been had other trials of the same kind been drawn (percentile
-bootstrap over trials).
+A parameter's share is how much of the variation of the trials' places goes with it: alone, and
+half of what goes with each pair that it is in.  Shares are less what chance explains on average,
+so they do not add up to 1: the rest is noise, and what is no more than chance.
 
-PED-ANOVA compares the densities of a parameter among the best trials and among all, so it asks
-of losses only which trials are the best: any order of the trials will do as values.
+A share counts as more than chance where it exceeds a limit that shares of idle parameters (alone
+or in any pair) exceed in at most `ERROR_RATE` of studies: half of the rate goes to parameters
+alone and half to pairs, each evenly over the parameters (Bonferroni).
+
+Only the order of the trials' values matters: any order will do as values.
 """
 
-import random
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from metaopt.metaparams import Value
-from metaopt.search.distributions import distribution
-from metaopt.search.space import Dimension
+from metaopt.search.space import Choice, Dimension, contains
+from metaopt.search.variation import Effect, Pair, draws_of, effects, trials_of
 
-RESAMPLES = 100
-LEAST_TRIALS = 8
-LEAST_BEST = 5  # Optuna: "preferable to include at least 5 trials"
-BEST_SHARE = 0.1
+RESAMPLES = 200
+ERROR_RATE = 0.04  # 0.05 is promised: samplers that learn add a little
+PERMUTATIONS = 999
 
 
 class Point(NamedTuple):
@@ -37,11 +33,36 @@ class Point(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A parameter's share of the importance, with the bounds of its 95 % interval."""
+    """A share of the variation, with its 95 % interval.
+
+    `chance` is what a share alone must exceed to be more than chance; one that is not has an
+    interval from 0.
+    """
 
     share: float
     low: float
     high: float
+    chance: float
+    more_than_chance: bool
+
+
+class Importances(NamedTuple):
+    """What mattered: those that are more than chance first, then the greatest share.
+
+    `pairs` has only those that are more than chance; `permutations` is how many that is from.
+    """
+
+    parameters: dict[str, Share]
+    pairs: dict[tuple[str, str], Share]
+    permutations: int
+
+
+def least_trials(parameters: int) -> int:
+    """Trials from which a strong effect is told from chance in about nine studies of ten.
+
+    Strong is one that explains three quarters of the variation; `benchmarks/importances.py`.
+    """
+    return 12 + 2 * parameters
 
 
 def importances(
@@ -50,78 +71,77 @@ def importances(
     *,
     seed: int,
     resamples: int = RESAMPLES,
-) -> dict[str, Share]:
-    """Each parameter's share, greatest first; the shares add up to 1.
+) -> Importances | None:
+    """Each parameter's share, and the pairs that are more than chance.
 
-    A resample in which good and other trials cannot be told apart counts for nothing.  Points
-    that lie outside the space (it may have been changed) are left out.
+    Points that lie outside the space (it may have been changed) are left out.
 
     Args:
-        space: Two searched parameters or more.
-        points: Trials; only the order of their values matters, ties are the same.
-        seed: Of the resampling: the same points and seed give the same bits.
+        space: One searched parameter or more.
+        points: Trials in the order in which they were asked for; ties are the same.
+        seed: Of permutations and resampling: the same points and seed give the same bits.
         resamples: How many.
 
     Returns:
-        Nothing where fewer than `LEAST_TRIALS` points are left, or all are equally good.
+        None where fewer than `least_trials` points are left, or all are equally good.
 
     Reference:
-        Watanabe, Bansal & Hutter (2023), arXiv:2304.10255; Efron & Tibshirani (1993), chapter 13.
+        Hooker (2007), doi:10.1198/106186007X237892 (functional ANOVA of dependent inputs);
+        Draper & Stoneman (1966), Technometrics 8(4) (permuting a variable beside others);
+        Westfall & Young (1993), Resampling-Based Multiple Testing (the greatest of several);
+        Owen (2014), doi:10.1137/130936233 (a pair's part is half of either's).
     """
-    distributions = {name: distribution(space[name]) for name in sorted(space)}
-    made = (_trial(distributions, number, point) for number, point in enumerate(points))
-    trials = [trial for trial in made if trial is not None]
-    whole = _shares(trials) if len(trials) >= LEAST_TRIALS else None
-    if whole is None:
-        return {}
-    draw = random.Random(seed)
-    drawn = [_shares(draw.choices(trials, k=len(trials))) for _ in range(resamples)]
-    telling = [shares for shares in drawn if shares is not None] or [whole]
-    ordered = sorted(whole, key=lambda name: (-whole[name], name))
-    return {name: _interval(whole[name], [shares[name] for shares in telling]) for name in ordered}
-
-
-class _Drawn(optuna.Study):
-    """A study of trials that were drawn: one that they are added to would copy each deeply."""
-
-    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
-        storage = optuna.storages.InMemoryStorage()
-        storage.create_new_study([StudyDirection.MINIMIZE], "drawn")
-        super().__init__("drawn", storage)
-        self._drawn = list(trials)
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        return self._drawn
-
-
-def _trial(
-    distributions: dict[str, BaseDistribution], number: int, point: Point
-) -> FrozenTrial | None:
-    try:
-        params = {name: point.params[name] for name in distributions}
-        trial = create_trial(params=params, distributions=distributions, value=point.value)
-    except (KeyError, ValueError):
+    names = sorted(space)
+    inside = [point for point in points if _lies_in(space, point)]
+    if not names or len(inside) < least_trials(len(names)):
         return None
-    trial._trial_id = number  # by which the evaluator knows the best again
-    return trial
-
-
-def _shares(trials: Sequence[FrozenTrial]) -> dict[str, float] | None:
-    values = [trial.values[0] for trial in trials]
-    better = sum(value < max(values) for value in values)
-    if better == 0:
+    trials = trials_of(
+        [_column(space[name], [point.params[name] for point in inside]) for name in names],
+        [isinstance(space[name], Choice) for name in names],
+        [point.value for point in inside],
+    )
+    if trials is None:
         return None
-    best = max(BEST_SHARE, min(0.5, LEAST_BEST / len(values)))
-    best = min(best, (better - 0.5) / len(values))  # never all of them: half, for it is rounded up
-    evaluated = PedAnovaImportanceEvaluator(target_quantile=best).evaluate(_Drawn(trials))
-    total = sum(evaluated.values())
-    return {name: value / total for name, value in evaluated.items()} if total > 0 else None
+    level = ERROR_RATE / len(names) / (2 if len(names) > 1 else 1)
+    draws = draws_of(trials.blocks, level, resamples, least=PERMUTATIONS, seed=seed)
+    alone, together = effects(trials, draws)
+    named = {pair: effect for pair, effect in together.items() if effect.share > effect.limit}
+    return _ordered(names, alone, named, len(draws.orders))
 
 
-def _interval(share: float, resampled: Sequence[float]) -> Share:
-    if len(resampled) < 2:
-        return Share(share, share, share)
-    low, high = (float(bound) for bound in np.quantile(resampled, (0.025, 0.975)))
-    return Share(share, min(share, low), max(share, high))
+def _ordered(
+    names: Sequence[str],
+    alone: Sequence[Effect],
+    together: Mapping[Pair, Effect],
+    permutations: int,
+) -> Importances:
+    shares = {
+        name: _share(effect, [e for pair, e in together.items() if j in pair])
+        for j, (name, effect) in enumerate(zip(names, alone, strict=True))
+    }
+    pairs = {(names[a], names[b]): _share(effect, []) for (a, b), effect in together.items()}
+    return Importances(
+        dict(sorted(shares.items(), key=lambda s: (not s[1].more_than_chance, -s[1].share, s[0]))),
+        dict(sorted(pairs.items(), key=lambda s: (-s[1].share, s[0]))),
+        permutations,
+    )
+
+
+def _share(own: Effect, pairs: Sequence[Effect]) -> Share:
+    """An effect with half of the effects of pairs."""
+    share = max(0.0, own.share) + sum(pair.share for pair in pairs) / 2
+    resampled = own.resampled + sum(pair.resampled for pair in pairs) / 2
+    low, high = np.clip(np.quantile(resampled, (0.025, 0.975)), 0.0, 1.0).tolist()
+    more = own.share > own.limit or bool(pairs)
+    share = min(share, 1.0)
+    return Share(share, min(low, share) if more else 0.0, max(high, share), own.limit, more)
+
+
+def _lies_in(space: Mapping[str, Dimension], point: Point) -> bool:
+    return all(name in point.params and contains(space[name], point.params[name]) for name in space)
+
+
+def _column(dimension: Dimension, values: Sequence[Value]) -> list[float]:
+    if isinstance(dimension, Choice):
+        return [float(dimension.choices.index(value)) for value in values]
+    return [float(value) for value in values]

@@ -12,16 +12,17 @@ from functools import lru_cache
 
 from metaopt.keys import key
 from metaopt.metaparams import Value
-from metaopt.search.importance import LEAST_TRIALS, RESAMPLES, Point, Share, importances
+from metaopt.search.importance import RESAMPLES, Importances, Point, importances, least_trials
 from metaopt.search.space import Dimension
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
-from service.wire.views.report import BranchImportances, Importance
+from service.wire.views.report import BranchImportances, Importance, PairImportance
 from service.wire.views.studies import TrialView
+from service.wire.words.importances import too_few
 
 MOST_KEPT = 64  # branches whose importances are kept: the same trials give the same ones
-MOST_TRIALS = 500  # of a larger study, the latest: each resample takes time in proportion
+MOST_TRIALS = 500  # of a larger study, the latest: each permutation takes time in proportion
 
 
 def branch_importances(
@@ -45,28 +46,44 @@ def _branch(
 ) -> BranchImportances:
     space = dimensions(branch)
     points = ranked_points(trials, order)[-MOST_TRIALS:]
-    reason = None
-    shares = {}
-    if len(space) < 2:
-        reason = f"shares need two searched parameters, and {branch.algorithm} has {len(space)}"
-    elif len(points) < LEAST_TRIALS:
-        reason = f"{len(points)} trials of {branch.algorithm} have ended; {LEAST_TRIALS} are needed"
-    else:
+    shares = None
+    if space and len(points) >= least_trials(len(space)):
         seed = key(spec.seed, "importances", branch.algorithm)
         plain = tuple((tuple(sorted(point.params.items())), point.value) for point in points)
         shares = _cached_shares(tuple(space.items()), plain, seed)
-        if not shares:
-            reason = f"the trials of {branch.algorithm} cannot be told apart"
+    if shares is None:
+        reason = _why_none(branch.algorithm, len(space), len(points))
+        return BranchImportances(
+            branch=branch.algorithm, trials=len(points), resamples=0, parameters=[], reason=reason
+        )
     return BranchImportances(
         branch=branch.algorithm,
         trials=len(points),
-        resamples=RESAMPLES if shares else 0,
+        resamples=RESAMPLES,
+        permutations=shares.permutations,
         parameters=[
-            Importance(parameter=name, share=share.share, low=share.low, high=share.high)
-            for name, share in shares.items()
+            Importance(parameter=name, **share._asdict())
+            for name, share in shares.parameters.items()
         ],
-        reason=reason,
+        pairs=[
+            PairImportance(
+                parameters=pair,
+                share=share.share,
+                low=share.low,
+                high=share.high,
+                chance=share.chance,
+            )
+            for pair, share in shares.pairs.items()
+        ],
     )
+
+
+def _why_none(branch: str, searched: int, ended: int) -> str:
+    if searched == 0:
+        return f"{branch} searches no parameter"
+    if ended < least_trials(searched):
+        return too_few(branch, ended, least_trials(searched))
+    return f"the trials of {branch} cannot be told apart"
 
 
 @lru_cache(maxsize=MOST_KEPT)
@@ -74,8 +91,8 @@ def _cached_shares(
     space: tuple[tuple[str, Dimension], ...],
     points: tuple[tuple[tuple[tuple[str, Value], ...], float], ...],
     seed: int,
-) -> dict[str, Share]:
-    # They take half a second for a hundred trials, and a report is asked for again and again.
+) -> Importances | None:
+    # They take half a second for 500 trials, and a report is asked for again and again.
     return importances(dict(space), [Point(dict(p), value) for p, value in points], seed=seed)
 
 

@@ -10,7 +10,7 @@ from tests.fakes.specs import PARAMS, SPEC
 
 STUDY = "a" * 32
 EVIL = "<img src=x onerror=alert(1)> | [x](javascript:alert(1)) & 'q' \"q\" </script>"
-TRIALS = 14
+TRIALS = 18  # enough to tell what mattered
 
 
 def add_seen_study(session: Session, study_id: str = STUDY, **changes: Any) -> Study:
@@ -25,7 +25,7 @@ def add_seen_study(session: Session, study_id: str = STUDY, **changes: Any) -> S
 
 
 def _add_maml(session: Session, study_id: str, number: int) -> Trial:
-    rate = 0.002 * 1.6**number
+    rate = 0.002 * 1.4**number
     params = {**PARAMS["maml"], "inner_lr": rate, "inner_steps": 1 + number % 3}
     trial = add_trial(session, number, study_id=study_id, params=params, device_seconds=1.5)
     if number > 9:
@@ -39,7 +39,7 @@ def _add_maml(session: Session, study_id: str, number: int) -> Trial:
 
 def complete(session: Session, study: Study) -> None:
     """Give the study its verdict: trials 5 and 4, each trained afresh twice."""
-    for number, source in ((20, 5), (21, 5), (22, 4), (23, 4)):
+    for number, source in ((30, 5), (31, 5), (32, 4), (33, 4)):
         trial = add_trial(
             session, number, "completed", study_id=study.study_id, role="verdict",
             source_trial_number=source, meta_iteration=90, device_seconds=1.0,

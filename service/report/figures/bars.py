@@ -1,6 +1,7 @@
 """Figures of a few numbers: the verdict's forest, importances, cost."""
 
 from service.report.figures.base import (
+    GREY,
     Figure,
     Trace,
     axis,
@@ -12,9 +13,11 @@ from service.report.figures.base import (
 )
 from service.wire.views.report import BranchCost, BranchImportances, StudyReport
 from service.wire.views.result import Finalist
-from service.wire.words import numbers
+from service.wire.words import importances, numbers
+from service.wire.words.importances import Row
 
 ROW_HEIGHT = 34
+CHANCE = "#dc4446"
 OFFSET = 0.14  # between the two marks of a finalist
 
 
@@ -81,45 +84,84 @@ def importance_figures(report: StudyReport) -> list[Figure]:
     if not branches:
         return []
     several = len(report.importances or []) > 1
-    labels = [
-        f"{importance.parameter} · {branch.branch}" if several else importance.parameter
-        for branch in branches
-        for importance in branch.parameters
-    ]
-    bars = [_bars(report, branch, several=several) for branch in branches]
+    rows = [(branch, _labelled(branch, several=several)) for branch in branches]
+    labels = [row.label for _, own in rows for row in own]
     shape = layout(
         110 + ROW_HEIGHT * len(labels),
         xaxis=axis("share", tickformat=".0%", range=[0, 1.02]),
         yaxis=axis("", categoryorder="array", categoryarray=labels[::-1], showgrid=False),
         showlegend=False,
         bargap=0.35,
+        annotations=[_grey_label(row) for _, own in rows for row in own if _is_grey(row)],
     )
-    return [Figure("importances", "", bars, shape, wide=False)]
+    bars = [_bars(colour_of(report.study, branch.branch), branch, own) for branch, own in rows]
+    ticks = _chance_ticks([row for _, own in rows for row in own])
+    return [Figure("importances", "", [*bars, *ticks], shape, wide=False)]
 
 
-def _bars(report: StudyReport, branch: BranchImportances, *, several: bool) -> Trace:
-    colour = colour_of(report.study, branch.branch)
-    shares = [importance.share for importance in branch.parameters]
-    lows = [importance.low for importance in branch.parameters]
-    highs = [importance.high for importance in branch.parameters]
+def _labelled(branch: BranchImportances, *, several: bool) -> list[Row]:
+    rows = importances.rows(branch)
+    return [
+        row._replace(label=f"{row.label} · {branch.branch}") if several else row for row in rows
+    ]
+
+
+def _is_grey(row: Row) -> bool:
+    return row.more_than_chance is False
+
+
+def _grey_label(row: Row) -> Trace:
+    return {
+        "x": max(row.high, row.chance or 0.0),
+        "y": row.label,
+        "text": importances.NO_MORE,
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 10,
+        "opacity": 0.75,
+    }
+
+
+def _bars(colour: str, branch: BranchImportances, rows: list[Row]) -> Trace:
+    shares = [row.share for row in rows]
     return {
         "type": "bar",
         "orientation": "h",
         "name": branch.branch,
         "x": shares,
-        "y": [
-            f"{importance.parameter} · {branch.branch}" if several else importance.parameter
-            for importance in branch.parameters
-        ],
+        "y": [row.label for row in rows],
         "text": [
-            f"{numbers.share(low)} … {numbers.share(high)}"
-            for low, high in zip(lows, highs, strict=True)
+            f"{numbers.share(row.low)} … {numbers.share(row.high)}, {importances.answer(row)}"
+            for row in rows
         ],
         "textposition": "none",
-        "marker": {"color": faded(colour, 0.75)},
-        "error_x": whiskers(shares, lows, highs, "#8a93a1"),
+        "marker": {"color": [faded(GREY if _is_grey(row) else colour, 0.75) for row in rows]},
+        "error_x": whiskers(shares, [r.low for r in rows], [r.high for r in rows], GREY),
         "hovertemplate": "%{y}: %{x:.1%} (%{text})<extra></extra>",
     }
+
+
+def _chance_ticks(rows: list[Row]) -> list[Trace]:
+    """A tick at what chance explains at most; none in a report from before that was tested."""
+    tested = [row for row in rows if row.chance is not None]
+    if not tested:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "chance",
+            "x": [row.chance for row in tested],
+            "y": [row.label for row in tested],
+            "marker": {
+                "symbol": "line-ns-open",
+                "size": 16,
+                "color": CHANCE,
+                "line": {"width": 2, "color": CHANCE},
+            },
+            "hovertemplate": "%{y}: chance explains up to %{x:.1%}<extra></extra>",
+        }
+    ]
 
 
 def cost_figures(report: StudyReport) -> list[Figure]:

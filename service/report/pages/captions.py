@@ -34,8 +34,9 @@ CAPTIONS = {
     ),
     "importances": Caption(
         "Which parameters mattered",
-        "Share of each parameter in what sets a branch's best trials apart; the whiskers are 95 % "
-        "intervals from resampling the trials, and wide ones mean that too few trials were seen.",
+        "Share of the variation of the trials' places that goes with each parameter: alone, and "
+        "half of what goes with a pair (a × b) beyond either alone. Whiskers are 95 % intervals; a "
+        "grey bar is no more than chance, which explains shares up to the tick.",
     ),
     "stability": Caption(
         "Stability",

@@ -23,9 +23,9 @@ _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "pareto": ("Completed trials: the Pareto set first, then by score.", pareto_rows),
     "learning_curves": ("Scores by meta-iterations, the best trials first.", curve_rows),
     "adaptation": ("Mean score after so many inner steps on a new task.", adaptation_rows),
-    "importances": ("Share of each parameter in what sets a branch's best trials apart; the "
-                    "interval is from resampling the trials, and a wide one means that too few "
-                    "were seen.",
+    "importances": ("Share of the variation of the trials' places that goes with each parameter: "
+                    "alone, and half of what goes with a pair (a × b) beyond either alone. Chance "
+                    "explains shares up to the limit in brackets.",
                     importance_rows),
     "stability": ("Trials that trained and that diverged, and the inner rate between them with "
                   "its neighbours on both sides.", stability_rows),

@@ -2,7 +2,7 @@
 
 from service.report.pareto import costs_of
 from service.wire.views.report import StudyReport
-from service.wire.words import numbers
+from service.wire.words import importances, numbers
 from service.wire.words.finalists import Table, joined
 
 MOST_CURVES = 12
@@ -95,18 +95,19 @@ def curve_rows(report: StudyReport) -> Table:
 
 
 def importance_rows(report: StudyReport) -> Table:
-    """The share of each parameter, with its interval."""
+    """The share of each parameter and pair, with its interval, and whether chance explains it."""
     rows = [
         [
             branch.branch,
-            importance.parameter,
-            numbers.share(importance.share),
-            f"{numbers.share(importance.low)} … {numbers.share(importance.high)}",
+            row.label,
+            numbers.share(row.share),
+            f"{numbers.share(row.low)} … {numbers.share(row.high)}",
+            importances.answer(row),
         ]
         for branch in report.importances or []
-        for importance in branch.parameters
+        for row in importances.rows(branch)
     ]
-    return Table(("branch", "parameter", "share", "95 %"), rows)
+    return Table(("branch", "parameter", "share", "95 %", ""), rows)
 
 
 def stability_rows(report: StudyReport) -> Table:

@@ -54,29 +54,51 @@ class Slice(View):
 
 
 class Importance(View):
-    """A parameter's share in what separates good trials from others; shares add up to 1.
+    """A parameter's share in the variation of the trials' places, with a 95 % interval.
 
-    `low` and `high` bound the middle 95 % of the shares of resampled trials.
+    It holds what goes with the parameter alone, and half of what goes with each pair that it is in
+    and that is more than chance; chance's part is taken off, so shares do not add up to 1.
+
+    `chance` is what a share alone must exceed to be more than chance, `more_than_chance` whether
+    it does or a pair does; both are null in a report from before that was tested.
     """
 
     parameter: str
     share: float
     low: float
     high: float
+    chance: float | None = None
+    more_than_chance: bool | None = None
+
+
+class PairImportance(View):
+    """The share of two parameters together, beyond what goes with either alone.
+
+    Only pairs that are more than chance are listed: their shares exceed `chance`.
+    """
+
+    parameters: tuple[str, str]
+    share: float
+    low: float
+    high: float
+    chance: float
 
 
 class BranchImportances(View):
-    """Importances (PED-ANOVA) of a branch's searched parameters, greatest first.
+    """Importances of a branch's searched parameters and of pairs of them.
 
-    `trials` is how many ended trials they are from, `resamples` how many bootstrap samples of
-    them the intervals.  A branch that has too few, or searches one parameter only, has a `reason`
-    instead of parameters.
+    Those that are more than chance come first, then the greatest share.  `trials` is how many ended
+    trials they are from, `resamples` how many bootstrap samples of them the intervals,
+    `permutations` how many permutations what chance would have it.  A branch that has too few
+    trials to tell, or searches nothing, has a `reason` instead of parameters.
     """
 
     branch: str
     trials: int
     resamples: int
+    permutations: int = 0
     parameters: list[Importance]
+    pairs: list[PairImportance] = []
     reason: str | None = None
 
 

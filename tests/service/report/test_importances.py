@@ -34,16 +34,16 @@ def test_ended_trials_have_the_places_of_their_standing_and_who_diverged_the_las
 def test_importances_of_the_same_trials_are_computed_once() -> None:
     spec = StudySpec.model_validate(SPEC)
     values = [{"inner_lr": 0.006 + i / 1000, "inner_steps": 1 + i % 3, "order": "second"}
-              for i in range(12)]  # fmt: skip
+              for i in range(20)]  # fmt: skip
     trials = [
         trial(i, "completed", 90, i / 10).model_copy(update={"params": params})
         for i, params in enumerate(values)
     ]
     importances._cached_shares.cache_clear()
-    first = branch_importances(spec, trials, range(12))
-    assert branch_importances(spec, trials, range(12)) == first and first[0].parameters
+    first = branch_importances(spec, trials, range(20))
+    assert branch_importances(spec, trials, range(20)) == first and first[0].parameters
     kept = importances._cached_shares.cache_info()
     assert (kept.hits, kept.misses) == (1, 1)
-    another = trials[0].model_copy(update={"trial_number": 12})
-    branch_importances(spec, [*trials, another], range(13))
+    another = trials[0].model_copy(update={"trial_number": 20})
+    branch_importances(spec, [*trials, another], range(21))
     assert importances._cached_shares.cache_info().misses == 2

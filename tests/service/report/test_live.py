@@ -45,7 +45,7 @@ def test_before_the_verdict_the_best_of_each_branch_adapts(engine: Engine) -> No
     assert adaptation.title == "Adaptation of the best so far"
     [figure] = adaptation.figures
     names = [trace["name"] for trace in figure.data]
-    assert names == ["trial 5 · maml", "trial 14 · reptile"]  # nobody has ranked them yet
+    assert names == ["trial 5 · maml", "trial 18 · reptile"]  # nobody has ranked them yet
     assert [trace["line"]["color"] for trace in figure.data] == list(COLOURS[:2])
     assert page.last_points[5].meta_iteration == 90 and 10 not in page.last_points
 

@@ -30,6 +30,7 @@ def test_the_table_of_importances_says_how_sure_they_are(completed: StudyReport)
     mattered = summary_page(completed, None).partition("### What mattered")[2]
     rows = [line for line in mattered.splitlines() if line.startswith("| maml")]
     assert rows and all(row.count(" … ") == 1 for row in rows)
+    assert all("no more than chance (up to" in row for row in rows)
 
 
 @pytest.mark.parametrize("state", ["empty", "running", "failed"])

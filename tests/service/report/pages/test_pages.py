@@ -73,7 +73,7 @@ def test_markdown_is_tables_and_sentences(completed: StudyReport) -> None:
     assert "optimistic by 0.15" in text
     for title in ("Learning curves", "Which parameters mattered", "Stability", "Cost"):
         assert f"## {title}" in text
-    assert "In all: 27.0 s of devices" in text
+    assert "In all: 33.0 s of devices" in text
     assert "\n\n\n" not in text
 
 
