@@ -14,6 +14,8 @@ ALONE := slow or browser or gpu
 
 # Test processes that share the cores must not each start a thread per core.
 test check: export OMP_NUM_THREADS = 1
+# Matrices are small: threads for them would cost more than they bring.
+bench-importances: export OMP_NUM_THREADS = 1
 
 .PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-importances bench-peers clean
 

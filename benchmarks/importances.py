@@ -1,12 +1,12 @@
 """Are importances honest?  Simulated studies in which it is known what matters.
 
-    python -m benchmarks.importances [--scale 1.0] [--results benchmarks/results]
+    python -m benchmarks.importances [--scale 1.0] [--processes 1] [--results benchmarks/results]
 
 Searches and importances are the real code (`metaopt.search`); a trial's loss is a function of its
-parameters with noise, nothing is trained.  There are four searched parameters: two rates, a number
-and whole numbers from 1 to 5, and two words where it says so.  Counted is how often a parameter
-without effect is named as more than chance, alone or in a pair (the promise: at most 5 % of
-studies), and how often what has an effect is named.
+parameters with noise, nothing is trained.  There are four searched parameters: two numbers, a rate
+and whole numbers from 1 to 5, and a choice of two words where it says so.  Counted is how often a
+parameter without effect is named as more than chance, alone or in a pair (the promise: at most 5 %
+of studies), and how often what has an effect is named.
 
     noise     nothing has an effect
     one       |a - 0.3|                          a explains three quarters of the variation
@@ -121,13 +121,13 @@ STUDIES = (
     *(Study("random", "one", n, 100) for n in (20, 30)),
     *(Study("random", "two", n, 100) for n in (20, 30)),
     *(Study("random", "valley", n, 100) for n in (20, 30, 40, 60)),
-    *(Study("random", "quadrant", n, 60) for n in (60, 100)),
+    *(Study("random", "quadrant", n, 100) for n in (60, 100)),
     Study("random", "valley", 60, 60, pruned=True),
-    *(Study("tpe", world, 40, 80) for world in ("noise", "one", "valley")),
-    *(Study("tpe", world, 100, 15) for world in ("noise", "valley")),
-    Study("tpe", "valley", 60, 40, pruned=True),
-    Study("auto", "valley", 40, 30, space=WORDS),
-    Study("cma-es", "valley", 60, 30),
+    *(Study("tpe", world, 40, 140) for world in ("noise", "one", "valley")),
+    *(Study("tpe", world, 100, 25) for world in ("noise", "valley")),
+    Study("tpe", "valley", 60, 60, pruned=True),
+    Study("auto", "valley", 40, 60, space=WORDS),
+    Study("cma-es", "valley", 60, 100),
     Study("gp", "valley", 30, 5),
 )
 

@@ -60,7 +60,8 @@ class Importances(NamedTuple):
 def least_trials(parameters: int) -> int:
     """Trials from which a strong effect is told from chance in about nine studies of ten.
 
-    Strong is one that explains three quarters of the variation; `benchmarks/importances.py`.
+    Strong is one that explains three quarters of the variation; measured with four parameters by
+    `benchmarks/importances.py`.
     """
     return 12 + 2 * parameters
 
