@@ -17,7 +17,7 @@ test check: export OMP_NUM_THREADS = 1
 # Matrices are small: threads for them would cost more than they bring.
 bench-importances: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-importances bench-peers clean
+.PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -63,6 +63,9 @@ bench-gates: .venv/.base ## Simulate gates whose truth is known: how often are t
 
 bench-importances: .venv/.base ## Simulate studies in which it is known what matters: who is named?
 	$(BIN)/python -m benchmarks.importances --results benchmarks/results $(BENCH_ARGS)
+
+bench-race: .venv/.base ## Simulate races whose truth is known: how often is the best trial stopped?
+	$(BIN)/python -m benchmarks.race --results benchmarks/results $(BENCH_ARGS)
 
 bench-peers: .venv/.base ## Install the peers that make bench measures, in an environment of their own
 	$(BIN)/python -m benchmarks.peers $(PIP_ARGS)

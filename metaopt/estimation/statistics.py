@@ -106,6 +106,18 @@ def locate(sample: np.ndarray, statistic: Statistic) -> Located:
     return _LOCATE[statistic](sample)
 
 
+def contributions(values: Sequence[float], statistic: Statistic) -> np.ndarray:
+    """What each value contributes to the statistic (n,): their mean is the statistic.
+
+    So a paired test of means compares medians or trimmed means.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if statistic == "mean":
+        return sample
+    located = locate(sample, statistic)
+    return located.value + located.influences
+
+
 def mean_of(located: Sequence[Located]) -> Located:
     """The mean of a statistic over one sample or more, all of the same tasks."""
     return Located(

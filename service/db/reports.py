@@ -13,12 +13,13 @@ from service.db.tables import Report, Trial
 
 
 class RungScore(NamedTuple):
-    """Score of a trial at a rung."""
+    """Score of a trial at a rung, and the trimmed mean of its scores by task."""
 
     branch: str
     trial_number: int
     meta_iteration: int
     score: float
+    trimmed_mean: float
 
 
 class RungMetrics(NamedTuple):
@@ -48,7 +49,13 @@ def add_report(session: Session, report: Report) -> None:
 def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
     """Every score of the study's trials of that role."""
     query = (
-        select(Trial.branch, Trial.trial_number, Report.meta_iteration, Report.score)
+        select(
+            Trial.branch,
+            Trial.trial_number,
+            Report.meta_iteration,
+            Report.score,
+            Report.trimmed_mean,
+        )
         .join(Trial, Trial.trial_id == Report.trial_id)
         .where(Trial.study_id == study_id, Trial.role == role)
         .order_by(Trial.trial_number, Report.meta_iteration)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch
-from metaopt.search.pruning.rule import Leader, Need
+from metaopt.search.pruning.rule import Leader, Need, contenders
 from metaopt.search.samplers.history import Params
 from service.db.roles import ROLES, Role
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
@@ -165,6 +165,7 @@ class StudyState:
         rung_losses: Losses by trial number, for each (branch, meta-iteration).
         rung_metrics: What else was known there, where anything but the score has a say.
         leaders: The best so far for each (branch, meta-iteration), where its losses by task matter.
+        contenders: Likewise those that may lead but for their worst tasks, where the rule asks.
         lane_limits: Most lanes a group may have since it ran out of memory.
         signatures: By their digest.
         digests: Of signatures, by branch and structural values.
@@ -186,6 +187,7 @@ class StudyState:
     rung_losses: dict[Place, dict[int, float]] = field(default_factory=dict)
     rung_metrics: dict[Place, dict[int, dict[str, float]]] = field(default_factory=dict)
     leaders: dict[Place, Leader] = field(default_factory=dict)
+    contenders: dict[Place, tuple[Leader, ...]] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
     digests: dict[tuple[Value, ...], str] = field(default_factory=dict)
@@ -253,6 +255,8 @@ class StudyState:
         may_lead = keeps_leaders(self.spec) and self.spec.goals().feasible(metrics)
         if may_lead and scored.leads(self.leaders.get(place)):
             self.leaders[place] = scored
+        if keeps_contenders(self.spec) and self.spec.goals().feasible(metrics):
+            self.contenders[place] = contenders([*self.contenders.get(place, ()), scored])
 
     def losses_of(self, branch: str, trial_number: int) -> dict[int, float]:
         """The losses of a search trial by rung."""
@@ -311,6 +315,11 @@ def keeps_leaders(spec: StudySpec) -> bool:
     It holds for as long as the study does: a budget that changes does not change it.
     """
     return Need.LEADER in spec.pruning.rule().needs or spec.allocation() == "bandit"
+
+
+def keeps_contenders(spec: StudySpec) -> bool:
+    """Whether the study's rule asks for those that may lead a rung but for their worst tasks."""
+    return Need.CONTENDERS in spec.pruning.rule().needs
 
 
 def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:

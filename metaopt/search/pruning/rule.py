@@ -9,13 +9,14 @@ before it, and nobody waits for a rung to fill.  All numbers are losses: less is
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
 from typing import NamedTuple
 
 from metaopt.errors import InvalidSearch
+from metaopt.goals import Statistic
 
 LEAST_RUNG = 10
 """Meta-iterations of a trial before its first judgement, unless the spec says otherwise: a score
@@ -36,6 +37,7 @@ class Need(Enum):
     RANKING = auto()
     TASK_LOSSES = auto()
     LEADER = auto()
+    CONTENDERS = auto()
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Options:
     Args:
         reduction: η >= 2; one of η trials goes on.
         percentile: Share that goes on, in %, 0 < percentile < 100.
-        startup_trials: Trials at a rung before anything is stopped there.
+        startup_trials: Trials at a rung before anything is stopped there, >= 0.
         delta: Difference that is tolerated, >= 0, in the unit of the score.
         alpha: Chance of ever stopping the truly best trial, in (0, 1).
 
@@ -76,15 +78,31 @@ class Leader(NamedTuple):
         loss: Its loss.
         trial_number: Its number.
         losses: Its losses on the bank's tasks.
+        trimmed_loss: Their mean without the lowest and the highest 10 %.
     """
 
     loss: float
     trial_number: int
     losses: Sequence[float]
+    trimmed_loss: float
 
     def leads(self, other: "Leader | None") -> bool:
         """Whether it stands before another: an order of trials, so arrivals do not matter."""
         return other is None or self[:2] < other[:2]
+
+
+MOST_CONTENDERS = 16
+"""Enough that some show a tail that a leader may hide; all their losses by task are kept."""
+
+
+def contenders(trials: Iterable[Leader]) -> tuple[Leader, ...]:
+    """Those that may lead, their worst tasks left out: the lowest trimmed losses.
+
+    At most `MOST_CONTENDERS`, the first one first; the order is one of trials, so the contenders
+    among some of `trials` and what came since are those among all.
+    """
+    ordered = sorted(trials, key=lambda one: (one.trimmed_loss, one.trial_number))
+    return tuple(ordered[:MOST_CONTENDERS])
 
 
 @dataclass(frozen=True)
@@ -98,6 +116,8 @@ class Rung:
             places where constraints have a say (`metaopt.goals.standing`).
         task_losses: Losses on the bank's tasks of the newest trials, by number.
         leader: Of all that came, those among them that keep the constraints.
+        contenders: Likewise: those that may lead but for their worst tasks (`contenders`).
+        statistic: Of the losses by task that a trial's loss is.
         options: Of the study.
 
     Raises:
@@ -109,6 +129,8 @@ class Rung:
     ranking: Mapping[int, float] = field(default_factory=dict)
     task_losses: Mapping[int, Sequence[float]] = field(default_factory=dict)
     leader: Leader | None = None
+    contenders: Sequence[Leader] = ()
+    statistic: Statistic = "mean"
     options: Options = Options()
 
     def __post_init__(self) -> None:

@@ -48,7 +48,8 @@ class LaneOutcome:
         trial, lane: Which lane, and what its worker said.
         status: The trial's status from now on.
         summary: Of its scores, if it was judged at a rung for the first time.
-        loss, losses: Then what is minimised, of the study's statistic and by task.
+        loss, losses, trimmed_loss: Then what is minimised: of the study's statistic, by task, and
+            of the trimmed mean.
         metrics: What else is known of it now.
     """
 
@@ -58,6 +59,7 @@ class LaneOutcome:
     summary: Summary | None = None
     loss: float | None = None
     losses: Sequence[float] = ()
+    trimmed_loss: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -75,7 +77,7 @@ class LaneOutcome:
         """What may lead at its rung, if it was judged at one for the first time."""
         if self.loss is None:
             return None
-        return Leader(self.loss, self.trial.trial_number, self.losses)
+        return Leader(self.loss, self.trial.trial_number, self.losses, self.trimmed_loss)
 
 
 def judge_report(
@@ -120,9 +122,16 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
         summary = summarize(lane.scores or [], goals.statistic, Bounds(*goals.possible))
     except ValueError as error:
         raise BadReport(f"trial {trial.trial_number}: {error}") from None
-    loss = goals.loss(float(getattr(summary, goals.statistic)))
-    losses = [goals.loss(score) for score in lane.scores or []]
-    return LaneOutcome(trial, lane, TrialStatus.RUNNING, summary, loss, losses, metrics)
+    return LaneOutcome(
+        trial,
+        lane,
+        TrialStatus.RUNNING,
+        summary,
+        loss=goals.loss(float(getattr(summary, goals.statistic))),
+        losses=[goals.loss(score) for score in lane.scores or []],
+        trimmed_loss=goals.loss(summary.trimmed_mean),
+        metrics=metrics,
+    )
 
 
 def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from metaopt.goals import Metrics
-from metaopt.search.pruning.rule import Leader, Need, Rung
+from metaopt.search.pruning.rule import Leader, Need, Rung, contenders
 from service.db.roles import TrialRole
 from service.dispatcher.pruning.ranking import rank
 from service.dispatcher.state import Place, StudyState
@@ -27,6 +27,8 @@ def rung_at(study: StudyState, place: Place, arrivals: Sequence[Arrival] = ()) -
         ranking=_ranking(study, place, arrivals) if Need.RANKING in needs else {},
         task_losses=_task_losses(arrivals) if Need.TASK_LOSSES in needs else {},
         leader=_leader(study, place, arrivals) if Need.LEADER in needs else None,
+        contenders=_contenders(study, place, arrivals) if Need.CONTENDERS in needs else (),
+        statistic=study.spec.evaluation.statistic,
         options=study.spec.pruning.options(),
     )
 
@@ -50,3 +52,9 @@ def _leader(study: StudyState, place: Place, arrivals: Sequence[Arrival]) -> Lea
         if feasible(metrics) and scored.leads(leader):
             leader = scored
     return leader
+
+
+def _contenders(study: StudyState, place: Place, arrivals: Sequence[Arrival]) -> Sequence[Leader]:
+    feasible = study.spec.goals().feasible
+    new = [arrival.scored for arrival in arrivals if feasible(arrival.metrics)]
+    return contenders([*study.contenders.get(place, ()), *new])

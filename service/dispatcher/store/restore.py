@@ -1,5 +1,6 @@
 """Restoring: a study's state in memory, rebuilt from its rows; scores become losses here."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
 from metaopt.search.branches import LogEntry
-from metaopt.search.pruning.rule import Leader
+from metaopt.search.pruning.rule import Leader, contenders
 from service.db import asks, reports, spending, trials
 from service.db.reports import RungScore
 from service.db.roles import ROLES, TrialRole
@@ -22,6 +23,7 @@ from service.dispatcher.state import (
     Spent,
     StudyState,
     TrialState,
+    keeps_contenders,
     keeps_leaders,
 )
 from service.dispatcher.store.columns import sums_of, trial_of
@@ -61,35 +63,50 @@ def load_study(session: Session, study_id: str) -> StudyState:
     rows = trials.trials_of(session, study_id)
     study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
     _add_spent(session, study, rows)
-    for branch, number, rung, score in scores:
-        study.rung_losses.setdefault((branch, rung), {})[number] = spec.goals().loss(score)
+    for scored in scores:
+        place, loss = (scored.branch, scored.meta_iteration), spec.goals().loss(scored.score)
+        study.rung_losses.setdefault(place, {})[scored.trial_number] = loss
     if spec.beyond_score():
         for branch, number, rung, metrics in reports.rung_metrics(
             session, study_id, TrialRole.SEARCH
         ):
             study.rung_metrics.setdefault((branch, rung), {})[number] = metrics
     if keeps_leaders(spec):
-        study.leaders = _leaders(session, study)
+        _add_leaders(session, study, scores)
     reallot(study)
     return study
 
 
-def _leaders(session: Session, study: StudyState) -> dict[Place, Leader]:
-    leaders, to_loss = {}, study.spec.goals().loss
-    for place in study.rung_losses:
-        candidates = _may_lead(study, place)
-        if candidates:
-            loss, number = min(candidates)
-            trial_id, rung = study.trials[number].trial_id, place[1]
-            (report,) = reports.reports_at(session, [trial_id], rung).values()
-            leaders[place] = Leader(loss, number, [to_loss(score) for score in report.scores])
-    return leaders
+def _add_leaders(session: Session, study: StudyState, scores: Iterable[RungScore]) -> None:
+    """Who leads each rung, and who contends; only their scores by task are read."""
+    for place, leading in _may_lead(study, scores).items():
+        leader = min(leading, key=lambda one: one[:2])
+        chosen = contenders(leading) if keeps_contenders(study.spec) else ()
+        by_task = _losses_by_task(session, study, place, {leader, *chosen})
+        study.leaders[place] = leader._replace(losses=by_task[leader.trial_number])
+        if chosen:
+            study.contenders[place] = tuple(
+                one._replace(losses=by_task[one.trial_number]) for one in chosen
+            )
 
 
-def _may_lead(study: StudyState, place: Place) -> list[tuple[float, int]]:
-    feasible, metrics = study.spec.goals().feasible, study.rung_metrics.get(place, {})
-    losses = study.rung_losses[place]
-    return [(loss, n) for n, loss in losses.items() if feasible(metrics.get(n, {}))]
+def _may_lead(study: StudyState, scores: Iterable[RungScore]) -> dict[Place, list[Leader]]:
+    """The trials that keep the constraints, by rung, without their losses by task."""
+    goals, trials = study.spec.goals(), defaultdict(list)
+    for branch, number, rung, score, trimmed_mean in scores:
+        place = branch, rung
+        if goals.feasible(study.rung_metrics.get(place, {}).get(number, {})):
+            scored = Leader(goals.loss(score), number, (), goals.loss(trimmed_mean))
+            trials[place].append(scored)
+    return trials
+
+
+def _losses_by_task(
+    session: Session, study: StudyState, place: Place, scored: Iterable[Leader]
+) -> dict[int, list[float]]:
+    numbers = {study.trials[one.trial_number].trial_id: one.trial_number for one in scored}
+    found, to_loss = reports.reports_at(session, list(numbers), place[1]), study.spec.goals().loss
+    return {numbers[key]: [to_loss(x) for x in report.scores] for key, report in found.items()}
 
 
 def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:

@@ -38,8 +38,9 @@ class Pruning(Wire):
     `percentile` is the share, in %, that goes on from a rung under the pruner of that name.
     `successive_halving` decides for good when a trial arrives; `asha` lets it wait with its
     checkpoint and go on later if its rank improves.  `race` stops a trial that is worse than the
-    best at its rung by more than `delta` (in the unit of the score): a paired test on the bank's
-    tasks that stops the truly best trial of a branch with a chance of at most `alpha`.
+    best at its rung by more than `delta` (in the unit of the score), once `startup_trials` have
+    come: a paired test on the bank's tasks that is to stop the truly best trial of a branch with a
+    chance of at most `alpha` (docs/search.md says for which noise it was simulated).
 
     `tasks` is how many tasks of the bank, its first ones, trials are scored on at each rung below
     the budget; at the budget, and without it everywhere, all `evaluation.tasks`.  Trials with

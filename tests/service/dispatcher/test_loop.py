@@ -34,7 +34,7 @@ ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_i
 
 
 def test_a_race_knows_its_leaders_after_a_restart(engine: Engine, run: Run) -> None:
-    race = {"kind": "race", "rungs": [20, 60]}
+    race = {"kind": "race", "rungs": [20, 60], "startup_trials": 1}
     study_id = submit(engine, small_spec(**ONE_BRANCH, pruning=race))
     run(ScriptedExecutor())
     wait_for(engine, study_id, "completed")
@@ -45,6 +45,9 @@ def test_a_race_knows_its_leaders_after_a_restart(engine: Engine, run: Run) -> N
     best = min(search, key=lambda t: t["score"])
     assert best["status"] == "completed"
     for place, leader in study.leaders.items():
+        assert {one.trial_number for one in study.contenders[place]} == set(
+            study.rung_losses[place]
+        )
         assert leader.loss == min(study.rung_losses[place].values())
         assert leader.loss == pytest.approx(sum(leader.losses) / len(leader.losses))
     assert {rung for _, rung in study.leaders} == {20, 60, 180}

@@ -7,10 +7,19 @@ import pytest
 import torch
 
 from metaopt.errors import InvalidSearch
+from metaopt.estimation.statistics import trimmed_mean
 from metaopt.evaluation.bank import BankSpec
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
-from metaopt.search.pruning.race import is_worse, level_of_a_look
+from metaopt.search.pruning.race import decide, is_worse
+from metaopt.search.pruning.rule import (
+    MOST_CONTENDERS,
+    Decision,
+    Leader,
+    Options,
+    Rung,
+    contenders,
+)
 
 BANK = BankSpec(split="validation", seed=1, tasks=100, k_shot=5, q_query=10, steps=3)
 RUNGS, ALPHA = 3, 0.05
@@ -37,6 +46,27 @@ def noise() -> np.ndarray:
     return scores - scores.mean(1, keepdims=True)
 
 
+def scored(number: int, losses: list[float]) -> Leader:
+    return Leader(float(np.mean(losses)), number, losses, trimmed_mean(losses))
+
+
+def rung_of(trials: list[Leader], **options: float) -> Rung:
+    """A rung at which these trials were scored, the last one just now."""
+    return Rung(
+        0,
+        RUNGS,
+        ranking={one.trial_number: one.loss for one in trials},
+        task_losses={trials[-1].trial_number: trials[-1].losses},
+        leader=min(trials),
+        contenders=contenders(trials),
+        options=Options(alpha=ALPHA, **options),
+    )
+
+
+def stops(trials: list[Leader], **options: float) -> bool:
+    return decide(rung_of(trials, **options), trials[-1].trial_number) is Decision.STOP
+
+
 def race(noise: np.ndarray, truths: list[float], chance: random.Random) -> dict[int, int]:
     """Run trials in a random order through all rungs; return at which rung each was stopped."""
     order = list(range(len(truths)))
@@ -44,15 +74,11 @@ def race(noise: np.ndarray, truths: list[float], chance: random.Random) -> dict[
     stopped: dict[int, int] = {}
     for rung in range(RUNGS):
         tasks = [chance.randrange(noise.shape[1]) for _ in range(noise.shape[1])]
-        leader = None
-        for peers, number in enumerate((n for n in order if n not in stopped), start=1):
+        trials: list[Leader] = []
+        for number in [n for n in order if n not in stopped]:
             residuals = noise[chance.randrange(len(noise))][tasks]
-            scores = (truths[number] + residuals).tolist()
-            mean = float(np.mean(scores))
-            if leader is None or mean < leader[0]:
-                leader = (mean, scores)
-            level = level_of_a_look(ALPHA, rungs=RUNGS, peers=peers)
-            if is_worse(scores, leader[1], delta=0.0, level=level):
+            trials.append(scored(number, (truths[number] + residuals).tolist()))
+            if stops(trials):
                 stopped[number] = rung
     return stopped
 
@@ -68,11 +94,45 @@ def test_the_truly_best_is_stopped_in_at_most_one_race_of_twenty(noise, gap):
 
 
 def test_what_is_clearly_worse_is_stopped_early(noise):
+    """All but the first four that come."""
     chance, races = random.Random(3), 100
     truths = [0.0] + [2.0 * float(noise.std())] * 7
     stopped = [race(noise, truths, chance) for _ in range(races)]
     at_once = sum(rung == 0 for one in stopped for rung in one.values())
-    assert at_once > 0.5 * 7 * races
+    assert at_once > 0.7 * 4 * 7 / 8 * races
+
+
+CLOSE = [0.1 * (i % 7) for i in range(60)]
+WORSE = [1.0 + 0.1 * (i % 5) for i in range(60)]
+
+
+def test_nothing_is_stopped_before_the_startup_trials_have_come():
+    trials = [scored(number, CLOSE) for number in range(4)]
+    assert not stops([*trials[1:], scored(4, WORSE)])
+    assert stops([*trials, scored(4, WORSE)])
+    assert stops([scored(0, CLOSE), scored(1, WORSE)], startup_trials=1)
+
+
+def test_the_leader_may_have_a_tail_that_a_contender_has_shown():
+    good = [scored(number, CLOSE) for number in range(4)]
+    exploded = scored(5, [*CLOSE[:-1], 300.0])
+    assert stops([*good, scored(4, WORSE)])
+    assert not stops([*good, exploded, scored(4, WORSE)])
+
+
+def test_what_explodes_on_many_tasks_says_nothing_of_the_leader():
+    good = [scored(number, CLOSE) for number in range(4)]
+    exploded = scored(5, [*CLOSE[:30], *[300.0] * 30])
+    assert stops([*good, exploded, scored(4, WORSE)])
+
+
+def test_contenders_are_the_same_in_whatever_order_trials_come():
+    trials = [Leader(float(n), n, (), float(n * 7 % 5)) for n in range(3 * MOST_CONTENDERS)]
+    bit_by_bit: tuple[Leader, ...] = ()
+    for trial in reversed(trials):
+        bit_by_bit = contenders([*bit_by_bit, trial])
+    assert bit_by_bit == contenders(trials)
+    assert len(bit_by_bit) == MOST_CONTENDERS
 
 
 def test_a_difference_below_delta_is_tolerated():
@@ -86,6 +146,12 @@ def test_a_difference_below_delta_is_tolerated():
 def test_equal_differences_need_no_test():
     assert is_worse([2.0, 3.0], [1.0, 2.0], delta=0.0, level=1e-9)
     assert not is_worse([1.0, 2.0], [1.0, 2.0], delta=0.0, level=0.5)
+
+
+def test_a_difference_may_vary_more_than_it_shows():
+    leader, scores = [0.0] * 50, [1.0] * 50
+    assert is_worse(scores, leader, delta=0.0, level=0.001, least_variance=2.0)
+    assert not is_worse(scores, leader, delta=0.0, level=0.001, least_variance=10.0)
 
 
 @pytest.mark.parametrize(("scores", "leader"), [([1.0], [1.0]), ([1.0, 2.0], [1.0, 2.0, 3.0])])

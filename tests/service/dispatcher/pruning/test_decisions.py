@@ -145,7 +145,7 @@ def test_asha_sends_what_it_does_not_promote_back_into_the_queue() -> None:
 
 
 def test_a_race_stops_what_is_surely_worse_and_nothing_else() -> None:
-    study = states.study(pruning={"kind": "race", "rungs": [60, 120]})
+    study = states.study(pruning={"kind": "race", "rungs": [60, 120], "startup_trials": 2})
     best, close, worse = states.asked(study, "maml", 3)
     tasks = range(20)
     scores = (

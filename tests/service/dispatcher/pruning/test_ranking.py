@@ -69,10 +69,14 @@ def test_asha_promotes_and_waits_by_the_same_places() -> None:
 
 
 def test_an_infeasible_trial_leads_no_race() -> None:
-    study = states.study(pruning={"kind": "race", "rungs": [60, 120]}, constraints=BOUND)
+    study = states.study(
+        pruning={"kind": "race", "rungs": [60, 120], "startup_trials": 0}, constraints=BOUND
+    )
     _, outcomes = judge(study, (1.0, 50.0), (9.0, 2.0))
     assert [one.status for one in outcomes] == [TrialStatus.RUNNING] * 2
-    study = states.study(pruning={"kind": "race", "rungs": [60, 120]}, constraints=BOUND)
+    study = states.study(
+        pruning={"kind": "race", "rungs": [60, 120], "startup_trials": 0}, constraints=BOUND
+    )
     _, outcomes = judge(study, (1.0, 50.0))
     assert outcomes[0].status == TrialStatus.RUNNING
 

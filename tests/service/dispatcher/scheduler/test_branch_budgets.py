@@ -29,7 +29,7 @@ def end(study: StudyState, branch: str, level: float, count: int = ENDED) -> Non
     for index, trial in enumerate(states.asked(study, branch, count)):
         loss = level * (1 + 0.01 * (index % 3))
         trial.status, trial.loss, trial.meta_iteration = TrialStatus.COMPLETED, loss, rung
-        scored = Leader(loss, trial.trial_number, [loss * 0.99, loss * 1.01] * 5)
+        scored = Leader(loss, trial.trial_number, [loss * 0.99, loss * 1.01] * 5, loss)
         study.add_loss((branch, rung), scored, {})
 
 

@@ -127,6 +127,7 @@ def decided(study: StudyState) -> dict[str, Any]:
 
     return {
         "leaders": study.leaders,
+        "contenders": study.contenders,
         "losses": study.rung_losses,
         "metrics": study.rung_metrics,
         "spent": study.spent,
