@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from metaopt.estimation.limits import interval
+from metaopt.goals import Goals
 from service.db import baselines
 from service.db.roles import ROLES, TrialRole
 from service.db.tables import Study
-from service.judgement.estimates import contender
+from service.judgement.estimates import Contender, contender, loss_of, own_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank
 from service.planning.signatures import task_bank
@@ -40,7 +42,7 @@ def add_version(
         **_of_result(result),
         "bank": gate_bank(spec, task_bank(spec, ROLES[role].bank, 0)),
         "tasks": fresh.tasks,
-        "score": _score(result).model_dump(mode="json"),
+        "score": _score(result, fresh, spec.goals()).model_dump(mode="json"),
     }
     scores = [run.scores for run in fresh.completed]
     version = baselines.add_version(
@@ -77,13 +79,13 @@ def _of_result(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _score(result: StudyResult) -> Estimate:
+def _score(result: StudyResult, fresh: Contender, goals: Goals) -> Estimate:
     """The score with the interval that the gates, or else the verdict, gave it."""
     if result.gates is not None:
         assert result.gates.candidate.score is not None
         return result.gates.candidate.score
     sealed = result.finalists[0].sealed
-    assert sealed is not None
-    return Estimate(
-        value=sealed.score, stderr=sealed.stderr or 0.0, low=sealed.low, high=sealed.high
-    )
+    if sealed is None or sealed.stderr is None:  # a verdict of an older version
+        own = fresh._replace(noise=own_noise(fresh))
+        return Estimate.of(interval(loss_of(own)).scores(goals))
+    return Estimate(value=sealed.score, stderr=sealed.stderr, low=sealed.low, high=sealed.high)

@@ -50,9 +50,9 @@ def test_a_preview_counts_meta_iterations_with_the_pruning(client: TestClient) -
     search, verdict = found["search"], found["verdict"]
     assert (search["trials"], search["meta_iterations_at_most"]) == (8, 720)
     assert search["meta_iterations_expected"] == round(8 * (10 + 20 / 3 + 60 / 9))
-    assert (verdict["trials"], verdict["meta_iterations_at_most"]) == (8, 720)
+    assert (verdict["trials"], verdict["meta_iterations_at_most"]) == (12, 1080)
     alone = preview(client, {**SPEC, "verdict": {"compare": "none"}})["verdict"]
-    assert alone["trials"] == 6
+    assert alone["trials"] == 9
     capped = {**SPEC, "budget": {**SPEC["budget"], "total_meta_iterations": 100}}
     search = preview(client, capped)["search"]
     assert (search["meta_iterations_at_most"], search["meta_iterations_expected"]) == (100, 100)

@@ -54,7 +54,7 @@ def test_a_study_is_accepted_and_found_where_it_says(client: TestClient) -> None
     assert study["spec"]["verdict"] == {
         "finalists": 3,
         "extra_finalists": 0,
-        "seeds": 2,
+        "seeds": 3,
         "tasks": 400,
         "compare": "default",
         "first_seed": 0,
