@@ -4,7 +4,9 @@
 
 Tasks alone: one training on 400 tasks, by six methods.  Trainings: three equal configurations, by
 four ways to say how noisy trainings are; tasks and trainings are combined as in the product.
-Nothing here is used by the product but `ours`; coverage in per cent of a nominal 95.
+Then the statistics that a study may judge by: each covers its own truth, of one training's scores
+and of the difference of two that are alike.  Nothing here is used by the product but `ours`;
+coverage in per cent of a nominal 95.
 """
 
 import argparse
@@ -28,7 +30,8 @@ from benchmarks.noise_families import (
 )
 from metaopt.estimation.intervals import Error
 from metaopt.estimation.limits import error_of_mean, interval_of
-from metaopt.estimation.statistics import summarize
+from metaopt.estimation.statistics import difference, limits_of, locate, summarize
+from metaopt.goals import Statistic
 
 RESULTS = Path(__file__).parent / "results"
 TASKS = 400
@@ -118,6 +121,39 @@ def task_coverage(samples: int) -> dict[str, dict[str, float]]:
     return results
 
 
+SCORES: dict[str, Callable[[Luck, int], np.ndarray]] = {
+    "LN(1)": lambda luck, tasks: luck.lognormal(size=tasks),
+    "LN(1.5)": lambda luck, tasks: luck.lognormal(0.0, 1.5, size=tasks),
+    "right of 75 queries": lambda luck, tasks: luck.binomial(75, 0.9, size=tasks) / 75,
+    "right of 25 queries": lambda luck, tasks: luck.binomial(25, 0.9, size=tasks) / 25,
+    "right of 5 queries": lambda luck, tasks: luck.binomial(5, 0.8, size=tasks) / 5,
+}
+STATISTICS: tuple[Statistic, ...] = ("mean", "trimmed_mean", "median")
+
+
+def statistic_coverage(samples: int) -> dict[str, dict[str, tuple[float, float]]]:
+    """How often each statistic's interval covers, of scores and of differences, by family."""
+    results = {}
+    for name, draw in SCORES.items():
+        luck = np.random.default_rng(len(name))
+        many = draw(luck, 2_000_000)
+        truths = {statistic: locate(many, statistic).value for statistic in STATISTICS}
+        hits: dict[str, list[tuple[bool, bool]]] = {statistic: [] for statistic in STATISTICS}
+        for _ in range(samples):
+            first, second = draw(luck, TASKS), draw(luck, TASKS)
+            for statistic in STATISTICS:
+                own = limits_of(locate(first, statistic))
+                gap = difference(first.tolist(), second.tolist(), statistic)
+                truth = truths[statistic]
+                covered = own.low - 1e-9 <= truth <= own.high + 1e-9
+                hits[statistic].append((covered, gap.low <= 0.0 <= gap.high))
+        results[name] = {
+            statistic: (statistics.fmean(a for a, _ in each), statistics.fmean(b for _, b in each))
+            for statistic, each in hits.items()
+        }
+    return results
+
+
 NOISES = ("pooled", "own", "pooled or own", "ours")
 
 
@@ -176,6 +212,7 @@ def _trimmed_truth(family: Callable[[np.ndarray], np.ndarray]) -> float:
 def text(
     tasks: dict[str, dict[str, float]],
     seeds: dict[int, dict[str, dict[str, tuple[float, float]]]],
+    statistic: dict[str, dict[str, tuple[float, float]]],
     samples: int,
 ) -> str:
     """The figures as a page."""
@@ -197,6 +234,15 @@ def text(
         for name, by_noise in families.items():
             cells = [f"{100 * share:.1f}  {width:.3f}" for share, width in by_noise.values()]
             lines.append(_row(f"{name}, {count} seeds", cells))
+    lines += [
+        "",
+        f"Statistics: coverage of a score, and of a difference of two alike, {TASKS} tasks.",
+        "",
+        _row("", STATISTICS),
+    ]
+    for name, by_statistic in statistic.items():
+        cells = [f"{100 * own:.1f}  {100 * gap:.1f}" for own, gap in by_statistic.values()]
+        lines.append(_row(name, cells))
     return "\n".join(lines) + "\n"
 
 
@@ -211,7 +257,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     seeds = {count: seed_coverage(options.samples, count) for count in (2, 3, 5)}
-    page = text(task_coverage(options.samples), seeds, options.samples)
+    by_statistic = statistic_coverage(options.samples)
+    page = text(task_coverage(options.samples), seeds, by_statistic, options.samples)
     (options.results / "interval_methods.txt").write_text(page)
     print(page, end="")
 

@@ -25,7 +25,7 @@ from service.wire.views.result import StudyResult
 FINALISTS = 3
 SEEDS = (2, 3, 5)
 PARAMS = complete("maml", {})
-UNADAPTED = 9.0  # what the loss is without adaptation: ten times it explodes
+UNADAPTED = 3.0  # what the loss is without adaptation: a hundred times it explodes
 Truths = Sequence[float]
 Draw = Callable[[Luck, int], tuple[Losses, Truths]]
 """(luck, seeds) -> losses (contenders, seeds, tasks), and what they truly are."""

@@ -67,30 +67,38 @@ class Error(NamedTuple):
         stderr: Its standard error, >= 0.
         degrees: Degrees of freedom of that standard error; need not be whole.
         skewness: Of the estimate; of a mean of n values, theirs over √n.
+        heavier: A tail that it may have as well: limits are the wider ones, on either side.
     """
 
     stderr: float
     degrees: float
     skewness: float = 0.0
+    heavier: Tail | None = None
 
     @property
     def variance(self) -> float:
         """Its square."""
         return self.stderr**2
 
-    def at_least(self, tail: "Tail") -> "Error":
-        """The same standard error with a tail that is no lighter than another."""
-        return Error(
-            self.stderr, min(self.degrees, tail.degrees), max(self.skewness, tail.skewness)
-        )
+    @property
+    def tails(self) -> list[Tail]:
+        """Its own tail, and the heavier one."""
+        own = Tail(self.skewness, self.degrees)
+        return [own] if self.heavier is None else [own, self.heavier]
+
+    def at_least(self, tail: Tail) -> "Error":
+        """The same standard error with limits that hold another tail, too."""
+        heavier = Tail(max(self.skewness, tail.skewness), min(self.degrees, tail.degrees))
+        return self._replace(heavier=heavier)
 
     def times(self, factor: float) -> "Error":
         """That of the estimate times a factor; a negative one turns its skewness round."""
-        skewness = self.skewness if factor >= 0 else -self.skewness
-        return Error(self.stderr * abs(factor), self.degrees, skewness)
+        sign = 1 if factor >= 0 else -1
+        heavier = self.heavier and self.heavier._replace(skewness=sign * self.heavier.skewness)
+        return Error(self.stderr * abs(factor), self.degrees, sign * self.skewness, heavier)
 
 
-NO_ERROR = Error(0.0, 1.0)
+NO_ERROR = Error(0.0, math.inf)
 
 
 class Measured(NamedTuple):

@@ -43,6 +43,7 @@ from metaopt.estimation.intervals import (
     ErrorRates,
     Interval,
     Measured,
+    Tail,
 )
 
 _SYMMETRIC = 1e-6  # of λ: below it g is the identity, but for rounding
@@ -148,7 +149,11 @@ def student_t(probability: float, degrees: float) -> float:
 
 def _below(error: Error, rate: float) -> float:
     """How far the truth may lie below the estimate: it is further with this probability."""
-    y, skew = student_t(1 - rate, error.degrees), error.skewness / 3
+    return error.stderr * max(0.0, *(_standard_errors(tail, rate) for tail in error.tails))
+
+
+def _standard_errors(tail: Tail, rate: float) -> float:
+    y, skew = student_t(1 - rate, tail.degrees), tail.skewness / 3
     if abs(skew) > _SYMMETRIC:
         y = (math.cbrt(1 + 3 * skew * (y - skew / 2)) - 1) / skew
-    return error.stderr * max(0.0, y)
+    return y

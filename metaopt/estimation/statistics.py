@@ -26,6 +26,8 @@ from metaopt.estimation.intervals import EVERYWHERE, Bounds, Interval
 from metaopt.estimation.limits import error_of_mean, interval_of
 from metaopt.goals import Statistic
 
+ROUNDING = 1e-13
+"""Of values: what they differ by less does not tell them apart."""
 TRIMMED = 0.1
 """Share of the values that a trimmed mean leaves out at either end."""
 
@@ -141,7 +143,10 @@ def trimmed_mean(scores: Sequence[float] | np.ndarray, share: float = TRIMMED) -
 
 def _mean(sample: np.ndarray) -> Located:
     value = math.fsum(sample) / sample.size
-    return Located(value, sample - value, math.inf)
+    influences = sample - value
+    if np.abs(influences).max() <= ROUNDING * np.abs(sample).max():
+        influences = np.zeros_like(sample)
+    return Located(value, influences, math.inf)
 
 
 def _trimmed_mean(sample: np.ndarray) -> Located:
@@ -165,10 +170,21 @@ def _median(sample: np.ndarray) -> Located:
 
 
 def _stderr_of_median(ordered: np.ndarray) -> float:
+    """Half the distance of two order statistics, in normal quantiles; of steps the outer ones.
+
+    Accuracies of some queries come in steps wider than their median's error: then nobody can tell
+    the median from its neighbours.
+    """
     n = ordered.size
     place = max(1, round((n + 1) / 2 - math.sqrt(n)))
     outside = float(bdtr(place - 1, n, 0.5))  # of a fair coin: fewer than `place` heads of n
-    return float((ordered[n - place] - ordered[place - 1]) / (2 * -ndtri(outside)))
+    low, high = ordered[place - 1], ordered[n - place]
+    below, above = np.searchsorted(ordered, low, "left"), np.searchsorted(ordered, high, "right")
+    if below < place - 1:  # others are the same
+        low = ordered[max(0, below - 1)]
+    if above > n - place + 1:
+        high = ordered[min(n - 1, above)]
+    return float((high - low) / (2 * -ndtri(outside)))
 
 
 _LOCATE: Mapping[str, Callable[[np.ndarray], Located]] = {

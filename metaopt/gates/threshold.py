@@ -29,12 +29,14 @@ def more_needed(
 ) -> tuple[int | None, int | None]:
     """About how many more tasks, or else trainings of each, would decide.
 
-    The limits are taken to stay as many standard errors away as they are now.
+    The limit that is on the other side of the threshold is taken to stay as many standard errors
+    away as it is now; None where it is cut off at what is possible.
     """
-    if interval.stderr == 0.0:
+    limit = interval.low if measured.value > threshold else interval.high
+    if interval.stderr == 0.0 or limit == interval.value:
         return None, None
     tasks, seeds = candidate.tasks, candidate.seeds
-    distance = (interval.high - interval.value) / interval.stderr
+    distance = (limit - interval.value) / interval.stderr
     needed = ((measured.value - threshold) / distance) ** 2
     of_tasks, of_seeds = measured.tasks.variance, sum(part.variance for part in measured.seeds)
     if needed > of_seeds:

@@ -5,6 +5,7 @@ few tasks make most of it, where one finalist's trainings scatter far more than 
 for what so few trainings would hardly ever show.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -40,11 +41,16 @@ def cautions(judged: Sequence[Judged], metric: str) -> list[Caution]:
         judged: Those that have a score, best first.
         metric: Name of the score.
     """
-    return [*_few_trainings(judged), *_of_tasks(judged, metric), *_unsteady(judged)]
+    return [
+        *_few_trainings(judged),
+        *_broken_trainings(judged),
+        *_of_tasks(judged, metric),
+        *_unsteady(judged),
+    ]
 
 
 def _few_trainings(judged: Sequence[Judged]) -> Iterator[Caution]:
-    seeds = min((each.fresh.seeds for each in judged), default=0)
+    seeds = min((len(each.fresh.runs) for each in judged), default=0)
     unseen = (1 - RARE) ** seeds
     if not seeds or unseen <= UNSEEN:
         return
@@ -54,6 +60,17 @@ def _few_trainings(judged: Sequence[Judged]) -> Iterator[Caution]:
         text=f"trained {times}: what one training in ten does goes unseen in "
         f"{100 * unseen:.0f} % of such verdicts, and no interval here holds it",
     )
+
+
+def _broken_trainings(judged: Sequence[Judged]) -> Iterator[Caution]:
+    for name, number, fresh, _ in judged:
+        broken = len(fresh.runs) - fresh.seeds
+        if broken:
+            text = (
+                f"{name}: {broken} of {len(fresh.runs)} fresh trainings did not reach the end; "
+                "its score is of the others"
+            )
+            yield Caution(code="broken_trainings", trial_number=number, text=text)
 
 
 def _of_tasks(judged: Sequence[Judged], metric: str) -> Iterator[Caution]:
@@ -77,12 +94,10 @@ def _unsteady(judged: Sequence[Judged]) -> Iterator[Caution]:
         noises = [own_noise(other.fresh) for other in steady if other is not each]
         degrees = sum(noise.degrees for noise in noises)
         squares = sum(noise.variance * noise.degrees for noise in noises)
-        if not squares:
+        if not degrees or not own.variance:
             continue
-        ratio = own.variance * degrees / squares
+        ratio = own.variance * degrees / squares if squares else math.inf
         if fdtrc(own.degrees, degrees, ratio) * len(steady) <= UNSTEADY:
-            text = (
-                f"{each.name}: its trainings scatter {ratio**0.5:.0f} times as much as others'; "
-                "more seeds would tell what it is worth"
-            )
+            times = f"{ratio**0.5:.0f} times as much as others'" if squares else "and no other's do"
+            text = f"{each.name}: its trainings scatter {times}; more seeds would tell its worth"
             yield Caution(code="unsteady_training", trial_number=each.trial_number, text=text)

@@ -21,8 +21,9 @@ of s²: the interval covers the tasks only.
 
 The difference of two contenders is paired by task, φ_t − ψ_t, and has the training noise of both.
 
-A task *explodes* where adaptation diverges or leaves a loss ten times as high as that of tasks
-without any adaptation.  Means say little about that, so its share is an estimate of its own.
+A task *explodes* where adaptation diverges or leaves a loss a hundred times as high as that of
+tasks without any adaptation, by one measure for all.  Means say little about that, so its share is
+an estimate of its own.
 """
 
 import math
@@ -49,7 +50,7 @@ from metaopt.estimation.limits import error_of_mean, interval, share_interval, t
 from metaopt.estimation.statistics import Located, locate, mean_of
 from metaopt.goals import Goals
 
-EXPLODES = 10.0
+EXPLODES = 100.0
 """Times the loss without adaptation."""
 
 
@@ -95,7 +96,7 @@ class Contender(NamedTuple):
         by_seed: Loss of each of those, the study's statistic over tasks.
         influences: Of the tasks on the loss (T,), with mean 0.
         task_degrees: The most degrees of freedom that its error over tasks can have.
-        exploded: Share of the tasks that explode, mean over all fresh trainings.
+        exploded: Share of the tasks that explode, mean over those that completed.
         bounds: Of a loss.
         noise: Of its trainings.
         tail: Of its losses over tasks, at least.
@@ -159,8 +160,22 @@ class Contender(NamedTuple):
         return [run.metrics[metric] for run in self.completed]
 
 
-def contender(runs: Sequence[SealedRun], goals: Goals) -> Contender:
-    """The fresh trainings of one configuration, their scores as losses."""
+def unadapted_loss(runs: Iterable[SealedRun], goals: Goals) -> float:
+    """The loss of tasks without adaptation: the median over fresh trainings, infinite of none."""
+    losses = [goals.loss(run.curve[0]) for run in runs if run.curve]
+    if not losses or goals.possible_losses[1] < math.inf:  # what is bounded does not explode
+        return math.inf
+    return statistics.median(losses)
+
+
+def contender(runs: Sequence[SealedRun], goals: Goals, *, unadapted: float = math.inf) -> Contender:
+    """The fresh trainings of one configuration, their scores as losses.
+
+    Args:
+        runs: Those trainings.
+        goals: Of the study.
+        unadapted: Loss of tasks without adaptation, by which they explode.
+    """
     completed = [run for run in runs if run.status == "completed"]
     losses = [np.array([goals.loss(score) for score in run.scores]) for run in completed]
     located = [locate(of_tasks, goals.statistic) for of_tasks in losses]
@@ -172,20 +187,19 @@ def contender(runs: Sequence[SealedRun], goals: Goals) -> Contender:
         by_seed=[each.value for each in located],
         influences=overall.influences,
         task_degrees=overall.degrees,
-        exploded=_exploded(completed, losses, goals),
+        exploded=_exploded(completed, losses, EXPLODES * unadapted),
         bounds=Bounds(*goals.possible_losses),
     )
 
 
-def _exploded(completed: Sequence[SealedRun], losses: Sequence[np.ndarray], goals: Goals) -> float:
-    """Share of tasks; where losses are bounded only what diverged explodes."""
-    shares = []
-    for run, of_tasks in zip(completed, losses, strict=True):
-        share = run.diverged_share
-        if run.curve and math.isinf(goals.possible_losses[1]):
-            share = max(share, float(np.mean(of_tasks > EXPLODES * goals.loss(run.curve[0]))))
-        shares.append(share)
-    return statistics.fmean(shares) if shares else 0.0
+def _exploded(completed: Sequence[SealedRun], losses: Sequence[np.ndarray], limit: float) -> float:
+    """Share of tasks that diverged, or whose loss is beyond a limit; mean over trainings."""
+    if not completed:
+        return 0.0
+    return statistics.fmean(
+        max(run.diverged_share, float(np.mean(of_tasks > limit)))
+        for run, of_tasks in zip(completed, losses, strict=True)
+    )
 
 
 def among_finalists(finalists: Sequence[Contender]) -> list[Contender]:
@@ -221,7 +235,7 @@ def usual_noise(contenders: Sequence[Contender]) -> SeedNoise:
 
 def usual_tail(contenders: Sequence[Contender]) -> Tail:
     """The medians of the skewness and of the degrees of freedom of contenders' errors."""
-    errors = [_task_error(each) for each in contenders]
+    errors = [error for each in contenders if (error := _task_error(each)).stderr > 0.0]
     if not errors:
         return NO_TAIL
     return Tail(

@@ -111,16 +111,20 @@ def study_result(
         busy_share: Share of the slots' time that went into segments.
         search: What the search spent, and what ended it.
     """
-    ranked = _ranked(spec, trials, runs)
     every_run = [*runs, *(defaults.runs if defaults else [])]
+    unadapted = estimates.unadapted_loss(every_run, spec.goals())
+    ranked = _ranked(spec, trials, runs, unadapted)
+    scored = [each for each in ranked if each.fresh.completed]
     finalists = [_finalist(spec, rank, each, ranked) for rank, each in enumerate(ranked, 1)]
-    reference = _reference(spec, defaults, ranked) if defaults else None
+    reference = _reference(spec, defaults, ranked, unadapted) if defaults else None
     comparison = _comparison(spec, defaults, reference, ranked) if defaults and reference else None
     return StudyResult(
         **_asked(spec),
         finalists=finalists,
         intervals_cover=(
-            "tasks and seeds" if any(each.fresh.noise.degrees for each in ranked) else "tasks"
+            "tasks and seeds"
+            if scored and all(each.fresh.noise.degrees for each in scored)
+            else "tasks"
         ),
         trials=counts,
         replicas=replicas or {},
@@ -157,7 +161,10 @@ def _asked(spec: StudySpec) -> dict[str, Any]:
 
 
 def _ranked(
-    spec: StudySpec, trials: Sequence[SearchTrial], runs: Sequence[SealedRun]
+    spec: StudySpec,
+    trials: Sequence[SearchTrial],
+    runs: Sequence[SealedRun],
+    unadapted: float,
 ) -> list[_Ranked]:
     """The finalists, best first: by sealed losses, whole trainings before broken ones."""
     sources, goals = {run.source_trial_number for run in runs}, spec.goals()
@@ -169,7 +176,9 @@ def _ranked(
             trial.trial_number,
         ),
     )
-    fresh = among_finalists([contender(_runs_of(trial, runs), goals) for trial in chosen])
+    fresh = among_finalists(
+        [contender(_runs_of(trial, runs), goals, unadapted=unadapted) for trial in chosen]
+    )
     by_search = [
         _Ranked(trial, sealed, rank)
         for rank, (trial, sealed) in enumerate(zip(chosen, fresh, strict=True), start=1)
@@ -219,10 +228,11 @@ def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_R
 
 
 def _tied(fresh: Contender, best: Contender, to_best: Interval | None) -> bool:
-    """Whether a finalist may be as good: its loss, and how often its adaptation explodes."""
+    """Whether a finalist may be as good: its loss, and how often it trains and adapts."""
     if to_best is None or not to_best.low <= 0 <= to_best.high:
         return False
-    return not estimates.explodes_more(fresh, best)
+    trains_less = best.whole and not fresh.whole
+    return not trains_less and not estimates.explodes_more(fresh, best)
 
 
 def _optimism(goals: Goals, finalist: _Ranked) -> Estimate | None:
@@ -255,8 +265,10 @@ def _at(sealed: SealedScore | None, steps: int) -> float | None:
     return sealed.curve[steps] if sealed is not None and steps < len(sealed.curve) else None
 
 
-def _reference(spec: StudySpec, defaults: Defaults, ranked: Sequence[_Ranked]) -> Contender:
-    fresh = contender(defaults.runs, spec.goals())
+def _reference(
+    spec: StudySpec, defaults: Defaults, ranked: Sequence[_Ranked], unadapted: float
+) -> Contender:
+    fresh = contender(defaults.runs, spec.goals(), unadapted=unadapted)
     return estimates.beside(fresh, [each.fresh for each in ranked])
 
 

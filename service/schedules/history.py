@@ -1,10 +1,13 @@
 """History: the completed studies of a schedule as points of its control chart."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from metaopt.estimation.intervals import Bounds, Error
+from metaopt.estimation.limits import interval_of
 from metaopt.goals import Goals
 from service.schedules.drift import LIMIT, Judgement, Score, begins, judge
 from service.wire.views.gate_report import GateReport
@@ -88,7 +91,9 @@ def _sealed(finalist: dict[str, Any] | None) -> Estimate | None:
     sealed = Finalist.model_validate(finalist).sealed if finalist else None
     if sealed is None:
         return None
-    stderr = (sealed.high - sealed.low) / (2 * LIMIT)
+    stderr = sealed.stderr  # verdicts of older versions have none
+    if stderr is None:
+        stderr = (sealed.high - sealed.low) / (2 * LIMIT)
     return Estimate(value=sealed.score, stderr=stderr, low=sealed.low, high=sealed.high)
 
 
@@ -107,11 +112,10 @@ def _judged(point: ChartPoint, judgement: Judgement, goals: Goals) -> ChartPoint
     moved: Direction | None = None
     if judgement.moved:
         moved = "better" if goals.loss(judgement.moved) < 0 else "worse"
-    centre = _estimate(judgement.centre) if judgement.centre else None
+    centre = _estimate(judgement.centre, goals) if judgement.centre else None
     return point.model_copy(update={"centre": centre, "moved": moved, "drift": judgement.drift})
 
 
-def _estimate(score: Score) -> Estimate:
-    margin = LIMIT * score.stderr
-    low, high = score.value - margin, score.value + margin
-    return Estimate(value=score.value, stderr=score.stderr, low=low, high=high)
+def _estimate(score: Score, goals: Goals) -> Estimate:
+    error, bounds = Error(score.stderr, math.inf), Bounds(*goals.possible)
+    return Estimate.of(interval_of(score.value, [error], bounds=bounds))

@@ -8,5 +8,6 @@ def test_ours_covers_and_student_does_not_where_losses_are_skewed() -> None:
     tasks = interval_methods.task_coverage(samples)["LN(1.5)"]
     assert tasks["ours"] > tasks["Student"] and tasks["ours"] > 0.88
     seeds = interval_methods.seed_coverage(samples, 3)["equal"]
-    page = interval_methods.text({"LN(1.5)": tasks}, {3: {"equal": seeds}}, samples)
+    statistics = interval_methods.statistic_coverage(20)
+    page = interval_methods.text({"LN(1.5)": tasks}, {3: {"equal": seeds}}, statistics, samples)
     assert "equal, 3 seeds" in page and "bootstrap-t" in page

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from metaopt.costs.registry import COSTS
 from metaopt.errors import InvalidGate
-from metaopt.estimation.intervals import Error, Interval, error_of_trainings
+from metaopt.estimation.intervals import Bounds, Error, Interval, error_of_trainings
 from metaopt.gates.arguments import after_colon, number
 from metaopt.gates.evidence import Evidence, Trainings
 from metaopt.gates.rule import GateRule, RuleAnswer
 from metaopt.gates.threshold import side
 
 ROUNDING = 1e-12
+NOT_NEGATIVE = Bounds(low=0.0)
 
 _FORM = re.compile(r"(?P<metric>[a-z_]+)<=(?P<bound>[^x]+)(?P<times>x?)")
 
@@ -51,7 +52,7 @@ def _answer(cost: CostBound, evidence: Evidence) -> RuleAnswer:
     if baseline is not None:
         return _beside_baseline(cost, evidence, baseline)
     value, error = _mean(candidate, cost.metric)
-    return _bounded(cost, evidence, evidence.interval(value, [error]))
+    return _bounded(cost, evidence, evidence.interval(value, [error], NOT_NEGATIVE))
 
 
 def _beside_baseline(cost: CostBound, evidence: Evidence, baseline: Trainings) -> RuleAnswer:
@@ -65,7 +66,7 @@ def _beside_baseline(cost: CostBound, evidence: Evidence, baseline: Trainings) -
     ratio = Interval(
         value=value / unit,
         stderr=contrast.stderr / unit,
-        low=cost.bound + contrast.low / unit,
+        low=max(0.0, cost.bound + contrast.low / unit),
         high=cost.bound + contrast.high / unit,
     )
     return _bounded(cost, evidence, ratio)

@@ -119,6 +119,13 @@ def _ties(best: Finalist, others: Sequence[Finalist]) -> str:
         return "It was the only finalist."
     if any(finalist.sealed is None for finalist in others):
         return "No other finalist is tied with it; some could not be trained again."
+    unlike = [f for f in others if f.to_best and f.to_best.low <= 0.0 <= f.to_best.high]
+    if unlike:
+        names = ", ".join(f"trial {finalist.trial_number}" for finalist in unlike)
+        return (
+            f"No other finalist is tied with it; of {names} the score alone would not tell, but "
+            "not all trainings or adaptations went well."
+        )
     return f"It is better than {_the_others(len(others))} by more than the noise."
 
 

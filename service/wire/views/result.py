@@ -31,8 +31,8 @@ class SealedScore(ResultPart):
     `score` is the mean over seeds of the study's statistic over tasks; `low` and `high` bound its
     truth with 95 % confidence.  `mean`, `median` and `trimmed_mean` are of each task's mean over
     seeds.  `curve` is the mean score after 0, 1, … inner steps.  `exploded` is the share of tasks
-    on which adaptation diverges or ends ten times as bad as tasks are without any; `heavy_tasks`
-    are those few, if there are such, that most of the uncertainty over tasks comes from.
+    on which adaptation diverges or ends a hundred times as bad as tasks are without any;
+    `heavy_tasks` are those few, if any, that most of the uncertainty over tasks comes from.
     `chosen_among` is of how many finalists, itself included, the winner came out on top without
     being clearly better: its interval allows for that luck.  Of all others it is 1.
     """

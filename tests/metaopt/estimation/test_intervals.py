@@ -35,8 +35,10 @@ def test_a_negative_factor_turns_the_skewness_of_an_error_round() -> None:
     assert Error(1.0, 5.0, 0.3).times(-2) == Error(2.0, 5.0, -0.3)
 
 
-def test_a_tail_makes_an_error_no_lighter() -> None:
-    assert Error(1.0, 5.0, 0.3).at_least(Tail(0.1, 3.0)) == Error(1.0, 3.0, 0.3)
+def test_a_tail_makes_an_error_no_lighter_whichever_way_it_is_turned() -> None:
+    error = Error(1.0, 5.0, 0.3).at_least(Tail(0.1, 3.0))
+    assert error.tails == [Tail(0.3, 5.0), Tail(0.3, 3.0)]
+    assert error.times(-1).tails == [Tail(-0.3, 5.0), Tail(-0.3, 3.0)]
 
 
 def test_a_difference_lies_between_the_extremes_of_both() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from metaopt.estimation.intervals import EVERYWHERE, NO_ERROR, Bounds, Error, ErrorRates
+from metaopt.estimation.intervals import EVERYWHERE, NO_ERROR, Bounds, Error, ErrorRates, Tail
 from metaopt.estimation.limits import (
     error_of_mean,
     interval_of,
@@ -74,6 +74,12 @@ def test_no_size_of_losses_overflows(size: float) -> None:
     error = error_of_mean([size, 2 * size, 7 * size])
     assert error.stderr == pytest.approx(size * stats.sem([1, 2, 7]))
     assert math.isfinite(error.skewness) and error.degrees >= 1
+
+
+def test_a_heavier_tail_widens_limits_and_moves_none_inwards() -> None:
+    own = Error(1.0, 50.0, -0.4)
+    plain, heavier = interval_of(0.0, [own]), interval_of(0.0, [own.at_least(Tail(0.8, 10.0))])
+    assert heavier.low <= plain.low and heavier.high > plain.high
 
 
 def test_what_has_no_noise_has_no_limits_but_itself() -> None:

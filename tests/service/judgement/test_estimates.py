@@ -1,5 +1,6 @@
 """Contenders: how sure a mean, a difference and a share are."""
 
+import math
 import statistics
 
 import pytest
@@ -19,6 +20,7 @@ from service.judgement.estimates import (
     explodes_more,
     loss_of,
     own_noise,
+    unadapted_loss,
 )
 
 ERRORS, ACCURACIES = Goals(maximize=False), Goals(maximize=True)
@@ -103,30 +105,41 @@ def test_a_reference_has_the_usual_noise_or_its_own_where_that_is_larger() -> No
     assert beside(wild, finalists).noise == own_noise(wild)
 
 
-def explosive(*scores: float, unadapted: float = 4.0) -> SealedRun:
-    return SealedRun(0, 0, "completed", None, None, list(scores), [unadapted, 1.0], 0.0, 1.0)
+def explosive(*scores: float) -> SealedRun:
+    return SealedRun(0, 0, "completed", None, None, list(scores), [4.0, 1.0], 0.0, 1.0)
 
 
-def test_a_task_explodes_where_adaptation_leaves_ten_times_the_loss_of_none() -> None:
-    tasks = [1.0] * 9
-    fresh = contender([explosive(*tasks, 39.0), explosive(*tasks, 41.0)], ERRORS)
+def test_a_task_explodes_where_adaptation_leaves_a_hundred_times_the_loss_of_none() -> None:
+    tasks, goals = [1.0] * 9, Goals(maximize=False, possible=(0.0, math.inf))
+    runs = [explosive(*tasks, 399.0), explosive(*tasks, 401.0)]
+    assert unadapted_loss(runs, goals) == 4.0
+    fresh = contender(runs, goals, unadapted=4.0)
     assert fresh.exploded == 0.05  # one of two trainings on one of ten tasks
     limits = exploded_share(fresh)
     assert limits.low == 0.0 and limits.high == pytest.approx(
         stats.binomtest(1, 10).proportion_ci(0.95, "exact").high
     )
     accuracies = Goals(maximize=True, possible=(0.0, 1.0))
-    assert contender([explosive(0.9, 0.0, unadapted=0.2)], accuracies).exploded == 0.0
+    assert unadapted_loss(runs, accuracies) == math.inf
 
 
 def test_who_explodes_and_the_other_does_not_is_no_tie_but_shares_that_are_alike_are() -> None:
     def exploding(count: int) -> Contender:
-        return contender([explosive(*[1.0] * (400 - count), *[1e3] * count)], ERRORS)
+        run = explosive(*[1.0] * (400 - count), *[1e3] * count)
+        return contender([run], ERRORS, unadapted=4.0)
 
     assert explodes_more(exploding(1), exploding(0))
     assert not explodes_more(exploding(0), exploding(1))
     assert not explodes_more(exploding(4), exploding(3))
     assert explodes_more(exploding(30), exploding(3))
+
+
+def test_those_without_any_scatter_over_tasks_say_nothing_of_the_usual_tail() -> None:
+    uneven = contender([run([0.9, 0.8, 0.7, 0.95] * 25)], ACCURACIES)
+    flawless = [contender([run([1.0] * 100)], ACCURACIES) for _ in range(2)]
+    alone, *_ = among_finalists([uneven])
+    beside_them, *_ = among_finalists([uneven, *flawless])
+    assert interval(loss_of(beside_them)) == interval(loss_of(alone))
 
 
 def test_a_difference_is_paired_by_task_and_needs_both() -> None:

@@ -358,3 +358,18 @@ def test_a_rule_that_somebody_adds_is_answered() -> None:
         assert answer("steady:0.1", [*trainings(0.7), training([], status="diverged")]).why == (
             "1 of 4 fresh trainings of the candidate diverged"
         )
+
+
+def test_a_limit_that_is_cut_off_at_what_is_possible_gives_no_advice() -> None:
+    goals = Goals(maximize=True, statistic="median", possible=(0.0, 1.0))
+    mine = [training([0.0, 0.0, 0.5]), training([0.0] * 3), training([0.0] * 3)]
+    candidate, _ = with_noise(mine, None, goals)
+    evidence = Evidence(candidate, None, goals, "accuracy", 0.05)
+    (answered,) = gates.judge(evidence, [parse_rule("at-least:0.3")])
+    assert answered.answer in ("fail", "undecided")
+
+
+def test_costs_have_no_limits_below_zero() -> None:
+    mine = [training([0.5] * 3, adaptation_milliseconds=cost) for cost in (1.0, 30.0)]
+    found = answer("cost:adaptation_milliseconds<=50", mine).estimate
+    assert found is not None and found.low == 0.0

@@ -169,3 +169,24 @@ def test_what_is_said_of_a_verdict_ends_with_the_cautions() -> None:
     sentences = judgement_sentences(small_spec(), result)
     assert sentences[-1].startswith(f"Trial {REPTILE}: 1 of 1,000 tasks scores at least")
     assert sum("goes unseen" in sentence for sentence in sentences) == 1
+
+
+def test_who_only_explodes_is_not_said_to_be_worse_by_more_than_the_noise() -> None:
+    ties = judgement_sentences(small_spec(), exploded_once())[2]
+    assert "by more than the noise" not in ties and f"trial {REPTILE}" in ties
+
+
+def test_what_trains_only_sometimes_is_no_tie_and_is_said() -> None:
+    broken = SealedRun(0, REPTILE, "diverged", "loss was not finite", None, [], [], 0.0, 1.0)
+    runs = [
+        *(training(MAML, scattered(0.70, seed=s)) for s in range(3)),
+        training(REPTILE, scattered(0.70, seed=4)),
+        broken,
+        broken,
+    ]
+    result = verdict(runs)
+    best, other = result.finalists
+    assert best.trial_number == MAML and not other.tied_with_best
+    texts = {caution.code: caution.text for caution in result.cautions}
+    assert texts["broken_trainings"].startswith(f"trial {REPTILE}: 2 of 3 fresh trainings did not")
+    assert texts["few_trainings"].startswith("trained 3 times")
