@@ -1,6 +1,6 @@
 """How often are gates wrong?  Simulated gates whose truth is known.
 
-    python -m benchmarks.gates [--gates 2000] [--families 1000] [--results benchmarks/results]
+    python -m benchmarks.gates [--gates 1000] [--families 500] [--results benchmarks/results]
 
 Rules, looks and answers are the real code (`service/judgement/gates.py`, as a study's gates call
 it); nothing is trained.  Scores are those of real trainings (`benchmarks/score_vectors.py`):
@@ -58,8 +58,8 @@ class Outcome(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate every setting and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gates", type=int, default=2000, help="for each setting and truth")
-    parser.add_argument("--families", type=int, default=1000, help="gates in each; 0 is none")
+    parser.add_argument("--gates", type=int, default=1000, help="for each setting and truth")
+    parser.add_argument("--families", type=int, default=500, help="gates in each; 0 is none")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     results = simulate_all(options.gates)
