@@ -54,11 +54,10 @@ def _few_trainings(judged: Sequence[Judged]) -> Iterator[Caution]:
     unseen = (1 - RARE) ** seeds
     if not seeds or unseen <= UNSEEN:
         return
-    times = "once" if seeds == 1 else f"{seeds} times"
     yield Caution(
         code="few_trainings",
-        text=f"trained {times}: what one training in ten does goes unseen in "
-        f"{100 * unseen:.0f} % of such verdicts, and no interval here holds it",
+        text=f"trained {numbers.times(seeds)}, so what goes wrong in one training in ten is not "
+        f"seen in {100 * unseen:.0f} % of such verdicts, and no interval here allows for it",
     )
 
 

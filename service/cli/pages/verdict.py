@@ -44,7 +44,7 @@ def heavy_scores(result: StudyResult) -> dict[int, list[str]]:
 
 
 def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
-    looks = f"; looked at {study.sealed_looks} times" if study.sealed_looks else ""
+    looks = f"; looked at {numbers.times(study.sealed_looks)}" if study.sealed_looks else ""
     yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}{_luck(result)}"
     if result.comparison is not None:
         yield verdict.compared(study.spec, result, result.comparison)
@@ -116,7 +116,8 @@ def _costs(result: StudyResult) -> str:
 def _troubles(study: StudyView, result: StudyResult) -> Iterator[str]:
     yield from (f"mind: {caution.text}" for caution in result.cautions)
     if heavy := heavy_scores(result):
-        yield f"see them: metaopt task {study.study_id} {' '.join(map(str, heavy))}"
+        them = "it" if len(heavy) == 1 else "them"
+        yield f"see {them}: metaopt task {study.study_id} {' '.join(map(str, heavy))}"
     every_run = [run for finalist in result.finalists for run in finalist.runs]
     for run in [*every_run, *(result.comparison.runs if result.comparison else [])]:
         if run.status != "completed":

@@ -5,8 +5,8 @@ import { interval, score } from "/ui/format.js";
 
 function sentence({ points, metric }) {
   const last = points.at(-1);
-  const parts = [`Last: candidate ${score(last.candidate?.value, metric)} (${interval(last.candidate, metric)})`];
-  if (last.incumbent) parts.push(`${last.baseline} ${score(last.incumbent.value, metric)} (${interval(last.incumbent, metric)})`);
+  const parts = [`Last: candidate ${score(last.candidate?.value, metric)} ${interval(last.candidate, metric)}`];
+  if (last.incumbent) parts.push(`${last.baseline} ${score(last.incumbent.value, metric)} ${interval(last.incumbent, metric)}`);
   if (last.drift) parts.push(`the incumbent drifts: ${last.moved}`);
   return `${parts.join(", ")}.`;
 }

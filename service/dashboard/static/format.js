@@ -22,8 +22,8 @@ export function score(value, metric) {
 
 export function interval(it, metric) {
   if (!it || it.low === null || it.low === undefined) return "";
-  if (metric === "accuracy") return `${(100 * it.low).toFixed(1)} – ${(100 * it.high).toFixed(1)}`;
-  return `${fixed(it.low)} – ${fixed(it.high)}`;
+  if (metric === "accuracy") return `[${(100 * it.low).toFixed(1)}, ${(100 * it.high).toFixed(1)}]`;
+  return `[${fixed(it.low)}, ${fixed(it.high)}]`;
 }
 
 function fixed(value) {

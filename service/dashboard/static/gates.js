@@ -20,7 +20,7 @@ export function gatesCard({ result: { gates, metric }, page: { gates: words } })
       h("div", { class: "scroll" }, h("table", {},
         h("thead", {}, h("tr", {}, ["rule", "answer", "why"].map((it) => h("th", {}, it)))),
         h("tbody", {}, gates.answers.map(({ rule, answer }, i) => h("tr", {},
-          h("td", {}, h("code", {}, rule)),
+          h("td", { class: "rule" }, h("code", {}, rule)),
           h("td", {}, h("span", { class: `pill ${answer}` }, answer)),
           h("td", {}, words.reasons[i])))))),
       h("div", {}, h("table", {},
@@ -28,5 +28,5 @@ export function gatesCard({ result: { gates, metric }, page: { gates: words } })
         h("tbody", {},
           contender(`trial ${gates.trial_number}`, gates.candidate, metric),
           gates.baseline ? contender(label, gates.baseline, metric) : "")),
-      h("p", { class: "why" }, words.promotion))));
+      h("p", { class: "caption" }, words.promotion))));
 }

@@ -8,7 +8,7 @@ function answer({ page, result }) {
   return h("div", { class: "answer" },
     h("div", {}, h("div", { class: "label" }, "Best trial"), h("div", { class: "big" }, `${best.trial_number} · ${best.branch}`)),
     h("div", {}, h("div", { class: "label" }, page.label), h("div", { class: "big" }, page.score)),
-    h("p", { class: "why" }, page.sentences.slice(1).join(" ")));
+    h("div", { class: "why" }, page.sentences.slice(1).map((sentence) => h("p", {}, sentence))));
 }
 
 const cell = ({ text, interval }) =>

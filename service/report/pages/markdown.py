@@ -65,7 +65,9 @@ def escape(text: str) -> str:
     """Text that Markdown takes literally, on one line.
 
     What is harmless stays as it is, so that the text reads well unrendered too: an underscore
-    within a word, brackets that begin no link.
+    within a word, brackets that begin no link and define none.
     """
     flat = " ".join(text.split())
-    return re.sub(r"[\\`*<|&~]|^[#>+-](?=\s)|\](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", flat)
+    return re.sub(
+        r"[\\`*<|&~]|^[#>+-](?=\s)|^\[(?=[^]]*\]:)|\](?=[(\[])|(?<!\w)_|_(?!\w)", r"\\\g<0>", flat
+    )

@@ -57,7 +57,7 @@ def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         *_worth(spec, result),
         _optimism(result, best),
         *_goals(result),
-        *(f"{caution.text[0].upper()}{caution.text[1:]}." for caution in result.cautions),
+        *(f"Mind: {caution.text}." for caution in result.cautions),
     ]
 
 
@@ -89,11 +89,11 @@ def _goals(result: StudyResult) -> list[str]:
 def _sealed(result: StudyResult, best: Finalist) -> str:
     assert best.sealed is not None
     sealed = best.sealed
-    times = "once" if sealed.seeds == 1 else f"{sealed.seeds} times"
+    times = numbers.times(sealed.seeds)
     score = numbers.score(sealed.score, result.metric)
     bounds = numbers.interval(sealed.low, sealed.high, result.metric)
     sentence = (
-        f"Trained afresh {times} and judged on {sealed.tasks} sealed tasks, it reaches "
+        f"Trained afresh {times} and judged on {sealed.tasks:,} sealed tasks, it reaches "
         f"{result.metric} {score}, two-sided 95 % interval {bounds} over {result.intervals_cover}."
     )
     if sealed.chosen_among > 2:  # the best of two needs no other interval
@@ -140,7 +140,13 @@ def _optimism(result: StudyResult, best: Finalist) -> str:
     kind = "optimistic" if best.optimism > 0 else "pessimistic"
     times = best.search.trainings
     of = f", the mean of {times} trainings" if times > 1 else ""
-    return f"The search itself had said {score}{of}: {kind} by {gap}."
+    return f"The search itself had said {score}{of}: {kind} by {gap}{_luck(best)}."
+
+
+def _luck(best: Finalist) -> str:
+    """Whether the search's optimism may be noise: its interval includes 0."""
+    spread = best.optimism_interval
+    return ", which may be noise" if spread is not None and spread.low <= 0 <= spread.high else ""
 
 
 def _without_verdict(study: StudyView) -> list[str]:

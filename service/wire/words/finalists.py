@@ -76,7 +76,8 @@ def finalist_cells(
 
 
 def _params(finalist: Finalist, spec: StudySpec, metric: str) -> Cell:
-    return Cell(numbers.params(numbers.searched_params(spec, finalist.branch, finalist.params)))
+    searched = numbers.searched_params(spec, finalist.branch, finalist.params)
+    return Cell(numbers.params(searched) or None)
 
 
 def _score(score: SearchScore | SealedScore | None, metric: str) -> Cell:

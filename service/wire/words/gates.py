@@ -6,6 +6,7 @@ from metaopt.errors import InvalidGate
 from metaopt.gates.registry import parse_rule
 from service.wire.views.gate_report import GateAnswer, GateReport
 from service.wire.views.judged import Estimate
+from service.wire.words import numbers
 
 LIMITS = "one-sided limits of this look"
 """What is in brackets behind the estimate of an answer; scores have two-sided 95 % intervals."""
@@ -39,22 +40,23 @@ def gate_sentences(gates: GateReport) -> Iterator[str]:
 def all_together(rules: int) -> str:
     """How sure the answers to several rules are together."""
     return (
-        f"Each of {rules} rules fails wrongly with a chance of at most 5 %, one or more of them "
-        f"with at most {min(100, 5 * rules)} %; that all pass wrongly stays within 5 %."
+        f"The chance of a wrong fail is at most 5 % for each of the {rules} rules, and "
+        f"{min(100, 5 * rules)} % for one or more of them; that all pass though one should not, at "
+        "most 5 %."
     )
 
 
 def promotion(gates: GateReport) -> Iterator[str]:
     """The version that the candidate has become, or why it has become none though it was to."""
     if gates.promoted is not None:
-        yield f"It is now {gates.promoted}."
+        yield f"The candidate is now {gates.promoted}."
     if gates.not_promoted is not None:
-        yield f"It was not promoted: {gates.not_promoted}."
+        yield f"The candidate was not promoted: {gates.not_promoted}."
 
 
 def compared(gates: GateReport) -> str:
     """Who was judged, beside whom, on what."""
-    candidate = f"trial {gates.trial_number}, trained afresh {_times(gates.seeds)}"
+    candidate = f"trial {gates.trial_number}, trained afresh {numbers.times(gates.seeds)}"
     beside = ""
     if gates.baseline_name is not None and gates.baseline is not None:
         how = "stored scores" if gates.baseline.stored else "trained afresh too"
@@ -96,7 +98,3 @@ def _compares_scores(rule: str) -> bool:
         return parse_rule(rule).kind.compares_scores
     except InvalidGate:  # answered by a rule that is no longer there
         return False
-
-
-def _times(seeds: int) -> str:
-    return "once" if seeds == 1 else f"{seeds} times"

@@ -74,6 +74,11 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def times(count: int) -> str:
+    """How often: once, 2 times."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def counts(by_status: Mapping[Any, int]) -> str:
     """How many there are in each status that has any: "3 completed, 1 failed"."""
     return ", ".join(f"{count} {status}" for status, count in by_status.items() if count)

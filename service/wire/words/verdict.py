@@ -61,7 +61,7 @@ def steps_at_test(finalist: Finalist, metric: str) -> str | None:
         return advice
     chosen = numbers.score(steps.sealed_at_chosen, metric)
     own = numbers.score(steps.sealed_at_own, metric)
-    return f"{advice}; sealed mean {chosen}, after its own {steps.own} {own}"
+    return f"{advice}; sealed mean {chosen} there, {own} after its own {steps.own}"
 
 
 def heavy_sentence(heavy: HeavyTasks, tasks: int, metric: str) -> str:
@@ -71,14 +71,17 @@ def heavy_sentence(heavy: HeavyTasks, tasks: int, metric: str) -> str:
     scores, makes = ("scores", "makes") if heavy.count == 1 else ("score", "make")
     return (
         f"{heavy.count:,} of {tasks:,} tasks {scores} {side} {beyond} and {makes} "
-        f"{100 * heavy.share_of_variance:.0f} % of its variance over tasks; without "
-        f"{'it' if heavy.count == 1 else 'them'} {without} (worst: {_worst(heavy, metric)})"
+        f"{100 * heavy.share_of_variance:.0f} % of the score's variance over tasks; without "
+        f"{'it' if heavy.count == 1 else 'them'} the score is {without} ({_worst(heavy, metric)})"
     )
 
 
 def _worst(heavy: HeavyTasks, metric: str) -> str:
-    shown = [f"task {task.task} {numbers.score(task.score, metric)}" for task in heavy.tasks[:3]]
-    return ", ".join(shown)
+    worst = heavy.tasks[:3]
+    if heavy.count == 1:  # its score is said already
+        return f"task {worst[0].task}"
+    shown = (f"{numbers.score(task.score, metric)} on task {task.task}" for task in worst)
+    return f"worst: {', '.join(shown)}"
 
 
 def bounds(result: StudyResult) -> str:

@@ -51,7 +51,7 @@ def test_a_job_promotes_then_passes_then_fails(
 
     first = metaopt("submit", spec, *wait, *NIGHTLY, "--idempotency-key", "run-1")
     assert first.code == 0, first.err
-    assert "It is now main@1." in first.out
+    assert "The candidate is now main@1." in first.out
     document = json.loads(files["json"].read_text())
     jsonschema.validate(document, schema())
     assert (document["schema_version"], document["exit_code"]) == (1, 0)
@@ -106,7 +106,7 @@ def test_a_run_needs_a_directory_and_nothing_else(
     assert first.code == 0, first.err
     document = json.loads((tmp_path / "1.json").read_text())
     jsonschema.validate(document, schema())
-    assert document["url"] is None and "It is now main@1." in first.out
+    assert document["url"] is None and "The candidate is now main@1." in first.out
     named = ("--idempotency-key", "job-7", "--gate", "divergence:0.5", "--json", "-")
     second = json.loads(metaopt("run", spec, *where, *named).out)["study"]["study_id"]
     assert second != document["study"]["study_id"]  # what has ended is not told again

@@ -87,11 +87,13 @@ def test_a_finalist_that_exploded_is_not_tied_and_its_tasks_are_shown() -> None:
 
 def test_what_the_intervals_cannot_hold_is_said_beside_them() -> None:
     texts = {(c.code, c.trial_number): c.text for c in exploded_once().cautions}
-    assert "one training in ten does goes unseen in 81 %" in texts["few_trainings", None]
+    assert (
+        "what goes wrong in one training in ten is not seen in 81 %" in texts["few_trainings", None]
+    )
     assert texts["exploding_tasks", REPTILE].startswith(f"trial {REPTILE} explodes on 0.05 %")
     sentence = texts["heavy_tasks", REPTILE]
     assert "1 of 1,000 tasks scores at least 23,016 and makes 100 %" in sentence
-    assert "without it 0.86" in sentence and "worst: task 417 23,016" in sentence
+    assert "without it the score is 0.86" in sentence and sentence.endswith("(task 417)")
 
 
 def test_intervals_lie_within_what_is_possible() -> None:
@@ -167,8 +169,8 @@ def test_that_only_the_defaults_explode_is_said_where_they_are_compared() -> Non
 def test_what_is_said_of_a_verdict_ends_with_the_cautions() -> None:
     result = exploded_once()
     sentences = judgement_sentences(small_spec(), result)
-    assert sentences[-1].startswith(f"Trial {REPTILE}: 1 of 1,000 tasks scores at least")
-    assert sum("goes unseen" in sentence for sentence in sentences) == 1
+    assert sentences[-1].startswith(f"Mind: trial {REPTILE}: 1 of 1,000 tasks scores at least")
+    assert sum("is not seen" in sentence for sentence in sentences) == 1
 
 
 def test_who_only_explodes_is_not_said_to_be_worse_by_more_than_the_noise() -> None:

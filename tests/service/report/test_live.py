@@ -75,5 +75,8 @@ def test_gates_are_in_words(engine: Engine) -> None:
         finish_study(session, study, 0)
         study.result = {**study.result, "gates": gates(0.5)}
     words = page_of(engine).gates
-    assert words is not None and (words.outcome, words.promotion) == ("passed", "It is now main@2.")
+    assert words is not None and (words.outcome, words.promotion) == (
+        "passed",
+        "The candidate is now main@2.",
+    )
     assert words.compared.startswith("trial 0, trained afresh 5 times, beside main@1")

@@ -57,8 +57,8 @@ def test_everything_that_was_found_out_is_on_the_page(metaopt: Command, api: Eng
         "best minus this -0.25 [-0.4, -0.1]: better"
     ) in said.out
     assert (
-        "trial 0: best after 2 inner steps on meta-validation; sealed mean 0.45, "
-        "after its own 1 0.65"
+        "trial 0: best after 2 inner steps on meta-validation; sealed mean 0.45 there, "
+        "0.65 after its own 1"
     ) in said.out
     assert "fresh training 12 failed: too large" in said.out
 

@@ -82,8 +82,9 @@ def test_what_a_user_wrote_is_text_in_markdown() -> None:
         "\\<img src=x onerror=alert(1)> \\| [x\\](javascript:alert(1)) \\& 'q' \"q\" \\</script>"
     )
     assert escape("# a\n_b_ c_d *e* `f` [g] [h]: i") == (
-        "\\# a \\_b\\_ c_d \\*e\\* \\`f\\` [g] [h\\]: i"
+        "\\# a \\_b\\_ c_d \\*e\\* \\`f\\` [g] [h]: i"
     )
+    assert escape("[h]: https://x") == "\\[h]: https://x"
 
 
 def test_every_table_of_the_markdown_has_as_many_cells_in_each_row(

@@ -54,6 +54,12 @@ def test_the_verdict_says_what_tuning_was_worth_in_the_words_of_the_command_line
     assert verdict_sentences(BASE, study).count(sentence) == 1
 
 
+@pytest.mark.parametrize(("low", "said"), [(-0.1, ", which may be noise."), (0.05, " 0.15.")])
+def test_an_optimism_whose_interval_includes_0_may_be_noise(low: float, said: str) -> None:
+    spread = {"value": 0.15, "stderr": 0.1, "low": low, "high": 0.4}
+    assert verdict(5, optimism_interval=spread)[-1].endswith(said)
+
+
 def test_a_search_that_was_too_modest_was_pessimistic() -> None:
     assert verdict(5, optimism=-0.02)[-1].endswith("pessimistic by 0.02.")
 

@@ -54,3 +54,13 @@ def test_every_column_has_a_cell_for_every_finalist(spec: StudySpec, verdict: St
     assert (best["broken_runs"], second["broken_runs"]) == ("–", "seed 1 diverged")
     assert (best["search_rank"], second["search_rank"]) == ("–", "1")
     assert best["optimism_in_points"] == "+0.15"
+
+
+def test_a_finalist_of_which_nothing_was_searched_has_no_parameters(
+    spec: StudySpec, verdict: StudyResult
+) -> None:
+    fixed = [branch.model_copy(update={"space": {}}) for branch in spec.branches]
+    table = joined(
+        spec.model_copy(update={"branches": fixed}), verdict, {"parameters": ""}, absent="–"
+    )
+    assert table.rows == [["–"], ["–"]]
