@@ -142,7 +142,7 @@ def _judge(result: StudyResult, truths: Truths) -> Outcome:
         noisiest=covered[FINALISTS - 1],
         difference_wrong=not difference.low <= truth - truths[-1] <= difference.high,
         tied=statistics.fmean(finalist.tied_with_best for finalist in result.finalists[1:]),
-        cautioned=any(caution.code != "few_trainings" for caution in result.cautions),
+        cautioned=any(caution.code != "unseen" for caution in result.cautions),
         half_width=(winner.high - winner.low) / 2,
     )
 
@@ -172,7 +172,7 @@ def text(results: dict[str, dict[int, Outcome]], studies: int) -> str:
     lines = [
         f"Three equal finalists and an equal reference, {studies} verdicts for each line,",
         f"per cent (of 95 ± {error:.1f}).  Half widths are the winner's, in true losses,",
-        "median.  Cautioned: of tasks or unsteady trainings; few trainings are always said.",
+        "median.  Cautioned: of tasks or unsteady trainings, beside what every verdict says.",
         "",
         f"{'':34}" + "".join(f"{title:>14}" for title in HEADER),
     ]

@@ -2,7 +2,7 @@
 
 An interval is made of what the trainings and tasks showed.  It is not to be believed alone where a
 few tasks make most of it, where one finalist's trainings scatter far more than the others', and
-for what so few trainings would hardly ever show.
+for what so few trainings and tasks would often not show.
 """
 
 import math
@@ -19,6 +19,8 @@ from service.wire.words.verdict import heavy_sentence
 
 RARE = 0.1
 """A share of trainings that go wrong."""
+RARE_TASK = 0.001
+"""A share of tasks that go wrong."""
 UNSEEN = 0.05
 """Chance of not having met any, from which on it is said."""
 UNSTEADY = 0.01
@@ -42,22 +44,28 @@ def cautions(judged: Sequence[Judged], metric: str) -> list[Caution]:
         metric: Name of the score.
     """
     return [
-        *_few_trainings(judged),
+        *_unseen(judged),
         *_broken_trainings(judged),
         *_of_tasks(judged, metric),
         *_unsteady(judged),
     ]
 
 
-def _few_trainings(judged: Sequence[Judged]) -> Iterator[Caution]:
+def _unseen(judged: Sequence[Judged]) -> Iterator[Caution]:
+    """What so few trainings and tasks would often not have met."""
     seeds = min((len(each.fresh.runs) for each in judged), default=0)
-    unseen = (1 - RARE) ** seeds
-    if not seeds or unseen <= UNSEEN:
+    tasks = min((each.fresh.tasks for each in judged), default=0)
+    if not seeds:
+        return
+    bad_training, bad_task = (1 - RARE) ** seeds, (1 - RARE_TASK) ** tasks
+    if max(bad_training, bad_task) <= UNSEEN:
         return
     yield Caution(
-        code="few_trainings",
-        text=f"trained {numbers.times(seeds)}, so what goes wrong in one training in ten is not "
-        f"seen in {100 * unseen:.0f} % of such verdicts, and no interval here allows for it",
+        code="unseen",
+        text=f"trained {numbers.times(seeds)} and judged on {tasks:,} tasks, so what goes wrong in "
+        f"one training in ten is not seen in {100 * bad_training:.0f} % of such verdicts, nor what "
+        f"goes wrong on one task in a thousand in {100 * bad_task:.0f} %, and no interval here "
+        "allows for it",
     )
 
 

@@ -51,14 +51,14 @@ class HeavyTasks(ResultPart):
 class Caution(ResultPart):
     """What an interval cannot hold, said beside it; of a trial, or without number of all.
 
-    `few_trainings`: a rare bad training would hardly have been met.  `broken_trainings`: some did
+    `unseen`: a rare bad training or task would hardly have been met.  `broken_trainings`: some did
     not reach the end.  `exploding_tasks`: adaptation diverges on some, or leaves a hundred times
     the loss of no adaptation.  `heavy_tasks`: few tasks make most of the uncertainty.
     `unsteady_training`: its trainings scatter far more than the others'.
     """
 
     code: Literal[
-        "few_trainings", "broken_trainings", "exploding_tasks", "heavy_tasks", "unsteady_training"
+        "unseen", "broken_trainings", "exploding_tasks", "heavy_tasks", "unsteady_training"
     ]
     text: str
     trial_number: int | None = None

@@ -87,9 +87,7 @@ def test_a_finalist_that_exploded_is_not_tied_and_its_tasks_are_shown() -> None:
 
 def test_what_the_intervals_cannot_hold_is_said_beside_them() -> None:
     texts = {(c.code, c.trial_number): c.text for c in exploded_once().cautions}
-    assert (
-        "what goes wrong in one training in ten is not seen in 81 %" in texts["few_trainings", None]
-    )
+    assert "what goes wrong in one training in ten is not seen in 81 %" in texts["unseen", None]
     assert texts["exploding_tasks", REPTILE].startswith(f"trial {REPTILE} explodes on 0.05 %")
     sentence = texts["heavy_tasks", REPTILE]
     assert "1 of 1,000 tasks scores at least 23,016 and makes 100 %" in sentence
@@ -191,4 +189,4 @@ def test_what_trains_only_sometimes_is_no_tie_and_is_said() -> None:
     assert best.trial_number == MAML and not other.tied_with_best
     texts = {caution.code: caution.text for caution in result.cautions}
     assert texts["broken_trainings"].startswith(f"trial {REPTILE}: 2 of 3 fresh trainings did not")
-    assert texts["few_trainings"].startswith("trained 3 times")
+    assert texts["unseen"].startswith("trained 3 times and judged on 1,000 tasks")
