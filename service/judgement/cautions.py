@@ -86,7 +86,7 @@ def _of_tasks(judged: Sequence[Judged], metric: str) -> Iterator[Caution]:
             share, high = (
                 numbers.small_share(v) for v in (sealed.exploded.value, sealed.exploded.high)
             )
-            text = f"{name} explodes on {share} of its sealed tasks (at most {high})"
+            text = f"{name}: adaptation explodes on {share} of sealed tasks (at most {high})"
             yield Caution(code="exploding_tasks", trial_number=number, text=text)
         if sealed.heavy_tasks is not None:
             text = f"{name}: {heavy_sentence(sealed.heavy_tasks, sealed.tasks, metric)}"

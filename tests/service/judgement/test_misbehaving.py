@@ -18,6 +18,7 @@ from tests.fakes.specs import small_spec
 
 PARAMS = complete("maml", {"inner_lr": 0.1})
 MAML, REPTILE, WORSE = 4, 7, 9
+ERRORS = Goals(maximize=False)
 
 
 def training(source: int | None, scores: np.ndarray, *, diverged: int = 0) -> SealedRun:
@@ -88,7 +89,9 @@ def test_a_finalist_that_exploded_is_not_tied_and_its_tasks_are_shown() -> None:
 def test_what_the_intervals_cannot_hold_is_said_beside_them() -> None:
     texts = {(c.code, c.trial_number): c.text for c in exploded_once().cautions}
     assert "what goes wrong in one training in ten is not seen in 81 %" in texts["unseen", None]
-    assert texts["exploding_tasks", REPTILE].startswith(f"trial {REPTILE} explodes on 0.05 %")
+    assert texts["exploding_tasks", REPTILE].startswith(
+        f"trial {REPTILE}: adaptation explodes on 0.05 %"
+    )
     sentence = texts["heavy_tasks", REPTILE]
     assert "1 of 1,000 tasks scores at least 23,016 and makes 100 %" in sentence
     assert "without it the score is 0.86" in sentence and sentence.endswith("(task 417)")
@@ -146,6 +149,15 @@ def test_an_unsteady_training_is_pointed_at() -> None:
     runs = [training(n, scattered(m, seed=n)) for n, seeds in means.items() for m in seeds]
     unsteady = [c for c in verdict(runs).cautions if c.code == "unsteady_training"]
     assert [caution.trial_number for caution in unsteady] == [WORSE]
+
+
+def test_of_three_tasks_that_explode_all_are_heavy() -> None:
+    losses = scattered(1.0)
+    losses[[3, 30, 300]] = 1e6, 1e6, 4e4
+    heavy = heavy_tasks(contender([training(MAML, losses)], ERRORS), ERRORS)
+    assert heavy is not None and heavy.count == 3
+    assert [task.task for task in heavy.tasks] == [3, 30, 300]
+    assert heavy.without == pytest.approx(1.0, rel=0.05) and heavy.beyond == 4e4
 
 
 def test_losses_that_scatter_as_usual_have_no_heavy_tasks() -> None:
