@@ -204,15 +204,25 @@ def _exploded(completed: Sequence[SealedRun], losses: Sequence[np.ndarray], limi
 
 def among_finalists(finalists: Sequence[Contender]) -> list[Contender]:
     """The finalists, each no less noisy and with no lighter tail than is usual among them."""
-    return [beside(each, finalists) for each in finalists]
+    noise, tail = _usual(finalists)
+    return [_no_less(each, noise, tail) for each in finalists]
 
 
 def beside(contender: Contender, finalists: Sequence[Contender]) -> Contender:
-    """A contender, one of the finalists or not, no less noisy than is usual among these."""
+    """A contender that is no finalist, no less noisy than is usual among these."""
+    return _no_less(contender, *_usual(finalists))
+
+
+def _usual(finalists: Sequence[Contender]) -> tuple[SeedNoise, Tail]:
+    """What is usual among those that adapt and trained to the end."""
     usual = [each for each in finalists if each.adapts and each.completed]
-    own, noise = own_noise(contender), usual_noise(usual)
+    return usual_noise(usual), usual_tail(usual)
+
+
+def _no_less(contender: Contender, noise: SeedNoise, tail: Tail) -> Contender:
+    own = own_noise(contender)
     larger = own if own.degrees and own.variance >= noise.variance else noise
-    return contender._replace(noise=larger, tail=usual_tail(usual))
+    return contender._replace(noise=larger, tail=tail)
 
 
 def own_noise(contender: Contender) -> SeedNoise:

@@ -1,9 +1,9 @@
 """Evidence for gates: a candidate beside a baseline, both trained afresh on the same tasks.
 
-The statistics behind `metaopt.gates.evidence`: the standard error holds the noise of tasks and that
-of training (`service.judgement.estimates`), each configuration's own, for candidate and baseline
-may differ in model and length, and one scatter more than the other.  Degrees of freedom are those
-of Welch and Satterthwaite.  More tasks reduce the noise of tasks only.
+The statistics behind `metaopt.gates.evidence`: limits hold the noise of tasks and that of training
+(`service.judgement.estimates`), each configuration's own, for candidate and baseline may differ in
+model and length, and one scatter more than the other.  The noise of both trainings has the degrees
+of freedom of Welch and Satterthwaite.  More tasks reduce the noise of tasks only.
 """
 
 from collections.abc import Sequence

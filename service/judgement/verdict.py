@@ -48,7 +48,7 @@ class SearchTrial:
 
     Args:
         score: Mean over its trainings.
-        low, high: 95 % interval of its mean over the tasks of the search's bank.
+        low, high: 95 % interval of its score over the tasks of the search's bank.
         scores: By task of that bank, means over its trainings.
         metrics: What else was measured there.
         curve: Mean score there after 0, 1, … inner steps.
