@@ -50,7 +50,10 @@ SETTINGS = f"""\
 {MADE}
 
 Environment variables, read when a command starts. `serve` and `api` take some of them as flags
-too ([cli.md](cli.md)).
+too ([cli.md](cli.md)). One that is empty, or holds spaces alone, is as one that is not set, for
+compose files and CI systems pass on so what they have not got; an option that is given an empty
+text is as one that is not given. A relative path is relative to where the command starts, and
+nothing in it has a special meaning: `%`, `?`, `#` and `~` are characters.
 
 | variable | default | meaning |
 |---|---|---|"""

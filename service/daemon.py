@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from service.cron.runner import run_schedules
@@ -136,7 +136,7 @@ def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.E
 
 
 @contextmanager
-def _mirroring(database_url: str, epoch: int) -> Iterator[None]:
+def _mirroring(database_url: str | URL, epoch: int) -> Iterator[None]:
     stop, cut = threading.Event(), threading.Event()
     arguments = database_url, epoch, stop, cut
     mirror = threading.Thread(target=run_mirror, args=arguments, name="mirror", daemon=True)
@@ -152,7 +152,7 @@ def _mirroring(database_url: str, epoch: int) -> Iterator[None]:
 
 
 @contextmanager
-def _scheduling(database_url: str, epoch: int) -> Iterator[None]:
+def _scheduling(database_url: str | URL, epoch: int) -> Iterator[None]:
     stop = threading.Event()
     arguments = database_url, epoch, stop, _utc_now
     runner = threading.Thread(target=run_schedules, args=arguments, name="schedules", daemon=True)

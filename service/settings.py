@@ -1,10 +1,14 @@
 """Settings: environment variables `METAOPT_*`, each documented in docs/settings.md."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL
+
+from service.database_url import parse_database_url, sqlite_url
+from service.variables import is_blank
 
 
 class Settings(BaseSettings):
@@ -12,7 +16,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="METAOPT_", extra="ignore", frozen=True)
 
-    data_directory: Path = Field(Path("metaopt-data"), description="Database, checkpoints, logs.")
+    data_directory: Path = Field(
+        Path("metaopt-data"), validate_default=True, description="Database, checkpoints, logs."
+    )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL; default is SQLite under the data directory."
     )
@@ -46,8 +52,33 @@ class Settings(BaseSettings):
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )
 
-    def url(self) -> str:
+    def url(self) -> URL:
         """The database URL."""
-        if self.database_url:
-            return self.database_url
-        return f"sqlite:///{(self.data_directory / 'metaopt.db').resolve()}"
+        if self.database_url is not None:
+            return parse_database_url(self.database_url)
+        return sqlite_url((self.data_directory / "metaopt.db").resolve())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if not is_blank(value)}
+
+    @field_validator("data_directory", mode="before")
+    @classmethod
+    def _is_path(cls, given: object) -> object:
+        where = str(given)
+        try:
+            where = str(Path(where).resolve())
+            where.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"must be a path in UTF-8, got {where!r}") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ValueError(f"must be a path, got {where!r}: {error}") from None
+        return given
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database_url(cls, given: str | None) -> str | None:
+        if given is not None:
+            parse_database_url(given)
+        return given

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
+from service import database_url as urls
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.settings import Settings
@@ -50,7 +51,7 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """Return the URL of a SQLite file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'database' / 'metaopt.db'}"
+    return urls.sqlite_url(tmp_path / "database" / "metaopt.db").render_as_string()
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a SQLite file with all tables, to copy: faster than to migrate for each test."""
     path = tmp_path_factory.mktemp("template") / "metaopt.db"
-    migrate.upgrade(f"sqlite:///{path}")
+    migrate.upgrade(urls.sqlite_url(path))
     return path
 
 

@@ -11,6 +11,7 @@ from typing import IO
 from benchmarks.end_to_end.search import Json, Search
 from benchmarks.suite.machine import watched
 from benchmarks.suite.process import ROOT, Refused, environment_of, last_line, say, tethered
+from service.database_url import sqlite_url
 from service.executors.process import KEEP_MEMORY
 
 
@@ -34,7 +35,7 @@ def peer(search: Search, part: Search, python: Path, directory: Path) -> Json:
         processes = []
         for number, trials in enumerate(share):
             order = {
-                "storage": f"sqlite:///{directory / 'optuna.db'}",
+                "storage": sqlite_url(directory / "optuna.db").render_as_string(),
                 "number": number,
                 "trials": trials,
                 "meta_iterations": part.meta_iterations,

@@ -90,6 +90,7 @@ def problem_text(problem: Problem) -> str:
 def settings_text(error: ValidationError) -> str:
     """Broken settings, by the names of their variables."""
     return "\n".join(
-        f"METAOPT_{'_'.join(str(part) for part in entry['loc']).upper()}: {entry['msg']}"
+        f"METAOPT_{'_'.join(str(part) for part in entry['loc']).upper()}: "
+        f"{entry['msg'].removeprefix('Value error, ')}"
         for entry in error.errors(include_url=False)
     )

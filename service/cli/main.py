@@ -1,5 +1,6 @@
 """The command line `metaopt`: every command, and how it ends."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from service.cli.arguments import without_blank_options
 from service.cli.commands import (
     adapt,
     baselines,
@@ -32,6 +34,7 @@ from service.cli.commands import run as run_here
 from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors
+from service.cli.misspelled import misspelled
 
 
 def _version(wanted: bool) -> None:
@@ -60,6 +63,8 @@ def _metaopt(
     ] = False,
 ) -> None:
     """Meta-hyperparameter optimization: studies of MAML and Reptile, searched and judged."""
+    for name, meant in misspelled(os.environ):
+        say(f"warning: {name} is no setting and has no effect; did you mean {meant}?")
 
 
 for command in (
@@ -84,7 +89,8 @@ def run(arguments: Sequence[str]) -> int:
     tell_of_retries()
     try:
         with stopping_on_errors():
-            return command.main(list(arguments), prog_name="metaopt", standalone_mode=False) or 0
+            given = without_blank_options(command, arguments)
+            return command.main(given, prog_name="metaopt", standalone_mode=False) or 0
     except Stop as stop:
         if stop.message:
             say(stop.message)

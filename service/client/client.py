@@ -29,6 +29,7 @@ from service.client.http import BUSY, Http
 from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
 from service.client.webhooks import Webhooks
+from service.variables import variable
 from service.wire.spec.study import StudySpec
 from service.wire.views.document import StudyDocument
 from service.wire.views.export import Format, What
@@ -48,6 +49,7 @@ from service.wire.views.studies import (
     TrialView,
 )
 
+VARIABLES = ("METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE")
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_SECONDS = 20.0
 WINNER_FILE = "winner.safetensors"
@@ -104,10 +106,10 @@ class Client:
             patience_seconds: As of `Client`.
 
         Raises:
-            NotConfigured: METAOPT_URL is no URL, or the file cannot be read.
+            NotConfigured: METAOPT_URL is no URL, the key cannot be sent, or its file not be read.
         """
         variables = os.environ if variables is None else variables
-        url = variables.get("METAOPT_URL") or DEFAULT_URL
+        url = (variable(variables, "METAOPT_URL") or DEFAULT_URL).strip()
         if not url.startswith(("http://", "https://")):
             raise NotConfigured(f"METAOPT_URL must begin with http:// or https://, got {url!r}")
         return cls(url, api_key_of(variables), patience_seconds=patience_seconds)
@@ -310,11 +312,14 @@ def api_key_of(variables: Mapping[str, str]) -> str | None:
     """The API key that variables name: METAOPT_API_KEY, else the one in its file.
 
     Raises:
-        NotConfigured: The file cannot be read.
+        NotConfigured: The key cannot be sent, or the file cannot be read.
     """
-    key, file = variables.get("METAOPT_API_KEY"), variables.get("METAOPT_API_KEY_FILE")
-    if key or not file:
-        return key or None
+    key = variable(variables, "METAOPT_API_KEY")
+    file = variable(variables, "METAOPT_API_KEY_FILE")
+    if key is not None and not (key.isascii() and key.strip().isprintable()):
+        raise NotConfigured("METAOPT_API_KEY must be a key of ASCII characters")
+    if key is not None or file is None:
+        return key and key.strip()
     try:
         return Path(file).read_text(encoding="ascii").strip() or None
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -37,7 +37,7 @@ class Step(Protocol):
 
 
 def run_schedules(
-    database_url: str, epoch: int, stop: threading.Event, now: Callable[[], datetime]
+    database_url: str | URL, epoch: int, stop: threading.Event, now: Callable[[], datetime]
 ) -> None:
     """Fire schedules while `epoch` is live; after a failure of the database wait longer.
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,7 +42,7 @@ class Dashboard:
             put right what was changed by hand.
     """
 
-    def __init__(self, database_url: str, *, writable: bool) -> None:
+    def __init__(self, database_url: str | URL, *, writable: bool) -> None:
         """Remember what to open."""
         self._database_url = database_url
         self._writable = writable
@@ -87,7 +88,7 @@ class Dashboard:
             return self._wsgi
 
 
-def mount_dashboard(app: FastAPI, database_url: str, *, writable: bool) -> Dashboard:
+def mount_dashboard(app: FastAPI, database_url: str | URL, *, writable: bool) -> Dashboard:
     """Mount Optuna Dashboard at the root of `app`, after every other route; close it at the end."""
     dashboard = Dashboard(database_url, writable=writable)
     app.mount("/", dashboard)

@@ -3,37 +3,39 @@
 Every transaction is begun, committed or rolled back at the edge by `transaction`.  On SQLite it
 is BEGIN IMMEDIATE, so that a write never fails half-way on an upgraded lock, in WAL mode with
 synchronous=FULL (acknowledged is durable) and a busy timeout; `reading` begins a plain one.
+
+An engine never makes a database: one that is asked for where there is none fails.  Only
+`service.db.schema.migrate.upgrade` makes one.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
+
+from service.database_url import parse_database_url
 
 BUSY_TIMEOUT_SECONDS = 30
 
 
-def open_engine(database_url: str) -> Engine:
+def open_engine(database_url: str | URL) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
 
     Raises:
         ValueError: another kind of URL.
     """
-    url = make_url(database_url)
+    url = parse_database_url(database_url)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        event.listen(engine, "do_connect", _open_existing)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    if url.get_backend_name() == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, pool_pre_ping=True)
-    raise ValueError(
-        f"database URL must begin with sqlite:/// or postgresql://, got {url.drivername}://"
-    )
+    return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
 
 
 @contextmanager
@@ -52,6 +54,14 @@ def reading(engine: Engine) -> Iterator[Session]:
     with Session(engine, expire_on_commit=False) as session:
         yield session
         session.rollback()
+
+
+def _open_existing(
+    _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
+) -> None:
+    # sqlite3 makes a file that is not there, unless it is told otherwise, which only a URI can.
+    arguments[0] = f"file://{quote(os.fsencode(arguments[0]))}?mode=rw"
+    parameters["uri"] = True
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

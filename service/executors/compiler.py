@@ -9,6 +9,7 @@ with the worker that started it: then its stdin closes.
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -42,7 +43,7 @@ def main() -> int:
             return 0
         workshop = directory / "workshop"
         shutil.rmtree(workshop, ignore_errors=True)  # of one that was killed
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(workshop)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = _plain(workshop)
         # Else Inductor compiles a test for each vector extension of the processor, for seconds.  A
         # compiler that is older than the processor then fails, and the lanes stay eager.
         os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
@@ -50,6 +51,19 @@ def main() -> int:
             return _compile(job, directory)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _plain(path: Path) -> str:
+    """The path, or another name of it where its own would break Inductor's command lines.
+
+    Those are written and split again without quotes, so that the compiler cannot be told of a
+    folder with a space in its name.  The descriptor stays open: the name is good for as long as
+    this process lives.
+    """
+    if shlex.quote(str(path)) == str(path) or sys.platform != "linux":
+        return str(path)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    return f"/proc/{os.getpid()}/fd/{folder}/{path.name}"
 
 
 def _compile(job: Job, directory: Path) -> int:

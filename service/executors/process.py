@@ -16,6 +16,7 @@ from pathlib import Path
 import service
 from service.executors.base import Slot
 from service.executors.channel import Channel, Json
+from service.variables import variable
 
 KEPT_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME",
@@ -103,7 +104,9 @@ class WorkerProcess:
 
 def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, str]:
     """The variables a worker gets: a short list from `environment`, and the slot's own."""
-    passed_on = {name: environment[name] for name in KEPT_VARIABLES if name in environment}
+    passed_on = {
+        name: value for name in KEPT_VARIABLES if (value := variable(environment, name)) is not None
+    }
     root = str(Path(service.__file__).parents[1])  # also where the package is not installed
     paths = [root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     passed_on["PYTHONPATH"] = os.pathsep.join(paths)

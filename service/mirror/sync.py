@@ -25,6 +25,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import Study as OptunaStudy
 from optuna.study import StudyDirection
 from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
+from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
@@ -68,7 +69,9 @@ class _BranchCopy:
     first_open: int = 0  # trials of lower numbers have ended here
 
 
-def run_mirror(database_url: str, epoch: int, stop: threading.Event, cut: threading.Event) -> None:
+def run_mirror(
+    database_url: str | URL, epoch: int, stop: threading.Event, cut: threading.Event
+) -> None:
     """Sync while `epoch` is live; after a failure wait longer, at most a minute, and try again.
 
     Args:
@@ -109,7 +112,7 @@ class Mirror:
 
     def __init__(
         self,
-        database_url: str,
+        database_url: str | URL,
         stop: threading.Event | None = None,
         epoch: int | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.exc import DBAPIError
 
 from service.db import deliveries
@@ -30,7 +30,7 @@ log = structlog.get_logger("webhooks")
 
 
 @contextmanager
-def notifying(webhooks: Sequence[Webhook], database_url: str, epoch: int) -> Iterator[None]:
+def notifying(webhooks: Sequence[Webhook], database_url: str | URL, epoch: int) -> Iterator[None]:
     """Notify while the block runs; at its end, what is under way is given two seconds.
 
     Raises:

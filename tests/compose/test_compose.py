@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from service.client.client import VARIABLES
 from service.settings import Settings
 from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-CLIENT_VARIABLES = {"METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE"}
-KNOWN = {f"METAOPT_{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
+KNOWN = {f"METAOPT_{name.upper()}" for name in Settings.model_fields} | {*VARIABLES}
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from service.database_url import sqlite_url
 from service.db.schema import migrate
 from tests.fakes.specs import WATCHED
 from tests.waiting import wait_until
@@ -49,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         "METAOPT_SLOTS": "2",  # one for each branch: an endless trial gives up no slot
         "METAOPT_SEGMENT_SECONDS": "0.5",
     }
-    migrate.upgrade(f"sqlite:///{data / 'metaopt.db'}")
+    migrate.upgrade(sqlite_url(data / "metaopt.db"))
     commands = ["-c", SERVE, str(port)], ["-m", "service.daemon"]
     environment = {**os.environ, **settings}
     with open(data / "log", "wb") as log:

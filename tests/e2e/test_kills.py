@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select, text
 
+from service.database_url import sqlite_url
 from service.db.engine import open_engine, reading
 from service.db.schema import migrate
 from service.db.tables import Attempt, Event, Report, Study, Trial
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 def unkilled(tmp_path_factory: pytest.TempPathFactory) -> Scores:
     """Scores by (trial_number, meta_iteration) of the same study, run without a kill."""
     directory = tmp_path_factory.mktemp("unkilled")
-    url = f"sqlite:///{directory / 'metaopt.db'}"
+    url = sqlite_url(directory / "metaopt.db").render_as_string()
     migrate.upgrade(url)
     engine = open_engine(url)
     study_id = submit(engine, small_spec())

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from service.database_url import sqlite_url
 from service.db.schema import migrate
 from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
 from tests.waiting import wait_until
@@ -45,7 +46,7 @@ def server(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     named = {"METAOPT_DATA_DIRECTORY": str(tmp_path), "METAOPT_WEBHOOKS_FILE": str(file)}
-    migrate.upgrade(f"sqlite:///{tmp_path / 'metaopt.db'}")
+    migrate.upgrade(sqlite_url(tmp_path / "metaopt.db"))
     processes = [
         subprocess.Popen([sys.executable, *command], env={**os.environ, **named})
         for command in (["-c", SERVE, str(port)], ["-m", "service.daemon"])

@@ -22,6 +22,7 @@ from tests.fakes.specs import SPEC
 def bare(database_url: str, tmp_path) -> Iterator[Engine]:
     if database_url.startswith("sqlite"):
         (tmp_path / "database").mkdir(exist_ok=True)
+        (tmp_path / "database" / "metaopt.db").touch()  # an engine makes none
     engine = open_engine(database_url)
     yield engine
     engine.dispose()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -109,7 +110,7 @@ def farewell(took_seconds: float, directory: Path | None) -> str:
     """The last words: how long it took, and what to do next."""
     lines = [f"\nThe demo took {numbers.seconds(took_seconds)}."]
     if directory is not None:
-        lines.append(f"Its studies: METAOPT_DATA_DIRECTORY={directory} make serve")
+        lines.append(f"Its studies: METAOPT_DATA_DIRECTORY={quote(str(directory))} make serve")
     lines += [
         "Next: `make serve`, open http://127.0.0.1:8000, and from another terminal",
         "`.venv/bin/metaopt submit examples/sinusoid.yaml --wait`.",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -31,6 +32,7 @@ from service.db.schema import migrate
 from service.errors import SchemaOutdated, WebhooksUnreadable
 from service.notifications.config import load_webhooks
 from service.settings import Settings
+from service.variables import variable
 
 PACKAGES = ("metaopt", "torch", "numpy", "optuna", "optuna-dashboard", "fastapi", "sqlalchemy")
 DEVICES_SECONDS = 60
@@ -134,7 +136,7 @@ def describe_devices(devices: dict[str, object]) -> Iterator[Finding]:
 
 def compiler() -> Iterator[Finding]:
     """Find the C++ compiler that makes programs of lanes."""
-    name = os.environ.get("CXX") or "g++"
+    name = variable(os.environ, "CXX") or "g++"
     path = shutil.which(name)
     if path is None:
         text = f"{name} is not there: lanes train uncompiled, several times slower"
@@ -170,7 +172,7 @@ def webhooks() -> Iterator[Finding]:
     names = ", ".join(webhook.name for webhook in webhooks) or "none"
     if path.stat().st_mode & 0o007:
         text = f"{path} can be read by everybody on this machine"
-        yield Finding(Level.WARN, "webhooks", text, f"chmod o-rwx {path}")
+        yield Finding(Level.WARN, "webhooks", text, f"chmod o-rwx {quote(str(path))}")
     yield Finding(Level.OK, "webhooks", f"{names} in {path}")
 
 
@@ -213,7 +215,7 @@ def _database(settings: Settings) -> Finding:
 
 def server() -> Iterator[Finding]:
     """Find whether the server answers, and whether it has a live dispatcher."""
-    named = bool(os.environ.get("METAOPT_URL"))
+    named = variable(os.environ, "METAOPT_URL") is not None
     try:
         with connect() as client:
             problem, url = client.readiness(), client.url

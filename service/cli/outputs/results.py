@@ -16,6 +16,7 @@ from service.client.client import ENDED, Client
 from service.errors import ResultImpossible
 from service.events import notifying
 from service.report.pages.ci_summary import summary_page
+from service.variables import variable
 from service.wire.views.document import StudyDocument
 from service.wire.views.notifications import notification
 from service.wire.views.result import StudyResult
@@ -117,8 +118,8 @@ def _tell_events(client: Client, study: StudyView) -> None:
 
 
 def _is_step_summary(path: Path) -> bool:
-    named = os.environ.get("GITHUB_STEP_SUMMARY")
-    return bool(named) and path.absolute() == Path(str(named)).absolute()
+    named = variable(os.environ, "GITHUB_STEP_SUMMARY")
+    return named is not None and path.absolute() == Path(named).absolute()
 
 
 def _save(path: Path, text: str, *, add: bool = False) -> None:

@@ -7,15 +7,17 @@ tables do not say.
 from typing import Any
 
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, event
 
 from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
 
 
-def open_storage(database_url: str) -> RDBStorage:
+def open_storage(database_url: str | URL) -> RDBStorage:
     """Return Optuna's storage on our database; its tables must exist (`metaopt db upgrade`)."""
     engine = open_engine(database_url)
-    url = engine.url.render_as_string(hide_password=False)
+    engine.connect().close()  # Optuna's own engine would make a database where there is none
+    engine.dispose()
+    url = storage_url(engine)
     if engine.dialect.name != "sqlite":
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True)
     storage = RDBStorage(
@@ -26,6 +28,12 @@ def open_storage(database_url: str) -> RDBStorage:
     storage.engine.dispose()  # the check of the schema connected before we could listen
     relax(storage.engine)
     return storage
+
+
+def storage_url(engine: Engine) -> str:
+    """An engine's URL as Optuna takes it: a text, in which it fills in what is in braces."""
+    url = engine.url.render_as_string(hide_password=False)
+    return url.replace("{", "{{").replace("}", "}}")
 
 
 def relax(engine: Engine) -> None:

@@ -17,11 +17,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, text
 
 import migrations
 from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
+from service.db.optuna.storage import storage_url
 from service.db.tables import Base
 from service.errors import SchemaOutdated
 
@@ -30,11 +30,11 @@ VERSIONS = Path(migrations.__file__).parent / "versions"
 LOCK_KEY = 0x6D65_7461_6F70_74  # "metaopt"
 
 
-def upgrade(database_url: str, revision: str = "head") -> None:
+def upgrade(database_url: str | URL, revision: str = "head") -> None:
     """Bring our tables to `revision` and Optuna's to its head; safe to run in many processes."""
-    _make_directory(database_url)
     engine = open_engine(database_url)
     try:
+        _make_file(engine)
         with _lock(engine):
             run(engine, lambda config: command.upgrade(config, revision))
             _upgrade_optuna(engine)
@@ -42,17 +42,19 @@ def upgrade(database_url: str, revision: str = "head") -> None:
         engine.dispose()
 
 
-def downgrade(database_url: str, revision: str) -> None:
+def downgrade(database_url: str | URL, revision: str) -> None:
     """Take our tables back to `revision` ("base" drops them); Optuna's stay as they are."""
     engine = open_engine(database_url)
     try:
+        if not _is_there(engine):
+            raise SchemaOutdated(_NO_TABLES)
         with _lock(engine):
             run(engine, lambda config: command.downgrade(config, revision))
     finally:
         engine.dispose()
 
 
-def current(database_url: str) -> str | None:
+def current(database_url: str | URL) -> str | None:
     """The revision our tables are at, or None where there are none."""
     engine = open_engine(database_url)
     try:
@@ -79,7 +81,7 @@ def check(engine: Engine) -> None:
     if revision == needed:
         return
     if revision is None:
-        raise SchemaOutdated(f"the database has no tables yet (needed: {needed}): {_REMEDY}")
+        raise SchemaOutdated(_NO_TABLES)
     revisions = {
         script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
     }
@@ -94,11 +96,13 @@ def check(engine: Engine) -> None:
 
 
 _REMEDY = "run `metaopt db upgrade`"
+_NO_TABLES = f"the database has no tables yet: {_REMEDY}"
 
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    place = str(Path(migrations.__file__).parent)
+    config.set_main_option("script_location", place.replace("%", "%%"))  # it interpolates
     return config
 
 
@@ -124,7 +128,7 @@ def _without_foreign_keys(connection: Connection) -> None:
 
 def _upgrade_optuna(engine: Engine) -> None:
     storage = RDBStorage(
-        engine.url.render_as_string(hide_password=False),
+        storage_url(engine),
         engine_kwargs=_optuna_engine_arguments(engine),
         skip_compatibility_check=True,
     )
@@ -143,21 +147,32 @@ def _optuna_engine_arguments(engine: Engine) -> dict[str, dict[str, int]]:
 
 
 def _revision(engine: Engine) -> str | None:
+    if not _is_there(engine):
+        return None
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         return context.get_current_revision()
 
 
-def _make_directory(database_url: str) -> None:
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+def _file(engine: Engine) -> Path | None:
+    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+
+def _make_file(engine: Engine) -> None:
+    if (path := _file(engine)) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o644)
+
+
+def _is_there(engine: Engine) -> bool:
+    path = _file(engine)
+    return path is None or path.exists()
 
 
 @contextmanager
 def _lock(engine: Engine) -> Iterator[None]:
-    if engine.dialect.name == "sqlite":
-        with open(f"{engine.url.database}.lock", "w") as file:
+    if (path := _file(engine)) is not None:
+        with open(f"{path}.lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, also by a kill
             yield
         return

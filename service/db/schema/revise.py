@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script
 
+from service.database_url import sqlite_url
 from service.db.engine import open_engine
 from service.db.schema import migrate
 
@@ -27,7 +28,7 @@ def revise(title: str, folder: Path | None = None) -> Path:
     """
     number = f"{int(migrate.head()) + 1:04d}"
     with tempfile.TemporaryDirectory() as directory:
-        url = f"sqlite:///{directory}/models.db"
+        url = sqlite_url(Path(directory) / "models.db")
         migrate.upgrade(url)
         engine = open_engine(url)
         try:
@@ -36,8 +37,9 @@ def revise(title: str, folder: Path | None = None) -> Path:
             def step(config: Config) -> None:
                 config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
                 if folder is not None:
-                    config.set_main_option("version_locations", f"{migrate.VERSIONS};{folder}")
-                    config.set_main_option("path_separator", ";")
+                    places = f"{migrate.VERSIONS}\n{folder}".replace("%", "%%")
+                    config.set_main_option("version_locations", places)
+                    config.set_main_option("path_separator", "newline")
                 script = command.revision(
                     config,
                     title,

@@ -64,19 +64,20 @@ def test_the_share_of_drawing_is_reported(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_program_is_compiled_beside_the_training_and_found_by_the_next_worker(tmp_path):
-    first = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=tmp_path / "programs")
+    directory = tmp_path / "what? x=1 'y\"\n%2F é;#$z" / "programs"  # the compiler must cope
+    first = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=directory)
     try:
         lanes = [admit("a")]
         reports = [first.submit("cpu:0", order(admit=lanes, ahead=MUCH)).result()]
         assert reports[0].program == "eager"
-        wait_for_program(tmp_path / "programs")
+        wait_for_program(directory)
         reports.append(first.submit("cpu:0", order(admit=[], ahead=MUCH)).result())
         assert reports[1].program == "compiled"
         assert reports[1].lanes[0].meta_iteration == 6
     finally:
         first.close()
     second = LocalExecutor(
-        [Slot("cpu:0", "cpu", {"PATH": "/nonexistent"})], tmp_path, programs=tmp_path / "programs"
+        [Slot("cpu:0", "cpu", {"PATH": "/nonexistent"})], tmp_path, programs=directory
     )
     try:
         report = second.submit("cpu:0", order(ahead=LITTLE)).result()

@@ -1,0 +1,51 @@
+"""Variables that are empty mean what those mean that are not set."""
+
+from pathlib import Path
+
+import pytest
+
+from service.client.client import DEFAULT_URL, Client, api_key_of
+from service.client.errors import NotConfigured
+from service.settings import Settings
+from service.variables import variable
+
+FIELDS = sorted(Settings.model_fields)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t \n"])
+@pytest.mark.parametrize("field", FIELDS)
+def test_an_empty_setting_is_as_one_that_is_not_set(
+    field: str, blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"METAOPT_{field.upper()}", raising=False)
+    unset = Settings()
+    monkeypatch.setenv(f"METAOPT_{field.upper()}", blank)
+    assert Settings() == unset
+    assert Settings(**{field: blank}) == unset
+
+
+@pytest.mark.parametrize("name", ["METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE"])
+def test_an_empty_variable_of_the_client_is_as_one_that_is_not_set(name: str) -> None:
+    with Client.from_environment({name: "  "}) as client:
+        assert client.url == DEFAULT_URL
+    assert api_key_of({name: "  "}) is None
+
+
+def test_a_key_that_cannot_be_sent_is_named() -> None:
+    for key in ("schlüssel", "mo_a\nX: y"):
+        with pytest.raises(NotConfigured, match="METAOPT_API_KEY"):
+            api_key_of({"METAOPT_API_KEY": key})
+    assert api_key_of({"METAOPT_API_KEY": "mo_a\n"}) == "mo_a"
+
+
+def test_a_value_is_handed_on_as_it_is() -> None:
+    given = {"A": " x ", "B": "0", "C": ""}
+    assert [variable(given, name) for name in "ABCD"] == [" x ", "0", None, None]
+
+
+def test_the_data_directory_is_never_the_current_one_by_an_empty_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", "")
+    assert Settings().url().database == str(tmp_path / "metaopt-data" / "metaopt.db")
