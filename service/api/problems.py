@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.errors import FieldError, InvalidRequest, ServiceError
+from service.db.schema import migrate
+from service.errors import FieldError, InvalidRequest, SchemaOutdated, ServiceError
 from service.wire.parsing.plain_data import MAX_ERRORS, show
 from service.wire.views.problems import MEDIA_TYPE, TYPE_PREFIX, BrokenRule, Problem
 
@@ -98,6 +100,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         return problem_response("invalid-request", sentence, errors=broken)
     if isinstance(error, HTTPException):
         return _http_problem(request, error)
+    if _lacks_tables(error) and (outdated := await to_thread.run_sync(_schema_fault, request)):
+        return problem_response(outdated.code, str(outdated))
     if isinstance(error, OperationalError | ProgrammingError | PoolTimeout):
         _log.warning("database_unavailable", error=type(error).__name__, path=request.url.path)
         return problem_response("database-unavailable", "the database does not answer; try again")
@@ -129,6 +133,22 @@ def problem_response(
     for name, value in (*kind.headers, *headers):
         response.headers.append(name, value)
     return response
+
+
+def _lacks_tables(error: Exception) -> bool:
+    if isinstance(error, OperationalError):
+        return str(error.orig).startswith(("no such", "unable to open"))  # as SQLite says it
+    return isinstance(error, ProgrammingError)
+
+
+def _schema_fault(request: Request) -> SchemaOutdated | None:
+    try:
+        migrate.check(request.app.state.context.engine)
+    except SchemaOutdated as error:
+        return error
+    except SQLAlchemyError:
+        return None
+    return None
 
 
 def _http_problem(request: Request, error: HTTPException) -> Response:

@@ -22,6 +22,7 @@ from service.db.engine import reading
 from service.errors import KeysUnreadable
 
 TABLE_SECONDS = 1.0
+FILE = "the API keys file METAOPT_API_KEYS_FILE"
 _LINE = re.compile(r"([\w.@ -]{1,200}):([0-9a-f]{64})")
 
 
@@ -65,7 +66,7 @@ def parse_keys(text: str) -> list[StoredKey]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise KeysUnreadable(f"line {number} of the API keys file must be name:sha256-in-hex")
+            raise KeysUnreadable(f"line {number} of {FILE} must be name:sha256-in-hex")
         name, sha256 = match.groups()
         keys.append(StoredKey(Identity(sha256[:32], name), sha256))
     return keys
@@ -127,10 +128,12 @@ class KeyRing:
             status = self._file.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
-                self._of_file = parse_keys(self._file.read_text())
+                self._of_file = parse_keys(self._file.read_text(encoding="utf-8"))
                 self._stamp = stamp
-        except (OSError, UnicodeDecodeError) as error:
-            raise KeysUnreadable(f"the API keys file cannot be read: {error}") from None
+        except OSError as error:  # where it is, is nobody's business who only asks
+            raise KeysUnreadable(f"{FILE} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise KeysUnreadable(f"{FILE} cannot be read: it is no text in UTF-8") from None
 
     def _read_table(self) -> None:
         with reading(self._engine) as session:

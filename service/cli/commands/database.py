@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from alembic.util import CommandError
 
-from service.cli.commands.server import settings_with
+from service.cli.commands.server import settings_of, settings_with
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
 from service.db.schema import migrate
@@ -45,7 +45,7 @@ def downgrade(
     revision: Annotated[str, typer.Argument(help="Revision to go back to; base drops all.")],
 ) -> None:
     """Take our tables back to an older revision; what newer ones hold is lost."""
-    url = settings_with().url()
+    url = settings_of().url()
     with _known_revision(revision):
         migrate.downgrade(url, revision)
     say(f"the database is at revision {migrate.current(url) or 'base'}")
@@ -53,5 +53,5 @@ def downgrade(
 
 @app.command()
 def current() -> None:
-    """Print the revision the tables are at."""
-    data(migrate.current(settings_with().url()) or "base")
+    """Print the revision the tables are at; base is none."""
+    data(migrate.current(settings_of().url()) or "base")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from service.auth.bind import check_bind
+from service.auth.start import check_start
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.processes.supervisor import Supervised, tethered
@@ -45,7 +45,7 @@ def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = 
     settings = settings_with(host=host, port=port, data_directory=data_directory)
     load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
     migrate.upgrade(settings.url())
-    check_bind(settings)
+    check_start(settings)
     listener = listen(settings.host, settings.port)
     dispatcher = Supervised(
         tethered("service.daemon"),
@@ -64,9 +64,9 @@ def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = 
 
 
 def api(host: Host = None, port: Port = None) -> None:
-    """Start the API and the dashboard alone; the dispatcher runs elsewhere."""
-    settings = settings_with(host=host, port=port)
-    check_bind(settings)
+    """Start the API and the dashboard alone; the tables are there, the dispatcher elsewhere."""
+    settings = settings_of(host=host, port=port)
+    check_start(settings)
     with listen(settings.host, settings.port) as listener:
         run_api(settings, listener, on_exit=lambda: None)
 
@@ -78,9 +78,14 @@ def dispatcher() -> None:
     raise typer.Exit(run(settings_with()))
 
 
-def settings_with(**overrides: Any) -> Settings:
+def settings_of(**overrides: Any) -> Settings:
     """The settings, with what the command line says in the place of the environment."""
-    settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+
+
+def settings_with(**overrides: Any) -> Settings:
+    """The settings of a command that writes: the data directory is made."""
+    settings = settings_of(**overrides)
     try:
         settings.data_directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,0 +1,35 @@
+"""What must hold before a server starts: its tables are there, its keys too where others come in.
+
+What is wrong then stays wrong until somebody mends it; a server that started would answer every
+request with it.
+"""
+
+from collections.abc import Callable
+
+from service.auth.bind import is_loopback
+from service.auth.keys import KeyRing
+from service.db.engine import open_engine
+from service.db.schema import migrate
+from service.errors import OpenToTheNetwork
+from service.settings import Settings
+
+
+def check_start(settings: Settings, monotonic: Callable[[], float] = lambda: 0.0) -> None:
+    """Return if a server may start, and listen on `settings.host`.
+
+    Raises:
+        SchemaOutdated: The database needs `metaopt db upgrade` first.
+        KeysUnreadable: The API keys file cannot be read.
+        OpenToTheNetwork: The address is not loopback, and there is no API key.
+    """
+    engine = open_engine(settings.url())
+    try:
+        migrate.check(engine)
+        keys = KeyRing(settings.api_keys_file, engine, monotonic).count()
+    finally:
+        engine.dispose()
+    if keys == 0 and not is_loopback(settings.host):
+        raise OpenToTheNetwork(
+            f"refusing to listen on {settings.host} without API keys: anybody could use it; "
+            "set METAOPT_API_KEYS_FILE (one name:sha256 a line), or listen on 127.0.0.1"
+        )
