@@ -43,7 +43,14 @@ the key by `METAOPT_API_KEY` or in the file that `METAOPT_API_KEY_FILE` names.
 | 4 | the wait timed out or the verdict is not there yet; the study goes on |
 | 5 | the server or the database cannot be reached, or refuses |
 | 130 | interrupted (Ctrl-C, SIGTERM); the study goes on, unless `--cancel-on-interrupt` |
-| 70 | a bug of metaopt, with a traceback |"""
+| 70 | a bug of metaopt, with a traceback |
+| 74 | this machine: a full disk, a closed stdout, too many open files; the message says which |
+
+Where a command is given a file to write, the file is there whole or not at all: a new one takes the
+place of an old one at the end, with its owner and permissions. A link is followed and stays a link;
+a pipe or a device is written as it comes; `/dev/stdout` is what `-` is. What stdout has no
+characters for is escaped, in JSON as JSON does it; files are always in UTF-8. A reader that closes
+the pipe is no error."""
 
 SETTINGS = f"""\
 # Settings

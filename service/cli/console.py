@@ -1,27 +1,42 @@
-"""What a command prints: data on stdout, everything else on stderr.
+"""What a command prints: data on stdout, everything else on stderr; and what it writes to files.
 
 On a terminal tables are drawn by rich; elsewhere they are plain aligned lines, which grep and
 awk can read and which never wrap.
+
+A reader that has had enough is no error: the command goes on, and nobody reads it.  A stdout that
+cannot be written is the machine's fault.  What cannot be said on stderr changes nothing.
 """
 
 import json
-import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.exits import Exit, Stop
+from service.cli.exits import unwritable
+from service.cli.streams import encodable, is_reader_gone, silence
+from service.output_file import check_output, output_file
 
 Row = Sequence[str]
+STDOUT = Path("-")
+
+
+class _Stderr(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, or stay silent where nobody can be told."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            silence(sys.stderr)
 
 
 def stderr() -> Console:
     """A console on the present stderr."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _Stderr(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
@@ -30,23 +45,27 @@ def say(message: str) -> None:
 
 
 def data(text: str) -> None:
-    """Print a line of data on stdout; a reader that has had enough is no error."""
-    try:
+    """Print a line of data on stdout."""
+    with _on_stdout():
         print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Stop(Exit.DONE) from None
 
 
 def raw_data(pieces: Iterable[bytes]) -> None:
-    """Print bytes on stdout as they come; a reader that has had enough is no error."""
-    try:
+    """Print bytes on stdout as they come, as long as somebody reads."""
+    with _on_stdout():
         for piece in pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Stop(Exit.DONE) from None
+
+
+@contextmanager
+def _on_stdout() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        silence(sys.stdout)
+        if not is_reader_gone(error):
+            raise unwritable("stdout", error) from None
 
 
 def table(title: str, header: Row, rows: Sequence[Row]) -> None:
@@ -54,7 +73,8 @@ def table(title: str, header: Row, rows: Sequence[Row]) -> None:
     if sys.stdout.isatty():
         _draw(title, header, rows)
     else:
-        for line in plain_lines(title, header, rows):
+        shown = [[encodable(cell, sys.stdout) for cell in row] for row in rows]
+        for line in plain_lines(title, header, shown):
             data(line)
 
 
@@ -78,39 +98,61 @@ def _draw(title: str, header: Row, rows: Sequence[Row]) -> None:
     for name in header:
         drawn.add_column(name, overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
-    Console(markup=False).print(drawn)
+        drawn.add_row(*(encodable(cell, sys.stdout) for cell in row))
+    with _on_stdout():
+        Console(markup=False).print(drawn)
 
 
 def check_writable(path: Path | None) -> None:
-    """Make sure that `write_json` will be able to write there.
-
-    A file that was not there is not there afterwards: if nothing comes of the command, an empty
-    report would be one that CI systems cannot read.
+    """Make sure that a file can be written, before there is anything to write.
 
     Raises:
-        Stop: the file cannot be opened for writing.
+        Stop: It cannot.
     """
-    if path is None or str(path) == "-":
+    if path is None or path == STDOUT:
         return
-    was_there = path.exists()
     try:
-        path.open("a").close()
-        if not was_there:
-            path.unlink()
+        check_output(path)
     except OSError as error:
-        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+        raise unwritable(path, error) from None
 
 
 def write_json(path: Path | None, document: Any) -> None:
     """Write `document` to `path` if one is given; `-` is stdout."""
-    if path is None:
+    if path == STDOUT:
+        data(json_text(document, sys.stdout.encoding))
+    elif path is not None:
+        write_file(path, [(json_text(document, "utf-8") + "\n").encode()])
+
+
+def json_text(document: Any, encoding: str | None, *, indent: int | None = 2) -> str:
+    """`document` as JSON that an encoding has the characters for: else they are escaped as JSON."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=indent, allow_nan=False)
+    return text
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a page to a file, in UTF-8 wherever it is read, and say so; `-` is stdout."""
+    if path == STDOUT:
+        data(text.rstrip("\n"))
         return
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    if str(path) == "-":
-        data(text)
-    else:
-        try:
-            path.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+    write_file(path, [text.encode("utf-8", "backslashreplace")])
+    say(f"wrote {path}")
+
+
+def write_file(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write bytes to a file, whole or not at all where that is possible.
+
+    Raises:
+        Stop: It cannot be written.
+    """
+    try:
+        with output_file(path) as file:
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        raise unwritable(path, error) from None

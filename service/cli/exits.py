@@ -2,9 +2,10 @@
 
 0 done · 1 gate failed · 2 usage or spec error · 3 study failed or cancelled
 4 wait timed out, the study goes on · 5 server unreachable or refused · 130 interrupted
-70 a bug of ours: never mistaken for a verdict
+70 a bug of ours: never mistaken for a verdict · 74 the machine: a full disk, a closed stdout
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -27,6 +28,7 @@ class Exit(IntEnum):
     WAIT_TIMED_OUT = 4
     UNREACHABLE = 5
     BUG = 70
+    MACHINE = 74
     INTERRUPTED = 130
 
 
@@ -66,9 +68,31 @@ def stopping_on_errors() -> Iterator[None]:
         raise Stop(Exit.UNREACHABLE, f"the database cannot be used: {cause}") from None
     except ValidationError as error:
         raise Stop(Exit.USAGE, settings_text(error)) from None
+    except SystemExit as ended:  # how typer ends a command whose reader has had enough: with 1
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        raise Stop(Exit.DONE) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        reason = error.strerror or str(error)
+        raise Stop(Exit.MACHINE, f"this machine refuses: {where}{reason}") from None
+    except MemoryError:
+        raise Stop(Exit.MACHINE, "this machine refuses: it has no memory left") from None
 
 
 REMEDY_UNREACHABLE = "Start one with `metaopt serve`, or name another in METAOPT_URL."
+
+
+CALLERS_FAULTS = (
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP,
+    errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO, errno.EEXIST, errno.ETXTBSY,
+)  # fmt: skip
+
+
+def unwritable(where: object, error: OSError) -> Stop:
+    """How a command ends that cannot write: by the caller's fault, if another place would do."""
+    code = Exit.USAGE if error.errno in CALLERS_FAULTS else Exit.MACHINE
+    return Stop(code, f"{where} cannot be written: {error.strerror or error}")
 
 
 def exit_of_problem(problem: Problem) -> Exit:

@@ -35,6 +35,7 @@ from service.cli.connection import tell_of_retries
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, stopping_on_errors
 from service.cli.misspelled import misspelled
+from service.cli.streams import leave_streams, open_streams
 
 
 def _version(wanted: bool) -> None:
@@ -90,7 +91,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with stopping_on_errors():
             given = without_blank_options(command, arguments)
-            return command.main(given, prog_name="metaopt", standalone_mode=False) or 0
+            code = command.main(given, prog_name="metaopt", standalone_mode=False) or 0
+            sys.stdout.flush()
+            return code
     except Stop as stop:
         if stop.message:
             say(stop.message)
@@ -103,8 +106,11 @@ def run(arguments: Sequence[str]) -> int:
     except Exception:
         traceback.print_exc()
         return Exit.BUG
+    finally:
+        leave_streams()
 
 
 def main() -> None:
     """Run the command that the shell was given."""
+    open_streams()
     sys.exit(run(sys.argv[1:]))

@@ -6,25 +6,43 @@ from typing import Annotated, Literal
 import typer
 
 from metaopt.gates.registry import forms
+from service.cli.console import STDOUT
+from service.output_file import descriptor_of
+
+
+def output_path(text: str) -> Path:
+    """Where a user wants something written; every name of stdout is `-`."""
+    path = Path(text)
+    return STDOUT if descriptor_of(path) == 1 else path
+
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON.")]
 StudyId = Annotated[str, typer.Argument(metavar="STUDY_ID", help="Id of the study.")]
 Json = Annotated[
     Path | None,
-    typer.Option("--json", metavar="F", help="Also write JSON to this file; - is stdout."),
+    typer.Option(
+        "--json", metavar="F", parser=output_path, help="Also write JSON to this file; - is stdout."
+    ),
 ]
 Timeout = Annotated[
     float | None,
     typer.Option(metavar="S", min=0, help="Stop waiting after this many seconds; exit code 4."),
 ]
 Junit = Annotated[
-    Path | None, typer.Option(metavar="F", help="Write JUnit to this file, a case for each gate.")
+    Path | None,
+    typer.Option(
+        metavar="F",
+        parser=output_path,
+        help="Write JUnit to this file, a case for each gate; - is stdout.",
+    ),
 ]
 Summary = Annotated[
     Path | None,
     typer.Option(
         metavar="F",
-        help="Write a Markdown summary to this file; $GITHUB_STEP_SUMMARY is added to.",
+        parser=output_path,
+        help="Write a Markdown summary to this file; - is stdout, $GITHUB_STEP_SUMMARY is added "
+        "to.",
     ),
 ]
 Events = Annotated[

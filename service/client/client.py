@@ -29,6 +29,7 @@ from service.client.http import BUSY, Http
 from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
 from service.client.webhooks import Webhooks
+from service.output_file import output_file, write_output
 from service.variables import variable
 from service.wire.spec.study import StudySpec
 from service.wire.views.document import StudyDocument
@@ -243,12 +244,12 @@ class Client:
         """
         document = StudyDocument(study=self.study(study_id), result=self.result(study_id))
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "study.json").write_text(document.model_dump_json(indent=2), encoding="utf-8")
+        write_output(folder / "study.json", document.model_dump_json(indent=2).encode())
         page = self.http.content("GET", f"/studies/{study_id}/report.html")
-        (folder / "report.html").write_bytes(page)
-        with self.export(study_id) as pieces, (folder / "trials.csv").open("wb") as file:
+        write_output(folder / "report.html", page)
+        with self.export(study_id) as pieces, output_file(folder / "trials.csv") as file:
             file.writelines(pieces)
-        (folder / WINNER_FILE).write_bytes(self.weights(study_id))  # the only one that may be gone
+        write_output(folder / WINNER_FILE, self.weights(study_id))  # the only one that may be gone
         return folder
 
     def cancel(self, study_id: str) -> StudyView:

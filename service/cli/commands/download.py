@@ -7,7 +7,7 @@ import typer
 
 from service.cli.connection import connect
 from service.cli.console import data
-from service.cli.exits import Exit, Stop
+from service.cli.exits import unwritable
 from service.cli.options import StudyId
 
 
@@ -24,4 +24,4 @@ def download(
         try:
             data(str(client.download(study_id, folder)))
         except OSError as error:
-            raise Stop(Exit.USAGE, f"{folder} cannot be written: {error.strerror}") from None
+            raise unwritable(error.filename or folder, error) from None

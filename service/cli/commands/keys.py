@@ -8,8 +8,10 @@ import typer
 
 from service.auth.keys import key_sha256, new_key, parse_keys
 from service.cli.console import data, say
-from service.cli.exits import Exit, Stop
+from service.cli.exits import Exit, Stop, unwritable
 from service.errors import KeysUnreadable
+
+NEW_LINE = "\n"
 
 app = typer.Typer(help="Make API keys.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,8 +48,10 @@ def new(
 
 def _append(path: Path, line: str) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with open(descriptor, "a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "ab+") as file:
+            file.seek(-min(1, file.seek(0, os.SEEK_END)), os.SEEK_END)
+            ends = file.read(1) in (b"", b"\n")
+            file.write(f"{'' if ends else NEW_LINE}{line}\n".encode())
     except OSError as error:
-        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+        raise unwritable(path, error) from None

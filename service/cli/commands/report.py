@@ -8,9 +8,17 @@ from typing import Annotated
 import typer
 
 from service.cli.connection import connect
-from service.cli.console import check_writable, data, raw_data, say
+from service.cli.console import (
+    STDOUT,
+    check_writable,
+    raw_data,
+    say,
+    write_file,
+    write_text,
+)
 from service.cli.exits import Exit, Stop
-from service.cli.options import StudyId
+from service.cli.options import StudyId, output_path
+from service.cli.outputs.results import check_apart
 from service.report.pages.html import html_page
 from service.report.pages.markdown import markdown_page
 from service.wire.views.export import Format, What, file_stem
@@ -20,14 +28,21 @@ def report(
     study_id: StudyId,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="F", help="Write one self-contained page to this file."),
+        typer.Option(
+            metavar="F",
+            parser=output_path,
+            help="Write one self-contained page to this file; - is stdout.",
+        ),
     ] = None,
     markdown: Annotated[
         Path | None,
-        typer.Option(metavar="F", help="Write Markdown to this file; - is stdout."),
+        typer.Option(
+            metavar="F", parser=output_path, help="Write Markdown to this file; - is stdout."
+        ),
     ] = None,
 ) -> None:
     """Write a study's report: a page with figures, Markdown, or both; a page by default."""
+    check_apart({"--html": html, "--markdown": markdown})
     check_writable(html)
     check_writable(markdown)
     with connect() as client:
@@ -35,9 +50,9 @@ def report(
     if html is None and markdown is None:
         html = Path(f"{file_stem(study_report.study.name)}-report.html")
     if html is not None:
-        _write(html, html_page(study_report))
+        write_text(html, html_page(study_report))
     if markdown is not None:
-        _write(markdown, markdown_page(study_report))
+        write_text(markdown, markdown_page(study_report))
 
 
 def export(
@@ -54,39 +69,21 @@ def export(
         ),
     ] = "trials",
     out: Annotated[
-        Path | None, typer.Option(metavar="F", help="Write to this file instead of stdout.")
+        Path | None,
+        typer.Option(metavar="F", parser=output_path, help="Write to this file instead of stdout."),
     ] = None,
 ) -> None:
     """Write a study's trials, reports or scores by task as a table."""
-    if out is None and file_format == "parquet" and sys.stdout.isatty():
+    check_writable(out)
+    if out in (None, STDOUT) and file_format == "parquet" and sys.stdout.isatty():
         raise Stop(Exit.USAGE, "Parquet is not for a terminal: name a file with --out")
     with connect() as client, client.export(study_id, what, file_format) as pieces:
         _save(out, pieces)
 
 
-def _write(path: Path, text: str) -> None:
-    if str(path) == "-":
-        data(text.rstrip("\n"))
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
-    say(f"wrote {path}")
-
-
 def _save(out: Path | None, pieces: Iterator[bytes]) -> None:
-    if out is None or str(out) == "-":
+    if out is None or out == STDOUT:
         raw_data(pieces)
-        return
-    part = out.with_name(f"{out.name}.part")  # what broke off must not look like the whole
-    try:
-        with part.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-        part.replace(out)
-    except OSError as error:
-        raise Stop(Exit.USAGE, f"{out} cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
-    say(f"wrote {out}")
+    else:
+        write_file(out, pieces)
+        say(f"wrote {out}")

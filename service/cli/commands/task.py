@@ -7,9 +7,9 @@ import typer
 
 from metaopt.evaluation.bank import BankSpec, BankTask
 from service.cli.connection import connect
-from service.cli.console import check_writable, say
+from service.cli.console import STDOUT, check_writable, raw_data, say, write_file
 from service.cli.exits import Exit, Stop
-from service.cli.options import StudyId
+from service.cli.options import StudyId, output_path
 from service.cli.pages.tasks import task_page
 from service.cli.pages.verdict import heavy_scores
 from service.client.client import Client
@@ -37,11 +37,15 @@ def task(
     ] = "sealed",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="F.png", help="Draw the examples into this picture instead."),
+        typer.Option(
+            metavar="F.png",
+            parser=output_path,
+            help="Draw the examples into this picture instead; - is stdout.",
+        ),
     ] = None,
 ) -> None:
     """Show tasks of a study: what they are, and their examples as dots, numbers or a picture."""
-    if out is not None and out.suffix.lower() != ".png":
+    if out is not None and out != STDOUT and out.suffix.lower() != ".png":
         raise Stop(Exit.USAGE, f"--out writes a picture, so F must end in .png, got {out}")
     check_writable(out)
     with connect() as client:
@@ -51,6 +55,8 @@ def task(
     drawn = _drawn(spec.tasks, bank, _bank(spec, bank), tasks)
     if out is not None:
         _write(out, drawn, bank)
+    if out == STDOUT:
+        return
     for shown in drawn:
         task_page(shown, bank, scores.get(shown.number, []), examples=out is None)
 
@@ -88,9 +94,11 @@ def _write(out: Path, drawn: list[BankTask], bank: BankName) -> None:
     from service.cli.outputs.pictures import NoPicture, png  # Pillow is needed here only
 
     try:
-        out.write_bytes(png(drawn, bank))
+        picture = png(drawn, bank)
     except NoPicture as error:
         raise Stop(Exit.USAGE, f"{error}: leave out --out to see its examples as a table") from None
-    except OSError as error:
-        raise Stop(Exit.USAGE, f"{out} cannot be written: {error.strerror}") from None
-    say(f"wrote {out}")
+    if out == STDOUT:
+        raw_data([picture])
+    else:
+        write_file(out, [picture])
+        say(f"wrote {out}")

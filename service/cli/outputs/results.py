@@ -5,16 +5,28 @@ failed, cancelled                 3     time is up                 4
 """
 
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
-from service.cli.console import check_writable, data, say, write_json
-from service.cli.exits import Exit, Stop
+from service.cli.console import (
+    STDOUT,
+    check_writable,
+    data,
+    json_text,
+    say,
+    write_json,
+    write_text,
+)
+from service.cli.exits import Exit, Stop, unwritable
 from service.cli.outputs.junit import junit
 from service.cli.pages.verdict import verdict_page
 from service.client.client import ENDED, Client
 from service.errors import ResultImpossible
 from service.events import notifying
+from service.output_file import is_same
 from service.report.pages.ci_summary import summary_page
 from service.variables import variable
 from service.wire.views.document import StudyDocument
@@ -26,10 +38,10 @@ from service.wire.words.gates import not_passed
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to write; none is fine.
+    """Files to write; none is fine.  `-` is stdout, and nothing else is printed there then.
 
     Args:
-        json: The study's document; `-` is stdout, and nothing else is printed there then.
+        json: The study's document.
         junit: Test cases.
         summary: Markdown.
         events: Whether stdout gets notifications, as webhooks do, instead of the verdict.
@@ -47,13 +59,12 @@ class Outputs:
         """Make sure that all can be written, before a study is on its way.
 
         Raises:
-            Stop: One cannot, or two want stdout.
+            Stop: One cannot, or two want the same.
         """
-        if self.events and str(self.json) == "-":
-            raise Stop(Exit.USAGE, "--events and --json - both write to stdout: name a file")
-        if "-" in (str(self.junit), str(self.summary)):
-            raise Stop(Exit.USAGE, "--junit and --summary need a file, - is none")
-        for path in (self.json, self.junit, self.summary):
+        events = STDOUT if self.events else None
+        files = {"--json": self.json, "--junit": self.junit, "--summary": self.summary}
+        check_apart({"--events": events, **files})
+        for path in files.values():
             check_writable(path)
 
     def finish(self, client: Client, study: StudyView) -> None:
@@ -71,7 +82,7 @@ class Outputs:
         self._write(client, document)
         if self.events:
             _tell_events(client, study)
-        elif result is not None and str(self.json) != "-":
+        elif result is not None and STDOUT not in (self.json, self.junit, self.summary):
             verdict_page(study, result)
         if code != Exit.DONE:
             raise Stop(code, self._why(study, result))
@@ -93,10 +104,13 @@ class Outputs:
     def _write(self, client: Client, document: StudyDocument) -> None:
         write_json(self.json, document.model_dump(mode="json"))
         if self.junit is not None:
-            _save(self.junit, junit(document))
+            write_text(self.junit, junit(document))
         if self.summary is not None:
             page = summary_page(client.report(document.study.study_id), document.url)
-            _save(self.summary, page, add=_is_step_summary(self.summary))
+            if _is_step_summary(self.summary):
+                _add(self.summary, page)
+            else:
+                write_text(self.summary, page)
 
 
 def exit_code(study: StudyView, result: StudyResult | None) -> Exit:
@@ -114,7 +128,8 @@ def _tell_events(client: Client, study: StudyView) -> None:
         return
     for event in client.events(study.study_id):
         if event.kind in notifying():
-            data(notification(event, study).model_dump_json())
+            line = notification(event, study).model_dump(mode="json")
+            data(json_text(line, sys.stdout.encoding, indent=None))
 
 
 def _is_step_summary(path: Path) -> bool:
@@ -122,10 +137,24 @@ def _is_step_summary(path: Path) -> bool:
     return named is not None and path.absolute() == Path(named).absolute()
 
 
-def _save(path: Path, text: str, *, add: bool = False) -> None:
+def _add(path: Path, text: str) -> None:
+    """Add to a file that belongs to others too."""
     try:
-        with path.open("a" if add else "w", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise Stop(Exit.USAGE, f"{path} cannot be written: {error.strerror}") from None
+        raise unwritable(path, error) from None
     say(f"wrote {path}")
+
+
+def check_apart(files: Mapping[str, Path | None]) -> None:
+    """Make sure that no two options want the same file.
+
+    Raises:
+        Stop: Two do; names them.
+    """
+    given = [(option, path) for option, path in files.items() if path is not None]
+    for (one, path), (other, also) in combinations(given, 2):
+        if is_same(path, also):
+            where = "stdout" if path == STDOUT else str(path)
+            raise Stop(Exit.USAGE, f"{one} and {other} both write to {where}: name another file")

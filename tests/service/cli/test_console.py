@@ -1,5 +1,6 @@
 """Tables off a terminal are plain lines that other programs can read."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,14 @@ def test_a_check_leaves_no_file_behind_and_none_changed(tmp_path: Path) -> None:
 def test_no_nan_is_ever_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         console.write_json(tmp_path / "x.json", {"score": float("nan")})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii", None])
+@pytest.mark.parametrize("name", ["plain", "é", "学習率 🚀", "\udcff"])
+def test_json_is_json_in_every_encoding(name: str, encoding: str | None) -> None:
+    text = console.json_text({"name": name}, encoding)
+    assert json.loads(text.encode(encoding or "utf-8").decode(encoding or "utf-8")) == {
+        "name": name
+    }
+    assert (name in text) == (name == "plain" or (encoding in ("utf-8", None) and name != "\udcff")
+                              or (name, encoding) == ("é", "latin-1"))  # fmt: skip

@@ -199,7 +199,8 @@ def test_waiting_has_its_own_exit_codes(
         (("--gate", "worse"), "a gate must be better, no-worse:DELTA"),
         (("--gate", "better"), "name one in gates.baseline"),
         (("--wait", "--junit", "/nowhere/j.xml"), "cannot be written"),
-        (("--wait", "--summary", "-"), "need a file"),
+        (("--wait", "--summary", "-", "--events"), "--events and --summary both write to stdout"),
+        (("--wait", "--json", "f", "--junit", "./f"), "--json and --junit both write to f"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_submitted(

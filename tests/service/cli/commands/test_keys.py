@@ -34,3 +34,10 @@ def test_a_line_is_added_to_a_file_that_others_cannot_read(
 def test_a_name_that_the_file_could_not_hold_is_refused(metaopt: Command, name: str) -> None:
     said = metaopt("keys", "new", name)
     assert (said.code, said.out) == (2, "")
+
+
+def test_a_line_is_never_added_to_the_end_of_another(metaopt: Command, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"me:{key_sha256('k')}")  # as an editor leaves it that ends no line
+    assert metaopt("keys", "new", "other", "--append", str(keys)).code == 0
+    assert [key.identity.name for key in parse_keys(keys.read_text())] == ["me", "other"]

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -75,6 +77,32 @@ def test_an_export_goes_to_the_file_that_is_named(
     said = metaopt("export", seen, "--what", "scores", "--format", "parquet", "--out", str(out))
     assert (said.code, said.err) == (0, f"wrote {out}\n")
     assert pq.read_table(out).column_names == ["trial_number", "meta_iteration", "task", "score"]
+
+
+def test_what_stands_where_an_export_goes_stays_what_it_is(
+    metaopt: Command, seen: str, tmp_path: Path
+) -> None:
+    table = metaopt("export", seen).out
+    pipe, link, real = (tmp_path / name for name in ("pipe", "link", "real.csv"))
+    os.mkfifo(pipe)
+    real.write_text("old")
+    link.symlink_to(real.name)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    assert metaopt("export", seen, "--out", str(pipe)).code == 0
+    reader.join(10)
+    assert metaopt("export", seen, "--out", str(link)).code == 0
+    assert pipe.is_fifo() and link.is_symlink()
+    assert [text.split() for text in (*got, real.read_text())] == [table.split()] * 2
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_two_outputs_to_one_file_are_refused(metaopt: Command, seen: str, tmp_path: Path) -> None:
+    page = str(tmp_path / "page")
+    said = metaopt("report", seen, "--html", page, "--markdown", page)
+    assert said.code == 2 and f"--html and --markdown both write to {page}" in said.err
+    assert list(tmp_path.glob("page")) == []
 
 
 def test_csv_on_stdout_is_the_table_and_nothing_else(metaopt: Command, seen: str) -> None:
