@@ -7,18 +7,20 @@ that it cannot just now, until the patience ends.  What must not be asked twice 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
 import stamina
 from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
-from service.wire.views.problems import Problem
+from service.wire.views.problems import TYPE_PREFIX, Problem
 
 BUSY = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 READ_SECONDS = 60.0  # a stream sends something every 15 s
 CONNECT_SECONDS = 5.0
+DOTS = {".": "%2E", "..": "%2E%2E"}  # in a path they lead elsewhere
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -118,9 +120,24 @@ class Http:
     def _ask(self, method: str, path: str, arguments: dict[str, Any]) -> bytes:
         try:
             response = self._http.request(method, f"/api/v1{path}", **arguments)
+        except UnicodeEncodeError:  # bytes that the shell gave and that are no text
+            raise ServerRefused(_invalid("names, ids and keys must be text in UTF-8")) from None
         except httpx2.TransportError as error:
             raise self.unreachable(error) from None
         return answer(response)
+
+
+def in_path(name: str) -> str:
+    """A name or id as a part of a path: whatever it is, it is one part, and no query.
+
+    Raises:
+        ServerRefused: It is empty or has a slash, so that servers would take it for another path.
+    """
+    if not name or "/" in name:
+        raise ServerRefused(
+            _invalid(f"a name or an id must not be empty or have a /, got {name!r}")
+        )
+    return DOTS.get(name) or quote(name, safe="", errors="replace")
 
 
 def answer(response: httpx2.Response) -> bytes:
@@ -141,6 +158,16 @@ def _worth_another_try(error: Exception) -> bool:
     if isinstance(error, ServerRefused):
         return error.problem.status in BUSY
     return isinstance(error, ServerUnreachable)
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem(
+        type=f"{TYPE_PREFIX}invalid-request",
+        code="invalid-request",
+        title="The request breaks a rule",
+        status=422,
+        detail=detail,
+    )
 
 
 def _foreign(response: httpx2.Response) -> Problem:

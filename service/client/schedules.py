@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.client.errors import ServerRefused
-from service.client.http import Http
+from service.client.http import Http, in_path
 from service.wire.views.problems import TYPE_PREFIX, Problem
 from service.wire.views.schedules import (
     NewSchedule,
@@ -49,7 +49,7 @@ class Schedules:
 
     def show(self, schedule_id: str) -> ScheduleView:
         """A schedule."""
-        return self._http.call(ScheduleView, "GET", f"/schedules/{schedule_id}")
+        return self._http.call(ScheduleView, "GET", f"/schedules/{in_path(schedule_id)}")
 
     def find(self, name_or_id: str) -> ScheduleView:
         """The schedule of that id or name."""
@@ -62,28 +62,33 @@ class Schedules:
 
     def pause(self, schedule_id: str) -> ScheduleView:
         """Let a schedule fire no more until it is resumed."""
-        return self._http.call(ScheduleView, "POST", f"/schedules/{schedule_id}:pause")
+        return self._http.call(ScheduleView, "POST", f"/schedules/{in_path(schedule_id)}:pause")
 
     def resume(self, schedule_id: str) -> ScheduleView:
         """Let a paused schedule fire again."""
-        return self._http.call(ScheduleView, "POST", f"/schedules/{schedule_id}:resume")
+        return self._http.call(ScheduleView, "POST", f"/schedules/{in_path(schedule_id)}:resume")
 
     def run_now(self, schedule_id: str) -> RunView:
         """Ask for a run now; asked for once."""
-        return self._http.call(RunView, "POST", f"/schedules/{schedule_id}:run-now", once=True)
+        return self._http.call(
+            RunView, "POST", f"/schedules/{in_path(schedule_id)}:run-now", once=True
+        )
 
     def remove(self, schedule_id: str) -> ScheduleView:
         """Remove a schedule; return what it was."""
-        return self._http.call(ScheduleView, "DELETE", f"/schedules/{schedule_id}")
+        return self._http.call(ScheduleView, "DELETE", f"/schedules/{in_path(schedule_id)}")
 
     def runs(self, schedule_id: str, *, limit: int = 50) -> list[RunView]:
         """The schedule's newest runs, newest first; at most 500."""
-        path, params = f"/schedules/{schedule_id}/runs", {"limit": min(limit, PAGE_LIMIT)}
+        path, params = f"/schedules/{in_path(schedule_id)}/runs", {"limit": min(limit, PAGE_LIMIT)}
         return self._http.call(RunPage, "GET", path, params=params).items
 
     def history(self, schedule_id: str, *, limit: int = 100) -> ScheduleHistory:
         """The newest points of the schedule's control chart, oldest first; at most 500."""
-        path, params = f"/schedules/{schedule_id}/history", {"limit": min(limit, PAGE_LIMIT)}
+        path, params = (
+            f"/schedules/{in_path(schedule_id)}/history",
+            {"limit": min(limit, PAGE_LIMIT)},
+        )
         return self._http.call(ScheduleHistory, "GET", path, params=params)
 
 

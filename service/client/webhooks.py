@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.client.http import Http
+from service.client.http import Http, in_path
 from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList, WebhookView
 
 PAGE_LIMIT = 500
@@ -24,7 +24,7 @@ class Webhooks:
 
     def test(self, name: str) -> DeliveryView:
         """Queue a test; asked for again, it is the same one until it has ended."""
-        return self._http.call(DeliveryView, "POST", f"/webhooks/{name}:test")
+        return self._http.call(DeliveryView, "POST", f"/webhooks/{in_path(name)}:test")
 
     def deliveries(
         self, *, webhook: str | None = None, status: str | None = None, limit: int = 50

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from service.app import create_app
@@ -265,3 +267,30 @@ def test_the_environment_names_server_and_key(tmp_path: Path) -> None:
         with Client("http://host", api_key_of(variables), transport=Sees()) as client:
             client.studies()
     assert Sees.keys == ["Bearer mo_key"] * 2
+
+
+def test_a_name_is_one_part_of_a_path_whatever_is_in_it(local: tuple[Client, Engine]) -> None:
+    client, _ = local
+    study_id = client.submit(SPEC).study_id
+
+    @given(st.text(max_size=12))
+    @example("")
+    @example("..")
+    @example(f"x/../{study_id}")
+    @example(f"{study_id}?wait=0")
+    @example(f"{study_id}#x")
+    @example(f"{study_id}/trials")
+    @example(f"{study_id}:cancel")
+    @example("\udcff")
+    def refused(name: str) -> None:
+        for call in (
+            client.study, client.cancel, client.baselines.show, client.schedules.show,
+            client.schedules.find, client.schedules.remove, client.webhooks.test,
+        ):  # fmt: skip
+            with pytest.raises(ServerRefused) as said:
+                call(name)
+            code = said.value.problem.code
+            assert code.endswith("not-found") or code == "invalid-request", (call, name)
+
+    refused()
+    assert client.study(study_id).status == "queued"
