@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Annotated
 
+import structlog
 import typer
 from typer.exceptions import Abort, TyperException
 
@@ -113,4 +114,5 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the command that the shell was given."""
     open_streams()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
     sys.exit(run(sys.argv[1:]))

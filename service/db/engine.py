@@ -9,8 +9,10 @@ An engine never makes a database: one that is asked for where there is none fail
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -54,6 +56,15 @@ def reading(engine: Engine) -> Iterator[Session]:
     with Session(engine, expire_on_commit=False) as session:
         yield session
         session.rollback()
+
+
+def snapshot(engine: Engine, path: Path) -> None:
+    """Copy a SQLite database as it is at one moment to a file; others may read and write it."""
+    with engine.connect() as connection, closing(sqlite3.connect(path)) as copy:
+        source = connection.connection.driver_connection
+        assert isinstance(source, sqlite3.Connection)
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
 
 
 def _open_existing(

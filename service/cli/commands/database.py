@@ -1,16 +1,22 @@
-"""Commands about the database: db upgrade, db downgrade, db current."""
+"""Commands about the database: db upgrade, db downgrade, db current, db backup."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from alembic.util import CommandError
 
 from service.cli.commands.server import settings_of, settings_with
-from service.cli.console import data, say
+from service.cli.console import check_writable, data, say, write_file
 from service.cli.exits import Exit, Stop
+from service.db.engine import open_engine, snapshot
 from service.db.schema import migrate
+
+PIECE_BYTES = 2**20
 
 app = typer.Typer(
     help="Make, change and look at the database's tables.",
@@ -55,3 +61,26 @@ def downgrade(
 def current() -> None:
     """Print the revision the tables are at; base is none."""
     data(migrate.current(settings_of().url()) or "base")
+
+
+@app.command()
+def backup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The copy; one that is there is replaced.")
+    ],
+) -> None:
+    """Copy the SQLite database as it is at one moment, while a server may be at work on it."""
+    engine = open_engine(settings_of().url())
+    if engine.dialect.name != "sqlite":
+        raise Stop(Exit.USAGE, "only SQLite is copied so: take pg_dump for PostgreSQL")
+    check_writable(file)
+    try:
+        migrate.check(engine)
+        with tempfile.TemporaryDirectory(prefix="metaopt-") as folder:
+            copy = Path(folder) / "metaopt.db"
+            snapshot(engine, copy)
+            with copy.open("rb") as content:
+                write_file(file, iter(partial(content.read, PIECE_BYTES), b""))
+    finally:
+        engine.dispose()
+    say(f"wrote {file}")

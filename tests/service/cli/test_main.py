@@ -68,6 +68,16 @@ def test_the_command_line_never_loads_torch() -> None:
     assert shown.stdout == "False\n"
 
 
+def test_what_is_logged_is_never_among_the_data() -> None:
+    program = (
+        "import sys, structlog, service.cli.main as one; sys.argv = ['metaopt', '--help']\n"
+        "try: one.main()\n"
+        "except SystemExit: structlog.get_logger().warning('mislaid')"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "mislaid" in shown.stderr and "mislaid" not in shown.stdout
+
+
 def test_a_reader_that_has_had_enough_is_no_error(metaopt: Command, api: Engine) -> None:
     reader, writer = os.pipe()
     os.close(reader)

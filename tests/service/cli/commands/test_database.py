@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from service.database_url import sqlite_url
+from service.db.engine import open_engine, reading, transaction
 from service.db.schema import migrate
+from service.settings import Settings
+from tests.fakes.rows import add_study
 from tests.service.cli.conftest import Command
 
 
@@ -23,11 +28,36 @@ def test_a_revision_that_does_not_exist_is_named(metaopt: Command) -> None:
     assert "there is no revision 'bogus'" in said.err
 
 
+def test_a_backup_is_whole_while_the_database_is_written(
+    metaopt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "what?x=1 50%25'\";#"
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(data))
+    copy = tmp_path / "copy ?%41'.db"
+    copy.write_text("older")
+    assert metaopt("db", "backup", str(copy)).code == 2 and copy.read_text() == "older"
+    assert metaopt("db", "upgrade").code == 0
+    engine = open_engine(Settings().url())
+    with transaction(engine) as session:
+        add_study(session, name="kept")  # in the write-ahead log: a copy of the file has it not
+    with transaction(engine) as session:
+        session.execute(text("UPDATE mo_studies SET name = 'under way'"))
+        session.flush()
+        assert metaopt("db", "backup", str(copy)).code == 0
+    engine.dispose()
+    assert sorted(tmp_path.iterdir()) == sorted([copy, data])
+    monkeypatch.setenv("METAOPT_DATABASE_URL", sqlite_url(copy).render_as_string())
+    assert metaopt("db", "current").out == f"{migrate.head()}\n"
+    with reading(open_engine(sqlite_url(copy))) as session:
+        assert session.scalars(text("SELECT name FROM mo_studies")).all() == ["kept"]
+
+
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
         (("db", "current"), 0, ""),
         (("db", "downgrade", "base"), 2, "run `metaopt db upgrade`"),
+        (("db", "backup", "copy.db"), 2, "run `metaopt db upgrade`"),
         (("api", "--port", "0"), 2, "the database has no tables yet: run `metaopt db upgrade`"),
     ],
 )

@@ -1,0 +1,48 @@
+"""`metaopt run` where the shell stands in folders with any name: all it makes is in its own."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.specs import TINY
+
+ROOT = Path(__file__).parents[4]
+SPEC = {**TINY, "budget": {"trials": 1, "meta_iterations": 4}}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    "names", [("feature%2Flr", "what?x=1#y"), ("{0} %(x)s", "-é'\";&$HOME\n`", ":memory:")]
+)
+def test_a_run_writes_into_its_data_directory_alone(tmp_path: Path, names: list[str]) -> None:
+    where = tmp_path.joinpath(*names)
+    where.mkdir(parents=True)
+    spec, result, data = where / "-s p%2Fec.json", where / "result.json", where / "da ta%20"
+    spec.write_text(json.dumps(SPEC))
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "run", "--json", result.name, "--", spec.name],
+        env={
+            **inherited,
+            "METAOPT_DATA_DIRECTORY": data.name,
+            "METAOPT_SLOTS": "1",
+            "METAOPT_COMPILE": "never",
+            "PYTHONPATH": str(ROOT),
+        },
+        cwd=where,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(result.read_text())["study"]["status"] == "completed"
+    with sqlite3.connect(data / "metaopt.db") as database:
+        assert database.execute("SELECT status FROM mo_studies").fetchall() == [("completed",)]
+    database.close()
+    made = {path for path in tmp_path.rglob("*") if path.is_file() and data not in path.parents}
+    assert made == {spec, result}
