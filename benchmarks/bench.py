@@ -30,6 +30,7 @@ from benchmarks.suite.process import ROOT, Process, Refused, environment_of, int
 from benchmarks.suite.roster import LIMIT, LOOP, Entry, roster
 from benchmarks.suite.works import works_of
 from service.executors.process import KEEP_MEMORY
+from service.output_file import write_output
 
 RESULTS = ROOT / "benchmarks" / "results"
 FULL, QUICK = (9, 0.4), (2, 0.03)  # repeats, seconds of each
@@ -59,9 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
     if into is not None:
         suffix = "" if options.device == "cpu" else f"-{options.device}"
         into.mkdir(parents=True, exist_ok=True)
-        (into / f"bench{suffix}.txt").write_text(text)
+        write_output(into / f"bench{suffix}.txt", text)
         results = json.dumps(table.document(outcomes, about), indent=2, allow_nan=False)
-        (into / f"latest{suffix}.json").write_text(results + "\n")
+        write_output(into / f"latest{suffix}.json", results + "\n")
 
 
 @contextmanager

@@ -39,6 +39,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from service.output_file import write_output
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SLOTS = 2
@@ -380,8 +382,8 @@ def main() -> None:
     text = table(results)
     print(text)
     if not arguments.quick:
-        arguments.out.write_text(json.dumps({"work": work, "results": results}, indent=2) + "\n")
-        arguments.out.with_suffix(".txt").write_text(f"{work}\n{text}\n")
+        write_output(arguments.out, json.dumps({"work": work, "results": results}, indent=2) + "\n")
+        write_output(arguments.out.with_suffix(".txt"), f"{work}\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from metaopt.tasks.registry import TASKS
 from service.judgement import gates
 from service.judgement.estimates import SealedRun, difference_of
 from service.judgement.evidence import Evidence, with_noise
+from service.output_file import write_output
 from service.wire.spec.gates import Gates
 from service.wire.views.gate_report import GateAnswer
 
@@ -64,14 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     results = simulate_all(options.gates)
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "gates.json").write_text(json.dumps(results, indent=2) + "\n")
-    (options.results / "gates.txt").write_text(text(results, options.gates))
+    write_output(options.results / "gates.json", json.dumps(results, indent=2) + "\n")
+    write_output(options.results / "gates.txt", text(results, options.gates))
     print(text(results, options.gates), end="")
     if options.families:
         page = gates_families.text(
             gates_families.simulate_families(options.families), options.families
         )
-        (options.results / "gates_families.txt").write_text(page)
+        write_output(options.results / "gates_families.txt", page)
         print(f"\n{page}", end="")
 
 

@@ -32,6 +32,7 @@ import numpy as np
 from metaopt.search.branches import BranchSearch
 from metaopt.search.importance import Importances, Point, importances, least_trials
 from metaopt.search.space import Choice, Dimension, Float, Int
+from service.output_file import write_output
 
 RESULTS = Path(__file__).parent / "results"
 RUNGS = (10, 30, 90)
@@ -152,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines += ["", *(total(learns, results[learns]) for learns in (False, True))]
     print("\n".join(lines[-3:]))
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "importances.txt").write_text("\n".join(lines) + "\n")
+    write_output(options.results / "importances.txt", "\n".join(lines) + "\n")
 
 
 def simulate(kind: Study, count: int) -> Counts:

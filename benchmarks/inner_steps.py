@@ -23,6 +23,8 @@ from pathlib import Path
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from service.output_file import write_output
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.suite.process import keep_memory
@@ -144,7 +146,7 @@ def main() -> None:
         )
     if arguments.json:
         results = {"ms_by_steps": timed, "waste": wasted, "recompute": price}
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        write_output(arguments.json, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from metaopt.estimation.intervals import Error
 from metaopt.estimation.limits import error_of_mean, interval_of
 from metaopt.estimation.statistics import difference, limits_of, locate, summarize
 from metaopt.goals import Statistic
+from service.output_file import write_output
 
 RESULTS = Path(__file__).parent / "results"
 TASKS = 400
@@ -259,7 +260,7 @@ def main() -> None:
     seeds = {count: seed_coverage(options.samples, count) for count in (2, 3, 5)}
     by_statistic = statistic_coverage(options.samples)
     page = text(task_coverage(options.samples), seeds, by_statistic, options.samples)
-    (options.results / "interval_methods.txt").write_text(page)
+    write_output(options.results / "interval_methods.txt", page)
     print(page, end="")
 
 

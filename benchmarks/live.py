@@ -19,6 +19,7 @@ from benchmarks.end_to_end.ours import server
 from benchmarks.suite.machine import watched
 from benchmarks.suite.process import ROOT, Refused, say
 from service.client.client import Client
+from service.output_file import write_output
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
@@ -46,7 +47,7 @@ def main() -> None:
     told += f"other processes used {machine['others_share']:.0%} of the cores meanwhile\n"
     print(told, end="")
     if options.results:
-        (options.results / "live.txt").write_text(told)
+        write_output(options.results / "live.txt", told)
 
 
 def ended(client: Client, study_id: str) -> StudyView:

@@ -36,6 +36,8 @@ from optuna._gp import gp as optuna_gp
 from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
+from service.output_file import write_output
+
 STARTUP = 8
 SPACE = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
 TASKS = 100
@@ -183,7 +185,7 @@ def main() -> None:
             error = statistics.stdev(found) / math.sqrt(len(found)) if len(found) > 1 else 0.0
             print(f"{name:10} {how:20} {statistics.fmean(found):.4f} ± {error:.4f}", flush=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+        write_output(arguments.json, json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from service.output_file import write_output
+
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "benchmarks" / ".venv"
 SKIPPED = "skipped.json"
@@ -49,7 +51,7 @@ def main() -> None:
         except NotInstalled as error:
             skipped[peer] = f"does not install: {error}"
             print(skipped[peer])
-    (PEERS / SKIPPED).write_text(json.dumps(skipped, indent=2) + "\n")
+    write_output(PEERS / SKIPPED, json.dumps(skipped, indent=2) + "\n")
 
 
 def reasons(peers: Path) -> dict[str, str]:

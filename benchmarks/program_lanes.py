@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 
+from service.output_file import write_output
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.suite.process import keep_memory
@@ -93,7 +95,7 @@ def main() -> None:
             )
             print(f"  {name:<32}" + "".join(cells), flush=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        write_output(arguments.json, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

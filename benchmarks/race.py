@@ -33,6 +33,7 @@ from benchmarks.verdict_world import read_edge_table, read_table
 from metaopt.estimation.statistics import contributions
 from metaopt.search.pruning import race
 from metaopt.search.pruning.rule import Decision, Leader, Rung, contenders, stop_if
+from service.output_file import write_output
 
 RESULTS = Path(__file__).parent / "results"
 DIFFICULTY = 0.7
@@ -165,8 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     results = simulate_all(options.races, options.jobs)
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "race.json").write_text(json.dumps(results, indent=2) + "\n")
-    (options.results / "race.txt").write_text(text(results, options.races))
+    write_output(options.results / "race.json", json.dumps(results, indent=2) + "\n")
+    write_output(options.results / "race.txt", text(results, options.races))
     print(text(results, options.races), end="")
 
 

@@ -27,6 +27,7 @@ from benchmarks.verdict_world import Table, World, read_table, study_spec
 from metaopt.algorithms.registry import complete
 from metaopt.metaparams import Value
 from metaopt.search.replication import Configuration, ranked, train_again
+from service.output_file import write_output
 from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines.append(_line(setting, found))
         print(lines[-1], flush=True)
     if given.results:
-        (given.results / "replication.txt").write_text("\n".join(lines) + "\n")
+        write_output(given.results / "replication.txt", "\n".join(lines) + "\n")
 
 
 def study(table: Table, trials: int, pruning: str, replicates: int, seed: int) -> Outcome:

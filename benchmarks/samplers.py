@@ -25,6 +25,8 @@ from pathlib import Path
 
 import optuna
 
+from service.output_file import write_output
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from metaopt.search.branches import BranchSearch
@@ -223,7 +225,7 @@ def main() -> None:
             flush=True,
         )
     if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
+        write_output(given.json, json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from service.output_file import write_output
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.simulated.chart import draw
@@ -147,8 +149,8 @@ def save(found: dict[str, Curves], folder: Path, seeds: int) -> None:
             "the median regret is its last one; median regrets after 10, 25, 50, 100 % of them",
             *(line(name, c, one, curves[REFERENCE]) for c, one in curves.items()),
         ]
-        (folder / f"search_{name.replace(' ', '_')}.txt").write_text("\n".join(lines) + "\n")
-    file.write_text(json.dumps(shares, indent=2) + "\n")
+        write_output(folder / f"search_{name.replace(' ', '_')}.txt", "\n".join(lines) + "\n")
+    write_output(file, json.dumps(shares, indent=2) + "\n")
 
 
 def line(name: str, contender: str, found: np.ndarray, reference: np.ndarray) -> str:

@@ -25,6 +25,7 @@ from metaopt.search.pruning.rule import Decision, Rung
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline, choose_finalists, rank_trials
 from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.output_file import write_output
 from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate
@@ -56,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     found = simulate_all(given.studies, given.jobs)
     given.results.mkdir(parents=True, exist_ok=True)
-    (given.results / "verdict.json").write_text(json.dumps(found, indent=2) + "\n")
-    (given.results / "verdict.txt").write_text(text(found, given.studies))
+    write_output(given.results / "verdict.json", json.dumps(found, indent=2) + "\n")
+    write_output(given.results / "verdict.txt", text(found, given.studies))
     print(text(found, given.studies), end="")
     if given.families:
         families = verdict_families.simulate_families(given.families, given.jobs)
         page = verdict_families.text(families, given.families)
-        (given.results / "verdict_families.txt").write_text(page)
+        write_output(given.results / "verdict_families.txt", page)
         print(f"\n{page}", end="")
 
 

@@ -48,10 +48,10 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
             yield file
 
 
-def write_output(path: Path, content: bytes) -> None:
-    """Write all of `content` to `path`, as `output_file` does."""
+def write_output(path: Path, content: bytes | str) -> None:
+    """Write all of `content` to `path`, as `output_file` does; a text in UTF-8."""
     with output_file(path) as file:
-        file.write(content)
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def check_output(path: Path) -> None:

@@ -37,6 +37,7 @@ from benchmarks.end_to_end.table import label, table
 from benchmarks.peers import PEERS
 from benchmarks.suite.machine import cores, processor
 from benchmarks.suite.process import Refused, interpreter
+from service.output_file import write_output
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,9 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(text, end="")
     if options.results is not None:
         options.results.mkdir(parents=True, exist_ok=True)
-        (options.results / "end_to_end.txt").write_text(text)
+        write_output(options.results / "end_to_end.txt", text)
         written = json.dumps(results, indent=2, allow_nan=False) + "\n"
-        (options.results / "end_to_end.json").write_text(written)
+        write_output(options.results / "end_to_end.json", written)
 
 
 def measure(search: Search, part: Search, python: Path, warm: bool) -> Json:

@@ -11,7 +11,8 @@ import hmac
 import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,26 @@ def parse_keys(text: str) -> list[StoredKey]:
     return keys
 
 
+def read_keys(path: Path) -> list[StoredKey]:
+    """The keys of the key file at `path`.
+
+    Raises:
+        KeysUnreadable: It cannot be read, or a line is not `name:sha256`.
+    """
+    with _told():
+        return parse_keys(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # where it is, is nobody's business who only asks
+        raise KeysUnreadable(f"{FILE} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise KeysUnreadable(f"{FILE} cannot be read: it is no text in UTF-8") from None
+
+
 class KeyRing:
     """Every key of the server, kept current.
 
@@ -124,16 +145,12 @@ class KeyRing:
     def _read_file(self) -> None:
         if self._file is None:
             return
-        try:
+        with _told():
             status = self._file.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
-                self._of_file = parse_keys(self._file.read_text(encoding="utf-8"))
+                self._of_file = read_keys(self._file)
                 self._stamp = stamp
-        except OSError as error:  # where it is, is nobody's business who only asks
-            raise KeysUnreadable(f"{FILE} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise KeysUnreadable(f"{FILE} cannot be read: it is no text in UTF-8") from None
 
     def _read_table(self) -> None:
         with reading(self._engine) as session:

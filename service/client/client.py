@@ -245,7 +245,7 @@ class Client:
         """
         document = StudyDocument(study=self.study(study_id), result=self.result(study_id))
         folder.mkdir(parents=True, exist_ok=True)
-        write_output(folder / "study.json", document.model_dump_json(indent=2).encode())
+        write_output(folder / "study.json", document.model_dump_json(indent=2))
         page = self.http.content("GET", f"/studies/{in_path(study_id)}/report.html")
         write_output(folder / "report.html", page)
         with self.export(study_id) as pieces, output_file(folder / "trials.csv") as file:

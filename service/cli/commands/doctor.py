@@ -23,13 +23,14 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.auth.keys import read_keys
 from service.cli.connection import connect
 from service.cli.console import data
 from service.cli.exits import Exit, Stop, settings_text
 from service.client.errors import ClientError
 from service.db.engine import open_engine
 from service.db.schema import migrate
-from service.errors import SchemaOutdated, WebhooksUnreadable
+from service.errors import KeysUnreadable, SchemaOutdated, WebhooksUnreadable
 from service.notifications.config import load_webhooks
 from service.settings import Settings
 from service.variables import variable
@@ -152,6 +153,8 @@ def storage() -> Iterator[Finding]:
     except ValidationError as error:
         yield Finding(Level.FAIL, "settings", settings_text(error), "docs/settings.md")
         return
+    if settings.api_keys_file is not None:
+        yield _keys_file(settings.api_keys_file)
     yield _data_directory(settings.data_directory)
     yield _database(settings)
 
@@ -176,6 +179,16 @@ def webhooks() -> Iterator[Finding]:
     yield Finding(Level.OK, "webhooks", f"{names} in {path}")
 
 
+def _keys_file(path: Path) -> Finding:
+    try:
+        count = len(read_keys(path))
+    except KeysUnreadable as error:
+        return Finding(
+            Level.FAIL, "API keys", f"{path}: {error}", "metaopt keys new NAME --append FILE"
+        )
+    return Finding(Level.OK, "API keys", f"{count} in {path}")
+
+
 def _data_directory(directory: Path) -> Finding:
     where = directory.resolve()
     existing = next(place for place in (where, *where.parents) if place.exists())
@@ -193,8 +206,9 @@ def _database(settings: Settings) -> Finding:
     upgrade = "metaopt db upgrade (metaopt serve does it too)"
     try:
         url = make_url(settings.url())
-        shown = url.render_as_string(hide_password=True)
-        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        is_file = url.get_backend_name() == "sqlite"
+        shown = str(url.database) if is_file else url.render_as_string(hide_password=True)
+        if is_file and not Path(shown).exists():
             return Finding(Level.WARN, "database", f"{shown} is not there yet", upgrade)
         engine = open_engine(settings.url())
     except (ValueError, SQLAlchemyError) as error:

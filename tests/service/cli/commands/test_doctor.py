@@ -102,3 +102,17 @@ def test_devices_are_named_and_counted() -> None:
     assert gpus.text == "2 GPU: A, B; a worker for each"
     (none,) = describe_devices({"cores": 8, "cuda": [], "built_for_cuda": "12.8"})
     assert "finds no GPU" in none.text
+
+
+def test_paths_are_shown_as_they_are_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, keys = tmp_path / "what?x=1 50%", tmp_path / "keys"
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(directory))
+    monkeypatch.setenv("METAOPT_API_KEYS_FILE", str(keys))
+    of_keys, _, database = storage()
+    assert of_keys.level == Level.FAIL and "No such file or directory" in of_keys.text
+    assert database.level == Level.WARN and str(directory / "metaopt.db") in database.text
+    assert list(tmp_path.iterdir()) == []
+    keys.write_text(f"me:{'0' * 64}\n")
+    assert next(storage()).text == f"1 in {keys}"
