@@ -2,8 +2,13 @@
 
 standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
      ▲                    ├── beside it: the mirror, and the schedules
-     │                    ├── database or disk fails ──▶ workers ended, everything loaded again
-     └────────────────────┘   epoch lost ──▶ workers ended, exit 1
+     │                    ├── database, disk or all slots fail ──▶ workers ended, everything
+     └────────────────────┘                                        found and loaded again
+                              epoch lost ──▶ workers ended, exit 1
+
+Slots are found before the epoch is acquired: devices may take longer than a lease to prove
+themselves.  A dispatcher that stood by for long starts with what it found then; its workers try
+their devices again.
 """
 
 import logging
@@ -27,10 +32,11 @@ from service.db.schema import migrate
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership.holder import is_dead, this_process
 from service.dispatcher.loop import Dispatcher
+from service.dispatcher.slots import SlotsLost
 from service.dispatcher.store.ledger import Ledger
-from service.errors import SchemaOutdated, WebhooksUnreadable
+from service.errors import NoDeviceWorks, SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
-from service.executors.slots import find_slots
+from service.executors.slots import Found, find_slots
 from service.mirror.sync import run_mirror
 from service.notifications.config import load_webhooks
 from service.notifications.runner import notifying
@@ -48,7 +54,11 @@ log = structlog.get_logger("dispatcher")
 
 
 def run(
-    settings: Settings, *, stop: threading.Event | None = None, log_to: TextIO | None = None
+    settings: Settings,
+    *,
+    stop: threading.Event | None = None,
+    log_to: TextIO | None = None,
+    found: Found | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; return the exit code.
 
@@ -58,6 +68,7 @@ def run(
         settings: Where everything is.
         stop: Ends it too; a thread other than the main one gets no signals.
         log_to: Where its log goes, by default stderr.
+        found: The slots to begin with, if they are known already.
     """
     _configure_logging(log_to or sys.stderr)
     stop = stop or threading.Event()
@@ -68,16 +79,23 @@ def run(
         while not stop.is_set():
             try:
                 migrate.check(engine)
+                found = found or find_slots(os.environ, settings.slots, settings.devices)
                 epoch = _acquire(engine, stop)
                 if epoch is None:
                     break
                 with notifying(webhooks, settings.url(), epoch):
-                    _run_epoch(settings, engine, epoch, stop)
+                    _run_epoch(settings, engine, epoch, found, stop)
+            except SlotsLost as error:
+                log.error("slots_lost", cause=str(error))
+                found = None
             except EpochLost as error:
                 log.error("epoch_lost", cause=str(error))
                 return EXIT_EPOCH_LOST
             except SchemaOutdated as error:
                 log.error("schema_outdated", cause=str(error))
+                return EXIT_UNUSABLE
+            except NoDeviceWorks as error:
+                log.error("no_device_works", cause=str(error))
                 return EXIT_UNUSABLE
             except (OperationalError, InterfaceError, IntegrityError) as error:
                 log.error("database_failed", cause=str(error.orig or error))
@@ -110,18 +128,19 @@ def _acquire(engine: Engine, stop: threading.Event) -> int | None:
     return None
 
 
-def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.Event) -> None:
+def _run_epoch(
+    settings: Settings, engine: Engine, epoch: int, found: Found, stop: threading.Event
+) -> None:
     data = settings.data_directory.resolve()
     # around the workers: they must not wait for these
     with _mirroring(settings.url(), epoch), _scheduling(settings.url(), epoch):
         executor = LocalExecutor(
-            find_slots(os.environ, settings.slots),
+            found.slots,
             data / "logs",
             compiling=settings.compile,
             programs=data / "programs",
         )
         try:
-            log.info("slots_found", epoch=epoch, slots=[slot.name for slot in executor.slots])
             store = CheckpointStore(data / "checkpoints")
             ledger = Ledger(engine, epoch, store, _utc_now)
             Dispatcher(
@@ -130,6 +149,7 @@ def _run_epoch(settings: Settings, engine: Engine, epoch: int, stop: threading.E
                 lanes=settings.lanes,
                 segment_seconds=settings.segment_seconds,
                 stop=stop,
+                found=found,
             ).run()
         finally:
             executor.close()

@@ -29,7 +29,8 @@
     ├── WebhooksUnreadable      webhooks-unreadable    the webhooks file
     ├── NotReady                not-ready              database, schema or dispatcher is missing
     ├── SchemaOutdated          schema-outdated        the database needs `metaopt db upgrade`
-    └── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
+    ├── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
+    └── NoDeviceWorks           no-device-works        GPUs were asked for (METAOPT_DEVICES=cuda)
 
 `service.api.problems` gives each its HTTP status.
 """
@@ -227,3 +228,9 @@ class OpenToTheNetwork(ServiceError):
     """Binding to the network without any API key is refused."""
 
     code = "open-to-the-network"
+
+
+class NoDeviceWorks(ServiceError):
+    """Devices were asked for by METAOPT_DEVICES, and none works here."""
+
+    code = "no-device-works"

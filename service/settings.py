@@ -34,7 +34,15 @@ class Settings(BaseSettings):
         False, description="Let the Optuna Dashboard change its own tables."
     )
     slots: int | None = Field(
-        None, ge=1, le=256, description="Worker processes; default one per GPU, else per core."
+        None,
+        ge=1,
+        le=256,
+        description="Worker processes; default one per GPU that works, else per usable core.",
+    )
+    devices: Literal["auto", "cuda", "cpu"] = Field(
+        "auto",
+        description="Where workers train: on GPUs, if any works, else on cores; on GPUs or not at "
+        "all; or on cores. CUDA_VISIBLE_DEVICES says on which GPUs.",
     )
     lanes: int | None = Field(
         None,

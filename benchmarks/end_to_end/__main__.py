@@ -35,8 +35,9 @@ from benchmarks.end_to_end.peer import absent, peer
 from benchmarks.end_to_end.search import Json, Search
 from benchmarks.end_to_end.table import label, table
 from benchmarks.peers import PEERS
-from benchmarks.suite.machine import cores, processor
+from benchmarks.suite.machine import processor
 from benchmarks.suite.process import Refused, interpreter
+from service.executors.cores import usable_cores
 from service.output_file import write_output
 
 
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise Refused(reason)
     results: Json = {"about": about()}
     for steps in options.inner_steps:
-        processes = min(cores(), options.peer_trials)
+        processes = min(usable_cores().number, options.peer_trials)
         search = Search(options.trials, options.meta_iterations, steps, processes)
         part = replace(
             search, trials=options.peer_trials, meta_iterations=options.peer_meta_iterations
@@ -85,7 +86,7 @@ def measure(search: Search, part: Search, python: Path, warm: bool) -> Json:
 def about() -> Json:
     """Return what the results must say of where they come from."""
     return {
-        "machine": f"{platform.machine()}, {processor()}, {cores()} cores",
+        "machine": f"{platform.machine()}, {processor()}, {usable_cores().number} cores",
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("metaopt", "torch", "optuna")},
     }

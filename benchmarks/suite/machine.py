@@ -12,12 +12,6 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1
-
-
 def processor() -> str:
     """Return the processor's name, where the system tells it."""
     information = Path("/proc/cpuinfo")

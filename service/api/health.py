@@ -21,12 +21,12 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(context: Ctx) -> dict[str, str]:
-    """Say that the database is there, its schema right, and a dispatcher live."""
+    """Say that the database is there, its schema right, and a dispatcher live, with which slots."""
     checks = readiness(context.engine)
-    wrong = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
-    if wrong:
+    if not all(check.ok for check in checks.values()):
+        wrong = [f"{name}: {check.text}" for name, check in checks.items() if check.text != "ok"]
         raise NotReady("; ".join(wrong))
-    return checks
+    return {name: check.text for name, check in checks.items()}
 
 
 @router.get("/metrics", response_class=Response, responses=METRICS)

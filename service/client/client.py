@@ -22,9 +22,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
+from pydantic import TypeAdapter, ValidationError
 
 from service.client.baselines import Baselines
-from service.client.errors import NotConfigured, ServerRefused
+from service.client.errors import ClientError, NotConfigured, ServerRefused
 from service.client.http import BUSY, Http, in_path
 from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
@@ -287,10 +288,22 @@ class Client:
     def readiness(self) -> Problem | None:
         """Why the server is not ready, or None; asked once."""
         try:
-            self.http.plain("/readyz")
+            self.checks()
         except ServerRefused as error:
             return error.problem
         return None
+
+    def checks(self) -> dict[str, str]:
+        """What a server that is ready says of itself, in words by name; asked once.
+
+        Raises:
+            ServerRefused: It is not ready.
+        """
+        said = self.http.plain("/readyz")
+        try:
+            return TypeAdapter(dict[str, str]).validate_json(said)
+        except ValidationError:
+            raise ClientError(f"{self.url} answers, but not as metaopt does") from None
 
     def _stream(self, study_id: str, after: int) -> Iterator[StreamedEvent]:
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}

@@ -58,6 +58,7 @@ def acquire(session: Session, holder: str, is_dead: Callable[[str], bool]) -> in
     if now - row.refreshed_at < STALE_AFTER and not is_dead(row.holder):
         return None
     row.epoch, row.holder, row.refreshed_at = row.epoch + 1, holder, now
+    row.slots = None
     return row.epoch
 
 
@@ -68,6 +69,21 @@ def fence(session: Session, epoch: int) -> None:
         EpochLost: another dispatcher has taken over.
     """
     _set_refreshed(session, epoch, database_now(session))
+
+
+def tell_slots_of(session: Session, epoch: int, slots: dict[str, Any]) -> None:
+    """Keep what the live dispatcher's slots are, as plain data; this refreshes the row too.
+
+    Raises:
+        EpochLost: another dispatcher has taken over.
+    """
+    fence(session, epoch)
+    session.execute(update(DispatcherRow).values(slots=slots))
+
+
+def slots_told(session: Session) -> dict[str, Any] | None:
+    """Return what the dispatcher that last was live told of its slots, or None before it did."""
+    return session.scalar(select(DispatcherRow.slots))
 
 
 def check_live(session: Session, epoch: int) -> None:

@@ -473,3 +473,4 @@ class DispatcherRow(Base):
     epoch: Mapped[int]
     holder: Mapped[str] = mapped_column(String(200))
     refreshed_at: Mapped[datetime]
+    slots: Mapped[Json | None]

@@ -29,6 +29,8 @@ from service.dispatcher.slots import Slots
 from service.dispatcher.state import SlotState, StudyState, oldest_first
 from service.dispatcher.store.ledger import Ledger
 from service.executors.base import Executor
+from service.executors.slots import Found, view_of
+from service.wire.views.slots import SlotsView
 
 POLL_SECONDS = 0.2
 REFRESH_SECONDS = 2.0
@@ -47,6 +49,7 @@ class Dispatcher:
         lanes: Most lanes on a slot; None is as many as its worker says pay.
         segment_seconds: Aimed length of a segment.
         stop: Set from outside to drain.
+        found: The executor's slots as they were found, with what did not work then.
     """
 
     def __init__(
@@ -57,10 +60,13 @@ class Dispatcher:
         lanes: int | None,
         segment_seconds: float,
         stop: Flag,
+        found: Found | None = None,
     ) -> None:
         self._ledger = ledger
         self._lanes = lanes
         self._stop = stop
+        self._found = found or Found(executor.slots)
+        self._told: SlotsView | None = None
         self._studies: dict[str, StudyState] = {}
         self._slots = Slots(ledger, executor, segment_seconds=segment_seconds)
         self._asker = Asker(wake=self._slots.wake)
@@ -72,13 +78,16 @@ class Dispatcher:
 
         Raises:
             EpochLost: another dispatcher is live.
+            SlotsLost: no slot works any more.
             sqlalchemy.exc.DBAPIError: the database failed; begin again with a new Dispatcher.
         """
         takeover.take_over(self._ledger)
+        self._tell_slots()
         try:
             while not self._stop.is_set():
                 self._refresh()
                 self._poll()
+                self._slots.prepare()
                 self._fill_slots()
                 self._take_in(POLL_SECONDS)
             self._drain()
@@ -90,7 +99,14 @@ class Dispatcher:
             takeover.refresh(self._ledger, self._studies)
             for study in self._studies.values():
                 spending.save(self._ledger, study)
+            self._tell_slots()
             self._refreshed = time.monotonic()
+
+    def _tell_slots(self) -> None:
+        view = view_of(self._found, self._slots.out())
+        if view != self._told:
+            takeover.tell_slots(self._ledger, view)
+            self._told = view
 
     def _poll(self) -> None:
         with reading(self._ledger.engine) as session:

@@ -4,8 +4,10 @@
       ▲                │                 or
       └────────────────┴─────────────▶ a loss ───▶ the ledger writes it, lanes back to the queue
 
-A slot whose worker could not start, or whose disk failed, is left alone for a while, longer each
-time.  A future puts no more than its slot's name into the queue: all else is done by one thread.
+A slot whose disk failed is left alone for a while, longer each time.  So is one whose worker could
+not start, or lost its device; then a worker has to start before it gets lanes again.  Once that
+can be said of every slot, and some are on devices, the machine has to be looked at anew.
+A future puts no more than its slot's name into the queue: all else is done by one thread.
 """
 
 import time
@@ -37,9 +39,14 @@ from service.executors.base import (
 )
 
 LONGEST_PAUSE_SECONDS = 30.0
+FAILURES = 2  # in a row, after which a slot is told to be out
 BAD_REPORT = "BadReport"  # the only error after which a worker still holds its lanes
 
 log = structlog.get_logger("dispatcher")
+
+
+class SlotsLost(Exception):
+    """No slot works any more: which there are has to be found anew."""
 
 
 class Slots:
@@ -67,8 +74,56 @@ class Slots:
 
     def free(self) -> list[SlotState]:
         """Those that may have an order now."""
+        return [slot for slot in self._rested() if not slot.unprepared]
+
+    def prepare(self) -> None:
+        """Start workers, without an order, where the last one was lost for no lane's fault.
+
+        Raises:
+            SlotsLost: That was in vain everywhere.
+        """
+        for slot in self._rested():
+            if slot.unprepared and slot.preparing is None:
+                slot.preparing = self._executor.prepare(slot.slot.name)
+                slot.preparing.add_done_callback(lambda _: self.wake())
+            elif slot.preparing is not None and slot.preparing.done():
+                self._prepared(slot, slot.preparing)
+        if self._lost():
+            raise SlotsLost("; ".join(dict.fromkeys(self.out().values())))
+
+    def out(self) -> dict[str, str]:
+        """Why slots have stopped working, by their names."""
+        return {
+            slot.slot.name: slot.trouble
+            for slot in self
+            if slot.trouble is not None and slot.failed_starts >= FAILURES
+        }
+
+    def _lost(self) -> bool:
+        gone = len(self.out()) == len(self) and all(slot.unprepared for slot in self)
+        return gone and any(slot.slot.device != "cpu" for slot in self)
+
+    def _rested(self) -> list[SlotState]:
         now = time.monotonic()
         return [slot for slot in self if slot.future is None and now >= slot.not_before]
+
+    def _prepared(self, slot: SlotState, future: "Future[None]") -> None:
+        slot.preparing = None
+        error = future.exception()
+        if error is None:
+            slot.unprepared, slot.trouble = False, None
+            self._log.info("slot_prepared", slot=slot.slot.name)
+        else:
+            self._rest(slot, error)
+            self._log.warning("slot_out", slot=slot.slot.name, cause=str(error))
+
+    def _rest(self, slot: SlotState, error: BaseException) -> None:
+        """Leave a slot alone for a while, longer each time."""
+        slot.trouble = str(error)
+        slot.failed_starts += 1
+        slot.unprepared = isinstance(error, WorkerGone)
+        pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
+        slot.not_before = time.monotonic() + pause
 
     def busy(self) -> bool:
         """Whether any segment is under way."""
@@ -143,7 +198,7 @@ class Slots:
         if outcomes is None:
             return False
         self._write(study, slot, outcomes, report)
-        slot.failed_starts = 0
+        slot.failed_starts, slot.trouble = 0, None
         slot.lane_chunk = report.lane_chunk
         if slot.iterations:
             slot.seconds.append(report.train_seconds / slot.iterations)
@@ -195,9 +250,7 @@ class Slots:
         if isinstance(error, OutOfMemory) and slot.group is not None:
             study.lane_limits[slot.group] = halved(len(lanes))
         if isinstance(error, WorkerGone | MachineFailed):
-            slot.failed_starts += 1
-            pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
-            slot.not_before = time.monotonic() + pause
+            self._rest(slot, error)
         self._log_loss(study, slot, lanes, error)
 
     def _log_loss(

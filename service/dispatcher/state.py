@@ -292,6 +292,10 @@ class SlotState:
         not_before: Monotonic time until which a slot whose worker could not start, or whose disk
             failed, is left alone.
         failed_starts: How often that was so since the last report.
+        trouble: Why, in the words of the last time; None once it works again.
+        preparing: Of its worker, which is started without an order after it was lost for no
+            lane's fault.
+        unprepared: Whether that has to come first.
     """
 
     slot: Slot
@@ -307,6 +311,9 @@ class SlotState:
     future: "Future[SegmentReport] | None" = None
     not_before: float = 0.0
     failed_starts: int = 0
+    trouble: str | None = None
+    preparing: "Future[None] | None" = None
+    unprepared: bool = False
 
 
 def keeps_leaders(spec: StudySpec) -> bool:

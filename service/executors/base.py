@@ -24,11 +24,13 @@ class Slot:
         name: "cpu:0", "cuda:1": unique in the executor, stable over restarts.
         device: "cpu" or "cuda", as the worker sees it.
         environment: Variables set for the worker alone (CUDA_VISIBLE_DEVICES).
+        place: Its device as people name it.
     """
 
     name: str
     device: str
     environment: dict[str, str] = field(default_factory=dict)
+    place: str = "CPU"
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class WorkerLost(Exception):
 
 
 class WorkerGone(WorkerLost):
-    """The worker could not start, or had died idle: none of the order's lanes killed it."""
+    """The worker could not start, had died idle, or lost its device: no lane's fault."""
 
 
 class SegmentFailed(Exception):
@@ -213,6 +215,10 @@ class Executor(Protocol):
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Start a segment; the future fails with WorkerLost or SegmentFailed."""
+        ...
+
+    def prepare(self, slot: str) -> "Future[None]":
+        """Start a slot's worker, if none lives; the future fails with WorkerGone."""
         ...
 
     def close(self) -> None:

@@ -5,13 +5,17 @@
 Each slot has one thread for its whole life; it starts the worker lazily, hands it one order at
 a time and resolves the future.  A worker that dies fails its future at once; the next order gets
 a fresh one.  Workers die with this process, however it ends.
+
+Whose fault a worker's death on a GPU was, its device's or its lanes', is asked of the device: if a
+fresh process cannot use it either, it is `WorkerGone`, and no lane is charged.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TypeVar
 
 import structlog
 
@@ -26,10 +30,13 @@ from service.executors.base import (
     WorkerLost,
 )
 from service.executors.channel import ChannelClosed, Json
-from service.executors.process import WorkerProcess
+from service.executors.process import DeviceBroken, WorkerProcess
+from service.executors.proof import device_fault
 
 log = structlog.get_logger("executor")
-_Job = tuple[SegmentOrder, "Future[SegmentReport]"]
+_Job = Callable[[], None]
+Fault = Callable[[Slot], str | None]
+Result = TypeVar("Result")
 
 
 class LocalExecutor:
@@ -40,6 +47,7 @@ class LocalExecutor:
         log_directory: Workers' stdout and stderr go to `worker-<slot>.log` there.
         compiling: "auto", "always" or "never" (`service.executors.programs`).
         programs: Compiled programs are there; None is a directory beside the logs.
+        fault: Says why a slot's device does not work, once its worker has died.
     """
 
     def __init__(
@@ -49,12 +57,14 @@ class LocalExecutor:
         *,
         compiling: str = "auto",
         programs: Path | None = None,
+        fault: Fault = device_fault,
     ) -> None:
         """Prepare the slots; no process is started yet."""
         log_directory.mkdir(parents=True, exist_ok=True)
         programs = (programs or log_directory / "programs").resolve()
         self._slots = {
-            slot.name: _SlotThread(slot, log_directory, programs, compiling) for slot in slots
+            slot.name: _SlotThread(slot, log_directory, programs, compiling, fault)
+            for slot in slots
         }
 
     @property
@@ -65,6 +75,10 @@ class LocalExecutor:
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Start a segment; the future fails with WorkerLost or SegmentFailed."""
         return self._slots[slot].submit(order)
+
+    def prepare(self, slot: str) -> "Future[None]":
+        """Start a slot's worker, if none lives; the future fails with WorkerGone."""
+        return self._slots[slot].prepare()
 
     def worker_pids(self) -> dict[str, int]:
         """The process ids of the live workers by slot."""
@@ -80,8 +94,11 @@ class LocalExecutor:
 
 
 class _SlotThread:
-    def __init__(self, slot: Slot, log_directory: Path, programs: Path, compiling: str) -> None:
+    def __init__(
+        self, slot: Slot, log_directory: Path, programs: Path, compiling: str, fault: Fault
+    ) -> None:
         self.slot = slot
+        self._fault = fault
         self._programs, self._compiling = programs, compiling
         self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -92,11 +109,17 @@ class _SlotThread:
         self._thread.start()
 
     def submit(self, order: SegmentOrder) -> "Future[SegmentReport]":
-        future: Future[SegmentReport] = Future()
+        return self._enqueue(lambda: self._carry_out(order))
+
+    def prepare(self) -> "Future[None]":
+        return self._enqueue(self._prepare)
+
+    def _enqueue(self, work: Callable[[], Result]) -> "Future[Result]":
+        future: Future[Result] = Future()
         if self._stopping.is_set():
             future.set_exception(WorkerGone("the executor is closed"))
         else:
-            self._jobs.put((order, future))
+            self._jobs.put(lambda: self._resolve(future, work))
         return future
 
     def worker_pid(self) -> int | None:
@@ -115,27 +138,41 @@ class _SlotThread:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            order, future = job
-            try:
-                report = self._carry_out(order)
-            except (WorkerLost, SegmentFailed) as error:
-                future.set_exception(error)
-            except Exception as error:  # a future must never stay open
-                self._end_worker()
-                future.set_exception(WorkerLost(f"slot {self.slot.name}: {error!r}"))
-            else:
-                future.set_result(report)
+            job()
         self._end_worker()
+
+    def _resolve(self, future: "Future[Result]", work: Callable[[], Result]) -> None:
+        try:
+            result = work()
+        except (WorkerLost, SegmentFailed) as error:
+            future.set_exception(error)
+        except Exception as error:  # a future must never stay open
+            self._end_worker()
+            future.set_exception(WorkerLost(f"slot {self.slot.name}: {error!r}"))
+        else:
+            future.set_result(result)
+
+    def _prepare(self) -> None:
+        if self._worker is not None and not self._worker.alive():
+            self._end_worker()
+        self._live_worker()
 
     def _carry_out(self, order: SegmentOrder) -> SegmentReport:
         worker = self._live_worker()
         try:
             answer = worker.call({"order": order.to_json()})
         except ChannelClosed:
-            raise WorkerLost(self._end_of(worker)) from None
+            raise self._loss(self._end_of(worker)) from None
+        if "lost" in answer:
+            self._end_worker()
+            raise self._loss(answer["lost"]["message"])
         if "error" in answer:
             raise _segment_error(answer["error"])
         return SegmentReport.from_json(answer["report"])
+
+    def _loss(self, how: str) -> WorkerLost:
+        cause = None if self._stopping.is_set() else self._fault(self.slot)
+        return WorkerLost(how) if cause is None else WorkerGone(f"{how}; its device: {cause}")
 
     def _live_worker(self) -> WorkerProcess:
         worker = self._worker
@@ -160,13 +197,16 @@ class _SlotThread:
         log.info("worker_started", slot=self.slot.name, worker_pid=worker.pid)
         try:
             worker.wait_until_ready()
+        except DeviceBroken as broken:
+            self._end_worker()
+            raise WorkerGone(self._not_started(str(broken))) from None
         except ChannelClosed:
             how = self._end_worker()
-            raise WorkerGone(
-                f"the worker of slot {self.slot.name} could not start: {how}; "
-                f"see {self._log_path.name}"
-            ) from None
+            raise WorkerGone(self._not_started(f"{how}; see {self._log_path.name}")) from None
         return worker
+
+    def _not_started(self, why: str) -> str:
+        return f"the worker of slot {self.slot.name} could not start: {why}"
 
     def _end_worker(self) -> str:
         with self._lock:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import service
+from service.executors.answers import ending
 from service.executors.base import Slot
 from service.executors.channel import Channel, Json
 from service.variables import variable
@@ -26,6 +27,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TORCHINDUCTOR_COM
 # glibc gives large freed blocks back to the kernel and has them zeroed again at the next
 # operation, at every meta-iteration on a CPU.  A worker keeps what it once had.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+
+
+class DeviceBroken(Exception):
+    """The device of a slot does not work, and why."""
 
 
 class WorkerProcess:
@@ -64,8 +69,11 @@ class WorkerProcess:
 
         Raises:
             ChannelClosed: it died before.
+            DeviceBroken: it cannot compute anything on its device.
         """
-        self._channel.receive(self.alive)
+        message = self._channel.receive(self.alive)
+        if "broken" in message:
+            raise DeviceBroken(message["broken"])
         self.ready = True
 
     def call(self, message: Json) -> Json:
@@ -88,7 +96,8 @@ class WorkerProcess:
                 self._process.wait(timeout=0.5)  # its end of the pair closes just before it ends
             except subprocess.TimeoutExpired:
                 pass
-        how = _ending(self._process.poll())
+        code = self._process.poll()
+        how = "it stopped answering" if code is None else ending(code)
         self.kill()
         self._process.wait()
         self._channel.close()
@@ -115,11 +124,3 @@ def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, 
         **(ONE_THREAD | KEEP_MEMORY if slot.device == "cpu" else {}),
         **slot.environment,
     }
-
-
-def _ending(returncode: int | None) -> str:
-    if returncode is None:
-        return "it stopped answering"
-    if returncode >= 0:
-        return f"exit code {returncode}"
-    return signal.Signals(-returncode).name

@@ -1,90 +1,137 @@
-"""Slots: which places for workers this machine has, found without touching CUDA.
+"""Slots: which places for workers this machine has.  This is the one place that decides it.
 
-One slot per GPU (per MIG instance where there are any), else one per CPU core.  A process that
-has initialised CUDA cannot fork safely and holds memory on every device, so devices are listed
-by `nvidia-smi`, not by torch.
+    listed devices ──prove──▶ those that work ─▶ a slot for each
+                        │
+                        └──▶ none: a slot for each core, or, where GPUs were asked for, a refusal
+
+What does not work is told with the slots, so that the log, the server's readiness, its page and
+`metaopt doctor` say the same (`service.wire.words.slots`).
 """
 
-import os
-import re
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
 
+from service.errors import NoDeviceWorks
 from service.executors.base import Slot
+from service.executors.cores import Cores, usable_cores
+from service.executors.devices import Broken, Device, list_devices
+from service.executors.proof import prove
+from service.wire.views.slots import BrokenView, SlotsView, SlotView
+from service.wire.words.slots import broken_in_words
 
-_DEVICE = re.compile(r"^(\s*)(?:GPU|MIG).*\(UUID: ((?:GPU|MIG)-[^)]+)\)")
+Wanted = Literal["auto", "cuda", "cpu"]
+Prove = Callable[[Slot, Mapping[str, str]], str | None]
 
 
-def find_slots(environment: Mapping[str, str], count: int | None = None) -> list[Slot]:
-    """Return `count` slots, by default one per GPU that may be used, else one per core."""
-    listing = "" if _hidden(environment) else _list_devices()
-    return make_slots(visible_devices(environment, listing), usable_cores(), count)
+@dataclass(frozen=True)
+class Found:
+    """The slots of a machine.
+
+    Args:
+        slots: At least one.
+        broken: Devices that are listed or asked for, and do not work.
+        cores: How many there are, and why not more, where the slots are cores.
+    """
+
+    slots: list[Slot]
+    broken: list[Broken] = field(default_factory=list)
+    cores: Cores | None = None
 
 
-def make_slots(devices: list[str], cores: int, count: int | None = None) -> list[Slot]:
-    """Return slots on `devices` in turn, or on the CPU where there is no device."""
-    if not devices:
-        return [Slot(name=f"cpu:{i}", device="cpu") for i in range(count or cores)]
+def find_slots(
+    environment: Mapping[str, str],
+    count: int | None = None,
+    wanted: Wanted = "auto",
+    *,
+    prove: Prove = prove,
+) -> Found:
+    """Return `count` slots, by default one per device that works, else one per core.
+
+    Args:
+        environment: Of the process that starts the workers.
+        count: Slots; more than there are devices share them in turn.
+        wanted: Devices if any works (auto), devices or nothing (cuda), or cores.
+        prove: Says why a slot's device does not work.
+
+    Raises:
+        NoDeviceWorks: Devices are wanted, and none works.
+    """
+    cores = usable_cores()
+    if wanted == "cpu":
+        return Found(cpu_slots(count or cores.number), cores=cores)
+    listing = list_devices(environment)
+    working, failed = _proven(listing.devices, environment, prove)
+    broken = listing.broken + failed
+    if working:
+        return Found(device_slots(working, cores.number, count), broken)
+    found = Found(cpu_slots(count or cores.number), broken, cores)
+    if wanted == "cuda":
+        raise NoDeviceWorks(_refusal(found))
+    return found
+
+
+def cpu_slots(count: int) -> list[Slot]:
+    """Slots on the cores."""
+    return [Slot(f"cpu:{index}", "cpu", place="CPU") for index in range(count)]
+
+
+def device_slots(devices: Sequence[Device], cores: int, count: int | None = None) -> list[Slot]:
+    """Slots on `devices` in turn, which share the cores for what they compute beside them."""
+    count = count or len(devices)
+    threads = str(max(1, cores // count))
     return [
         Slot(
-            name=f"cuda:{i}",
+            name=f"cuda:{index}",
             device="cuda",
-            environment={"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]},
+            environment={
+                "CUDA_VISIBLE_DEVICES": devices[index % len(devices)].value,
+                "OMP_NUM_THREADS": threads,
+                "TORCHINDUCTOR_COMPILE_THREADS": threads,
+            },
+            place=devices[index % len(devices)].name,
         )
-        for i in range(count or len(devices))
+        for index in range(count)
     ]
 
 
-def visible_devices(environment: Mapping[str, str], listing: str) -> list[str]:
-    """Values of CUDA_VISIBLE_DEVICES, one for each usable device.
+def view_of(found: Found, out: Mapping[str, str] | None = None) -> SlotsView:
+    """The slots as they are told.
 
     Args:
-        environment: Its CUDA_VISIBLE_DEVICES, if any, is honoured: entries after the first
-            negative one are ignored, as CUDA does.
-        listing: Output of `nvidia-smi -L`; empty where there is no GPU.
+        found: As the dispatcher found them.
+        out: Why slots have stopped working since, by their names.
     """
-    listed = _parse(listing)
-    chosen = environment.get("CUDA_VISIBLE_DEVICES")
-    if not listed or chosen is None:
-        return listed
-    devices = []
-    for entry in (part.strip() for part in chosen.split(",")):
-        if not entry or entry.startswith("-"):
-            break
-        devices.append(entry)
-    return devices
+    causes = out or {}
+    return SlotsView(
+        slots=[
+            SlotView(name=slot.name, place=slot.place, cause=causes.get(slot.name))
+            for slot in found.slots
+        ],
+        broken=[BrokenView(name=name, cause=cause) for name, cause in found.broken],
+        cores=found.cores.why if found.cores else None,
+    )
 
 
-def usable_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _proven(
+    devices: Sequence[Device], environment: Mapping[str, str], prove: Prove
+) -> tuple[list[Device], list[Broken]]:
+    """The devices that work and those that do not; all are tried at the same time."""
+    if not devices:
+        return [], []
+    slots = [device_slots([device], 1)[0] for device in devices]
+    with ThreadPoolExecutor(len(slots), thread_name_prefix="proof") as pool:
+        causes = list(pool.map(lambda slot: prove(slot, environment), slots))
+    pairs = list(zip(devices, causes, strict=True))
+    working = [device for device, cause in pairs if cause is None]
+    return working, [Broken(device.name, cause) for device, cause in pairs if cause is not None]
 
 
-def _hidden(environment: Mapping[str, str]) -> bool:
-    chosen = environment.get("CUDA_VISIBLE_DEVICES")
-    return chosen is not None and (not chosen.strip() or chosen.strip().startswith("-"))
-
-
-def _parse(listing: str) -> list[str]:
-    devices: list[str] = []
-    for line in listing.splitlines():
-        match = _DEVICE.match(line)
-        if match is None:
-            continue
-        is_instance = bool(match[1])
-        if is_instance and devices and devices[-1].startswith("GPU-"):
-            devices.pop()  # a GPU split into instances cannot be used whole
-        devices.append(match[2])
-    return devices
-
-
-def _list_devices() -> str:
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+def _refusal(found: Found) -> str:
+    why = "; ".join(broken_in_words(view_of(found))) or "none is listed"
+    return (
+        f"METAOPT_DEVICES is cuda, and no device works: {why}.  "
+        "Mend that (docs/troubleshooting.md#devices), or let the cores be used: "
+        "METAOPT_DEVICES=auto, or cpu"
+    )

@@ -47,10 +47,11 @@ def die_with_parent(parent_pid: int) -> None:
 def serve(
     channel: Channel, orders: "SimpleQueue[Json]", device: str, *, mode: str, directory: Path
 ) -> None:
-    """Load torch, say so, and answer orders."""
+    """Load torch, try the device, say so, and answer orders."""
     import torch
 
     from service.executors.base import SegmentOrder
+    from service.executors.kernel import fault
     from service.executors.programs import Programs
     from service.executors.segment import Segments
 
@@ -59,6 +60,9 @@ def serve(
     else:  # torch lets convolutions round to TF32 by default: never silently
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
+    if cause := fault(device):  # it worked when slots were found, and devices fail
+        channel.send({"broken": cause})
+        return
     segments = Segments(device, Programs(device, directory, mode))
     channel.send({"ready": True})
     idle_since = time.perf_counter()
@@ -70,6 +74,10 @@ def serve(
             idle_since = time.perf_counter()
             channel.send({"report": replace(report, wait_seconds=wait_seconds).to_json()})
         except Exception as error:  # whatever it was, the dispatcher decides what it means
+            if device != "cpu" and fault(device):
+                # After most errors of a device nothing can be computed in this process any more.
+                channel.send({"lost": describe(error)})
+                return
             segments.drop()
             idle_since = time.perf_counter()
             channel.send({"error": describe(error)})

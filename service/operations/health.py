@@ -1,33 +1,59 @@
-"""Health: is the database there and at the right schema, and is a dispatcher live."""
+"""Health: is the database there and at the right schema, is a dispatcher live, has it a slot?"""
+
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.db.dispatcher import STALE_AFTER, last_refresh
+from service.db.dispatcher import STALE_AFTER, last_refresh, slots_told
 from service.db.engine import reading
 from service.db.schema import migrate
 from service.errors import SchemaOutdated
+from service.wire.views.slots import SlotsView
+from service.wire.words.slots import broken_in_words, slots_in_words
 
 
-def readiness(engine: Engine) -> dict[str, str]:
-    """Each check with "ok" or a sentence that says what is wrong."""
+class Check(NamedTuple):
+    """What was found, in words, and whether the service can work with it."""
+
+    text: str
+    ok: bool = True
+
+
+FINE = Check("ok")
+
+
+def readiness(engine: Engine) -> dict[str, Check]:
+    """Each check by its name; `devices` is there only where some do not work."""
     try:
         migrate.check(engine)
     except SchemaOutdated as error:
-        return {"database": "ok", "schema": str(error)}
+        return {"database": FINE, "schema": Check(str(error), ok=False)}
     except SQLAlchemyError as error:
-        return {"database": f"not reachable ({type(error).__name__})"}
-    return {"database": "ok", "schema": "ok", "dispatcher": _dispatcher(engine)}
+        return {"database": Check(f"not reachable ({type(error).__name__})", ok=False)}
+    found = {"database": FINE, "schema": FINE, "dispatcher": _dispatcher(engine)}
+    return {**found, **_slots(engine)} if found["dispatcher"].ok else found
 
 
-def _dispatcher(engine: Engine) -> str:
+def _dispatcher(engine: Engine) -> Check:
     with reading(engine) as session:
         refresh = last_refresh(session)
     if refresh is None:
-        return "none has ever run: start `metaopt dispatcher` or `metaopt serve`"
+        return Check("none has ever run: start `metaopt dispatcher` or `metaopt serve`", ok=False)
     refreshed_at, now = refresh
     if now - refreshed_at > STALE_AFTER:
-        return (
-            f"not live: its last sign of life is {(now - refreshed_at).total_seconds():.0f} s old"
-        )
-    return "ok"
+        silent = (now - refreshed_at).total_seconds()
+        return Check(f"not live: its last sign of life is {silent:.0f} s old", ok=False)
+    return FINE
+
+
+def _slots(engine: Engine) -> dict[str, Check]:
+    """What the live dispatcher told of its slots; nothing before it did."""
+    with reading(engine) as session:
+        told = slots_told(session)
+    if told is None:
+        return {}
+    view = SlotsView.model_validate(told)
+    broken = "; ".join(broken_in_words(view))
+    slots = Check(slots_in_words(view), ok=bool(view.working()))
+    return {"slots": slots, **({"devices": Check(broken)} if broken else {})}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -10,10 +11,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from service.db import deliveries
-from service.db.dispatcher import STALE_AFTER, last_refresh
+from service.db.dispatcher import STALE_AFTER, last_refresh, slots_told
 from service.db.states import DeliveryStatus, RunStatus, StudyStatus, TrialStatus
 from service.db.studies import count_by_status
 from service.db.tables import Delivery, ScheduleRun, Study, Trial
+from service.wire.views.slots import SlotsView
 
 
 def render_metrics(session: Session, now: datetime) -> bytes:
@@ -43,6 +45,7 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily(
             "metaopt_dispatcher_live", "Whether a dispatcher is live.", value=int(live)
         )
+        yield _slots(slots_told(self._session) if live else None)
         runs = count_by_status(self._session, ScheduleRun)
         yield _labelled("metaopt_schedule_runs", "Runs of schedules by status.", runs, RunStatus)
         delivery_counts = count_by_status(self._session, Delivery)
@@ -62,6 +65,19 @@ class _Snapshot(Collector):
     def describe(self) -> Iterator[Metric]:
         """Name nothing in advance: registering must not ask the database."""
         return iter(())
+
+
+def _slots(told: dict[str, Any] | None) -> GaugeMetricFamily:
+    view = SlotsView.model_validate(told or {"slots": []})
+    working = len(view.working())
+    family = GaugeMetricFamily(
+        "metaopt_slots",
+        "Slots that work; devices and slots that do not.",
+        labels=["state"],
+    )
+    family.add_metric(["working"], working)
+    family.add_metric(["broken"], len(view.broken) + len(view.slots) - working)
+    return family
 
 
 def _labelled(

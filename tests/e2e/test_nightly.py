@@ -1,7 +1,6 @@
 """A team's night on a real server: schedules with gates, baselines, and a webhook that is told."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import yaml
 
 from service.cli.commands.demo import running_server
 from service.client.client import Client
+from service.executors.cores import usable_cores
 from service.notifications.signature import verify
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
@@ -42,7 +42,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
         file = tmp_path / "webhooks.yaml"
         file.write_text(yaml.safe_dump([told]))
         monkeypatch.setenv("METAOPT_WEBHOOKS_FILE", str(file))
-        monkeypatch.setenv("METAOPT_SLOTS", str(min(2, os.cpu_count() or 1)))
+        monkeypatch.setenv("METAOPT_SLOTS", str(min(2, usable_cores().number)))
         with running_server(tmp_path / "data") as url, Client(url) as client:
             yield Night(client, receiver)
 

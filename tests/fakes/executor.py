@@ -5,7 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from service.executors.base import LaneReport, SegmentOrder, SegmentReport, Slot
+from service.executors.base import (
+    LaneReport,
+    SegmentOrder,
+    SegmentReport,
+    Slot,
+    WorkerGone,
+)
 
 Script = Callable[[str, SegmentOrder], Exception | None]
 
@@ -22,9 +28,9 @@ class ScriptedExecutor:
     diverges.
     """
 
-    def __init__(self, slots: int = 2, script: Script = healthy) -> None:
+    def __init__(self, slots: int = 2, script: Script = healthy, device: str = "cpu") -> None:
         """Prepare the slots."""
-        self._slots = [Slot(f"cpu:{i}", "cpu") for i in range(slots)]
+        self._slots = [Slot(f"{device}:{i}", device) for i in range(slots)]
         self._script = script
         self._ages: dict[str, dict[str, int]] = {slot.name: {} for slot in self._slots}
         self._rates: dict[str, float] = {}
@@ -33,6 +39,8 @@ class ScriptedExecutor:
         self._horizons: dict[str, int] = {}
         self.diverge: set[str] = set()
         self.closed = False
+        self.prepared: list[str] = []
+        self.broken: dict[str, str] = {}
         self.wait_seconds = 0.0
         self.seconds_per_iteration = 0.001
 
@@ -53,6 +61,16 @@ class ScriptedExecutor:
             future.set_exception(error)
         else:
             future.set_result(self._report(ages, order))
+        return future
+
+    def prepare(self, slot: str) -> "Future[None]":
+        """Start a worker at once, unless the slot's name is in `broken`."""
+        self.prepared.append(slot)
+        future: Future[None] = Future()
+        if slot in self.broken:
+            future.set_exception(WorkerGone(self.broken[slot]))
+        else:
+            future.set_result(None)
         return future
 
     def close(self) -> None:

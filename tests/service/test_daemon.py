@@ -10,6 +10,9 @@ from structlog.testing import capture_logs
 from service import daemon
 from service.db.dispatcher import last_refresh
 from service.db.engine import reading
+from service.dispatcher.slots import SlotsLost
+from service.executors.base import Slot
+from service.executors.slots import Found
 from service.settings import Settings
 
 
@@ -28,7 +31,9 @@ def test_a_full_disk_ends_the_epoch_and_not_the_process(
 ) -> None:
     epochs: list[int] = []
 
-    def run_epoch(_settings: Settings, _engine: Engine, epoch: int, stop: threading.Event) -> None:
+    def run_epoch(
+        _settings: Settings, _engine: Engine, epoch: int, _found: Found, stop: threading.Event
+    ) -> None:
         epochs.append(epoch)
         if len(epochs) == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -39,6 +44,41 @@ def test_a_full_disk_ends_the_epoch_and_not_the_process(
     monkeypatch.setattr(daemon, "_RETRY_SECONDS", 0.01)
     assert daemon.run(settings) == daemon.EXIT_DONE
     assert epochs == [1, 2]
+
+
+def test_once_no_slot_works_they_are_found_anew(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def run_epoch(*arguments: Any) -> None:
+        found, stop = arguments[-2:]
+        seen.append([slot.name for slot in found.slots])
+        if len(seen) == 1:
+            raise SlotsLost("it fell off the bus")
+        stop.set()
+
+    keep_process(monkeypatch)
+    monkeypatch.setattr(daemon, "_run_epoch", run_epoch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    before = Found([Slot("cuda:0", "cuda")])
+    one = settings.model_copy(update={"slots": 1})
+    assert daemon.run(one, found=before) == daemon.EXIT_DONE
+    assert seen == [["cuda:0"], ["cpu:0"]]
+
+
+def test_it_does_not_begin_where_devices_were_asked_for_and_none_works(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_process(monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
+    with capture_logs() as logs:
+        code = daemon.run(settings.model_copy(update={"devices": "cuda"}))
+    assert code == daemon.EXIT_UNUSABLE
+    assert [log["event"] for log in logs] == ["no_device_works"]
+    assert "NoDevFiles" in logs[0]["cause"]
+    with reading(engine) as session:
+        assert last_refresh(session) is None
 
 
 def test_a_broken_webhooks_file_ends_the_process_before_it_stands_by(

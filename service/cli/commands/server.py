@@ -21,6 +21,7 @@ from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
+from service.executors.slots import find_slots
 from service.notifications.config import load_webhooks
 from service.settings import Settings
 
@@ -44,6 +45,8 @@ def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = 
     """Start the whole service: API, dashboard, dispatcher and workers."""
     settings = settings_with(host=host, port=port, data_directory=data_directory)
     load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
+    if settings.devices == "cuda":
+        find_slots(os.environ, settings.slots, settings.devices)
     migrate.upgrade(settings.url())
     check_start(settings)
     listener = listen(settings.host, settings.port)

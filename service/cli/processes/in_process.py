@@ -7,6 +7,7 @@ When it ends, the dispatcher drains: segments that run are finished, and the nex
 there.
 """
 
+import os
 import shutil
 import tempfile
 import threading
@@ -24,7 +25,9 @@ from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.client.client import Client
 from service.db.schema import migrate
+from service.executors.slots import Found, find_slots, view_of
 from service.settings import Settings
+from service.wire.words.slots import broken_in_words, slots_in_words
 
 URL = "http://127.0.0.1"  # nobody listens there: the client has a socket of its own
 START_SECONDS = 60.0
@@ -45,12 +48,18 @@ def in_process(settings: Settings) -> Iterator[InProcess]:
 
     Raises:
         Stop: It cannot start, or its dispatcher has ended.
+        NoDeviceWorks: GPUs were asked for, and none works.
     """
+    found = find_slots(os.environ, settings.slots, settings.devices)
+    for line in broken_in_words(view_of(found)):
+        say(f"warning: {line}")
+    if found.broken:
+        say(f"training goes on with {slots_in_words(view_of(found))}")
     migrate.upgrade(settings.url())
     with ExitStack() as stack:
         socket = Path(tempfile.mkdtemp(prefix="metaopt-")) / "api"
         stack.callback(shutil.rmtree, socket.parent, ignore_errors=True)
-        dispatcher = stack.enter_context(_dispatching(settings))
+        dispatcher = stack.enter_context(_dispatching(settings, found))
         stack.enter_context(_serving(settings, socket))
         transport = httpx2.HTTPTransport(uds=str(socket))
         client = Client(URL, patience_seconds=PATIENCE_SECONDS, transport=transport)
@@ -83,8 +92,8 @@ def _serving(settings: Settings, socket: Path) -> Iterator[None]:
 class _Dispatcher:
     """The dispatcher in a thread; its log is a file."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
-        self._settings, self._log = settings, log
+    def __init__(self, settings: Settings, found: Found, log: Path) -> None:
+        self._settings, self._found, self._log = settings, found, log
         self._stop = threading.Event()
         self._error: str | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -111,7 +120,7 @@ class _Dispatcher:
         logging = structlog.get_config()
         try:
             with self._log.open("a", encoding="utf-8") as log:
-                code = run(self._settings, stop=self._stop, log_to=log)
+                code = run(self._settings, stop=self._stop, log_to=log, found=self._found)
             self._error = f"exit code {code}"
         except Exception as error:  # nobody else would see it
             self._error = f"{type(error).__name__}: {error}"
@@ -120,8 +129,8 @@ class _Dispatcher:
 
 
 @contextmanager
-def _dispatching(settings: Settings) -> Iterator[_Dispatcher]:
-    dispatcher = _Dispatcher(settings, settings.data_directory / "dispatcher.log")
+def _dispatching(settings: Settings, found: Found) -> Iterator[_Dispatcher]:
+    dispatcher = _Dispatcher(settings, found, settings.data_directory / "dispatcher.log")
     dispatcher.start()
     try:
         yield dispatcher

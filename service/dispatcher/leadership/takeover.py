@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import structlog
 
 from service.db import trials
-from service.db.dispatcher import fence, release
+from service.db.dispatcher import fence, release, tell_slots_of
 from service.db.engine import transaction
 from service.db.events import append_event
 from service.db.states import TrialStatus
@@ -14,6 +14,8 @@ from service.db.trials import end_trial
 from service.dispatcher.state import StudyState
 from service.dispatcher.store.ledger import Ledger
 from service.dispatcher.store.restore import load_study
+from service.wire.views.slots import SlotsView
+from service.wire.words.slots import broken_in_words, slots_in_words
 
 log = structlog.get_logger("dispatcher")
 
@@ -44,6 +46,20 @@ def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
             append_event(session, trial.study_id, "trial_finished", data, now=now)
     for study_id in ended:
         ledger.store.delete_study(study_id)
+
+
+def tell_slots(ledger: Ledger, view: SlotsView) -> None:
+    """Let the API know which slots there are, and what does not work."""
+    with transaction(ledger.engine) as session:
+        tell_slots_of(session, ledger.epoch, view.model_dump(mode="json"))
+    tell = log.warning if view.broken or view.working() != view.slots else log.info
+    tell(
+        "slots",
+        epoch=ledger.epoch,
+        works=slots_in_words(view),
+        broken=broken_in_words(view),
+        slots=[slot.name for slot in view.working()],
+    )
 
 
 def start(ledger: Ledger, study_id: str) -> bool:

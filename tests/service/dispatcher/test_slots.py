@@ -1,11 +1,13 @@
 """Slots: what workers are told, and what a report or a loss does to their lanes."""
 
 import time
+from pathlib import Path
 
 from sqlalchemy import Engine
 
 from service.db.engine import reading
 from service.db.tables import Study
+from service.dispatcher.slots import SlotsLost
 from service.executors.base import (
     MachineFailed,
     OutOfMemory,
@@ -15,9 +17,11 @@ from service.executors.base import (
     WorkerGone,
     WorkerLost,
 )
+from service.operations.health import readiness
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import (
     Run,
+    Running,
     result,
     rows,
     segments,
@@ -25,6 +29,7 @@ from tests.fakes.running import (
 )
 from tests.fakes.specs import SMALL, small_spec
 from tests.fakes.studies import submit
+from tests.waiting import wait_until
 
 ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_iterations": 180}}
 
@@ -164,6 +169,47 @@ def test_a_slot_that_cannot_start_costs_no_trial_anything(engine: Engine, run: R
     trials = rows(engine, study_id)
     assert {trial["status"] for trial in trials} == {"completed"}
     assert {trial["attempts"] for trial in trials} == {0}
+
+
+def test_a_slot_gets_no_lanes_before_a_worker_has_started_again(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=1)
+    executor.broken["cpu:0"] = "the device is lost"
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        return WorkerGone("the device is lost") if len(executor.orders) == 1 else None
+
+    executor._script = script
+    run(executor)
+    wait_until(lambda: told(engine) == "none works", 30, what="that the slot is out")
+    assert "cpu:0 does not work: the device is lost" in readiness(engine)["devices"].text
+    assert (executor.prepared, len(executor.orders)) == (["cpu:0"], 1)
+    del executor.broken["cpu:0"]
+    wait_for(engine, study_id, "completed")
+    assert executor.prepared == ["cpu:0", "cpu:0"]
+    assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
+    wait_until(lambda: told(engine) == "1 slot on CPU cores", 30, what="the slot's return")
+    assert "devices" not in readiness(engine)
+
+
+def test_once_no_device_works_any_more_the_machine_is_looked_at_anew(
+    engine: Engine, tmp_path: Path
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=2, device="cuda")
+    executor.broken = {"cuda:0": "it fell off the bus", "cuda:1": "it fell off the bus"}
+    executor._script = lambda slot, order: WorkerGone(executor.broken[slot])
+    running = Running(engine, tmp_path / "checkpoints", executor)
+    running.thread.join(timeout=30)
+    assert isinstance(running.error, SlotsLost)
+    assert str(running.error) == "it fell off the bus"
+    assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
+    assert {trial["status"] for trial in rows(engine, study_id)} == {"queued"}
+
+
+def told(engine: Engine) -> str | None:
+    slots = readiness(engine).get("slots")
+    return slots.text if slots else None
 
 
 def test_a_full_disk_costs_no_trial_anything_and_its_slot_waits(engine: Engine, run: Run) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+import torch
 
 from metaopt.keys import key
 from metaopt.population.signature import signature_of
@@ -214,6 +215,29 @@ def test_a_worker_that_cannot_start_is_told_apart_from_one_that_died(tmp_path: P
     executor = LocalExecutor([broken], tmp_path)
     with pytest.raises(WorkerGone, match="could not start: exit code 1"):
         report_of(executor.submit("cpu:0", order()))
+    executor.close()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="devices work here")
+def test_a_worker_does_not_start_on_a_device_that_does_not_work(tmp_path: Path) -> None:
+    executor = LocalExecutor([Slot("cuda:0", "cuda")], tmp_path)
+    with pytest.raises(WorkerGone, match="slot cuda:0 could not start: (?!exit code)"):
+        report_of(executor.submit("cuda:0", order()))
+    executor.close()
+
+
+def test_a_death_is_the_devices_fault_if_it_does_not_work_any_more(tmp_path: Path) -> None:
+    executor = LocalExecutor(
+        [Slot("cpu:0", "cpu")], tmp_path, fault=lambda slot: f"{slot.name} fell off the bus"
+    )
+    executor.prepare("cpu:0").result(timeout=40)
+    worker = executor.worker_pids()["cpu:0"]
+    executor.prepare("cpu:0").result(timeout=40)
+    assert executor.worker_pids()["cpu:0"] == worker
+    future = executor.submit("cpu:0", order(iterations=FOR_EVER))
+    kill(worker)
+    with pytest.raises(WorkerGone, match="SIGKILL; its device: cpu:0 fell off the bus"):
+        future.result(timeout=10)
     executor.close()
 
 

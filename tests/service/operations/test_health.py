@@ -8,12 +8,12 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text, update
 
-from service.db.dispatcher import acquire, database_now
+from service.db.dispatcher import acquire, database_now, tell_slots_of
 from service.db.engine import transaction
 from service.db.tables import DispatcherRow
 from service.notifications.notifier import new_delivery, utc_now
 from service.operations import schedules
-from service.operations.health import readiness
+from service.operations.health import FINE, readiness
 from service.wire.views.notifications import notification_of_test
 from tests.fakes.rows import NOON, add_study, add_trial
 from tests.fakes.schedules import new_schedule
@@ -22,20 +22,61 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_a_live_dispatcher_makes_it_ready_until_it_falls_silent(engine: Engine) -> None:
-    assert "none has ever run" in readiness(engine)["dispatcher"]
+    assert "none has ever run" in readiness(engine)["dispatcher"].text
     with transaction(engine) as session:
         acquire(session, "test", lambda holder: False)
-    assert readiness(engine) == {"database": "ok", "schema": "ok", "dispatcher": "ok"}
+    assert set(readiness(engine)) == {"database", "schema", "dispatcher"}
+    assert set(readiness(engine).values()) == {FINE}
     with transaction(engine) as session:
         old = database_now(session) - timedelta(seconds=11)
         session.execute(update(DispatcherRow).values(refreshed_at=old))
-    assert "last sign of life is 11 s old" in readiness(engine)["dispatcher"]
+    assert readiness(engine)["dispatcher"] == (
+        "not live: its last sign of life is 11 s old",
+        False,
+    )
+
+
+def test_it_tells_the_slots_and_what_does_not_work(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        epoch = acquire(session, "test", lambda holder: False)
+        assert epoch is not None
+        slots = [{"name": "cuda:0", "place": "GPU 0 (A)"}]
+        broken = [{"name": "GPU 1 (B)", "cause": "it is worn out"}]
+        tell_slots_of(session, epoch, {"slots": slots, "broken": broken})
+    said = client.get("/readyz").json()
+    assert said["slots"] == "1 slot on GPU 0 (A)"
+    assert said["devices"] == "GPU 1 (B) does not work: it is worn out"
+    lines = client.get("/metrics").text.splitlines()
+    assert 'metaopt_slots{state="working"} 1.0' in lines
+    assert 'metaopt_slots{state="broken"} 1.0' in lines
+
+
+def test_it_is_not_ready_while_no_slot_works(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        epoch = acquire(session, "test", lambda holder: False)
+        assert epoch is not None
+        out = {"name": "cuda:0", "place": "GPU 0 (A)", "cause": "it fell off the bus"}
+        tell_slots_of(session, epoch, {"slots": [out]})
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "slots: none works; devices: cuda:0 does not work: it fell off the bus",
+    )
+
+
+def test_a_successor_has_not_told_its_slots_yet(engine: Engine) -> None:
+    with transaction(engine) as session:
+        epoch = acquire(session, "test", lambda holder: False)
+        assert epoch is not None
+        tell_slots_of(session, epoch, {"slots": []})
+        acquire(session, "next", lambda holder: True)
+    assert "slots" not in readiness(engine)
 
 
 def test_an_old_schema_is_not_ready(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM mo_alembic_version"))
-    assert "metaopt db upgrade" in readiness(engine)["schema"]
+    assert "metaopt db upgrade" in readiness(engine)["schema"].text
 
 
 def test_metrics_count_studies_and_trials_by_status(client: TestClient, engine: Engine) -> None:

@@ -1,0 +1,30 @@
+"""Slots as a server tells of them: which it has, and what does not work."""
+
+from service.wire.views.studies import View
+
+
+class SlotView(View):
+    """A place for a worker; `cause` says why it is out, where it has stopped working."""
+
+    name: str
+    place: str
+    cause: str | None = None
+
+
+class BrokenView(View):
+    """A device that is listed or asked for, and was found not to work."""
+
+    name: str
+    cause: str
+
+
+class SlotsView(View):
+    """The slots of a dispatcher; `cores` says why it has not as many as the machine has cores."""
+
+    slots: list[SlotView]
+    broken: list[BrokenView] = []
+    cores: str | None = None
+
+    def working(self) -> list[SlotView]:
+        """Those that are not out."""
+        return [slot for slot in self.slots if slot.cause is None]
