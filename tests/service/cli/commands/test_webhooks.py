@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from service.cli.commands.doctor import Level, webhooks
+from service.cli.findings.finding import Level
+from service.cli.findings.storage import webhooks
 from service.db.engine import transaction
 from service.notifications.notifier import new_delivery
 from service.wire.views.notifications import notification_of_test
