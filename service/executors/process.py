@@ -6,6 +6,7 @@ reach it while its parent drains, and whatever it started dies with it.
 """
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from service.variables import variable
 KEPT_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME",
     "CXX", "CUDA_HOME", "NVIDIA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER", "CUDA_MPS_PIPE_DIRECTORY",  # which device an index means, and through whom
 )  # fmt: skip
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 # glibc gives large freed blocks back to the kernel and has them zeroed again at the next
@@ -120,7 +122,17 @@ def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, 
     paths = [root, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     passed_on["PYTHONPATH"] = os.pathsep.join(paths)
     return {
+        **_account(),
         **passed_on,
         **(ONE_THREAD | KEEP_MEMORY if slot.device == "cpu" else {}),
         **slot.environment,
     }
+
+
+def _account() -> dict[str, str]:
+    """A name for a user without an account, as in containers: torch's compiler asks for one."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"LOGNAME": f"uid-{os.getuid()}"}
+    return {}

@@ -7,16 +7,25 @@ tables do not say.
 from typing import Any
 
 from optuna.storages import RDBStorage
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Engine, event, inspect
 
 from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
 
 
 def open_storage(database_url: str | URL) -> RDBStorage:
-    """Return Optuna's storage on our database; its tables must exist (`metaopt db upgrade`)."""
+    """Return Optuna's storage on our database.
+
+    Raises:
+        RuntimeError: Its tables are not there (`metaopt db upgrade`).
+    """
     engine = open_engine(database_url)
-    engine.connect().close()  # Optuna's own engine would make a database where there is none
-    engine.dispose()
+    try:
+        # Optuna's own engine would make a database where there is none; and without tables
+        # its refusal would leave a connection open.
+        if not inspect(engine).has_table("studies"):
+            raise RuntimeError("they are not there yet: metaopt db upgrade")
+    finally:
+        engine.dispose()
     url = storage_url(engine)
     if engine.dialect.name != "sqlite":
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True)

@@ -210,6 +210,18 @@ def test_only_listed_variables_reach_a_worker() -> None:
     assert on_cpu["OMP_NUM_THREADS"] == "1"
 
 
+def test_a_user_without_an_account_has_a_name_for_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "LOGNAME" not in worker_environment(Slot("cpu:0", "cpu"), {})
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert worker_environment(Slot("cpu:0", "cpu"), {})["LOGNAME"] == "uid-54321"
+
+
+def test_an_index_means_the_same_device_to_a_worker() -> None:
+    slot = Slot("cuda:0", "cuda", {"CUDA_VISIBLE_DEVICES": "1"})
+    found = worker_environment(slot, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
+    assert found["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
 def test_a_worker_that_cannot_start_is_told_apart_from_one_that_died(tmp_path: Path) -> None:
     broken = Slot("cpu:0", "cpu", {"PYTHONPATH": "/nonexistent", "PYTHONHOME": "/nonexistent"})
     executor = LocalExecutor([broken], tmp_path)
