@@ -49,6 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         "METAOPT_DATA_DIRECTORY": str(data),
         "METAOPT_SLOTS": "2",  # one for each branch: an endless trial gives up no slot
         "METAOPT_SEGMENT_SECONDS": "0.5",
+        "CUDA_VISIBLE_DEVICES": "99",  # which is nowhere: the page says so
     }
     migrate.upgrade(sqlite_url(data / "metaopt.db"))
     commands = ["-c", SERVE, str(port)], ["-m", "service.daemon"]
@@ -60,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         ]
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            wait_until(lambda: is_up(client), what=f"the server; its log is {data / 'log'}")
+            wait_until(lambda: is_up(client), 90, what=f"the server; its log is {data / 'log'}")
             yield client
     finally:
         for process in processes:
@@ -71,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
 
 def is_up(client: httpx2.Client) -> bool:
     try:
-        return client.get("/healthz").status_code == 200
+        return client.get("/readyz").status_code == 200
     except httpx2.TransportError:
         return False
 
@@ -163,6 +164,15 @@ def test_optuna_dashboard_shows_a_running_study_its_trials_and_their_curves(endl
     page.get_by_text("2 Trials").wait_for()
     assert page.get_by_text("Running").count() >= 2
     page.get_by_text("Intermediate Values").first.wait_for()
+
+
+def test_our_page_says_which_slots_train_and_what_does_not_work(page, server):
+    checks = server.get("/readyz").json()
+    assert "device 99 does not work" in checks["devices"]
+    page.goto("/")
+    told = page.locator("#readiness")
+    told.get_by_text(checks["slots"]).wait_for()
+    told.get_by_text(checks["devices"]).wait_for()
 
 
 def test_our_page_finds_a_running_study_and_pauses_resumes_and_cancels_it(endless, page):

@@ -46,6 +46,17 @@ export const deliveries = async () => (await request("/deliveries?limit=100")).i
 export const testWebhook = (name) => request(`/webhooks/${name}:test`, { method: "POST" });
 export const act = (id, verb) => request(`/studies/${id}:${verb}`, { method: "POST" });
 
+// What the server says of itself, by name; `problem` says why it is not ready.
+export async function readiness() {
+  try {
+    const response = await fetch("/readyz", { headers: { Accept: "application/json" } });
+    const body = await response.json();
+    return response.ok ? body : { problem: body.detail ?? `the server answered ${response.status}` };
+  } catch {
+    return { problem: "the server does not answer" };
+  }
+}
+
 export async function result(id) {
   try {
     return await request(`/studies/${id}/result`);

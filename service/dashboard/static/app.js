@@ -2,6 +2,7 @@
 // #/webhooks shows who is told of events.
 
 import { h, show } from "/ui/dom.js";
+import { watchReadiness } from "/ui/readiness.js";
 import { openSchedule, openSchedules } from "/ui/schedules.js";
 import { openList } from "/ui/studies.js";
 import { openStudy } from "/ui/study.js";
@@ -48,3 +49,4 @@ function showError(error, what) {
 addEventListener("hashchange", route);
 route();
 showLink();
+watchReadiness();
