@@ -131,7 +131,7 @@ def _proven(
 def _refusal(found: Found) -> str:
     why = "; ".join(broken_in_words(view_of(found))) or "none is listed"
     return (
-        f"METAOPT_DEVICES is cuda, and no device works: {why}.  "
+        f"METAOPT_DEVICES is cuda, and no device works: {why}. "
         "Mend that (docs/troubleshooting.md#devices), or let the cores be used: "
         "METAOPT_DEVICES=auto, or cpu"
     )
