@@ -22,7 +22,7 @@ bench-importances: export OMP_NUM_THREADS = 1
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
-setup: .venv/.dev ## Create .venv with everything for work on metaopt
+setup: .venv/.dev .venv/.generators ## Create .venv with everything for work on metaopt
 
 demo: .venv/.base ## Tune MAML and Reptile on sinusoids and on Omniglot, then show the verdicts
 	$(BIN)/metaopt demo
@@ -30,7 +30,7 @@ demo: .venv/.base ## Tune MAML and Reptile on sinusoids and on Omniglot, then sh
 serve: .venv/.base ## Start the service (API, dispatcher, workers, dashboard)
 	$(BIN)/metaopt serve
 
-test: .venv/.dev ## Run all tests
+test: .venv/.dev .venv/.generators ## Run all tests
 	$(PYTEST) -n $(JOBS) -m "$(FAST)"
 	$(PYTEST) -n $(JOBS) -m "postgres and not ($(ALONE))"
 	$(PYTEST) -m "$(ALONE)"
@@ -91,3 +91,9 @@ clean: ## Remove the environment and the caches; metaopt-data stays
 	@echo "Installing metaopt and its development tools ..." >&2
 	@$(INSTALL) -e '.[dev]'
 	@touch .venv/.base $@
+
+# The generator of clients wants another typer than we do, so it has an environment of its own.
+.venv/.generators: .venv/.created tests/generators/requirements.txt
+	@{ $(BIN)/python -m venv .venv/generators && \
+	  .venv/generators/bin/python -m pip install --quiet $(PIP_ARGS) -r tests/generators/requirements.txt && \
+	  touch $@; } || echo "no generator of clients can be installed: its test will skip" >&2

@@ -21,6 +21,7 @@ from service.api.problems import KINDS
 from service.cli.main import app
 from service.events import EVENTS
 from service.settings import Settings
+from service.wire.schemas import titled_by_name, without_titles
 from service.wire.views.document import StudyDocument
 
 DOCS = Path(__file__).parent
@@ -131,8 +132,13 @@ def pages() -> dict[str, Callable[[], str]]:
 
 def document_schema() -> str:
     """Return the JSON Schema of what `--json` writes."""
-    schema = StudyDocument.model_json_schema(mode="serialization")
-    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    schema = without_titles(StudyDocument.model_json_schema(mode="serialization"))
+    named = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": StudyDocument.__name__,
+        **schema,
+        "$defs": titled_by_name(schema["$defs"]),
+    }
     return json.dumps(named, indent=2) + "\n"
 
 

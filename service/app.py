@@ -23,7 +23,7 @@ from service.api import (
     webhooks,
 )
 from service.api.context import Context, stop_on_signals
-from service.api.openapi import install_openapi
+from service.api.document import install_document
 from service.api.problems import install_problems, refuse
 from service.auth.gate import Gate
 from service.auth.keys import KeyRing
@@ -72,13 +72,15 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         version=_version(),
         description="Meta-hyperparameter optimization as a service.",
         lifespan=_lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere; ours is `dashboard.page`
+        redoc_url=None,
     )
     app.state.context = context
     app.add_middleware(
         Gate, keys=KeyRing(settings.api_keys_file, engine, time.monotonic), refuse=refuse
     )
     install_problems(app)
-    install_openapi(app)
+    install_document(app)
     for router in ROUTERS:
         app.include_router(router)
     app.state.own_routes = [route for router in ROUTERS for route in router.routes]

@@ -25,35 +25,42 @@ Version = Annotated[
 router = APIRouter(prefix=PREFIX, tags=["baselines"], responses=PROBLEMS)
 
 
-@router.get("", response_model=BaselinePage)
+@router.get("", response_model=BaselinePage, operation_id="list_baselines")
 def list_baselines(context: Ctx) -> BaselinePage:
     """Return the present version of every baseline, by name."""
     with reading(context.engine) as session:
         return baselines.list_baselines(session)
 
 
-@router.get("/{name}", response_model=BaselineView)
+@router.get("/{name}", response_model=BaselineView, operation_id="get_baseline")
 def show(name: Name, context: Ctx, version: Version = None) -> BaselineView:
     """Return one version of a baseline with its scores by task."""
     with reading(context.engine) as session:
         return baselines.show_baseline(session, name, version)
 
 
-@router.get("/{name}/weights", response_class=Response, responses=MODEL_FILE)
+@router.get(
+    "/{name}/weights",
+    response_class=Response,
+    responses=MODEL_FILE,
+    operation_id="get_baseline_weights",
+)
 def show_weights(name: Name, context: Ctx, version: Version = None) -> Response:
     """Send a version's model file: weights as safetensors, and how they are adapted."""
     with reading(context.engine) as session:
         return model_file(baselines.get_weights(session, name, version))
 
 
-@router.get("/{name}/versions", response_model=BaselinePage)
+@router.get("/{name}/versions", response_model=BaselinePage, operation_id="list_baseline_versions")
 def list_versions(name: Name, context: Ctx) -> BaselinePage:
     """Return every version of a baseline, newest first."""
     with reading(context.engine) as session:
         return baselines.list_versions(session, name)
 
 
-@router.post("/{name}:promote", status_code=201, response_model=BaselineView)
+@router.post(
+    "/{name}:promote", status_code=201, response_model=BaselineView, operation_id="promote_baseline"
+)
 def promote(name: Name, wanted: Promotion, response: Response, context: Ctx) -> BaselineView:
     """Make the best finalist of a completed study the next version of a baseline."""
 
@@ -64,7 +71,12 @@ def promote(name: Name, wanted: Promotion, response: Response, context: Ctx) -> 
     return _located(response, _twice(attempt))
 
 
-@router.post("/{name}:roll-back", status_code=201, response_model=BaselineView)
+@router.post(
+    "/{name}:roll-back",
+    status_code=201,
+    response_model=BaselineView,
+    operation_id="roll_back_baseline",
+)
 def roll_back(name: Name, wanted: Rollback, response: Response, context: Ctx) -> BaselineView:
     """Add a version that repeats an older one; nothing is deleted."""
 

@@ -33,7 +33,12 @@ HEARTBEAT = ": still here\n\n"
 router = APIRouter(prefix=PREFIX, tags=["events"], responses=PROBLEMS)
 
 
-@router.get("/{study_id}/events", response_class=StreamingResponse, responses=EVENT_STREAM)
+@router.get(
+    "/{study_id}/events",
+    response_class=StreamingResponse,
+    responses=EVENT_STREAM,
+    operation_id="stream_events",
+)
 def stream_events(
     study_id: str,
     context: Ctx,

@@ -13,13 +13,13 @@ from service.operations.metrics import render_metrics
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="check_health")
 def healthz() -> dict[str, str]:
     """Say that the process answers; it asks nothing else and needs no key."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", operation_id="check_readiness")
 def readyz(context: Ctx) -> dict[str, str]:
     """Say that the database is there, its schema right, and a dispatcher live, with which slots."""
     checks = readiness(context.engine)
@@ -29,7 +29,7 @@ def readyz(context: Ctx) -> dict[str, str]:
     return {name: check.text for name, check in checks.items()}
 
 
-@router.get("/metrics", response_class=Response, responses=METRICS)
+@router.get("/metrics", response_class=Response, responses=METRICS, operation_id="get_metrics")
 def metrics(context: Ctx) -> Response:
     """Return the numbers of this moment for Prometheus."""
     with reading(context.engine) as session:

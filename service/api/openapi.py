@@ -1,98 +1,67 @@
-"""The OpenAPI document: what FastAPI cannot see by itself."""
+"""What endpoints tell the OpenAPI document that FastAPI cannot see: bodies, answers, problems."""
 
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+from service.wire.views.export import MEDIA_TYPES, Format
+from service.wire.views.problems import MEDIA_TYPE
 
-from service.wire.spec.budget import CHANGEABLE, Budget
-from service.wire.views.export import MEDIA_TYPES
-from service.wire.views.problems import MEDIA_TYPE, Problem
-from service.wire.views.schedules import NewSchedule
+Answers = dict[int | str, dict[str, Any]]
+
+TEXT = {"type": "string"}
+BINARY = {"type": "string", "format": "binary"}
+_TABLES: dict[Format, dict[str, Any]] = {
+    "csv": TEXT,
+    "json": {"type": "array", "items": {"type": "object"}},
+    "parquet": BINARY,
+}
+
+
+def component(name: str) -> dict[str, Any]:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer(description: str, media_type: str, schema: dict[str, Any]) -> Answers:
+    return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
+
+
+def _spec_body(name: str) -> dict[str, Any]:
+    # YAML is named in words: generators know how to send JSON, and warn of all else.
+    return {
+        "requestBody": {
+            "description": "JSON, or the same as YAML with `Content-Type: application/yaml`.",
+            "required": True,
+            "content": {"application/json": {"schema": component(name)}},
+        }
+    }
+
 
 _PROBLEM = {
     "description": "A problem (RFC 9457)",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {MEDIA_TYPE: {"schema": component("Problem")}},
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
-EVENT_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
-METRICS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
-}
-REPORT_HTML: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
-}
-REPORT_MARKDOWN: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The report", "content": {"text/markdown": {"schema": {"type": "string"}}}}
-}
-EXPORT: dict[int | str, dict[str, Any]] = {
+PROBLEMS: Answers = {"4XX": _PROBLEM, "5XX": _PROBLEM}
+EVENT_STREAM = _answer("Events", "text/event-stream", TEXT)
+METRICS = _answer("Metrics", "text/plain", TEXT)
+REPORT_HTML = _answer("The report", "text/html", TEXT)
+REPORT_MARKDOWN = _answer("The report", "text/markdown", TEXT)
+EXPORT: Answers = {
     200: {
         "description": "The table, in the format that was asked for",
         "content": {
-            media_type.partition(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()
+            media_type.partition(";")[0]: {"schema": _TABLES[file_format]}
+            for file_format, media_type in MEDIA_TYPES.items()
         },
     }
 }
-_SPEC = {"schema": {"$ref": "#/components/schemas/StudySpec"}}
-SPEC_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": _SPEC, "application/yaml": _SPEC},
-    }
-}
-
-_SCHEDULE = {"schema": {"$ref": "#/components/schemas/NewSchedule"}}
-SCHEDULE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": _SCHEDULE, "application/yaml": _SCHEDULE},
-    }
-}
-
-
-_CHANGEABLE = {
-    name: rule
-    for name, rule in Budget.model_json_schema()["properties"].items()
-    if name in CHANGEABLE
-}
-_PATCH = {
-    "type": "object",
-    "properties": {
-        "budget": {"type": "object", "properties": _CHANGEABLE, "additionalProperties": False}
-    },
-    "additionalProperties": False,
-}
+SPEC_BODY = _spec_body("StudySpec")
+SCHEDULE_BODY = _spec_body("NewSchedule")
 PATCH_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/merge-patch+json": {"schema": _PATCH},
-            "application/json": {"schema": _PATCH},
+            media_type: {"schema": component("StudyChange")}
+            for media_type in ("application/merge-patch+json", "application/json")
         },
     }
 }
-
-
-def install_openapi(app: FastAPI) -> None:
-    """Make `app.openapi()` name our problems beside what FastAPI finds."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                separate_input_output_schemas=False,
-            )
-            schemas = document["components"]["schemas"]
-            for model in (Problem, NewSchedule):  # in bodies that FastAPI does not read
-                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                schemas.update(schema.pop("$defs"))
-                schemas[model.__name__] = schema
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]

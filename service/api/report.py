@@ -42,7 +42,7 @@ PAGE_HEADERS = {
 router = APIRouter(prefix=PREFIX, tags=["report"], responses=PROBLEMS)
 
 
-@router.get("/{study_id}/report", response_model=StudyReport)
+@router.get("/{study_id}/report", response_model=StudyReport, operation_id="get_report")
 def show_report(study_id: str, context: Ctx) -> StudyReport:
     """Return the study's report so far; parts without data are null and `absent` says why."""
     return _report(context, study_id)
@@ -54,21 +54,36 @@ def show_page(study_id: str, context: Ctx) -> StudyPage:
     return study_page(_rows(context, study_id), now=context.now())
 
 
-@router.get("/{study_id}/report.html", response_class=Response, responses=REPORT_HTML)
+@router.get(
+    "/{study_id}/report.html",
+    response_class=Response,
+    responses=REPORT_HTML,
+    operation_id="get_report_page",
+)
 def show_report_page(study_id: str, context: Ctx) -> Response:
     """Return the report as one self-contained page with figures."""
     page = html_page(_report(context, study_id))
     return Response(page, media_type="text/html", headers=PAGE_HEADERS)
 
 
-@router.get("/{study_id}/report.md", response_class=Response, responses=REPORT_MARKDOWN)
+@router.get(
+    "/{study_id}/report.md",
+    response_class=Response,
+    responses=REPORT_MARKDOWN,
+    operation_id="get_report_text",
+)
 def show_report_text(study_id: str, context: Ctx) -> Response:
     """Return the report as Markdown: sentences and tables."""
     page = markdown_page(_report(context, study_id))
     return Response(page, media_type="text/markdown", headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/{study_id}/export", response_class=StreamingResponse, responses=EXPORT)
+@router.get(
+    "/{study_id}/export",
+    response_class=StreamingResponse,
+    responses=EXPORT,
+    operation_id="export_table",
+)
 def export(
     study_id: str,
     context: Ctx,

@@ -30,7 +30,13 @@ PREFIX = "/api/v1/schedules"
 router = APIRouter(prefix=PREFIX, tags=["schedules"], responses=PROBLEMS)
 
 
-@router.post("", status_code=201, response_model=ScheduleView, openapi_extra=SCHEDULE_BODY)
+@router.post(
+    "",
+    status_code=201,
+    response_model=ScheduleView,
+    openapi_extra=SCHEDULE_BODY,
+    operation_id="add_schedule",
+)
 def add(
     request: Request,
     response: Response,
@@ -44,7 +50,7 @@ def add(
     return _show(context, schedule_id, response)
 
 
-@router.get("", response_model=SchedulePage)
+@router.get("", response_model=SchedulePage, operation_id="list_schedules")
 def list_schedules(
     request: Request,
     response: Response,
@@ -62,20 +68,20 @@ def list_schedules(
     return page
 
 
-@router.get("/{schedule_id}", response_model=ScheduleView)
+@router.get("/{schedule_id}", response_model=ScheduleView, operation_id="get_schedule")
 def show(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
     """Return a schedule with its next fire time and its last run."""
     return _show(context, schedule_id, response)
 
 
-@router.delete("/{schedule_id}", response_model=ScheduleView)
+@router.delete("/{schedule_id}", response_model=ScheduleView, operation_id="remove_schedule")
 def remove(schedule_id: str, context: Ctx) -> ScheduleView:
     """Remove a schedule with the list of its runs; its studies stay, and go on."""
     with transaction(context.engine) as session:
         return schedules.remove_schedule(session, schedule_id, now=context.now())
 
 
-@router.post("/{schedule_id}:pause", response_model=ScheduleView)
+@router.post("/{schedule_id}:pause", response_model=ScheduleView, operation_id="pause_schedule")
 def pause_schedule(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
     """Let a schedule fire no more until it is resumed."""
     with transaction(context.engine) as session:
@@ -83,7 +89,7 @@ def pause_schedule(schedule_id: str, response: Response, context: Ctx) -> Schedu
     return _show(context, schedule_id, response)
 
 
-@router.post("/{schedule_id}:resume", response_model=ScheduleView)
+@router.post("/{schedule_id}:resume", response_model=ScheduleView, operation_id="resume_schedule")
 def resume(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
     """Let a paused schedule fire again; what it did not fire meanwhile is not caught up."""
     with transaction(context.engine) as session:
@@ -91,7 +97,12 @@ def resume(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
     return _show(context, schedule_id, response)
 
 
-@router.post("/{schedule_id}:run-now", status_code=202, response_model=RunView)
+@router.post(
+    "/{schedule_id}:run-now",
+    status_code=202,
+    response_model=RunView,
+    operation_id="run_schedule_now",
+)
 def run_now(schedule_id: str, response: Response, context: Ctx) -> RunView:
     """Ask for a run beside the fire times; the dispatcher submits its study within seconds."""
     with transaction(context.engine) as session:
@@ -100,7 +111,7 @@ def run_now(schedule_id: str, response: Response, context: Ctx) -> RunView:
     return run
 
 
-@router.get("/{schedule_id}/runs", response_model=RunPage)
+@router.get("/{schedule_id}/runs", response_model=RunPage, operation_id="list_runs")
 def list_runs(
     request: Request,
     response: Response,
@@ -116,7 +127,7 @@ def list_runs(
     return page
 
 
-@router.get("/{schedule_id}/history", response_model=ScheduleHistory)
+@router.get("/{schedule_id}/history", response_model=ScheduleHistory, operation_id="get_history")
 def show_history(schedule_id: str, context: Ctx, limit: Limit = 100) -> ScheduleHistory:
     """Return the schedule's control chart: its newest completed studies, oldest first."""
     with reading(context.engine) as session:

@@ -40,7 +40,13 @@ Cursor = Annotated[
 router = APIRouter(prefix=PREFIX, tags=["studies"], responses=PROBLEMS)
 
 
-@router.post("", status_code=202, response_model=StudyView, openapi_extra=SPEC_BODY)
+@router.post(
+    "",
+    status_code=202,
+    response_model=StudyView,
+    openapi_extra=SPEC_BODY,
+    operation_id="submit_study",
+)
 def submit(
     request: Request,
     response: Response,
@@ -59,7 +65,9 @@ def submit(
     return _show(context, study_id, response)
 
 
-@router.post("/preview", response_model=Preview, openapi_extra=SPEC_BODY)
+@router.post(
+    "/preview", response_model=Preview, openapi_extra=SPEC_BODY, operation_id="preview_study"
+)
 def preview(request: Request, body: Annotated[bytes, Depends(read_body)], context: Ctx) -> Preview:
     """Preview a spec: trials, rungs, cost and space; nothing is started."""
     spec = parse_spec(parse_body(body, request.headers.get("content-type", "")))
@@ -67,7 +75,7 @@ def preview(request: Request, body: Annotated[bytes, Depends(read_body)], contex
         return preview_study(session, spec)
 
 
-@router.get("", response_model=StudyPage)
+@router.get("", response_model=StudyPage, operation_id="list_studies")
 def list_studies(
     request: Request,
     response: Response,
@@ -83,7 +91,7 @@ def list_studies(
     return page
 
 
-@router.get("/{study_id}", response_model=StudyView)
+@router.get("/{study_id}", response_model=StudyView, operation_id="get_study")
 async def show(
     study_id: str,
     response: Response,
@@ -102,7 +110,9 @@ async def show(
         await pause(context, min(left, context.poll_seconds))
 
 
-@router.patch("/{study_id}", response_model=StudyView, openapi_extra=PATCH_BODY)
+@router.patch(
+    "/{study_id}", response_model=StudyView, openapi_extra=PATCH_BODY, operation_id="change_study"
+)
 def change(
     study_id: str,
     request: Request,
@@ -120,32 +130,37 @@ def change(
     return _show(context, study_id, response)
 
 
-@router.post("/{study_id}:cancel", response_model=StudyView)
+@router.post("/{study_id}:cancel", response_model=StudyView, operation_id="cancel_study")
 def cancel(study_id: str, response: Response, context: Ctx) -> StudyView:
     """End a study; its running trials stop, and it gets no verdict."""
     return _steer(context, study_id, CANCEL, response)
 
 
-@router.post("/{study_id}:pause", response_model=StudyView)
+@router.post("/{study_id}:pause", response_model=StudyView, operation_id="pause_study")
 def pause_study(study_id: str, response: Response, context: Ctx) -> StudyView:
     """Take a study's trials off the workers until it is resumed."""
     return _steer(context, study_id, PAUSE, response)
 
 
-@router.post("/{study_id}:resume", response_model=StudyView)
+@router.post("/{study_id}:resume", response_model=StudyView, operation_id="resume_study")
 def resume(study_id: str, response: Response, context: Ctx) -> StudyView:
     """Queue a paused study again; its trials go on from their checkpoints."""
     return _steer(context, study_id, RESUME, response)
 
 
-@router.get("/{study_id}/result", response_model=StudyResult)
+@router.get("/{study_id}/result", response_model=StudyResult, operation_id="get_result")
 def show_result(study_id: str, context: Ctx) -> Any:
     """Return a completed study's verdict."""
     with reading(context.engine) as session:
         return lookup.get_result(session, study_id)
 
 
-@router.get("/{study_id}/weights", response_class=Response, responses=MODEL_FILE)
+@router.get(
+    "/{study_id}/weights",
+    response_class=Response,
+    responses=MODEL_FILE,
+    operation_id="get_study_weights",
+)
 def show_weights(study_id: str, context: Ctx) -> Response:
     """Send the winner's model file: weights as safetensors, and how they are adapted."""
     with reading(context.engine) as session:

@@ -18,7 +18,7 @@ from service.wire.views.studies import AskPage, ReportPage, TrialPage
 router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
 
 
-@router.get("/{study_id}/trials", response_model=TrialPage)
+@router.get("/{study_id}/trials", response_model=TrialPage, operation_id="list_trials")
 def list_trials(
     request: Request,
     response: Response,
@@ -38,7 +38,11 @@ def list_trials(
     return page
 
 
-@router.get("/{study_id}/trials/{trial_number}/reports", response_model=ReportPage)
+@router.get(
+    "/{study_id}/trials/{trial_number}/reports",
+    response_model=ReportPage,
+    operation_id="list_reports",
+)
 def list_reports(
     request: Request,
     response: Response,
@@ -58,7 +62,7 @@ def list_reports(
     return page
 
 
-@router.get("/{study_id}/asks", response_model=AskPage)
+@router.get("/{study_id}/asks", response_model=AskPage, operation_id="list_asks")
 def list_asks(
     request: Request,
     response: Response,

@@ -17,14 +17,19 @@ from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList
 router = APIRouter(prefix="/api/v1", tags=["webhooks"], responses=PROBLEMS)
 
 
-@router.get("/webhooks", response_model=WebhookList)
+@router.get("/webhooks", response_model=WebhookList, operation_id="list_webhooks")
 def list_webhooks(context: Ctx) -> WebhookList:
     """Return the webhooks: name, host and events; secrets and paths are shown to nobody."""
     with reading(context.engine) as session:
         return webhooks.list_webhooks(session, context.webhooks)
 
 
-@router.post("/webhooks/{name}:test", status_code=202, response_model=DeliveryView)
+@router.post(
+    "/webhooks/{name}:test",
+    status_code=202,
+    response_model=DeliveryView,
+    operation_id="send_webhook_test",
+)
 def send_test(name: str, context: Ctx) -> DeliveryView:
     """Queue a test; the dispatcher delivers it, and the log of deliveries tells how that went."""
     with transaction(context.engine) as session:
@@ -33,7 +38,7 @@ def send_test(name: str, context: Ctx) -> DeliveryView:
         )
 
 
-@router.get("/deliveries", response_model=DeliveryPage)
+@router.get("/deliveries", response_model=DeliveryPage, operation_id="list_deliveries")
 def list_deliveries(
     request: Request,
     response: Response,

@@ -31,7 +31,7 @@ from service.wire.views.judged import Estimate, VerdictRun
 from service.wire.views.result import (
     BranchSummary,
     Comparison,
-    Cost,
+    ConfigurationCost,
     Finalist,
     SealedScore,
     SearchCost,
@@ -306,8 +306,8 @@ def _judged(
     return judged
 
 
-def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> Cost:
-    return Cost(
+def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> ConfigurationCost:
+    return ConfigurationCost(
         search_device_seconds=trial.device_seconds if trial else 0.0,
         fresh_device_seconds=sum(run.device_seconds for run in runs),
         search_meta_iterations=trial.meta_iterations if trial else 0,

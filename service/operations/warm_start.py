@@ -25,7 +25,7 @@ from service.db.tables import Study
 from service.errors import FieldError, InvalidSpec
 from service.planning.branch_shares import first_budgets
 from service.wire.spec.gates import parse_label
-from service.wire.spec.space import Branch, Choices, Range
+from service.wire.spec.space import Branch, ChoiceList, Range
 from service.wire.spec.study import StudySpec
 from service.wire.spec.warm_start import WarmStart, WarmTrial, in_words
 
@@ -141,8 +141,8 @@ def _fitted(candidate: _Candidate, branch: Branch) -> WarmTrial:
     return WarmTrial(branch=candidate.branch, params=params, source=candidate.source + clipped)
 
 
-def _nearest(candidate: _Candidate, name: str, entry: Range | Choices, value: Value) -> Value:
-    if isinstance(entry, Choices):
+def _nearest(candidate: _Candidate, name: str, entry: Range | ChoiceList, value: Value) -> Value:
+    if isinstance(entry, ChoiceList):
         if value in entry.choices:
             return value
     elif not isinstance(value, str):

@@ -19,7 +19,7 @@ from service.planning.signatures import trial_signature
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
-from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview
+from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
 from service.wire.words.repeats import repeats
 
 MOST_STRUCTURES = 512
@@ -54,7 +54,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         spec, replicas, survival=1.0
     )
 
-    def on_top(trainings: int) -> Cost:
+    def on_top(trainings: int) -> ExpectedCost:
         part = trainings / spec.points()
         shares = _shares(spec, [plan.trials * part for plan in plans], survival=1.0)
         return _cost(trainings, full, shares, paces, None)
@@ -139,14 +139,14 @@ def _cost(
     shares: list[Share],
     paces: Mapping[str, Pace],
     most: int | None,
-) -> Cost:
+) -> ExpectedCost:
     at_most = trials * full
     expected = sum(share.meta_iterations for share in shares)
     capped = at_most if most is None else min(at_most, most)
     seconds, ground = _seconds(shares, paces)
     if seconds is not None and expected > capped:
         seconds *= capped / expected
-    return Cost(
+    return ExpectedCost(
         trials=trials,
         meta_iterations_at_most=capped,
         meta_iterations_expected=round(min(expected, capped)),

@@ -13,7 +13,7 @@ from metaopt.metaparams import Value
 from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.roles import BankName
 from service.wire.spec.pruning import may_be_second_order
-from service.wire.spec.space import Branch, Choices, Range
+from service.wire.spec.space import Branch, ChoiceList, Range
 from service.wire.spec.study import StudySpec
 
 
@@ -98,6 +98,6 @@ def _numbers(branch: Branch, name: str) -> list[int]:
     entry: Any = branch.distributions().get(name)
     if isinstance(entry, Range):
         return [int(entry.low), int(entry.high)]
-    if isinstance(entry, Choices):
+    if isinstance(entry, ChoiceList):
         return [int(choice) for choice in entry.choices]
     return [int(branch.fixed()[name])]

@@ -13,11 +13,11 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.report import (
     AdaptationCurve,
     BranchCost,
-    Cost,
     LearningCurve,
     RungPoint,
     Slice,
     SlicePoint,
+    StudyCost,
     StudyReport,
 )
 from service.wire.views.result import StudyResult
@@ -150,13 +150,13 @@ def _adaptation(rows: Rows) -> list[AdaptationCurve]:
     ]
 
 
-def _cost(rows: Rows, now: datetime) -> Cost | None:
+def _cost(rows: Rows, now: datetime) -> StudyCost | None:
     study = rows.study
     if not any(trial.started_at for trial in rows.trials):
         return None
     branches = [_branch_cost(branch.algorithm, rows.trials) for branch in study.spec.branches]
     until = study.finished_at or now
-    return Cost(
+    return StudyCost(
         device_seconds=sum(trial.device_seconds for trial in rows.trials),
         wall_seconds=(until - study.started_at).total_seconds() if study.started_at else None,
         busy_share=study.busy_share,

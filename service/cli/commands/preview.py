@@ -9,7 +9,7 @@ from service.cli import console
 from service.cli.commands.studies import read_spec
 from service.cli.connection import connect
 from service.cli.options import Json
-from service.wire.views.preview import BranchPlan, Cost, DimensionView, Preview
+from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
 from service.wire.words import numbers
 
 
@@ -56,7 +56,7 @@ def _branch(branch: BranchPlan) -> None:
         console.data(f"begins with: {numbers.params(start.params)}  ({start.source})")
 
 
-def _cost(cost: Cost) -> str:
+def _cost(cost: ExpectedCost) -> str:
     seconds = "unknown" if cost.device_seconds is None else numbers.seconds(cost.device_seconds)
     return (
         f"{cost.trials} trials, about {cost.meta_iterations_expected} meta-iterations, "

@@ -61,7 +61,7 @@ def literal(names: tuple[str, ...]) -> TypeAdapter[Any]:
 
 def option_fields(kind: str, options: tuple[Option, ...]) -> dict[str, Any]:
     """The fields of an object of that `kind`, as `pydantic.create_model` takes them."""
-    fields: dict[str, Any] = {"kind": (Literal[kind], kind)}
+    fields: dict[str, Any] = {"kind": (Literal[kind], ...)}
     for option in options:
         default = list(option.default) if option.type == "widths" else option.default
         described = Field(default, description=option.doc or None)

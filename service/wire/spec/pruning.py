@@ -11,7 +11,7 @@ from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.pruning.rule import Options, PruningRule
 from service.wire.base import Wire
 from service.wire.spec.objectives import PruningMetric
-from service.wire.spec.space import Branch, Choices
+from service.wire.spec.space import Branch, ChoiceList
 
 
 class _RuleNames:
@@ -85,7 +85,7 @@ class Pruning(Wire):
 def may_be_second_order(branch: Branch) -> bool:
     """Whether trials of `branch` may have second-order meta-gradients."""
     searched = branch.distributions().get("order")
-    if isinstance(searched, Choices):
+    if isinstance(searched, ChoiceList):
         return "second" in searched.choices
     return branch.fixed().get("order") == "second"
 

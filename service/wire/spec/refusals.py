@@ -92,7 +92,7 @@ def _belongs(member: str, entry: Any) -> bool:
     """Tell whether an error of this member of the union is about what the user meant."""
     if isinstance(entry, dict):
         # pydantic's name of a member with a validator is function-after[…, Range]
-        return ("Choices" if "choices" in entry else "Range") in member
+        return ("ChoiceList" if "choices" in entry else "Range") in member
     return True
 
 

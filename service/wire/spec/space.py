@@ -28,7 +28,7 @@ class Range(Wire):
         return self
 
 
-class Choices(Wire):
+class ChoiceList(Wire):
     """A value searched among those listed."""
 
     choices: Annotated[list[float | int | str], Field(min_length=2, max_length=256)]
@@ -40,7 +40,7 @@ def _one_of(names: tuple[str, ...]) -> TypeAdapter[Any]:
 
 
 Algorithm = Annotated[str, Formed(lambda: _one_of(ALGORITHMS.names()))]
-SpaceEntry = float | int | str | Range | Choices
+SpaceEntry = float | int | str | Range | ChoiceList
 Space = dict[str, SpaceEntry]
 
 
@@ -93,16 +93,16 @@ class Branch(Wire):
             _check_entry(params[name], entry)
         return self
 
-    def distributions(self) -> dict[str, Range | Choices]:
+    def distributions(self) -> dict[str, Range | ChoiceList]:
         """The searched parameters with their ranges or choices."""
-        return {name: e for name, e in self.space.items() if isinstance(e, Range | Choices)}
+        return {name: e for name, e in self.space.items() if isinstance(e, Range | ChoiceList)}
 
     def fixed(self) -> dict[str, Value]:
         """Every parameter that is not searched, with its value."""
         fixed = {
             name: entry
             for name, entry in self.space.items()
-            if not isinstance(entry, Range | Choices)
+            if not isinstance(entry, Range | ChoiceList)
         }
         searched = self.distributions()
         return {k: v for k, v in complete(self.algorithm, fixed).items() if k not in searched}
@@ -117,7 +117,7 @@ def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
         if param.kind == "choice":
             raise ValueError(f"{param.name} has no range: give one of {', '.join(param.choices)}")
         values: list[float | int | str] = [entry.low, entry.high]
-    elif isinstance(entry, Choices):
+    elif isinstance(entry, ChoiceList):
         values = entry.choices
         if len(set(values)) < len(values):
             raise ValueError(f"{param.name} lists a choice twice: {values}")
@@ -134,11 +134,11 @@ def largest(entry: SpaceEntry | None) -> float | None:
     """The largest number that an entry allows, if it has numbers."""
     if isinstance(entry, Range):
         return entry.high
-    values = entry.choices if isinstance(entry, Choices) else [entry]
+    values = entry.choices if isinstance(entry, ChoiceList) else [entry]
     return max((v for v in values if isinstance(v, int | float)), default=None)
 
 
-def _default_range(param: MetaParam) -> Range | Choices:
+def _default_range(param: MetaParam) -> Range | ChoiceList:
     if param.kind == "choice":
-        return Choices(choices=list(param.choices))
+        return ChoiceList(choices=list(param.choices))
     return Range(low=param.low, high=param.high, log=param.log)

@@ -13,7 +13,7 @@ from metaopt.algorithms.registry import parameters
 from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
-from service.wire.spec.space import Branch, Choices, Range
+from service.wire.spec.space import Branch, ChoiceList, Range
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -83,9 +83,9 @@ def check_warm_trials(trials: Sequence[WarmTrial], branches: Mapping[str, Branch
                 )
 
 
-def allows(entry: Range | Choices, param: MetaParam, value: Value) -> bool:
+def allows(entry: Range | ChoiceList, param: MetaParam, value: Value) -> bool:
     """Whether a sampler could suggest `value` for `param`."""
-    if isinstance(entry, Choices):
+    if isinstance(entry, ChoiceList):
         return value in entry.choices
     try:
         return entry.low <= float(param.check(value)) <= entry.high
@@ -93,14 +93,14 @@ def allows(entry: Range | Choices, param: MetaParam, value: Value) -> bool:
         return False
 
 
-def in_words(entry: Range | Choices) -> str:
+def in_words(entry: Range | ChoiceList) -> str:
     """The values that an entry allows, in words."""
-    if isinstance(entry, Choices):
+    if isinstance(entry, ChoiceList):
         return f"one of {', '.join(map(str, entry.choices))}"
     return f"in [{entry.low:g}, {entry.high:g}]"
 
 
-def _typed(entry: Range | Choices, param: MetaParam, value: Value) -> Value:
-    if isinstance(entry, Choices):
+def _typed(entry: Range | ChoiceList, param: MetaParam, value: Value) -> Value:
+    if isinstance(entry, ChoiceList):
         return entry.choices[entry.choices.index(value)]
     return param.check(value)

@@ -27,7 +27,7 @@ class BranchPlan(View):
     warm_start: list[WarmTrial]
 
 
-class Cost(View):
+class ExpectedCost(View):
     """What a part of a study costs; seconds are null where nothing like it was ever run.
 
     `device_seconds_from` says what the estimate stands on, or why there is none.
@@ -57,8 +57,8 @@ class Preview(View):
     rungs: list[int]
     bank_tasks: list[int]
     first_order_until: int | None
-    search: Cost
-    verdict: Cost
-    gates: Cost | None = None
+    search: ExpectedCost
+    verdict: ExpectedCost
+    gates: ExpectedCost | None = None
     replicas_at_most: int = 0
     warnings: list[str] = []

@@ -177,7 +177,7 @@ class BranchCost(View):
     meta_iterations: int
 
 
-class Cost(View):
+class StudyCost(View):
     """What the study cost: seconds of devices, seconds on the clock, meta-iterations of lanes.
 
     `busy_share` is the share of the time of all slots that no other study had which went into
@@ -203,6 +203,6 @@ class StudyReport(View):
     importances: list[BranchImportances] | None
     stability: list[StabilityMap] | None
     adaptation: list[AdaptationCurve] | None
-    cost: Cost | None
+    cost: StudyCost | None
     pareto: Pareto | None = None
     absent: dict[str, str]

@@ -70,7 +70,7 @@ class StepsAtTest(ResultPart):
     sealed_at_chosen: float | None
 
 
-class Cost(ResultPart):
+class ConfigurationCost(ResultPart):
     """What the search's trial of a configuration (with replicas) and its fresh trainings cost."""
 
     search_device_seconds: float
@@ -110,7 +110,7 @@ class Finalist(ResultPart):
     optimism_interval: Estimate | None = None
     to_best: Estimate | None = None
     steps: StepsAtTest | None = None
-    cost: Cost | None = None
+    cost: ConfigurationCost | None = None
     metrics: dict[str, float] = {}
     sealed_metrics: dict[str, float] = {}
 
@@ -137,7 +137,7 @@ class Comparison(ResultPart):
     params: dict[str, Value]
     sealed: SealedScore | None
     difference: Estimate | None
-    cost: Cost
+    cost: ConfigurationCost
     runs: list[VerdictRun]
 
 

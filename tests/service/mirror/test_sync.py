@@ -20,7 +20,7 @@ from service.db.schema import migrate
 from service.db.tables import Study, Trial
 from service.mirror import figures
 from service.mirror.sync import MOST_TOGETHER, Mirror, run_mirror
-from service.wire.views.result import Cost
+from service.wire.views.result import ConfigurationCost
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
 from tests.fakes.specs import SPEC
 from tests.waiting import wait_until
@@ -233,7 +233,7 @@ def test_the_note_tells_all_that_the_verdict_found_out(engine, mirror, far):
             "params": best["params"],
             "sealed": best["sealed"],
             "difference": estimate(-0.25, -0.4, -0.1),
-            "cost": dict.fromkeys(Cost.model_fields, 0),
+            "cost": dict.fromkeys(ConfigurationCost.model_fields, 0),
             "runs": [],
         }
         study.result = {**study.result, "comparison": comparison}

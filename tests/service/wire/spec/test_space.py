@@ -7,7 +7,7 @@ import pytest
 from metaopt.algorithms.registry import ALGORITHMS, parameters
 from service.errors import InvalidSpec
 from service.wire.spec.refusals import parse_spec
-from service.wire.spec.space import Branch, Choices, Range, documented_space
+from service.wire.spec.space import Branch, ChoiceList, Range, documented_space
 from tests.fakes.specs import LEAST
 
 
@@ -58,7 +58,7 @@ def test_what_is_stored_names_its_ranges_and_means_the_same_when_it_is_read() ->
 
 def test_a_documented_range_of_choices_lists_them() -> None:
     found = branch(algorithm="reptile", space={"inner_optimizer": "default"}).distributions()
-    assert found == {"inner_optimizer": Choices(choices=["sgd", "adam"])}
+    assert found == {"inner_optimizer": ChoiceList(choices=["sgd", "adam"])}
 
 
 def test_a_wrong_algorithm_is_the_only_error() -> None:
