@@ -3,6 +3,9 @@
 Plain HTML, CSS and JavaScript beside this file; the script talks to `/api/v1` like any client.
 Figures come from there too, as the report's data, and are drawn with its theme by the plotly.js
 of the installed plotly package, which a page asks for when it has a first figure to draw.
+
+Beside it, at `/docs`, the operations of the API in Swagger UI, whose files come from an installed
+package, too.  No page loads anything from elsewhere.
 """
 
 import hashlib
@@ -41,7 +44,13 @@ HEADERS = {
 }
 
 
-PLOTLY = "plotly.js"
+SWAGGER_UI = "static/swagger"
+VENDORED = {
+    "plotly.js": ("plotly.package_data", "plotly.min.js"),
+    "swagger-ui-bundle.js": ("fastapi_standalone_docs", f"{SWAGGER_UI}/swagger-ui-bundle.js"),
+    "swagger-ui.css": ("fastapi_standalone_docs", f"{SWAGGER_UI}/swagger-ui.css"),
+}
+"""Files of installed packages, too large to be read before somebody asks."""
 
 
 class Asset(NamedTuple):
@@ -65,8 +74,9 @@ def _events() -> bytes:
 
 
 @cache
-def _plotly() -> Asset:
-    return _asset(PLOTLY, (files("plotly.package_data") / "plotly.min.js").read_bytes())
+def _vendored(name: str) -> Asset:
+    package, path = VENDORED[name]
+    return _asset(name, (files(package) / path).read_bytes())
 
 
 def _asset(name: str, content: bytes) -> Asset:
@@ -85,6 +95,12 @@ def show_page(request: Request) -> Response:
     return _answer(ASSETS["index.html"], request)
 
 
+@router.api_route("/docs", methods=["GET", "HEAD"])
+def show_docs(request: Request) -> Response:
+    """The operations of the API, to read and to try."""
+    return _answer(ASSETS["docs.html"], request)
+
+
 @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
 def show_icon(request: Request) -> Response:
     """The icon, for browsers that ask for it by its old name."""
@@ -94,9 +110,9 @@ def show_icon(request: Request) -> Response:
 @router.api_route("/ui/{name}", methods=["GET", "HEAD"])
 def show_asset(name: str, request: Request) -> Response:
     """A script, style sheet or picture of the page."""
-    if name not in ASSETS and name != PLOTLY:
+    if name not in ASSETS and name not in VENDORED:
         raise HTTPException(404)
-    return _answer(_plotly() if name == PLOTLY else ASSETS[name], request)
+    return _answer(_vendored(name) if name in VENDORED else ASSETS[name], request)
 
 
 def _answer(asset: Asset, request: Request) -> Response:

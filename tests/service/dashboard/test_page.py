@@ -14,7 +14,7 @@ from service.report.figures.base import COLOURS
 
 @pytest.fixture
 def page() -> TestClient:
-    app = FastAPI()
+    app = FastAPI(docs_url=None)
     app.include_router(router)
     return TestClient(app)
 
@@ -32,10 +32,10 @@ def test_the_root_is_html_that_allows_no_inline_script(page):
 
 def test_everything_the_page_refers_to_is_served(page):
     texts = [asset.content.decode() for asset in ASSETS.values()]
-    paths = {path for text in texts for path in re.findall(r"[\"'(](/ui/[\w.-]+)", text)}
+    paths = {f"/{path}" for text in texts for path in re.findall(r"[\"'(]/?(ui/[\w.-]+)", text)}
     assert len(paths) >= 8
     assert {page.get(path).status_code for path in paths} == {200}
-    assert {f"/ui/{name}" for name in ASSETS} - paths == {"/ui/index.html"}
+    assert {f"/ui/{name}" for name in ASSETS} - paths == {"/ui/index.html", "/ui/docs.html"}
 
 
 def test_figures_are_drawn_by_the_installed_plotly_package(page):
@@ -44,6 +44,18 @@ def test_figures_are_drawn_by_the_installed_plotly_package(page):
     assert answer.text == get_plotlyjs()
     again = page.get("/ui/plotly.js", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_operations_of_the_api_are_shown_by_files_of_our_own(page):
+    answer = page.get("/docs")
+    policy = "content-security-policy"
+    assert answer.headers[policy] == page.get("/").headers[policy]
+    links = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert {"ui/swagger-ui-bundle.js", "ui/swagger-ui.css", "openapi.json"} <= set(links)
+    assert [link for link in links if link.startswith(("/", "http"))] == []  # under any prefix
+    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=", answer.text)
+    assert len(page.get("/ui/swagger-ui-bundle.js").content) > 1_000_000
+    assert page.get("/ui/swagger-ui.css").headers["content-type"] == "text/css; charset=utf-8"
 
 
 def test_branches_have_the_colours_of_the_figures():
