@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from service.db.tables import Study
-from service.report.pages.sentences import verdict_sentences
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
 from service.wire.words.finalists import joined
+from service.wire.words.judgement import verdict_sentences
 
 HEADINGS = {
     "rank": "rank", "trial": "trial", "branch": "branch", "search": "search score",

@@ -5,7 +5,10 @@
       secret_file: ci.secret                    or secret: at least 16 characters
       events: [study_completed, gate_failed]
       allow: [10.1.0.0/16]                      only for targets on premises
+      format: slack                             for a chat room, instead of our own JSON
+      server_url: https://metaopt.example.com   only for chat rooms: where their readers reach us
 
+A chat room checks no signature, so it needs no secret; whoever knows the URL can write there.
 The dispatcher reads all of it; the API reads the same file, but opens no secret_file and keeps
 only what it may show.  No message repeats a value of the file but names, hosts and event names.
 """
@@ -26,12 +29,15 @@ from service.notifications.address import (
     parse_allow,
     parse_target,
 )
+from service.notifications.formats import FORMATS, OWN
 from service.wire.base import Wire
+from service.wire.names import OneOf
 from service.wire.parsing.plain_data import parse_yaml
 from service.wire.views.notifications import EventName
 
 MAX_WEBHOOKS = 32  # each has a thread of its own
 MIN_SECRET_CHARACTERS = 16
+SERVER_URL = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?$"
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
@@ -51,7 +57,9 @@ class Webhook:
     target: Target
     events: tuple[EventName, ...]
     allow: Allow
-    secret: bytes = field(repr=False)
+    secret: bytes | None = field(repr=False)
+    format: str = OWN
+    server_url: str | None = None
 
     def listed(self) -> Listed:
         """The webhook without its secret and path."""
@@ -65,6 +73,8 @@ class _Entry(Wire):
     secret_file: StrictStr | None = None
     events: Annotated[list[EventName], Field(min_length=1)]
     allow: list[StrictStr] = []
+    format: Annotated[str, OneOf(lambda: list(FORMATS))] = OWN
+    server_url: Annotated[str, Field(pattern=SERVER_URL, max_length=500)] | None = None
 
 
 def load_webhooks(path: Path | None) -> tuple[Webhook, ...]:
@@ -123,12 +133,24 @@ def _entry(place: str, raw: object) -> _Entry:
     except ValidationError as error:
         broken = error.errors(include_url=False, include_input=False)[0]
         field_path = "".join(f".{part}" for part in broken["loc"])
-        raise WebhooksUnreadable(f"{place}{field_path} {_rule(broken['type'])}") from None
-    if (entry.secret is None) == (entry.secret_file is None):
+        rule = _FIELD_RULES.get(field_path) or _rule(broken["type"])
+        raise WebhooksUnreadable(f"{place}{field_path} {rule}") from None
+    secrets = (entry.secret is not None) + (entry.secret_file is not None)
+    if secrets > 1 or (secrets == 0 and entry.format == OWN):
         raise WebhooksUnreadable(f"{place} must have either secret or secret_file")
+    if entry.server_url is not None and entry.format == OWN:
+        raise WebhooksUnreadable(
+            f"{place}.server_url is for messages to a chat room: give a format, or leave it out"
+        )
     if entry.secret is not None:
         _secret(place, entry.secret.get_secret_value())
     return entry
+
+
+_FIELD_RULES = {
+    ".format": f"must be one of {', '.join(FORMATS)}",
+    ".server_url": "must be like https://metaopt.example.com, at most 500 characters",
+}
 
 
 def _rule(kind: str) -> str:
@@ -157,11 +179,23 @@ def _target(place: str, entry: _Entry) -> tuple[Target, Allow]:
 
 def _webhook(place: str, entry: _Entry, path: Path) -> Webhook:
     target, allow = _target(place, entry)
+    return Webhook(
+        name=entry.name,
+        target=target,
+        events=tuple(dict.fromkeys(entry.events)),
+        allow=allow,
+        secret=_secret_of(place, entry, path),
+        format=entry.format,
+        server_url=entry.server_url.rstrip("/") if entry.server_url else None,
+    )
+
+
+def _secret_of(place: str, entry: _Entry, path: Path) -> bytes | None:
     if entry.secret is not None:
-        secret = entry.secret.get_secret_value().encode()
-    else:
-        secret = _read_secret(place, path.parent / (entry.secret_file or ""))
-    return Webhook(entry.name, target, tuple(dict.fromkeys(entry.events)), allow, secret)
+        return entry.secret.get_secret_value().encode()
+    if entry.secret_file is not None:
+        return _read_secret(place, path.parent / entry.secret_file)
+    return None
 
 
 def _read_secret(place: str, path: Path) -> bytes:

@@ -24,8 +24,11 @@ from service.db import deliveries
 from service.db.dispatcher import hold_off
 from service.db.engine import reading, transaction
 from service.db.states import DeliveryStatus
+from service.db.studies import find_study
 from service.db.tables import Delivery
 from service.notifications.config import Webhook
+from service.notifications.formats import FORMATS
+from service.notifications.message import message_of
 from service.notifications.retries import Outcome, Step, step_after
 from service.wire.views.notifications import Notification, WebhookBody, notification
 
@@ -147,7 +150,7 @@ class Notifier:
             return pending
 
     def _deliver(self, delivery: Delivery) -> None:
-        body = delivery.body.encode()
+        body = self._body(delivery)
         outcome = self.send(self.webhook, delivery.delivery_id, body, self.now())
         now = self.now()
         step = step_after(outcome, delivery.delivery_id, delivery.attempts + 1, now)
@@ -163,6 +166,15 @@ class Notifier:
                 delivered_at=now if step.status == DeliveryStatus.DELIVERED else None,
             )
         self._log(delivery, outcome, step)
+
+    def _body(self, delivery: Delivery) -> bytes:
+        chosen = FORMATS[self.webhook.format]
+        if chosen is None:
+            return delivery.body.encode()
+        told = WebhookBody.model_validate_json(delivery.body)
+        with reading(self.engine) as session:
+            study = find_study(session, told.study_id) if told.study_id else None
+            return chosen.body(message_of(told, study, self.webhook.server_url))
 
     def _log(self, delivery: Delivery, outcome: Outcome, step: Step) -> None:
         log.info(

@@ -29,6 +29,7 @@ from service.notifications.address import (
     resolve_by_system,
 )
 from service.notifications.config import Webhook
+from service.notifications.formats import media_type
 from service.notifications.retries import Outcome
 
 CONNECT_SECONDS = 5.0
@@ -113,17 +114,20 @@ class Sender:
 
 
 def request_head(webhook: Webhook, delivery_id: str, body: bytes, at: int) -> bytes:
-    """The request up to its body; the attempt is signed as of `at`, seconds since 1970."""
+    """The request up to its body; with a secret, the attempt is signed as of `at`, in seconds
+    since 1970.
+    """
     target = webhook.target
+    signed = webhook.secret and f"{signature.HEADER}: {signature.sign(webhook.secret, body, at)}"
     lines = (
         f"POST {target.path} HTTP/1.1",
         f"Host: {_host(target)}",
         "User-Agent: metaopt",
-        "Content-Type: application/json",
+        f"Content-Type: {media_type(webhook.format)}",
         f"Content-Length: {len(body)}",
         "Connection: close",
         f"Metaopt-Delivery: {delivery_id}",
-        f"{signature.HEADER}: {signature.sign(webhook.secret, body, at)}",
+        *([signed] if signed else []),
     )
     return "\r\n".join((*lines, "", "")).encode("ascii")
 

@@ -13,7 +13,7 @@ from itertools import count
 from service.report.data import Rows, study_report
 from service.report.figures.all import figures
 from service.report.pages.captions import CAPTIONS, Caption
-from service.report.pages.sentences import headline, judgement_sentences
+from service.report.pages.sentences import headline
 from service.wire.spec.study import StudySpec
 from service.wire.views.gate_report import GateReport
 from service.wire.views.page import (
@@ -28,6 +28,7 @@ from service.wire.views.report import AdaptationCurve, LearningCurve, StudyRepor
 from service.wire.views.result import StudyResult
 from service.wire.words import gates
 from service.wire.words.finalists import finalist_cells
+from service.wire.words.judgement import judgement_sentences
 
 PARTS = ("verdict", "pareto", "learning_curves", "adaptation")
 MOST_CURVES = 150

@@ -2,7 +2,7 @@
 
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,13 +27,14 @@ class Got(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers with `codes` in turn, then with the last of them for ever."""
+    """Answers with `codes` in turn, then with the last of them for ever, or as `judge` says."""
 
     daemon_threads = True
 
     def __init__(self, codes: Sequence[int], headers: dict[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.codes, self.headers = list(codes), headers
+        self.judge: Callable[[Got], int] | None = None
         self.got: list[Got] = []
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -62,13 +63,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append(Got(self.path, dict(self.headers), body))
+        got = Got(self.path, dict(self.headers), body)
+        self.server.got.append(got)
         self.server.may_answer.wait()
-        codes = self.server.codes
-        self.send_response(codes.pop(0) if len(codes) > 1 else codes[0])
+        self.send_response(self._code(got))
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def _code(self, got: Got) -> int:
+        codes = self.server.codes
+        if self.server.judge is not None:
+            return self.server.judge(got)
+        return codes.pop(0) if len(codes) > 1 else codes[0]
 
     do_GET = do_POST
 

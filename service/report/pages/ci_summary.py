@@ -1,7 +1,7 @@
 """The summary of a study for a CI page, in Markdown: gates, changes to the baseline, cost."""
 
 from service.report.pages.markdown import escape, table
-from service.report.pages.sentences import headline, judgement_sentences, warnings
+from service.report.pages.sentences import headline, warnings
 from service.report.pages.summary import cost_sentence, importance_rows
 from service.wire.views.gate_report import GateAnswer, GateContender, GateReport
 from service.wire.views.judged import Estimate
@@ -10,6 +10,7 @@ from service.wire.views.result import StudyResult
 from service.wire.words import numbers
 from service.wire.words.finalists import Table
 from service.wire.words.gates import LIMITS, compared, outcome, reason, score_difference
+from service.wire.words.judgement import judgement_sentences
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 OUTCOMES = {"passed": "✅ gates passed", "failed": "❌ gate failed", "undecided": "❔ undecided"}

@@ -11,8 +11,8 @@ from service.judgement.cautions import cautions
 from service.judgement.estimates import SealedRun, contender
 from service.judgement.heavy_tasks import heavy_tasks
 from service.judgement.verdict import Defaults, SearchTrial, study_result
-from service.report.pages.sentences import judgement_sentences
 from service.wire.views.result import Finalist, StudyResult
+from service.wire.words.judgement import judgement_sentences
 from service.wire.words.verdict import compared
 from tests.fakes.specs import small_spec
 

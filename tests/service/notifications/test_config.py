@@ -52,6 +52,15 @@ def test_a_file_in_yaml_says_everything(file: Path) -> None:
     assert load_listed(file)[0] == ci.listed() == ("ci", "hooks.example.com", ("study_completed",))
 
 
+def test_a_chat_room_needs_no_secret(file: Path) -> None:
+    entry = {"name": "chat", "url": GOOD["url"], "events": ["study_failed"], "format": "discord"}
+    signed = {**GOOD, "format": "slack", "server_url": "https://metaopt.example.com/lab/"}
+    chat, other = load_webhooks(write(file, entry, signed))
+    assert (chat.format, chat.secret, chat.server_url) == ("discord", None, None)
+    assert (other.format, other.secret) == ("slack", GOOD["secret"].encode())
+    assert other.server_url == "https://metaopt.example.com/lab"
+
+
 def test_nothing_that_shows_a_webhook_shows_its_secret_or_path(file: Path) -> None:
     (webhook,) = load_webhooks(write(file, GOOD))
     for text in (repr(webhook), str(webhook), repr(webhook.listed())):
@@ -78,6 +87,16 @@ def test_who_only_lists_needs_no_secret_file(file: Path) -> None:
         ({"secret": "t0ken"}, r"\[0\]: the secret must have at least 16 characters, got 5"),
         ({"secret": 12345678901234567}, r"\[0\]\.secret must be text \(put it in quotes\)"),
         ({"secret": None}, r"\[0\] must have either secret or secret_file"),
+        (
+            {"format": "irc"},
+            r"\[0\]\.format must be one of metaopt, slack, mattermost, discord, teams, google-chat",
+        ),
+        ({"format": "slack", "secret_file": "x"}, r"\[0\] must have either secret or secret_file"),
+        (
+            {"format": "slack", "server_url": "javascript:alert(1)"},
+            r"\[0\]\.server_url must be like https://metaopt\.example\.com",
+        ),
+        ({"server_url": "https://me.example"}, r"\[0\]\.server_url is for messages to a chat room"),
         ({"secret_file": "x"}, r"\[0\] must have either secret or secret_file"),
         ({"events": []}, r"\[0\]\.events must name at least one event"),
         ({"events": ["t0ken"]}, r"\[0\]\.events\.0 must be one of study_completed, study_failed"),

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from service.report.pages.ci_summary import summary_page
-from service.report.pages.sentences import headline, verdict_sentences
+from service.report.pages.sentences import headline
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
+from service.wire.words.judgement import verdict_sentences
 from service.wire.words.verdict import compared
 from tests.fakes.rows import result
 from tests.fakes.specs import SPEC
