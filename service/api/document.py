@@ -55,13 +55,14 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 parameter["schema"] = _without_null(parameter["schema"])
             if path in OPEN_PATHS:
                 operation["security"] = []
-    models = {**document["components"]["schemas"], **_unseen(), **_changes()}
+    models = titled_by_name({**document["components"]["schemas"], **_unseen(), **_changes()})
+    paths, models = _by_name(paths, models), {n: _by_name(m, models) for n, m in models.items()}
     return {
         **document,
         "security": [_NO_KEY, *({name: []} for name in _KEYS)],
         "paths": paths,
         "components": {
-            "schemas": _referred_to(paths, titled_by_name(models)),
+            "schemas": _referred_to(paths, models),
             "securitySchemes": _KEYS,
         },
     }
@@ -109,6 +110,18 @@ def _object(description: str, properties: dict[str, Any]) -> dict[str, Any]:
         "properties": properties,
         "additionalProperties": False,
     }
+
+
+def _by_name(node: Any, models: dict[str, Any]) -> Any:
+    """Refer to a list of names that has a name, as the statuses, so that it is one type."""
+    if isinstance(node, list):
+        return [_by_name(entry, models) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    if set(node) == {"type", "enum"}:
+        names = [name for name, model in models.items() if model.get("enum") == node["enum"]]
+        return component(names[0]) if names else node
+    return {key: _by_name(below, models) for key, below in node.items()}
 
 
 def _referred_to(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The whole application: every route behind the gate, no torch, every error a problem."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,12 +9,15 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine
 from starlette.routing import Mount, Route
 
 from service.app import create_app
 from service.auth.keys import key_sha256, new_key
+from service.db.engine import transaction
 from service.db.schema import migrate
 from service.settings import Settings
+from tests.fakes.rows import add_study
 
 KEY = new_key()
 MOUNTED = ["/dashboard", "/api/studies", "/api/meta", "/static/bundle.js", "/csv/1", "/nowhere"]
@@ -72,6 +76,18 @@ def test_the_routes_listed_are_all_that_the_document_names(locked: FastAPI) -> N
     assert all(any(route.startswith(path) for route in routes) for path in documented)
 
 
+def test_no_page_may_load_anything_from_elsewhere(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        add_study(session)
+    for path in ("/", "/docs", "/dashboard", f"/api/v1/studies/{'a' * 32}/report.html"):
+        answer = client.get(path)
+        assert answer.headers["content-type"].startswith("text/html"), path
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src '"), path
+        assert not re.search(r"https?:|//|\*", policy), path
+    assert client.get("/redoc").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
@@ -123,6 +139,7 @@ def test_the_api_process_never_loads_torch(tmp_path: Path) -> None:
 import sys
 from fastapi.testclient import TestClient
 from service.app import create_app
+from service.db.engine import transaction
 from service.db.schema import migrate
 from service.settings import Settings
 from tests.fakes.rows import SPEC

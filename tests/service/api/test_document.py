@@ -95,6 +95,19 @@ def test_every_operation_says_what_it_does_and_how_it_fails(document: dict[str, 
             assert response["content"] == problem or status.startswith("2")
 
 
+def test_a_status_is_one_type_wherever_it_stands(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    status = {"$ref": "#/components/schemas/StudyStatus"}
+    assert schemas["StudyView"]["properties"]["status"] == status
+    (asked,) = [
+        one
+        for one in document["paths"]["/api/v1/studies"]["get"]["parameters"]
+        if one["name"] == "status"
+    ]
+    assert asked["schema"] == status
+    assert "completed" in schemas["StudyStatus"]["enum"]
+
+
 def test_parameters_are_never_null(document: dict[str, Any]) -> None:
     parameters = [
         one for operation in operations(document) for one in operation.get("parameters", [])
