@@ -16,6 +16,7 @@ from service.errors import ScheduleExists, ScheduleNotFound
 from service.operations import pages
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
+from service.planning.warnings import warnings
 from service.schedules.history import Ended, control_chart
 from service.schedules.plan import next_fire
 from service.wire.spec.study import StudySpec
@@ -185,11 +186,12 @@ def _views(session: Session, rows: list[Schedule], now: datetime) -> list[Schedu
 
 
 def _view(row: Schedule, last: schedules.RunRow | None, now: datetime) -> ScheduleView:
-    after = max(now, row.planned_to)
+    after, spec = max(now, row.planned_to), StudySpec.model_validate(row.spec)
     derived = {
         "next_fire_at": None if row.paused else next_fire(row.cron, row.time_zone, after),
         "last_run": _run_view(last) if last else None,
-        "spec": StudySpec.model_validate(row.spec),
+        "spec": spec,
+        "warnings": warnings(spec),
     }
     own = (name for name in ScheduleView.model_fields if name not in derived)
     return ScheduleView.model_validate({**{name: getattr(row, name) for name in own}, **derived})

@@ -12,7 +12,7 @@ from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
-from service.planning.branch_shares import first_budgets
+from service.planning.warnings import warnings
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import (
     AskView,
@@ -25,7 +25,6 @@ from service.wire.views.studies import (
     TrialView,
     View,
 )
-from service.wire.words.repeats import repeats
 
 
 def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
@@ -104,7 +103,6 @@ def _study_view(
     search = [count for count in counts if ROLES[count.role].told_to_sampler]
     names = [branch.algorithm for branch in spec.branches]
     begun = {name: sum(c.trials for c in search if c.branch == name) for name in names}
-    planned = dict(zip(names, first_budgets(spec), strict=True))
     ended_by = spent.ended_by if spent else None
     derived: dict[str, Any] = {
         "spec": spec,
@@ -118,7 +116,7 @@ def _study_view(
             )
             for name in names
         },
-        "warnings": repeats(spec, begun if ended_by else planned),
+        "warnings": warnings(spec, begun if ended_by else None),
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
         **columns,

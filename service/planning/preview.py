@@ -7,20 +7,19 @@ from typing import Literal, NamedTuple
 
 from metaopt.algorithms.registry import parameters
 from metaopt.metaparams import Value
-from metaopt.search.pruning.rule import Options
 from metaopt.search.space import Choice, Dimension, Int, count
 from service.db.roles import TrialRole
 from service.db.segments import Pace
 from service.planning.branch_shares import first_budgets
 from service.planning.fidelity import trained_params
 from service.planning.plan import Plan
-from service.planning.rungs import expected_iterations
+from service.planning.rungs import expected_iterations, kept_share
 from service.planning.signatures import trial_signature
+from service.planning.warnings import warnings
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
-from service.wire.words.repeats import repeats
 
 MOST_STRUCTURES = 512
 NO_SEGMENTS = "no study with such programs has run here yet"
@@ -43,14 +42,14 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     """
     searched = Plan.of(spec)[TrialRole.SEARCH]
     rungs = list(searched.rungs)
-    survival = spec.pruning.rule().kept_share(Options(reduction=spec.pruning.reduction))
+    kept = kept_share(spec)
     compared = spec.verdict.compare != "none"
     finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
     plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
     full = rungs[-1]
     # Replicas and finalists are taken to come from the branches as their trials do.
     replicas = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
-    search = _shares(spec, [plan.trials for plan in plans], survival) + _shares(
+    search = _shares(spec, [plan.trials for plan in plans], kept) + _shares(
         spec, replicas, survival=1.0
     )
 
@@ -61,7 +60,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
 
     return Preview(
         branches=plans,
-        warnings=repeats(spec, {plan.algorithm: plan.trials for plan in plans}),
+        warnings=warnings(spec),
         rungs=rungs,
         bank_tasks=[searched.tasks_at(rung) for rung in rungs],
         first_order_until=spec.pruning.first_order_until,

@@ -7,12 +7,23 @@ about `segment_seconds` of work and no more.
 import math
 from collections.abc import Iterable, Sequence
 
+from service.wire.spec.study import StudySpec
+
 FIRST_SEGMENT = 10  # meta-iterations, before anything is known about their cost
 
 
 def next_rung(age: int, rungs: Sequence[int]) -> int:
     """The first rung after `age`."""
     return next(rung for rung in rungs if rung > age)
+
+
+def kept_share(spec: StudySpec) -> float:
+    """The share of trials that goes on from a rung, about; all where the rule cannot say."""
+    try:
+        share = float(spec.pruning.rule().kept_share(spec.pruning.options()))
+    except Exception:  # a rule may be anybody's
+        return 1.0
+    return share if 0.0 <= share <= 1.0 else 1.0
 
 
 def expected_iterations(

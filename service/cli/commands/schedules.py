@@ -79,6 +79,8 @@ def add(
     }
     with connect() as client:
         view = client.schedules.add(wanted)
+    for warning in view.warnings:
+        say(f"warning: {warning}")
     write_json(json, view.model_dump(mode="json"))
     if str(json) != "-":
         data(view.schedule_id)

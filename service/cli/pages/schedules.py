@@ -28,6 +28,8 @@ def schedule_page(schedule: ScheduleView, runs: list[RunView]) -> None:
     text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
     indented = "\n".join(f"  {line}" for line in text.splitlines())
     console.data(f"spec:\n{indented}")
+    for warning in schedule.warnings:
+        console.data(f"warning: {warning}")
     console.table("Runs", ("fired", "by", "status", "study_id", "reason"), [_run(r) for r in runs])
 
 

@@ -50,7 +50,7 @@ class Preview(View):
     end the search earlier.  The verdict comes on top, and the gates, null where there are none;
     stored scores of a baseline may save half of them.  `search` counts `replicas_at_most` trials
     that train the search's best again, each to the end; the branches' trials are without them.
-    `warnings` name branches that have fewer different configurations than trials.
+    `warnings` say what of the spec has no effect, or may not be meant so.
     """
 
     branches: list[BranchPlan]

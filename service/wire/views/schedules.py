@@ -161,7 +161,10 @@ class RunPage(View):
 
 
 class ScheduleView(View):
-    """A schedule with its whole spec; `next_fire_at` is null while it is paused."""
+    """A schedule with its whole spec; `next_fire_at` is null while it is paused.
+
+    `warnings` say what of the spec has no effect, or may not be meant so.
+    """
 
     schedule_id: str
     name: str
@@ -175,6 +178,7 @@ class ScheduleView(View):
     created_at: datetime
     next_fire_at: datetime | None
     last_run: RunView | None
+    warnings: list[str] = []
     spec: StudySpec
 
 

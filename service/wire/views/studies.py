@@ -64,7 +64,8 @@ class StudyView(View):
     the share of the time of all slots that no other study had which went into its segments; null
     before the first.  `search_ended_by` is the budget that ended the search; null while it goes on.
     `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
-    a trial on them.  `warnings` name branches that have fewer different configurations than trials.
+    a trial on them.  `warnings` say what of the spec has
+    no effect or may not be meant so, and what failed on the way that the study went on without.
     """
 
     study_id: str

@@ -51,6 +51,15 @@ def test_gates_and_policies_come_from_options(metaopt: Command, api: Engine, spe
     ]  # fmt: skip
 
 
+def test_what_has_no_effect_in_a_schedule_is_said(metaopt: Command, api: Engine, spec: str) -> None:
+    changed = "pruning.kind=successive_halving pruning.rungs=null budget.meta_iterations=9"
+    pruning = [word for field in changed.split() for word in ("--set", field)]
+    said = metaopt("schedule", "add", spec, "--cron", "0 2 * * *", *pruning)
+    warning = "warning: pruning.kind = successive_halving stops no trial: there is no rung"
+    assert said.code == 0 and warning in said.err and warning not in said.out
+    assert warning in metaopt("schedule", "show", said.out.strip()).out
+
+
 def test_a_schedule_is_paused_resumed_run_and_removed(
     metaopt: Command, api: Engine, spec: str
 ) -> None:
