@@ -33,6 +33,31 @@ class Count(NamedTuple):
         return min(scores, key=goals.loss, default=None)
 
 
+class InLine(NamedTuple):
+    """A study that runs or is queued, and its place: the older one begins first."""
+
+    created_at: datetime
+    study_id: str
+    name: str
+    status: str
+
+
+def waiting_line(session: Session) -> list[InLine]:
+    """The studies that run or are queued, in the order in which they begin."""
+    query = (
+        select(Study.created_at, Study.study_id, Study.name, Study.status)
+        .where(Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)))
+        .order_by(Study.created_at, Study.study_id)
+    )
+    return [InLine(*row) for row in session.execute(query)]
+
+
+def specs_of(session: Session, study_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The specs of these studies as they are stored."""
+    query = select(Study.study_id, Study.spec).where(Study.study_id.in_(study_ids))
+    return {study_id: spec for study_id, spec in session.execute(query)}
+
+
 def find_study(session: Session, study_id: str) -> Study | None:
     """The study, or None."""
     return session.get(Study, study_id)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from service.db.dispatcher import STALE_AFTER, last_refresh, slots_told
 from service.db.engine import reading
@@ -31,13 +32,18 @@ def readiness(engine: Engine) -> dict[str, Check]:
         return {"database": FINE, "schema": Check(str(error), ok=False)}
     except SQLAlchemyError as error:
         return {"database": Check(f"not reachable ({type(error).__name__})", ok=False)}
-    found = {"database": FINE, "schema": FINE, "dispatcher": _dispatcher(engine)}
-    return {**found, **_slots(engine)} if found["dispatcher"].ok else found
-
-
-def _dispatcher(engine: Engine) -> Check:
     with reading(engine) as session:
-        refresh = last_refresh(session)
+        return {"database": FINE, "schema": FINE, **dispatcher_checks(session)}
+
+
+def dispatcher_checks(session: Session) -> dict[str, Check]:
+    """Whether a dispatcher is live, and if so, which slots it has."""
+    dispatcher = _dispatcher(session)
+    return {"dispatcher": dispatcher, **(_slots(session) if dispatcher.ok else {})}
+
+
+def _dispatcher(session: Session) -> Check:
+    refresh = last_refresh(session)
     if refresh is None:
         return Check("none has ever run: start `metaopt dispatcher` or `metaopt serve`", ok=False)
     refreshed_at, now = refresh
@@ -47,10 +53,9 @@ def _dispatcher(engine: Engine) -> Check:
     return FINE
 
 
-def _slots(engine: Engine) -> dict[str, Check]:
+def _slots(session: Session) -> dict[str, Check]:
     """What the live dispatcher told of its slots; nothing before it did."""
-    with reading(engine) as session:
-        told = slots_told(session)
+    told = slots_told(session)
     if told is None:
         return {}
     view = SlotsView.model_validate(told)

@@ -12,6 +12,7 @@ from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
+from service.operations.waiting import left_of, waits
 from service.planning.warnings import warnings
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import (
@@ -36,6 +37,7 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     best = _best_trials(session, specs, counts)
     busy = segments.busy_shares(session, list(specs))
     spent = spending.spending_of(session, list(specs))
+    queued = waits(session, rows)
     looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
     return [
         _study_view(
@@ -45,6 +47,7 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
             best,
             busy_share=busy.get(row.study_id),
             spent=spent.get(row.study_id),
+            waits=queued.get(row.study_id),
             sealed_looks=looks.get(row.sealed_bank or "", row.sealed_looks),
         )
         for row in rows
@@ -119,6 +122,7 @@ def _study_view(
         "warnings": warnings(spec, begun if ended_by else None),
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
+        "seconds_left": left_of(spec, counts, spent) if row.status == "running" else None,
         **columns,
     }
     own = (name for name in StudyView.model_fields if name not in derived)

@@ -1,7 +1,8 @@
 """Progress of a study on stderr: a live panel on a terminal, a line for each event elsewhere."""
 
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -18,35 +19,58 @@ from service.wire.views.studies import EventView, StudyView, TrialStatus
 from service.wire.words import numbers
 
 LAST_EVENTS = 6
+HEARTBEAT_SECONDS = 60.0
 OPEN: tuple[TrialStatus, ...] = ("queued", "running")
 
 
 @contextmanager
-def telling(metric: str, since: datetime) -> Iterator[Teller]:
+def telling(
+    metric: str, since: datetime, monotonic: Callable[[], float] = time.monotonic
+) -> Iterator[Teller]:
     """Yield what shows a study's way in the manner of the present stderr."""
     console = stderr()
     if not console.is_terminal:
-        yield PlainTeller(console, metric, since)
+        yield PlainTeller(console, metric, since, monotonic)
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield LiveTeller(live, metric)
 
 
 class PlainTeller:
-    """A line for each event, with the seconds since `since`."""
+    """A line for each event, with the seconds since `since`, and one a minute where none happens.
 
-    def __init__(self, console: Console, metric: str, since: datetime) -> None:
+    Args:
+        console: Where to print.
+        metric: Name of the score.
+        since: When the study was submitted.
+        monotonic: Seconds.
+    """
+
+    def __init__(
+        self, console: Console, metric: str, since: datetime, monotonic: Callable[[], float]
+    ) -> None:
         self._console, self._metric, self._since = console, metric, since
+        self._monotonic = monotonic
+        self._said_at, self._said_age = monotonic(), 0.0
+        self._waits_for: object = None
 
     def event(self, event: EventView) -> None:
         """Print the event."""
         sentence = words.sentence(event, self._metric)
         if sentence is not None:
-            age = (event.created_at - self._since).total_seconds()
-            self._console.print(f"{age:7.1f} s  {sentence}", markup=False)
+            self._say(sentence, (event.created_at - self._since).total_seconds())
 
     def state(self, study: StudyView) -> None:
-        """Print nothing: the events say it."""
+        """Print why the study waits where that has changed, and how it stands once a minute."""
+        waits_for = study.waits and (study.waits.reason, study.waits.before)
+        silent_for = self._monotonic() - self._said_at
+        if (waits_for and waits_for != self._waits_for) or silent_for >= HEARTBEAT_SECONDS:
+            self._say(standing(study), self._said_age + silent_for)
+        self._waits_for = waits_for
+
+    def _say(self, sentence: str, age: float) -> None:
+        self._said_at, self._said_age = self._monotonic(), age
+        self._console.print(f"{age:7.1f} s  {sentence}", markup=False)
 
 
 class LiveTeller:
@@ -78,7 +102,35 @@ def panel(study: StudyView, last_events: list[str]) -> RenderableType:
         Text(f"{done}/{total} trials"),
     )
     lines = [Text(line, style="dim") for line in last_events]
-    return Group(head, _branches(study), Text(verdict_line(study)), *lines)
+    now = [line for line in (_left(study), verdict_line(study)) if line]
+    return Group(head, _branches(study), Text("; ".join(now)), *lines)
+
+
+def _left(study: StudyView) -> str:
+    if study.waits is not None:
+        return f"it {study.waits.sentence}"
+    if study.seconds_left is None:
+        return ""
+    return f"about {numbers.seconds(study.seconds_left)} left"
+
+
+def standing(study: StudyView) -> str:
+    """How a study stands, in one line: why it waits, or trials, the best, and the time left."""
+    if study.waits is not None:
+        return f"study {study.waits.sentence}"
+    done, total = finished_trials(study)
+    every = [study.trials, study.replica_trials, study.verdict_trials, study.gate_trials]
+    running = sum(counts.get("running", 0) for counts in every)
+    parts = [f"study {study.status}: {done}/{total} trials ended, {running} in training"]
+    for name, branch in study.branches.items():
+        if branch.best is not None:
+            score = numbers.score(branch.best.score, study.metric)
+            parts.append(f"best of {name} {score} (trial {branch.best.trial_number})")
+    if line := verdict_line(study):
+        parts.append(line)
+    if study.seconds_left is not None:
+        parts.append(f"about {numbers.seconds(study.seconds_left)} left")
+    return "; ".join(parts)
 
 
 def finished_trials(study: StudyView) -> tuple[int, int]:

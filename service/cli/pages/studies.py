@@ -11,7 +11,7 @@ from service.wire.words import numbers
 def studies_page(studies: list[StudyView]) -> None:
     """Print a line for each study."""
     rows = [
-        (s.study_id, s.name, s.status, words.counts(s.trials), words.instant(s.created_at))
+        (s.study_id, s.name, _status(s), words.counts(s.trials), words.instant(s.created_at))
         for s in studies
     ]
     console.table("", ("study_id", "name", "status", "trials", "created"), rows)
@@ -20,6 +20,10 @@ def studies_page(studies: list[StudyView]) -> None:
 def study_page(study: StudyView, trials: list[TrialView]) -> None:
     """Print a study: state, spec with every default, trials."""
     console.data(f"study_id: {study.study_id}\nstatus: {study.status}")
+    if study.waits is not None:
+        console.data(f"it {study.waits.sentence}")
+    if study.seconds_left is not None:
+        console.data(f"left: about {numbers.seconds(study.seconds_left)}")
     if study.error:
         console.data(f"error: {study.error}")
     for name in ("created_at", "started_at", "finished_at"):
@@ -36,6 +40,12 @@ def study_page(study: StudyView, trials: list[TrialView]) -> None:
     for warning in study.warnings:
         console.data(f"warning: {warning}")
     trials_page(study, trials)
+
+
+def _status(study: StudyView) -> str:
+    if study.waits is None or not study.waits.before:
+        return study.status
+    return f"{study.status} behind {study.waits.before}"
 
 
 def trials_page(study: StudyView, trials: list[TrialView]) -> None:

@@ -94,6 +94,7 @@ function render(view, state, refresh) {
     state.result && verdictCard(state),
     state.result?.gates && gatesCard(state),
     h("section", { class: "card study" }, progress(study), bests(study),
+      study.waits && h("p", { class: "small" }, `The study ${study.waits.sentence}.`),
       study.warnings.map((warning) => h("p", { class: "small quiet" }, `Warning: ${warning}.`))),
     curveCards(state),
     paretoCard(state),

@@ -65,7 +65,7 @@ export function trialsCard(state, redraw) {
     h("header", {}, h("h2", {}, "Trials"),
       h("span", { class: "small quiet" }, notes(state, sorted.length).join(" · "))));
   if (!sorted.length) {
-    card.append(h("p", { class: "quiet" }, study.status === "queued" ? "Waiting for the dispatcher." : "None yet."));
+    card.append(h("p", { class: "quiet" }, study.status === "queued" ? "None before the study begins." : "None yet."));
     return card;
   }
   card.append(h("div", { class: "scroll" },

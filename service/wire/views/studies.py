@@ -55,6 +55,30 @@ class SpentView(View):
     meta_iterations: int
 
 
+class StudyName(View):
+    """A study by id and name, and its status."""
+
+    study_id: str
+    name: str
+    status: StudyStatus
+
+
+class WaitView(View):
+    """Why a queued study has not begun: no dispatcher is live, other studies come first, or no slot
+    has taken it yet.
+
+    Studies begin one after the other, as slots find no more work in those before; `before` is how
+    many these are, `behind` names the first of them.  `seconds` is about how long they take at
+    most, at their pace so far; null where that is not known.  `sentence` says it in words.
+    """
+
+    reason: Literal["dispatcher", "studies", "slots"]
+    before: int
+    behind: list[StudyName]
+    seconds: float | None
+    sentence: str
+
+
 class StudyView(View):
     """A study with its whole spec, every default written out.
 
@@ -66,6 +90,8 @@ class StudyView(View):
     `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
     a trial on them.  `warnings` say what of the spec has
     no effect or may not be meant so, and what failed on the way that the study went on without.
+    `waits` says why a queued study has not begun, and is null otherwise.  `seconds_left` is about
+    how long a running one goes on, at its pace so far; null while that is not known.
     """
 
     study_id: str
@@ -88,6 +114,8 @@ class StudyView(View):
     search_ended_by: str | None = None
     sealed_looks: int = 0
     warnings: list[str] = []
+    waits: WaitView | None = None
+    seconds_left: float | None = None
     spec: StudySpec
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from service.cli.connection import connect
 from service.cli.pages.progress import LiveTeller, finished_trials, panel, telling, verdict_line
 from service.db.engine import transaction
-from service.wire.views.studies import EventView, StudyView
+from service.wire.views.studies import EventView, StudyView, WaitView
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial
 
 STUDY = "a" * 32
@@ -86,6 +86,47 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_plain_line(
     assert said.getvalue().splitlines() == [
         f"    0.0 s  maml trial {number}: 0.5 after 10 meta-iterations" for number in range(3)
     ]
+
+
+def test_a_plain_log_says_how_it_stands_once_a_minute(
+    study: StudyView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, now = io.StringIO(), [1000.0]
+    monkeypatch.setattr("sys.stderr", said)
+    with telling(study.metric, study.created_at, lambda: now[0]) as teller:
+        teller.event(_reported(study, 1))
+        for _ in range(125):
+            now[0] += 1.0
+            teller.state(study.model_copy(update={"seconds_left": 200.0}))
+    lines = said.getvalue().splitlines()
+    assert [line.split(" s ")[0].strip() for line in lines] == ["0.0", "60.0", "120.0"]
+    assert lines[1].endswith(
+        "study running: 1/8 trials ended, 2 in training; best of maml 0.5 (trial 0); "
+        "verdict: 0/1 fresh trainings of the finalists; about 3 min 20 s left"
+    )
+
+
+def test_a_plain_log_says_why_a_study_waits_when_that_changes(
+    study: StudyView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+
+    def queued(before: int) -> StudyView:
+        wait = WaitView(
+            reason="studies", before=before, behind=[], seconds=9.0, sentence=f"is {before} behind"
+        )
+        return study.model_copy(update={"waits": wait, "status": "queued"})
+
+    with telling(study.metric, study.created_at, lambda: 0.0) as teller:
+        for before in (2, 2, 1, 1):
+            teller.state(queued(before))
+        teller.state(study)
+    assert [line.split(" s  ")[1] for line in said.getvalue().splitlines()] == [
+        "study is 2 behind",
+        "study is 1 behind",
+    ]
+    assert "it is 2 behind" in drawn(queued(2), [])
 
 
 def _reported(study: StudyView, number: int) -> EventView:

@@ -1,0 +1,90 @@
+"""Waiting: why queued studies have not begun, and for about how long they wait.
+
+Nothing is asked of the database unless one of the studies that are shown is queued.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.db import spending, studies
+from service.db.dispatcher import database_now
+from service.db.roles import ROLES
+from service.db.states import StudyStatus
+from service.db.tables import Spending, Study
+from service.operations.health import dispatcher_checks
+from service.planning.time_left import seconds_left
+from service.wire.spec.study import StudySpec
+from service.wire.views.studies import StudyName, WaitView
+from service.wire.words import waiting
+
+MOST_BEFORE = 20
+SOON = timedelta(seconds=30)
+
+
+def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
+    """Why those of the studies that are queued wait, by their ids."""
+    queued = [row for row in rows if row.status == StudyStatus.QUEUED]
+    if not queued:
+        return {}
+    wrong = [check.text for check in dispatcher_checks(session).values() if not check.ok]
+    if wrong:
+        sentence = waiting.for_dispatcher(wrong[0])
+        view = WaitView(reason="dispatcher", before=0, behind=[], seconds=None, sentence=sentence)
+        return {row.study_id: view for row in queued}
+    line, now = studies.waiting_line(session), database_now(session)
+    left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
+    return {row.study_id: _wait(row, line, left, now) for row in queued}
+
+
+def left_of(
+    spec: StudySpec, counts: Sequence[studies.Count], spent: Spending | None
+) -> float | None:
+    """About how many seconds a running study has left; None if nothing says so yet."""
+    if spent is None:
+        return None
+    fresh: dict[str, int] = {}
+    for count in counts:
+        if not ROLES[count.role].paid_by_search:
+            fresh[count.status] = fresh.get(count.status, 0) + count.trials
+    return seconds_left(
+        spec,
+        wall_seconds=spent.wall_seconds,
+        meta_iterations=spent.meta_iterations,
+        search_ended=spent.ended_by is not None,
+        fresh=fresh,
+    )
+
+
+def _wait(
+    row: Study, line: Sequence[studies.InLine], left: Mapping[str, float | None], now: datetime
+) -> WaitView:
+    mine = row.created_at, row.study_id
+    before = [one for one in line if one.status == "running" or one[:2] < mine]
+    if not before:
+        sentence = waiting.NEXT if now - row.created_at < SOON else waiting.NO_SLOT
+        return WaitView(reason="slots", before=0, behind=[], seconds=None, sentence=sentence)
+    times = [left.get(one.study_id) for one in before]
+    known = [seconds for seconds in times if seconds is not None]
+    seconds = sum(known) if len(known) == len(times) else None
+    named = [StudyName(study_id=o.study_id, name=o.name, status=o.status) for o in before]
+    return WaitView(
+        reason="studies",
+        before=len(before),
+        behind=named[:MOST_BEFORE],
+        seconds=seconds,
+        sentence=waiting.behind(named, len(before), seconds),
+    )
+
+
+def _seconds_left(session: Session, study_ids: Sequence[str]) -> dict[str, float | None]:
+    counts: dict[str, list[studies.Count]] = {study_id: [] for study_id in study_ids}
+    for count in studies.count_trials(session, study_ids):
+        counts[count.study_id].append(count)
+    spent = spending.spending_of(session, study_ids)
+    specs = studies.specs_of(session, study_ids)
+    return {
+        study_id: left_of(StudySpec.model_validate(specs[study_id]), counts[study_id], found)
+        for study_id, found in ((study_id, spent.get(study_id)) for study_id in study_ids)
+    }

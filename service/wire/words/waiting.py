@@ -1,0 +1,29 @@
+"""Why a study waits, in words."""
+
+from collections.abc import Sequence
+
+from service.wire.views.studies import StudyName
+from service.wire.words import numbers
+
+MOST_NAMED = 3
+
+
+def behind(studies: Sequence[StudyName], total: int, seconds: float | None) -> str:
+    """It waits behind others: which, and for how long."""
+    named = ", ".join(f"{study.name} ({study.status})" for study in studies[:MOST_NAMED])
+    more = f" and {total - MOST_NAMED} more" if total > MOST_NAMED else ""
+    what = "1 study" if total == 1 else f"{total} studies"
+    long = "how long is not known yet" if seconds is None else f"about {numbers.seconds(seconds)}"
+    return f"waits behind {what}, {named}{more}: {long}"
+
+
+def for_dispatcher(state: str) -> str:
+    """It waits because nobody runs studies."""
+    return f"waits for a dispatcher: {state}"
+
+
+NEXT = "is next: it begins when a slot is free"
+NO_SLOT = (
+    "is next, and no slot has taken it for a while: `metaopt doctor` and the dispatcher's log say "
+    "whether its slots work"
+)
