@@ -63,3 +63,13 @@ class InvalidGate(MetaoptError):
 
 class MiscompiledProgram(MetaoptError):
     """A compiled program does not compute what the plain one computes; the plain one is used."""
+
+
+LONGEST_CAUSE = 500
+
+
+def in_words(error: BaseException) -> str:
+    """Why something failed, in one line: our own message, or the kind of anybody's error too."""
+    text = " ".join(str(error).split())
+    named = text if isinstance(error, MetaoptError) else f"{type(error).__name__}: {text}"
+    return named.rstrip(": ")[:LONGEST_CAUSE]

@@ -110,6 +110,10 @@ def _lost(data: Data, score: Words) -> str:
     return f"worker {data.get('slot')} lost: {data.get('cause')}"
 
 
+def _warned(data: Data, score: Words) -> str:
+    return f"warning: {data.get('warning')}"
+
+
 def _changed(data: Data, score: Words) -> str:
     budget = data.get("budget", {})
     changes = (f"{name}={'none' if amount is None else amount}" for name, amount in budget.items())
@@ -117,6 +121,8 @@ def _changed(data: Data, score: Words) -> str:
 
 
 def _search_ended(data: Data, score: Words) -> str:
+    if data.get("by") == "error":
+        return "search ended by an error"
     return f"search ended by its budget: {data.get('by')}"
 
 
@@ -207,12 +213,20 @@ for _kind in (
         _lost,
     ),
     EventKind(
+        "study_warned",
+        "something failed that the study goes on without; `warning` says what",
+        {"warning": str},
+        _warned,
+    ),
+    EventKind(
         "budget_changed",
         "somebody changed these fields of the budget",
         {"budget": dict},
         _changed,
     ),
-    EventKind("search_ended", "this budget of the search is spent", {"by": str}, _search_ended),
+    EventKind(
+        "search_ended", "this budget of the search is spent, or `error`", {"by": str}, _search_ended
+    ),
     EventKind(
         "replicas_started",
         "these trials are trained again",

@@ -12,21 +12,33 @@ A search minimises: the caller turns scores into losses (`Goals.loss`) before it
 Some asks take up to a second.  `slow_asks` says so beforehand, and `later` returns a function that
 finds the points in another thread, from what is known now; `restore` then counts them as asked.
 For the log such an ask lies where `later` was called: before every tell that came since.
+
+Whatever a sampler raises, and a suggestion outside the space, ends no search: it goes on with
+random points (`metaopt.search.samplers.fallback`).  The log says of which asks that is so, so a
+search that is rebuilt draws the same points, whether its sampler fails again or not.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from metaopt.errors import InvalidSearch, MetaoptError
+from metaopt.errors import InvalidSearch, in_words
 from metaopt.goals import Goals
+from metaopt.search.samplers.fallback import random_point, within
 from metaopt.search.samplers.history import Params, end_of
-from metaopt.search.samplers.kind import Problem, SlowSampler
-from metaopt.search.samplers.registry import SAMPLERS, make_sampler
+from metaopt.search.samplers.kind import Problem, Sampler, SlowSampler
+from metaopt.search.samplers.registry import SAMPLERS, check_searchable
 from metaopt.search.space import Dimension, contains
 
 LOSS_ALONE = Goals(maximize=False)
+FAILED_BEFORE = "it had failed before its log was read"
+
+
+class Suggestion(NamedTuple):
+    """A point, and why it is a random one, if its sampler has failed."""
+
+    params: Params
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,7 @@ class LogEntry:
         kind: "ask" or "tell".
         trial_number: The caller's number of the trial.
         params: The point that `ask` gave; names beside the searched ones are ignored.
+        random: Of an ask: the sampler had failed.
         outcome, loss, meta_iteration, losses, metrics: The arguments of `tell`.
     """
 
@@ -48,6 +61,7 @@ class LogEntry:
     meta_iteration: int | None = None
     losses: Mapping[int, float] | None = None
     metrics: Mapping[str, float] | None = None
+    random: bool = False
 
 
 class BranchSearch:
@@ -85,65 +99,109 @@ class BranchSearch:
         self._indices: dict[int, int] = {}  # of asks, by trial number
         self._running: set[int] = set()  # also those that are paused
         self._goals = goals
-        problem = Problem(self._space, goals, study_seed, branch, startup_trials, grid_points)
-        self._sampler = make_sampler(sampler, problem)
+        self._problem = Problem(self._space, goals, study_seed, branch, startup_trials, grid_points)
+        self.failure: str | None = None
+        """Why points are random ones from now on; None while the sampler works."""
+        self.limit: int | None = None
+        check_searchable(sampler, self._problem)
         kind = SAMPLERS.get(sampler)
-        self.limit = kind.limit(problem)
+        self._sampler: Sampler | None = None
         self._slow: SlowSampler | None = None
-        if kind.slow:
-            assert isinstance(self._sampler, SlowSampler), f"{kind.name} says that it is slow"
-            self._slow = self._sampler
+        try:
+            self.limit = kind.limit(self._problem)
+            self._sampler = kind.make(self._problem)
+            if kind.slow:
+                assert isinstance(self._sampler, SlowSampler), f"{kind.name} says that it is slow"
+                self._slow = self._sampler
+        except Exception as error:
+            self.fall_back(in_words(error))
 
     @property
     def asks(self) -> int:
         """Number of trials that have been asked for."""
         return len(self._indices)
 
+    def fall_back(self, failure: str) -> None:
+        """Draw random points from now on, since the sampler has failed; the first failure counts.
+
+        What made a sampler fail is told nobody here: a caller finds it in `failure`.
+        """
+        self.failure = self.failure or failure
+        self._sampler = self._slow = None
+
     def ask(self, trial_number: int) -> Params:
         """The searched parameters of a new trial, which runs until it is told.
 
         Raises:
-            InvalidSearch: the number was asked for before, or the sampler failed.
+            InvalidSearch: the number was asked for before, or all points of a grid were.
         """
         self._check_new(trial_number)
-        with _sampling(f"trial {trial_number} cannot be asked for"):
-            params = self._sampler.suggest(self.asks)
-            self._sampler.begin(self.asks, params)
+        if self.limit is not None and self.asks >= self.limit:
+            raise InvalidSearch(f"the grid's {self.limit} points have all been asked for")
+        index = self.asks
+        params = _suggested(self._sampler, self._problem, index) if self._sampler else None
+        if isinstance(params, _Failed):
+            self.fall_back(params.cause)
+        point = params if isinstance(params, dict) else random_point(self._problem, index)
+        self._begin(point)
         self._add(trial_number)
-        return params
+        return point
 
     def slow_asks(self, count: int) -> int:
         """How many of the next `count` asks would keep the caller waiting."""
-        return 0 if self._slow is None else self._slow.slow_asks(self.asks, count)
+        if self._slow is None:
+            return 0
+        try:
+            return self._slow.slow_asks(self.asks, count)
+        except Exception as error:
+            self.fall_back(in_words(error))
+            return 0
 
-    def later(self, count: int) -> Callable[[Callable[[], bool]], list[Params]]:
+    def later(self, count: int) -> Callable[[Callable[[], bool]], list[Suggestion]]:
         """A function that finds the points of the next `count` asks, all of them slow.
 
         It may run in any thread, once; nothing else may be asked for until its points have been
         given to `restore` in their order.  It is handed a function that says whether to stop, and
-        then returns the points it has.  It raises InvalidSearch where the sampler fails.
+        then returns the points it has.  From where the sampler fails, they are random ones.
         """
         assert self._slow is not None and count <= self.slow_asks(count)
-        sampler, first = self._slow.copy(), self.asks
+        problem, first, failure = self._problem, self.asks, None
+        sampler: Sampler | None = None
+        try:
+            sampler = self._slow.copy()
+        except Exception as error:
+            failure = in_words(error)
 
-        def find(stopped: Callable[[], bool]) -> list[Params]:
-            points: list[Params] = []
+        def find(stopped: Callable[[], bool]) -> list[Suggestion]:
+            points: list[Suggestion] = []
+            cause = failure
             for index in range(first, first + count):
                 if stopped():
                     break
-                with _sampling(f"ask {index} failed"):
-                    points.append(sampler.suggest(index))
-                sampler.begin(index, points[-1])
+                found = _Failed(cause) if cause else _looked_up(sampler, problem, index)
+                if isinstance(found, _Failed):
+                    cause = found.cause
+                    points.append(Suggestion(random_point(problem, index), cause))
+                else:
+                    points.append(Suggestion(found))
             return points
 
         return find
 
-    def restore(self, trial_number: int, params: Mapping[str, Any]) -> None:
+    def restore(
+        self, trial_number: int, params: Mapping[str, Any], *, failure: str | None = None
+    ) -> None:
         """Count a trial as asked for with these parameters, and running.
+
+        Args:
+            trial_number, params: Of the trial.
+            failure: Why its point is a random one, if its sampler had failed.
 
         Raises:
             InvalidSearch: the number was asked for before, or the parameters do not fit the space.
         """
+        if failure:
+            self.fall_back(failure)
         self._check_new(trial_number)
         missing = sorted(set(self._space) - set(params))
         if missing:
@@ -155,8 +213,7 @@ class BranchSearch:
                     f"trial {trial_number} in the log: {name} {value!r} is not in "
                     f"{self._space[name]}"
                 )
-        with _sampling(f"trial {trial_number} cannot be restored"):
-            self._sampler.begin(self.asks, own)
+        self._begin(own)
         self._add(trial_number)
 
     def tell(
@@ -183,17 +240,29 @@ class BranchSearch:
 
         Raises:
             InvalidSearch: unknown outcome, trial not running, loss or objective missing or not
-                finite, or the sampler failed.
+                finite.
         """
         self._check_running(trial_number)
         end = end_of(trial_number, outcome, loss, meta_iteration, losses, metrics)
         if end.loss is not None and self._goals.values(end.loss, end.metrics) is None:
             needed = ", ".join(self._goals.objectives[1:])
             raise InvalidSearch(f"trial {trial_number} {outcome} needs its {needed}")
-        with _sampling(f"trial {trial_number} cannot be told"):
-            self._sampler.tell(self._indices[trial_number], end)
+        if self._sampler is not None:
+            try:
+                self._sampler.tell(self._indices[trial_number], end)
+            except Exception as error:
+                self.fall_back(in_words(error))
         if outcome != "paused":
             self._running.remove(trial_number)
+
+    def _begin(self, params: Params) -> None:
+        """Let the sampler know of a trial that runs."""
+        if self._sampler is None:
+            return
+        try:
+            self._sampler.begin(self.asks, params)
+        except Exception as error:
+            self.fall_back(in_words(error))
 
     def _add(self, trial_number: int) -> None:
         self._indices[trial_number] = len(self._indices)
@@ -210,14 +279,29 @@ class BranchSearch:
             raise InvalidSearch(f"trial {trial_number} has been told before")
 
 
-@contextmanager
-def _sampling(failure: str) -> Iterator[None]:
+class _Failed(NamedTuple):
+    cause: str
+
+
+def _suggested(sampler: Sampler, problem: Problem, index: int) -> "Params | _Failed":
+    """What the sampler suggests, looked at; why there is nothing, whatever it raised."""
     try:
-        yield
-    except (MetaoptError, MemoryError, OSError):
-        raise
-    except Exception as error:  # whatever a sampler raises, it concerns this search only
-        raise InvalidSearch(f"{failure}: {type(error).__name__}: {error}") from error
+        return within(problem.space, sampler.suggest(index))
+    except Exception as error:  # it concerns this search only, and this only goes on without it
+        return _Failed(in_words(error))
+
+
+def _looked_up(sampler: Sampler | None, problem: Problem, index: int) -> "Params | _Failed":
+    """What a copy of the sampler suggests, which then knows that the point is tried."""
+    assert sampler is not None
+    found = _suggested(sampler, problem, index)
+    if isinstance(found, _Failed):
+        return found
+    try:
+        sampler.begin(index, found)
+    except Exception as error:
+        return _Failed(in_words(error))
+    return found
 
 
 def replay(
@@ -249,7 +333,8 @@ def replay(
     )
     for entry in log:
         if entry.kind == "ask":
-            search.restore(entry.trial_number, entry.params or {})
+            failure = FAILED_BEFORE if entry.random else None
+            search.restore(entry.trial_number, entry.params or {}, failure=failure)
         else:
             search.tell(
                 entry.trial_number,

@@ -71,6 +71,10 @@ class Choice:
 
 
 Dimension = Float | Int | Choice
+
+NARROWEST = 1e-9  # of its larger bound: narrower ranges have too few floats to model
+LEAST_WIDTH, GREATEST_BOUND = 1e-150, 1e150  # their squares are floats
+MOST_WHOLE = 2**40  # whole numbers beyond it are no distance apart where samplers compute
 Space = dict[str, Dimension]
 
 
@@ -96,8 +100,36 @@ def contains(dimension: Dimension, value: object) -> bool:
         return value in dimension.choices
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    whole = isinstance(dimension, Float) or int(value) == value
+    whole = isinstance(dimension, Float) or (math.isfinite(value) and int(value) == value)
     return whole and dimension.low <= value <= dimension.high
+
+
+def unresolved(dimension: Dimension) -> str | None:
+    """The rule that a range breaks which samplers cannot resolve, with the way out; else None.
+
+    Samplers map a range, or its logarithm, onto one of length 1, and square distances in it: its
+    values must be apart there as floats.
+    """
+    if isinstance(dimension, Choice):
+        return None
+    low, high = dimension.low, dimension.high
+    largest, shown = max(abs(low), abs(high)), f"[{low!r}, {high!r}]"
+    if isinstance(dimension, Int):
+        if largest <= MOST_WHOLE:
+            return None
+        return (
+            f"must be within ±{MOST_WHOLE} to be searched, got {shown}: floats tell larger whole "
+            "numbers apart too badly; lower the bounds, or list choices"
+        )
+    if largest > GREATEST_BOUND:
+        return f"must be within ±{GREATEST_BOUND:g} to be searched, got {shown}: lower the bounds"
+    least = max(NARROWEST * largest, LEAST_WIDTH)
+    if high - low < least or (dimension.log and low < LEAST_WIDTH):
+        rule = f"must span at least {least:.3g} to be searched"
+        if high - low >= least:
+            rule = f"must begin at {LEAST_WIDTH:g} or above to be searched in its logarithm"
+        return f"{rule}, got {shown}: widen the range, or fix the value, e.g. {low!r}"
+    return None
 
 
 def _check_bounds(low: float, high: float, *, positive: bool) -> None:

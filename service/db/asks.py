@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from service.db.tables import Ask
 
+RANDOM = "random"
+"""Outcome of an ask whose sampler had failed."""
+
 
 def log_ask(
     session: Session,
@@ -20,8 +23,11 @@ def log_ask(
     *,
     trial_number: int,
     params: dict[str, Any],
+    random: bool = False,
 ) -> None:
-    """Append an ask: what the sampler suggested for the trial."""
+    """Append an ask: what the sampler suggested for the trial, or, once it has failed, what was
+    drawn at random.
+    """
     session.add(
         Ask(
             study_id=study_id,
@@ -30,6 +36,7 @@ def log_ask(
             kind="ask",
             trial_number=trial_number,
             params=params,
+            outcome=RANDOM if random else None,
         )
     )
 

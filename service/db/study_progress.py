@@ -102,6 +102,17 @@ def count_look(session: Session, study_id: str) -> None:
     )
 
 
+def add_warning(session: Session, study_id: str, warning: str) -> bool:
+    """Keep a warning of the study; return False if it is there already."""
+    study = session.get_one(Study, study_id, populate_existing=True)
+    before = study.warnings or []
+    if warning in before:
+        return False
+    study.warnings = [*before, warning]
+    session.flush()
+    return True
+
+
 def complete_study(session: Session, study_id: str, *, now: datetime) -> bool:
     """Complete a running study; return False if it is no longer running."""
     values = {"status": StudyStatus.COMPLETED, "finished_at": now}

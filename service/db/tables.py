@@ -104,7 +104,8 @@ class Study(Base):
 
     `sealed_looks` counts how often a trained trial was scored on the sealed tasks.  Studies of one
     `sealed_bank` have the same sealed tasks (older studies do not say which); whoever chooses
-    between studies by their verdicts has chosen by those tasks.
+    between studies by their verdicts has chosen by those tasks.  `warnings` are sentences about
+    what failed on its way without ending it.
     """
 
     __tablename__ = "mo_studies"
@@ -127,6 +128,7 @@ class Study(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     sealed_bank: Mapped[str | None] = mapped_column(String(64))
+    warnings: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Trial(Base):

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
-from metaopt.search.branches import BranchSearch
+from metaopt.search.branches import BranchSearch, Suggestion
 from metaopt.search.pruning.rule import Leader, Need, contenders
-from metaopt.search.samplers.history import Params
 from service.db.roles import ROLES, Role
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
 from service.executors.base import SegmentReport, Slot
@@ -105,7 +104,7 @@ class Promotions(NamedTuple):
 class Looking(NamedTuple):
     """Points that a slow sampler looks for, and their places in the branch's log."""
 
-    future: "Future[list[Params]]"
+    future: "Future[list[Suggestion]]"
     sequences: list[int]
 
 
@@ -131,7 +130,8 @@ class Spent:
 class BranchState:
     """A branch: its search, how much of the study's budget it has, and its place in the log.
 
-    `looking` is there while a slow sampler looks for its next trials.
+    `looking` is there while a slow sampler looks for its next trials; `failure_told` says that its
+    study has a warning of the sampler's failure.
     """
 
     branch: Branch
@@ -141,6 +141,7 @@ class BranchState:
     search: BranchSearch
     sequence: int = 0
     looking: "Looking | None" = None
+    failure_told: bool = False
 
     def next_sequence(self) -> int:
         """Take the next place in the log."""
@@ -176,6 +177,7 @@ class StudyState:
         search_ended_by: The budget that ended its search.
         clocked_to: Monotonic time up to which its running time is in `spent`.
         promotions: Worked out once for each (branch, meta-iteration) where trials pause.
+        rule_failure: Why its pruning rule failed last, until its warning is written.
     """
 
     study_id: str
@@ -200,6 +202,7 @@ class StudyState:
     clocked_to: float = 0.0
     _open: dict[int, TrialState] = field(default_factory=dict)
     promotions: dict[Place, Promotions] = field(default_factory=dict)
+    rule_failure: str | None = None
 
     @property
     def spec(self) -> StudySpec:
@@ -337,10 +340,12 @@ def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:
 class NewTrial(NamedTuple):
     """A trial just asked for: its state, what the sampler said, as which ask, and when.
 
-    `sequence` is its place in the branch's log: where the sampler began to look for it.
+    `sequence` is its place in the branch's log: where the sampler began to look for it.  `failure`
+    is why its point is a random one, if the sampler had failed.
     """
 
     trial: TrialState
     asked: dict[str, Any]
     ask_index: int
     sequence: int
+    failure: str | None = None

@@ -19,7 +19,8 @@ which has the most tasks, has more than half of it.  (α-spending of a group-seq
 
 from collections.abc import Sequence
 
-from metaopt.gates.rule import Rule
+from metaopt.errors import in_words
+from metaopt.gates.rule import Rule, RuleAnswer
 from service.judgement.evidence import Evidence
 from service.wire.views.gate_report import GateAnswer
 
@@ -32,8 +33,15 @@ def error_rate(analysis: int, analyses: int) -> float:
 
 
 def judge(evidence: Evidence, rules: Sequence[Rule]) -> list[GateAnswer]:
-    """The answer to each rule."""
-    return [GateAnswer.of(rule.text, rule.answer(evidence)) for rule in rules]
+    """The answer to each rule; one that fails to answer is not passed."""
+    return [GateAnswer.of(rule.text, _answer(rule, evidence)) for rule in rules]
+
+
+def _answer(rule: Rule, evidence: Evidence) -> RuleAnswer:
+    try:
+        return rule.answer(evidence)
+    except Exception as error:  # a rule may be anybody's; the verdict stands without it
+        return RuleAnswer("fail", f"the rule failed to answer ({in_words(error)})")
 
 
 def passes(answers: Sequence[GateAnswer], undecided: str) -> bool:

@@ -119,7 +119,7 @@ def _study_view(
             )
             for name in names
         },
-        "warnings": warnings(spec, begun if ended_by else None),
+        "warnings": [*warnings(spec, begun if ended_by else None), *(row.warnings or [])],
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
         "seconds_left": left_of(spec, counts, spent) if row.status == "running" else None,

@@ -28,9 +28,9 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
     queued = [row for row in rows if row.status == StudyStatus.QUEUED]
     if not queued:
         return {}
-    wrong = [check.text for check in dispatcher_checks(session).values() if not check.ok]
+    wrong = {name: check.text for name, check in dispatcher_checks(session).items() if not check.ok}
     if wrong:
-        sentence = waiting.for_dispatcher(wrong[0])
+        sentence = waiting.for_service(*next(iter(wrong.items())))
         view = WaitView(reason="dispatcher", before=0, behind=[], seconds=None, sentence=sentence)
         return {row.study_id: view for row in queued}
     line, now = studies.waiting_line(session), database_now(session)

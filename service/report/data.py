@@ -4,6 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
+from metaopt.errors import in_words
 from service.report.importances import branch_importances
 from service.report.pareto import pareto
 from service.report.stability import AXES, stability_maps
@@ -13,7 +16,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.report import (
     AdaptationCurve,
     BranchCost,
-    LearningCurve,
+    BranchImportances,
     RungPoint,
     Slice,
     SlicePoint,
@@ -27,6 +30,8 @@ PARTS = (
     "verdict", "pareto", "learning_curves", "slices", "importances", "stability", "adaptation",
     "cost",
 )  # fmt: skip
+
+log = structlog.get_logger("report")
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,20 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     spec = rows.study.spec
     search = [trial for trial in rows.trials if trial.role == "search"]
     order = ranked(search, rows.points, spec.goals())
-    importances = branch_importances(spec, search, order) if "importances" in parts else []
+    importances: list[BranchImportances] = []
+    failed: dict[str, str] = {}
+
+    def made_of(name: str, make: Callable[[], object]) -> object:
+        try:
+            return make()
+        except Exception as error:  # one part that fails must not take the others with it
+            log.exception("report_part_failed", study_id=rows.study.study_id, part=name)
+            failed[name] = f"it could not be made ({in_words(error)})"
+            return None
+
+    if "importances" in parts:
+        found = made_of("importances", lambda: branch_importances(spec, search, order))
+        importances = found if isinstance(found, list) else []
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {
         "verdict": lambda: rows.result,
@@ -66,9 +84,10 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
         "adaptation": lambda: _adaptation(rows) or None,
         "cost": lambda: _cost(rows, now),
     }
-    made = {name: makers[name]() if name in parts else None for name in PARTS}
+    made = {name: made_of(name, makers[name]) if name in parts else None for name in PARTS}
     reasons = _reasons(rows.study, [branch.reason for branch in importances if branch.reason])
     missing = [name for name in PARTS if name in parts and made[name] is None]
+    reasons |= failed
     absent = {name: reasons[name] for name in missing if name in reasons}
     return StudyReport.model_validate(
         {"made_at": now, "study": rows.study, **made, "absent": absent}

@@ -16,6 +16,7 @@ Params = dict[str, Value]
 
 OUTCOMES = ("completed", "pruned", "paused", "diverged", "failed", "cancelled")
 NO_EVIDENCE = ("failed", "cancelled")  # these say nothing about the trial's point
+LARGEST_LOSS = 1e100  # models square losses; beyond it they are as bad as any
 THE_END = 2**62  # meta-iteration of a completed trial where the caller does not say
 
 
@@ -103,4 +104,9 @@ def end_of(
     if outcome in ("pruned", "paused") and meta_iteration is None:
         raise InvalidSearch(f"trial {trial_number} {outcome} needs its meta_iteration")
     last = THE_END if meta_iteration is None else meta_iteration
-    return End(outcome, loss, meta_iteration, {**(losses or {}), last: loss}, measured)
+    every = {rung: _bounded(at_rung) for rung, at_rung in {**(losses or {}), last: loss}.items()}
+    return End(outcome, _bounded(loss), meta_iteration, every, measured)
+
+
+def _bounded(loss: float) -> float:
+    return max(-LARGEST_LOSS, min(LARGEST_LOSS, loss))

@@ -13,7 +13,7 @@ Each is a record in a file of its own (`kind.SamplerKind`), and nobody else asks
 
 from collections.abc import Sequence
 
-from metaopt.errors import InvalidSearch
+from metaopt.errors import InvalidSearch, in_words
 from metaopt.plugins import Registry
 from metaopt.search.samplers.kind import Problem, Sampler, SamplerKind
 
@@ -26,11 +26,31 @@ def make_sampler(name: str, problem: Problem) -> Sampler:
     Raises:
         InvalidSearch: no such sampler, or one that cannot search this space or for these goals.
     """
+    check_searchable(name, problem)
+    return SAMPLERS.get(name).make(problem)
+
+
+def check_searchable(name: str, problem: Problem) -> None:
+    """Refuse a sampler that cannot search a space or for these goals.
+
+    Raises:
+        InvalidSearch: no such sampler, or it says that it cannot, and what can be done.
+    """
     kind = SAMPLERS.get(name)
-    refusal = objectives_refusal(kind, problem.goals.objectives) or kind.check(problem)
+    refusal = objectives_refusal(kind, problem.goals.objectives) or space_refusal(kind, problem)
     if refusal:
         raise InvalidSearch(refusal)
-    return kind.make(problem)
+
+
+def space_refusal(kind: SamplerKind, problem: Problem) -> str | None:
+    """Why the sampler cannot search a space, with the ways out; None if it can."""
+    try:
+        return kind.check(problem)
+    except Exception as error:  # a sampler may be anybody's
+        return (
+            f"sampler {kind.name} failed to look at the space of branch {problem.branch} "
+            f"({in_words(error)}): take another sampler"
+        )
 
 
 def objectives_refusal(kind: SamplerKind, objectives: Sequence[str]) -> str | None:

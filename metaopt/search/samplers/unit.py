@@ -33,10 +33,13 @@ def to_unit(dimension: Float | Int, value: float) -> float:
         low, high = low - 0.5, high + 0.5
     if dimension.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)
+    # Neighbours among floats may have the same logarithm; a width may be no float.
+    width = high - low
+    return (value - low) / width if 0 < width < math.inf else 0.5
 
 
 def _along(low: float, high: float, u: float, *, log: bool) -> float:
     if log:
         return math.exp(_along(math.log(low), math.log(high), u, log=False))
-    return low + u * (high - low)
+    width = high - low
+    return low + u * width if width < math.inf else (1 - u) * low + u * high

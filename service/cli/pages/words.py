@@ -13,8 +13,9 @@ from service.wire.words import numbers
 def search_end(search: SearchCost) -> str:
     """The budget that ended a search, its cost, and where its finalists were compared."""
     spent, took = numbers.seconds(search.device_seconds), numbers.seconds(search.wall_seconds)
+    by = "an error" if search.ended_by == "error" else f"its {search.ended_by} budget"
     return (
-        f"the search ended by its {search.ended_by} budget: {spent} of devices, "
+        f"the search ended by {by}: {spent} of devices, "
         f"{took} on the clock, {search.meta_iterations} "
         f"meta-iterations; finalists chosen after {search.judged_at} meta-iterations"
     )

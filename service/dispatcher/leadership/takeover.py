@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from metaopt.errors import in_words
 from service.db import trials
-from service.db.dispatcher import fence, release, tell_slots_of
+from service.db.dispatcher import EpochLost, fence, release, tell_slots_of
 from service.db.engine import transaction
 from service.db.events import append_event
 from service.db.states import TrialStatus
@@ -85,8 +87,11 @@ def load(ledger: Ledger, study_id: str) -> StudyState | None:
             study = load_study(session, study_id)
             used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
             ledger.store.keep_only(study_id, used)
-    except ValueError as error:
-        _fail_unloaded(ledger, study_id, f"the study cannot be loaded: {error}")
+    except (SQLAlchemyError, EpochLost, OSError):
+        raise
+    except Exception as error:  # of its spec, or of somebody's kind: all others go on
+        cause = str(error) if isinstance(error, ValueError) else in_words(error)
+        _fail_unloaded(ledger, study_id, f"the study cannot be loaded: {cause}")
         return None
     log.info("study_loaded", study_id=study_id, epoch=ledger.epoch, trials=len(study.trials))
     return study

@@ -15,7 +15,7 @@ from service.dispatcher.scheduler.budget import (
     spent_budget,
 )
 from service.dispatcher.state import SlotState, StudyState
-from service.dispatcher.store.entries import write_spent
+from service.dispatcher.store.entries import warn, write_spent
 from service.dispatcher.store.ledger import Ledger
 from service.wire.spec.study import StudySpec
 
@@ -41,13 +41,21 @@ def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> No
         slot.lanes = []
 
 
-def end_search(ledger: Ledger, study: StudyState, by: str) -> bool:
-    """End a study's search; False if the study has moved, or its budget has changed."""
+def end_search(ledger: Ledger, study: StudyState, by: str, *, warning: str | None = None) -> bool:
+    """End a study's search; False if the study has moved, or its budget has changed.
+
+    Args:
+        ledger, study: Whose.
+        by: The budget that is spent, or `ERROR`.
+        warning: Written with it.
+    """
     with ledger.entry(study) as entry:
         ended = study_progress.end_search(entry.session, study.study_id, version=study.version)
         if ended:
             spending.save_end(entry.session, study.study_id, by)
             entry.event("search_ended", {"by": by})
+            if warning is not None:
+                warn(entry, warning)
     if ended:
         study.search_ended_by = by
         study.version += 1

@@ -4,7 +4,8 @@
     at no rung          goes on
     at the last rung    completed
     at another rung     the study's rule decides (`metaopt.search.pruning`): goes on, is pruned, or
-                        back into the queue, to wait (`service.dispatcher.pruning.pauses`)
+                        back into the queue, to wait (`service.dispatcher.pruning.pauses`);
+                        goes on where the rule fails
 
 Scores become losses here, and all behind it minimises.  Pruning is decided after those of all
 lanes of the segment are in: which of them the report lists first changes nothing.
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from metaopt.costs.metric import BankScores
 from metaopt.costs.registry import costs_of_scores
-from metaopt.errors import InvalidSearch
+from metaopt.errors import InvalidSearch, in_words
 from metaopt.estimation.intervals import Bounds
 from metaopt.estimation.statistics import Summary, summarize
 from metaopt.search.pruning.rule import Decision, Leader, Rung
@@ -145,6 +146,9 @@ def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str
         if not (math.isfinite(cost) and cost >= 0):
             raise BadReport(f"trial {trial.trial_number}: {name} was not measured, got {cost}")
         metrics[name] = cost
+    missing = [name for name in study.spec.named_costs() if name not in metrics]
+    if missing:
+        raise BadReport(f"trial {trial.trial_number}: cost metric {missing[0]} gives no number")
     return metrics
 
 
@@ -166,8 +170,18 @@ def _status(study: StudyState, outcome: LaneOutcome, rungs: Mapping[Place, Rung]
         return TrialStatus.COMPLETED
     if outcome.loss is None:
         return TrialStatus.RUNNING
+    try:
+        return STATUSES[_decision(study, rungs[outcome.place], trial.trial_number)]
+    except Exception as error:  # a rule may be anybody's; no trial is lost by it
+        study.rule_failure = in_words(error)
+        return TrialStatus.RUNNING
+
+
+def _decision(study: StudyState, rung: Rung, trial_number: int) -> Decision:
     rule = study.spec.pruning.rule()
-    decision = rule.decide(rungs[outcome.place], trial.trial_number)
+    decision = rule.decide(rung, trial_number)
+    if decision not in STATUSES:
+        raise InvalidSearch(f"it decides {decision!r}, which is no Decision")
     if decision is Decision.PAUSE and not rule.pauses:
-        raise InvalidSearch(f"pruning rule {rule.name} pauses trials and promotes none")
-    return STATUSES[decision]
+        raise InvalidSearch("it pauses trials and promotes none")
+    return decision

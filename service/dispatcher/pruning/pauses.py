@@ -14,6 +14,7 @@ wait are pruned.  Only trials of a rule that pauses (`PruningRule.promote`) ever
 
 from collections.abc import Callable, Collection
 
+from metaopt.errors import in_words
 from metaopt.search.pruning.rule import Rung
 from service.db.states import TrialStatus
 from service.dispatcher.pruning.ranking import ranking_at
@@ -60,9 +61,18 @@ def never_promotable(study: StudyState) -> list[TrialState]:
 def _promoted_at(study: StudyState, place: Place, promote: Promote) -> set[int]:
     promotions, scored = study.promotions.get(place), len(study.rung_losses[place])
     if promotions is None or promotions.scored != scored:
-        promotions = Promotions(scored, promote(rung_at(study, place)))
+        promotions = Promotions(scored, _promotable(study, place, promote))
         study.promotions[place] = promotions
     return promotions.trial_numbers
+
+
+def _promotable(study: StudyState, place: Place, promote: Promote) -> set[int]:
+    """Whom the rule promotes; all where it fails, so that none waits in vain."""
+    try:
+        return set(promote(rung_at(study, place)))
+    except Exception as error:
+        study.rule_failure = in_words(error)
+        return set(study.rung_losses[place])
 
 
 def _place(trial: TrialState) -> Place:

@@ -124,6 +124,10 @@ LIMITS = (
 that is reached is the one that is named."""
 
 
+ERROR = "error"
+"""What has ended a search that could not go on; no budget."""
+
+
 def spent_budget(budget: Budget, spent: Spent, goals: Goals) -> str | None:
     """The name of a budget that is spent, or None."""
     for limit in LIMITS:
@@ -169,7 +173,8 @@ def left_trial(study: StudyState, trial: TrialState) -> Left:
 
 def cause_of(ended_by: str) -> str:
     """Why a trial ended that the search left, by the budget that ended it."""
-    causes = {limit.name: limit.cause for limit in LIMITS}
+    causes = {ERROR: "the study's search could not go on"}
+    causes |= {limit.name: limit.cause for limit in LIMITS}
     return causes.get(ended_by, f"the study's {ended_by} budget is spent")
 
 

@@ -2,7 +2,7 @@
 
 from metaopt.algorithms.registry import complete
 from metaopt.keys import key
-from metaopt.search.samplers.history import Params
+from metaopt.search.branches import Suggestion
 from service.db.roles import TrialRole
 from service.dispatcher import trials
 from service.dispatcher.scheduler.branch_budgets import trial_number
@@ -15,28 +15,31 @@ def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
     """Ask the branch's sampler for `count` trials; they exist once the ledger has them.
 
     Raises:
-        ValueError: the sampler cannot suggest anything, or what it suggests breaks a rule.
+        ValueError: a grid is at its end.
     """
     return [new_trial(study, branch, None, branch.next_sequence()) for _ in range(count)]
 
 
 def new_trial(
-    study: StudyState, branch: BranchState, point: Params | None, sequence: int
+    study: StudyState, branch: BranchState, found: Suggestion | None, sequence: int
 ) -> NewTrial:
     """The branch's next trial.
 
     Args:
         study, branch: Whose.
-        point: What its sampler has found for it; None is to ask it now.
+        found: What its sampler has found for it; None is to ask it now.
         sequence: Place of the ask in the branch's log.
     """
     name, ask_index = branch.branch.algorithm, branch.search.asks
     number = trial_number(branch, ask_index, len(study.branches))
     warm = warm_points(study.spec.warm_start, branch.branch)[ask_index : ask_index + 1]
-    point = warm[0] if warm else point
-    asked = branch.search.ask(number) if point is None else point
-    if point is not None:
-        branch.search.restore(number, point)
+    if warm:
+        found = Suggestion(warm[0])
+    if found is None:
+        found = Suggestion(branch.search.ask(number), branch.search.failure)
+    else:
+        branch.search.restore(number, found.params, failure=found.failure)
+    asked = found.params
     trial = trials.new(
         study,
         TrialRole.SEARCH,
@@ -44,4 +47,4 @@ def new_trial(
         trial_number=number,
         seed=key(study.spec.seed, "trial", number),
     )
-    return NewTrial(trial, asked, ask_index, sequence)
+    return NewTrial(trial, asked, ask_index, sequence, found.failure)

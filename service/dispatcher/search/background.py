@@ -38,7 +38,7 @@ class Asker:
         """New trials, about `count`; none while their points are being looked for.
 
         Raises:
-            ValueError: the sampler cannot suggest anything, or what it suggests breaks a rule.
+            ValueError: a grid is at its end.
         """
         if branch.looking is not None:
             return self._found(study, branch, branch.looking)

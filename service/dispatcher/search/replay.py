@@ -1,6 +1,7 @@
 """Replaying: does a branch's log follow from its spec?  Pure functions.
 
-A suggestion is a function of (study seed, branch, ask index) and of the asks and tells before it.
+A suggestion is a function of (study seed, branch, ask index) and of the asks and tells before it;
+once its sampler has failed, which the log says, of the first three alone.
 So each ask of the log is asked again, each tell told again, and what comes out must be what the
 log says, byte for byte as JSON; the points of a warm start come from the spec.  The first
 suggestion that differs ends the replay: those after it were made from another history.
@@ -15,7 +16,8 @@ from typing import Any
 
 from metaopt.errors import InvalidSearch
 from metaopt.goals import Goals
-from metaopt.search.branches import LogEntry
+from metaopt.search.branches import FAILED_BEFORE, LogEntry
+from service.db.asks import RANDOM
 from service.planning.branch_search import branch_search
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
@@ -61,6 +63,8 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
                 suggestion = warm[search.asks]
                 search.restore(entry.trial_number, suggestion)
             else:
+                if entry.random:
+                    search.fall_back(FAILED_BEFORE)
                 suggestion = search.ask(entry.trial_number)
             derived, logged = as_bytes(suggestion), as_bytes(entry.params or {})
         except InvalidSearch as error:
@@ -89,4 +93,5 @@ def _log_entry(entry: AskView, goals: Goals) -> LogEntry:
         meta_iteration=entry.meta_iteration,
         losses={rung: goals.loss(score) for rung, score in entry.scores.items()},
         metrics=entry.metrics,
+        random=entry.kind == "ask" and entry.outcome == RANDOM,
     )

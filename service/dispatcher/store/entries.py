@@ -49,6 +49,12 @@ class Entry:
         self.event(kind, {**named, **data})
 
 
+def warn(entry: Entry, warning: str) -> None:
+    """Say of the study that something failed which it goes on without."""
+    if study_progress.add_warning(entry.session, entry.study.study_id, warning):
+        entry.event("study_warned", {"warning": warning})
+
+
 def add_trial(entry: Entry, trial: TrialState, ask_index: int | None) -> None:
     """Add the row of a new trial, queued."""
     row = row_of(trial, study_id=entry.study.study_id, ask_index=ask_index, created_at=entry.now)

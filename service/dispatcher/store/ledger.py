@@ -31,6 +31,7 @@ from service.dispatcher.retries import RetryDecision
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Left, after_segment, after_trials
 from service.dispatcher.state import (
+    BranchState,
     NewTrial,
     SlotState,
     Spent,
@@ -89,9 +90,12 @@ class Ledger:
                 entries.add_trial(entry, asked.trial, asked.ask_index)
                 _log_ask(entry, asked)
             entry.session.flush()
+            failed = _warn_of_failures(entry, new)
             entry.hold(admitted)
             for trial in admitted:
                 entries.begin(entry, trial, slot)
+        for branch in failed:
+            branch.failure_told = True
         study.add(asked.trial for asked in new)
         for trial in admitted:
             apply.admitted(trial)
@@ -122,6 +126,8 @@ class Ledger:
             entries.add_segment(entry, slot, report, slot_seconds)
             entries.write_spent(entry, spent)
             _log_tells(entry, tells)
+            _warn_of_rule(entry)
+        study.rule_failure = None
         study.spent = study.saved = spent
         for outcome in outcomes:
             apply.outcome(study, self.store, outcome)
@@ -254,7 +260,33 @@ def _log_ask(entry: Entry, asked: NewTrial) -> None:
         asked.sequence,
         trial_number=asked.trial.trial_number,
         params=asked.asked,
+        random=asked.failure is not None,
     )
+
+
+def _warn_of_failures(entry: Entry, new: Sequence[NewTrial]) -> list[BranchState]:
+    """Say once of each branch that its sampler has failed; return those of which it was said."""
+    failed: list[BranchState] = []
+    for asked in new:
+        branch = entry.study.branches[asked.trial.group.branch]
+        if asked.failure is not None and not branch.failure_told and branch not in failed:
+            failed.append(branch)
+            entries.warn(
+                entry,
+                f"sampler {entry.study.spec.search.sampler} of branch {branch.branch.algorithm} "
+                f"failed ({asked.failure}): from trial {asked.trial.trial_number} on its points "
+                "are drawn at random",
+            )
+    return failed
+
+
+def _warn_of_rule(entry: Entry) -> None:
+    if entry.study.rule_failure is not None:
+        entries.warn(
+            entry,
+            f"pruning rule {entry.study.spec.pruning.kind} failed ({entry.study.rule_failure}): "
+            "trials that it does not decide on train to their end",
+        )
 
 
 def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:

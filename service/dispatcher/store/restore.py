@@ -176,6 +176,7 @@ def log_entry(ask: Ask, scores: Mapping[int, float], goals: Goals) -> LogEntry:
             if told_at is not None and rung <= told_at
         },
         metrics=ask.metrics,
+        random=ask.kind == "ask" and ask.outcome == asks.RANDOM,
     )
 
 
@@ -192,6 +193,7 @@ def _branch_state(
         structural=searches_structure(branch) or changes_program(spec, branch),
         search=search,
         sequence=log[-1].sequence + 1 if log else 0,
+        failure_told=any(entry.random for entry in entries),
     )
 
 

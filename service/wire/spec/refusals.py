@@ -1,12 +1,15 @@
 """Refusals: what is wrong with a submitted spec, field by field and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from metaopt.errors import in_words
+from metaopt.search.space import unresolved
 from service.errors import FieldError, InvalidSpec
 from service.wire.parsing.plain_data import MAX_ERRORS, child_path, show
+from service.wire.spec.samplers import dimensions
 from service.wire.spec.study import StudySpec
 
 
@@ -17,12 +20,30 @@ def parse_spec(data: Any) -> StudySpec:
         InvalidSpec: It breaks rules; `errors` names each field by path and its rule in words.
     """
     try:
-        return StudySpec.model_validate(data)
+        spec = StudySpec.model_validate(data)
     except ValidationError as error:
-        broken = broken_rules(error, data)
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        sentence = f"{broken[0].field}: {broken[0].message}{more}"
-        raise InvalidSpec(sentence, broken[:MAX_ERRORS]) from None
+        raise _refused(broken_rules(error, data)) from None
+    except Exception as error:  # a kind that it names may be anybody's
+        rule = f"a kind that it names failed to look at it ({in_words(error)}): take another kind"
+        raise _refused([FieldError("spec", rule)]) from None
+    # Refused at the door only: what was stored before this rule must still be read.
+    if broken := list(_unresolved(spec)):
+        raise _refused(broken)
+    return spec
+
+
+def _refused(broken: list[FieldError]) -> InvalidSpec:
+    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+    sentence = f"{broken[0].field}: {broken[0].message}{more}"
+    return InvalidSpec(sentence, broken[:MAX_ERRORS])
+
+
+def _unresolved(spec: StudySpec) -> Iterator[FieldError]:
+    """The ranges that samplers cannot resolve."""
+    for position, branch in enumerate(spec.branches):
+        for name, dimension in dimensions(branch).items():
+            if rule := unresolved(dimension):
+                yield FieldError(f"branches[{position}].space.{name}", f"{name} {rule}")
 
 
 def broken_rules(error: ValidationError, data: Any, root: str = "spec") -> list[FieldError]:

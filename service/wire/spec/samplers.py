@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from metaopt.algorithms.registry import parameters
 from metaopt.search.samplers.kind import Problem
-from metaopt.search.samplers.registry import SAMPLERS
+from metaopt.search.samplers.registry import SAMPLERS, space_refusal
 from metaopt.search.space import Choice, Dimension, Float, Int
 from service.wire.spec.kinds import Formed, literal
 from service.wire.spec.space import Branch, Range
@@ -44,6 +44,6 @@ def check_sampler(sampler: str, problem: Problem) -> None:
     Raises:
         ValueError: it cannot; the message says what can be done.
     """
-    refusal = SAMPLERS.get(sampler).check(problem)
+    refusal = space_refusal(SAMPLERS.get(sampler), problem)
     if refusal:
         raise ValueError(refusal)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.algorithms.registry import ALGORITHMS
-from metaopt.goals import Goals, Statistic
+from metaopt.goals import SCORE, Goals, Statistic
 from metaopt.search.samplers.kind import Problem
 from service.wire.base import Count, Wire
 from service.wire.spec.budget import Budget
@@ -264,9 +264,12 @@ class StudySpec(Wire):
 
     def measured(self) -> list[str]:
         """Metrics that workers measure for this study, beside scores."""
-        named = {*self.objectives, *self.constraints.bounds(), self.pruning.metric}
-        named |= set(self.gates.costs())
-        return measured_names(named)
+        return measured_names([*self.named_costs(), *self.gates.costs()])
+
+    def named_costs(self) -> list[str]:
+        """Metrics beside the score that the search goes by."""
+        named = [*self.objectives, *self.constraints.bounds(), self.pruning.metric]
+        return [name for name in dict.fromkeys(named) if name != SCORE]
 
     def beyond_score(self) -> bool:
         """Whether anything but the score has a say in the search."""

@@ -176,7 +176,8 @@ class ReportView(View):
 class AskView(View):
     """An entry of a branch's log: what its sampler was asked or told, in the order of `sequence`.
 
-    An ask has the `params` that were suggested, a tell the outcome of the trial, and where it has
+    An ask has the `params` that were suggested, and the outcome `random` where the sampler had
+    failed and they were drawn at random; a tell has the outcome of the trial, and where it has
     one its score (`value`) and the meta-iteration at which that was measured.  `scores` are all
     that the sampler then knew of the trial, by meta-iteration, `metrics` what else it was told.
     """

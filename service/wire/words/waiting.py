@@ -17,9 +17,9 @@ def behind(studies: Sequence[StudyName], total: int, seconds: float | None) -> s
     return f"waits behind {what}, {named}{more}: {long}"
 
 
-def for_dispatcher(state: str) -> str:
-    """It waits because nobody runs studies."""
-    return f"waits for a dispatcher: {state}"
+def for_service(check: str, found: str) -> str:
+    """It waits because no dispatcher runs studies, or none of its slots works."""
+    return f"waits for {'a slot that works' if check == 'slots' else 'a dispatcher'}: {found}"
 
 
 NEXT = "is next: it begins when a slot is free"

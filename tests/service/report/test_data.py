@@ -1,10 +1,17 @@
 """The report as data: what each part holds, and why a part is not there."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import Engine
+from structlog.testing import capture_logs
 
+from service.db.engine import reading
+from service.operations.report import read_rows
+from service.report.data import study_report
 from service.wire.views.report import StudyReport
+from tests.fakes.seen import STUDY
 
 PARTS = {
     "verdict", "learning_curves", "slices", "importances", "stability", "adaptation", "cost",
@@ -108,3 +115,18 @@ def test_the_json_has_finite_numbers_and_comes_back_the_same(
 
     json.loads(text, parse_constant=refuse)
     assert StudyReport.model_validate_json(text) == report
+
+
+def test_a_part_that_cannot_be_made_leaves_the_others(
+    engine: Engine, completed: StudyReport
+) -> None:
+    with reading(engine) as session:
+        rows = replace(read_rows(session, STUDY), curves=None)  # type: ignore[arg-type]
+    with capture_logs() as logs:
+        broken = study_report(rows, now=completed.made_at)
+    assert broken.absent == {
+        "adaptation": "it could not be made (AttributeError: 'NoneType' object has no attribute "
+        "'get')"
+    }
+    assert [entry["part"] for entry in logs] == ["adaptation"]
+    assert broken.verdict == completed.verdict and broken.importances == completed.importances

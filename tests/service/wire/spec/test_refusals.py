@@ -1,11 +1,15 @@
 """Broken specs: each error names the field by path and the rule in words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from metaopt.search.pruning.registry import PRUNING_RULES
+from metaopt.search.samplers.registry import SAMPLERS
 from service.errors import InvalidSpec
 from service.wire.spec.refusals import parse_spec
+from service.wire.spec.study import StudySpec
 from tests.fakes.specs import LEAST
 
 
@@ -18,6 +22,17 @@ def with_space(**space: Any) -> dict[str, Any]:
     [
         (with_space(inner_lr=-1), "branches[0].space.inner_lr", "must be in"),
         (with_space(inner_lr={"low": 1, "high": 0}), "branches[0].space.inner_lr", "low must be"),
+        (
+            with_space(inner_lr={"low": 0.003, "high": 0.0030000000000000005, "log": True}),
+            "branches[0].space.inner_lr",
+            "inner_lr must span at least 3e-12 to be searched, got [0.003, 0.0030000000000000005]: "
+            "widen the range, or fix the value, e.g. 0.003",
+        ),
+        (
+            with_space(gradient_clamp={"low": 0, "high": 1.7e308}),
+            "branches[0].space.gradient_clamp",
+            "must be within ±1e+150 to be searched",
+        ),
         (
             with_space(inner_lr={"low": "x", "high": 1}),
             "branches[0].space.inner_lr.low",
@@ -110,3 +125,23 @@ def test_defaults_are_filled_in() -> None:
         "trials": 24,
         "meta_iterations": 1000,
     }
+
+
+def test_a_narrow_range_that_was_stored_before_is_read_still() -> None:
+    space = {"inner_lr": {"low": 0.1, "high": 0.10000000000000002}}
+    assert StudySpec.model_validate(with_space(**space)).branches[0].distributions()
+
+
+def test_a_kind_that_fails_to_look_at_a_spec_is_named_as_a_refusal() -> None:
+    def check(problem: Any) -> str | None:
+        raise TypeError("no")
+
+    def rungs(meta_iterations: int, reduction: int) -> list[int]:
+        raise KeyError("eta")
+
+    broken = replace(SAMPLERS.get("random"), name="broken", check=check)
+    with SAMPLERS.including(broken), pytest.raises(InvalidSpec, match=r"failed to look .*TypeErr"):
+        parse_spec({**LEAST, "search": {"sampler": "broken"}})
+    rule = replace(PRUNING_RULES.get("median"), name="broken", default_rungs=rungs)
+    with PRUNING_RULES.including(rule), pytest.raises(InvalidSpec, match="KeyError: 'eta'"):
+        parse_spec({**LEAST, "pruning": {"kind": "broken"}})
