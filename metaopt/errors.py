@@ -72,4 +72,4 @@ def in_words(error: BaseException) -> str:
     """Why something failed, in one line: our own message, or the kind of anybody's error too."""
     text = " ".join(str(error).split())
     named = text if isinstance(error, MetaoptError) else f"{type(error).__name__}: {text}"
-    return named.rstrip(": ")[:LONGEST_CAUSE]
+    return named.rstrip(": ")[:LONGEST_CAUSE] or type(error).__name__

@@ -139,20 +139,18 @@ class BranchSearch:
         if self.limit is not None and self.asks >= self.limit:
             raise InvalidSearch(f"the grid's {self.limit} points have all been asked for")
         index = self.asks
-        params = _suggested(self._sampler, self._problem, index) if self._sampler else None
-        if isinstance(params, _Failed):
-            self.fall_back(params.cause)
-        point = params if isinstance(params, dict) else random_point(self._problem, index)
-        self._begin(point)
+        found = _suggested(self._sampler, self._problem, index) if self._sampler else None
+        if isinstance(found, _Failed):
+            self.fall_back(found.cause)
         self._add(trial_number)
-        return point
+        return found if isinstance(found, dict) else random_point(self._problem, index)
 
     def slow_asks(self, count: int) -> int:
         """How many of the next `count` asks would keep the caller waiting."""
         if self._slow is None:
             return 0
         try:
-            return self._slow.slow_asks(self.asks, count)
+            return min(count, max(0, int(self._slow.slow_asks(self.asks, count))))
         except Exception as error:
             self.fall_back(in_words(error))
             return 0
@@ -164,24 +162,20 @@ class BranchSearch:
         given to `restore` in their order.  It is handed a function that says whether to stop, and
         then returns the points it has.  From where the sampler fails, they are random ones.
         """
-        assert self._slow is not None and count <= self.slow_asks(count)
-        problem, first, failure = self._problem, self.asks, None
-        sampler: Sampler | None = None
-        try:
-            sampler = self._slow.copy()
-        except Exception as error:
-            failure = in_words(error)
+        assert self._slow is not None, "slow_asks has said that none of these is slow"
+        problem, first = self._problem, self.asks
+        copied = _copied(self._slow)
 
         def find(stopped: Callable[[], bool]) -> list[Suggestion]:
             points: list[Suggestion] = []
-            cause = failure
+            sampler = copied
             for index in range(first, first + count):
                 if stopped():
                     break
-                found = _Failed(cause) if cause else _looked_up(sampler, problem, index)
+                found = _suggested(sampler, problem, index)
                 if isinstance(found, _Failed):
-                    cause = found.cause
-                    points.append(Suggestion(random_point(problem, index), cause))
+                    sampler = found
+                    points.append(Suggestion(random_point(problem, index), found.cause))
                 else:
                     points.append(Suggestion(found))
             return points
@@ -283,25 +277,26 @@ class _Failed(NamedTuple):
     cause: str
 
 
-def _suggested(sampler: Sampler, problem: Problem, index: int) -> "Params | _Failed":
-    """What the sampler suggests, looked at; why there is nothing, whatever it raised."""
+def _copied(sampler: SlowSampler) -> "Sampler | _Failed":
     try:
-        return within(problem.space, sampler.suggest(index))
-    except Exception as error:  # it concerns this search only, and this only goes on without it
-        return _Failed(in_words(error))
-
-
-def _looked_up(sampler: Sampler | None, problem: Problem, index: int) -> "Params | _Failed":
-    """What a copy of the sampler suggests, which then knows that the point is tried."""
-    assert sampler is not None
-    found = _suggested(sampler, problem, index)
-    if isinstance(found, _Failed):
-        return found
-    try:
-        sampler.begin(index, found)
+        return sampler.copy()
     except Exception as error:
         return _Failed(in_words(error))
-    return found
+
+
+def _suggested(sampler: "Sampler | _Failed", problem: Problem, index: int) -> "Params | _Failed":
+    """A point that the sampler suggests and counts as tried; why there is none, whatever it raised.
+
+    One that it cannot count is none of its points either: the log knows only one kind of failure.
+    """
+    if isinstance(sampler, _Failed):
+        return sampler
+    try:
+        point = within(problem.space, sampler.suggest(index))
+        sampler.begin(index, point)
+        return point
+    except Exception as error:  # it concerns this search only, which goes on without it
+        return _Failed(in_words(error))
 
 
 def replay(

@@ -17,6 +17,7 @@ from service.wire.views.report import (
     AdaptationCurve,
     BranchCost,
     BranchImportances,
+    LearningCurve,
     RungPoint,
     Slice,
     SlicePoint,

@@ -13,7 +13,9 @@ def behind(studies: Sequence[StudyName], total: int, seconds: float | None) -> s
     named = ", ".join(f"{study.name} ({study.status})" for study in studies[:MOST_NAMED])
     more = f" and {total - MOST_NAMED} more" if total > MOST_NAMED else ""
     what = "1 study" if total == 1 else f"{total} studies"
-    long = "how long is not known yet" if seconds is None else f"about {numbers.seconds(seconds)}"
+    long = "how long is not known yet"
+    if seconds is not None:
+        long = f"about {numbers.seconds(seconds)} at most"
     return f"waits behind {what}, {named}{more}: {long}"
 
 

@@ -116,6 +116,20 @@ def test_a_search_that_fell_back_is_taken_up_to_the_same_points(where, what):
             assert searched(cut=cut)[1] == log
 
 
+@pytest.mark.parametrize(("where", "what"), FAILURES)
+def test_what_the_log_says_is_derived_again(where, what):
+    with SAMPLERS.including(failing(where, what)):
+        _, log = searched()
+        again = BranchSearch(SPACE, **arguments())
+        for entry in log:
+            if entry.kind == "tell":
+                again.tell(entry.trial_number, entry.outcome, entry.loss, entry.meta_iteration)
+                continue
+            if entry.random:
+                again.fall_back("as the log says")
+            assert again.ask(entry.trial_number) == entry.params
+
+
 def test_the_log_decides_where_the_sampler_fails_no_more():
     with SAMPLERS.including(failing("suggest", RuntimeError("bad luck"))):
         _, log = searched(asks=8)

@@ -66,7 +66,7 @@ def test_the_studies_before_it_are_named_with_the_time_that_they_take(
     assert waits["behind"] == [{"study_id": FIRST, "name": "long", "status": "running"}]
     # 540 of 6 x 180 are trained in a minute; four fresh trainings of 180 come after the rest.
     assert waits["seconds"] == pytest.approx(60 + 4 * 180 / 9)
-    assert waits["sentence"] == "waits behind 1 study, long (running): about 2 min 20 s"
+    assert waits["sentence"] == "waits behind 1 study, long (running): about 2 min 20 s at most"
     running = shown(client, FIRST)
     assert running["waits"] is None and running["seconds_left"] == waits["seconds"]
     last = shown(client, THIRD)["waits"]
