@@ -11,7 +11,6 @@ themselves.  A dispatcher that stood by for long starts with what it found then;
 their devices again.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -37,6 +36,7 @@ from service.dispatcher.store.ledger import Ledger
 from service.errors import NoDeviceWorks, SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
 from service.executors.slots import Found, find_slots
+from service.logs import configure_logging
 from service.mirror.sync import run_mirror
 from service.notifications.config import load_webhooks
 from service.notifications.runner import notifying
@@ -70,7 +70,7 @@ def run(
         log_to: Where its log goes, by default stderr.
         found: The slots to begin with, if they are known already.
     """
-    _configure_logging(log_to or sys.stderr)
+    configure_logging(log_to or sys.stderr)
     stop = stop or threading.Event()
     _drain_on_signals(stop)
     engine = open_engine(settings.url())
@@ -198,20 +198,6 @@ def _drain_on_signals(stop: threading.Event) -> None:
 
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, drain)
-
-
-def _configure_logging(stream: TextIO) -> None:
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
-    )
 
 
 if __name__ == "__main__":

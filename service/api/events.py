@@ -26,6 +26,7 @@ from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
 from service.operations.views import event_view
 from service.wire.views.studies import EventView
+from service.wire.words.instants import stamp
 
 LARGEST_ID = 2**63 - 1
 HEARTBEAT = ": still here\n\n"
@@ -81,7 +82,7 @@ def _look(context: Context, study_id: str, after: int) -> tuple[list[EventView],
 def _frame(event: EventView) -> str:
     data = {
         "study_id": event.study_id,
-        "created_at": event.created_at.isoformat(),
+        "created_at": stamp(event.created_at),
         **event.data,
     }
     text = json.dumps(data, allow_nan=False)

@@ -26,6 +26,7 @@ from service.schedules.history import Drift, new_drifts
 from service.schedules.plan import Decision, decide, due, run_spec, run_study_id
 from service.wire.spec.gates import parse_label
 from service.wire.spec.refusals import parse_spec
+from service.wire.words.instants import fire_time
 
 log = structlog.get_logger("schedules")
 
@@ -82,7 +83,7 @@ def _settle(session: Session, schedule: Schedule, now: datetime) -> None:
             _end(run, RunStatus.SKIPPED, _why_skipped(under_way, waiting))
         else:
             for other in under_way:
-                _cancel(session, other, run, now)
+                _cancel(session, other, run, schedule.time_zone, now)
             under_way = [run] if _submit(session, schedule, run, now) else []
 
 
@@ -103,13 +104,15 @@ def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetim
     return True
 
 
-def _cancel(session: Session, run: ScheduleRun, by: ScheduleRun, now: datetime) -> None:
+def _cancel(
+    session: Session, run: ScheduleRun, by: ScheduleRun, time_zone: str, now: datetime
+) -> None:
     assert run.study_id is not None
     try:
         steer_study(session, run.study_id, CANCEL, now=now)
     except TransitionImpossible:  # it has ended in this moment
         return
-    run.reason = f"cancelled for the run of {by.fire_at.isoformat()} (overlap: cancel)"
+    run.reason = f"cancelled for the run of {fire_time(by.fire_at, time_zone)} (overlap: cancel)"
 
 
 def _end(run: ScheduleRun, status: RunStatus, reason: str) -> None:

@@ -117,6 +117,7 @@ def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleH
         name=schedule.name,
         metric=spec.metric(),
         maximize=spec.maximize(),
+        time_zone=schedule.time_zone,
         points=chart(session, schedule)[-limit:],
     )
 

@@ -24,6 +24,7 @@ from cronsim import CronSim
 from metaopt.keys import key
 from service.db.states import CatchUp, Overlap
 from service.wire.spec.study import StudySpec
+from service.wire.words.instants import stamp
 
 GRACE = timedelta(seconds=60)
 MOST_FIRINGS = 100
@@ -95,7 +96,7 @@ def decide(overlap: Overlap, *, busy: bool, waiting: int) -> Decision:
 
 def run_spec(spec: StudySpec, schedule_id: str, fire_at: datetime, *, fresh: bool) -> StudySpec:
     """The spec of one run: named by its fire time, with a seed of its own if `fresh`."""
-    instant = _text(fire_at)
+    instant = stamp(fire_at)
     name = f"{spec.name[: LONGEST_NAME - len(instant) - 1]} {instant}"
     seed = key("schedule", schedule_id, instant) % 2**53 if fresh else spec.seed
     return spec.model_copy(update={"name": name, "seed": seed})
@@ -103,12 +104,8 @@ def run_spec(spec: StudySpec, schedule_id: str, fire_at: datetime, *, fresh: boo
 
 def run_study_id(schedule_id: str, fire_at: datetime) -> str:
     """The id that the study of a run has: the same whoever submits it."""
-    text = f"{schedule_id} {_text(fire_at)}"
+    text = f"{schedule_id} {stamp(fire_at)}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _text(fire_at: datetime) -> str:
-    return f"{fire_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _newest_times(cron: str, time_zone: str, after: datetime, now: datetime) -> list[datetime]:

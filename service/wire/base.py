@@ -1,8 +1,9 @@
 """What every message has in common."""
 
+from datetime import UTC
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
@@ -13,3 +14,6 @@ class Wire(BaseModel):
 
 
 Count = Annotated[int, Field(ge=1, le=10_000)]
+
+Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+"""Whatever zone it came with, JSON has it in UTC, as `2026-11-30T01:30:00Z`."""

@@ -217,19 +217,23 @@ def test_figures_that_could_not_be_loaded_are_drawn_at_a_later_refresh(endless, 
 
 
 def test_our_page_runs_a_schedule_by_hand_and_draws_its_chart(page, server):
-    new = {"name": "by-hand", "cron": "0 0 1 1 *", "spec": {**WATCHED, "name": "scheduled"}}
+    whole = {"name": "by-hand", "cron": "30 2 1 1 *", "time_zone": "Europe/Berlin"}
+    new = {**whole, "spec": {**WATCHED, "name": "scheduled"}}
     assert server.post("/api/v1/schedules", json=new).status_code == 201
     page.goto("/")
     page.get_by_role("link", name="Schedules").click()
     card = page.locator("a.study", has_text="by-hand")
     assert "has not run yet" in card.inner_text()
+    assert "-01-01 02:30 Europe/Berlin" in card.inner_text()
+    assert card.locator("time").get_attribute("title").endswith("-01-01 01:30 UTC")
     card.click()
     page.get_by_text("No study of this schedule is completed yet.").wait_for()
     for button, other in [("Pause", "Resume"), ("Resume", "Pause")]:
         page.get_by_role("button", name=button).click()
         page.get_by_role("button", name=other).wait_for()
     page.get_by_role("button", name="Run now").click()
-    page.locator("#runs tbody tr").filter(has_text="hand").wait_for()
+    run = page.locator("#runs tbody tr").filter(has_text="hand")
+    assert run.locator("time").inner_text().endswith(" Europe/Berlin")
     point = page.locator("#control .point")
     point.wait_for(timeout=90_000)  # the dispatcher has submitted and run it
     assert point.count() == 1

@@ -22,7 +22,7 @@ def nothing(*_: Any, **__: Any) -> None:
 
 def keep_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave logging and signals of this process as they are."""
-    for name in ("_configure_logging", "_drain_on_signals", "run_mirror"):
+    for name in ("configure_logging", "_drain_on_signals", "run_mirror"):
         monkeypatch.setattr(daemon, name, nothing)
 
 

@@ -10,6 +10,7 @@ from service.cli.connection import connect
 from service.cli.console import write_json
 from service.cli.exits import Exit, Stop
 from service.cli.options import Json, StudyId
+from service.cli.pages import words
 from service.client.client import Client
 from service.wire.spec.gates import parse_label
 from service.wire.views.baselines import BaselineView
@@ -113,7 +114,7 @@ def _row(version: BaselineView) -> tuple[str, ...]:
         version.judged_by,
         str(version.tasks),
         version.study_id[:8],
-        f"{version.created_at:%Y-%m-%d %H:%M}",
+        words.instant(version.created_at),
         version.origin,
     )
 
@@ -132,7 +133,7 @@ def _facts(version: BaselineView) -> dict[str, str]:
     value, low, high = version.score.value, version.score.low, version.score.high
     score = numbers.score_with_interval(value, low, high, version.metric)
     return {
-        "made": f"{version.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        "made": words.instant(version.created_at),
         "study": f"{version.study_id} ({version.study_name}), trial {version.trial_number}",
         "spec SHA-256": version.spec_sha256[:12],
         version.metric: f"{score}, {trainings} trainings on {version.tasks} tasks",

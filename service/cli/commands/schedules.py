@@ -17,9 +17,10 @@ from service.cli.options import (
     SpecFile,
     Undecided,
 )
-from service.cli.pages import schedules, words
+from service.cli.pages import schedules
 from service.client.client import Client
 from service.wire.views.schedules import CatchUp, Overlap, ScheduleView, SeedPolicy
+from service.wire.words.instants import stamp
 
 LONGEST_NAME = 64
 
@@ -84,7 +85,7 @@ def add(
     write_json(json, view.model_dump(mode="json"))
     if str(json) != "-":
         data(view.schedule_id)
-        say(f"{view.name} fires next at {words.instant(view.next_fire_at)}")
+        say(f"{view.name} fires next: {schedules.next_fire(view)}")
 
 
 @app.command("list")
@@ -132,7 +133,7 @@ def run_now(schedule: Schedule) -> None:
     with connect() as client:
         view = client.schedules.find(schedule)
         run = client.schedules.run_now(view.schedule_id)
-    data(f"{run.fire_at:%Y-%m-%dT%H:%M:%SZ} {run.status}")
+    data(f"{stamp(run.fire_at)} {run.status}")
     say(f"the dispatcher submits it: `metaopt schedule show {view.name}` to see it")
 
 

@@ -8,6 +8,7 @@ serve ─┬─ db upgrade, then may we listen there?
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from service.cli.exits import Exit, Stop
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
 from service.executors.slots import find_slots
+from service.logs import configure_logging
 from service.notifications.config import load_webhooks
 from service.settings import Settings
 
@@ -119,6 +121,7 @@ def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[]
     """Serve until SIGTERM or SIGINT; `on_exit` is called as soon as one arrives."""
     from service.app import create_app
 
+    configure_logging(sys.stderr)
     config = uvicorn.Config(
         create_app(settings),
         log_level="warning",

@@ -1,27 +1,26 @@
 """Pages of the command line: schedules, one schedule with its runs, its control chart."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 import yaml
 
 from service.cli import console
-from service.cli.pages import words
 from service.wire.views.judged import Estimate
 from service.wire.views.schedules import ChartPoint, RunView, ScheduleHistory, ScheduleView
-from service.wire.words import numbers
+from service.wire.words import instants, numbers
 
 
 def schedules_page(schedules: list[ScheduleView]) -> None:
     """Print a line for each schedule."""
     header = ("schedule_id", "name", "cron", "time zone", "next", "last run")
-    rows = [
-        (s.schedule_id, s.name, s.cron, s.time_zone, _next(s), _last(s.last_run)) for s in schedules
-    ]
-    console.table("", header, rows)
+    console.table("", header, [_row(schedule) for schedule in schedules])
 
 
 def schedule_page(schedule: ScheduleView, runs: list[RunView]) -> None:
     """Print a schedule: when and how it fires, spec with every default, runs."""
     console.data(f"schedule_id: {schedule.schedule_id}\nname: {schedule.name}")
-    console.data(f"cron: {schedule.cron} ({schedule.time_zone})\nnext: {_next(schedule)}")
+    console.data(f"cron: {schedule.cron} ({schedule.time_zone})\nnext: {next_fire(schedule)}")
     for name in ("catch_up", "overlap", "seed"):
         console.data(f"{name}: {getattr(schedule, name)}")
     spec = schedule.spec.model_dump(mode="json")
@@ -30,7 +29,8 @@ def schedule_page(schedule: ScheduleView, runs: list[RunView]) -> None:
     console.data(f"spec:\n{indented}")
     for warning in schedule.warnings:
         console.data(f"warning: {warning}")
-    console.table("Runs", ("fired", "by", "status", "study_id", "reason"), [_run(r) for r in runs])
+    header = ("fired", "by", "status", "study_id", "reason")
+    console.table("Runs", header, [_run(run, schedule.time_zone) for run in runs])
 
 
 def history_page(history: ScheduleHistory) -> None:
@@ -38,30 +38,45 @@ def history_page(history: ScheduleHistory) -> None:
     header = (
         "fired", "study_id", "candidate", "95 %", "baseline", "incumbent", "95 %", "gates", "drift",
     )  # fmt: skip
-    rows = [_point(point, history.metric) for point in history.points]
+    rows = [_point(point, history.metric, history.time_zone) for point in history.points]
     console.table(f"{history.name}, {history.metric}", header, rows)
 
 
-def _next(schedule: ScheduleView) -> str:
-    return "paused" if schedule.paused else words.instant(schedule.next_fire_at)
+def next_fire(
+    schedule: ScheduleView, in_words: Callable[[datetime, str], str] = instants.in_utc_too
+) -> str:
+    """When a schedule fires next, in its zone."""
+    if schedule.next_fire_at is None:
+        return "paused" if schedule.paused else "never"
+    return in_words(schedule.next_fire_at, schedule.time_zone)
 
 
-def _last(run: RunView | None) -> str:
-    return "-" if run is None else f"{words.instant(run.fire_at)} {_status(run)}"
+def _row(schedule: ScheduleView) -> tuple[str, ...]:
+    fires = next_fire(schedule, instants.fire_time)
+    last = _last(schedule)
+    return schedule.schedule_id, schedule.name, schedule.cron, schedule.time_zone, fires, last
+
+
+def _last(schedule: ScheduleView) -> str:
+    run = schedule.last_run
+    if run is None:
+        return "-"
+    return f"{instants.fire_time(run.fire_at, schedule.time_zone)} {_status(run)}"
 
 
 def _status(run: RunView) -> str:
     return f"{run.status}, {run.study_status}" if run.study_status else run.status
 
 
-def _run(run: RunView) -> tuple[str, ...]:
+def _run(run: RunView, time_zone: str) -> tuple[str, ...]:
+    fired = instants.fire_time(run.fire_at, time_zone)
     by = "hand" if run.manual else "clock"
-    return words.instant(run.fire_at), by, _status(run), run.study_id or "-", run.reason or "-"
+    return fired, by, _status(run), run.study_id or "-", run.reason or "-"
 
 
-def _point(point: ChartPoint, metric: str) -> tuple[str, ...]:
+def _point(point: ChartPoint, metric: str, time_zone: str) -> tuple[str, ...]:
     return (
-        words.instant(point.fire_at),
+        instants.fire_time(point.fire_at, time_zone),
         point.study_id,
         *_estimate(point.candidate, metric),
         f"{point.baseline or '-'}{' (stored)' if point.stored else ''}",

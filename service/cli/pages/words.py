@@ -7,7 +7,7 @@ from typing import Any
 from service import events
 from service.wire.views.result import SearchCost
 from service.wire.views.studies import EventView
-from service.wire.words import numbers
+from service.wire.words import instants, numbers
 
 
 def search_end(search: SearchCost) -> str:
@@ -23,7 +23,7 @@ def search_end(search: SearchCost) -> str:
 
 def instant(value: datetime | None) -> str:
     """An instant in the user's time zone, to the second."""
-    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else "-"
+    return instants.instant(value.astimezone()) if value else "-"
 
 
 def counts(of: Mapping[Any, int]) -> str:

@@ -1,5 +1,7 @@
 // Numbers and times as people read them.
 
+import { h } from "/ui/dom.js";
+
 const MINUS = "\u2212";
 
 export function number(value, digits = 3) {
@@ -42,13 +44,49 @@ export function seconds(value) {
 }
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-export function ago(instant) {
+function ago(instant) {
   const past = (Date.parse(instant) - Date.now()) / 1000;
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
     if (Math.abs(past) >= size) return relative.format(Math.round(past / size), unit);
   }
   return "just now";
 }
+
+const LOCAL = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+const FIELDS = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+const formats = new Map(); // they are slow to make
+
+function clock(at, timeZone) {
+  if (!formats.has(timeZone)) formats.set(timeZone, new Intl.DateTimeFormat("sv-SE", { ...FIELDS, timeZone }));
+  return formats.get(timeZone).format(at).replace(/(:\d\d):00$/, "$1");
+}
+
+// Where clocks are put back, a time of day comes twice: then the offset says which it is.
+function which(at, timeZone) {
+  const shown = clock(at, timeZone);
+  if (![-60, -30, 30, 60].some((minutes) => clock(at + 60000 * minutes, timeZone) === shown)) return "";
+  const named = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(at);
+  return ` (${named.find((part) => part.type === "timeZoneName").value})`;
+}
+
+// An instant with the name of its zone: that of a schedule, or the browser's own.
+export function zoned(instant, timeZone = LOCAL) {
+  const at = Date.parse(instant);
+  try {
+    return `${clock(at, timeZone)} ${timeZone}${which(at, timeZone)}`;
+  } catch {
+    return `${clock(at, "UTC")} UTC`; // a zone that this browser does not know
+  }
+}
+
+function time(instant, text) {
+  const places = [...new Set([zoned(instant), zoned(instant, "UTC")])];
+  return h("time", { datetime: instant, title: places.join(" · ") }, text);
+}
+
+export const at = (instant, timeZone) => time(instant, zoned(instant, timeZone));
+export const since = (instant) => time(instant, ago(instant));
 
 export const duration = (from, to) =>
   from ? seconds(((to ? Date.parse(to) : Date.now()) - Date.parse(from)) / 1000) : "–";

@@ -4,7 +4,7 @@ import * as api from "/ui/api.js";
 import { controlCard } from "/ui/control.js";
 import { h, show, toast } from "/ui/dom.js";
 import { gallery } from "/ui/figures.js";
-import { ago } from "/ui/format.js";
+import { at, since, zoned } from "/ui/format.js";
 import { pill } from "/ui/studies.js";
 
 const REFRESH_MS = 3000;
@@ -13,11 +13,13 @@ const outcome = (run) => run.study_status ?? run.status;
 
 function last(run) {
   if (!run) return h("span", { class: "small quiet" }, "has not run yet");
-  return h("span", { class: "small quiet" }, `last ${ago(run.fire_at)} `, pill(outcome(run)));
+  return h("span", { class: "small quiet" }, "last ", since(run.fire_at), " ", pill(outcome(run)));
 }
 
-const next = (schedule) =>
-  schedule.paused ? "paused" : schedule.next_fire_at ? `next ${ago(schedule.next_fire_at)}` : "never fires again";
+function next({ paused, next_fire_at: fires, time_zone: zone }) {
+  if (paused) return "paused";
+  return fires ? ["next ", since(fires), `, ${zoned(fires, zone)}`] : "never fires again";
+}
 
 function card(schedule) {
   return h("a", { class: "card study", href: `#/schedules/${schedule.schedule_id}` },
@@ -66,10 +68,10 @@ function head(schedule, refresh) {
       h("a", { class: "button", href: `/api/v1/schedules/${schedule.schedule_id}` }, "JSON")));
 }
 
-function runsCard(runs) {
+function runsCard(runs, zone) {
   const row = (run) =>
     h("tr", {},
-      h("td", {}, new Date(run.fire_at).toLocaleString()),
+      h("td", {}, at(run.fire_at, zone)),
       h("td", {}, run.manual ? "hand" : "clock"),
       h("td", {}, pill(outcome(run))),
       h("td", { class: "mono" }, run.study_id ? h("a", { href: `#/studies/${run.study_id}` }, run.study_id.slice(0, 8)) : "–"),
@@ -115,6 +117,6 @@ export function openSchedule(view, id) {
     const [schedule, runs, history, chart] = await Promise.all(
       [api.schedule(id), api.runs(id), api.history(id), api.chart(id)]);
     document.title = `${schedule.name} · metaopt`;
-    return [head(schedule, refresh), controlCard(figures, history, chart), runsCard(runs)];
+    return [head(schedule, refresh), controlCard(figures, history, chart), runsCard(runs, schedule.time_zone)];
   }, figures.draw);
 }

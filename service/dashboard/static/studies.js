@@ -2,7 +2,7 @@
 
 import * as api from "/ui/api.js";
 import { h, show, styled } from "/ui/dom.js";
-import { ago, duration, plural, score } from "/ui/format.js";
+import { duration, plural, score, since } from "/ui/format.js";
 
 const REFRESH_MS = 3000;
 const ENDS = ["completed", "pruned", "diverged", "failed", "cancelled"];
@@ -58,13 +58,13 @@ export function bests(study) {
 }
 
 function card(study) {
-  const since = study.finished_at
-    ? `${ago(study.finished_at)}, took ${duration(study.started_at ?? study.created_at, study.finished_at)}`
-    : ago(study.created_at);
+  const when = study.finished_at
+    ? [since(study.finished_at), `, took ${duration(study.started_at ?? study.created_at, study.finished_at)}`]
+    : since(study.created_at);
   return h("a", { class: "card study", href: `#/studies/${study.study_id}` },
     h("div", { class: "top" },
       h("span", { class: "name" }, study.name), pill(study.status),
-      h("span", { class: "when small quiet" }, since)),
+      h("span", { class: "when small quiet" }, when)),
     progress(study),
     study.error ? h("p", { class: "cause" }, study.error) : bests(study));
 }

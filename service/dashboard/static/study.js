@@ -4,7 +4,7 @@ import * as api from "/ui/api.js";
 import { curveCards, paretoCard } from "/ui/curves.js";
 import { h, show, toast } from "/ui/dom.js";
 import { gallery } from "/ui/figures.js";
-import { ago, duration, plural } from "/ui/format.js";
+import { duration, plural, since } from "/ui/format.js";
 import { gatesCard } from "/ui/gates.js";
 import { bests, pill, progress } from "/ui/studies.js";
 import { trialsCard } from "/ui/trials.js";
@@ -67,7 +67,7 @@ function head(state, refresh) {
       h("div", { class: "facts" },
         h("span", {}, tasksInWords(study.spec)),
         h("span", {}, `${plural(study.spec.budget.meta_iterations, "meta-iteration")} a trial`),
-        h("span", {}, study.started_at ? `running time ${duration(study.started_at, study.finished_at)}` : `submitted ${ago(study.created_at)}`),
+        h("span", {}, study.started_at ? `running time ${duration(study.started_at, study.finished_at)}` : ["submitted ", since(study.created_at)]),
         h("span", { class: "mono" }, study.study_id))),
     h("div", { class: "actions" },
       buttons(state, refresh),

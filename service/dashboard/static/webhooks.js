@@ -2,7 +2,7 @@
 
 import * as api from "/ui/api.js";
 import { h, show, toast } from "/ui/dom.js";
-import { ago } from "/ui/format.js";
+import { at, since } from "/ui/format.js";
 import { pill } from "/ui/studies.js";
 
 const REFRESH_MS = 3000;
@@ -22,11 +22,11 @@ function webhookRow(one, refresh) {
 }
 
 function deliveryRow(one) {
-  const again = one.status === "pending" && one.attempts ? `; again at ${new Date(one.next_attempt_at).toLocaleTimeString()}` : "";
+  const again = one.status === "pending" && one.attempts ? ["; again at ", at(one.next_attempt_at)] : [];
   return h("tr", { class: "delivery", "data-delivery": one.delivery_id },
-    h("td", {}, ago(one.created_at)), h("td", {}, one.webhook), h("td", {}, one.event),
+    h("td", {}, since(one.created_at)), h("td", {}, one.webhook), h("td", {}, one.event),
     h("td", {}, one.study_id ? h("a", { href: `#/studies/${one.study_id}` }, one.study_id.slice(0, 8)) : "–"),
-    h("td", {}, pill(one.status), one.last_error ? h("div", { class: "cause" }, one.last_error + again) : null),
+    h("td", {}, pill(one.status), one.last_error ? h("div", { class: "cause" }, one.last_error, again) : null),
     h("td", { class: "n" }, one.attempts));
 }
 

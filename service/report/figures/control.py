@@ -22,7 +22,7 @@ from service.report.figures.base import (
 )
 from service.wire.views.judged import Estimate
 from service.wire.views.schedules import ChartPoint, ScheduleHistory
-from service.wire.words import numbers
+from service.wire.words import instants, numbers
 
 CANDIDATE, INCUMBENT = COLOURS[:2]
 MOVED = "#d9950d"
@@ -34,6 +34,7 @@ class Mark(NamedTuple):
     """An estimate at its place on the chart."""
 
     x: float
+    fired: str
     point: ChartPoint
     estimate: Estimate
 
@@ -43,8 +44,9 @@ def control_figure(history: ScheduleHistory) -> Figure | None:
     points = [point for point in history.points if point.candidate or point.incumbent]
     if not points:
         return None
-    candidates = _marks(points, lambda point: point.candidate, -APART)
-    incumbents = _marks(points, lambda point: point.incumbent, APART)
+    fired = [instants.fire_time(point.fire_at, history.time_zone) for point in points]
+    candidates = _marks(fired, points, lambda point: point.candidate, -APART)
+    incumbents = _marks(fired, points, lambda point: point.incumbent, APART)
     traces = [
         *_centres(points),
         _estimates("candidate", candidates, CANDIDATE, history.metric),
@@ -52,29 +54,37 @@ def control_figure(history: ScheduleHistory) -> Figure | None:
         _rings("moved", [m for m in incumbents if m.point.moved and not m.point.drift], MOVED, 1.6),
         _rings("drift", [m for m in incumbents if m.point.drift], DIVERGED, 3.0),
     ]
-    scores = [bound for _, _, e in [*candidates, *incumbents] for bound in (e.low, e.high)]
+    scores = [bound for _, _, _, e in [*candidates, *incumbents] for bound in (e.low, e.high)]
+    dates = _dates(fired, history.time_zone)
     return Figure(
         "control",
         "",
         [trace for trace in traces if trace["x"]],
-        layout(360, xaxis=_dates(points), yaxis=score_axis(history.metric, scores)),
+        layout(360, xaxis=dates, yaxis=score_axis(history.metric, scores)),
     )
 
 
 def _marks(
-    points: Sequence[ChartPoint], estimate_of: Callable[[ChartPoint], Estimate | None], by: float
+    fired: Sequence[str],
+    points: Sequence[ChartPoint],
+    estimate_of: Callable[[ChartPoint], Estimate | None],
+    by: float,
 ) -> list[Mark]:
     estimates = [(place, point, estimate_of(point)) for place, point in enumerate(points)]
-    return [Mark(place + by, point, e) for place, point, e in estimates if e is not None]
+    return [
+        Mark(place + by, fired[place], point, estimate)
+        for place, point, estimate in estimates
+        if estimate is not None
+    ]
 
 
-def _dates(points: Sequence[ChartPoint]) -> dict[str, Any]:
-    places = range(0, len(points), ceil(len(points) / MOST_DATES))
+def _dates(fired: Sequence[str], time_zone: str) -> dict[str, Any]:
+    places = range(0, len(fired), ceil(len(fired) / MOST_DATES))
     return axis(
-        "",
+        f"days of {time_zone}",
         tickvals=list(places),
-        ticktext=[f"{points[place].fire_at:%Y-%m-%d}" for place in places],
-        range=[-0.6, len(points) - 0.4],
+        ticktext=[fired[place].split()[0] for place in places],
+        range=[-0.6, len(fired) - 0.4],
         showgrid=False,
     )
 
@@ -104,7 +114,7 @@ def _estimates(name: str, marks: Sequence[Mark], colour: str, metric: str) -> Tr
 def _text(name: str, mark: Mark, metric: str) -> str:
     point, estimate = mark.point, mark.estimate
     score = numbers.score_with_interval(estimate.value, estimate.low, estimate.high, metric)
-    fired = f"{point.fire_at:%Y-%m-%d %H:%M} UTC<br>{name}"
+    fired = f"{mark.fired}<br>{name}"
     if name != "incumbent":
         return f"{fired} {score}"
     stored = ", stored scores" if point.stored else ""

@@ -7,7 +7,6 @@ JSON in which no `<` is left.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from service.report.pages.summary import cost_rows, finalist_rows, pareto_rows
 from service.wire.views.report import StudyReport
 from service.wire.words import numbers
 from service.wire.words.finalists import Table
+from service.wire.words.instants import instant
 
 _TABLES: Mapping[str, Callable[[StudyReport], Table]] = {
     "verdict": finalist_rows,
@@ -59,18 +59,13 @@ def html_page(report: StudyReport) -> str:
         cards=_cards(report, drawn),
         absent=[(CAPTIONS[part].title, reason) for part, reason in report.absent.items()],
         spec=json.dumps(report.study.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
-        made_at=instant(report.made_at),
+        made_at=instant(report.made_at, "minutes"),
         style=_asset("page.css"),
         figures=_json(drawn),
         plotly=_plotly(),
         theme=_asset("theme.js"),
         script=_asset("page.js"),
     )
-
-
-def instant(value: datetime) -> str:
-    """An instant in UTC, to the minute."""
-    return f"{value:%Y-%m-%d %H:%M} UTC"
 
 
 @cache
@@ -111,7 +106,7 @@ def _facts(report: StudyReport) -> list[str]:
     facts = [
         f"{study.metric}, {'more' if study.maximize else 'less'} is better",
         f"{sum(study.trials.values())} trials: {counts}" if counts else "no trials yet",
-        f"submitted {instant(study.created_at)}",
+        f"submitted {instant(study.created_at, 'minutes')}",
         f"study {study.study_id[:8]}",
     ]
     if report.cost is not None:

@@ -17,6 +17,7 @@ from service.report.pages.summary import (
 )
 from service.wire.views.report import StudyReport
 from service.wire.words.finalists import Table
+from service.wire.words.instants import instant
 
 _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
@@ -50,7 +51,7 @@ def markdown_page(report: StudyReport) -> str:
     if report.absent:
         reasons = [f"- {CAPTIONS[p].title}: {escape(why)}." for p, why in report.absent.items()]
         blocks += ["## Not shown", "\n".join(reasons)]
-    blocks.append(f"Made {report.made_at:%Y-%m-%d %H:%M} UTC by metaopt.")
+    blocks.append(f"Made {instant(report.made_at, 'minutes')} by metaopt.")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from service.errors import FormatUnavailable
 from service.wire.views.export import Format
+from service.wire.words.instants import stamp
 
 PIECE_RECORDS = 1000
 GROUP_RECORDS = 50_000  # of a row group of Parquet: small ones compress badly
@@ -54,7 +55,7 @@ def plain_cell(value: Any) -> Any:
         return f"'{value}" if value.startswith(_DANGEROUS) else value
     if isinstance(value, bool):
         return str(value).lower()
-    return value.isoformat() if isinstance(value, datetime) else value
+    return stamp(value) if isinstance(value, datetime) else value
 
 
 def _csv(columns: Sequence[Column], records: Iterator[Record]) -> Iterator[bytes]:
@@ -87,7 +88,7 @@ def _json(columns: Sequence[Column], records: Iterator[Record]) -> Iterator[byte
 
 def _object(names: Sequence[str], record: Record) -> str:
     document = dict(zip(names, record, strict=True))
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, default=datetime.isoformat)
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, default=stamp)
 
 
 class _Sink(io.RawIOBase):

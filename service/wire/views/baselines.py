@@ -1,11 +1,11 @@
 """Baselines: named, versioned results that later studies are compared with; never changed."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from metaopt.metaparams import Value
+from service.wire.base import Instant
 from service.wire.spec.model import Model
 from service.wire.spec.tasks import Tasks
 from service.wire.views.gate_report import BaselineName
@@ -41,7 +41,7 @@ class BaselineView(View):
 
     name: str
     version: int
-    created_at: datetime
+    created_at: Instant
     origin: str
     study_id: str
     study_name: str

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import JsonValue
 
 from service.events import notifying
+from service.wire.base import Instant
 from service.wire.names import OneOf
 from service.wire.views.studies import StudyStatus, View
 
@@ -28,7 +29,7 @@ class Notification(View):
     name: str | None
     status: StudyStatus | None
     data: dict[str, JsonValue] = {}
-    created_at: datetime
+    created_at: Instant
 
 
 class WebhookBody(Notification):

@@ -5,10 +5,10 @@ by the part's name.  A study that runs, failed or was cancelled has a report lik
 `learning_curves` come best first: so far, while the search goes on.
 """
 
-from datetime import datetime
 from typing import Literal
 
 from metaopt.metaparams import Value
+from service.wire.base import Instant
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialStatus, View
 
@@ -195,7 +195,7 @@ class StudyReport(View):
     """A study, its verdict, and what was seen on the way."""
 
     schema_version: Literal[1] = REPORT_VERSION
-    made_at: datetime
+    made_at: Instant
     study: StudyView
     verdict: StudyResult | None
     learning_curves: list[LearningCurve] | None

@@ -9,7 +9,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from service.errors import FieldError, InvalidRequest, InvalidSpec
-from service.wire.base import Wire
+from service.wire.base import Instant, Wire
 from service.wire.parsing.plain_data import MAX_ERRORS, show
 from service.wire.spec.refusals import broken_rules, parse_spec
 from service.wire.spec.study import StudySpec
@@ -144,13 +144,13 @@ class RunView(View):
     `refused`, for the `reason`.  `manual` is a run that somebody asked for.
     """
 
-    fire_at: datetime
+    fire_at: Instant
     manual: bool
     status: RunStatus
     reason: str | None
     study_id: str | None
     study_status: StudyStatus | None
-    created_at: datetime
+    created_at: Instant
 
 
 class RunPage(View):
@@ -175,8 +175,8 @@ class ScheduleView(View):
     seed: SeedPolicy
     paused: bool
     version: int
-    created_at: datetime
-    next_fire_at: datetime | None
+    created_at: Instant
+    next_fire_at: Instant | None
     last_run: RunView | None
     warnings: list[str] = []
     spec: StudySpec
@@ -201,7 +201,7 @@ class ChartPoint(View):
     too, on the same side, and that chance does not explain the two (docs/schedules.md).
     """
 
-    fire_at: datetime
+    fire_at: Instant
     study_id: str
     candidate: Estimate | None
     incumbent: Estimate | None
@@ -221,4 +221,5 @@ class ScheduleHistory(View):
     name: str
     metric: Literal["accuracy", "mse"]
     maximize: bool
+    time_zone: str = "UTC"
     points: list[ChartPoint]

@@ -1,10 +1,10 @@
 """What the API says about studies: summaries, trials, reports, events."""
 
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from service.wire.base import Instant
 from service.wire.spec.study import StudySpec
 
 StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
@@ -101,9 +101,9 @@ class StudyView(View):
     error: str | None
     metric: str
     maximize: bool
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
     trials: dict[TrialStatus, int]
     verdict_trials: dict[TrialStatus, int]
     replica_trials: dict[TrialStatus, int] = {}
@@ -141,9 +141,9 @@ class TrialView(View):
     cause: str | None
     attempts: int
     device_seconds: float
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
     metrics: dict[str, float] | None = None
     bank_tasks: int | None = None
 
@@ -169,7 +169,7 @@ class ReportView(View):
     transductive: bool
     device_seconds: float
     attempt: int
-    created_at: datetime
+    created_at: Instant
     metrics: dict[str, float] | None = None
 
 
@@ -200,7 +200,7 @@ class EventView(View):
     study_id: str
     kind: str
     data: dict[str, Any]
-    created_at: datetime
+    created_at: Instant
 
 
 class StudyPage(View):

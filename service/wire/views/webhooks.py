@@ -1,8 +1,8 @@
 """What the API says about webhooks and their deliveries: never a secret, never a whole URL."""
 
-from datetime import datetime
 from typing import Literal
 
+from service.wire.base import Instant
 from service.wire.views.notifications import EventName
 from service.wire.views.studies import View
 
@@ -22,11 +22,11 @@ class DeliveryView(View):
     study_id: str | None
     status: DeliveryStatus
     attempts: int
-    next_attempt_at: datetime | None
+    next_attempt_at: Instant | None
     last_status_code: int | None
     last_error: str | None
-    created_at: datetime
-    delivered_at: datetime | None
+    created_at: Instant
+    delivered_at: Instant | None
 
 
 class WebhookView(View):

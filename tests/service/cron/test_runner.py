@@ -175,7 +175,7 @@ def test_overlap_cancel_ends_the_study_before(
         clock.go(hours=1)
         runner.step()
     first, second = runs(engine)
-    assert first.reason == "cancelled for the run of 2026-05-04T14:00:00+00:00 (overlap: cancel)"
+    assert first.reason == "cancelled for the run of 2026-05-04 14:00 UTC (overlap: cancel)"
     assert [study.status for study in submitted(engine)] == ["cancelled", "queued"]
     assert (second.status, second.reason) == ("submitted", None)
     assert kinds(engine, str(first.study_id), "study_cancelled")

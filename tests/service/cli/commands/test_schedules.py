@@ -1,6 +1,7 @@
 """Commands about schedules against a real server; a runner is stepped by hand."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,29 @@ def add(metaopt: Command, spec: str, *options: str) -> str:
 def test_a_schedule_is_added_under_the_name_of_its_spec(
     metaopt: Command, api: Engine, spec: str
 ) -> None:
-    schedule_id = add(metaopt, spec, "--tz", "Europe/Berlin")
+    schedule_id = add(metaopt, spec, "--tz", "Europe/Berlin", "--cron", "30 2 * * *")
     said = metaopt("schedule", "list")
     header = "schedule_id name cron time zone next last run"
     assert said.out.splitlines()[0].split() == header.split()
-    assert f"{schedule_id}  small-sinusoid  0 2 * * *  Europe/Berlin" in said.out
+    assert f"{schedule_id}  small-sinusoid  30 2 * * *  Europe/Berlin" in said.out
     for known_as in (schedule_id, "small-sinusoid"):
         shown = metaopt("schedule", "show", known_as)
-        assert "cron: 0 2 * * * (Europe/Berlin)" in shown.out and "first_seed: 0" in shown.out
+        assert "cron: 30 2 * * * (Europe/Berlin)" in shown.out and "first_seed: 0" in shown.out
+
+
+def test_a_next_run_is_in_its_own_zone_and_names_it(
+    metaopt: Command, api: Engine, spec: str
+) -> None:
+    berlin = ("--tz", "Europe/Berlin", "--cron", "30 2 * * *")
+    said = metaopt("schedule", "add", spec, "--name", "night", *berlin)
+    assert re.search(r" 02:30 Europe/Berlin \(\S+ 0[01]:30 UTC\)\n$", said.err)
+    assert re.search(r" \d{4}-\d\d-\d\d 02:30 Europe/Berlin  -\n", metaopt("schedule", "list").out)
+    shown = metaopt("schedule", "show", "night").out
+    assert re.search(r"\nnext: \S+ 02:30 Europe/Berlin \(\S+ 0[01]:30 UTC\)\n", shown)
+    metaopt("schedule", "run-now", "night")
+    assert re.search(r"\d\d:\d\d Europe/Berlin +hand ", metaopt("schedule", "show", "night").out)
+    document = json.loads(metaopt("schedule", "list", "--json", "-").out)
+    assert document[0]["next_fire_at"][-7:] == ":30:00Z"
 
 
 def test_gates_and_policies_come_from_options(metaopt: Command, api: Engine, spec: str) -> None:
