@@ -35,6 +35,12 @@ Data goes to stdout, everything else to stderr: progress is a live panel on a te
 for each event elsewhere. The server is found by `METAOPT_URL` (default `http://127.0.0.1:8000`),
 the key by `METAOPT_API_KEY` or in the file that `METAOPT_API_KEY_FILE` names.
 
+A `STUDY_ID` is a study's id, or `last` for the newest study, or the study's name, or four or more
+of the first digits of its id; where two of these fit, the one that stands first here counts. What
+several studies could mean is refused with their ids and times. The API takes the same: `GET
+/api/v1/studies/last`, `POST /api/v1/studies/3f2a:cancel`, and `GET /api/v1/studies:find?ref=NAME`
+where a name has a slash in it; so does the Python client, in the place of an id.
+
 | exit code | meaning |
 |---|---|
 | 0 | done |

@@ -2,6 +2,7 @@
 
     ServiceError
     ├── StudyNotFound           study-not-found
+    ├── StudyAmbiguous          study-ambiguous        a name, or first digits, of several
     ├── TrialNotFound           trial-not-found
     ├── BaselineNotFound        baseline-not-found
     ├── WeightsNotFound         weights-not-found      the study has no winner, or an old one
@@ -52,9 +53,15 @@ class ServiceError(Exception):
 
 
 class StudyNotFound(ServiceError):
-    """There is no study of that id."""
+    """There is no study of that id or name."""
 
     code = "study-not-found"
+
+
+class StudyAmbiguous(ServiceError):
+    """Several studies could be meant."""
+
+    code = "study-ambiguous"
 
 
 class TrialNotFound(ServiceError):

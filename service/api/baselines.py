@@ -11,6 +11,7 @@ from service.api.model_files import MODEL_FILE, model_file
 from service.api.openapi import PROBLEMS
 from service.db.engine import reading, transaction
 from service.operations import baselines
+from service.operations.references import find_reference
 from service.wire.spec.gates import BASELINE_NAME
 from service.wire.views.baselines import BaselinePage, BaselineView, Promotion, Rollback
 
@@ -66,7 +67,8 @@ def promote(name: Name, wanted: Promotion, response: Response, context: Ctx) -> 
 
     def attempt() -> BaselineView:
         with transaction(context.engine) as session:
-            return baselines.promote_study(session, wanted.study_id, name, now=context.now())
+            study_id = find_reference(session, wanted.study_id)
+            return baselines.promote_study(session, study_id, name, now=context.now())
 
     return _located(response, _twice(attempt))
 

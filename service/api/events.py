@@ -20,6 +20,7 @@ from fastapi.responses import StreamingResponse
 
 from service.api.context import Context, Ctx, pause
 from service.api.openapi import EVENT_STREAM, PROBLEMS
+from service.api.references import StudyId
 from service.api.studies import PREFIX
 from service.db.engine import reading
 from service.errors import FieldError, InvalidRequest
@@ -41,7 +42,7 @@ router = APIRouter(prefix=PREFIX, tags=["events"], responses=PROBLEMS)
     operation_id="stream_events",
 )
 def stream_events(
-    study_id: str,
+    study_id: StudyId,
     context: Ctx,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID, description="Id to go on after.")] = 0,
     last_event_id: Annotated[str | None, Header(description="The same; wins.")] = None,

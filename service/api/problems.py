@@ -40,6 +40,7 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "study-not-found": Kind(404, "No such study"),
+    "study-ambiguous": Kind(409, "Several studies could be meant"),
     "trial-not-found": Kind(404, "No such trial"),
     "baseline-not-found": Kind(404, "No such baseline"),
     "weights-not-found": Kind(404, "No weights are kept"),

@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from service.api.context import Context, Ctx
 from service.api.openapi import EXPORT, PROBLEMS, REPORT_HTML, REPORT_MARKDOWN
+from service.api.references import StudyId
 from service.api.studies import PREFIX
 from service.db.engine import reading
 from service.operations.export import export_table
@@ -43,13 +44,13 @@ router = APIRouter(prefix=PREFIX, tags=["report"], responses=PROBLEMS)
 
 
 @router.get("/{study_id}/report", response_model=StudyReport, operation_id="get_report")
-def show_report(study_id: str, context: Ctx) -> StudyReport:
+def show_report(study_id: StudyId, context: Ctx) -> StudyReport:
     """Return the study's report so far; parts without data are null and `absent` says why."""
     return _report(context, study_id)
 
 
 @router.get("/{study_id}/page", response_model=StudyPage, include_in_schema=False)
-def show_page(study_id: str, context: Ctx) -> StudyPage:
+def show_page(study_id: StudyId, context: Ctx) -> StudyPage:
     """The data that our own page draws of the study; they change with the page."""
     return study_page(_rows(context, study_id), now=context.now())
 
@@ -60,7 +61,7 @@ def show_page(study_id: str, context: Ctx) -> StudyPage:
     responses=REPORT_HTML,
     operation_id="get_report_page",
 )
-def show_report_page(study_id: str, context: Ctx) -> Response:
+def show_report_page(study_id: StudyId, context: Ctx) -> Response:
     """Return the report as one self-contained page with figures."""
     page = html_page(_report(context, study_id))
     return Response(page, media_type="text/html", headers=PAGE_HEADERS)
@@ -72,7 +73,7 @@ def show_report_page(study_id: str, context: Ctx) -> Response:
     responses=REPORT_MARKDOWN,
     operation_id="get_report_text",
 )
-def show_report_text(study_id: str, context: Ctx) -> Response:
+def show_report_text(study_id: StudyId, context: Ctx) -> Response:
     """Return the report as Markdown: sentences and tables."""
     page = markdown_page(_report(context, study_id))
     return Response(page, media_type="text/markdown", headers={"Cache-Control": "no-cache"})
@@ -85,7 +86,7 @@ def show_report_text(study_id: str, context: Ctx) -> Response:
     operation_id="export_table",
 )
 def export(
-    study_id: str,
+    study_id: StudyId,
     context: Ctx,
     what: Annotated[What, Query(description="Which table.")] = "trials",
     file_format: Annotated[

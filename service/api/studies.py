@@ -14,6 +14,7 @@ from service.api.context import Context, Ctx, Who, pause
 from service.api.model_files import MODEL_FILE, model_file
 from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
 from service.api.problems import RETRY_SECONDS
+from service.api.references import MEANING, Reference, StudyId
 from service.auth.keys import Identity
 from service.db.engine import reading, transaction
 from service.db.states import TERMINAL_STUDIES, StudyStatus
@@ -21,6 +22,7 @@ from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
 from service.operations.change import change_study
 from service.operations.preview import preview_study
+from service.operations.references import LAST, LONGEST, find_reference
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, submit_study
 from service.wire.spec.refusals import parse_spec
@@ -91,9 +93,21 @@ def list_studies(
     return page
 
 
+@router.get(":find", response_model=StudyView, operation_id="find_study")
+def find(
+    response: Response,
+    context: Ctx,
+    ref: Annotated[str, Query(max_length=LONGEST, description=MEANING)] = LAST,
+) -> StudyView:
+    """Return the study that is meant; so a name with a slash in it is found too."""
+    with reading(context.engine) as session:
+        study_id = find_reference(session, ref)
+    return _show(context, study_id, response)
+
+
 @router.get("/{study_id}", response_model=StudyView, operation_id="get_study")
 async def show(
-    study_id: str,
+    study_id: StudyId,
     response: Response,
     context: Ctx,
     wait: Annotated[
@@ -114,7 +128,7 @@ async def show(
     "/{study_id}", response_model=StudyView, openapi_extra=PATCH_BODY, operation_id="change_study"
 )
 def change(
-    study_id: str,
+    study_id: Reference,
     request: Request,
     response: Response,
     body: Annotated[bytes, Depends(read_body)],
@@ -126,30 +140,31 @@ def change(
     """Change what the study's search may spend, while it goes on (JSON merge patch)."""
     patch = parse_body(body, request.headers.get("content-type", ""))
     with transaction(context.engine) as session:
+        study_id = find_reference(session, study_id)
         change_study(session, study_id, patch, if_match, now=context.now())
     return _show(context, study_id, response)
 
 
 @router.post("/{study_id}:cancel", response_model=StudyView, operation_id="cancel_study")
-def cancel(study_id: str, response: Response, context: Ctx) -> StudyView:
+def cancel(study_id: StudyId, response: Response, context: Ctx) -> StudyView:
     """End a study; its running trials stop, and it gets no verdict."""
     return _steer(context, study_id, CANCEL, response)
 
 
 @router.post("/{study_id}:pause", response_model=StudyView, operation_id="pause_study")
-def pause_study(study_id: str, response: Response, context: Ctx) -> StudyView:
+def pause_study(study_id: StudyId, response: Response, context: Ctx) -> StudyView:
     """Take a study's trials off the workers until it is resumed."""
     return _steer(context, study_id, PAUSE, response)
 
 
 @router.post("/{study_id}:resume", response_model=StudyView, operation_id="resume_study")
-def resume(study_id: str, response: Response, context: Ctx) -> StudyView:
+def resume(study_id: StudyId, response: Response, context: Ctx) -> StudyView:
     """Queue a paused study again; its trials go on from their checkpoints."""
     return _steer(context, study_id, RESUME, response)
 
 
 @router.get("/{study_id}/result", response_model=StudyResult, operation_id="get_result")
-def show_result(study_id: str, context: Ctx) -> Any:
+def show_result(study_id: StudyId, context: Ctx) -> Any:
     """Return a completed study's verdict."""
     with reading(context.engine) as session:
         return lookup.get_result(session, study_id)
@@ -161,7 +176,7 @@ def show_result(study_id: str, context: Ctx) -> Any:
     responses=MODEL_FILE,
     operation_id="get_study_weights",
 )
-def show_weights(study_id: str, context: Ctx) -> Response:
+def show_weights(study_id: StudyId, context: Ctx) -> Response:
     """Send the winner's model file: weights as safetensors, and how they are adapted."""
     with reading(context.engine) as session:
         return model_file(lookup.get_weights(session, study_id))

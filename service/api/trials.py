@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from service.api.context import Ctx
 from service.api.openapi import PROBLEMS
+from service.api.references import StudyId
 from service.api.studies import PREFIX, Cursor, Limit, link_next
 from service.db.engine import reading
 from service.db.roles import TrialRole
@@ -22,7 +23,7 @@ router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
 def list_trials(
     request: Request,
     response: Response,
-    study_id: str,
+    study_id: StudyId,
     context: Ctx,
     status: TrialStatus | None = None,
     role: TrialRole | None = None,
@@ -46,7 +47,7 @@ def list_trials(
 def list_reports(
     request: Request,
     response: Response,
-    study_id: str,
+    study_id: StudyId,
     trial_number: Annotated[int, Path(ge=0, le=LARGEST_NUMBER)],
     context: Ctx,
     scores: Annotated[bool, Query(description="With one score for each task.")] = False,
@@ -66,7 +67,7 @@ def list_reports(
 def list_asks(
     request: Request,
     response: Response,
-    study_id: str,
+    study_id: StudyId,
     context: Ctx,
     branch: Annotated[Algorithm, Query(description="A branch of the study.")],
     cursor: Cursor = None,

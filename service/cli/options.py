@@ -17,7 +17,12 @@ def output_path(text: str) -> Path:
 
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON.")]
-StudyId = Annotated[str, typer.Argument(metavar="STUDY_ID", help="Id of the study.")]
+StudyId = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY_ID", help="Id of the study, its first digits, its name, or last."
+    ),
+]
 Json = Annotated[
     Path | None,
     typer.Option(

@@ -13,6 +13,7 @@ asked for once.
 
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.client.baselines import Baselines
 from service.client.errors import ClientError, NotConfigured, ServerRefused
-from service.client.http import BUSY, Http, in_path
+from service.client.http import BUSY, Http
 from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
 from service.client.webhooks import Webhooks
@@ -160,14 +161,19 @@ class Client:
         """
         headers = {"Content-Type": "application/merge-patch+json", "If-Match": f'"{version}"'}
         content = json.dumps({"budget": dict(budget)}).encode()
-        path = f"/studies/{in_path(study_id)}"
+        path = self._path(study_id)
         return self.http.call(StudyView, "PATCH", path, content=content, headers=headers)
 
     def study(self, study_id: str, *, wait_seconds: float = 0) -> StudyView:
         """A study; wait up to 30 s for its end if asked to."""
-        return self.http.call(
-            StudyView, "GET", f"/studies/{in_path(study_id)}", params={"wait": wait_seconds}
-        )
+        return self.http.call(StudyView, "GET", self._path(study_id), params={"wait": wait_seconds})
+
+    def find(self, study: str) -> StudyView:
+        """The study of that id, that name or those first digits of an id; `last` is the newest.
+
+        Every other method takes such a reference too, in the place of an id.
+        """
+        return self.http.call(StudyView, "GET", "/studies:find", params={"ref": study})
 
     def wait(self, study_id: str, timeout_seconds: float | None = None) -> StudyView:
         """A study once it has ended, or as it stands when the time is up.
@@ -175,6 +181,7 @@ class Client:
         A server that goes away meanwhile is waited for as long as the client is patient.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        study_id = self._id(study_id)
         while True:
             left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
             study = self.study(study_id, wait_seconds=max(0.0, min(LONGEST_WAIT, left)))
@@ -197,46 +204,45 @@ class Client:
     ) -> list[TrialView]:
         """A study's trials by number."""
         params = {k: v for k, v in (("status", status), ("role", role)) if v}
-        pages = self._pages(TrialPage, f"/studies/{in_path(study_id)}/trials", limit, params)
+        pages = self._pages(TrialPage, f"{self._path(study_id)}/trials", limit, params)
         return [trial for page in pages for trial in page.items]
 
     def reports(
         self, study_id: str, trial_number: int, *, scores: bool = False
     ) -> list[ReportView]:
         """A trial's reports by meta-iteration, with a score for each task if asked for."""
-        path = f"/studies/{in_path(study_id)}/trials/{trial_number}/reports"
+        path = f"{self._path(study_id)}/trials/{trial_number}/reports"
         pages = self._pages(ReportPage, path, 1000, {"scores": str(scores).lower()})
         return [report for page in pages for report in page.items]
 
     def asks(self, study_id: str, branch: str) -> list[AskView]:
         """The whole log of what a branch's sampler was asked and told."""
-        path = f"/studies/{in_path(study_id)}/asks"
-        pages = self._pages(AskPage, path, MOST_ITEMS, {"branch": branch})
+        pages = self._pages(AskPage, f"{self._path(study_id)}/asks", MOST_ITEMS, {"branch": branch})
         return [entry for page in pages for entry in page.items]
 
     def result(self, study_id: str) -> StudyResult:
         """A completed study's verdict."""
-        return self.http.call(StudyResult, "GET", f"/studies/{in_path(study_id)}/result")
+        return self.http.call(StudyResult, "GET", f"{self._path(study_id)}/result")
 
     def report(self, study_id: str) -> StudyReport:
         """A study's report so far."""
-        return self.http.call(StudyReport, "GET", f"/studies/{in_path(study_id)}/report")
+        return self.http.call(StudyReport, "GET", f"{self._path(study_id)}/report")
 
     @contextmanager
     def export(
         self, study_id: str, what: What = "trials", file_format: Format = "csv"
     ) -> Iterator[Iterator[bytes]]:
         """Yield a table of a study in pieces, as the server makes them; asked for once."""
-        path, wanted = f"/studies/{in_path(study_id)}/export", {"what": what, "format": file_format}
+        wanted = {"what": what, "format": file_format}
         try:
-            with self.http.stream(path, params=wanted) as response:
+            with self.http.stream(f"{self._path(study_id)}/export", params=wanted) as response:
                 yield response.iter_bytes()
         except httpx2.TransportError as error:
             raise self.http.unreachable(error) from None
 
     def weights(self, study_id: str) -> bytes:
         """The winner's model file (`metaopt.winner.read_winner`)."""
-        return self.http.content("GET", f"/studies/{in_path(study_id)}/weights")
+        return self.http.content("GET", f"{self._path(study_id)}/weights")
 
     def download(self, study_id: str, folder: Path) -> Path:
         """Write all there is of a completed study into a folder, made if needed; return it.
@@ -244,10 +250,12 @@ class Client:
         They are `winner.safetensors`, `study.json` (spec and verdict), `report.html` and
         `trials.csv`.
         """
-        document = StudyDocument(study=self.study(study_id), result=self.result(study_id))
+        study = self.study(study_id)
+        study_id = study.study_id
+        document = StudyDocument(study=study, result=self.result(study_id))
         folder.mkdir(parents=True, exist_ok=True)
         write_output(folder / "study.json", document.model_dump_json(indent=2))
-        page = self.http.content("GET", f"/studies/{in_path(study_id)}/report.html")
+        page = self.http.content("GET", f"{self._path(study_id)}/report.html")
         write_output(folder / "report.html", page)
         with self.export(study_id) as pieces, output_file(folder / "trials.csv") as file:
             file.writelines(pieces)
@@ -256,18 +264,19 @@ class Client:
 
     def cancel(self, study_id: str) -> StudyView:
         """End a study."""
-        return self.http.call(StudyView, "POST", f"/studies/{in_path(study_id)}:cancel")
+        return self.http.call(StudyView, "POST", f"{self._path(study_id)}:cancel")
 
     def pause(self, study_id: str) -> StudyView:
         """Take a study off the workers."""
-        return self.http.call(StudyView, "POST", f"/studies/{in_path(study_id)}:pause")
+        return self.http.call(StudyView, "POST", f"{self._path(study_id)}:pause")
 
     def resume(self, study_id: str) -> StudyView:
         """Queue a paused study again."""
-        return self.http.call(StudyView, "POST", f"/studies/{in_path(study_id)}:resume")
+        return self.http.call(StudyView, "POST", f"{self._path(study_id)}:resume")
 
     def events(self, study_id: str, after: int = 0) -> Iterator[EventView]:
         """Yield a study's events after an id until it has ended, reconnecting where needed."""
+        study_id = self._id(study_id)
         ended = False  # whether the study had ended before the stream was opened
         while True:
             complete = False
@@ -305,9 +314,15 @@ class Client:
         except ValidationError:
             raise ClientError(f"{self.url} answers, but not as metaopt does") from None
 
+    def _id(self, study: str) -> str:
+        return study if re.fullmatch("[0-9a-f]{32}", study) else self.find(study).study_id
+
+    def _path(self, study: str) -> str:
+        return f"/studies/{self._id(study)}"
+
     def _stream(self, study_id: str, after: int) -> Iterator[StreamedEvent]:
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
-        with self.http.stream(f"/studies/{in_path(study_id)}/events", headers=headers) as response:
+        with self.http.stream(f"{self._path(study_id)}/events", headers=headers) as response:
             yield from read_events(response.iter_lines())
 
     def _pages(

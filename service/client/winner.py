@@ -14,6 +14,7 @@ from pathlib import Path
 from metaopt.errors import CorruptModel
 from metaopt.winner import Winner, read_winner
 from service.client.client import WINNER_FILE, Client
+from service.client.errors import ServerRefused
 from service.wire.spec.gates import parse_label
 
 MODEL_SUFFIX = Path(WINNER_FILE).suffix
@@ -23,8 +24,8 @@ def load_winner(source: str | os.PathLike[str], client: Client | None = None) ->
     """A completed study's winner: model function, weights, and adaptation recipe.
 
     Args:
-        source: A folder that `Client.download` wrote, or a model file; else the id of a study
-            (32 hexadecimal digits), or a baseline, `main` or `main@3`.
+        source: A folder that `Client.download` wrote, or a model file; else the id of a study, or
+            a baseline, `main` or `main@3`, or else what `Client.find` takes for a study.
         client: Whom to ask; by default the server that the environment names.
 
     Raises:
@@ -48,10 +49,22 @@ def _fetch(client: Client, name: str) -> bytes:
     if re.fullmatch("[0-9a-f]{32}", name):
         return client.weights(name)
     try:
-        label = parse_label(name)
+        return client.baselines.weights(*parse_label(name))
     except ValueError:
+        pass  # only a study may be called so
+    except ServerRefused as error:
+        if error.problem.code != "baseline-not-found" or "@" in name:
+            raise
+    return client.weights(_study_id(client, name))
+
+
+def _study_id(client: Client, name: str) -> str:
+    try:
+        return client.find(name).study_id
+    except ServerRefused as error:
+        if error.problem.code != "study-not-found":
+            raise
         raise CorruptModel(
-            f"{name!r} is no file or folder, no study's id (32 hexadecimal digits) and no "
-            "baseline (main, or main@3)"
+            f"{name!r} is no file or folder, and no baseline (main, or main@3): "
+            f"{error.problem.detail}"
         ) from None
-    return client.baselines.weights(*label)

@@ -63,12 +63,24 @@ def find_study(session: Session, study_id: str) -> Study | None:
     return session.get(Study, study_id)
 
 
-def newest_named(session: Session, name: str) -> Study | None:
-    """The newest study of that name, or None."""
-    query = select(Study).where(Study.name == name)
-    return session.scalars(
-        query.order_by(Study.created_at.desc(), Study.study_id.desc()).limit(1)
-    ).first()
+_NEWEST_FIRST = Study.created_at.desc(), Study.study_id.desc()
+
+
+def studies_named(session: Session, name: str, *, limit: int) -> Sequence[Study]:
+    """The studies of that name, newest first."""
+    query = select(Study).where(Study.name == name).order_by(*_NEWEST_FIRST).limit(limit)
+    return session.scalars(query).all()
+
+
+def studies_beginning(session: Session, digits: str, *, limit: int) -> Sequence[Study]:
+    """The studies whose ids begin with these hexadecimal digits, newest first."""
+    begins = Study.study_id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
+    return session.scalars(select(Study).where(begins).order_by(*_NEWEST_FIRST).limit(limit)).all()
+
+
+def recent_names(session: Session, limit: int) -> Sequence[str]:
+    """The names of the newest studies."""
+    return session.scalars(select(Study.name).order_by(*_NEWEST_FIRST).limit(limit)).all()
 
 
 def studies_before(
@@ -79,7 +91,7 @@ def studies_before(
     limit: int,
 ) -> Sequence[Study]:
     """Return studies, newest first, that are older than the position (created_at, study_id)."""
-    query = select(Study).order_by(Study.created_at.desc(), Study.study_id.desc()).limit(limit)
+    query = select(Study).order_by(*_NEWEST_FIRST).limit(limit)
     if status is not None:
         query = query.where(Study.status == status)
     if before is not None:

@@ -9,7 +9,6 @@ number outside a range becomes the nearest bound, and the point's `source` says 
 is not listed has no nearest one, so it is refused.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -18,11 +17,11 @@ from sqlalchemy.orm import Session
 from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import Value
 from metaopt.presets import find_preset
-from service.db import studies
 from service.db.baselines import find_baseline
 from service.db.best_trials import best_completed
 from service.db.tables import Study
 from service.errors import FieldError, InvalidSpec
+from service.operations.references import candidates, refusal
 from service.planning.branch_shares import first_budgets
 from service.wire.spec.gates import parse_label
 from service.wire.spec.space import Branch, ChoiceList, Range
@@ -66,9 +65,7 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
     branches = [branch.algorithm for branch in spec.branches]
     for index, name in enumerate(spec.warm_start.studies):
         field = f"warm_start.studies[{index}]"
-        row = _find(session, name)
-        if row is None:
-            raise _invalid(field, f"must be the id or name of a study, got {name!r}")
+        row = _find(session, field, name)
         goals = StudySpec.model_validate(row.spec).goals()
         best = best_completed(
             session, row.study_id, branches, goals=goals, limit=spec.warm_start.best
@@ -87,9 +84,12 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
             yield _Candidate(field, trial.branch, trial.params, source)
 
 
-def _find(session: Session, name: str) -> Study | None:
-    by_id = studies.find_study(session, name) if re.fullmatch("[0-9a-f]{32}", name) else None
-    return by_id or studies.newest_named(session, name)
+def _find(session: Session, field: str, name: str) -> Study:
+    found = candidates(session, name)
+    if found and (len(found) == 1 or found[0].name == name):
+        return found[0]  # a name is its newest study
+    why = refusal(session, name, found)
+    raise _invalid(field, f"must be the id or name of a study, got {name!r}: {why}")
 
 
 def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Candidate]:

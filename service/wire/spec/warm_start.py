@@ -33,7 +33,7 @@ class WarmStart(Wire):
     """Where a search begins: its first trials, taken from the study's budget.
 
     Args:
-        studies: Ids or names of earlier studies; a name is its newest study.
+        studies: Ids or names of earlier studies, or `last`; a name is its newest study.
         best: How many of each of them: the best completed trials, by search score.
         baselines: Names of baselines, for their present versions, or `name@version`.
         presets: Published recipes, such as `paper:maml-sinusoid` (docs/presets.md).

@@ -14,11 +14,11 @@ from service.wire.views.studies import View
 
 
 class Promotion(View):
-    """Which study's winner to make the next version of a baseline."""
+    """Which study's winner to make the next version of a baseline; its id, or its name."""
 
     model_config = ConfigDict(extra="forbid")
 
-    study_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    study_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Rollback(View):

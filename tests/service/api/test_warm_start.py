@@ -38,7 +38,7 @@ def stored(client: TestClient, document: dict[str, Any]) -> list[dict[str, Any]]
     return found
 
 
-@pytest.mark.parametrize("name", ["earlier", "a" * 32])
+@pytest.mark.parametrize("name", ["earlier", "a" * 32, "aaaa", "last"])
 def test_the_best_completed_trials_of_a_study_become_points(
     client: TestClient, earlier: None, name: str
 ) -> None:
