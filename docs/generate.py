@@ -41,6 +41,16 @@ several studies could mean is refused with their ids and times. The API takes th
 /api/v1/studies/last`, `POST /api/v1/studies/3f2a:cancel`, and `GET /api/v1/studies:find?ref=NAME`
 where a name has a slash in it; so does the Python client, in the place of an id.
 
+`--json F` writes what a command says as JSON, `-` to stdout and nothing else there. A listing is
+an array of the API's objects; one thing is the API's object; whatever is about one study, from
+`submit` to `extend`, is a [study document](study-document.schema.json), with trials and result
+where the command knows them. Times are in UTC, as `2026-11-30T01:30:00Z`; for people they name
+their zone.
+
+`-h` is `--help`. With `--install-completion`, once, bash, zsh or fish complete commands, options,
+files and studies (ids, names and `last`, if the server of `METAOPT_URL` answers at once);
+`--show-completion` prints the script.
+
 | exit code | meaning |
 |---|---|
 | 0 | done |

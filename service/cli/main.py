@@ -51,8 +51,7 @@ def _version(wanted: bool) -> None:
 app = typer.Typer(
     name="metaopt",
     no_args_is_help=True,
-    context_settings={"max_content_width": 100},
-    add_completion=False,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

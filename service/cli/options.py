@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from metaopt.gates.registry import forms
-from service.cli.console import STDOUT
+from service.cli.completion import complete_study
+from service.cli.console import STDOUT, check_writable
 from service.output_file import descriptor_of
 
 
@@ -20,14 +21,32 @@ SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, Y
 StudyId = Annotated[
     str,
     typer.Argument(
-        metavar="STUDY_ID", help="Id of the study, its first digits, its name, or last."
+        metavar="STUDY_ID",
+        help="Id of the study, its first digits, its name, or last.",
+        autocompletion=complete_study,
     ),
 ]
+
+
+def _writable(context: typer.Context, path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written before the command does anything."""
+    if not context.resilient_parsing:  # as when a shell completes
+        check_writable(path)
+    return path
+
+
 Json = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="F", parser=output_path, help="Also write JSON to this file; - is stdout."
+        "--json",
+        metavar="F",
+        parser=output_path,
+        help="Also write JSON to this file; - is stdout.",
+        callback=_writable,
     ),
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="The spec with every default, and every trial or run.")
 ]
 Timeout = Annotated[
     float | None,

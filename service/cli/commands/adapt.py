@@ -7,6 +7,8 @@ import typer
 
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
+from service.cli.options import Json
+from service.cli.outputs.answers import answer
 
 if TYPE_CHECKING:
     from metaopt.winner import Winner
@@ -19,7 +21,7 @@ def adapt(
         str,
         typer.Argument(
             metavar="STUDY|BASELINE|PATH",
-            help="Id of a study, a baseline (main or main@3), or a folder or file with a winner.",
+            help="A study, a baseline (main or main@3), or a folder or file with a winner.",
         ),
     ],
     support: Annotated[
@@ -39,6 +41,7 @@ def adapt(
         int | None,
         typer.Option(metavar="N", min=0, help="Inner steps; by default those it was scored with."),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Adapt a winner to examples and print its predictions, one row for each input."""
     from metaopt.errors import InvalidExamples, MetaoptError
@@ -58,8 +61,18 @@ def adapt(
     say(
         f"{card.algorithm} adapted to {len(x)} examples by {taken} inner steps at {card.inner_lr:g}"
     )
-    for row in outputs.reshape(len(outputs), -1).tolist():
-        data(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+    rows = outputs.reshape(len(outputs), -1).tolist()
+    document = {
+        "algorithm": card.algorithm,
+        "inner_lr": card.inner_lr,
+        "inner_steps": taken,
+        "predictions": rows,
+    }
+    answer(json, document, lambda: data("\n".join(map(_line, rows))))
+
+
+def _line(row: list[float | int]) -> str:
+    return ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row)
 
 
 def _support(winner: "Winner", path: Path) -> tuple[Any, Any]:

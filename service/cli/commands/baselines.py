@@ -7,9 +7,9 @@ import typer
 
 from service.cli import console
 from service.cli.connection import connect
-from service.cli.console import write_json
 from service.cli.exits import Exit, Stop
 from service.cli.options import Json, StudyId
+from service.cli.outputs.answers import answer
 from service.cli.pages import words
 from service.client.client import Client
 from service.wire.spec.gates import parse_label
@@ -44,9 +44,8 @@ def list_baselines(
     """List baselines at their present versions, or one with all its versions."""
     with connect() as client:
         versions = client.baselines.all() if name is None else client.baselines.versions(name)
-    write_json(json, [version.model_dump(mode="json") for version in versions])
-    if str(json) != "-":
-        console.table("", HEADER, [_row(version) for version in versions])
+    rows = [_row(version) for version in versions]
+    answer(json, versions, lambda: console.table("", HEADER, rows))
 
 
 @app.command()
@@ -54,28 +53,36 @@ def show(label: Label, json: Json = None) -> None:
     """Show one version of a baseline; its scores by task are in the JSON."""
     with connect() as client:
         version = _version(client, label)
-    write_json(json, version.model_dump(mode="json"))
-    if str(json) != "-":
-        for line in _lines(version):
-            console.data(line)
+    answer(json, version, lambda: console.data("\n".join(_lines(version))))
 
 
 @app.command()
 def diff(
     label: Label,
     other: Annotated[
-        str, typer.Argument(metavar="NAME[@VERSION]", help="By default the version before.")
+        str,
+        typer.Argument(
+            metavar="NAME[@VERSION]",
+            help="Beside it; by default the first, beside its version before.",
+        ),
     ] = "",
+    json: Json = None,
 ) -> None:
-    """Show what differs between two baselines."""
+    """Show what differs between two baselines: the first to the left, or the version before."""
     with connect() as client:
-        new = _version(client, label)
-        if not other and new.version == 1:
-            raise Stop(Exit.USAGE, f"there is no version before {new.label()}: name another one")
-        old = _version(client, other) if other else client.baselines.show(new.name, new.version - 1)
-    console.table(
-        "", ("", str(old.label()), str(new.label())), list(_differences(_facts(old), _facts(new)))
-    )
+        left = _version(client, label)
+        right = _version(client, other) if other else left
+        if not other and left.version == 1:
+            raise Stop(Exit.USAGE, f"there is no version before {left.label()}: name another one")
+        if not other:
+            left = client.baselines.show(right.name, right.version - 1)
+    rows = list(_differences(_facts(left), _facts(right)))
+    header = ("", str(left.label()), str(right.label()))
+    document = {
+        "baselines": [left, right],
+        "differences": [{"name": name, "values": values} for name, *values in rows],
+    }
+    answer(json, document, lambda: console.table("", header, rows))
 
 
 @app.command()
@@ -93,9 +100,7 @@ def rollback(
 
 
 def _tell(version: BaselineView, json: Json) -> None:
-    write_json(json, version.model_dump(mode="json"))
-    if str(json) != "-":
-        console.data(f"{version.label()} {version.origin}")
+    answer(json, version, lambda: console.data(f"{version.label()} {version.origin}"))
 
 
 def _version(client: Client, label: str) -> BaselineView:

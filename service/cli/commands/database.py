@@ -13,6 +13,8 @@ from alembic.util import CommandError
 from service.cli.commands.server import settings_of, settings_with
 from service.cli.console import check_writable, data, say, write_file
 from service.cli.exits import Exit, Stop
+from service.cli.options import Json
+from service.cli.outputs.answers import answer
 from service.db.engine import open_engine, snapshot
 from service.db.schema import migrate
 
@@ -58,9 +60,11 @@ def downgrade(
 
 
 @app.command()
-def current() -> None:
+def current(json: Json = None) -> None:
     """Print the revision the tables are at; base is none."""
-    data(migrate.current(settings_of().url()) or "base")
+    revision = migrate.current(settings_of().url()) or "base"
+    document = {"revision": revision, "head": migrate.head()}
+    answer(json, document, lambda: data(revision))
 
 
 @app.command()

@@ -6,7 +6,7 @@ with 2 otherwise.  Without METAOPT_URL a server that does not run is only worth 
 
 from collections.abc import Callable, Iterable, Iterator
 
-from service.cli.console import check_writable, data, write_json
+from service.cli.console import data, write_json
 from service.cli.exits import Exit, Stop
 from service.cli.findings.finding import Finding, Level
 from service.cli.findings.machine import compiler, installation, slots
@@ -17,7 +17,6 @@ from service.cli.options import Json
 
 def doctor(json: Json = None) -> None:
     """Check this installation and the server, and say what to do about what is wrong."""
-    check_writable(json)
     here: list[Finding] = []
     server = ask_server()
     checks: list[Callable[[], Iterable[Finding]]] = [

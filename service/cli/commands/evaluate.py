@@ -59,7 +59,7 @@ def evaluate(
     outputs.check()
     with connect() as client:
         study = client.study(study_id)
-        trial = _trial(client, study_id, trial_number)
+        trial = _trial(client, study.study_id, trial_number)
         document = evaluation(study, trial, tasks, seeds, compare)
         own = client.submit(document)
     tell_submitted(own, outputs, wait=wait, timeout=timeout)

@@ -7,8 +7,10 @@ import typer
 from service.cli.connection import connect
 from service.cli.console import data
 from service.cli.exits import Exit, Stop
-from service.cli.options import StudyId
+from service.cli.options import Json, StudyId
+from service.cli.outputs.answers import answer
 from service.wire.spec.budget import Budget
+from service.wire.views.document import StudyDocument
 
 HOW = "N, +N more, or none"
 
@@ -33,6 +35,7 @@ def extend(
     stagnation: Annotated[
         str | None, _amount("Trials without a better score that end the search")
     ] = None,
+    json: Json = None,
 ) -> None:
     """Change what a study's search may spend, while it goes on."""
     wanted = {
@@ -50,9 +53,10 @@ def extend(
     with connect() as client:
         study = client.study(study_id)
         changes = {n: new_amount(n, text, study.spec.budget) for n, text in wanted_amounts.items()}
-        study = client.change_budget(study_id, changes, study.version)
+        study = client.change_budget(study.study_id, changes, study.version)
     amounts = " ".join(f"{name}={getattr(study.spec.budget, name)}" for name in changes)
-    data(f"{study.study_id} {amounts}")
+    line = f"{study.study_id} {amounts}"
+    answer(json, StudyDocument(study=study), lambda: data(line))
 
 
 def new_amount(name: str, text: str, budget: Budget) -> int | float | None:

@@ -9,6 +9,8 @@ import typer
 from service.auth.keys import key_sha256, new_key, parse_keys
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, unwritable
+from service.cli.options import Json
+from service.cli.outputs.answers import answer
 from service.errors import KeysUnreadable
 
 NEW_LINE = "\n"
@@ -28,6 +30,7 @@ def new(
         Path | None,
         typer.Option(metavar="FILE", help="Add the line to this keys file instead of printing it."),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Print a new key, once, and the name:sha256 line that the server keeps of it."""
     key = new_key()
@@ -39,9 +42,11 @@ def new(
         raise Stop(Exit.USAGE, f"{name!r} cannot be the name of a key: {rule}") from None
     if append is not None:
         _append(append, line)
-    data(key)
-    if append is None:
-        data(line)
+    if json is not None and str(json) != "-" and not json.exists():
+        json.touch(mode=0o600)  # it will hold the key
+    shown = [key] if append is not None else [key, line]
+    answer(json, {"name": name, "key": key, "line": line}, lambda: data("\n".join(shown)))
+    if append is None and str(json) != "-":
         say("The first line is the key: keep it, it is not shown again (METAOPT_API_KEY).")
         say("The second belongs in the server's keys file (METAOPT_API_KEYS_FILE).")
 

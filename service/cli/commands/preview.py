@@ -1,29 +1,36 @@
 """The command that says what a spec would do."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from service.cli import console
-from service.cli.commands.studies import read_spec
+from service.cli.commands.studies import changed_spec, read_spec
 from service.cli.connection import connect
-from service.cli.options import Json
+from service.cli.options import (
+    BaselineName,
+    GateRules,
+    Json,
+    PromoteOn,
+    Settings,
+    SpecFile,
+    Undecided,
+)
+from service.cli.outputs.answers import answer
 from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
 from service.wire.words import numbers
 
 
 def preview(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON.")],
+    spec: SpecFile,
+    gate: GateRules = None,
+    baseline: BaselineName = None,
+    promote_on: PromoteOn = None,
+    undecided: Undecided = None,
+    settings: Settings = None,
     json: Json = None,
 ) -> None:
     """Say what a spec would do: trials, rungs, cost and space; nothing is started."""
-    document = read_spec(spec)
+    document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
     with connect() as client:
         plan = client.preview(document)
-    console.write_json(json, plan.model_dump(mode="json"))
-    if str(json) != "-":
-        _page(plan)
+    answer(json, plan, lambda: _page(plan))
 
 
 def _page(plan: Preview) -> None:

@@ -17,7 +17,8 @@ from service.cli.console import (
     write_text,
 )
 from service.cli.exits import Exit, Stop
-from service.cli.options import StudyId, output_path
+from service.cli.options import Json, StudyId, output_path
+from service.cli.outputs.answers import answer
 from service.cli.outputs.results import check_apart
 from service.report.pages.html import html_page
 from service.report.pages.markdown import markdown_page
@@ -40,19 +41,21 @@ def report(
             metavar="F", parser=output_path, help="Write Markdown to this file; - is stdout."
         ),
     ] = None,
+    json: Json = None,
 ) -> None:
-    """Write a study's report: a page with figures, Markdown, or both; a page by default."""
-    check_apart({"--html": html, "--markdown": markdown})
+    """Write a study's report: a page with figures, Markdown, JSON; a page by default."""
+    check_apart({"--html": html, "--markdown": markdown, "--json": json})
     check_writable(html)
     check_writable(markdown)
     with connect() as client:
         study_report = client.report(study_id)
-    if html is None and markdown is None:
+    if html is None and markdown is None and json is None:
         html = Path(f"{file_stem(study_report.study.name)}-report.html")
     if html is not None:
         write_text(html, html_page(study_report))
     if markdown is not None:
         write_text(markdown, markdown_page(study_report))
+    answer(json, study_report, lambda: None)
 
 
 def export(
@@ -72,8 +75,13 @@ def export(
         Path | None,
         typer.Option(metavar="F", parser=output_path, help="Write to this file instead of stdout."),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Write a study's trials, reports or scores by task as a table."""
+    if json is not None:
+        if out is not None or file_format == "parquet":
+            raise Stop(Exit.USAGE, "--json F means --format json --out F: leave those two out")
+        file_format, out = "json", json
     check_writable(out)
     if out in (None, STDOUT) and file_format == "parquet" and sys.stdout.isatty():
         raise Stop(Exit.USAGE, "Parquet is not for a terminal: name a file with --out")

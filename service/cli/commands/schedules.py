@@ -1,15 +1,17 @@
 """Commands about schedules: schedule add, list, show, pause, resume, run-now, remove, history."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.cli.commands.studies import changed_spec, read_spec
 from service.cli.connection import connect
-from service.cli.console import check_writable, data, say, write_json
+from service.cli.console import data, say
 from service.cli.options import (
     BaselineName,
+    Full,
     GateRules,
     Json,
     PromoteOn,
@@ -17,6 +19,7 @@ from service.cli.options import (
     SpecFile,
     Undecided,
 )
+from service.cli.outputs.answers import answer
 from service.cli.pages import schedules
 from service.client.client import Client
 from service.wire.views.schedules import CatchUp, Overlap, ScheduleView, SeedPolicy
@@ -68,7 +71,6 @@ def add(
 ) -> None:
     """Add a schedule; print its id.  Adding the very same again changes nothing."""
     document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
-    check_writable(json)
     wanted = {
         "name": name or _default_name(document.get("name")),
         "cron": cron,
@@ -82,9 +84,8 @@ def add(
         view = client.schedules.add(wanted)
     for warning in view.warnings:
         say(f"warning: {warning}")
-    write_json(json, view.model_dump(mode="json"))
+    answer(json, view, lambda: data(view.schedule_id))
     if str(json) != "-":
-        data(view.schedule_id)
         say(f"{view.name} fires next: {schedules.next_fire(view)}")
 
 
@@ -93,56 +94,51 @@ def list_schedules(json: Json = None) -> None:
     """List schedules with their next fire times and last runs."""
     with connect() as client:
         listed = client.schedules.all()
-    write_json(json, [schedule.model_dump(mode="json") for schedule in listed])
-    if str(json) != "-":
-        schedules.schedules_page(listed)
+    answer(json, listed, lambda: schedules.schedules_page(listed))
 
 
 @app.command()
-def show(schedule: Schedule, limit: Limit = 20, json: Json = None) -> None:
-    """Show a schedule: its spec with every default, and its last runs."""
+def show(schedule: Schedule, limit: Limit = 20, full: Full = False, json: Json = None) -> None:
+    """Show a schedule: when it fires, its last runs, and what its spec says."""
     with connect() as client:
         view = client.schedules.find(schedule)
         runs = client.schedules.runs(view.schedule_id, limit=limit)
-    document = {
-        "schedule": view.model_dump(mode="json"),
-        "runs": [run.model_dump(mode="json") for run in runs],
-    }
-    write_json(json, document)
-    if str(json) != "-":
-        schedules.schedule_page(view, runs)
+    document = {"schedule": view, "runs": runs}
+    answer(json, document, lambda: schedules.schedule_page(view, runs, full=full))
 
 
 @app.command()
-def pause(schedule: Schedule) -> None:
+def pause(schedule: Schedule, json: Json = None) -> None:
     """Let a schedule fire no more until it is resumed."""
     with connect() as client:
-        _tell(client.schedules.pause(_id_of(client, schedule)))
+        view = client.schedules.pause(_id_of(client, schedule))
+    _tell(view, json)
 
 
 @app.command()
-def resume(schedule: Schedule) -> None:
+def resume(schedule: Schedule, json: Json = None) -> None:
     """Let a paused schedule fire again; nothing is caught up."""
     with connect() as client:
-        _tell(client.schedules.resume(_id_of(client, schedule)))
+        view = client.schedules.resume(_id_of(client, schedule))
+    _tell(view, json)
 
 
 @app.command("run-now")
-def run_now(schedule: Schedule) -> None:
+def run_now(schedule: Schedule, json: Json = None) -> None:
     """Ask for a run now, beside the fire times; print its time."""
     with connect() as client:
         view = client.schedules.find(schedule)
         run = client.schedules.run_now(view.schedule_id)
-    data(f"{stamp(run.fire_at)} {run.status}")
+    answer(json, run, lambda: data(f"{stamp(run.fire_at)} {run.status}"))
     say(f"the dispatcher submits it: `metaopt schedule show {view.name}` to see it")
 
 
 @app.command()
-def remove(schedule: Schedule) -> None:
+def remove(schedule: Schedule, json: Json = None) -> None:
     """Remove a schedule and the list of its runs; its studies stay."""
     with connect() as client:
         view = client.schedules.remove(_id_of(client, schedule))
-    data(f"{view.schedule_id} removed")
+    answer(json, view, lambda: data(f"{view.schedule_id} removed"))
 
 
 @app.command()
@@ -150,9 +146,7 @@ def history(schedule: Schedule, limit: Limit = 100, json: Json = None) -> None:
     """Print a schedule's control chart: scores over time, gates, and drift of the incumbent."""
     with connect() as client:
         chart = client.schedules.history(_id_of(client, schedule), limit=limit)
-    write_json(json, chart.model_dump(mode="json"))
-    if str(json) != "-":
-        schedules.history_page(chart)
+    answer(json, chart, lambda: schedules.history_page(chart))
 
 
 def _default_name(name: object) -> str:
@@ -163,5 +157,6 @@ def _id_of(client: Client, schedule: str) -> str:
     return client.schedules.find(schedule).schedule_id
 
 
-def _tell(schedule: ScheduleView) -> None:
-    data(f"{schedule.schedule_id} {'paused' if schedule.paused else 'active'}")
+def _tell(schedule: ScheduleView, json: Path | None) -> None:
+    line = f"{schedule.schedule_id} {'paused' if schedule.paused else 'active'}"
+    answer(json, schedule, lambda: data(line))

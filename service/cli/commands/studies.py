@@ -4,18 +4,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from service.cli.connection import FOLLOWING_SECONDS, connect
-from service.cli.console import data, say, write_json
+from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
 from service.cli.options import (
     BaselineName,
     Events,
+    Full,
     GateRules,
     Json,
     Junit,
@@ -27,11 +29,11 @@ from service.cli.options import (
     Timeout,
     Undecided,
 )
+from service.cli.outputs.answers import answer
 from service.cli.outputs.results import Outputs
 from service.cli.overrides import overridden
 from service.cli.pages.progress import telling
 from service.cli.pages.studies import studies_page, study_page
-from service.cli.pages.verdict import verdict_page
 from service.client.client import Client
 from service.wire.parsing.plain_data import parse_json, parse_yaml
 from service.wire.views.document import StudyDocument
@@ -129,9 +131,7 @@ def tell_submitted(
         with connect(FOLLOWING_SECONDS) as client:
             wait_for_verdict(client, study, timeout, outputs, cancel=cancel)
         return
-    write_json(outputs.json, StudyDocument(study=study).model_dump(mode="json"))
-    if str(outputs.json) != "-":
-        data(study.study_id)
+    answer(outputs.json, StudyDocument(study=study), lambda: data(study.study_id))
 
 
 def tell_warnings(study: StudyView) -> None:
@@ -150,24 +150,17 @@ def studies(
     """List studies, newest first."""
     with connect() as client:
         listed = client.studies(status=status, limit=limit)
-    write_json(json, [study.model_dump(mode="json") for study in listed])
-    if str(json) != "-":
-        studies_page(listed)
+    answer(json, listed, lambda: studies_page(listed))
 
 
-def show(study_id: StudyId, json: Json = None) -> None:
-    """Show a study: spec with every default, trials, verdict."""
+def show(study_id: StudyId, full: Full = False, json: Json = None) -> None:
+    """Show a study: how it stands, its verdict, trials, and what its spec says."""
     with connect() as client:
         study = client.study(study_id)
-        trials = client.trials(study_id)
-        result = client.result(study_id) if study.status == "completed" else None
+        trials = client.trials(study.study_id)
+        result = client.result(study.study_id) if study.status == "completed" else None
     document = StudyDocument(study=study, result=result, trials=trials)
-    write_json(json, document.model_dump(mode="json"))
-    if str(json) == "-":
-        return
-    study_page(study, trials)
-    if result is not None:
-        verdict_page(study, result)
+    answer(json, document, lambda: study_page(document, now=datetime.now(UTC), full=full))
 
 
 def watch(
@@ -187,26 +180,27 @@ def watch(
         wait_for_verdict(client, study, timeout, outputs)
 
 
-def cancel(study_id: StudyId) -> None:
+def cancel(study_id: StudyId, json: Json = None) -> None:
     """End a study; what it has found so far stays."""
-    _steer(Client.cancel, study_id)
+    _steer(Client.cancel, study_id, json)
 
 
-def pause(study_id: StudyId) -> None:
+def pause(study_id: StudyId, json: Json = None) -> None:
     """Take a study off the workers; its trials keep their checkpoints."""
-    _steer(Client.pause, study_id)
+    _steer(Client.pause, study_id, json)
 
 
-def resume(study_id: StudyId) -> None:
+def resume(study_id: StudyId, json: Json = None) -> None:
     """Let a paused study go on."""
-    _steer(Client.resume, study_id)
+    _steer(Client.resume, study_id, json)
 
 
 def result(study_id: StudyId, json: Json = None) -> None:
     """Print the verdict of a completed study; exit code 1 if its gates did not pass."""
     with connect() as client:
-        client.result(study_id)  # says why there is none
-        Outputs(json).finish(client, client.study(study_id))
+        study = client.study(study_id)
+        client.result(study.study_id)  # says why there is none
+        Outputs(json).finish(client, study)
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -275,7 +269,8 @@ def terminating_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _steer(action: Callable[[Client, str], StudyView], study_id: str) -> None:
+def _steer(action: Callable[[Client, str], StudyView], study_id: str, json: Path | None) -> None:
     with connect() as client:
         study = action(client, study_id)
-    data(f"{study.study_id} {study.status}")
+    line = f"{study.study_id} {study.status}"
+    answer(json, StudyDocument(study=study), lambda: data(line))

@@ -9,7 +9,8 @@ from metaopt.evaluation.bank import BankSpec, BankTask
 from service.cli.connection import connect
 from service.cli.console import STDOUT, check_writable, raw_data, say, write_file
 from service.cli.exits import Exit, Stop
-from service.cli.options import StudyId, output_path
+from service.cli.options import Json, StudyId, output_path
+from service.cli.outputs.answers import answer
 from service.cli.pages.tasks import task_page
 from service.cli.pages.verdict import heavy_scores
 from service.client.client import Client
@@ -43,6 +44,7 @@ def task(
             help="Draw the examples into this picture instead; - is stdout.",
         ),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Show tasks of a study: what they are, and their examples as dots, numbers or a picture."""
     if out is not None and out != STDOUT and out.suffix.lower() != ".png":
@@ -55,10 +57,23 @@ def task(
     drawn = _drawn(spec.tasks, bank, _bank(spec, bank), tasks)
     if out is not None:
         _write(out, drawn, bank)
-    if out == STDOUT:
-        return
-    for shown in drawn:
-        task_page(shown, bank, scores.get(shown.number, []), examples=out is None)
+
+    def page() -> None:
+        for shown in drawn if out != STDOUT else ():
+            task_page(shown, bank, scores.get(shown.number, []), examples=out is None)
+
+    answer(json, [_document(shown, bank) for shown in drawn], page)
+
+
+def _document(task: BankTask, bank: BankName) -> dict[str, object]:
+    parts = {"support": task.support, "query": task.query}
+    return {
+        "task": task.number,
+        "bank": bank,
+        "sentence": task.sentence,
+        "classes": list(task.classes),
+        **{name: {"x": part.x.tolist(), "y": part.y.tolist()} for name, part in parts.items()},
+    }
 
 
 def _bank(spec: StudySpec, bank: BankName) -> BankSpec:

@@ -1,7 +1,6 @@
 """Commands about webhooks: webhooks list, webhooks test, webhooks deliveries."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,8 @@ import typer
 from service.cli import console
 from service.cli.connection import connect
 from service.cli.exits import Exit, Stop
+from service.cli.options import Json
+from service.cli.outputs.answers import answer
 from service.cli.pages import words
 from service.wire.views.webhooks import DeliveryView
 
@@ -16,14 +17,12 @@ app = typer.Typer(
     help="Show and test who is told of events.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Json = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="F", help="Also write JSON to this file; - is stdout."),
-]
+HEADER = ("name", "host", "events", "last delivery")
+DELIVERIES = ("delivery_id", "created", "webhook", "event", "study_id", "attempts", "outcome")
 
 
 @app.command("list")
-def list_webhooks() -> None:
+def list_webhooks(json: Json = None) -> None:
     """List the webhooks of the server's file, each with its latest delivery."""
     with connect() as client:
         listed = client.webhooks.configured()
@@ -31,7 +30,7 @@ def list_webhooks() -> None:
         (webhook.name, webhook.host, ",".join(webhook.events), _outcome(webhook.last_delivery))
         for webhook in listed
     ]
-    console.table("", ("name", "host", "events", "last delivery"), rows)
+    answer(json, listed, lambda: console.table("", HEADER, rows))
     if not listed:
         console.say("The server has none: METAOPT_WEBHOOKS_FILE names the file (docs/webhooks.md).")
 
@@ -39,13 +38,14 @@ def list_webhooks() -> None:
 @app.command()
 def test(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the webhook.")],
+    json: Json = None,
 ) -> None:
     """Queue a test delivery, and print its id; `metaopt webhooks deliveries` tells how it went."""
     if not re.fullmatch("[a-z0-9_-]+", name):
         raise Stop(Exit.USAGE, f"{name!r} cannot be the name of a webhook")
     with connect() as client:
         delivery = client.webhooks.test(name)
-    console.data(delivery.delivery_id)
+    answer(json, delivery, lambda: console.data(delivery.delivery_id))
 
 
 @app.command()
@@ -60,15 +60,10 @@ def deliveries(
     json: Json = None,
 ) -> None:
     """List deliveries, newest first."""
-    console.check_writable(json)
     with connect() as client:
         listed = client.webhooks.deliveries(webhook=webhook, status=status, limit=limit)
-    header = ("delivery_id", "created", "webhook", "event", "study_id", "attempts", "outcome")
-    if json is None or str(json) != "-":
-        console.table("", header, [_row(delivery) for delivery in listed])
-    console.write_json(
-        json, {"deliveries": [delivery.model_dump(mode="json") for delivery in listed]}
-    )
+    rows = [_row(delivery) for delivery in listed]
+    answer(json, listed, lambda: console.table("", DELIVERIES, rows))
 
 
 def _row(delivery: DeliveryView) -> tuple[str, ...]:

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-import yaml
-
 from service.cli import console
+from service.cli.pages.specs import spec_page
 from service.wire.views.judged import Estimate
 from service.wire.views.schedules import ChartPoint, RunView, ScheduleHistory, ScheduleView
 from service.wire.words import instants, numbers
@@ -17,20 +16,17 @@ def schedules_page(schedules: list[ScheduleView]) -> None:
     console.table("", header, [_row(schedule) for schedule in schedules])
 
 
-def schedule_page(schedule: ScheduleView, runs: list[RunView]) -> None:
-    """Print a schedule: when and how it fires, spec with every default, runs."""
-    console.data(f"schedule_id: {schedule.schedule_id}\nname: {schedule.name}")
+def schedule_page(schedule: ScheduleView, runs: list[RunView], *, full: bool) -> None:
+    """Print a schedule: when and how it fires, its runs, its spec."""
+    console.data(f"name: {schedule.name}\nschedule_id: {schedule.schedule_id}")
     console.data(f"cron: {schedule.cron} ({schedule.time_zone})\nnext: {next_fire(schedule)}")
     for name in ("catch_up", "overlap", "seed"):
         console.data(f"{name}: {getattr(schedule, name)}")
-    spec = schedule.spec.model_dump(mode="json")
-    text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
-    indented = "\n".join(f"  {line}" for line in text.splitlines())
-    console.data(f"spec:\n{indented}")
     for warning in schedule.warnings:
         console.data(f"warning: {warning}")
     header = ("fired", "by", "status", "study_id", "reason")
     console.table("Runs", header, [_run(run, schedule.time_zone) for run in runs])
+    spec_page(schedule.spec, full=full)
 
 
 def history_page(history: ScheduleHistory) -> None:

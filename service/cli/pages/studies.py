@@ -1,45 +1,59 @@
 """Pages of the command line: studies, one study, its trials."""
 
-import yaml
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from service.cli import console
 from service.cli.pages import words
+from service.cli.pages.progress import finished_trials, verdict_line
+from service.cli.pages.specs import spec_page
+from service.cli.pages.verdict import verdict_page
+from service.wire.views.document import StudyDocument
+from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
 from service.wire.words import numbers
+from service.wire.words.gates import not_passed
+
+MOST_TRIALS = 20
+FEWEST_DIGITS = 8
 
 
 def studies_page(studies: list[StudyView]) -> None:
     """Print a line for each study."""
+    ids = short_ids([study.study_id for study in studies])
     rows = [
-        (s.study_id, s.name, _status(s), words.counts(s.trials), words.instant(s.created_at))
+        (ids[s.study_id], s.name, _status(s), words.counts(s.trials), words.instant(s.created_at))
         for s in studies
     ]
     console.table("", ("study_id", "name", "status", "trials", "created"), rows)
 
 
-def study_page(study: StudyView, trials: list[TrialView]) -> None:
-    """Print a study: state, spec with every default, trials."""
-    console.data(f"study_id: {study.study_id}\nstatus: {study.status}")
-    if study.waits is not None:
-        console.data(f"it {study.waits.sentence}")
-    if study.seconds_left is not None:
-        console.data(f"left: about {numbers.seconds(study.seconds_left)}")
-    if study.error:
-        console.data(f"error: {study.error}")
-    for name in ("created_at", "started_at", "finished_at"):
-        console.data(f"{name}: {words.instant(getattr(study, name))}")
-    if study.busy_share is not None:
-        console.data(f"devices busy: {numbers.share(study.busy_share)}")
-    if any(study.replica_trials.values()):
-        console.data(f"trained again: {words.counts(study.replica_trials)}")
-    spec = study.spec.model_dump(mode="json")
-    text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
-    console.data(f"spec:\n{_indented(text)}")
-    for branch in study.spec.branches:
-        console.data(f"not searched in {branch.algorithm}: {numbers.params(branch.fixed())}")
-    for warning in study.warnings:
-        console.data(f"warning: {warning}")
-    trials_page(study, trials)
+def short_ids(ids: Sequence[str]) -> dict[str, str]:
+    """By id its first digits, as many as tell these ids apart, and 8 at least."""
+    digits = FEWEST_DIGITS
+    while len({study_id[:digits] for study_id in ids}) < len(set(ids)):
+        digits += 1
+    return {study_id: study_id[:digits] for study_id in ids}
+
+
+def study_page(document: StudyDocument, *, now: datetime, full: bool = False) -> None:
+    """Print a study: how it stands, its verdict, its trials, its spec.
+
+    Args:
+        document: The study, with its trials, and its result if there is one.
+        now: Until when a study that goes on has taken its time.
+        full: Whether to print every trial, and the spec with every default.
+    """
+    study, result, trials = document.study, document.result, document.trials or []
+    for line in _head(study, result, now):
+        console.data(line)
+    if result is not None:
+        verdict_page(study, result)
+    trials_page(study, trials if full else trials[-MOST_TRIALS:])
+    if not full and len(trials) > MOST_TRIALS:
+        left_out = len(trials) - MOST_TRIALS
+        console.data(f"({left_out:,} trials before these: --full shows all, --json F has them)")
+    spec_page(study.spec, full=full)
 
 
 def _status(study: StudyView) -> str:
@@ -48,7 +62,7 @@ def _status(study: StudyView) -> str:
     return f"{study.status} behind {study.waits.before}"
 
 
-def trials_page(study: StudyView, trials: list[TrialView]) -> None:
+def trials_page(study: StudyView, trials: Sequence[TrialView]) -> None:
     """Print a line for each trial."""
     header = (
         "trial",
@@ -64,8 +78,76 @@ def trials_page(study: StudyView, trials: list[TrialView]) -> None:
     console.table("Trials", header, [_trial_row(study, trial) for trial in trials])
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+def _head(study: StudyView, result: StudyResult | None, now: datetime) -> Iterator[str]:
+    yield f"name: {study.name}"
+    yield f"study_id: {study.study_id}"
+    yield f"status: {study.status}"
+    if study.waits is not None:
+        yield f"it {study.waits.sentence}"
+    if result is not None and result.finalists:
+        yield from _verdict(study, result)
+    else:
+        yield from _best_so_far(study)
+    yield f"progress: {_progress(study)}"
+    yield f"time: {_time(study, now)}"
+    if study.seconds_left is not None:
+        yield f"left: about {numbers.seconds(study.seconds_left)}"
+    if study.busy_share is not None:
+        yield f"devices busy: {numbers.share(study.busy_share)}"
+    if any(study.replica_trials.values()):
+        yield f"trained again: {words.counts(study.replica_trials)}"
+    for warning in study.warnings:
+        yield f"warning: {warning}"
+    if study.error:
+        yield f"error: {study.error}"
+
+
+def _verdict(study: StudyView, result: StudyResult) -> Iterator[str]:
+    best = result.finalists[0]
+    chosen = numbers.params(numbers.searched_params(study.spec, best.branch, best.params))
+    of = f"trial {best.trial_number} ({best.branch}): {chosen}"
+    if best.sealed is None:
+        yield f"verdict: no fresh training reached its end, {of}"
+    else:
+        sealed = best.sealed.score, best.sealed.low, best.sealed.high
+        score = numbers.score_with_interval(*sealed, result.metric)
+        yield f"verdict: {score} on sealed tasks, {of}"
+    if result.gates is not None:
+        yield f"gates: {'passed' if result.gates.passed else not_passed(result.gates)}"
+
+
+def _best_so_far(study: StudyView) -> Iterator[str]:
+    for name, branch in study.branches.items():
+        best = branch.best
+        if best is None:
+            continue
+        chosen = numbers.params(numbers.searched_params(study.spec, name, best.params))
+        score = numbers.score(best.score, study.metric)
+        where = "" if best.status == "completed" else f" at rung {best.rung:,}"
+        yield f"best so far: {score}{where}, trial {best.trial_number} ({name}): {chosen}"
+
+
+def _progress(study: StudyView) -> str:
+    done, total = finished_trials(study)
+    afresh = verdict_line(study)
+    by_status = f"{done} of {total} trials ({words.counts(study.trials)})"
+    return f"{by_status}; {afresh}" if afresh else by_status
+
+
+def _time(study: StudyView, now: datetime) -> str:
+    submitted = f"submitted {words.instant(study.created_at)}"
+    begun, ended = study.started_at, study.finished_at
+    if begun is None:
+        if ended is not None:
+            return f"{submitted}, ended {words.instant(ended)} without having begun"
+        return f"{submitted}, not begun for {_seconds(study.created_at, now)}"
+    if ended is None:
+        return f"{submitted}, begun {_seconds(begun, now)} ago"
+    return f"{submitted}, took {_seconds(begun, ended)}, ended {words.instant(ended)}"
+
+
+def _seconds(begin: datetime, end: datetime) -> str:
+    return numbers.seconds(max(0.0, (end - begin).total_seconds()))
 
 
 def _trial_row(study: StudyView, trial: TrialView) -> tuple[str, ...]:

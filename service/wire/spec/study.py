@@ -1,7 +1,7 @@
 """The study spec: what a user submits, as YAML or JSON, version 1.
 
 Unknown fields, NaN, infinities and absurd sizes are refused; every default is written out by
-`StudySpec.model_dump`, and `metaopt show` prints it.
+`StudySpec.model_dump`, and `metaopt show --full` prints it.
 """
 
 from typing import Annotated, Literal, Self

@@ -37,7 +37,8 @@ def test_a_schedule_is_added_under_the_name_of_its_spec(
     assert f"{schedule_id}  small-sinusoid  30 2 * * *  Europe/Berlin" in said.out
     for known_as in (schedule_id, "small-sinusoid"):
         shown = metaopt("schedule", "show", known_as)
-        assert "cron: 30 2 * * * (Europe/Berlin)" in shown.out and "first_seed: 0" in shown.out
+        assert "cron: 30 2 * * * (Europe/Berlin)" in shown.out and "first_seed" not in shown.out
+        assert "first_seed: 0" in metaopt("schedule", "show", known_as, "--full").out
 
 
 def test_a_next_run_is_in_its_own_zone_and_names_it(

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,15 @@ from sqlalchemy import Engine, select
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
-from tests.fakes.rows import add_report, add_segment, add_study, add_trial, end_trial, finish_study
+from tests.fakes.rows import (
+    NOON,
+    add_report,
+    add_segment,
+    add_study,
+    add_trial,
+    end_trial,
+    finish_study,
+)
 from tests.fakes.specs import SPEC
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
@@ -146,21 +155,67 @@ def test_a_failed_study_says_why(metaopt: Command, api: Engine) -> None:
     assert "no finalist could be trained" in said.err
 
 
-def test_show_prints_every_default_the_trials_and_the_verdict(
+def test_show_prints_the_verdict_the_trials_and_what_the_spec_says(
     metaopt: Command, api: Engine, completed: str
 ) -> None:
     with transaction(api) as session:
         add_segment(session, completed)
     said = metaopt("show", completed)
     assert said.code == 0
-    assert "    transductive: true" in said.out
-    assert "devices busy: 80.0 %" in said.out
+    name, study_id, status, verdict, progress, took, busy = said.out.splitlines()[:7]
+    assert (name, study_id) == ("name: sinusoid", f"study_id: {completed}")
+    assert status == "status: completed"
+    assert verdict.startswith("verdict: 0.65 [0.5, 0.9] on sealed tasks, trial 0 (maml): inner_lr")
+    assert progress.startswith("progress: 2 of 8 trials (1 completed, 1 diverged)")
+    assert took.startswith("time: submitted 2026-01-02 ") and ", took 2 h 00 min, ended " in took
+    assert busy == "devices busy: 80.0 %"
+    assert "transductive" not in said.out
+    assert "    transductive: true" in metaopt("show", completed, "--full").out
     assert "not searched in maml: outer_lr=0.001" in said.out
     rows = said.out[said.out.index("\ntrial  branch") :].splitlines()
     assert rows[2].split()[:5] == ["0", "maml", "search", "completed", "0.5"]
     assert "(try a smaller rate)" in rows[3]
     assert "Verdict of sinusoid (mse" in said.out
     assert "16.0 s of devices (busy 96.2 %), 20.0 s on the clock" in said.out
+
+
+def test_show_cuts_many_trials_and_says_how_to_see_all(metaopt: Command, api: Engine) -> None:
+    with transaction(api) as session:
+        add_study(session)
+        for number in range(23):
+            add_trial(session, number)
+    said = metaopt("show", "last").out
+    assert "(3 trials before these: --full shows all, --json F has them)" in said
+    assert [line.split()[0] for line in said.splitlines() if " search  running " in line] == [
+        str(number) for number in range(3, 23)
+    ]
+    assert metaopt("show", "last", "--full").out.count(" search  running ") == 23
+
+
+def test_show_of_a_study_under_way_says_what_is_best_so_far(metaopt: Command, api: Engine) -> None:
+    with transaction(api) as session:
+        add_study(session)
+        trial = add_trial(session, 0)
+        add_report(session, trial, 90, 0.5)
+        end_trial(session, trial, "completed")
+    lines = metaopt("show", STUDY).out.splitlines()
+    assert lines[3].startswith("best so far: 0.5, trial 0 (maml): inner_lr=")
+    assert "begun" in lines[5] and lines[5].endswith(" ago")
+
+
+def test_a_study_is_meant_by_last_name_and_first_digits(metaopt: Command, api: Engine) -> None:
+    with transaction(api) as session:
+        for digit in "bc":
+            add_study(session, digit * 32, name="twin")
+        add_study(session, STUDY, name="a/b sweep", created_at=NOON + timedelta(hours=1))
+    for reference in ("last", "a/b sweep", "aaaa"):
+        assert f"study_id: {STUDY}" in metaopt("show", reference).out, reference
+    for command in ("show", "cancel", "export", "report", "extend", "watch"):
+        said = metaopt(command, "twin", *(["--trials", "9"] if command == "extend" else []))
+        assert said.code == 2 and "2 studies are named 'twin'" in said.err, command
+        assert "cccccccccccc  running, submitted 2026-01-02 12:00:00 UTC" in said.err
+    assert metaopt("cancel", "bbbb").out == f"{'b' * 32} cancelled\n"
+    assert "did you mean 'twin'?" in metaopt("show", "twim").err
 
 
 def test_show_counts_and_lists_what_was_trained_again(
@@ -185,7 +240,7 @@ def test_show_as_json_goes_to_stdout_alone(metaopt: Command, completed: str) -> 
 def test_studies_lists_a_line_for_each(metaopt: Command, completed: str) -> None:
     header, line = metaopt("studies").out.splitlines()
     assert header.split()[:3] == ["study_id", "name", "status"]
-    assert line.split()[:3] == [completed, "sinusoid", "completed"]
+    assert line.split()[:3] == [completed[:8], "sinusoid", "completed"]
     assert metaopt("studies", "--status", "queued").out.count("\n") == 1
 
 
