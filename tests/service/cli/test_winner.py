@@ -42,7 +42,8 @@ def test_a_winner_is_downloaded_and_adapted(
     by_id, by_folder = load_winner(study_id), load_winner(folder)
     with Client.from_environment() as client:
         by_client = load_winner(study_id, client)
-    for winner in (by_id, by_folder, by_client):
+        by_digits = load_winner(study_id[:8], client)
+    for winner in (by_id, by_folder, by_client, by_digits):
         assert winner.card.params == best["params"]
         assert torch.equal(winner.weights["w0"], by_id.weights["w0"])
 
@@ -77,6 +78,8 @@ def test_a_winner_is_downloaded_and_adapted(
     for name in ("main", "main@1"):
         assert torch.equal(load_winner(name).weights["w0"], by_id.weights["w0"])
     support.write_text(SUPPORT)
+    rows_as_json = metaopt("adapt", "last", "--support", str(support), "--json", "-")
+    assert len(json.loads(rows_as_json.out)["predictions"]) == 4
     same = metaopt("adapt", "main@1", "--support", str(support), "--query", str(query))
     assert (same.code, same.out) == (0, printed.out)
     for name, why in (("main@2", "no baseline main@2"), ("main@x", "and no baseline (main")):

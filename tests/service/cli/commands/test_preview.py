@@ -46,3 +46,13 @@ def test_a_preview_counts_the_trials_that_are_kept_to_train_the_best_again(
     said = metaopt("preview", str(path))
     assert said.code == 2
     assert "search.replicates must be below budget.trials = 8" in said.err
+
+
+def test_a_preview_takes_the_changes_that_submit_takes(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SPEC))
+    said = metaopt("preview", str(path), "--set", "budget.trials=6", "--gate", "at-least:0.5")
+    assert said.code == 0, said.err
+    assert "search: 6 trials" in said.out and "gates, on top: " in said.out

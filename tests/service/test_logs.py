@@ -1,0 +1,28 @@
+"""What a process logs: JSON, its time in UTC."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import structlog
+
+from service.logs import configure_logging
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    before = structlog.get_config()
+    log = io.StringIO()
+    configure_logging(log)
+    yield log
+    structlog.configure(**before)
+
+
+def test_a_line_is_json_and_its_time_is_in_utc(stream: io.StringIO) -> None:
+    structlog.get_logger().warning("database_unavailable", path="/api/v1/studies")
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"]) == ("database_unavailable", "warning")
+    assert line["timestamp"].endswith("Z")
+    assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta()
