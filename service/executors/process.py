@@ -26,6 +26,8 @@ KEPT_VARIABLES = (
     "CUDA_DEVICE_ORDER", "CUDA_MPS_PIPE_DIRECTORY",  # which device an index means, and through whom
 )  # fmt: skip
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+# What a worker logs must not fail where the locale has no characters for a path or an error.
+LOG_ENCODING = "utf-8:backslashreplace"
 # glibc gives large freed blocks back to the kernel and has them zeroed again at the next
 # operation, at every meta-iteration on a CPU.  A worker keeps what it once had.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -124,6 +126,7 @@ def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, 
     return {
         **_account(),
         **passed_on,
+        "PYTHONIOENCODING": LOG_ENCODING,
         **(ONE_THREAD | KEEP_MEMORY if slot.device == "cpu" else {}),
         **slot.environment,
     }

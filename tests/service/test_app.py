@@ -117,7 +117,7 @@ def test_a_database_without_tables_is_answered_with_a_problem(tmp_path: Path) ->
     with TestClient(app, raise_server_exceptions=False) as client:
         response = client.get("/api/v1/studies")
         assert response.status_code == 503
-        assert response.json()["code"] == "database-unavailable"
+        assert response.json()["code"] == "schema-outdated"
         assert response.headers["retry-after"]
         assert client.get("/healthz").status_code == 200
 

@@ -9,6 +9,7 @@ there.
 
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -32,6 +33,7 @@ from service.wire.words.slots import broken_in_words, slots_in_words
 URL = "http://127.0.0.1"  # nobody listens there: the client has a socket of its own
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+LONGEST_FOLDER_BYTES = 90  # the kernel takes 107 with the socket's own name
 PATIENCE_SECONDS = 20.0
 
 
@@ -57,14 +59,28 @@ def in_process(settings: Settings) -> Iterator[InProcess]:
         say(f"training goes on with {slots_in_words(view_of(found))}")
     migrate.upgrade(settings.url())
     with ExitStack() as stack:
-        socket = Path(tempfile.mkdtemp(prefix="metaopt-")) / "api"
-        stack.callback(shutil.rmtree, socket.parent, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="metaopt-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        socket = stack.enter_context(_named_shortly(folder)) / "api"
         dispatcher = stack.enter_context(_dispatching(settings, found))
         stack.enter_context(_serving(settings, socket))
         transport = httpx2.HTTPTransport(uds=str(socket))
         client = Client(URL, patience_seconds=PATIENCE_SECONDS, transport=transport)
         yield InProcess(stack.enter_context(client), dispatcher.check)
         say("draining: segments that run are finished and kept")
+
+
+@contextmanager
+def _named_shortly(folder: Path) -> Iterator[Path]:
+    """Yield the folder by a name that leaves room for a socket's, however deep TMPDIR lies."""
+    if len(os.fsencode(folder)) <= LONGEST_FOLDER_BYTES or sys.platform != "linux":
+        yield folder
+        return
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

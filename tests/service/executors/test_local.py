@@ -205,8 +205,9 @@ def test_a_worker_has_no_setting_secret_or_database_in_reach(shared: LocalExecut
 def test_only_listed_variables_reach_a_worker() -> None:
     slot = Slot("cuda:0", "cuda", {"CUDA_VISIBLE_DEVICES": "3"})
     found = worker_environment(slot, {"PATH": "/bin", "METAOPT_X": "1", "AWS_SECRET": "2"})
-    assert set(found) == {"PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"}
-    on_cpu = worker_environment(Slot("cpu:0", "cpu"), {})
+    assert set(found) == {"PATH", "PYTHONPATH", "PYTHONIOENCODING", "CUDA_VISIBLE_DEVICES"}
+    on_cpu = worker_environment(Slot("cpu:0", "cpu"), {"CXX": "", "HOME": " "})
+    assert not {"CXX", "HOME"} & set(on_cpu)  # empty is as unset
     assert on_cpu["OMP_NUM_THREADS"] == "1"
 
 

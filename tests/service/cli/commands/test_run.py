@@ -23,6 +23,8 @@ SPEC = {**TINY, "budget": {"trials": 1, "meta_iterations": 4}}
 def test_a_run_writes_into_its_data_directory_alone(tmp_path: Path, names: list[str]) -> None:
     where = tmp_path.joinpath(*names)
     where.mkdir(parents=True)
+    deep = tmp_path / ("t" * 120)  # too long a name for a socket
+    deep.mkdir()
     spec, result, data = where / "-s p%2Fec.json", where / "result.json", where / "da ta%20"
     spec.write_text(json.dumps(SPEC))
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
@@ -32,6 +34,7 @@ def test_a_run_writes_into_its_data_directory_alone(tmp_path: Path, names: list[
             **inherited,
             "METAOPT_DATA_DIRECTORY": data.name,
             "METAOPT_SLOTS": "1",
+            "TMPDIR": str(deep),
             "METAOPT_COMPILE": "never",
             "PYTHONPATH": str(ROOT),
         },
