@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from service.db import api_keys
 from service.db.engine import reading
 from service.errors import KeysUnreadable
+from service.wire.parsing.encoding import NotText, decode
 
 TABLE_SECONDS = 1.0
 FILE = "the API keys file METAOPT_API_KEYS_FILE"
@@ -80,7 +81,7 @@ def read_keys(path: Path) -> list[StoredKey]:
         KeysUnreadable: It cannot be read, or a line is not `name:sha256`.
     """
     with _told():
-        return parse_keys(path.read_text(encoding="utf-8"))
+        return parse_keys(decode(path.read_bytes()))
 
 
 @contextmanager
@@ -89,8 +90,8 @@ def _told() -> Iterator[None]:
         yield
     except OSError as error:  # where it is, is nobody's business who only asks
         raise KeysUnreadable(f"{FILE} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise KeysUnreadable(f"{FILE} cannot be read: it is no text in UTF-8") from None
+    except NotText as error:
+        raise KeysUnreadable(f"{FILE} {error}") from None
 
 
 class KeyRing:

@@ -17,7 +17,9 @@ def output_path(text: str) -> Path:
     return STDOUT if descriptor_of(path) == 1 else path
 
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON.")]
+SpecFile = Annotated[
+    Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON; - is stdin.")
+]
 StudyId = Annotated[
     str,
     typer.Argument(

@@ -33,6 +33,7 @@ from service.client.stream import StreamedEvent, read_events
 from service.client.webhooks import Webhooks
 from service.output_file import output_file, write_output
 from service.variables import variable
+from service.wire.parsing.encoding import NotText, decode
 from service.wire.spec.study import StudySpec
 from service.wire.views.document import StudyDocument
 from service.wire.views.export import Format, What
@@ -351,6 +352,8 @@ def api_key_of(variables: Mapping[str, str]) -> str | None:
     if key is not None or file is None:
         return key and key.strip()
     try:
-        return Path(file).read_text(encoding="ascii").strip() or None
-    except (OSError, ValueError) as error:
+        key = decode(Path(file).read_bytes()).strip()
+        key.encode("ascii")  # as headers have it
+        return key or None
+    except (OSError, NotText, UnicodeEncodeError) as error:
         raise NotConfigured(f"METAOPT_API_KEY_FILE: {file} cannot be read: {error}") from None

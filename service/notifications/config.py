@@ -32,6 +32,7 @@ from service.notifications.address import (
 from service.notifications.formats import FORMATS, OWN
 from service.wire.base import Wire
 from service.wire.names import OneOf
+from service.wire.parsing.encoding import NotText, decode
 from service.wire.parsing.plain_data import parse_yaml
 from service.wire.views.notifications import EventName
 
@@ -122,7 +123,8 @@ def _read(path: Path) -> object:
     except InvalidRequest as error:
         broken = error.errors[0]
         rule = broken.message.partition(", got")[0]
-        raise WebhooksUnreadable(f"{path}: {broken.field.replace('spec', 'it')} {rule}") from None
+        place = "" if broken.field == "spec" else f"{broken.field} "
+        raise WebhooksUnreadable(f"{path}: {place}{rule}") from None
     except ServiceError as error:
         raise WebhooksUnreadable(f"{path}: {error}") from None
 
@@ -200,10 +202,10 @@ def _secret_of(place: str, entry: _Entry, path: Path) -> bytes | None:
 
 def _read_secret(place: str, path: Path) -> bytes:
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = decode(path.read_bytes()).strip()
     except OSError as error:
         raise WebhooksUnreadable(f"{place}.secret_file {path} {_reason(error)}") from None
-    except UnicodeDecodeError:
+    except NotText:
         raise WebhooksUnreadable(f"{place}.secret_file {path} must be UTF-8 text") from None
     return _secret(f"{place}.secret_file", text)
 

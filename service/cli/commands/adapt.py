@@ -104,7 +104,7 @@ def _read(path: Path) -> Any:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        return np.loadtxt(path, delimiter=",", ndmin=2, comments="#")
+        return np.loadtxt(path, delimiter=",", ndmin=2, comments="#", encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise Stop(Exit.USAGE, f"{path} must be {FORMS}: {error}") from None
 

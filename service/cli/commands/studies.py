@@ -1,6 +1,7 @@
 """Commands about studies: submit, studies, show, watch, cancel, pause, resume, result."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from service.cli.overrides import overridden
 from service.cli.pages.progress import telling
 from service.cli.pages.studies import studies_page, study_page
 from service.client.client import Client
-from service.wire.parsing.plain_data import parse_json, parse_yaml
+from service.wire.parsing.plain_data import parse_yaml
 from service.wire.views.document import StudyDocument
 from service.wire.views.studies import StudyView
 
@@ -206,15 +207,18 @@ def result(study_id: StudyId, json: Json = None) -> None:
 def read_spec(path: Path) -> dict[str, Any]:
     """A spec file as plain data; what it means is the server's to judge.
 
+    Args:
+        path: Of YAML or JSON, whatever its name ends in; `-` is stdin.
+
     Raises:
         Stop: No such file, or no mapping in it.
         InvalidSpec, BodyTooLarge: Not YAML or JSON as the server reads them.
     """
     try:
-        body = path.read_bytes()
+        body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise Stop(Exit.USAGE, f"{path} cannot be read: {error.strerror}") from None
-    document = parse_json(body) if path.suffix == ".json" else parse_yaml(body)
+    document = parse_yaml(body)  # JSON is YAML, too
     if not isinstance(document, dict):
         raise Stop(Exit.USAGE, f"{path} must hold a mapping of fields, as in examples/")
     return document

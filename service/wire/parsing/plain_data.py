@@ -1,9 +1,12 @@
-"""Bytes to plain data: JSON and YAML with the rules that their own parsers leave out.
+"""Bytes to plain data: JSON and YAML by one rule, with what their own parsers leave out.
 
 Refused, each with the path of the field: NaN and infinities (also 1e999), integers of more than
-32 digits, a key given twice, NUL and lone surrogates, nesting deeper than 32, bytes that are not
-UTF-8.  YAML is the core schema of version 1.2 (`no` and `on` are text, 1e-3 is a number) without
-tags, anchors and aliases, and at most 128 KiB of it, since its parser is slow.
+32 digits, a key given twice, NUL and lone surrogates, nesting deeper than 32, an empty document;
+with its line and column, what is no JSON or YAML.  A byte-order mark is no part of a document.
+
+What is JSON is YAML, too, and read as JSON, up to 1 MiB.  Other YAML is the core schema of version
+1.2 (`no` and `on` are text, 1e-3 is a number) with anchors, aliases and merge keys and without
+tags, and at most 128 KiB of it, since its parser is slow.
 """
 
 import json
@@ -13,10 +16,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from service.errors import BodyTooLarge, FieldError, InvalidSpec
-from service.wire.parsing.yaml_loader import YamlRefused, load_yaml
+from service.wire.parsing.encoding import NotText, decode, place
+from service.wire.parsing.yaml_loader import Rules, YamlRefused, load_yaml
 
 MAX_BODY_BYTES = 1 << 20
 MAX_YAML_BYTES = 1 << 17
+MAX_WRITTEN_OUT = 1 << 18
 MAX_DEPTH = 32
 MAX_DIGITS = 32
 MAX_ERRORS = 20
@@ -35,28 +40,31 @@ def parse_json(body: bytes) -> Any:
         InvalidSpec: It is not JSON, or breaks one of the rules above.
         BodyTooLarge: It has more than 1 MiB.
     """
-    text = _decode(body, MAX_BODY_BYTES)
+    text = _text(body)
     try:
         return checked(_DECODER.decode(text))
     except RecursionError:
         raise _invalid("spec", _TOO_DEEP) from None
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise _invalid("spec", f"is not valid JSON: {error.msg} at {where}") from None
+        raise _not_json(text, error) from None
 
 
 def parse_yaml(body: bytes) -> Any:
-    """The data of a YAML document.
+    """The data of a YAML document, which may be JSON.
 
     Raises:
-        InvalidSpec: It is not YAML, or breaks one of the rules above.
-        BodyTooLarge: It has more than 128 KiB.
+        InvalidSpec: It is neither, or breaks one of the rules above.
+        BodyTooLarge: It has more than 1 MiB, or is not JSON and has more than 128 KiB.
     """
-    text = _decode(body, MAX_YAML_BYTES)
+    text = _text(body)
+    if not text.lstrip().startswith(("{", "[")):
+        return checked(_yaml(text, len(body)))
     try:
-        return checked(load_yaml(text, _number, lambda: Refused(_TWICE), MAX_DEPTH))
-    except YamlRefused as error:
-        raise _invalid("spec", str(error)) from None
+        return checked(_DECODER.decode(text))
+    except RecursionError:
+        raise _invalid("spec", _TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        return checked(_yaml(text, len(body), error))
 
 
 def checked(data: Any) -> Any:
@@ -91,24 +99,57 @@ def child_path(path: str, key: str | int) -> str:
 
 _TWICE = "is given twice"
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH}"
+_EMPTY = "is empty"
 
 
-def _decode(body: bytes, limit: int) -> str:
-    if len(body) > limit:
-        raise BodyTooLarge(f"the body must have at most {limit} bytes, got {len(body)}")
+def _text(body: bytes) -> str:
+    if len(body) > MAX_BODY_BYTES:
+        raise BodyTooLarge(f"the body must have at most {MAX_BODY_BYTES} bytes, got {len(body)}")
     try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        byte = f"byte 0x{body[error.start]:02x} at offset {error.start}"
-        raise _invalid("spec", f"must be UTF-8, got {byte}") from None
+        text = decode(body)
+    except NotText as error:
+        raise _invalid("spec", str(error)) from None
+    if not text.strip():
+        raise _invalid("spec", _EMPTY)
+    return text
+
+
+def _yaml(text: str, size: int, tried: json.JSONDecodeError | None = None) -> Any:
+    """The data of YAML.
+
+    Args:
+        size: Of the body, in bytes.
+        tried: Why it is no JSON, where it looks like it: told if that came further.
+    """
+    if size > MAX_YAML_BYTES:
+        if tried is not None:
+            raise _not_json(text, tried)
+        raise BodyTooLarge(
+            f"a body of YAML must have at most {MAX_YAML_BYTES} bytes, got {size}: "
+            f"JSON may have {MAX_BODY_BYTES}"
+        )
+    try:
+        data = load_yaml(text, _YAML_RULES)
+    except YamlRefused as error:
+        if tried is not None and error.offset is not None and error.offset <= tried.pos:
+            raise _not_json(text, tried) from None
+        raise _invalid("spec", str(error)) from None
+    if data is None:
+        raise _invalid("spec", _EMPTY)
+    return data
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> InvalidSpec:
+    problem = error.msg.removesuffix(" at")
+    return _invalid("spec", f"is not valid JSON: {problem} at {place(text, error.pos)}")
 
 
 def _number(text: str) -> int | float | Refused:
     """The number, or which rule it breaks; also for the names of NaN and infinity."""
-    if re.fullmatch(r"[-+]?[0-9]+", text):
+    if re.fullmatch(r"[-+]?[0-9]+|0[xo].*", text):
         if len(text) > MAX_DIGITS:
             return Refused(f"must have at most {MAX_DIGITS} digits, got {len(text)}")
-        return int(text)
+        return int(text, 0 if text[:2] in ("0x", "0o") else 10)
     value = float(text.lower().replace(".i", "i").replace(".n", "n"))  # YAML says .inf and .nan
     return value if math.isfinite(value) else Refused(f"must be finite, got {show(text)}")
 
@@ -127,6 +168,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_number, parse_float=_number, parse_constant=_number
 )
+
+_YAML_RULES = Rules(_number, lambda: Refused(_TWICE), MAX_DEPTH, MAX_WRITTEN_OUT)
 
 
 def _broken_rules(data: Any) -> Iterator[FieldError]:

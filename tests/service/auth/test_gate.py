@@ -79,6 +79,8 @@ def test_a_changed_file_is_read_again(locked: TestClient, keys_file: Path) -> No
     assert locked.get(URL, headers=headers).status_code == 401
     keys_file.write_text(f"me:{key_sha256(KEY)}\nother:{key_sha256(OTHER)}\n")
     assert locked.get(URL, headers=headers).status_code == 200
+    keys_file.write_text(f"\ufeffother:{key_sha256(OTHER)}\r\n", encoding="utf-8")
+    assert locked.get(URL, headers=headers).status_code == 200
 
 
 def test_an_unreadable_file_shuts_the_server(locked: TestClient, keys_file: Path) -> None:

@@ -244,6 +244,7 @@ def test_an_answer_of_a_kind_that_this_machine_lacks_is_named(
 
 def test_the_environment_names_server_and_key(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("mo_key\n")
+    (tmp_path / "key of Windows").write_bytes("\ufeffmo_key\r\n".encode("utf-16-le"))
     with Client.from_environment({"METAOPT_URL": "http://127.0.0.1:9/"}) as client:
         assert client.url == "http://127.0.0.1:9"
     for name, value, rule in (
@@ -262,11 +263,12 @@ def test_the_environment_names_server_and_key(tmp_path: Path) -> None:
 
     for variables in (
         {"METAOPT_API_KEY_FILE": str(tmp_path / "key")},
+        {"METAOPT_API_KEY_FILE": str(tmp_path / "key of Windows")},
         {"METAOPT_API_KEY": "mo_key", "METAOPT_API_KEY_FILE": "/nowhere"},
     ):
         with Client("http://host", api_key_of(variables), transport=Sees()) as client:
             client.studies()
-    assert Sees.keys == ["Bearer mo_key"] * 2
+    assert Sees.keys == ["Bearer mo_key"] * 3
 
 
 def test_a_name_is_one_part_of_a_path_whatever_is_in_it(local: tuple[Client, Engine]) -> None:

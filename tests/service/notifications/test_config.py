@@ -120,12 +120,14 @@ def test_a_broken_rule_is_named_without_the_value(
     [
         ("- name: [", "is not valid YAML"),
         ("- {name: a, name: b}", r"\[0\]\.name is given twice"),
-        ("- &a {}", "anchors and aliases are not supported"),
+        ("- {secret: *t0ken}", "has an alias without an anchor: put text that begins with *"),
+        ("- {secret: !t0ken x}", "tags are not supported: put text that begins with !"),
+        ("# none yet", "is empty"),
         ("name: ci", "must be a list of at most 32 webhooks"),
         ("[1]", r"\[0\] must be an object"),
         (json.dumps([GOOD, GOOD]), r"\[1\]\.name ci is given twice"),
         (json.dumps([{**GOOD, "name": f"w{n}"} for n in range(33)]), "must be a list of at most"),
-        (" " * 200_000, "must have at most 131072 bytes"),
+        ("#" * 200_000, "must have at most 131072 bytes"),
         ("- {secret: 1e999}", r"\[0\]\.secret must be finite$"),
     ],
 )
@@ -133,7 +135,14 @@ def test_a_file_that_is_no_list_of_webhooks_is_refused(file: Path, text: str, sa
     file.write_text(text)
     with pytest.raises(WebhooksUnreadable, match=said) as raised:
         load_webhooks(file)
-    assert str(raised.value).startswith(str(file))
+    assert str(raised.value).startswith(str(file)) and "t0ken" not in str(raised.value)
+
+
+def test_a_byte_order_mark_is_part_of_neither_file(file: Path) -> None:
+    write(file, {**GOOD, "secret": None, "secret_file": "own"})
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    (file.parent / "own").write_text("\ufeffsixteen letters!\r\n", encoding="utf-16-le")
+    assert load_webhooks(file)[0].secret == b"sixteen letters!"
 
 
 def test_a_file_that_is_not_there_is_named(file: Path) -> None:

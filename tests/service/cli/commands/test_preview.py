@@ -1,8 +1,10 @@
 """`metaopt preview` against a real server."""
 
+import io
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from sqlalchemy import Engine, select
 
@@ -31,6 +33,24 @@ def test_a_preview_is_a_page_or_json_and_submits_nothing(
     path.write_text(yaml.safe_dump({**SPEC, "seed": -1}))
     said = metaopt("preview", str(path))
     assert said.code == 2 and "seed: must be" in said.err
+
+
+@pytest.mark.parametrize("name", ["spec.json", "spec.yaml", "spec.yml", "spec", "-"])
+def test_a_spec_is_read_by_its_content(
+    metaopt: Command, api: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    tasks, *rest = yaml.safe_dump({"tasks": SPEC["tasks"]}).splitlines()
+    merged = "\n".join(["tasks:", "  <<:", *(f"  {line}" for line in rest)])
+    others = yaml.safe_dump({field: value for field, value in SPEC.items() if field != "tasks"})
+    for text in (json.dumps(SPEC, indent="\t"), yaml.safe_dump(SPEC), f"{merged}\n{others}"):
+        content = f"\ufeff{text}".encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        path = Path("-") if name == "-" else tmp_path / name
+        if name != "-":
+            path.write_bytes(content)
+        said = metaopt("preview", str(path))
+        assert (said.code, said.err) == (0, ""), text
+        assert "search: 8 trials" in said.out
 
 
 def test_a_preview_counts_the_trials_that_are_kept_to_train_the_best_again(

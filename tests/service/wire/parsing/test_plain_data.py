@@ -1,8 +1,13 @@
 """What JSON and YAML bodies may not contain, and that the field is named."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.errors import BodyTooLarge, InvalidSpec
 from service.wire.parsing.plain_data import (
@@ -32,9 +37,35 @@ def nested(depth: int) -> bytes:
         (b'{"\\udfff": 1}', "'\\udfff'", "name must not contain lone surrogates"),
         (nested(100_000), "spec", f"is nested deeper than {MAX_DEPTH}"),
         (nested(MAX_DEPTH + 1), "[0]" * MAX_DEPTH, f"is nested deeper than {MAX_DEPTH}"),
-        (b'{"a": \xff}', "spec", "must be UTF-8, got byte 0xff at offset 6"),
+        (b'{"a": \xff}', "spec", "must be UTF-8, got byte 0xff at offset 6: save it as UTF-8"),
         (b'{"a": }', "spec", "is not valid JSON: Expecting value at line 1, column 7"),
-        (b"", "spec", "is not valid JSON: Expecting value at line 1, column 1"),
+        (b"", "spec", "is empty"),
+        (b"\xef\xbb\xbf \n", "spec", "is empty"),
+        (b"{} x", "spec", "is not valid JSON: Extra data at line 1, column 4"),
+        (
+            b'{"a": "x\ty"}',
+            "spec",
+            "is not valid JSON: Invalid control character at line 1, column 9, "
+            "where U+0009 (a tab) stands",
+        ),
+        (
+            '{\n"a": \ufeff1}'.encode(),
+            "spec",
+            "is not valid JSON: Expecting value at line 2, column 6, "
+            "where U+FEFF (a byte-order mark) stands",
+        ),
+        (
+            "{\u201ca\u201d: 1}".encode(),
+            "spec",
+            "is not valid JSON: Expecting property name enclosed in double quotes at line 1, "
+            "column 2, where U+201C (LEFT DOUBLE QUOTATION MARK) stands",
+        ),
+        (
+            '{"a": 1}'.encode("utf-16-le"),
+            "spec",
+            "must be UTF-8, and looks like UTF-16 without a byte-order mark",
+        ),
+        (b"\xff\xfe{", "spec", "must be UTF-16, got byte 0x7b at offset 2: save it as UTF-8"),
     ],
 )
 def test_json_that_breaks_a_rule_is_refused_by_field(body: bytes, field: str, rule: str) -> None:
@@ -54,14 +85,29 @@ def test_json_that_breaks_a_rule_is_refused_by_field(body: bytes, field: str, ru
         (b"a: " + b"1" * 5000, "a", "must have at most 32 digits, got 5000"),
         (b'a: "\\0"', "a", "must not contain NUL"),
         (b'a: "\\ud800"', "a", "must not contain lone surrogates"),
-        (b"a: &x [1]\nb: *x", "spec", "anchors and aliases are not supported"),
-        (b"!!python/object/apply:os.system [id]", "spec", "tags are not supported"),
+        (
+            b"b: *x",
+            "spec",
+            "has an alias without an anchor: put text that begins with * in quotes, at line 1, ",
+        ),
+        (b"a: &x [*x]", "spec", "an alias may not stand inside what it repeats, at line 1"),
+        (b"a: {<<: 3}", "spec", "a merge key (<<) takes an object or a list of objects, at line"),
+        (b"{<<: {}, <<: {}}", "spec", "a merge key (<<) is given twice: merge a list, at line 1"),
+        (
+            b"!!python/object/apply:os.system [id]",
+            "spec",
+            "tags are not supported: put text that begins with ! in quotes, at line 1",
+        ),
         (b"a: !!timestamp 2020-01-01", "spec", "tags are not supported"),
         (nested(50_000), "spec", f"is nested deeper than {MAX_DEPTH}"),
         (b"? [1]\n: 2", "spec", "a key must be text"),
-        (b"a: 1\n---\nb: 2", "spec", "is not valid YAML"),
+        (b"a: 1\n---\nb: 2", "spec", "must hold one document, another one begins at line 2"),
+        (b"a:\n\tb: 1", "spec", "is not valid YAML: take spaces where a tab stands at line 2, "),
+        (b"", "spec", "is empty"),
+        (b"# nothing\n---\n", "spec", "is empty"),
+        (b'{"a" 1}', "spec", "is not valid JSON: Expecting ':' delimiter at line 1, column 6"),
         (b"{a: b: c", "spec", "is not valid YAML"),
-        (b"a: \x01", "spec", "is not valid YAML"),
+        (b"a: \x01", "spec", "is not valid YAML: U+0001 is not allowed, at line 1, column 4"),
     ],
 )
 def test_yaml_that_breaks_a_rule_is_refused_by_field(body: bytes, field: str, rule: str) -> None:
@@ -71,10 +117,52 @@ def test_yaml_that_breaks_a_rule_is_refused_by_field(body: bytes, field: str, ru
     assert caught.value.errors[0].message.startswith(rule)
 
 
-def test_a_billion_laughs_is_refused_before_it_grows() -> None:
-    lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)]
-    with pytest.raises(InvalidSpec, match="anchors and aliases"):
+@pytest.mark.parametrize("repeat", ["[*a{0}, *a{0}]", "{{<<: [*a{0}, *a{0}], k{0}: 1}}"])
+def test_a_billion_laughs_is_refused_before_it_grows(repeat: str) -> None:
+    lines = ["a0: &a0 {x: 1}"] + [f"a{i}: &a{i} {repeat.format(i - 1)}" for i in range(1, 25)]
+    with pytest.raises(InvalidSpec, match="more than 262144 characters once its aliases are wri"):
         parse_yaml("\n".join(lines).encode())
+
+
+def test_many_aliases_in_a_row_are_no_way_around_the_depth() -> None:
+    lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 3000)]
+    with pytest.raises(InvalidSpec, match=f"is nested deeper than {MAX_DEPTH}"):
+        parse_yaml("\n".join(lines).encode())
+
+
+def test_merge_keys_take_the_fields_that_are_not_given() -> None:
+    text = b"""
+    base: &base {kind: sinusoid, k_shot: 5}
+    inline: {<<: {a: 1, b: 2}, b: 3}
+    later: {b: 3, <<: {a: 1, b: 2}}
+    several: {<<: [*base, {kind: x, q_query: 7}], k_shot: 9}
+    again: *base
+    quoted: {"<<": {a: 1}}
+    """
+    base = {"kind": "sinusoid", "k_shot": 5}
+    assert parse_yaml(text) == {
+        "base": base,
+        "inline": {"a": 1, "b": 3},
+        "later": {"a": 1, "b": 3},
+        "several": {"kind": "sinusoid", "k_shot": 9, "q_query": 7},
+        "again": base,
+        "quoted": {"<<": {"a": 1}},
+    }
+
+
+def test_a_key_given_twice_is_refused_beside_a_merge_too() -> None:
+    with pytest.raises(InvalidSpec, match="t.a: is given twice"):
+        parse_yaml(b"t: {<<: {a: 1}, a: 2, a: 3}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be"])
+@pytest.mark.parametrize("read", [parse_json, parse_yaml])
+def test_a_byte_order_mark_is_no_part_of_a_document(
+    read: Callable[[bytes], Any], encoding: str
+) -> None:
+    mark = "" if encoding in ("utf-8-sig", "utf-16", "utf-32") else "\ufeff"
+    assert read(f'{mark}{{"a": "\u540d"}}'.encode(encoding)) == {"a": "\u540d"}
+    assert parse_yaml(f"{mark}a: \u540d\r\n".encode(encoding)) == {"a": "\u540d"}
 
 
 def test_yaml_means_what_people_write() -> None:
@@ -89,6 +177,9 @@ def test_yaml_means_what_people_write() -> None:
     nothing:
     true_: true
     items: [-1, 2.5, null]
+    hex: 0x1F
+    octal: 0o17
+    grouped: 1_000
     """
     assert parse_yaml(text) == {
         "rate": 1e-3,
@@ -101,19 +192,69 @@ def test_yaml_means_what_people_write() -> None:
         "nothing": None,
         "true_": True,
         "items": [-1, 2.5, None],
+        "hex": 31,
+        "octal": 15,
+        "grouped": "1_000",
     }
 
 
-def test_json_is_also_yaml() -> None:
-    data = {"a": [1, 2.5, "x", None, True], "b": {"c": {}}}
-    assert parse_yaml(json.dumps(data).encode()) == parse_json(json.dumps(data).encode()) == data
+NUMBERS = st.integers(-(10**31), 10**31) | st.floats(allow_nan=False, allow_infinity=False)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8) | (
+    st.sampled_from(["no", "on", "1:30", "1_000", "0x1F", "1e-3", "<<", "*a", "2026-01-02", "~"])
+)
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+class Quoting(yaml.SafeDumper):
+    """Writes every text in quotes: PyYAML leaves out those that text needs in YAML 1.2 (0E0)."""
+
+    def represent_str(self, data: str) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"')
+
+
+Quoting.add_representer(str, Quoting.represent_str)
+
+
+@given(data=DOCUMENTS.filter(lambda data: data is not None), mark=st.sampled_from(["", "\ufeff"]))
+@settings(max_examples=60, deadline=None)
+def test_a_document_is_the_same_in_json_and_in_yaml(data: Any, mark: str) -> None:
+    for ascii_only in (True, False):
+        text = mark + json.dumps(data, ensure_ascii=ascii_only)
+        assert parse_json(text.encode()) == data
+        if isinstance(data, list | dict):
+            assert parse_yaml(text.encode()) == data
+    for flow in (True, False):
+        written = yaml.dump(data, Dumper=Quoting, allow_unicode=True, default_flow_style=flow)
+        assert parse_yaml((mark + written).encode()) == data
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "a": 2}', '{"a": [1e999]}', '{"a": {"b": "\\u0000"}}', '{"b": "\\ud800"}']
+)
+def test_both_refuse_the_same_document_with_the_same_words(text: str) -> None:
+    said = set()
+    for read, written in ((parse_json, text), (parse_yaml, text), (parse_yaml, f"--- {text}")):
+        with pytest.raises(InvalidSpec) as caught:
+            read(written.encode())
+        said.add(str(caught.value))
+    assert len(said) == 1
+
+
+def test_json_that_is_tabbed_or_large_is_read_where_yaml_is() -> None:
+    data = {"a": [1, 2.5, "x/\U0001f600", None, True], "b": {"c": {}}, "c": "y" * MAX_YAML_BYTES}
+    assert parse_yaml(json.dumps(data, indent="\t").replace("/", "\\/").encode()) == data
+    assert parse_yaml(rb'a: "\ud83d\ude00"') == {"a": "\U0001f600"}
 
 
 def test_bodies_larger_than_the_limits_are_refused() -> None:
     with pytest.raises(BodyTooLarge, match=str(MAX_BODY_BYTES)):
         parse_json(b" " * (MAX_BODY_BYTES + 1))
     with pytest.raises(BodyTooLarge, match=str(MAX_YAML_BYTES)):
-        parse_yaml(b" " * (MAX_YAML_BYTES + 1))
+        parse_yaml(b"a: " + b"x" * MAX_YAML_BYTES)
 
 
 def test_at_most_twenty_errors_are_listed() -> None:
