@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from metaopt.errors import InvalidMetaParameter
+from metaopt.messages import did_you_mean, shown
+from metaopt.plain import plain
 
 Value = float | int | str
+LARGEST = 1e30  # of a parameter that has no bound: float32 ends at 3e38
 
 
 @dataclass(frozen=True)
@@ -53,28 +56,29 @@ class MetaParam:
     searched: bool = False
 
     def check(self, value: object) -> Value:
-        """Return `value` as this parameter's type.
+        """Return `value` as this parameter's type; numbers of numpy and torch are as good.
 
         Raises:
             InvalidMetaParameter: wrong type, not finite, outside the bounds, not a choice.
         """
+        given = plain(value)
         if self.kind == "choice":
-            if value not in self.choices:
-                raise InvalidMetaParameter(
-                    f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}"
-                )
-            return str(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidMetaParameter(f"{self.name} must be a number, got {value!r}")
-        if not math.isfinite(value):
-            raise InvalidMetaParameter(f"{self.name} must be finite, got {value!r}")
-        if self.kind == "int" and int(value) != value:
-            raise InvalidMetaParameter(f"{self.name} must be a whole number, got {value!r}")
-        if not self.minimum <= value <= self.maximum:
-            raise InvalidMetaParameter(
-                f"{self.name} must be in [{self.minimum:g}, {self.maximum:g}], got {value!r}"
-            )
-        return int(value) if self.kind == "int" else float(value)
+            if not isinstance(given, str) or given not in self.choices:
+                rule = f"be one of {', '.join(self.choices)}"
+                raise self._must(rule, given, did_you_mean(given, self.choices))
+            return given
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise self._must("be a number", given)
+        if isinstance(given, float) and not math.isfinite(given):
+            raise self._must("be finite", given)
+        if self.kind == "int" and int(given) != given:
+            raise self._must("be a whole number", given)
+        if not self.minimum <= given <= min(self.maximum, LARGEST):
+            raise self._must(f"be in [{self.minimum:g}, {self.maximum:g}]", given)
+        return int(given) if self.kind == "int" else float(given)
+
+    def _must(self, rule: str, given: object, meant: str = "") -> InvalidMetaParameter:
+        return InvalidMetaParameter(f"{self.name} must {rule}, got {shown(given)}{meant}")
 
 
 TEST_STEPS = MetaParam(

@@ -17,6 +17,7 @@ from threading import RLock
 from typing import Generic, Protocol, TypeVar
 
 from metaopt.errors import MetaoptError
+from metaopt.messages import did_you_mean, shown
 
 
 class Named(Protocol):
@@ -67,7 +68,8 @@ class Registry(Generic[Kind]):
         kind = self._all().get(name) if isinstance(name, str) else None
         if kind is None:
             raise self._error(
-                f"{self._noun} must be one of {', '.join(self.names())}, got {name!r}"
+                f"{self._noun} must be one of {', '.join(self.names())}, got {shown(name)}"
+                f"{did_you_mean(name, self.names())}"
             )
         return kind
 

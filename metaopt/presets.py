@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from metaopt.algorithms.registry import complete
 from metaopt.errors import InvalidMetaParameter
+from metaopt.messages import did_you_mean, shown
 from metaopt.metaparams import Value
 
 
@@ -215,6 +216,9 @@ def find_preset(name: str) -> Preset:
         >>> find_preset("paper:maml-omniglot-5w1s").params()["inner_lr"]
         2.0
     """
-    if name not in PRESETS:
-        raise InvalidMetaParameter(f"must be one of {', '.join(PRESETS)}, got {name!r}")
+    if not isinstance(name, str) or name not in PRESETS:
+        meant = did_you_mean(name, PRESETS)
+        raise InvalidMetaParameter(
+            f"a preset must be one of {', '.join(PRESETS)}, got {shown(name)}{meant}"
+        )
     return PRESETS[name]

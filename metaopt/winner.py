@@ -1,14 +1,16 @@
 """A study's winner in use: its model, its weights, and how they are adapted to a new task.
 
-    winner = read_winner(Path("winner.safetensors").read_bytes())
+    winner = read_winner("winner.safetensors")
     predicted = winner.adapt(support_x, support_y).predict(query_x)
 
 Inner steps are those of training and of the verdict: gradient descent (or Adam with β1 = 0, with
 the memory it had at the end of training) on the mean loss of the support set.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,12 +19,16 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.registry import ALGORITHMS
-from metaopt.errors import InvalidExamples
+from metaopt.errors import CorruptModel, InvalidExamples, MetaoptError
 from metaopt.evaluation.curve import Adaptation, adapt
-from metaopt.models.base import Params
+from metaopt.messages import shown
+from metaopt.models.base import Model, Params
 from metaopt.models.make import make_model
+from metaopt.plain import whole
 from metaopt.population.model_file import Card, read
 from metaopt.tasks.base import Examples
+
+MOST_STEPS = 1_000_000
 
 Rows = Tensor | Sequence[object]
 """Numbers as a tensor or as nested sequences."""
@@ -64,12 +70,12 @@ class Winner:
             steps: Inner steps; None takes those after which the study scored it.
 
         Raises:
-            InvalidExamples: they do not fit the model, or `steps` is negative.
+            InvalidExamples: they do not fit the model, or `steps` is not in 0…1,000,000.
         """
         support = self._support(x, y)
-        steps = self.card.steps if steps is None else steps
-        if steps < 0:
-            raise InvalidExamples(f"steps must be >= 0, got {steps}")
+        if steps is None:
+            steps = self.card.steps
+        steps = whole("steps", steps, 0, MOST_STEPS, InvalidExamples)
         learner = self._learner()
         theta = adapt(
             learner,
@@ -80,10 +86,16 @@ class Winner:
         )
         return Adapted(self, {name: p[0, 0].detach() for name, p in theta.items()}, support)
 
+    def model(self) -> Model:
+        """Return the function that the weights belong to.
+
+        Raises:
+            InvalidModel: a kind that is not here, as somebody's own.
+        """
+        return make_model(self.card.model, tuple(self.card.input_shape), self.card.outputs)
+
     def _learner(self) -> Learner:
-        card = self.card
-        model = make_model(card.model, tuple(card.input_shape), card.outputs)
-        return Learner(model, card.classification)
+        return Learner(self.model(), self.card.classification)
 
     def _adaptation(self) -> Adaptation:
         algorithm = ALGORITHMS.get(self.card.algorithm)
@@ -168,21 +180,51 @@ class Adapted:
         return outputs.argmax(-1) if self.winner.card.classification else outputs
 
 
-def read_winner(content: bytes) -> Winner:
+def read_winner(source: bytes | str | os.PathLike[str]) -> Winner:
     """The winner in a model file.
 
+    Args:
+        source: The file, as `Client.download`, `metaopt` and `Population.write_model` write it, or
+            its bytes.
+
     Raises:
-        CorruptModel: the bytes are none.
+        CorruptModel: there is no such file, it is no model file or one of a newer format.
     """
+    winner = _winner(source if isinstance(source, bytes) else _content(source))
+    try:
+        shapes = winner.model().shapes
+        fits = {name: tuple(p.shape) for name, p in winner.weights.items()} == shapes
+    except (MetaoptError, TypeError, KeyError, AttributeError) as error:
+        raise CorruptModel(f"the model file says what no model is: {error}") from None
+    if not fits:
+        raise CorruptModel("the weights of the model file are not those of the model it names")
+    return winner
+
+
+def _winner(content: bytes) -> Winner:
     model = read(content)
     return Winner(model.card, model.weights, model.inner)
 
 
+def _content(path: object) -> bytes:
+    if not isinstance(path, str | os.PathLike):
+        raise CorruptModel(f"a winner is read from a path or from bytes, got {shown(path)}")
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise CorruptModel(f"the model file {shown(path)} cannot be read: {reason}") from None
+
+
 def _tensor(rows: Rows, what: str) -> Tensor:
     try:
-        tensor = torch.as_tensor(rows, dtype=torch.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidExamples(f"{what} must be numbers in rows of equal length: {error}") from None
+        tensor = torch.as_tensor(rows)
+        if tensor.is_complex():
+            raise TypeError("complex numbers are none")
+        tensor = tensor.to("cpu", torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidExamples(f"{what} must be numbers in rows of equal length: {reason}") from None
     if not bool(tensor.isfinite().all()):
         raise InvalidExamples(f"{what} must be finite numbers")
     return tensor

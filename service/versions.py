@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import metaopt
+from metaopt import errors
 
 
 @cache
@@ -28,7 +28,7 @@ def _version(package: str) -> str:
 
 def _code() -> str:
     digest = hashlib.sha256()
-    root = Path(metaopt.__file__).parent
+    root = Path(errors.__file__).parent  # of the package, whose own module names torch
     for path in sorted(p for p in root.rglob("*") if p.is_file() and p.suffix != ".pyc"):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

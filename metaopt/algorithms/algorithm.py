@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from metaopt.errors import InvalidMetaParameter
+from metaopt.messages import did_you_mean, shown
 from metaopt.metaparams import MetaParam, Value
 
 Values = Mapping[str, Value]
@@ -91,11 +92,16 @@ class Algorithm:
             InvalidMetaParameter: unknown name or bad value.
         """
         own = self.parameters()
-        unknown = sorted(set(values) - set(own))
-        if unknown:
+        if not isinstance(values, Mapping):
             raise InvalidMetaParameter(
-                f"{self.name} has no parameter {unknown[0]!r}; it has {', '.join(own)}"
+                f"parameters of {self.name} must be a dict by name, got {shown(values)}"
             )
+        for name in values:
+            if name not in own:
+                meant = did_you_mean(name, own) or ";"
+                raise InvalidMetaParameter(
+                    f"{self.name} has no parameter {shown(name)}{meant} it has {', '.join(own)}"
+                )
         return {name: p.check(values.get(name, p.default)) for name, p in own.items()}
 
     def structure(self, values: Values) -> dict[str, Value]:

@@ -8,8 +8,21 @@ workers draw them (`metaopt.evaluation.curve.draw`).
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from metaopt.errors import InvalidTasks
+from metaopt.messages import did_you_mean, shown
+from metaopt.plain import whole
+from metaopt.tasks.kind import SPLITS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_BOUNDS = (
+    ("seed", 0, 2**63 - 1),
+    ("tasks", 1, 10_000_000),
+    ("k_shot", 0, 10_000),
+    ("q_query", 1, 10_000),
+    ("steps", 0, 10_000),
+)
 
 TASK_CHUNK = 100
 """Tasks drawn and adapted at once: bounds memory, changes no task's score."""
@@ -52,12 +65,15 @@ class BankSpec:
     Args:
         split: "train", "validation" or "test".
         seed: Seed of the bank, 0 <= seed < 2**63.
-        tasks: Number of tasks T.
-        k_shot: Support examples per class (per task in regression).
-        q_query: Query examples per class (per task in regression).
-        steps: Inner steps of the adaptation curve; scores are kept at 0…steps.
+        tasks: Number of tasks T >= 1.
+        k_shot: Support examples per class (per task in regression), >= 0.
+        q_query: Query examples per class (per task in regression), >= 1.
+        steps: Inner steps of the adaptation curve, >= 0; scores are kept at 0…steps.
         transductive: Batch norm takes its statistics from the query examples together, else
             from the support examples.  Training takes them from the batch either way.
+
+    Raises:
+        InvalidTasks: a field breaks its rule.
     """
 
     split: str
@@ -67,6 +83,23 @@ class BankSpec:
     q_query: int
     steps: int
     transductive: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every field; numbers of numpy and torch are as good.
+
+        Raises:
+            InvalidTasks: one breaks its rule.
+        """
+        if not isinstance(self.split, str) or self.split not in SPLITS:
+            meant = did_you_mean(self.split, SPLITS)
+            rule = f"must be one of {', '.join(SPLITS)}, got {shown(self.split)}{meant}"
+            raise InvalidTasks(f"split of a bank {rule}")
+        for name, least, most in _BOUNDS:
+            number = whole(f"{name} of a bank", getattr(self, name), least, most, InvalidTasks)
+            object.__setattr__(self, name, number)
+        if not isinstance(self.transductive, bool):
+            rule = f"must be True or False, got {shown(self.transductive)}"
+            raise InvalidTasks(f"transductive of a bank {rule}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

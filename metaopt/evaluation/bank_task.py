@@ -6,14 +6,16 @@ Tasks are functions of the bank and their index, so these are the very ones that
 scored on, whatever machine draws them (a GPU may round a sine in its last digit).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from metaopt.errors import InvalidTasks
 from metaopt.evaluation.bank import BankSpec, BankTask, ShownExamples
 from metaopt.evaluation.curve import draw, task_keys
+from metaopt.messages import shown
 from metaopt.options import Options
+from metaopt.plain import plain, whole
 from metaopt.tasks.base import Examples, SelfDescribing, Tasks
 from metaopt.tasks.description import Description, Ink
 from metaopt.tasks.kind import TaskKind
@@ -33,6 +35,12 @@ def bank_tasks(
     Raises:
         InvalidTasks: an index is not in the bank, or the data cannot be read.
     """
+    if not isinstance(bank, BankSpec):
+        raise InvalidTasks(f"bank must be a BankSpec, got {shown(bank)}")
+    given = plain(indices)
+    if not isinstance(given, Iterable):
+        raise InvalidTasks(f"indices must be a list of numbers of tasks, got {shown(indices)}")
+    indices = [whole("an index of a task", index, error=InvalidTasks) for index in given]
     for index in indices:
         if not 0 <= index < bank.tasks:
             raise InvalidTasks(

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from metaopt.algorithms.learner import Learner
-from metaopt.errors import InvalidMetaParameter, InvalidTasks
+from metaopt.errors import InvalidMetaParameter, InvalidPopulation, InvalidTasks
 from metaopt.evaluation.bank import TASK_CHUNK, BankSpec
 from metaopt.evaluation.curve import Adaptation, Curves, adaptation_curves, draw
+from metaopt.messages import shown
 from metaopt.options import Options
+from metaopt.plain import whole
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.make import tasks_of
@@ -64,10 +66,31 @@ def evaluate(
             what was trained on.
         lane_chunk: Trials adapted at once; None takes all.
 
+    Returns:
+        Of each trial, in their order: a score for each task, and the curve over 0…steps.  Scores
+        are accuracies in [0, 1], or mean squared errors in the unit of y².
+
     Raises:
-        InvalidTasks: the data have no such split or too few examples.
+        InvalidTasks: `bank` or `tasks` are none, or the data have too few examples.
+        InvalidPopulation: `trained` is none, or `lane_chunk` < 1.
         InvalidMetaParameter: a trial's test steps are beyond the bank's curve.
+
+    Example:
+        >>> from metaopt import BankSpec, train
+        >>> trained = train("maml", tasks={"kind": "sinusoid"}, meta_iterations=2)
+        >>> bank = BankSpec("test", seed=0, tasks=3, k_shot=5, q_query=5, steps=1)
+        >>> [len(scores.scores) for scores in evaluate(trained, bank)]
+        [3]
+
+    Reference:
+        Finn, Abbeel & Levine (2017), arXiv:1703.03400, section 5 (adaptation at meta-test time).
     """
+    if not isinstance(trained, Trained):
+        raise InvalidPopulation(f"trained must be what train returned, got {shown(trained)}")
+    if not isinstance(bank, BankSpec):
+        raise InvalidTasks(f"bank must be a BankSpec, got {shown(bank)}")
+    if lane_chunk is not None:
+        lane_chunk = whole("lane_chunk", lane_chunk, 1, error=InvalidPopulation)
     if tasks is not None:
         trained = trained._replace(tasks=_other(tasks, trained))
     count = trained.phi.shape[0]

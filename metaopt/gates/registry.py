@@ -2,6 +2,7 @@
 
 from metaopt.errors import InvalidGate
 from metaopt.gates.rule import GateRule, Rule
+from metaopt.messages import did_you_mean, shown
 from metaopt.plugins import Registry
 
 RULES: Registry[GateRule] = Registry("a gate", "metaopt.gates.rules", InvalidGate)
@@ -27,5 +28,6 @@ def parse_rule(text: str) -> Rule:
     name, colon, _ = text.partition(":")
     kind = RULES.get(name) if name in RULES.names() else None
     if kind is None or bool(colon) != (kind.read is not None):
-        raise InvalidGate(f"a gate must be {listed_forms()}, got {text!r}")
+        meant = "" if kind else did_you_mean(name, RULES.names())
+        raise InvalidGate(f"a gate must be {listed_forms()}, got {shown(text)}{meant}")
     return Rule(text, kind, kind.read(text) if kind.read is not None else None)

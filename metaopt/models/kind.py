@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from metaopt.options import Option, Options
+from metaopt.errors import InvalidModel
+from metaopt.options import Option, Options, complete
 
 PRECISION = Option(
     "precision", "choice", "float32",
@@ -69,3 +70,12 @@ class ModelKind:
     most_lanes: Callable[[Options], int | None] = lambda options: None
     inductor: Mapping[str, Any] = field(default_factory=dict)
     compile_guess: CompileGuess = SMALL_MODELS
+
+    def complete(self, options: Options) -> dict[str, Any]:
+        """Its name and the options checked, with the default of every other.
+
+        Raises:
+            InvalidModel: an unknown option, or a value that breaks its rule.
+        """
+        values = complete(f"model {self.name}", self.options, options, InvalidModel)
+        return {"kind": self.name, **values}

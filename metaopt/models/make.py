@@ -1,10 +1,11 @@
 """Models from the plain dict of a study spec."""
 
 from metaopt.errors import InvalidModel
+from metaopt.messages import shown
 from metaopt.models.base import Model
-from metaopt.models.kind import PRECISION, ModelKind
+from metaopt.models.kind import ModelKind
 from metaopt.models.registry import MODELS
-from metaopt.options import Options, with_defaults
+from metaopt.options import Options
 
 
 def make_model(
@@ -16,14 +17,19 @@ def make_model(
         kind: Of `spec`; None looks it up.
 
     Raises:
-        InvalidModel: unknown kind or precision, or a kind that is not made for such inputs.
+        InvalidModel: unknown kind or option, a value that breaks its rule, a kind that is not made
+            for such inputs, or a model that is none.
     """
     kind = kind or MODELS.get(spec.get("kind"))
-    if spec.get("precision", "float32") not in PRECISION.choices:
-        raise InvalidModel(
-            f"model.precision must be {' or '.join(PRECISION.choices)}, got {spec['precision']!r}"
-        )
-    options = with_defaults(kind.options, spec)
+    options = kind.complete(spec)
     kind.check(options, input_shape)
     model: Model = kind.make(options, input_shape, outputs)
+    lacking = [name for name in _NEEDED if not hasattr(model, name)]
+    if lacking:
+        raise InvalidModel(
+            f"model {kind.name} must have {', '.join(_NEEDED)}, {shown(model)} lacks {lacking[0]}"
+        )
     return model
+
+
+_NEEDED = ("input_shape", "shapes", "not_adapted", "init", "apply")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-import metaopt
+from metaopt import errors
 from metaopt.algorithms.drawn import Drawn
 from metaopt.errors import MiscompiledProgram
 from metaopt.population.lanes import Lanes
@@ -132,7 +132,7 @@ def _function(program: Program, names: list[str]) -> Callable[..., tuple[Tensor,
 @cache
 def _code() -> str:
     """A digest of the sources that decide what a program computes."""
-    root = Path(metaopt.__file__).parent
+    root = Path(errors.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         if "search" not in path.parts:

@@ -7,17 +7,28 @@ from torch import Tensor
 
 from metaopt import seeding
 from metaopt.algorithms.algorithm import Algorithm
+from metaopt.errors import InvalidPopulation
+from metaopt.messages import shown
 from metaopt.metaparams import MetaParam, Value
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
 from metaopt.population.step import Program
 
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
 _INIT = 5_000_001  # salt: initial weights are independent of the tasks of meta-iteration 0
 
 
 def dtype_of(signature: Signature) -> torch.dtype:
-    """The float type of a signature's weights."""
-    return {"float32": torch.float32, "float64": torch.float64}[signature.dtype]
+    """The float type of a signature's weights.
+
+    Raises:
+        InvalidPopulation: It is neither float32 nor float64.
+    """
+    if signature.dtype not in DTYPES:
+        known = " or ".join(DTYPES)
+        raise InvalidPopulation(f"dtype must be {known}, got {shown(signature.dtype)}")
+    return DTYPES[signature.dtype]
 
 
 def fresh_lane(

@@ -5,18 +5,21 @@ share them anyway, but their programs are not compiled, and whoever reads a chec
 to bring them again.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from metaopt.errors import InvalidModel, InvalidTasks, MetaoptError
+from metaopt.errors import InvalidModel, InvalidTasks
+from metaopt.messages import shown
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind, Size
 from metaopt.models.registry import MODELS
-from metaopt.options import Option, Options, with_defaults
+from metaopt.options import Options, complete
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
+from metaopt.tasks.make import own_tasks
 from metaopt.tasks.registry import TASKS
 
 AnyTasks = Tasks | TaskKind | Options
@@ -32,31 +35,46 @@ AnyModel = Model | ModelKind | ModelFactory | Options
 def tasks_spec(
     tasks: AnyTasks, *, k_shot: int | None = None, q_query: int | None = None
 ) -> dict[str, Any]:
-    """The options of `tasks` as a signature has them.
+    """The options of `tasks` as a signature has them, checked, with every default.
 
     Args:
         k_shot, q_query: In place of the options' own, or of the defaults of `SHOTS`.
+
+    Raises:
+        InvalidTasks: they are no tasks, or an option is unknown or breaks its rule.
     """
+    given = {"k_shot": k_shot, "q_query": q_query}
+    shots = {name: count for name, count in given.items() if count is not None}
     if isinstance(tasks, Mapping):
-        spec = dict(tasks)
-        if (kind := task_kind(None, spec.get("kind"))) is not None:
-            _check_names(f"tasks {kind.name}", spec, kind.options, InvalidTasks)
-    elif isinstance(tasks, TaskKind):
-        spec = with_defaults(tasks.options, {"kind": tasks.name})
-    else:
-        spec = with_defaults(SHOTS, {"kind": type(tasks).__name__})
-    shots = {"k_shot": k_shot, "q_query": q_query}
-    return spec | {name: count for name, count in shots.items() if count is not None}
+        return TASKS.get(tasks.get("kind")).complete({**tasks, **shots})
+    if isinstance(tasks, TaskKind):
+        return tasks.complete(shots)
+    kind = type(own_tasks(tasks)).__name__
+    return {"kind": kind, **complete("tasks", SHOTS, shots, InvalidTasks)}
 
 
 def model_spec(model: AnyModel) -> dict[str, Any]:
-    """The options of `model` as a signature has them."""
+    """The options of `model` as a signature has them, checked, with every default.
+
+    Raises:
+        InvalidModel: it is no model, or an option is unknown or breaks its rule.
+    """
     if isinstance(model, Mapping):
-        if (name := model.get("kind")) in MODELS.names():
-            _check_names(f"model {name}", model, MODELS.get(name).options, InvalidModel)
-        return dict(model)
-    kind = model_kind(model)
-    return with_defaults(kind.options, {"kind": kind.name})
+        return MODELS.get(model.get("kind")).complete(model)
+    return model_kind(model).complete({})
+
+
+def model_for(tasks: AnyTasks, spec: Options) -> dict[str, Any]:
+    """The model of tasks for which none is named: conv4 for images, else mlp.
+
+    Args:
+        spec: Of `tasks`, complete.
+    """
+    kind = tasks if isinstance(tasks, TaskKind) else None
+    if isinstance(tasks, Mapping):
+        kind = TASKS.get(spec["kind"])
+    shape = kind.input_shape(spec) if kind else own_tasks(tasks).input_shape
+    return {"kind": "conv4" if len(shape) == 3 else "mlp"}
 
 
 def task_kind(tasks: AnyTasks | None, kind: object) -> TaskKind | None:
@@ -66,13 +84,40 @@ def task_kind(tasks: AnyTasks | None, kind: object) -> TaskKind | None:
     return TASKS.get(kind) if kind in TASKS.names() else None
 
 
-def model_kind(model: Model | ModelKind | ModelFactory) -> ModelKind:
-    """A record for `model`, which is its own where it is one."""
+def model_kind(model: object) -> ModelKind:
+    """A record for `model`, which is its own where it is one.
+
+    Raises:
+        InvalidModel: it is no model and makes none.
+    """
     if isinstance(model, ModelKind):
         return model
-    if isinstance(model, type) or not hasattr(model, "shapes"):
-        return _record(getattr(model, "__name__", type(model).__name__), model)
-    return _record(type(model).__name__, _fitting(model))
+    if not isinstance(model, type) and hasattr(model, "shapes"):
+        return _record(type(model).__name__, _fitting(model))
+    if not _makes_models(model):
+        meant = (
+            f': give {{"kind": "{model}"}}'
+            if isinstance(model, str) and model in MODELS.names()
+            else ""
+        )
+        raise InvalidModel(
+            f"model must be a dict with a kind ({', '.join(MODELS.names())}) and its options, a "
+            "ModelKind, an object with shapes, init and apply, or a function (input_shape, "
+            f"outputs) that returns one, got {shown(model)}{meant}"
+        )
+    return _record(getattr(model, "__name__", type(model).__name__), model)
+
+
+def _makes_models(model: object) -> bool:
+    if not callable(model) or isinstance(model, torch.nn.Module):
+        return False
+    try:
+        inspect.signature(model).bind((), 1)
+    except TypeError:
+        return False
+    except ValueError:  # written in C: it has no signature to ask
+        pass
+    return True
 
 
 def _record(name: str, factory: Any) -> ModelKind:
@@ -101,13 +146,3 @@ def _check_outputs(model: Any, input_shape: tuple[int, ...], outputs: int) -> No
         width = model.apply(weights, torch.zeros(1, 2, *input_shape)).shape[-1]
     if width != outputs:
         raise InvalidModel(f"the model gives {width} numbers, the tasks need {outputs}")
-
-
-def _check_names(
-    owner: str, given: Options, options: tuple[Option, ...], error: type[MetaoptError]
-) -> None:
-    names = [option.name for option in options]
-    unknown = sorted(set(given) - {"kind", *names})
-    if unknown:
-        has = f"it has {', '.join(names)}" if names else "it has none"
-        raise error(f"{owner} has no option {unknown[0]!r}; {has}")

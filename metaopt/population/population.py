@@ -35,6 +35,7 @@ from metaopt.options import with_defaults
 from metaopt.population import lane_files
 from metaopt.population.alone import LaneAlone
 from metaopt.population.compiled import Step, compile_step, load_step, program_key
+from metaopt.population.device import checked_device
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes, padded, stack
@@ -81,6 +82,7 @@ class Population:
 
     Raises:
         InvalidTasks, InvalidModel: the signature cannot be built.
+        InvalidPopulation: no such device here, or no such float type.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Population:
         algorithm: Algorithm | None = None,
     ) -> None:
         self.signature = signature
-        self.device = device
+        self.device = device = checked_device(device)
         kinds = Kinds(
             algorithm or ALGORITHMS.get(signature.algorithm),
             MODELS.get(signature.model.get("kind")) if model is None else model_kind(model),

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from metaopt.tasks.description import Description
-
-SPLITS = ("train", "validation", "test")
+from metaopt.tasks.kind import SPLITS as SPLITS
 
 
 class Examples(NamedTuple):

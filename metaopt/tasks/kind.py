@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from metaopt.errors import InvalidTasks
-from metaopt.options import Option, Options
+from metaopt.options import Option, Options, complete
 
 
 class Metric(NamedTuple):
@@ -27,6 +27,8 @@ class Metric(NamedTuple):
 
 ACCURACY = Metric("accuracy", maximize=True, possible=(0.0, 1.0))
 MSE = Metric("mse", maximize=False, possible=(0.0, math.inf))
+
+SPLITS = ("train", "validation", "test")
 
 SHOTS = (
     Option("k_shot", "int", 10, minimum=1, maximum=10_000),
@@ -73,6 +75,16 @@ class TaskKind:
     def classes(self, options: Options) -> int:
         """Classes of a task, by which shots are multiplied; 1 in regression."""
         return self.outputs(options) if self.metric is ACCURACY else 1
+
+    def complete(self, options: Options) -> dict[str, Any]:
+        """Its name and the options checked, with the default of every other.
+
+        Raises:
+            InvalidTasks: an unknown option, or a value that breaks its rule.
+        """
+        values = complete(f"tasks {self.name}", self.options, options, InvalidTasks)
+        self.check_options(values)
+        return {"kind": self.name, **values}
 
     def check_options(self, options: Options) -> None:
         """Refuse options that do not go together.

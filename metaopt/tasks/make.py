@@ -5,7 +5,9 @@ from pathlib import Path
 
 import torch
 
-from metaopt.options import Options, with_defaults
+from metaopt.errors import InvalidTasks
+from metaopt.messages import shown
+from metaopt.options import Options
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.registry import TASKS
@@ -28,19 +30,47 @@ def make_tasks(
         path: A user's own copy of the data, where the kind has data; None takes the shipped one.
 
     Raises:
-        InvalidTasks: unknown kind, or data that cannot be read.
+        InvalidTasks: unknown kind or option, a value that breaks its rule, or data that cannot be
+            read.
     """
     kind = kind or TASKS.get(spec.get("kind"))
-    tasks: Tasks = kind.make(with_defaults(kind.options, spec), device, dtype, path)
+    tasks: Tasks = kind.make(kind.complete(spec), device, dtype, path)
     return tasks
 
 
 def tasks_of(
     tasks: Tasks | TaskKind | Options, *, device: str | torch.device, dtype: torch.dtype
 ) -> Tasks:
-    """The tasks that somebody means: his own, a kind's with its defaults, or a spec's."""
+    """The tasks that somebody means: his own, a kind's with its defaults, or a spec's.
+
+    Raises:
+        InvalidTasks: As `make_tasks`, or these are no tasks at all.
+    """
     if isinstance(tasks, Mapping):
         return make_tasks(tasks, device=device, dtype=dtype)
     if isinstance(tasks, TaskKind):
         return make_tasks({}, kind=tasks, device=device, dtype=dtype)
-    return tasks
+    return own_tasks(tasks)
+
+
+def own_tasks(tasks: object) -> Tasks:
+    """`tasks` itself, an object of somebody's own.
+
+    Raises:
+        InvalidTasks: It has not what `Tasks` have.
+    """
+    lacking = [name for name in _NEEDED if not hasattr(tasks, name)]
+    if isinstance(tasks, type) or lacking:
+        meant = (
+            f': give {{"kind": "{tasks}"}}'
+            if isinstance(tasks, str) and tasks in TASKS.names()
+            else ""
+        )
+        raise InvalidTasks(
+            f"tasks must be a dict with a kind ({', '.join(TASKS.names())}) and its options, a "
+            f"TaskKind, or an object with {', '.join(_NEEDED)}, got {shown(tasks)}{meant}"
+        )
+    return tasks  # type: ignore[return-value]
+
+
+_NEEDED = ("input_shape", "outputs", "classification", "sample")

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from metaopt.errors import CorruptModel
+from metaopt.messages import shown
 from metaopt.winner import Winner, read_winner
 from service.client.client import WINNER_FILE, Client
 from service.client.errors import ServerRefused
@@ -32,11 +33,14 @@ def load_winner(source: str | os.PathLike[str], client: Client | None = None) ->
         CorruptModel: There is no model file at that path, or it is none.
         ServerUnreachable, ServerRefused: As `Client`.
     """
+    if not isinstance(source, str | os.PathLike):
+        rule = "a winner is named by a path, a study's id or a baseline"
+        raise CorruptModel(f"{rule}, got {shown(source)}")
     path = Path(source)
     if path.is_dir():
         path = path / WINNER_FILE
     if path.is_file():
-        return read_winner(path.read_bytes())
+        return read_winner(path)
     if isinstance(source, os.PathLike) or os.sep in source or path.suffix == MODEL_SUFFIX:
         raise CorruptModel(f"there is no model file at {path}")
     if client is not None:

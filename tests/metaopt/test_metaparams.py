@@ -27,7 +27,10 @@ def test_every_parameter_is_documented_and_its_default_and_range_obey_its_rule(a
         ({"inner_lr": True}, "inner_lr must be a number"),
         ({"inner_steps": 1.5}, "inner_steps must be a whole number"),
         ({"order": "third"}, "order must be one of second, first, got 'third'"),
-        ({"innerlr": 1}, "maml has no parameter 'innerlr'; it has inner_lr"),
+        (
+            {"innerlr": 1},
+            "maml has no parameter 'innerlr', did you mean inner_lr\\? it has inner_lr",
+        ),
     ],
 )
 def test_bad_values_are_named_with_their_rule(values, message):

@@ -27,7 +27,13 @@ KIND = TaskKind(
         Option("n_way", "int", 5, "Classes of a task.", minimum=2, maximum=100),
         Option("k_shot", "int", 1, minimum=1, maximum=19),
         Option("q_query", "int", 1, minimum=1, maximum=19),
-        Option("split", "text", "vinyals", pattern=r"^(vinyals|random:\d{1,9})$"),
+        Option(
+            "split",
+            "text",
+            "vinyals",
+            pattern=r"^(vinyals|random:\d{1,9})$",
+            form="vinyals, or random: and a number of up to 9 digits, as random:3",
+        ),  # fmt: skip
         Option("rotations", "choice", "none", choices=("none", "task", "classes")),
     ),
     metric=ACCURACY,

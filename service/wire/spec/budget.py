@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from metaopt.options import META_ITERATIONS
 from service.wire.base import Count, Wire
 
+LENGTH = Field(ge=int(META_ITERATIONS.minimum), le=int(META_ITERATIONS.maximum))
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
 
 
@@ -26,7 +28,7 @@ class Budget(Wire):
     """
 
     trials: Count = 24
-    meta_iterations: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    meta_iterations: Annotated[int, LENGTH] = META_ITERATIONS.default
     wall_seconds: Seconds | None = None
     device_seconds: Seconds | None = None
     total_meta_iterations: Annotated[int, Field(ge=1, le=10**12)] | None = None

@@ -182,8 +182,12 @@ def test_tasks_without_shots_are_refused() -> None:
 @pytest.mark.parametrize(
     ("tasks", "model", "words"),
     [
-        ({"k_shto": 3}, {}, "tasks sinusoid has no option 'k_shto'; it has k_shot, q_query"),
-        ({}, {"width": 3}, "model mlp has no option 'width'; it has widths"),
+        (
+            {"k_shto": 3},
+            {},
+            "tasks sinusoid has no option 'k_shto', did you mean k_shot\\? it has k_shot, q_query",
+        ),
+        ({}, {"width": 3}, "model mlp has no option 'width', did you mean widths\\? it has widths"),
     ],
 )
 def test_an_option_that_a_kind_has_not_is_refused(

@@ -5,7 +5,10 @@ import doctest
 import pytest
 
 import metaopt.algorithms.registry
+import metaopt.evaluation.evaluate
 import metaopt.keys
+import metaopt.messages
+import metaopt.plain
 import metaopt.population.train
 from metaopt.errors import InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
@@ -32,7 +35,14 @@ def test_trials_of_different_structure_are_refused():
 
 @pytest.mark.parametrize(
     "module",
-    [metaopt.population.train, metaopt.keys, metaopt.algorithms.registry],
+    [
+        metaopt.population.train,
+        metaopt.keys,
+        metaopt.algorithms.registry,
+        metaopt.evaluation.evaluate,
+        metaopt.messages,
+        metaopt.plain,
+    ],
     ids=lambda m: m.__name__,
 )
 def test_examples_in_docstrings_run(module):

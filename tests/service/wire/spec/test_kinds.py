@@ -55,8 +55,8 @@ def test_kinds_that_are_in_no_registry_are_refused() -> None:
         ({"tasks": {}}, "tasks.kind", "is required"),
         ({"tasks": 3}, "tasks", "must be"),
         ({"tasks": {"kind": "parabola", "deep": 1}}, "tasks.deep", "is not a known field"),
-        ({"tasks": {"kind": "parabola", "steepest": 101}}, "tasks.steepest", "equal to 100"),
-        ({"tasks": {"kind": "parabola", "axis": "left"}}, "tasks.axis", "must be 'up' or 'down'"),
+        ({"tasks": {"kind": "parabola", "steepest": 101}}, "tasks.steepest", "100], got 101"),
+        ({"tasks": {"kind": "parabola", "axis": "left"}}, "tasks.axis", "must be one of up, down"),
         ({"tasks": {"kind": "parabola", "steepest": 0}}, "tasks", "steepest must not be 0"),
         (
             {"tasks": {"kind": "parabola", "k_shot": 41}},
