@@ -130,7 +130,8 @@ def _best_so_far(study: StudyView) -> Iterator[str]:
 def _progress(study: StudyView) -> str:
     done, total = finished_trials(study)
     afresh = verdict_line(study)
-    by_status = f"{done} of {total} trials ({words.counts(study.trials)})"
+    counts = numbers.counts(study.trials)
+    by_status = f"{done} of {total} trials{f' ({counts})' if counts else ''}"
     return f"{by_status}; {afresh}" if afresh else by_status
 
 
