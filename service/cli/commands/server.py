@@ -69,7 +69,7 @@ def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = 
 
 
 def api(host: Host = None, port: Port = None) -> None:
-    """Start the API and the dashboard alone; the tables are there, the dispatcher elsewhere."""
+    """Start the API and dashboard alone, on a database with tables; the dispatcher is elsewhere."""
     settings = settings_of(host=host, port=port)
     check_start(settings)
     with listen(settings.host, settings.port) as listener:

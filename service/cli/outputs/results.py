@@ -134,7 +134,7 @@ def _tell_events(client: Client, study: StudyView) -> None:
 
 def _is_step_summary(path: Path) -> bool:
     named = variable(os.environ, "GITHUB_STEP_SUMMARY")
-    return named is not None and path.absolute() == Path(named).absolute()
+    return named is not None and is_same(path, Path(named))
 
 
 def _add(path: Path, text: str) -> None:
