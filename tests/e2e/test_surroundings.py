@@ -1,4 +1,7 @@
-"""A whole study where nothing around it is as usual: no account, home, locale, folder for files."""
+"""A whole study where nothing around it is as usual: no account, home, locale, folder for files.
+
+And with a GPU that is listed and not there.
+"""
 
 import os
 import subprocess
@@ -11,6 +14,7 @@ import pytest
 import yaml
 
 from tests.fakes.specs import TINY
+from tests.service.executors.test_devices import stand_in
 
 CHECKOUT = Path(__file__).parents[2]
 NOBODY = 54321  # no account has this number
@@ -42,13 +46,12 @@ def test_a_study_completes_in_bare_surroundings(folder: Path) -> None:
     spec = folder / "spec.yaml"
     spec.write_text(yaml.safe_dump(TINY))
     environment = {
-        "PATH": os.environ["PATH"],
+        **stand_in(folder, "echo 'GPU 0: A (UUID: GPU-aaaa-1)'"),
         "PYTHONPATH": str(CHECKOUT),
         "PYTHONOPTIMIZE": "2",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(folder / "nowhere"),
         "METAOPT_SLOTS": "1",
-        "METAOPT_DEVICES": "cpu",
     }
     command = [sys.executable, "-m", "service.cli", "run", "spec.yaml", "--json", "result.json"]
     done = subprocess.run(
@@ -57,5 +60,7 @@ def test_a_study_completes_in_bare_surroundings(folder: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (folder / "result.json").is_file()
-    written = [path for path in folder.rglob("*") if path != spec]
+    assert "warning: GPU 0 (A) does not work: " in done.stderr
+    assert "training goes on with 1 slot on CPU cores" in done.stderr
+    written = [path for path in folder.rglob("*") if path != spec and "bin" not in str(path)]
     assert [path for path in written if path.stat().st_mode & 0o077] == []

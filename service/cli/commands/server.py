@@ -48,7 +48,7 @@ def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = 
     settings = settings_with(host=host, port=port, data_directory=data_directory)
     load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
     if settings.devices == "cuda":
-        find_slots(os.environ, settings.slots, settings.devices)
+        find_slots(os.environ, settings.slots, settings.devices)  # refuses; likewise
     migrate.upgrade(settings.url())
     check_start(settings)
     listener = listen(settings.host, settings.port)
