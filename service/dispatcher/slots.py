@@ -210,8 +210,8 @@ class Slots:
     def _judge(
         self, study: StudyState, slot: SlotState, report: SegmentReport
     ) -> list[LaneOutcome] | None:
-        """What each lane's report means; None if it means nothing, or the study's rule failed."""
-        with failing_alone(self._ledger, study):  # a pruning rule may be anybody's
+        """What each lane's report means; None if it means nothing, or cannot be judged."""
+        with failing_alone(self._ledger, study):
             try:
                 return judge_report(study, slot.lanes, report, slot.iterations)
             except BadReport as error:
