@@ -12,13 +12,13 @@ from service.api.openapi import PROBLEMS
 from service.db.engine import reading, transaction
 from service.operations import baselines
 from service.operations.references import find_reference
-from service.wire.spec.gates import BASELINE_NAME
+from service.wire.names import BASELINE_NAME
 from service.wire.views.baselines import BaselinePage, BaselineView, Promotion, Rollback
 
 PREFIX = "/api/v1/baselines"
 LARGEST_VERSION = 2**31 - 1
 
-Name = Annotated[str, Path(pattern=f"^{BASELINE_NAME}$", description="Name of the baseline.")]
+Name = Annotated[str, Path(description="Name of the baseline."), BASELINE_NAME]
 Version = Annotated[
     int | None, Query(ge=1, le=LARGEST_VERSION, description="Default: the present one.")
 ]

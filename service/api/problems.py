@@ -18,7 +18,8 @@ from starlette.routing import Match
 
 from service.db.schema import migrate
 from service.errors import FieldError, InvalidRequest, SchemaOutdated, ServiceError
-from service.wire.parsing.plain_data import MAX_ERRORS, show
+from service.wire.parsing.plain_data import MAX_ERRORS
+from service.wire.spec.refusals import rule_in_words
 from service.wire.views.problems import MEDIA_TYPE, TYPE_PREFIX, BrokenRule, Problem
 
 RETRY_SECONDS = "5"
@@ -176,7 +177,4 @@ def _field_error(entry: dict[str, object]) -> FieldError:
     loc = entry["loc"]
     assert isinstance(loc, tuple)
     field = ".".join(part if isinstance(part, str) else str(part) for part in loc)
-    message = str(entry["msg"]).replace("Input should be", "must be")
-    value = entry.get("input")
-    got = f", got {show(value)}" if isinstance(value, str | int | float) else ""
-    return FieldError(field, f"{message}{got}")
+    return FieldError(field, rule_in_words(entry))

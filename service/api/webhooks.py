@@ -10,8 +10,8 @@ from service.api.openapi import PROBLEMS
 from service.api.studies import Cursor, Limit, link_next
 from service.db.engine import reading, transaction
 from service.db.states import DeliveryStatus
-from service.notifications.config import NAME_PATTERN
 from service.operations import webhooks
+from service.wire.names import WEBHOOK_NAME
 from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList
 
 router = APIRouter(prefix="/api/v1", tags=["webhooks"], responses=PROBLEMS)
@@ -44,7 +44,7 @@ def list_deliveries(
     response: Response,
     context: Ctx,
     webhook: Annotated[
-        str | None, Query(pattern=NAME_PATTERN, description="Of this webhook only.")
+        Annotated[str, WEBHOOK_NAME] | None, Query(description="Of this webhook only.")
     ] = None,
     status: DeliveryStatus | None = None,
     cursor: Cursor = None,

@@ -20,6 +20,7 @@ from rich.table import Table
 from service.cli.exits import unwritable
 from service.cli.streams import encodable, is_reader_gone, silence
 from service.output_file import check_output, output_file
+from service.wire.characters import printable
 
 Row = Sequence[str]
 STDOUT = Path("-")
@@ -41,13 +42,13 @@ def stderr() -> Console:
 
 def say(message: str) -> None:
     """Print a sentence for the human, on stderr."""
-    stderr().print(message, markup=False)
+    stderr().print(printable(message), markup=False, emoji=False)
 
 
 def data(text: str) -> None:
     """Print a line of data on stdout."""
     with _on_stdout():
-        print(text, flush=True)
+        print(printable(text), flush=True)
 
 
 def raw_data(pieces: Iterable[bytes]) -> None:
@@ -80,6 +81,7 @@ def table(title: str, header: Row, rows: Sequence[Row]) -> None:
 
 def plain_lines(title: str, header: Row, rows: Sequence[Row]) -> list[str]:
     """The table as aligned lines, columns two spaces apart."""
+    rows = [_cells(row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -98,9 +100,13 @@ def _draw(title: str, header: Row, rows: Sequence[Row]) -> None:
     for name in header:
         drawn.add_column(name, overflow="fold")
     for row in rows:
-        drawn.add_row(*(encodable(cell, sys.stdout) for cell in row))
+        drawn.add_row(*_cells(row))
     with _on_stdout():
-        Console(markup=False).print(drawn)
+        Console(markup=False, emoji=False).print(drawn)
+
+
+def _cells(row: Row) -> list[str]:
+    return [encodable(printable(cell, keep=""), sys.stdout) for cell in row]
 
 
 def check_writable(path: Path | None) -> None:

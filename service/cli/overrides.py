@@ -6,10 +6,14 @@ A branch without `space` searches the documented ranges, and goes on searching t
 where one is set.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metaopt.messages import did_you_mean
 from service.cli.exits import Exit, Stop
+from service.errors import InvalidSpec
+from service.wire.characters import printable
 from service.wire.parsing.plain_data import parse_yaml
 from service.wire.spec.space import documented_space
 
@@ -18,8 +22,8 @@ def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str
     """A copy of a spec with fields changed; the server says whether they are right.
 
     Raises:
-        Stop: A setting is not PATH=VALUE, or its path leads through something that has no fields.
-        InvalidSpec: A value is no YAML.
+        Stop: A setting is not PATH=VALUE, its value is no YAML, or its path leads through something
+            that has no fields.
     """
     changed = _copy(document)
     for setting in settings:
@@ -27,9 +31,17 @@ def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str
         if not equals or not all(path.split(".")):
             rule = f"--set must be PATH=VALUE, as budget.trials=20, got {setting!r}"
             raise Stop(Exit.USAGE, rule)
-        _put(changed, path.split("."), parse_yaml(b"value: " + value.encode())["value"], setting)
+        _put(changed, path.split("."), _value(value, setting), setting)
     assert isinstance(changed, dict)
     return changed
+
+
+def _value(text: str, setting: str) -> Any:
+    try:
+        return parse_yaml(os.fsencode(text)) if text.strip() else None
+    except InvalidSpec as error:
+        rule = error.errors[0].message
+        raise Stop(Exit.USAGE, f"--set {printable(setting)}: the value {rule}") from None
 
 
 def _put(where: Any, path: Sequence[str], value: Any, setting: str) -> None:
@@ -48,6 +60,9 @@ def _step(where: Any, part: str, setting: str) -> Any:
         for branch in where:
             if isinstance(branch, dict) and branch.get("algorithm") == part:
                 return branch
+        algorithms = [branch.get("algorithm") for branch in where if isinstance(branch, dict)]
+        meant = did_you_mean(part, [name for name in algorithms if isinstance(name, str)])
+        raise _nowhere(setting, part, meant)
     raise _nowhere(setting, part)
 
 
@@ -58,8 +73,9 @@ def _absent(where: dict[str, Any], part: str) -> dict[str, Any]:
     return {}
 
 
-def _nowhere(setting: str, part: str) -> Stop:
-    return Stop(Exit.USAGE, f"--set {setting}: the spec has no place for {part!r} there")
+def _nowhere(setting: str, part: str, meant: str = "") -> Stop:
+    rule = f"the spec has no place for {part!r} there{meant}"
+    return Stop(Exit.USAGE, f"--set {printable(setting)}: {rule}")
 
 
 def _copy(value: Any) -> Any:

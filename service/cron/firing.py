@@ -91,7 +91,9 @@ def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetim
     study_id = run_study_id(schedule.schedule_id, run.fire_at)
     try:
         fresh = schedule.seed == SeedPolicy.FRESH
-        spec = run_spec(parse_spec(schedule.spec), schedule.schedule_id, run.fire_at, fresh=fresh)
+        spec = run_spec(
+            parse_spec(schedule.spec, stored=True), schedule.schedule_id, run.fire_at, fresh=fresh
+        )
         with session.begin_nested():
             submit_study(session, spec, None, study_id=study_id, now=now)
     except ServiceError as error:

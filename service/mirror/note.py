@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from service.db.tables import Study
+from service.wire.characters import printable
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
@@ -77,4 +78,4 @@ def _lines(study: Study, result: StudyResult) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return "".join(f"\\{c}" if c in r"\`*_[]<>#|!&" else c for c in text)
+    return "".join(f"\\{c}" if c in r"\`*_[]<>#|!&" else c for c in printable(text, keep=""))

@@ -13,13 +13,14 @@ The dispatcher reads all of it; the API reads the same file, but opens no secret
 only what it may show.  No message repeats a value of the file but names, hosts and event names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, SecretStr, StrictStr, ValidationError
 
+from metaopt.messages import did_you_mean
 from service.errors import InvalidRequest, ServiceError, WebhooksUnreadable
 from service.events import notifying
 from service.notifications.address import (
@@ -31,7 +32,8 @@ from service.notifications.address import (
 )
 from service.notifications.formats import FORMATS, OWN
 from service.wire.base import Wire
-from service.wire.names import OneOf
+from service.wire.names import WEBHOOK_NAME
+from service.wire.one_of import OneOf
 from service.wire.parsing.encoding import NotText, decode
 from service.wire.parsing.plain_data import parse_yaml
 from service.wire.views.notifications import EventName
@@ -39,7 +41,6 @@ from service.wire.views.notifications import EventName
 MAX_WEBHOOKS = 32  # each has a thread of its own
 MIN_SECRET_CHARACTERS = 16
 SERVER_URL = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?$"
-NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
 class Listed(NamedTuple):
@@ -68,7 +69,7 @@ class Webhook:
 
 
 class _Entry(Wire):
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: Annotated[str, WEBHOOK_NAME]
     url: StrictStr
     secret: SecretStr | None = None
     secret_file: StrictStr | None = None
@@ -135,7 +136,7 @@ def _entry(place: str, raw: object) -> _Entry:
     except ValidationError as error:
         broken = error.errors(include_url=False, include_input=False)[0]
         field_path = "".join(f".{part}" for part in broken["loc"])
-        rule = _FIELD_RULES.get(field_path) or _rule(broken["type"])
+        rule = _FIELD_RULES.get(field_path) or _rule(broken)
         raise WebhooksUnreadable(f"{place}{field_path} {rule}") from None
     secrets = (entry.secret is not None) + (entry.secret_file is not None)
     if secrets > 1 or (secrets == 0 and entry.format == OWN):
@@ -155,12 +156,15 @@ _FIELD_RULES = {
 }
 
 
-def _rule(kind: str) -> str:
+def _rule(broken: Mapping[str, Any]) -> str:
+    kind, name = broken["type"], broken["loc"][-1] if broken["loc"] else ""
+    if kind == "value_error":  # of the name, the only value that may be repeated
+        return str(broken["ctx"]["error"])
+    meant = did_you_mean(name, _Entry.model_fields)
     return {
         "missing": "is required",
-        "extra_forbidden": "is not a known field",
+        "extra_forbidden": f"is not a known field{meant}",
         "string_type": "must be text (put it in quotes)",
-        "string_pattern_mismatch": "must be a-z, 0-9, - and _, at most 64, not - or _ first",
         "literal_error": f"must be one of {', '.join(notifying())}",
         "list_type": "must be a list",
         "too_short": "must name at least one event",

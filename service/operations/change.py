@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from metaopt.messages import did_you_mean
 from service.db import spending, studies
 from service.db.events import append_event
 from service.db.states import TERMINAL_STUDIES
@@ -75,10 +76,16 @@ def budget_changes(patch: Any) -> dict[str, Any]:
     if not isinstance(patch.get("budget", {}), dict):
         raise _invalid([FieldError("budget", f"must be an object, got {show(patch['budget'])}")])
     rule = f"cannot be changed once a study is submitted: only budget.{', '.join(CHANGEABLE)} can"
-    fixed = [FieldError(child_path("", name), rule) for name in patch if name != "budget"]
+    fixed = [
+        FieldError(child_path("", name), f"{rule}{did_you_mean(name, ['budget'])}")
+        for name in patch
+        if name != "budget"
+    ]
     changes: dict[str, Any] = patch.get("budget", {})
     fixed += [
-        FieldError(child_path("budget", name), rule) for name in changes if name not in CHANGEABLE
+        FieldError(child_path("budget", name), f"{rule}{did_you_mean(name, CHANGEABLE)}")
+        for name in changes
+        if name not in CHANGEABLE
     ]
     if fixed:
         raise _invalid(fixed)
@@ -92,7 +99,7 @@ def patched(spec: StudySpec, changes: Mapping[str, Any]) -> StudySpec:
         InvalidSpec: They break a rule.
     """
     data = spec.model_dump(mode="json")
-    return parse_spec({**data, "budget": {**data["budget"], **changes}})
+    return parse_spec({**data, "budget": {**data["budget"], **changes}}, stored=True)
 
 
 def _check_version(study: Study, if_match: str | None) -> None:

@@ -7,6 +7,7 @@ than he thought of.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -46,10 +47,17 @@ def candidates(session: Session, reference: str) -> Sequence[Study]:
         return [row]
     if reference == LAST:
         return studies.studies_before(session, None, status=None, limit=1)
-    named = studies.studies_named(session, reference, limit=MOST_SHOWN + 1)
+    named = _named(session, reference)
     if named or not re.fullmatch(f"[0-9a-f]{{{FEWEST_DIGITS},31}}", reference):
         return named
     return studies.studies_beginning(session, reference, limit=MOST_SHOWN + 1)
+
+
+def _named(session: Session, name: str) -> Sequence[Study]:
+    """The studies of that name, or of the same in the form that new names have."""
+    forms = dict.fromkeys((name, unicodedata.normalize("NFC", name)))
+    found = (studies.studies_named(session, form, limit=MOST_SHOWN + 1) for form in forms)
+    return next(filter(None, found), [])
 
 
 def refusal(session: Session, reference: str, found: Sequence[Study]) -> ServiceError:

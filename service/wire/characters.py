@@ -11,6 +11,7 @@ beside ASCII or at an end.
 import re
 import unicodedata
 
+_UNUSUAL = re.compile(r"[^\x20-\x7e]")
 _JOINERS = "\u200c\u200d"
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # fillers: no ink, no space
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -19,9 +20,7 @@ _NAMED = {"\ufeff": "a byte-order mark", "\t": "a tab", "\n": "a line break", "\
 
 def hidden(text: str) -> list[int]:
     """The places, from 0, of characters that are not seen or that direct or break what is shown."""
-    if text.isascii() and text.isprintable():
-        return []
-    return [at for at in range(len(text)) if _is_hidden(text, at)]
+    return [one.start() for one in _UNUSUAL.finditer(text) if _is_hidden(text, one.start())]
 
 
 def character(char: str) -> str:

@@ -107,7 +107,7 @@ def _version(client: Client, label: str) -> BaselineView:
     try:
         return client.baselines.show(*parse_label(label))
     except ValueError as error:
-        raise Stop(Exit.USAGE, str(error)) from None
+        raise Stop(Exit.USAGE, f"a baseline {error}") from None
 
 
 def _row(version: BaselineView) -> tuple[str, ...]:

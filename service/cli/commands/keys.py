@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from service.auth.keys import key_sha256, new_key, parse_keys
+from service.auth.keys import key_sha256, new_key
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, unwritable
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
-from service.errors import KeysUnreadable
+from service.wire.names import KEY_NAME
 
 NEW_LINE = "\n"
 
@@ -34,12 +34,10 @@ def new(
 ) -> None:
     """Print a new key, once, and the name:sha256 line that the server keeps of it."""
     key = new_key()
-    line = f"{name}:{key_sha256(key)}"
     try:
-        parse_keys(line)
-    except KeysUnreadable:
-        rule = "letters, digits, spaces and . @ _ - only, at most 200"
-        raise Stop(Exit.USAGE, f"{name!r} cannot be the name of a key: {rule}") from None
+        line = f"{KEY_NAME.check(name)}:{key_sha256(key)}"
+    except ValueError as error:
+        raise Stop(Exit.USAGE, f"the name of a key {error}") from None
     if append is not None:
         _append(append, line)
     if json is not None and str(json) != "-" and not json.exists():

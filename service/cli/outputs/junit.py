@@ -9,6 +9,7 @@ no verdict  an error of the study's case
 import re
 from xml.etree import ElementTree
 
+from service.wire.characters import printable
 from service.wire.views.document import StudyDocument
 from service.wire.views.gate_report import GateAnswer, GateReport
 from service.wire.words import numbers
@@ -33,8 +34,10 @@ def junit(document: StudyDocument) -> str:
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     for element in suites.iter():
-        element.text = element.text and FORBIDDEN.sub("", element.text)
-        element.attrib.update({k: FORBIDDEN.sub("", v) for k, v in element.attrib.items()})
+        element.text = element.text and printable(FORBIDDEN.sub("", element.text))
+        element.attrib.update(
+            {k: printable(FORBIDDEN.sub("", v)) for k, v in element.attrib.items()}
+        )
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from service.cli.console import stderr
 from service.cli.follow import Teller
 from service.cli.pages import words
+from service.wire.characters import printable
 from service.wire.views.studies import EventView, StudyView, TrialStatus
 from service.wire.words import numbers
 
@@ -70,7 +71,7 @@ class PlainTeller:
 
     def _say(self, sentence: str, age: float) -> None:
         self._said_at, self._said_age = self._monotonic(), age
-        self._console.print(f"{age:7.1f} s  {sentence}", markup=False)
+        self._console.print(f"{age:7.1f} s  {sentence}", markup=False, emoji=False)
 
 
 class LiveTeller:
@@ -96,7 +97,7 @@ def panel(study: StudyView, last_events: list[str]) -> RenderableType:
     done, total = finished_trials(study)
     head = Table.grid(padding=(0, 2))
     head.add_row(
-        Text(study.name, style="bold"),
+        Text(printable(study.name), style="bold"),
         Text(study.status),
         ProgressBar(total=total, completed=done, width=30),
         Text(f"{done}/{total} trials"),

@@ -1,6 +1,11 @@
 // Elements without a framework: h(tag, attributes, ...children).  Text is always text, so a
 // study's name can never become markup.
 
+// Characters that nobody sees or that direct how others are shown, written as JSON writes them.
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+export const printable = (text) =>
+  text.replace(HIDDEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 export function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -8,7 +13,8 @@ export function h(tag, attributes, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== false));
+  const shown = children.flat(Infinity).filter((child) => child !== null && child !== false);
+  element.append(...shown.map((child) => (typeof child === "string" ? printable(child) : child)));
   return element;
 }
 
@@ -32,7 +38,7 @@ export function styled(element, properties) {
 let hiding;
 export function toast(text) {
   const box = document.getElementById("toast");
-  box.textContent = text;
+  box.textContent = printable(text);
   box.hidden = false;
   clearTimeout(hiding);
   hiding = setTimeout(() => (box.hidden = true), 6000);

@@ -2,7 +2,7 @@
 
 import * as api from "/ui/api.js";
 import { curveCards, paretoCard } from "/ui/curves.js";
-import { h, show, toast } from "/ui/dom.js";
+import { h, printable, show, toast } from "/ui/dom.js";
 import { gallery } from "/ui/figures.js";
 import { duration, plural, since } from "/ui/format.js";
 import { gatesCard } from "/ui/gates.js";
@@ -87,7 +87,7 @@ function specCard(study) {
 
 function render(view, state, refresh) {
   const { study } = state;
-  document.title = `${study.name} · metaopt`;
+  document.title = `${printable(study.name)} · metaopt`;
   const children = [
     head(state, refresh),
     study.error && h("section", { class: "card error" }, h("p", { class: "cause" }, study.error)),

@@ -19,6 +19,7 @@ from service.report.figures.base import Figure
 from service.report.pages.captions import CAPTIONS, Caption
 from service.report.pages.sentences import headline
 from service.report.pages.summary import cost_rows, finalist_rows, pareto_rows
+from service.wire.characters import printable
 from service.wire.views.report import StudyReport
 from service.wire.words import numbers
 from service.wire.words.finalists import Table
@@ -74,11 +75,16 @@ def _template() -> Template:
         loader=PackageLoader("service.report", "pages"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     return environment.get_template("page.html")
+
+
+def _finalized(value: object) -> object:
+    return printable(value) if type(value) is str else value  # Markup is ours
 
 
 @cache

@@ -15,6 +15,7 @@ from service.report.pages.summary import (
     pareto_rows,
     stability_rows,
 )
+from service.wire.characters import printable
 from service.wire.views.report import StudyReport
 from service.wire.words.finalists import Table
 from service.wire.words.instants import instant
@@ -68,7 +69,7 @@ def escape(text: str) -> str:
     What is harmless stays as it is, so that the text reads well unrendered too: an underscore
     within a word, brackets that begin no link and define none.
     """
-    flat = " ".join(text.split())
+    flat = printable(" ".join(text.split()))
     return re.sub(
         r"[\\`*<|&~]|^[#>+-](?=\s)|^\[(?=[^]]*\]:)|\](?=[(\[])|(?<!\w)_|_(?!\w)", r"\\\g<0>", flat
     )

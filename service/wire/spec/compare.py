@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from metaopt.algorithms.registry import complete
+from metaopt.messages import did_you_mean
 from metaopt.metaparams import Value
 from metaopt.presets import PRESETS
+from service.wire.parsing.plain_data import show
 from service.wire.spec.space import Branch
 
 
@@ -31,7 +33,11 @@ def known_name(compare: str) -> str:
     """
     if compare in ("default", "none") or compare in PRESETS:
         return compare
-    raise ValueError(f"must be default, none or a preset ({', '.join(PRESETS)}), got {compare!r}")
+    names = ["default", "none", *PRESETS]
+    raise ValueError(
+        f"must be default, none or a preset ({', '.join(PRESETS)}), got {show(compare)}"
+        f"{did_you_mean(compare, names)}"
+    )
 
 
 def check_fit(compare: str, tasks: str, branches: Sequence[Branch]) -> None:

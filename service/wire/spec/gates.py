@@ -12,10 +12,12 @@ from pydantic import AfterValidator, Field, model_validator
 from metaopt.gates.registry import listed_forms, parse_rule
 from metaopt.gates.rule import Rule
 from service.wire.base import Wire
+from service.wire.names import BASELINE_NAME
+from service.wire.parsing.plain_data import show
 from service.wire.spec.model import Model
 
-BASELINE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-BASELINE_LABEL = rf"{BASELINE_NAME}(@[1-9][0-9]{{0,8}})?"
+_VERSION = "@[1-9][0-9]{0,8}"
+_LABEL_SCHEMA = {"pattern": f"{BASELINE_NAME.pattern[:-1]}({_VERSION})?$"}
 
 
 class BaselineLabel(NamedTuple):
@@ -31,13 +33,16 @@ def parse_label(text: str) -> BaselineLabel:
     Raises:
         ValueError: It is neither.
     """
-    if re.fullmatch(BASELINE_LABEL, text) is None:
-        raise ValueError(
-            f"a baseline is a name, or a name and a version as in main@3 (letters, digits, . _ -), "
-            f"got {text!r}"
-        )
-    name, _, version = text.partition("@")
+    name, at, version = text.partition("@")
+    BASELINE_NAME.check(name)
+    if at and re.fullmatch(_VERSION, f"@{version}") is None:
+        raise ValueError(f"must be a name, or a name and a version as main@3, got {show(text)}")
     return BaselineLabel(name, int(version) if version else None)
+
+
+def _is_label(text: str) -> str:
+    parse_label(text)
+    return text
 
 
 def _is_rule(text: str) -> str:
@@ -82,7 +87,9 @@ class Gates(Wire):
     rules: Annotated[
         list[Annotated[str, Field(max_length=200), AfterValidator(_is_rule)]], Field(max_length=10)
     ] = []
-    baseline: Annotated[str, Field(pattern=f"^{BASELINE_LABEL}$")] | None = None
+    baseline: (
+        Annotated[str, AfterValidator(_is_label), Field(json_schema_extra=_LABEL_SCHEMA)] | None
+    ) = None
     promote: Literal["never", "pass"] = "never"
     seeds: Annotated[int, Field(ge=1, le=20)] = 5
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 400

@@ -19,7 +19,7 @@ from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.pruning.rule import Need, PruningRule
 from metaopt.search.samplers.registry import SAMPLERS, objectives_refusal
 from service.wire.base import Wire
-from service.wire.names import OneOf
+from service.wire.one_of import OneOf
 
 
 def objective_names() -> list[str]:

@@ -1,33 +1,44 @@
 """Refusals: what is wrong with a submitted spec, field by field and in words."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from metaopt.errors import in_words
+from metaopt.messages import did_you_mean
 from metaopt.search.space import unresolved
 from service.errors import FieldError, InvalidSpec
 from service.wire.parsing.plain_data import MAX_ERRORS, child_path, show
+from service.wire.spec.known_fields import Schema, known_fields
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.study import StudySpec
 
 
-def parse_spec(data: Any) -> StudySpec:
+def parse_spec(data: Any, *, stored: bool = False) -> StudySpec:
     """The spec that plain data describes, defaults filled in.
+
+    Its fields that begin with `x-` are left out: they are a place for anchors, as in other formats.
+
+    Args:
+        stored: Whether it was accepted once, so that it may keep a name of the rules of its day.
 
     Raises:
         InvalidSpec: It breaks rules; `errors` names each field by path and its rule in words.
     """
+    if isinstance(data, dict):
+        data = {name: value for name, value in data.items() if not str(name).startswith("x-")}
     try:
-        spec = StudySpec.model_validate(data)
+        spec = StudySpec.model_validate(data, context={"new": not stored})
     except ValidationError as error:
-        raise _refused(broken_rules(error, data)) from None
+        raise _refused(broken_rules(error, data, StudySpec)) from None
     except Exception as error:  # a kind that it names may be anybody's
         rule = f"a kind that it names failed to look at it ({in_words(error)}): take another kind"
         raise _refused([FieldError("spec", rule)]) from None
     # Refused at the door only: what was stored before this rule must still be read.
-    if broken := list(_unresolved(spec)):
+    if not stored and (broken := list(_unresolved(spec))):
         raise _refused(broken)
     return spec
 
@@ -46,39 +57,75 @@ def _unresolved(spec: StudySpec) -> Iterator[FieldError]:
                 yield FieldError(f"branches[{position}].space.{name}", f"{name} {rule}")
 
 
-def broken_rules(error: ValidationError, data: Any, root: str = "spec") -> list[FieldError]:
-    """The rules that `data` breaks, in words, one for each field."""
+def broken_rules(
+    error: ValidationError, data: Any, model: type[BaseModel], root: str = "spec"
+) -> list[FieldError]:
+    """The rules of `model` that `data` breaks, in words, one for each field."""
     result: dict[str, FieldError] = {}
+    schema = cache(model.model_json_schema)
     for entry in error.errors(include_url=False):
-        refusal = _in_words(entry, data, root)
+        if entry["type"] == "extra_forbidden" and len(result) < MAX_ERRORS:
+            refusal = _unknown(entry["loc"], data, schema())
+        else:
+            refusal = _in_words(entry, data, root)
         if refusal is not None:
             result.setdefault(refusal.field, refusal)
     return list(result.values())
 
 
+def rule_in_words(entry: Mapping[str, Any]) -> str:
+    """The rule that an entry of a `ValidationError` is about, and what came instead."""
+    kind, message, value = entry["type"], str(entry["msg"]), entry.get("input")
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return "is not a known field"
+    if kind == "value_error":
+        return str(entry["ctx"]["error"])
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"must be an object, got {show(value)}"
+    if kind == "bool_type":
+        message = "must be true or false"
+    got = f", got {show(value)}" if not isinstance(value, dict | list) else ""
+    known = _QUOTED.findall(entry["ctx"]["expected"]) if kind == "literal_error" else ()
+    return f"{_plain(message)}{got}{did_you_mean(value, known)}"
+
+
+_QUOTED = re.compile("'([^']*)'")
+
+
+def _unknown(loc: Sequence[str | int], data: Any, schema: Schema) -> FieldError | None:
+    *outer, name = loc
+    path, _, union = _locate({"loc": loc, "type": "extra_forbidden"}, data)
+    if union and not _belongs(union[0], _space_entry(tuple(loc), data, None)):
+        return None
+    known = known_fields(schema, outer, data)
+    meant = did_you_mean(name, known)
+    owner = path.rpartition(".")[0] or "it"
+    has = f"{' ' if meant else ': '}{owner} has {', '.join(known)}" if known else ""
+    return FieldError(path, f"is not a known field{meant}{has}")
+
+
 def _in_words(entry: Mapping[str, Any], data: Any, root: str) -> FieldError | None:
     path, value, union = _locate(entry, data)
-    kind, message = entry["type"], str(entry["msg"])
+    kind = entry["type"]
     if union and not _belongs(union[0], value):
         return None
     if union and not isinstance(value, dict | str):
         rule = 'must be a number, a choice, {low, high, log}, {choices} or "default"'
         return FieldError(path, f"{rule}, got {show(value)}")
-    if kind == "extra_forbidden":
-        return FieldError(path or root, "is not a known field")
-    if kind in ("missing", "union_tag_not_found"):
+    if kind == "union_tag_not_found":
         return FieldError(_tag_path(path, entry) or root, "is required")
     if kind == "union_tag_invalid":
         context = entry["ctx"]
         rule = f"must be one of {context['expected_tags']}, got {show(context['tag'])}"
+        rule += did_you_mean(context["tag"], _QUOTED.findall(context["expected_tags"]))
         return FieldError(_tag_path(path, entry), rule)
     if kind == "value_error":
         sentence = str(entry["ctx"]["error"])
-        return FieldError(_parameter_path(path, value, sentence) or root, sentence)
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return FieldError(path or root, f"must be an object, got {show(entry['input'])}")
-    got = f", got {show(entry['input'])}" if not isinstance(entry["input"], dict | list) else ""
-    return FieldError(path or root, f"{_plain(message)}{got}")
+        path = _parameter_path(path, value, sentence)
+        return FieldError(path or root, sentence.removeprefix(f"{path} "))
+    return FieldError(path or root, rule_in_words(entry))
 
 
 def _locate(entry: Mapping[str, Any], data: Any) -> tuple[str, Any, list[str]]:

@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_
 
 from metaopt.algorithms.registry import ALGORITHMS, complete, parameters
 from metaopt.errors import InvalidMetaParameter
+from metaopt.messages import did_you_mean
 from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
 from service.wire.spec.kinds import Formed, literal
@@ -88,7 +89,8 @@ class Branch(Wire):
         for name, entry in self.space.items():
             if name not in params:
                 raise ValueError(
-                    f"{self.algorithm} has no parameter {name!r}; it has {', '.join(params)}"
+                    f"{self.algorithm} has no parameter {name!r}{did_you_mean(name, params)}; "
+                    f"it has {', '.join(params)}"
                 )
             _check_entry(params[name], entry)
         return self

@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.goals import SCORE, Goals, Statistic
+from metaopt.options import SEED
 from metaopt.search.samplers.kind import Problem
 from service.wire.base import Count, Wire
+from service.wire.names import STUDY_NAME
 from service.wire.spec.budget import Budget
 from service.wire.spec.compare import check_fit, known_name, reference
 from service.wire.spec.gates import Gates
@@ -92,6 +94,9 @@ class Verdict(Wire):
         return (self.finalists + (self.compare != "none")) * self.seeds
 
 
+_NAME_SCHEMA = {"minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"}
+
+
 class StudySpec(Wire):
     """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, gates.
 
@@ -100,8 +105,8 @@ class StudySpec(Wire):
     """
 
     schema_version: Literal[1] = 1
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    name: Annotated[str, STUDY_NAME, Field(json_schema_extra=_NAME_SCHEMA)]
+    seed: Annotated[int, Field(ge=int(SEED.minimum), le=int(SEED.maximum))] = SEED.default
     tasks: Tasks
     model: Model
     branches: Annotated[list[Branch], Field(min_length=1, max_length=8)]

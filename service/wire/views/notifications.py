@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from service.events import notifying
 from service.wire.base import Instant
-from service.wire.names import OneOf
+from service.wire.one_of import OneOf
 from service.wire.views.studies import StudyStatus, View
 
 TEST = "test"

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from service.errors import FieldError, InvalidRequest, InvalidSpec
 from service.wire.base import Instant, Wire
+from service.wire.names import SCHEDULE_NAME
 from service.wire.parsing.plain_data import MAX_ERRORS, show
 from service.wire.spec.refusals import broken_rules, parse_spec
 from service.wire.spec.study import StudySpec
@@ -32,7 +33,7 @@ def check_cron(text: str) -> str:
     Raises:
         ValueError: It is none; says what one looks like.
     """
-    if len(text.split()) != 5:
+    if len(text.split()) != 5 or not text.isascii() or not text.isprintable():
         raise ValueError(f"must have five fields ({CRON_FORM}), got {show(text)}")
     try:
         next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
@@ -80,17 +81,9 @@ class NewSchedule(Wire):
         spec: What to submit; its name gets the time at its end.
     """
 
-    name: Annotated[
-        str,
-        Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
-        AfterValidator(_is_no_id),
-    ]
-    cron: Annotated[
-        str, Field(max_length=100, pattern=r"^[\x20-\x7e]+$"), AfterValidator(check_cron)
-    ]
-    time_zone: Annotated[
-        str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$"), AfterValidator(check_time_zone)
-    ] = "UTC"
+    name: Annotated[str, SCHEDULE_NAME, AfterValidator(_is_no_id)]
+    cron: Annotated[str, Field(max_length=100), AfterValidator(check_cron)]
+    time_zone: Annotated[str, Field(max_length=64), AfterValidator(check_time_zone)] = "UTC"
     catch_up: CatchUp = "skip"
     overlap: Overlap = "skip"
     seed: SeedPolicy = "fresh"
@@ -120,7 +113,7 @@ def parse_schedule(data: Any) -> NewSchedule:
     try:
         return NewSchedule.model_validate(whole)
     except ValidationError as error:
-        broken = broken_rules(error, data, root="schedule")[:MAX_ERRORS]
+        broken = broken_rules(error, data, NewSchedule, root="schedule")[:MAX_ERRORS]
         sentence = f"{broken[0].field}: {broken[0].message}"
         raise InvalidRequest(sentence, broken) from None
 

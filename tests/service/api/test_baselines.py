@@ -101,7 +101,8 @@ def test_what_is_not_there_is_a_problem(client: TestClient, engine: Engine) -> N
     )
     for body in ({}, {"study_id": 3}, {"study_id": STUDY, "more": 1}):
         assert_problem(client.post(f"{URL}/main:promote", json=body), 422, "invalid-request")
-    assert_problem(client.get(f"{URL}/no%20name"), 422, "invalid-request")
+    problem = assert_problem(client.get(f"{URL}/no%20name"), 422, "invalid-request")
+    assert problem["errors"][0]["message"].startswith("may not have a space, character 3 of 'no")
 
 
 def test_only_a_completed_study_is_promoted(client: TestClient, engine: Engine) -> None:

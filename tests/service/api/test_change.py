@@ -77,6 +77,8 @@ def test_a_change_without_a_version_or_with_an_old_one_is_refused(client: TestCl
         ({"name": "x"}, "name", "only budget.trials, wall_seconds"),
         ({"budget": {"meta_iterations": 5}}, "budget.meta_iterations", "cannot be changed"),
         ({"budget": {"colour": 5}}, "budget.colour", "cannot be changed"),
+        ({"budget": {"trails": 5}}, "budget.trails", "did you mean trials?"),
+        ({"budgt": {"trials": 5}}, "budgt", "did you mean budget?"),
         ({"budget": 3}, "budget", "must be an object, got 3"),
         ([], "patch", "must be an object"),
         ({"budget": {"trials": None}}, "budget.trials", "must be a valid integer, got None"),

@@ -95,7 +95,7 @@ def test_one_name_at_the_same_moment_makes_one_schedule(client: TestClient) -> N
         ({"catch_up": "twice"}, "catch_up", "'skip', 'once' or 'all'"),
         ({"catch_up": "all"}, "schedule", "needs overlap: queue, got skip"),
         ({"name": "a" * 32}, "name", "must not look like the id"),
-        ({"name": "no spaces"}, "name", "pattern"),
+        ({"name": "no spaces"}, "name", "may not have a space, character 3 of"),
         ({"colour": "red"}, "colour", "is not a known field"),
     ],
 )

@@ -19,6 +19,22 @@ def test_a_table_without_rows_is_its_header(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == "Trials\na  b\n"
 
 
+def test_what_is_hidden_in_a_stored_name_is_shown_escaped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = "a\u202eb\x1b[2J :tada: [red]"
+    console.data(f"{name}\n\tindented")
+    console.table(name, ("name",), [(f"{name}\nforged row",)])
+    console.say(name)
+    console.data(json.dumps({"name": name}, ensure_ascii=False))
+    said = capsys.readouterr()
+    shown = "a\\u202eb\\u001b[2J :tada: [red]"
+    line, tabbed, title, header, row, document = said.out.splitlines()
+    assert (line, tabbed, title, header) == (shown, "\tindented", shown, "name")
+    assert (row, said.err) == (f"{shown}\\u000aforged row", f"{shown}\n")
+    assert json.loads(document) == {"name": name}
+
+
 def test_json_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(Stop) as stopped:
         console.write_json(tmp_path / "no" / "such" / "file", {})

@@ -48,7 +48,7 @@ def test_a_winner_is_downloaded_and_adapted(
         assert torch.equal(winner.weights["w0"], by_id.weights["w0"])
 
     support, query = tmp_path / "support.csv", tmp_path / "query.csv"
-    support.write_text(SUPPORT)
+    support.write_text(SUPPORT, encoding="utf-8-sig")  # as Excel has it
     query.write_text("0.0\n1.5\n")
     printed = metaopt("adapt", study_id, "--support", str(support), "--query", str(query))
     assert printed.code == 0, printed.err

@@ -77,7 +77,10 @@ def test_who_only_lists_needs_no_secret_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"name": "C I"}, r"\[0\]\.name must be a-z, 0-9"),
+        (
+            {"name": "c I"},
+            r"\[0\]\.name may not have a space, character 2 of 'c I': take a-z, digi",
+        ),
         ({"url": None}, r"\[0\]\.url must be text"),
         ({"url": "http://hooks.example.com/t0ken"}, r"ci\.url must begin with https://, got http"),
         ({"url": "https://hooks.example.com:8443/t0ken"}, r"ci\.url must have port 443, got 8443"),
@@ -103,7 +106,7 @@ def test_who_only_lists_needs_no_secret_file(file: Path) -> None:
         ({"events": "study_failed"}, r"\[0\]\.events must be a list"),
         ({"allow": ["10.0.0.1/8"]}, r"ci\.allow must be host names, addresses or networks: .*host"),
         ({"allow": ["https://x"]}, r"ci\.allow must be host names"),
-        ({"method": "GET"}, r"\[0\]\.method is not a known field"),
+        ({"evnets": []}, r"\[0\]\.evnets is not a known field, did you mean events\?"),
     ],
 )
 def test_a_broken_rule_is_named_without_the_value(

@@ -30,10 +30,11 @@ def test_a_line_is_added_to_a_file_that_others_cannot_read(
     assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "a#b", "a\nb", "x" * 201])
+@pytest.mark.parametrize("name", ["", " ", "a ", "a:b", "a#b", "a\nb", "x" * 201])
 def test_a_name_that_the_file_could_not_hold_is_refused(metaopt: Command, name: str) -> None:
     said = metaopt("keys", "new", name)
     assert (said.code, said.out) == (2, "")
+    assert "the name of a key m" in said.err and said.err.rstrip("\n").isprintable()
 
 
 def test_a_line_is_never_added_to_the_end_of_another(metaopt: Command, tmp_path: Path) -> None:

@@ -53,6 +53,13 @@ def test_what_a_user_wrote_is_text_in_the_page(completed: StudyReport) -> None:
     assert page.count("</script>") == 3
 
 
+def test_what_turns_a_stored_name_around_is_shown_escaped(completed: StudyReport) -> None:
+    study = completed.study.model_copy(update={"name": "a\u202eb"})
+    report = completed.model_copy(update={"study": study})
+    for page in (own_part(html_page(report)), markdown_page(report)):
+        assert "\u202e" not in page and "a\\u202eb" in page.replace("\\\\", "\\")
+
+
 def test_the_verdict_comes_before_the_figures(completed: StudyReport) -> None:
     page = own_part(html_page(completed))
     assert page.index("The best configuration is trial 5") < page.index('id="figure-0"')

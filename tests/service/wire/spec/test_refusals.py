@@ -8,6 +8,7 @@ import pytest
 from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.samplers.registry import SAMPLERS
 from service.errors import InvalidSpec
+from service.wire.parsing.plain_data import parse_yaml
 from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
 from tests.fakes.specs import LEAST
@@ -47,7 +48,7 @@ def with_space(**space: Any) -> dict[str, Any]:
         (with_space(inner_lr=None), "branches[0].space.inner_lr", "must be a number, a choice"),
         (with_space(inner_lr=[1]), "branches[0].space.inner_lr", "must be a number, a choice"),
         (with_space(foo=1), "branches[0].space.foo", "maml has no parameter 'foo'; it has inner"),
-        ({**LEAST, "extra": 1}, "extra", "is not a known field"),
+        ({**LEAST, "extra": 1}, "extra", "is not a known field: it has schema_version, name, seed"),
         (
             {**LEAST, "tasks": {"kind": "x"}},
             "tasks.kind",
@@ -93,7 +94,7 @@ def with_space(**space: Any) -> dict[str, Any]:
             "spec",
             "a value for each searched parameter of maml (inner_lr), got outer_lr",
         ),
-        ({**LEAST, "name": ""}, "name", "at least 1 character"),
+        ({**LEAST, "name": ""}, "name", "must not be empty: take anything that can be seen"),
         ({**LEAST, "branches": []}, "branches", "at least 1 item"),
         ([], "spec", "must be an object"),
         (None, "spec", "must be an object"),
@@ -105,6 +106,99 @@ def test_a_broken_rule_is_named_by_field_and_in_words(spec: Any, field: str, wor
     messages = dict(caught.value.errors)
     assert words in messages[field]
     assert "Input" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "words"),
+    [
+        ({**LEAST, "budgt": {}}, "budgt", "is not a known field, did you mean budget? it has sch"),
+        (
+            {**LEAST, "budget": {"trails": 3}},
+            "budget.trails",
+            "is not a known field, did you mean trials? budget has trials, meta_iterations",
+        ),
+        ({**LEAST, "n\u200bame": 1}, "'n\\u200bame'", "did you mean name?"),
+        (
+            {**LEAST, "tasks": {"kind": "sinusoid", "kShot": 3}},
+            "tasks.kShot",
+            "did you mean k_shot? tasks has kind, k_shot, q_query, amplitude, phase, x",
+        ),
+        ({**LEAST, "model": {"kind": "mlp", "width": 3}}, "model.width", "did you mean widths?"),
+        (
+            {**LEAST, "branches": [{"algorithm": "maml", "spaces": {}}]},
+            "branches[0].spaces",
+            "did you mean space? branches[0] has algorithm, space, share",
+        ),
+        (
+            with_space(inner_lr={"low": 0.1, "hihg": 1}),
+            "branches[0].space.inner_lr.hihg",
+            "did you mean high? branches[0].space.inner_lr has low, high, log, choices",
+        ),
+        (with_space(innerlr=1), "branches[0].space.innerlr", "did you mean inner_lr?"),
+        (with_space(order="frist"), "branches[0].space.order", "did you mean first?"),
+        (
+            {**LEAST, "constraints": {"peak_memory_byte": 1}},
+            "constraints.peak_memory_byte",
+            "did you mean peak_memory_bytes?",
+        ),
+        (
+            {**LEAST, "warm_start": {"trials": [{"brnch": "maml", "params": {}}]}},
+            "warm_start.trials[0].brnch",
+            "did you mean branch? warm_start.trials[0] has branch, params, source",
+        ),
+        ({**LEAST, "tasks": {"kind": "sinusiod"}}, "tasks.kind", "did you mean sinusoid?"),
+        ({**LEAST, "model": {"kind": "mpl"}}, "model.kind", "did you mean mlp?"),
+        ({**LEAST, "search": {"sampler": "cmaes"}}, "search.sampler", "did you mean cma-es?"),
+        ({**LEAST, "pruning": {"kind": "ahsa"}}, "pruning.kind", "did you mean asha?"),
+        ({**LEAST, "branches": [{"algorithm": "mlam"}]}, "branches[0].algorithm", "mean maml?"),
+        ({**LEAST, "objectives": ["scor"]}, "objectives[0]", "did you mean score?"),
+        (
+            {**LEAST, "verdict": {"compare": "paper:maml-sinusoids"}},
+            "verdict.compare",
+            "did you mean paper:maml-sinusoid?",
+        ),
+        ({**LEAST, "gates": {"rules": ["at-lest:3"]}}, "gates.rules[0]", "mean at-least?"),
+        ({**LEAST, "evaluation": {"statistic": "meen"}}, "evaluation.statistic", "mean mean?"),
+    ],
+)
+def test_what_was_meant_is_asked(spec: Any, field: str, words: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec(spec)
+    assert words in dict(caught.value.errors)[field]
+
+
+def test_no_rule_is_told_as_a_regular_expression() -> None:
+    broken = {
+        **LEAST,
+        "name": " ",
+        "tasks": {"kind": "omniglot", "split": "vinyls"},
+        "gates": {"baseline": "a b", "rules": ["no-worse:1"]},
+        "evaluation": {"transductive": "yes"},
+    }
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec(broken)
+    said = dict(caught.value.errors)
+    assert said["evaluation.transductive"] == "must be true or false, got 'yes'"
+    assert said["tasks.split"].startswith("must be vinyals, or random: and a number")
+    assert not [rule for rule in said.values() if "pattern" in rule or "^" in rule]
+
+
+def test_a_spec_has_a_place_for_anchors() -> None:
+    text = """
+    x-shots: &shots {k_shot: 5, q_query: 5}
+    name: x
+    tasks: {<<: *shots, kind: sinusoid, q_query: 7}
+    model: {kind: mlp}
+    branches: [{algorithm: maml}]
+    """
+    tasks = parse_spec(parse_yaml(text.encode())).tasks
+    assert (tasks.k_shot, tasks.q_query) == (5, 7)
+
+
+def test_thousands_of_unknown_fields_are_refused_at_once() -> None:
+    with pytest.raises(InvalidSpec, match="and 4999 more") as caught:
+        parse_spec({**LEAST, **{f"x{i}": i for i in range(5000)}})
+    assert len(caught.value.errors) == 20
 
 
 def test_every_broken_field_is_listed() -> None:
