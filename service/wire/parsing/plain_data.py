@@ -147,8 +147,8 @@ def _not_json(text: str, error: json.JSONDecodeError) -> InvalidSpec:
 def _number(text: str) -> int | float | Refused:
     """The number, or which rule it breaks; also for the names of NaN and infinity."""
     if re.fullmatch(r"[-+]?[0-9]+|0[xo].*", text):
-        if len(text) > MAX_DIGITS:
-            return Refused(f"must have at most {MAX_DIGITS} digits, got {len(text)}")
+        if (digits := len(text.lstrip("+-"))) > MAX_DIGITS:
+            return Refused(f"must have at most {MAX_DIGITS} digits, got {digits}")
         return int(text, 0 if text[:2] in ("0x", "0o") else 10)
     value = float(text.lower().replace(".i", "i").replace(".n", "n"))  # YAML says .inf and .nan
     return value if math.isfinite(value) else Refused(f"must be finite, got {show(text)}")

@@ -257,6 +257,11 @@ def test_bodies_larger_than_the_limits_are_refused() -> None:
         parse_yaml(b"a: " + b"x" * MAX_YAML_BYTES)
 
 
+def test_a_sign_is_no_digit() -> None:
+    longest = b"-" + b"9" * 32
+    assert parse_json(longest) == parse_yaml(longest) == -(10**32 - 1)
+
+
 def test_at_most_twenty_errors_are_listed() -> None:
     with pytest.raises(InvalidSpec) as caught:
         parse_json(b"[" + b",".join([b"NaN"] * 100) + b"]")
