@@ -115,8 +115,9 @@ def test_a_search_that_fell_back_is_told_of_once_over_restarts(engine: Engine, r
         warned = lambda: bool(kinds(engine, study_id, "study_warned"))  # noqa: E731
         wait_until(warned, what="the warning")
         first.end()
-        run(ScriptedExecutor(slots=1))
+        second = run(ScriptedExecutor(slots=1))
         wait_for(engine, study_id, "completed")
+        second.end()
         assert len(shown(engine, study_id).warnings) == 1
     assert len(kinds(engine, study_id, "study_warned")) == 1
 
@@ -159,8 +160,9 @@ def test_a_gate_that_cannot_be_answered_leaves_the_verdict(engine: Engine, run: 
     with RULES.including(replace(STEADY, answer=answer)):
         gates = {"rules": ["steady:1", "at-least:1000"], "seeds": 2, "tasks": 20, "most_tasks": 20}
         study_id = submit(engine, small_spec(**ONE_BRANCH, gates=gates))
-        run(ScriptedExecutor())
+        running = run(ScriptedExecutor())
         wait_for(engine, study_id, "completed")
+        running.end()  # while its rule is known
     judged = result(engine, study_id)
     assert judged["finalists"][0]["sealed"] is not None and not judged["gates"]["passed"]
     broken = judged["gates"]["answers"][0]
@@ -175,9 +177,10 @@ def test_a_cost_metric_that_fails_harms_no_study_that_does_not_name_it(
     with COSTS.including(broken):
         studies = [submit(engine, small_spec(**ONE_BRANCH))]
         studies.append(submit(engine, small_spec(**ONE_BRANCH, constraints={"broken": 1.0})))
-        run(ScriptedExecutor())
+        running = run(ScriptedExecutor())
         wait_for(engine, studies[0], "completed")
         wait_for(engine, studies[1], "failed")
+        running.end()
     error = error_of(engine, studies[1])
     assert error is not None and "cost metric broken gives no number" in error
 
