@@ -4,7 +4,6 @@ import math
 import re
 import sys
 import warnings
-from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -70,14 +69,17 @@ def each_sampler(test):
 
     @pytest.mark.parametrize("sampler", SAMPLERS.names())
     def tested(sampler):
-        often = settings(
+        @settings(
             max_examples=EXAMPLES.get(sampler, 25),
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         )
-        tried = given(space=SPACES, story=STORIES)(partial(test, sampler))
-        often(tried)()
+        @given(space=SPACES, story=STORIES)
+        def tried(space, story):
+            test(sampler, space, story)
+
+        tried()
 
     return tested
 
