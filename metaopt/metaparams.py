@@ -73,8 +73,9 @@ class MetaParam:
             raise self._must("be finite", given)
         if self.kind == "int" and int(given) != given:
             raise self._must("be a whole number", given)
-        if not self.minimum <= given <= min(self.maximum, LARGEST):
-            raise self._must(f"be in [{self.minimum:g}, {self.maximum:g}]", given)
+        most = min(self.maximum, LARGEST)
+        if not self.minimum <= given <= most:
+            raise self._must(f"be in [{self.minimum:g}, {most:g}]", given)
         return int(given) if self.kind == "int" else float(given)
 
     def _must(self, rule: str, given: object, meant: str = "") -> InvalidMetaParameter:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import structlog
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("metaopt", deadline=None)
 hypothesis.settings.load_profile("metaopt")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A test that sets up logging, as a server does, leaves no closed stream to later ones."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

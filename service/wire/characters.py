@@ -32,7 +32,11 @@ def character(char: str) -> str:
     return f"{code} ({name})" if name else code
 
 
-def printable(text: str, keep: str = "\n\t") -> str:
+KEPT = "\n\t\u2800"
+"""What plain text may have: lines, columns, and the empty cell of pictures in Braille."""
+
+
+def printable(text: str, keep: str = KEPT) -> str:
     r"""`text` as it may be shown: what is hidden in it is written as JSON would, `\u202e`.
 
     Args:

@@ -59,7 +59,7 @@ def test_every_file_of_the_folder_is_looked_at() -> None:
 @pytest.mark.parametrize("script", WITH_METAOPT.values(), ids=WITH_METAOPT)
 def test_every_command_is_one_of_ours(script: Script) -> None:
     (arguments,) = ci_files.commands(script.text)
-    parse(arguments)
+    parse([re.sub(r"^\$\w+/", "", argument) for argument in arguments])  # folders of that machine
     assert (ROOT / arguments[1]).samefile(FOLDER / "tune.yaml")
     for option, value in zip(arguments, arguments[1:], strict=False):
         if option == "--gate":

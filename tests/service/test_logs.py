@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,12 +11,10 @@ from service.logs import configure_logging
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    before = structlog.get_config()
+def stream() -> io.StringIO:
     log = io.StringIO()
     configure_logging(log)
-    yield log
-    structlog.configure(**before)
+    return log
 
 
 def test_a_line_is_json_and_its_time_is_in_utc(stream: io.StringIO) -> None:

@@ -26,15 +26,24 @@ Promote = Callable[[Rung], set[int]]
 
 def waiting(study: StudyState) -> list[TrialState]:
     """The trials that wait at a rung for a better rank, by number."""
+    held = held_back(study)
+    forced = {_forced_promotion(study, held, name) for name in study.branches}
+    return [trial for trial in held if trial.trial_number not in forced]
+
+
+def held_back(study: StudyState) -> list[TrialState]:
+    """Those whose rank holds them back, whether or not one is let go on by force.
+
+    Nothing but their scores decides it, so budgets of branches may follow from it: who is let go on
+    by force depends on the budgets.
+    """
     promote = study.spec.pruning.rule().promote
     if promote is None:
         return []
     scored = [trial for trial in study.queued() if _was_scored_here(study, trial)]
     places = {_place(trial) for trial in scored}
     promoted = {place: _promoted_at(study, place, promote) for place in places}
-    held = [trial for trial in scored if trial.trial_number not in promoted[_place(trial)]]
-    forced = {_forced_promotion(study, held, name) for name in study.branches}
-    return [trial for trial in held if trial.trial_number not in forced]
+    return [trial for trial in scored if trial.trial_number not in promoted[_place(trial)]]
 
 
 def ready(study: StudyState) -> list[TrialState]:

@@ -47,7 +47,7 @@ def reallot(study: StudyState) -> None:
 
 
 def _claims(study: StudyState) -> list[Claim]:
-    waiting = {trial.trial_number for trial in pauses.waiting(study)}
+    waiting = {trial.trial_number for trial in pauses.held_back(study)}
     rung = _common_rung(study)
     return [
         _claim(study, branch, floor, rung, waiting)

@@ -129,14 +129,11 @@ def _yaml(text: str, size: int, tried: json.JSONDecodeError | None = None) -> An
             f"JSON may have {MAX_BODY_BYTES}"
         )
     try:
-        data = load_yaml(text, _YAML_RULES)
+        return load_yaml(text, _YAML_RULES)
     except YamlRefused as error:
         if tried is not None and error.offset is not None and error.offset <= tried.pos:
             raise _not_json(text, tried) from None
         raise _invalid("spec", str(error)) from None
-    if data is None:
-        raise _invalid("spec", _EMPTY)
-    return data
 
 
 def _not_json(text: str, error: json.JSONDecodeError) -> InvalidSpec:

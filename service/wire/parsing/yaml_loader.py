@@ -62,7 +62,7 @@ class Rules(NamedTuple):
 
 
 def load_yaml(text: str, rules: Rules) -> Any:
-    """The data of one YAML document; None where it holds nothing.
+    """The data of one YAML document.
 
     Raises:
         YamlRefused: See there.
@@ -77,7 +77,14 @@ def load_yaml(text: str, rules: Rules) -> Any:
         raise _refused(text, error) from None
     except ValueError as error:  # a \U escape beyond Unicode
         raise YamlRefused(f"is not valid YAML: {error}") from None
-    return None if node is None else _Constructor(text, rules).value(node)
+    if node is None or _is_nothing(node):
+        raise YamlRefused("is empty")
+    return _Constructor(text, rules).value(node)
+
+
+def _is_nothing(node: yaml.Node) -> bool:
+    """Whether a document has no more than its beginning `---`; a null that is written is a value."""
+    return isinstance(node, yaml.ScalarNode) and node.value == "" and node.style is None
 
 
 def _refused(text: str, error: yaml.MarkedYAMLError) -> YamlRefused:

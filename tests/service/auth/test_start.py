@@ -41,7 +41,7 @@ def test_loopback_needs_no_key_but_tables(sqlite_url: str, tmp_path: Path) -> No
     ("content", "says"),
     [
         (None, "METAOPT_API_KEYS_FILE cannot be read: No such file or directory"),
-        (b"\xff\xfe", "METAOPT_API_KEYS_FILE cannot be read: it is no text in UTF-8"),
+        (b"\xff", "METAOPT_API_KEYS_FILE must be UTF-8, got byte 0xff"),
         (
             b"me:abc\n",
             "line 1 of the API keys file METAOPT_API_KEYS_FILE must be name:sha256",

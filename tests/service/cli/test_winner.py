@@ -117,7 +117,7 @@ def test_baselines_are_listed_shown_compared_and_rolled_back(
     ):
         refused = metaopt("baseline", *arguments)
         assert refused.code == 2 and refused.err, arguments
-    assert "as in main@3" in metaopt("baseline", "show", "main@x").err
+    assert "as main@3" in metaopt("baseline", "show", "main@x").err
 
 
 def test_two_outputs_cannot_have_stdout(metaopt: Command, api: Engine, tmp_path: Path) -> None:

@@ -120,4 +120,4 @@ def test_a_server_with_a_broken_file_does_not_start(
     file.write_text("[]]")
     said = metaopt(command, "--port", "0")
     assert (said.code, said.out) == (2, "")
-    assert "webhooks.json: it is not valid YAML" in said.err
+    assert "webhooks.json: is not valid JSON" in said.err

@@ -32,7 +32,7 @@ def with_space(**space: Any) -> dict[str, Any]:
         (
             with_space(gradient_clamp={"low": 0, "high": 1.7e308}),
             "branches[0].space.gradient_clamp",
-            "must be within ±1e+150 to be searched",
+            "must be in [0, 1e+30], got 1.7e+308",
         ),
         (
             with_space(inner_lr={"low": "x", "high": 1}),
