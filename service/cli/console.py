@@ -74,8 +74,7 @@ def table(title: str, header: Row, rows: Sequence[Row]) -> None:
     if sys.stdout.isatty():
         _draw(title, header, rows)
     else:
-        shown = [[encodable(cell, sys.stdout) for cell in row] for row in rows]
-        for line in plain_lines(title, header, shown):
+        for line in plain_lines(title, header, rows):
             data(line)
 
 
