@@ -83,7 +83,7 @@ def load_yaml(text: str, rules: Rules) -> Any:
 
 
 def _is_nothing(node: yaml.Node) -> bool:
-    """Whether a document has no more than its beginning `---`; a null that is written is a value."""
+    """Whether a document has no more than its `---`; a null that is written is a value."""
     return isinstance(node, yaml.ScalarNode) and node.value == "" and node.style is None
 
 
