@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -81,9 +82,11 @@ def table(title: str, header: Row, rows: Sequence[Row]) -> None:
 def plain_lines(title: str, header: Row, rows: Sequence[Row]) -> list[str]:
     """The table as aligned lines, columns two spaces apart."""
     rows = [_cells(row) for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in (header, *rows)
     ]
     return [title, *lines] if title else lines

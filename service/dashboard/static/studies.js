@@ -66,6 +66,7 @@ function card(study) {
       h("span", { class: "name" }, study.name), pill(study.status),
       h("span", { class: "when small quiet" }, when)),
     progress(study),
+    study.waits ? h("p", { class: "small quiet" }, `It ${study.waits.sentence}.`) : null,
     study.error ? h("p", { class: "cause" }, study.error) : bests(study));
 }
 

@@ -63,3 +63,9 @@ def test_json_is_json_in_every_encoding(name: str, encoding: str | None) -> None
     }
     assert (name in text) == (name == "plain" or (encoding in ("utf-8", None) and name != "\udcff")
                               or (name, encoding) == ("é", "latin-1"))  # fmt: skip
+
+
+def test_columns_line_up_beside_characters_that_are_two_wide() -> None:
+    rows = [("夜", "queued"), ("ab", "running")]
+    _, wide, narrow = console.plain_lines("", ("name", "status"), rows)
+    assert (wide, narrow) == ("夜    queued", "ab    running")
