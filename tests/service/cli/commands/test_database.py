@@ -52,6 +52,23 @@ def test_a_backup_is_whole_while_the_database_is_written(
         assert session.scalars(text("SELECT name FROM mo_studies")).all() == ["kept"]
 
 
+def test_a_backup_takes_no_database_s_place(metaopt: Command, tmp_path: Path) -> None:
+    assert metaopt("db", "upgrade").code == 0
+    database = Path(str(Settings().url().database))
+    link, other, log = tmp_path / "link.db", tmp_path / "other.db", tmp_path / "other.db-wal"
+    link.symlink_to(database)
+    before = database.stat().st_ino
+    for same in (database, link):
+        said = metaopt("db", "backup", str(same))
+        assert said.code == 2 and "is the database itself" in said.err
+    assert database.stat().st_ino == before
+    log.touch()
+    said = metaopt("db", "backup", str(other))
+    assert said.code == 2 and "other.db-wal stands beside it" in said.err and not other.exists()
+    log.unlink()
+    assert metaopt("db", "backup", str(other)).code == 0 and other.exists()
+
+
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
