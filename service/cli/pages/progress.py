@@ -71,7 +71,7 @@ class PlainTeller:
 
     def _say(self, sentence: str, age: float) -> None:
         self._said_at, self._said_age = self._monotonic(), age
-        self._console.print(f"{age:7.1f} s  {sentence}", markup=False, emoji=False)
+        self._console.print(f"{age:7.1f} s  {printable(sentence)}", markup=False, emoji=False)
 
 
 class LiveTeller:
@@ -102,9 +102,9 @@ def panel(study: StudyView, last_events: list[str]) -> RenderableType:
         ProgressBar(total=total, completed=done, width=30),
         Text(f"{done}/{total} trials"),
     )
-    lines = [Text(line, style="dim") for line in last_events]
+    lines = [Text(printable(line), style="dim") for line in last_events]
     now = [line for line in (_left(study), verdict_line(study)) if line]
-    return Group(head, _branches(study), Text("; ".join(now)), *lines)
+    return Group(head, _branches(study), Text(printable("; ".join(now))), *lines)
 
 
 def _left(study: StudyView) -> str:

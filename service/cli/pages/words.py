@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from service import events
-from service.wire.characters import printable
 from service.wire.views.result import SearchCost
 from service.wire.views.studies import EventView
 from service.wire.words import instants, numbers
@@ -34,5 +33,4 @@ def counts(of: Mapping[Any, int]) -> str:
 
 def sentence(event: EventView, metric: str) -> str | None:
     """An event as a sentence; None for one that says too little."""
-    said = events.sentence(event.kind, event.data, lambda score: numbers.score(score, metric))
-    return said and printable(said)
+    return events.sentence(event.kind, event.data, lambda score: numbers.score(score, metric))

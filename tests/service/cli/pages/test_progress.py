@@ -129,6 +129,21 @@ def test_a_plain_log_says_why_a_study_waits_when_that_changes(
     assert "it is 2 behind" in drawn(queued(2), [])
 
 
+def test_names_of_others_are_shown_as_they_may_be(
+    study: StudyView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    behind = "waits behind 1 study, \u202ea\x1b[2Jb (running): how long is not known yet"
+    wait = WaitView(reason="studies", before=1, behind=[], seconds=None, sentence=behind)
+    queued = study.model_copy(update={"waits": wait, "status": "queued"})
+    with telling(study.metric, study.created_at, lambda: 0.0) as teller:
+        teller.state(queued)
+    for text in (said.getvalue(), drawn(queued, ["\u2066x"])):
+        assert r"\u202ea\u001b[2Jb" in text
+        assert not set("\u202e\x1b\u2066") & set(text)
+
+
 def _reported(study: StudyView, number: int) -> EventView:
     return EventView(
         event_id=number,
