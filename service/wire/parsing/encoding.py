@@ -5,8 +5,9 @@ editors put one before JSON as before YAML.  Without one a document is UTF-8.
 """
 
 import codecs
+import re
 
-from service.wire.characters import character
+from service.wire.characters import character, hidden
 
 _MARKS = (  # of UTF-32 first: they begin as those of UTF-16 do
     (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
@@ -15,6 +16,8 @@ _MARKS = (  # of UTF-32 first: they begin as those of UTF-16 do
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
 _MARK = "\ufeff"
+_LAYOUT = "\t\r\n"
+_STRANGE_SPACE = re.compile(r"[^\S \t\r\n]")
 
 
 class NotText(Exception):
@@ -54,3 +57,20 @@ def place(text: str, offset: int) -> str:
     char = text[offset : offset + 1]
     unseen = bool(char) and not (char.isascii() and (char.isprintable() or char in "\r\n"))
     return f"line {line}, column {column}{f', where {character(char)} stands' if unseen else ''}"
+
+
+def unseen(text: str) -> str:
+    """Name the first character that looks like nothing, or like a space and is none.
+
+    What is wrong with a document is often that somebody pasted one, and shows far behind it.
+
+    Returns:
+        "; U+200B (ZERO WIDTH SPACE) stands at line 3, column 6", or nothing.
+    """
+    places = [at for at in hidden(text) if text[at] not in _LAYOUT]
+    places += [found.start() for found in _STRANGE_SPACE.finditer(text)]
+    if not places:
+        return ""
+    at = min(places)
+    where = place(text, at).partition(", where")[0]
+    return f"; {character(text[at])} stands at {where}"

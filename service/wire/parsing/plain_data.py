@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from service.errors import BodyTooLarge, FieldError, InvalidSpec
-from service.wire.parsing.encoding import NotText, decode, place
+from service.wire.parsing.encoding import NotText, decode, place, unseen
 from service.wire.parsing.yaml_loader import Rules, YamlRefused, load_yaml
 
 MAX_BODY_BYTES = 1 << 20
@@ -133,12 +133,16 @@ def _yaml(text: str, size: int, tried: json.JSONDecodeError | None = None) -> An
     except YamlRefused as error:
         if tried is not None and error.offset is not None and error.offset <= tried.pos:
             raise _not_json(text, tried) from None
-        raise _invalid("spec", str(error)) from None
+        raise _malformed(text, str(error)) from None
 
 
 def _not_json(text: str, error: json.JSONDecodeError) -> InvalidSpec:
     problem = error.msg.removesuffix(" at")
-    return _invalid("spec", f"is not valid JSON: {problem} at {place(text, error.pos)}")
+    return _malformed(text, f"is not valid JSON: {problem} at {place(text, error.pos)}")
+
+
+def _malformed(text: str, rule: str) -> InvalidSpec:
+    return _invalid("spec", rule if ", where U+" in rule else rule + unseen(text))
 
 
 def _number(text: str) -> int | float | Refused:

@@ -117,6 +117,24 @@ def test_yaml_that_breaks_a_rule_is_refused_by_field(body: bytes, field: str, ru
     assert caught.value.errors[0].message.startswith(rule)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a: 1\nb:\u200b 2\nc: 3", "; U+200B (ZERO WIDTH SPACE) stands at line 2, column 3"),
+        ('\u00a0{"a": 1,\n"b": {"c": 2}}', "; U+00A0 (NO-BREAK SPACE) stands at line 1, column 1"),
+        ("a: [\n\u3000b: 1", "; U+3000 (IDEOGRAPHIC SPACE) stands at line 2, column 1"),
+        ("a: [\r\n\tb", ""),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named_where_a_document_is_malformed(
+    text: str, hint: str
+) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse_yaml(text.encode())
+    rule = caught.value.errors[0].message
+    assert rule.startswith("is not valid YAML") and rule.partition(";")[2] == hint[1:]
+
+
 @pytest.mark.parametrize("repeat", ["[*a{0}, *a{0}]", "{{<<: [*a{0}, *a{0}], k{0}: 1}}"])
 def test_a_billion_laughs_is_refused_before_it_grows(repeat: str) -> None:
     lines = ["a0: &a0 {x: 1}"] + [f"a{i}: &a{i} {repeat.format(i - 1)}" for i in range(1, 25)]
