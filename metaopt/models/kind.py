@@ -55,6 +55,8 @@ class ModelKind:
             called.
         size: (options, input_shape, outputs) -> its size, from shapes alone, roughly.
         check: (options, input_shape): raises `InvalidModel` for tasks that it is not made for.
+        batch_statistics: Whether an example's output depends on the others beside it, as with batch
+            norm: then it matters whether scores are transductive.
         most_lanes: Lanes that gain from being stacked on one core, from the options; None leaves
             it to the number of tasks.
         inductor: Options of the compiler.
@@ -67,6 +69,7 @@ class ModelKind:
     make: Callable[..., Any]
     size: Callable[[Options, tuple[int, ...], int], Size]
     check: Callable[[Options, tuple[int, ...]], None] = lambda options, input_shape: None
+    batch_statistics: bool = False
     most_lanes: Callable[[Options], int | None] = lambda options: None
     inductor: Mapping[str, Any] = field(default_factory=dict)
     compile_guess: CompileGuess = SMALL_MODELS

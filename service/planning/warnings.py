@@ -6,11 +6,13 @@ the default was not chosen (a stored spec has them all), so rules about a field 
 look at other values only.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 
 from pydantic import BaseModel
 
+from metaopt.estimation.statistics import TRIMMED
 from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.pruning.rule import Options
 from metaopt.search.samplers.registry import SAMPLERS
@@ -44,6 +46,16 @@ def _chosen(part: BaseModel, name: str) -> bool:
 
 def _idle(field: str, value: object, why: str) -> str:
     return f"{field} = {value} has no effect: {why}"
+
+
+def never_tried(spec: StudySpec, trials: Trials) -> Iterator[str]:
+    """Branches that the budget leaves no trial for."""
+    for branch, first in zip(spec.branches, first_budgets(spec), strict=True):
+        if first == 0:
+            yield (
+                f"branch {branch.algorithm} is never tried: its share of "
+                f"budget.trials = {spec.budget.trials} comes to none; raise one of them"
+            )
 
 
 def repeats(spec: StudySpec, trials: Trials) -> Iterator[str]:
@@ -243,7 +255,23 @@ def warm_start(spec: StudySpec, trials: Trials) -> Iterator[str]:
         yield _idle("warm_start.best", warm.best, "warm_start.studies names no study")
 
 
+def evaluation(spec: StudySpec, trials: Trials) -> Iterator[str]:
+    """Ways of scoring that change no score."""
+    given = spec.evaluation
+    if _chosen(given, "transductive") and not spec.model.record.batch_statistics:
+        why = f"model {spec.model.kind} takes no statistics of a batch"
+        yield _idle("evaluation.transductive", given.transductive, why)
+    fewest = math.ceil(1 / TRIMMED)
+    if given.statistic == "trimmed_mean" and given.tasks < fewest:
+        yield _idle(
+            "evaluation.statistic",
+            given.statistic,
+            f"a tenth at either end of evaluation.tasks = {given.tasks} is no task; take {fewest}",
+        )
+
+
 RULES: tuple[Rule, ...] = (
+    never_tried,
     repeats,
     no_early_stop,
     pruning_options,
@@ -251,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     allocation,
     finalists,
     limits,
+    evaluation,
     gates,
     warm_start,
 )

@@ -50,6 +50,7 @@ KIND = ModelKind(
     make=_make,
     size=_size,
     check=_check,
+    batch_statistics=True,
     # Stacked convolutions gain only while they are narrow.
     most_lanes=lambda options: max(1, 32 // options["filters"]),
     # Fused, Inductor 2.13 miscompiles the patches of convolutions for some shapes: meta-gradients

@@ -155,6 +155,21 @@ def said(**changes: Any) -> list[str]:
             {"budget": {"trials": 6, "stagnation": 5}},
             "budget.stagnation = 5 has no effect: the search of 6 trials has ended by then",
         ),
+        (
+            {"branches": [{**MAML[0], "share": 0.99}, {**SMALL["branches"][1], "share": 0.01}],
+             "budget": {"trials": 4}},
+            "branch reptile is never tried: its share of budget.trials = 4 comes to none; raise",
+        ),
+        ({"branches": SMALL["branches"], "budget": {"trials": 1}}, "branch reptile is never tried"),
+        (
+            {"evaluation": {"transductive": False}},
+            "evaluation.transductive = False has no effect: model mlp takes no statistics",
+        ),
+        (
+            {"evaluation": {"statistic": "trimmed_mean", "tasks": 9}},
+            "evaluation.statistic = trimmed_mean has no effect: a tenth at either end of "
+            "evaluation.tasks = 9 is no task; take 10",
+        ),
         ({"budget": {"target_score": -0.1}}, "mse is at least 0, so no trial reaches it"),
         (
             {**OMNIGLOT, "budget": {"target_score": 95}},
@@ -183,6 +198,8 @@ def test_nothing_is_said_of_studies_that_mean_what_they_say() -> None:
     assert said(**both, budget={"trials": 60}) == []  # they say when branches are compared
     target = {"trials": 24, "target_score": 0.5, "stagnation": 8, "total_meta_iterations": 9000}
     assert said(budget=target) == []
+    assert said(**OMNIGLOT, evaluation={"transductive": False}) == []
+    assert said(evaluation={"statistic": "trimmed_mean", "tasks": 10}) == []
 
 
 def test_defaults_of_a_stored_spec_are_nobody_s_choice() -> None:
