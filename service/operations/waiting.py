@@ -1,6 +1,7 @@
 """Waiting: why queued studies have not begun, and for about how long they wait.
 
-Nothing is asked of the database unless one of the studies that are shown is queued.
+A running study waits, too, while no dispatcher is live or none of its slots works.  Nothing is
+asked of the database unless one of the studies that are shown is queued or runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,15 +25,18 @@ SOON = timedelta(seconds=30)
 
 
 def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
-    """Why those of the studies that are queued wait, by their ids."""
-    queued = [row for row in rows if row.status == StudyStatus.QUEUED]
-    if not queued:
+    """Why those of the studies that wait do, by their ids."""
+    at_work = [row for row in rows if row.status in (StudyStatus.QUEUED, StudyStatus.RUNNING)]
+    if not at_work:
         return {}
     wrong = {name: check.text for name, check in dispatcher_checks(session).items() if not check.ok}
     if wrong:
         sentence = waiting.for_service(*next(iter(wrong.items())))
         view = WaitView(reason="dispatcher", before=0, behind=[], seconds=None, sentence=sentence)
-        return {row.study_id: view for row in queued}
+        return {row.study_id: view for row in at_work}
+    queued = [row for row in at_work if row.status == StudyStatus.QUEUED]
+    if not queued:
+        return {}
     line, now = studies.waiting_line(session), database_now(session)
     left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
     return {row.study_id: _wait(row, line, left, now) for row in queued}

@@ -90,7 +90,8 @@ class StudyView(View):
     `sealed_looks` is how often this study, and every other with the same sealed tasks, has scored
     a trial on them.  `warnings` say what of the spec has
     no effect or may not be meant so, and what failed on the way that the study went on without.
-    `waits` says why a queued study has not begun, and is null otherwise.  `seconds_left` is about
+    `waits` says why a queued study has not begun, or that a running one stands still since no
+    dispatcher is live or no slot works, and is null otherwise.  `seconds_left` is about
     how long a running one goes on, at its pace so far; null while that is not known.
     """
 

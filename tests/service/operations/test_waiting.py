@@ -48,7 +48,11 @@ def test_without_a_dispatcher_it_says_so(client: TestClient, engine: Engine) -> 
     assert (waits["reason"], waits["before"], waits["seconds"]) == ("dispatcher", 0, None)
     assert waits["sentence"].startswith("waits for a dispatcher: none has ever run: start")
     live(engine, ago=timedelta(seconds=40))
-    assert "not live" in shown(client, FIRST)["waits"]["sentence"]
+    queue(engine, SECOND, ago=5, status="running")
+    for study_id in (FIRST, SECOND):  # one that runs stands still, too
+        assert "not live" in shown(client, study_id)["waits"]["sentence"]
+    live(engine)
+    assert shown(client, SECOND)["waits"] is None
 
 
 def test_the_studies_before_it_are_named_with_the_time_that_they_take(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from sqlalchemy import Engine, select
 
+from service.db.dispatcher import acquire
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study
@@ -194,6 +195,7 @@ def test_show_cuts_many_trials_and_says_how_to_see_all(metaopt: Command, api: En
 
 def test_show_of_a_study_under_way_says_what_is_best_so_far(metaopt: Command, api: Engine) -> None:
     with transaction(api) as session:
+        acquire(session, "test", lambda _: True)
         add_study(session)
         trial = add_trial(session, 0)
         add_report(session, trial, 90, 0.5)

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from service.cli.connection import connect
 from service.cli.pages.progress import LiveTeller, finished_trials, panel, telling, verdict_line
+from service.db.dispatcher import acquire
 from service.db.engine import transaction
 from service.wire.views.studies import EventView, StudyView, WaitView
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial
@@ -19,6 +20,7 @@ STUDY = "a" * 32
 @pytest.fixture
 def study(api: Engine) -> StudyView:
     with transaction(api) as session:
+        acquire(session, "test", lambda _: True)
         add_study(session)
         best = add_trial(session, 0)
         add_report(session, best, 30, 0.5)
@@ -122,8 +124,10 @@ def test_a_plain_log_says_why_a_study_waits_when_that_changes(
         for before in (2, 2, 1, 1):
             teller.state(queued(before))
         teller.state(study)
+        teller.state(queued(1).model_copy(update={"status": "running"}))  # it stands still
     assert [line.split(" s  ")[1] for line in said.getvalue().splitlines()] == [
         "study is 2 behind",
+        "study is 1 behind",
         "study is 1 behind",
     ]
     assert "it is 2 behind" in drawn(queued(2), [])
