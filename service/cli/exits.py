@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.client.errors import ClientError, NotConfigured, ServerRefused
 from service.errors import InvalidRequest, ServiceError
+from service.wire.spec.refusals import rule_in_words
 from service.wire.views.problems import Problem
 
 
@@ -114,7 +115,6 @@ def problem_text(problem: Problem) -> str:
 def settings_text(error: ValidationError) -> str:
     """Broken settings, by the names of their variables."""
     return "\n".join(
-        f"METAOPT_{'_'.join(str(part) for part in entry['loc']).upper()}: "
-        f"{entry['msg'].removeprefix('Value error, ')}"
+        f"METAOPT_{'_'.join(str(part) for part in entry['loc']).upper()}: {rule_in_words(entry)}"
         for entry in error.errors(include_url=False)
     )

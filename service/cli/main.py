@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
             say(stop.message)
         return stop.code
     except TyperException as error:
-        say(f"{error.format_message()}\nTry `metaopt --help`.")
+        say(f"{error.format_message()}\nTry `{_path(error)} --help`.")
         return Exit.USAGE
     except (Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
@@ -108,6 +108,12 @@ def run(arguments: Sequence[str]) -> int:
         return Exit.BUG
     finally:
         leave_streams()
+
+
+def _path(error: TyperException) -> str:
+    """The command that an error is about, with those above it."""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "metaopt"
 
 
 def main() -> None:

@@ -186,7 +186,9 @@ def _plain(message: str) -> str:
         ("Input should be a valid ", "must be a valid "),
         ("Input should be ", "must be "),
         ("Input should ", "must "),
+        ("List should ", "must "),
+        ("String should ", "must "),
     ):
         if message.startswith(verbose):
-            return message.replace(verbose, short, 1)
+            return message.replace(verbose, short, 1).replace(" after validation, not", ", got")
     return message[:1].lower() + message[1:]

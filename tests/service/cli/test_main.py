@@ -90,3 +90,31 @@ def test_a_reader_that_has_had_enough_is_no_error(metaopt: Command, api: Engine)
             text=True,
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("serve", "--workers", "1"), "No such option: --workers\nTry `metaopt serve --help`."),
+        (("db", "backup"), "Try `metaopt db backup --help`."),
+        (("bogus",), "Try `metaopt --help`."),
+    ],
+)
+def test_a_wrong_call_names_the_help_of_its_command(
+    metaopt: Command, arguments: tuple[str, ...], says: str
+) -> None:
+    said = metaopt(*arguments)
+    assert said.code == 2 and said.err.endswith(f"{says}\n")
+
+
+def test_a_wrong_setting_is_told_with_its_value_and_what_may_be_meant(
+    metaopt: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAOPT_DEVICES", "cuad")
+    monkeypatch.setenv("METAOPT_SLOTS", "0")
+    said = metaopt("db", "current")
+    assert said.code == 2
+    assert said.err.splitlines() == [
+        "METAOPT_SLOTS: must be greater than or equal to 1, got '0'",
+        "METAOPT_DEVICES: must be 'auto', 'cuda' or 'cpu', got 'cuad', did you mean cuda?",
+    ]

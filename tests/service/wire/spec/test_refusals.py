@@ -63,6 +63,11 @@ def with_space(**space: Any) -> dict[str, Any]:
         ),
         ({**LEAST, "budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1, got 0"),
         ({**LEAST, "budget": {"trials": 10**9}}, "budget.trials", "less than or equal to 10000"),
+        (
+            with_space(order={"choices": ["first"]}),
+            "branches[0].space.order.choices",
+            "must have at least 2 items, got 1",
+        ),
         ({**LEAST, "pruning": {"rungs": [5000]}}, "spec", "the last rung must be below budget"),
         ({**LEAST, "budget": {"wall_seconds": 0}}, "budget.wall_seconds", "greater than 0, got 0"),
         (
