@@ -115,7 +115,7 @@ def _in_words(entry: Mapping[str, Any], data: Any, root: str) -> FieldError | No
         rule = 'must be a number, a choice, {low, high, log}, {choices} or "default"'
         return FieldError(path, f"{rule}, got {show(value)}")
     if kind == "union_tag_not_found":
-        return FieldError(_tag_path(path, entry) or root, "is required")
+        return FieldError(_tag_path(path, entry), f"is required{_instead_of(_tag(entry), value)}")
     if kind == "union_tag_invalid":
         context = entry["ctx"]
         rule = f"must be one of {context['expected_tags']}, got {show(context['tag'])}"
@@ -126,6 +126,16 @@ def _in_words(entry: Mapping[str, Any], data: Any, root: str) -> FieldError | No
         path = _parameter_path(path, value, sentence)
         return FieldError(path or root, sentence.removeprefix(f"{path} "))
     return FieldError(path or root, rule_in_words(entry))
+
+
+def _instead_of(missing: str, value: Any) -> str:
+    """What stands where a field is missing, and may be meant for it."""
+    if not isinstance(value, dict):
+        return ""
+    if "<<" in value:
+        return ": a merge key (<<) is one in YAML only, and without quotes"
+    near = next((key for key in value if did_you_mean(key, [missing])), None)
+    return "" if near is None else f": {show(near)} is not a known field, did you mean {missing}?"
 
 
 def _locate(entry: Mapping[str, Any], data: Any) -> tuple[str, Any, list[str]]:
@@ -165,9 +175,11 @@ def _belongs(member: str, entry: Any) -> bool:
 
 
 def _tag_path(path: str, entry: Mapping[str, Any]) -> str:
-    if entry["type"].startswith("union_tag"):
-        return child_path(path, str(entry["ctx"]["discriminator"]).strip("'"))
-    return path
+    return child_path(path, _tag(entry))
+
+
+def _tag(entry: Mapping[str, Any]) -> str:
+    return str(entry["ctx"]["discriminator"]).strip("'")
 
 
 def _parameter_path(path: str, branch: Any, sentence: str) -> str:

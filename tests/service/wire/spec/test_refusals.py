@@ -68,6 +68,16 @@ def with_space(**space: Any) -> dict[str, Any]:
             "branches[0].space.order.choices",
             "must have at least 2 items, got 1",
         ),
+        (
+            {**LEAST, "tasks": {"knd": "sinusoid"}},
+            "tasks.kind",
+            "is required: 'knd' is not a known field, did you mean kind?",
+        ),
+        (
+            {**LEAST, "tasks": {"<<": {"kind": "sinusoid"}}},
+            "tasks.kind",
+            "is required: a merge key (<<) is one in YAML only, and without quotes",
+        ),
         ({**LEAST, "pruning": {"rungs": [5000]}}, "spec", "the last rung must be below budget"),
         ({**LEAST, "budget": {"wall_seconds": 0}}, "budget.wall_seconds", "greater than 0, got 0"),
         (
