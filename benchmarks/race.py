@@ -33,6 +33,7 @@ from benchmarks.verdict_world import read_edge_table, read_table
 from metaopt.estimation.statistics import contributions
 from metaopt.search.pruning import race
 from metaopt.search.pruning.rule import Decision, Leader, Rung, contenders, stop_if
+from metaopt.search.pruning.standings import Rank, Standings
 from service.output_file import write_output
 
 RESULTS = Path(__file__).parent / "results"
@@ -288,7 +289,7 @@ def _stopped(
     decide: Callable[[Rung, int], Decision],
     statistic: str,
 ) -> set[int]:
-    ranking: dict[int, float] = {}
+    standings = Standings()
     leader, ahead, stopped = None, (), set()
     for number in arrivals:
         losses = drawn.losses[index, number]
@@ -296,9 +297,10 @@ def _stopped(
         cut = len(losses) // 10
         trimmed = float(np.sort(losses)[cut : len(losses) - cut].mean())
         scored = Leader(loss, number, losses, trimmed)
-        ranking[number], leader = loss, scored if scored.leads(leader) else leader
+        standings.add(number, Rank(0.0, loss))
+        leader = scored if scored.leads(leader) else leader
         ahead = contenders([*ahead, scored])
-        rung = Rung(index, len(drawn.spent), ranking, {number: losses}, leader, ahead, statistic)
+        rung = Rung(index, len(drawn.spent), standings, {number: losses}, leader, ahead, statistic)
         if decide(rung, number) is Decision.STOP:
             stopped.add(number)
     return stopped
@@ -310,7 +312,7 @@ def paired_t(rung: Rung, number: int) -> Decision:
     if rung.leader.trial_number == number:
         return Decision.CONTINUE
     differences = np.subtract(rung.task_losses[number], rung.leader.losses)
-    level = race.level_of_a_look(rung.options.alpha, rungs=rung.count, peers=len(rung.ranking))
+    level = race.level_of_a_look(rung.options.alpha, rungs=rung.count, peers=len(rung.standings))
     error = differences.std(ddof=1) / math.sqrt(len(differences))
     return stop_if(bool(differences.mean() > stdtrit(len(differences) - 1, 1 - level) * error))
 

@@ -30,7 +30,6 @@ from service.output_file import write_output
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from metaopt.search.branches import BranchSearch
-from metaopt.search.pruning.successive_halving import worst_kept
 from metaopt.search.samplers import gp
 from metaopt.search.samplers.history import Params, TrialRecord, common_rung
 from metaopt.search.samplers.optuna.study import worst_loss
@@ -184,7 +183,8 @@ def train(params: Params, number: int, seed: int, peers: dict[int, list[float]],
 
 def stops(value: float, peers: list[float]) -> bool:
     """Decide as `successive_halving` does."""
-    return value > worst_kept(peers, REDUCTION)
+    rising = sorted(peers)
+    return value > rising[max(1, len(rising) // REDUCTION) - 1]
 
 
 CASES: dict[str, tuple[str, bool, Treatment | type[gp.Gp] | None]] = {

@@ -22,6 +22,7 @@ from metaopt.algorithms.registry import complete
 from metaopt.estimation.statistics import summarize
 from metaopt.metaparams import Value
 from metaopt.search.pruning.rule import Decision, Rung
+from metaopt.search.pruning.standings import Standings
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline, choose_finalists, rank_trials
 from service.judgement.verdict import Defaults, SearchTrial, study_result
@@ -154,7 +155,7 @@ def _search_trial(
         at = Rung(
             index=spec.rungs().index(rung),
             count=len(spec.rungs()) - 1,
-            ranking=peers[rung],
+            standings=Standings(peers[rung]),
             options=spec.pruning.options(),
         )
         if spec.pruning.rule().decide(at, number) == Decision.STOP:

@@ -109,6 +109,7 @@ def _replicate(
             spent += cost
             trial.status, trial.loss = one.status, one.loss
             trial.meta_iteration = one.lane.meta_iteration
+            study.moved(trial)
         yield spent, _regret(table, study.trials[fresh_trials.candidates(study)[0]])
 
 
@@ -141,6 +142,7 @@ def _lanes(study: StudyState, slot: SlotState, slots: int) -> list[TrialState]:
     lanes = [*work.keep, *work.admit, *(trial for trial in asked if trial.group == group)]
     for trial in lanes:
         trial.status = TrialStatus.RUNNING
+        study.moved(trial)
     return lanes
 
 
@@ -165,6 +167,7 @@ def _apply(study: StudyState, one: LaneOutcome) -> None:
     if one.scored is not None:
         trial.loss = one.loss
         study.add_loss(one.place, one.scored, one.metrics)
+    study.moved(trial)
     if one.status != TrialStatus.RUNNING:
         outcome = "paused" if one.status == TrialStatus.QUEUED else str(one.status)
         search = study.branches[trial.group.branch].search

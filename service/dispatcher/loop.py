@@ -151,19 +151,23 @@ class Dispatcher:
 
     def _fill_slots(self) -> None:
         # Those without lanes first: others give lanes up only if one of these finds no work.
+        nothing_waits = False
         for slot in sorted(self._slots.free(), key=lambda slot: bool(slot.lanes)):
-            work = self._fill(slot)
-            if work is not None and work.release:
+            if nothing_waits and not slot.lanes:
+                continue  # where one that is empty found nothing, so would the next
+            work = self._find_work(slot)
+            nothing_waits = work is None
+            if work is None or self._lacks_budget(work):
+                continue
+            self._carry_out(slot, work)
+            if work.release:
                 self._fill_slots()  # with what was given up
                 return
 
-    def _fill(self, slot: SlotState) -> Work | None:
+    def _find_work(self, slot: SlotState) -> Work | None:
         work = self._choose(slot)
         if work is None and self._start_next_study():
             work = self._choose(slot)
-        if work is None or self._lacks_budget(work):
-            return None
-        self._carry_out(slot, work)
         return work
 
     def _choose(self, slot: SlotState) -> Work | None:

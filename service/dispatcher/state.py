@@ -4,19 +4,23 @@ It is loaded from the tables, changed only after the transaction that changed th
 away whole when anything is in doubt.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from metaopt.errors import in_words
+from metaopt.goals import SCORE
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch, Suggestion
 from metaopt.search.pruning.rule import Leader, Need, contenders
-from service.db.roles import ROLES, Role
+from metaopt.search.pruning.standings import Rank, Standings
+from service.db.roles import ROLES, Role, TrialRole, roles_where
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
+from service.dispatcher.open_trials import EVERY_KIND, Drawer, Kind, OpenTrials
 from service.executors.base import SegmentReport, Slot
 from service.planning.plan import Plan, RolePlan
 from service.wire.spec.compare import Configuration
@@ -25,6 +29,9 @@ from service.wire.spec.study import StudySpec
 
 Place = tuple[str, int]
 """A branch and a rung of it."""
+
+POINTS = roles_where(told_to_sampler=True)
+"""Roles of trials that a sampler asked for."""
 
 
 class Group(NamedTuple):
@@ -89,16 +96,6 @@ class TrialState:
     def configuration(self) -> Configuration:
         """What it trains."""
         return Configuration(self.group.branch, self.params)
-
-
-class Promotions(NamedTuple):
-    """Who may go on from a rung, and of how many trials that was said.
-
-    A loss at a rung stays as it is, so how many there are tells one state from another.
-    """
-
-    scored: int
-    trial_numbers: set[int]
 
 
 class Looking(NamedTuple):
@@ -176,8 +173,10 @@ class StudyState:
         spent, saved: What its search has spent, and what of that is in the tables.
         search_ended_by: The budget that ended its search.
         clocked_to: Monotonic time up to which its running time is in `spent`.
-        promotions: Worked out once for each (branch, meta-iteration) where trials pause.
         rule_failure: Why its pruning rule failed last, until its warning is written.
+        standings: Who came to each (branch, meta-iteration), the best first, by pool of its rule.
+        open: Which of its trials have not ended, and what those are about to do.
+        completed: How many of its points have completed, by branch.
     """
 
     study_id: str
@@ -200,8 +199,9 @@ class StudyState:
     saved: Spent = Spent()
     search_ended_by: str | None = None
     clocked_to: float = 0.0
-    _open: dict[int, TrialState] = field(default_factory=dict)
-    promotions: dict[Place, Promotions] = field(default_factory=dict)
+    standings: dict[Place, dict[int, Standings]] = field(default_factory=dict)
+    open: OpenTrials = field(default_factory=OpenTrials)
+    completed: Counter[str] = field(default_factory=Counter)
     rule_failure: str | None = None
 
     @property
@@ -227,7 +227,52 @@ class StudyState:
     def add(self, trials: Iterable[TrialState]) -> None:
         """Add trials."""
         for trial in trials:
-            self.trials[trial.trial_number] = self._open[trial.trial_number] = trial
+            self.trials[trial.trial_number] = trial
+            self._sort(trial)
+            self._count(trial)
+
+    def moved(self, trial: TrialState) -> None:
+        """Take note that a trial's status or meta-iteration has changed."""
+        was_open = self.open.kind(trial.trial_number) is not None
+        self._sort(trial)
+        if was_open:
+            self._count(trial)
+
+    def _sort(self, trial: TrialState) -> None:
+        """Put a trial where it belongs among the open ones."""
+        drawer = Drawer(self._kind(trial), trial.group.role, trial.group.branch)
+        self.open.put(trial.trial_number, None if trial.ended else drawer)
+
+    def _count(self, trial: TrialState) -> None:
+        """Count a trial that has ended."""
+        if trial.status == TrialStatus.COMPLETED and trial.role.told_to_sampler:
+            self.completed[trial.group.branch] += 1
+
+    def _kind(self, trial: TrialState) -> Kind:
+        if trial.status == TrialStatus.RUNNING:
+            return "running"
+        return "waiting" if self._waits(trial) else "ready"
+
+    def _waits(self, trial: TrialState) -> bool:
+        """Whether its rank at its rung does not let it go on."""
+        pools = self.standings.get((trial.group.branch, trial.meta_iteration), {})
+        if not self.spec.pruning.rule().pauses or trial.role.judged_at != "rungs":
+            return False
+        standings = pools.get(self.pool_of(trial.trial_number))
+        if standings is None or trial.trial_number not in standings:
+            return False
+        return standings.place_of(trial.trial_number) >= self._promoted(standings)
+
+    def _promoted(self, standings: Standings) -> int:
+        """How many of the trials at a rung go on; all where the rule fails: none waits in vain."""
+        pruning = self.spec.pruning
+        promotes = pruning.rule().promotes
+        try:
+            count = len(standings)
+            return count if promotes is None else int(promotes(count, pruning.options()))
+        except Exception as error:  # a rule may be anybody's
+            self.rule_failure = in_words(error)
+            return len(standings)
 
     def of_role(self, role: str) -> list[TrialState]:
         """Its trials of a role, by number."""
@@ -239,27 +284,61 @@ class StudyState:
         trials = (trial for trial in self.trials.values() if trial.role.told_to_sampler)
         return sorted(trials, key=lambda trial: trial.trial_number)
 
-    def open_points(self) -> list[TrialState]:
-        """Those of its points that have not ended, by number."""
-        return [trial for trial in self.open_trials() if trial.role.told_to_sampler]
-
     def open_trials(self, role: str | None = None) -> list[TrialState]:
         """Its trials (of a role) that have not ended, by number."""
-        # A trial that has ended stays so and is not looked at again: what a report costs must
-        # not grow with the study.
-        self._open = {n: trial for n, trial in sorted(self._open.items()) if not trial.ended}
-        return [trial for trial in self._open.values() if role in (None, trial.group.role)]
+        roles = None if role is None else [role]
+        numbers = self.open.numbers(EVERY_KIND, roles=roles)
+        return [self.trials[number] for number in numbers]
 
     def add_loss(self, place: Place, scored: Leader, metrics: Mapping[str, float]) -> None:
         """Keep what a trial of the search was scored at a rung, and whether it leads there."""
-        self.rung_losses.setdefault(place, {})[scored.trial_number] = scored.loss
-        if self.spec.beyond_score():
-            self.rung_metrics.setdefault(place, {})[scored.trial_number] = dict(metrics)
+        self.add_scored(place, scored.trial_number, scored.loss, metrics)
         may_lead = keeps_leaders(self.spec) and self.spec.goals().feasible(metrics)
         if may_lead and scored.leads(self.leaders.get(place)):
             self.leaders[place] = scored
         if keeps_contenders(self.spec) and self.spec.goals().feasible(metrics):
             self.contenders[place] = contenders([*self.contenders.get(place, ()), scored])
+
+    def add_scored(
+        self, place: Place, trial_number: int, loss: float, metrics: Mapping[str, float]
+    ) -> None:
+        """Keep the loss of a trial at a rung, and let those go on that it promotes there."""
+        self.rung_losses.setdefault(place, {})[trial_number] = loss
+        if self.spec.beyond_score():
+            self.rung_metrics.setdefault(place, {})[trial_number] = dict(metrics)
+        if place[1] not in self.plan[TrialRole.SEARCH].rungs[:-1]:
+            return
+        pools = self.standings.setdefault(place, {})
+        standings = pools.setdefault(self.pool_of(trial_number), Standings())
+        standings.add(trial_number, self.rank(loss, metrics))
+        self._promote(trial_number, standings)
+
+    def _promote(self, trial_number: int, standings: Standings) -> None:
+        """Sort again those whose promotion one more has changed: itself, the last and the next."""
+        if not self.spec.pruning.rule().pauses:
+            return
+        promoted = self._promoted(standings)
+        for number in {trial_number, *standings.numbers(promoted - 1, promoted + 1)}:
+            if number in self.trials and not self.trials[number].ended:
+                self._sort(self.trials[number])
+
+    def pool_of(self, trial_number: int) -> int:
+        """Among which trials its rule judges a trial; one pool for all where the rule fails."""
+        pool, rungs = self.spec.pruning.rule().pool, len(self.plan[TrialRole.SEARCH].rungs) - 1
+        try:
+            return 0 if pool is None else pool(trial_number, rungs, self.spec.pruning.options())
+        except Exception as error:  # a rule may be anybody's
+            self.rule_failure = in_words(error)
+            return 0
+
+    def rank(self, loss: float, metrics: Mapping[str, float]) -> Rank:
+        """What a trial is ordered by at a rung: its loss, or what `pruning.metric` names.
+
+        Those that keep the constraints come first: an infeasible trial must not stop one of them.
+        """
+        goals, metric = self.spec.goals(), self.spec.pruning.metric
+        compared = loss if metric == SCORE else metrics[metric]
+        return Rank(goals.violation(metrics) if goals.bounds else 0.0, compared)
 
     def losses_of(self, branch: str, trial_number: int) -> dict[int, float]:
         """The losses of a search trial by rung."""
@@ -271,13 +350,13 @@ class StudyState:
 
     def queued(self) -> list[TrialState]:
         """Its queued trials, by number."""
-        return [trial for trial in self.open_trials() if trial.status == TrialStatus.QUEUED]
+        return [self.trials[number] for number in self.open.numbers(("ready", "waiting"))]
 
     def search_ended(self) -> bool:
         """Whether every point of the budget has ended, or all are once another is spent."""
         asked = all(branch.remaining <= 0 for branch in self.branches.values())
         nothing_comes = asked or self.search_ended_by is not None
-        return nothing_comes and not self.open_points()
+        return nothing_comes and not self.open.count(EVERY_KIND, roles=POINTS)
 
 
 @dataclass

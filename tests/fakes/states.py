@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from service.db.states import StudyStatus
+from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.search.ask import ask
 from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.restore import branch_states
@@ -27,6 +27,13 @@ def asked(of: StudyState, branch: str, count: int) -> list[TrialState]:
     trials = [one.trial for one in ask(of, of.branches[branch], count)]
     of.add(trials)
     return trials
+
+
+def move(of: StudyState, trial: TrialState, status: TrialStatus, at: int | None = None) -> None:
+    """Give a trial another status, at another meta-iteration."""
+    trial.status = status
+    trial.meta_iteration = trial.meta_iteration if at is None else at
+    of.moved(trial)
 
 
 def trial(**changes: Any) -> TrialState:

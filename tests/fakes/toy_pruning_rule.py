@@ -1,11 +1,11 @@
 """A pruning rule that somebody else could have written: stop what loses by more than `delta`."""
 
-from metaopt.search.pruning.rule import Decision, Need, Options, PruningRule, Rung
+from metaopt.search.pruning.rule import Decision, Options, PruningRule, Rung
 
 
 def decide(rung: Rung, trial_number: int) -> Decision:
-    worse = rung.loss_of(trial_number) - min(rung.ranking.values()) > rung.options.delta
-    return Decision.STOP if worse else Decision.CONTINUE
+    behind = rung.standings.rank_of(trial_number).loss - rung.standings.best.loss
+    return Decision.STOP if behind > rung.options.delta else Decision.CONTINUE
 
 
 def kept_share(options: Options) -> float:
@@ -16,7 +16,6 @@ KIND = PruningRule(
     "within-delta",
     decide,
     kept_share,
-    needs=frozenset({Need.RANKING}),
     reads=("delta",),
     several_objectives=False,
     constraints=False,

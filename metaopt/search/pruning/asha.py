@@ -7,31 +7,20 @@ Reference:
     Li et al. (2018), arXiv:1810.05934, Algorithm 2 (`get_job`).
 """
 
-from metaopt.search.pruning.rule import Decision, Need, PruningRule, Rung
+from metaopt.search.pruning.rule import Decision, Options, PruningRule, Rung
 from metaopt.search.pruning.successive_halving import kept_share
 
 
 def decide(rung: Rung, trial_number: int) -> Decision:
-    """Pause what is not promoted yet."""
-    rung.loss_of(trial_number)
-    promoted = rung.places[trial_number] < _promotable(rung)
-    return Decision.CONTINUE if promoted else Decision.PAUSE
+    """Pause what is not promoted yet; of equals the lower numbers go on."""
+    promoted = promotes(len(rung.standings), rung.options)
+    goes_on = rung.standings.place_of(trial_number) < promoted
+    return Decision.CONTINUE if goes_on else Decision.PAUSE
 
 
-def promote(rung: Rung) -> set[int]:
-    """The numbers of the best ⌊n / reduction⌋ of n trials; ties by number."""
-    return {number for number, place in rung.places.items() if place < _promotable(rung)}
+def promotes(count: int, options: Options) -> int:
+    """⌊n / reduction⌋."""
+    return count // options.reduction
 
 
-def _promotable(rung: Rung) -> int:
-    return len(rung.ranking) // rung.options.reduction
-
-
-KIND = PruningRule(
-    "asha",
-    decide,
-    kept_share,
-    needs=frozenset({Need.RANKING}),
-    reads=("reduction",),
-    promote=promote,
-)
+KIND = PruningRule("asha", decide, kept_share, reads=("reduction",), promotes=promotes)

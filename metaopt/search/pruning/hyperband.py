@@ -12,17 +12,20 @@ Reference:
 import math
 
 from metaopt.keys import key
-from metaopt.search.pruning.rule import Decision, Need, PruningRule, Rung, stop_if
-from metaopt.search.pruning.successive_halving import kept_share, worst_kept
+from metaopt.search.pruning import successive_halving
+from metaopt.search.pruning.rule import Decision, Options, PruningRule, Rung
 
 
 def decide(rung: Rung, trial_number: int) -> Decision:
-    """Stop what ranks below the best of its bracket."""
-    own = _bracket_at(rung, trial_number)
-    if rung.index < own:
+    """Stop what ranks below the best of its bracket, which is its pool."""
+    if rung.index < bracket(trial_number, rung.count, rung.options):
         return Decision.CONTINUE
-    peers = [loss for number, loss in rung.ranking.items() if _bracket_at(rung, number) == own]
-    return stop_if(rung.loss_of(trial_number) > worst_kept(peers, rung.options.reduction))
+    return successive_halving.decide(rung, trial_number)
+
+
+def bracket(trial_number: int, rungs: int, options: Options) -> int:
+    """The bracket of a trial."""
+    return hyperband_bracket(trial_number, rungs=rungs, reduction=options.reduction)
 
 
 def hyperband_bracket(trial_number: int, *, rungs: int, reduction: int) -> int:
@@ -50,10 +53,6 @@ def hyperband_bracket(trial_number: int, *, rungs: int, reduction: int) -> int:
     raise AssertionError("the shares sum up to more than what is drawn")
 
 
-def _bracket_at(rung: Rung, trial_number: int) -> int:
-    return hyperband_bracket(trial_number, rungs=rung.count, reduction=rung.options.reduction)
-
-
 KIND = PruningRule(
-    "hyperband", decide, kept_share, needs=frozenset({Need.RANKING}), reads=("reduction",)
+    "hyperband", decide, successive_halving.kept_share, reads=("reduction",), pool=bracket
 )

@@ -1,14 +1,16 @@
 """Median: stop a trial that is worse than the median of n at its rung, once n > startup_trials."""
 
-import statistics
-
-from metaopt.search.pruning.rule import Decision, Need, Options, PruningRule, Rung, stop_if
+from metaopt.search.pruning.rule import Decision, Options, PruningRule, Rung, stop_if
 
 
 def decide(rung: Rung, trial_number: int) -> Decision:
-    """Stop the worse half; the median itself goes on."""
-    enough = len(rung.ranking) > rung.options.startup_trials
-    return stop_if(enough and rung.loss_of(trial_number) > statistics.median(rung.ranking.values()))
+    """Stop the worse half; the median itself goes on.
+
+    Between two middle ones nobody lies: who is behind the better of them is worse than the median.
+    """
+    many = len(rung.standings)
+    enough = many > rung.options.startup_trials
+    return stop_if(enough and rung.standings.is_behind(trial_number, (many - 1) // 2))
 
 
 def kept_share(options: Options) -> float:
@@ -16,6 +18,4 @@ def kept_share(options: Options) -> float:
     return 0.5
 
 
-KIND = PruningRule(
-    "median", decide, kept_share, needs=frozenset({Need.RANKING}), reads=("startup_trials",)
-)
+KIND = PruningRule("median", decide, kept_share, reads=("startup_trials",))

@@ -4,17 +4,20 @@ It is one that is worse than that quantile of their losses, interpolated linearl
 is `median`.
 """
 
-from metaopt.search.pruning.rule import Decision, Need, Options, PruningRule, Rung, stop_if
+from metaopt.search.pruning.rule import Decision, Options, PruningRule, Rung, stop_if
 
 
 def decide(rung: Rung, trial_number: int) -> Decision:
-    """Stop what lies above the quantile."""
-    import numpy as np  # the wire names this rule without it
+    """Stop what lies above the quantile.
 
-    if len(rung.ranking) <= rung.options.startup_trials:
+    That lies at p (n - 1) of the places, or between two: nobody is there, so who is behind the
+    better of them is above it.
+    """
+    many = len(rung.standings)
+    if many <= rung.options.startup_trials:
         return Decision.CONTINUE
-    quantile = np.quantile(list(rung.ranking.values()), rung.options.percentile / 100)
-    return stop_if(bool(rung.loss_of(trial_number) > quantile))
+    place = int(rung.options.percentile / 100 * (many - 1))
+    return stop_if(rung.standings.is_behind(trial_number, place))
 
 
 def kept_share(options: Options) -> float:
@@ -22,10 +25,4 @@ def kept_share(options: Options) -> float:
     return options.percentile / 100
 
 
-KIND = PruningRule(
-    "percentile",
-    decide,
-    kept_share,
-    needs=frozenset({Need.RANKING}),
-    reads=("percentile", "startup_trials"),
-)
+KIND = PruningRule("percentile", decide, kept_share, reads=("percentile", "startup_trials"))

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 def decide(rung: Rung, trial_number: int) -> Decision:
     """Stop what is worse than the leader; without one, as before a feasible trial, nothing."""
-    leader, options, peers = rung.leader, rung.options, len(rung.ranking)
+    leader, options, peers = rung.leader, rung.options, len(rung.standings)
     if leader is None or leader.trial_number == trial_number or peers <= options.startup_trials:
         return Decision.CONTINUE
     from metaopt.estimation.statistics import contributions  # the wire names this rule without it
@@ -129,6 +129,6 @@ KIND = PruningRule(
     "race",
     decide,
     kept_share,
-    needs=frozenset({Need.RANKING, Need.TASK_LOSSES, Need.LEADER, Need.CONTENDERS}),
+    needs=frozenset({Need.TASK_LOSSES, Need.LEADER, Need.CONTENDERS}),
     reads=("delta", "alpha", "startup_trials"),
 )

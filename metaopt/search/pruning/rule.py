@@ -1,22 +1,21 @@
 """What a pruning rule is, and what it decides from.
 
     Rung (what is known there) ──decide──▶ CONTINUE | PAUSE | STOP
-                               ──promote─▶ the trials that may go on, of a rule that pauses
+    n trials there             ──promotes▶ how many of them may go on, of a rule that pauses
 
 A rung is a meta-iteration at which every trial of a branch is scored on the same tasks.  Decisions
 are pure and taken asynchronously: a trial is judged when it arrives, against those that came
 before it, and nobody waits for a rung to fill.  All numbers are losses: less is better.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cached_property
 from typing import NamedTuple
 
 from metaopt.errors import InvalidSearch
 from metaopt.goals import Statistic
+from metaopt.search.pruning.standings import Standings
 
 LEAST_RUNG = 10
 """Meta-iterations of a trial before its first judgement, unless the spec says otherwise: a score
@@ -34,7 +33,6 @@ class Decision(Enum):
 class Need(Enum):
     """What a rule has to be given beside the rung's place and options."""
 
-    RANKING = auto()
     TASK_LOSSES = auto()
     LEADER = auto()
     CONTENDERS = auto()
@@ -112,47 +110,23 @@ class Rung:
     Args:
         index: Which rung it is below the budget, from 0.
         count: How many rungs there are below the budget.
-        ranking: What trials here are ranked by, by number; less is better.  Their losses, or
-            places where constraints have a say (`metaopt.goals.standing`).
+        standings: The trials that came here, or of a rule with pools those of one pool.
         task_losses: Losses on the bank's tasks of the newest trials, by number.
         leader: Of all that came, those among them that keep the constraints.
         contenders: Likewise: those that may lead but for their worst tasks (`contenders`).
         statistic: Of the losses by task that a trial's loss is.
         options: Of the study.
 
-    Raises:
-        InvalidSearch: A loss is not finite.
     """
 
     index: int
     count: int
-    ranking: Mapping[int, float] = field(default_factory=dict)
+    standings: Standings = field(default_factory=Standings)
     task_losses: Mapping[int, Sequence[float]] = field(default_factory=dict)
     leader: Leader | None = None
     contenders: Sequence[Leader] = ()
     statistic: Statistic = "mean"
     options: Options = Options()
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be ranked."""
-        if not all(map(math.isfinite, self.ranking.values())):
-            raise InvalidSearch("scores of a rung must be finite")
-
-    @cached_property
-    def places(self) -> Mapping[int, int]:
-        """The place of each trial, the best at 0; equals in the order of their numbers."""
-        best_first = sorted(self.ranking, key=lambda number: (self.ranking[number], number))
-        return {number: place for place, number in enumerate(best_first)}
-
-    def loss_of(self, trial_number: int) -> float:
-        """What the trial is ranked by here.
-
-        Raises:
-            InvalidSearch: It was not scored at this rung.
-        """
-        if trial_number not in self.ranking:
-            raise InvalidSearch(f"trial {trial_number} was not scored at this rung")
-        return self.ranking[trial_number]
 
 
 def reduced_rungs(meta_iterations: int, reduction: int) -> list[int]:
@@ -177,8 +151,10 @@ class PruningRule:
         needs: What `decide` and `promote` read of a rung.
         reads: Names of the `Options` that it reads.
         default_rungs: (budget in meta-iterations, reduction) -> rungs where a spec gives none.
-        promote: Rung -> numbers of the trials that may go on from there; only of a rule that
-            pauses.  A paused trial goes on as soon as it is among them.
+        promotes: (n, options) -> how many of n trials at a rung may go on, the best; only of a rule
+            that pauses.  A paused trial goes on as soon as it is among them.
+        pool: (trial_number, rungs, options) -> the pool of trials that a trial is judged among;
+            None is all that come to a rung.
         several_objectives: Whether a study with several objectives may take it.
         constraints: Whether a study with constraints may take it.
     """
@@ -189,14 +165,15 @@ class PruningRule:
     needs: frozenset[Need] = frozenset()
     reads: tuple[str, ...] = ()
     default_rungs: Callable[[int, int], list[int]] = reduced_rungs
-    promote: Callable[[Rung], set[int]] | None = None
+    promotes: Callable[[int, Options], int] | None = None
+    pool: Callable[[int, int, Options], int] | None = None
     several_objectives: bool = True
     constraints: bool = True
 
     @property
     def pauses(self) -> bool:
         """Whether trials may wait at a rung for a better rank."""
-        return self.promote is not None
+        return self.promotes is not None
 
 
 def stop_if(stops: bool) -> Decision:

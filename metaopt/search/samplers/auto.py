@@ -9,17 +9,13 @@ All of them learn from all trials, whoever suggested them.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from metaopt.search.samplers import gp, qmc, tpe
 from metaopt.search.samplers.gp import Gp
 from metaopt.search.samplers.history import End, Params
-from metaopt.search.samplers.kind import Problem, SamplerKind
+from metaopt.search.samplers.kind import Problem, Sampler, SamplerKind
 from metaopt.search.samplers.qmc import Qmc
 from metaopt.search.space import Choice, Dimension
-
-if TYPE_CHECKING:
-    from metaopt.search.samplers.optuna.study import OptunaStudy
 
 # An ask of the process costs what it has seen, squared to cubed, and its lead over TPE, where it
 # has one, is in the first dozens of trials.  Choices have no distance that its kernel could use.
@@ -43,7 +39,7 @@ class Auto:
         *,
         start: Qmc,
         gp: Gp,
-        tpe: "OptunaStudy",
+        tpe: Sampler,
         several: bool = False,
     ) -> None:
         """Begin without trials."""
@@ -75,7 +71,7 @@ class Auto:
         self._gp.tell(index, end)
         self._tpe.tell(index, end)
 
-    def _sampler(self, index: int) -> "Qmc | Gp | OptunaStudy":
+    def _sampler(self, index: int) -> Sampler:
         if not self._gp.ready():
             return self._start
         return self._gp if self._by_gp(index) else self._tpe

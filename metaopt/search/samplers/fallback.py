@@ -5,7 +5,6 @@ lies outside the space.  A random point is a function of the seed of its ask alo
 again draws the same, whatever the sampler does that day.
 """
 
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,14 +12,13 @@ from metaopt.errors import InvalidSearch
 from metaopt.metaparams import Value
 from metaopt.search.samplers.history import Params
 from metaopt.search.samplers.kind import Problem
-from metaopt.search.samplers.unit import from_unit
+from metaopt.search.samplers.unit import uniform
 from metaopt.search.space import Choice, Dimension, Float, contains
 
 
 def random_point(problem: Problem, index: int) -> Params:
     """A uniform point of the space, the one of ask `index`."""
-    draw = random.Random(problem.seed(index))
-    return {name: from_unit(dimension, draw.random()) for name, dimension in problem.space.items()}
+    return uniform(problem.space, problem.seed(index))
 
 
 def within(space: Mapping[str, Dimension], suggested: Mapping[str, Any]) -> Params:

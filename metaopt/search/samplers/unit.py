@@ -1,6 +1,8 @@
 """The unit interval: dimensions as samplers see them that know only numbers in [0, 1]."""
 
 import math
+import random
+from collections.abc import Mapping
 
 from metaopt.metaparams import Value
 from metaopt.search.space import Choice, Dimension, Float, Int
@@ -24,6 +26,12 @@ def from_unit(dimension: Dimension, u: float) -> Value:
             return int(min(max(whole, low), high))
         case Choice(choices):
             return choices[min(int(u * len(choices)), len(choices) - 1)]
+
+
+def uniform(space: Mapping[str, Dimension], seed: int) -> dict[str, Value]:
+    """A point that is uniform over the space; the same for the same seed."""
+    drawn = random.Random(seed)
+    return {name: from_unit(dimension, drawn.random()) for name, dimension in space.items()}
 
 
 def to_unit(dimension: Float | Int, value: float) -> float:

@@ -15,6 +15,7 @@ from service.db import spending, study_progress
 from service.db.roles import TrialRole
 from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.lifecycle import completion, gate_phase, verdict_phase
+from service.dispatcher.open_trials import EVERY_KIND
 from service.dispatcher.pruning import pauses
 from service.dispatcher.selection.candidates import why_nothing_is_feasible
 from service.dispatcher.selection.fresh_trials import fresh_finalists
@@ -34,7 +35,7 @@ def settle(ledger: Ledger, study: StudyState) -> None:
         return
     if hopeless := pauses.never_promotable(study):
         ledger.end_queued(study, hopeless, TrialStatus.PRUNED)
-    if not study.search_ended() or study.open_trials():
+    if not study.search_ended() or study.open.count(EVERY_KIND):
         return
     if study.of_role(TrialRole.VERDICT):
         _judge(ledger, study)

@@ -152,17 +152,26 @@ def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str
     return metrics
 
 
-def _rungs(study: StudyState, outcomes: Sequence[LaneOutcome]) -> dict[Place, Rung]:
-    """Each rung at which trials of the search are to be decided on, once all lanes are in."""
+def _rungs(study: StudyState, outcomes: Sequence[LaneOutcome]) -> dict[tuple[Place, int], Rung]:
+    """Each pool of a rung at which trials are to be decided on, once all lanes are in."""
     last, arrivals = study.plan[TrialRole.SEARCH].horizon, defaultdict(list)
     for outcome in outcomes:
         scored = outcome.scored
         if scored is not None and outcome.lane.meta_iteration < last and outcome.searches:
             arrivals[outcome.place].append(Arrival(scored, outcome.metrics))
-    return {place: rung_at(study, place, some) for place, some in arrivals.items()}
+    pools = {
+        (place, study.pool_of(one.scored.trial_number))
+        for place in arrivals
+        for one in arrivals[place]
+    }
+    return {
+        (place, pool): rung_at(study, place, arrivals[place], pool=pool) for place, pool in pools
+    }
 
 
-def _status(study: StudyState, outcome: LaneOutcome, rungs: Mapping[Place, Rung]) -> TrialStatus:
+def _status(
+    study: StudyState, outcome: LaneOutcome, rungs: Mapping[tuple[Place, int], Rung]
+) -> TrialStatus:
     trial = outcome.trial
     if outcome.status == TrialStatus.DIVERGED:
         return TrialStatus.DIVERGED
@@ -171,7 +180,8 @@ def _status(study: StudyState, outcome: LaneOutcome, rungs: Mapping[Place, Rung]
     if outcome.loss is None:
         return TrialStatus.RUNNING
     try:
-        return STATUSES[_decision(study, rungs[outcome.place], trial.trial_number)]
+        pool = study.pool_of(trial.trial_number)
+        return STATUSES[_decision(study, rungs[outcome.place, pool], trial.trial_number)]
     except Exception as error:  # a rule may be anybody's; no trial is lost by it
         study.rule_failure = in_words(error)
         return TrialStatus.RUNNING

@@ -1,12 +1,12 @@
 """Rungs: what a pruning rule is given to decide from.  Pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from metaopt.goals import Metrics
 from metaopt.search.pruning.rule import Leader, Need, Rung, contenders
+from metaopt.search.pruning.standings import Standings
 from service.db.roles import TrialRole
-from service.dispatcher.pruning.ranking import rank
 from service.dispatcher.state import Place, StudyState
 
 
@@ -17,14 +17,20 @@ class Arrival(NamedTuple):
     metrics: Metrics
 
 
-def rung_at(study: StudyState, place: Place, arrivals: Sequence[Arrival] = ()) -> Rung:
-    """What the study's rule has to know of a (branch, rung), once `arrivals` are in."""
+def rung_at(
+    study: StudyState, place: Place, arrivals: Sequence[Arrival] = (), *, pool: int = 0
+) -> Rung:
+    """What the study's rule has to know of a (branch, rung), once `arrivals` are in.
+
+    Args:
+        pool: Among whose trials the rule judges.
+    """
     below = study.plan[TrialRole.SEARCH].rungs[:-1]
     needs = study.spec.pruning.rule().needs
     return Rung(
         index=below.index(place[1]),
         count=len(below),
-        ranking=_ranking(study, place, arrivals) if Need.RANKING in needs else {},
+        standings=_standings(study, place, arrivals, pool),
         task_losses=_task_losses(arrivals) if Need.TASK_LOSSES in needs else {},
         leader=_leader(study, place, arrivals) if Need.LEADER in needs else None,
         contenders=_contenders(study, place, arrivals) if Need.CONTENDERS in needs else (),
@@ -33,13 +39,15 @@ def rung_at(study: StudyState, place: Place, arrivals: Sequence[Arrival] = ()) -
     )
 
 
-def _ranking(study: StudyState, place: Place, arrivals: Sequence[Arrival]) -> Mapping[int, float]:
-    losses = dict(study.rung_losses.get(place, {}))
-    metrics: dict[int, Metrics] = dict(study.rung_metrics.get(place, {}))
-    for scored, costs in arrivals:
-        losses[scored.trial_number] = scored.loss
-        metrics[scored.trial_number] = costs
-    return rank(study.spec, losses, metrics)
+def _standings(
+    study: StudyState, place: Place, arrivals: Sequence[Arrival], pool: int
+) -> Standings:
+    known = study.standings.get(place, {}).get(pool, Standings())
+    return known.with_arrivals(
+        (scored.trial_number, study.rank(scored.loss, metrics))
+        for scored, metrics in arrivals
+        if study.pool_of(scored.trial_number) == pool
+    )
 
 
 def _task_losses(arrivals: Sequence[Arrival]) -> dict[int, Sequence[float]]:

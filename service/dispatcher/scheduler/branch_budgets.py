@@ -11,11 +11,12 @@ after as many meta-iterations.  What a trial scored there counts though it goes 
 below, or waits there, tried in vain.
 """
 
+from itertools import islice
+
 from metaopt.estimation.statistics import summarize
 from metaopt.search.allocation import Claim, allot
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
-from service.dispatcher.pruning import pauses
 from service.dispatcher.state import BranchState, StudyState, TrialState
 from service.planning.branch_shares import weighted
 
@@ -47,18 +48,16 @@ def reallot(study: StudyState) -> None:
 
 
 def _claims(study: StudyState) -> list[Claim]:
-    waiting = {trial.trial_number for trial in pauses.held_back(study)}
     rung = _common_rung(study)
     return [
-        _claim(study, branch, floor, rung, waiting)
+        _claim(study, branch, floor, rung)
         for branch, floor in zip(study.branches.values(), study.plan.floors, strict=True)
     ]
 
 
-def _claim(
-    study: StudyState, branch: BranchState, floor: int, rung: int | None, waiting: set[int]
-) -> Claim:
-    over = {n for n in _numbers(study, branch) if study.trials[n].ended or n in waiting}
+def _claim(study: StudyState, branch: BranchState, floor: int, rung: int | None) -> Claim:
+    # Also one that is let go on by force counts as over: that it is depends on the budgets.
+    over = {n for n in _numbers(study, branch) if study.open.kind(n) in (None, "waiting")}
     at_rung = _losses(study, branch.branch.algorithm, rung)
     losses = [at_rung.get(n) for n in _numbers(study, branch) if n in over or n in at_rung]
     return Claim(
@@ -80,11 +79,17 @@ def _numbers(study: StudyState, branch: BranchState) -> list[int]:
 
 def _common_rung(study: StudyState) -> int | None:
     rungs = study.plan[TrialRole.SEARCH].rungs
-    scoring = [name for name in study.branches if any(_losses(study, name, r) for r in rungs)]
+    scoring = [name for name in study.branches if any(_has(study, name, r, 1) for r in rungs)]
     for rung in reversed(rungs):
-        if scoring and all(len(_losses(study, name, rung)) >= ENOUGH for name in scoring):
+        if scoring and all(_has(study, name, rung, ENOUGH) for name in scoring):
             return rung
     return None
+
+
+def _has(study: StudyState, branch: str, rung: int, count: int) -> bool:
+    """Whether so many trials of a branch that live have a loss at a rung."""
+    scored = (n for n in study.rung_losses.get((branch, rung), ()) if _lives(study.trials.get(n)))
+    return len(list(islice(scored, count))) == count
 
 
 def _losses(study: StudyState, branch: str, rung: int | None) -> dict[int, float]:

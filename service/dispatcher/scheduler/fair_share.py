@@ -18,10 +18,9 @@ from fractions import Fraction
 
 from metaopt.search.allocation import FEWEST
 from metaopt.search.samplers.registry import SAMPLERS
-from service.db.states import TrialStatus
 from service.dispatcher.pruning import pauses
 from service.dispatcher.scheduler.branch_budgets import asked_by
-from service.dispatcher.state import BranchState, StudyState
+from service.dispatcher.state import POINTS, BranchState, StudyState
 
 
 def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> int:
@@ -42,11 +41,7 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
         return branch.remaining
     else:
         most = max(1, search.startup_trials, math.ceil(branch.budget / 4))
-    open_now = sum(
-        1
-        for trial in pauses.going_on(study)
-        if trial.role.told_to_sampler and trial.group.branch == branch.branch.algorithm
-    )
+    open_now = pauses.count_going_on(study, POINTS, branch.branch.algorithm)
     return max(0, min(branch.remaining, most - open_now))
 
 
@@ -114,7 +109,4 @@ def _others(study: StudyState, branch: BranchState) -> list[BranchState]:
 
 
 def _trains(study: StudyState, branch: BranchState) -> bool:
-    return any(
-        trial.status == TrialStatus.RUNNING and trial.group.branch == branch.branch.algorithm
-        for trial in study.open_points()
-    )
+    return study.open.count(("running",), roles=POINTS, branch=branch.branch.algorithm) > 0

@@ -102,7 +102,7 @@ def _coming_trials(study: StudyState, role: str, branch: str) -> int:
 
 
 def _open_trials(study: StudyState, role: str, branch: str) -> int:
-    return sum(1 for trial in pauses.going_on(study, role) if trial.group.branch == branch)
+    return pauses.count_going_on(study, [role], branch)
 
 
 def _go_on(study: StudyState, slot: SlotState, *, slots: int, lanes: int, idle: bool) -> Work:

@@ -38,6 +38,7 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
         if not keeps_file(trial, reported.status):
             store.delete(trial.checkpoint)
             trial.checkpoint = None
+    study.moved(trial)
 
 
 def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> None:

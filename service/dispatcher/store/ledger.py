@@ -99,6 +99,7 @@ class Ledger:
         study.add(asked.trial for asked in new)
         for trial in admitted:
             apply.admitted(trial)
+            study.moved(trial)
 
     def report(
         self,
@@ -158,6 +159,7 @@ class Ledger:
         study.spent = _after_tells(study, study.spent, tells)
         for trial, loss in losses:
             apply.loss(self.store, trial, loss)
+            study.moved(trial)
         _tell_samplers(study, tells)
 
     def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
@@ -169,6 +171,7 @@ class Ledger:
             entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in lanes))
         for trial in lanes:
             trial.status = TrialStatus.QUEUED
+            study.moved(trial)
 
     def end_left(self, study: StudyState, left: Sequence[Left], cause: str) -> None:
         """End trials, running or queued, for which their search has no budget any more."""
@@ -187,6 +190,7 @@ class Ledger:
             _log_tells(entry, tells)
         for end in left:
             apply.ended(self.store, end.trial, end.status, cause)
+            study.moved(end.trial)
         _count_pruned(study, pruned)
         _tell_samplers(study, tells)
 
@@ -204,6 +208,7 @@ class Ledger:
                 entries.end(entry, trial, status)
         for trial in queued:
             apply.ended(self.store, trial, status)
+            study.moved(trial)
         if status == TrialStatus.PRUNED:
             _count_pruned(study, queued)
 

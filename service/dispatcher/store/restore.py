@@ -6,7 +6,7 @@ from itertools import groupby
 
 from sqlalchemy.orm import Session
 
-from metaopt.goals import Goals
+from metaopt.goals import Goals, Metrics
 from metaopt.search.branches import LogEntry
 from metaopt.search.pruning.rule import Leader, contenders
 from service.db import asks, reports, spending, trials
@@ -63,18 +63,23 @@ def load_study(session: Session, study_id: str) -> StudyState:
     rows = trials.trials_of(session, study_id)
     study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
     _add_spent(session, study, rows)
+    metrics = _rung_metrics(session, study) if spec.beyond_score() else {}
     for scored in scores:
         place, loss = (scored.branch, scored.meta_iteration), spec.goals().loss(scored.score)
-        study.rung_losses.setdefault(place, {})[scored.trial_number] = loss
-    if spec.beyond_score():
-        for branch, number, rung, metrics in reports.rung_metrics(
-            session, study_id, TrialRole.SEARCH
-        ):
-            study.rung_metrics.setdefault((branch, rung), {})[number] = metrics
+        known = metrics.get(place, {}).get(scored.trial_number, {})
+        study.add_scored(place, scored.trial_number, loss, known)
     if keeps_leaders(spec):
         _add_leaders(session, study, scores)
     reallot(study)
     return study
+
+
+def _rung_metrics(session: Session, study: StudyState) -> dict[Place, dict[int, Metrics]]:
+    metrics: dict[Place, dict[int, Metrics]] = {}
+    found = reports.rung_metrics(session, study.study_id, TrialRole.SEARCH)
+    for branch, number, rung, known in found:
+        metrics.setdefault((branch, rung), {})[number] = known
+    return metrics
 
 
 def _add_leaders(session: Session, study: StudyState, scores: Iterable[RungScore]) -> None:

@@ -163,5 +163,5 @@ def check_pruning(
 
 
 def _others(need: Need) -> str:
-    names = [rule.name for rule in PRUNING_RULES.kinds() if rule.needs and need not in rule.needs]
+    names = [rule.name for rule in PRUNING_RULES.kinds() if rule.reads and need not in rule.needs]
     return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -20,6 +20,7 @@ from metaopt.search.pruning.rule import (
     Rung,
     contenders,
 )
+from metaopt.search.pruning.standings import Standings
 
 BANK = BankSpec(split="validation", seed=1, tasks=100, k_shot=5, q_query=10, steps=3)
 RUNGS, ALPHA = 3, 0.05
@@ -55,7 +56,7 @@ def rung_of(trials: list[Leader], **options: float) -> Rung:
     return Rung(
         0,
         RUNGS,
-        ranking={one.trial_number: one.loss for one in trials},
+        standings=Standings({one.trial_number: one.loss for one in trials}),
         task_losses={trials[-1].trial_number: trials[-1].losses},
         leader=min(trials),
         contenders=contenders(trials),

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt.errors import InvalidSearch
-from metaopt.search.pruning.asha import promote
 from metaopt.search.pruning.hyperband import hyperband_bracket
 from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.pruning.rule import Decision, Options, Rung
+from metaopt.search.pruning.standings import Standings
 
 
 def decide(kind, loss, peers, *, index=0, **options):
     """Whether the first trial with that loss stops."""
-    rung = Rung(index, 1, dict(enumerate(peers)), options=Options(**options))
+    rung = Rung(index, 1, Standings(dict(enumerate(peers))), options=Options(**options))
     number = peers.index(loss) if loss in peers else -1
     return PRUNING_RULES.get(kind).decide(rung, number) == Decision.STOP
 
@@ -85,19 +85,20 @@ def test_percentile_at_50_is_median(scores):
     ("count", "best"), [(1, set()), (2, set()), (3, {2}), (5, {4}), (6, {4, 5})]
 )
 def test_asha_promotes_the_best_third_of_those_that_came(count, best):
-    rung = Rung(0, 2, {number: float(-number) for number in range(count)})
-    assert promote(rung) == best
+    rung = Rung(0, 2, Standings({number: float(-number) for number in range(count)}))
     asha = PRUNING_RULES.get("asha")
+    assert asha.promotes(count, rung.options) == len(best)
     goes_on = {n for n in range(count) if asha.decide(rung, n) == Decision.CONTINUE}
     assert goes_on == best and asha.pauses
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(2, 5))
 def test_asha_decides_as_it_promotes_also_among_equals(losses, reduction):
-    rung = Rung(0, 2, dict(enumerate(losses)), options=Options(reduction=reduction))
+    options, standings = Options(reduction=reduction), Standings(dict(enumerate(losses)))
+    rung = Rung(0, 2, standings, options=options)
     asha = PRUNING_RULES.get("asha")
-    goes_on = {n for n in rung.ranking if asha.decide(rung, n) == Decision.CONTINUE}
-    assert goes_on == promote(rung)
+    goes_on = {n for n in range(len(losses)) if asha.decide(rung, n) == Decision.CONTINUE}
+    assert goes_on == set(standings.numbers(0, asha.promotes(len(losses), options)))
 
 
 def test_every_rule_reads_options_that_there_are():
@@ -130,7 +131,7 @@ def test_the_brackets_of_hyperband_have_its_shares_and_depend_on_the_number_alon
 
 def test_hyperband_halves_among_the_scores_of_the_bracket():
     numbers = [n for n in range(40) if hyperband_bracket(n, rungs=1, reduction=3) == 0][:9]
-    rung = Rung(0, 1, {number: float(i) for i, number in enumerate(numbers)})
+    rung = Rung(0, 1, Standings({number: float(i) for i, number in enumerate(numbers)}))
     hyperband = PRUNING_RULES.get("hyperband")
     kept = [n for n in numbers if hyperband.decide(rung, n) == Decision.CONTINUE]
     assert kept == numbers[:3]

@@ -127,7 +127,7 @@ def _refuse(*_: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("decide", "promote", "cause"),
+    ("decide", "promotes", "cause"),
     [
         (_refuse, None, "KeyError: 'peers'"),
         (lambda rung, number: "stop", None, "it decides 'stop', which is no Decision"),
@@ -136,9 +136,9 @@ def _refuse(*_: Any) -> Any:
     ],
 )
 def test_trials_go_on_where_their_pruning_rule_fails(
-    engine: Engine, run: Run, decide: Any, promote: Any, cause: str
+    engine: Engine, run: Run, decide: Any, promotes: Any, cause: str
 ) -> None:
-    rule = replace(WITHIN_DELTA, name="broken", decide=decide, promote=promote)
+    rule = replace(WITHIN_DELTA, name="broken", decide=decide, promotes=promotes)
     with PRUNING_RULES.including(rule):
         study_id = submit(
             engine, small_spec(**ONE_BRANCH, pruning={"kind": "broken", "rungs": [60, 120]})

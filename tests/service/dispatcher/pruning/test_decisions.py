@@ -42,10 +42,10 @@ def test_lanes_of_a_segment_are_pruned_after_all_are_in() -> None:
 def test_peers_are_those_of_the_same_branch_and_rung() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
-    study.rung_losses["reptile", 60] = {1: 0.1}
-    study.rung_losses["maml", 120] = {2: 0.1}
+    study.add_scored(("reptile", 60), 1, 0.1, {})
+    study.add_scored(("maml", 120), 2, 0.1, {})
     assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.RUNNING
-    study.rung_losses["maml", 60] = {4: 0.1}
+    study.add_scored(("maml", 60), 4, 0.1, {})
     assert judge(study, [trial], [at(trial, 60, 2.0)])[0].status == TrialStatus.PRUNED
 
 
@@ -74,7 +74,7 @@ def test_the_last_rung_completes() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
     trial.meta_iteration = 120
-    study.rung_losses["maml", 180] = {4: 0.1}
+    study.add_scored(("maml", 180), 4, 0.1, {})
     assert judge(study, [trial], [at(trial, 180, 2.0)])[0].status == TrialStatus.COMPLETED
 
 
@@ -89,7 +89,8 @@ def test_a_diverged_lane_says_why() -> None:
 def test_a_rung_that_was_reported_before_a_restart_is_not_reported_again() -> None:
     study = states.study(pruning=SHA)
     (trial,) = states.asked(study, "maml", 1)
-    study.rung_losses["maml", 60] = {trial.trial_number: 2.0, 4: 0.1}
+    study.add_scored(("maml", 60), trial.trial_number, 2.0, {})
+    study.add_scored(("maml", 60), 4, 0.1, {})
     (outcome,) = judge(study, [trial], [at(trial, 60, 2.0)])
     assert (outcome.status, outcome.loss) == (TrialStatus.RUNNING, None)
 

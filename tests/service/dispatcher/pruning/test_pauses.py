@@ -19,9 +19,8 @@ def study(trials: int, **changes: object) -> StudyState:
 def at_rung(of: StudyState, rung: int, scores: dict[int, float]) -> None:
     """Put trials there, queued, with their scores."""
     for number, score in scores.items():
-        trial = of.trials[number]
-        trial.meta_iteration, trial.status = rung, TrialStatus.QUEUED
-        of.rung_losses.setdefault(("maml", rung), {})[number] = score
+        states.move(of, of.trials[number], TrialStatus.QUEUED, at=rung)
+        of.add_scored(("maml", rung), number, score, {})
 
 
 def numbers(trials: list[TrialState]) -> list[int]:
@@ -42,7 +41,7 @@ def test_a_trial_that_was_lost_between_rungs_does_not_wait() -> None:
     of = study(9)
     states.asked(of, "maml", 1)
     at_rung(of, 60, {0: 1.0})
-    of.trials[0].meta_iteration = 70
+    states.move(of, of.trials[0], TrialStatus.QUEUED, at=70)
     assert numbers(ready(of)) == [0]
 
 
@@ -61,7 +60,7 @@ def test_at_the_end_the_best_goes_on_until_one_has_completed() -> None:
     assert numbers(ready(of)) == [0] and never_promotable(of) == []
     at_rung(of, 120, {0: 1.0})
     assert numbers(ready(of)) == [0]
-    of.trials[0].status = TrialStatus.COMPLETED
+    states.move(of, of.trials[0], TrialStatus.COMPLETED)
     assert numbers(never_promotable(of)) == [1]
 
 
@@ -71,7 +70,7 @@ def test_nobody_waits_in_vain_while_something_trains_or_is_to_come() -> None:
     at_rung(of, 60, {0: 1.0, 1: 2.0})
     assert numbers(waiting(of)) == [0, 1] and never_promotable(of) == []
     states.asked(of, "maml", 1)
-    of.trials[2].status = TrialStatus.RUNNING
+    states.move(of, of.trials[2], TrialStatus.RUNNING)
     assert numbers(waiting(of)) == [0, 1] and never_promotable(of) == []
 
 

@@ -6,11 +6,9 @@ from metaopt.costs.registry import COSTS
 from service.db.states import TrialStatus
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
 from service.dispatcher.pruning.pauses import waiting
-from service.dispatcher.pruning.ranking import rank, ranking_at
 from service.dispatcher.state import StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
 from tests.fakes import states
-from tests.fakes.specs import small_spec
 from tests.fakes.toy_cost import STATE_BYTES
 
 SHA = {"kind": "successive_halving", "rungs": [60, 120], "reduction": 2}
@@ -33,7 +31,7 @@ def judge(
 
 
 def test_without_goals_losses_are_compared_as_they_are() -> None:
-    assert rank(small_spec(), {1: 0.5, 2: 0.25}, {}) == {1: 0.5, 2: 0.25}
+    assert states.study().rank(0.5, {}) == (0.0, 0.5)
 
 
 def test_a_rung_judges_by_the_metric_that_the_spec_names() -> None:
@@ -60,11 +58,10 @@ def test_asha_promotes_and_waits_by_the_same_places() -> None:
     assert [one.status for one in outcomes] == [TrialStatus.QUEUED, TrialStatus.RUNNING]
     place = ("maml", 60)
     for trial, one in zip(trials, outcomes, strict=True):
-        study.rung_losses.setdefault(place, {})[trial.trial_number] = one.loss or 0.0
-        study.rung_metrics.setdefault(place, {})[trial.trial_number] = one.metrics
+        study.add_scored(place, trial.trial_number, one.loss or 0.0, one.metrics)
+        states.move(study, trial, one.status, at=60)
     slow, fast = (trial.trial_number for trial in trials)
-    assert ranking_at(study, place) == {slow: 1.0, fast: 0.0}
-    trials[0].meta_iteration, trials[1].status = 60, TrialStatus.RUNNING
+    assert study.standings[place][0].numbers(0, 2) == [fast, slow]
     assert waiting(study) == [trials[0]]
 
 

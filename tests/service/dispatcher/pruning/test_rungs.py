@@ -44,7 +44,8 @@ def test_a_rule_may_refuse_constraints_and_several_objectives() -> None:
 
 def test_a_rule_is_given_what_it_needs_and_nothing_else() -> None:
     study = states.study(pruning={"kind": "none", "rungs": [60, 120]})
-    study.rung_losses["maml", 120] = {0: 1.0}
+    study.add_scored(("maml", 120), 0, 1.0, {})
     rung = rung_at(study, ("maml", 120))
     assert (rung.index, rung.count) == (1, 2)
-    assert rung.ranking == rung.task_losses == {} and rung.leader is None
+    assert len(rung.standings) == 1
+    assert rung.task_losses == {} and rung.leader is None

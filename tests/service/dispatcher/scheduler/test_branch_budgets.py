@@ -31,6 +31,7 @@ def end(study: StudyState, branch: str, level: float, count: int = ENDED) -> Non
         trial.status, trial.loss, trial.meta_iteration = TrialStatus.COMPLETED, loss, rung
         scored = Leader(loss, trial.trial_number, [loss * 0.99, loss * 1.01] * 5, loss)
         study.add_loss((branch, rung), scored, {})
+        study.moved(trial)
 
 
 def budgets(study: StudyState) -> dict[str, int]:

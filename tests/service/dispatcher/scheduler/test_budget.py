@@ -33,8 +33,9 @@ from tests.fakes.states import NOON
 def scored(study: StudyState, branch: str, rung: int, *scores: float) -> None:
     """Add pruned trials of a branch that were scored at a rung."""
     for trial, score in zip(states.asked(study, branch, len(scores)), scores, strict=True):
-        trial.status, trial.loss = TrialStatus.PRUNED, score
-        study.rung_losses.setdefault((branch, rung), {})[trial.trial_number] = score
+        trial.loss = score
+        study.add_scored((branch, rung), trial.trial_number, score, {})
+        states.move(study, trial, TrialStatus.PRUNED)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_trial_that_was_scored_is_pruned_and_another_is_cancelled() -> None:
     study = states.study()
     young, old = states.asked(study, "maml", 2)
     for rung, score in ((60, 2.0), (120, 1.0)):
-        study.rung_losses["maml", rung] = {old.trial_number: score}
+        study.add_scored(("maml", rung), old.trial_number, score, {})
     left = left_trial(study, old)
     assert (left.status, left.loss, left.rung) == (TrialStatus.PRUNED, 1.0, 120)
     left = left_trial(study, young)
@@ -133,7 +134,7 @@ def test_finalists_without_a_completed_trial_are_compared_where_enough_came() ->
     study = states.study(verdict={"finalists": 2, "seeds": 2, "tasks": 20, "compare": "none"})
     scored(study, "maml", 60, 3.0, 1.0, 2.0)
     first = study.trials[0]
-    study.rung_losses["maml", 120] = {first.trial_number: 0.1}
+    study.add_scored(("maml", 120), first.trial_number, 0.1, {})
     assert common_rung(study, 2) == 60
     assert common_rung(study, 1) == 120
     assert [number for number, _ in scored_at(study, 60)] == [0, 2, 4]
@@ -153,7 +154,7 @@ def test_without_a_spent_budget_nothing_completed_is_nothing() -> None:
 def test_a_finalist_never_died_later() -> None:
     study = states.study()
     scored(study, "maml", 60, 3.0, 1.0, 2.0)
-    study.trials[2].status = TrialStatus.DIVERGED
+    states.move(study, study.trials[2], TrialStatus.DIVERGED)
     assert [number for number, _ in scored_at(study, 60)] == [0, 4]
 
 
@@ -185,7 +186,8 @@ def test_finalists_are_numbered_after_every_trial_of_the_search() -> None:
     study = states.study()
     states.asked(study, "maml", 3)
     for trial in study.trials.values():
-        trial.status, trial.loss = TrialStatus.COMPLETED, 1.0
+        trial.loss = 1.0
+        states.move(study, trial, TrialStatus.COMPLETED)
     rebudget(study, Budget(trials=2, meta_iterations=180))
     assert min(trial.trial_number for trial in fresh_finalists(study)) == 5
 

@@ -53,7 +53,7 @@ def run(study: StudyState, slots: int, scores: Scores) -> Iterator[list[SlotStat
             idle += not slot.lanes
         yield all_slots
         for trial in pauses.never_promotable(study):  # as settling does
-            trial.status = TrialStatus.PRUNED
+            states.move(study, trial, TrialStatus.PRUNED)
         if idle == slots:
             assert study.search_ended()
             return
@@ -72,7 +72,7 @@ def _fill(study: StudyState, slot: SlotState, slots: int) -> None:
     slot.study_id, slot.group = study.study_id, group
     slot.lanes = [*work.keep, *work.admit, *(trial for trial in new if trial.group == group)]
     for trial in slot.lanes:
-        trial.status = TrialStatus.RUNNING
+        states.move(study, trial, TrialStatus.RUNNING)
 
 
 def _report(study: StudyState, slot: SlotState, scores: Scores) -> None:
@@ -88,6 +88,7 @@ def _report(study: StudyState, slot: SlotState, scores: Scores) -> None:
         if one.scored is not None:
             trial.loss = one.loss
             study.add_loss(one.place, one.scored, one.metrics)
+        study.moved(trial)
     slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
     reallot(study)
 

@@ -24,7 +24,7 @@ def choose(study: StudyState, slot: SlotState | None = None, slots: int = 2) -> 
 def put_on(slot: SlotState, study: StudyState, trials: list[TrialState]) -> SlotState:
     slot.study_id, slot.lanes = study.study_id, list(trials)
     for trial in trials:
-        trial.status = TrialStatus.RUNNING
+        states.move(study, trial, TrialStatus.RUNNING)
     return slot
 
 
@@ -43,7 +43,7 @@ def test_branches_take_slots_in_the_order_of_the_spec() -> None:
     assert first.branch is study.branches["maml"]
     states.asked(study, "maml", first.ask)
     for trial in study.trials.values():
-        trial.status = TrialStatus.RUNNING
+        states.move(study, trial, TrialStatus.RUNNING)
     assert choose(study).branch is study.branches["reptile"]
 
 
@@ -98,7 +98,7 @@ def test_trials_of_other_structure_go_to_another_slot() -> None:
     assert {trial.params["order"] for trial in first.admit} == {trials[0].params["order"]}
     assert 0 < len(first.admit) < 6
     for trial in first.admit:
-        trial.status = TrialStatus.RUNNING
+        states.move(study, trial, TrialStatus.RUNNING)
     second = choose(study)
     assert {trial.params["order"] for trial in second.admit} != {trials[0].params["order"]}
 
@@ -114,7 +114,7 @@ def test_the_oldest_study_comes_first_and_the_next_gets_what_it_leaves() -> None
     work = choose_work([first, second], states.slot(), slots=2, lanes=16)
     assert work is not None and work.study is first
     for trial in states.asked(first, "maml", 6):
-        trial.status = TrialStatus.RUNNING
+        states.move(first, trial, TrialStatus.RUNNING)
     work = choose_work([first, second], states.slot(), slots=2, lanes=16)
     assert work is not None and work.study is second
 
@@ -182,7 +182,7 @@ def test_what_a_learning_sampler_gives_is_spread_over_the_slots() -> None:
     assert choose(study, slots=2).ask == 8
     states.asked(study, "maml", 8)
     for trial in study.trials.values():
-        trial.status = TrialStatus.RUNNING
+        states.move(study, trial, TrialStatus.RUNNING)
     assert choose(study, slots=2).ask == 8
 
 
@@ -191,4 +191,5 @@ def test_verdict_trials_of_one_group_share_a_slot() -> None:
     for branch, count in (("maml", 4), ("reptile", 2)):
         for trial in states.asked(study, branch, count):
             trial.group = Group(TrialRole.VERDICT, branch, trial.group.signature)
+            study.moved(trial)
     assert len(choose(study).admit) == 4

@@ -20,7 +20,8 @@ def study(*given: tuple[float, float], **changes: Any) -> StudyState:
     """Return a study of completed trials with these (score, adaptation_examples)."""
     made = states.study(budget={"trials": 24, "meta_iterations": 180}, **changes)
     for trial, (score, cost) in zip(states.asked(made, "maml", len(given)), given, strict=True):
-        trial.status, trial.loss, trial.meta_iteration = TrialStatus.COMPLETED, score, 180
+        trial.loss = score
+        states.move(made, trial, TrialStatus.COMPLETED, at=180)
         trial.metrics = {"adaptation_examples": cost}
     return made
 
@@ -73,10 +74,9 @@ def test_a_search_that_a_budget_ended_is_judged_at_its_common_rung() -> None:
     made = states.study(constraints={"adaptation_examples": 10})
     trials = states.asked(made, "maml", 3)
     for trial, cost in zip(trials, (50.0, 10.0, 5.0), strict=True):
-        trial.status, trial.loss = TrialStatus.PRUNED, 1.0
-        made.rung_losses.setdefault(("maml", 60), {})[trial.trial_number] = cost / 10
-        known = made.rung_metrics.setdefault(("maml", 60), {})
-        known[trial.trial_number] = {"adaptation_examples": cost}
+        trial.loss, known = 1.0, {"adaptation_examples": cost}
+        made.add_scored(("maml", 60), trial.trial_number, cost / 10, known)
+        states.move(made, trial, TrialStatus.PRUNED)
     assert eligible(made) == []
     made.search_ended_by = "wall_seconds"
     assert numbers(eligible(made)) == [2, 1]

@@ -19,7 +19,8 @@ def searched(scores: list[float], space: dict[str, Any] = MAML, **verdict: Any) 
         verdict={"finalists": 1, "seeds": 2, "tasks": 20, **verdict},
     )
     for trial, score in zip(states.asked(study, "maml", len(scores)), scores, strict=True):
-        trial.status, trial.loss = TrialStatus.COMPLETED, score
+        trial.loss = score
+        states.move(study, trial, TrialStatus.COMPLETED)
     return study
 
 
@@ -37,7 +38,8 @@ def test_defaults_outside_the_space_get_a_program_that_holds_them() -> None:
     reptile = {"algorithm": "reptile", "space": {"inner_steps": {"low": 1, "high": 3}}}
     study = states.study(branches=[reptile], verdict={"finalists": 1, "seeds": 1})
     (one,) = states.asked(study, "reptile", 1)
-    one.status, one.loss = TrialStatus.COMPLETED, 0.5
+    one.loss = 0.5
+    states.move(study, one, TrialStatus.COMPLETED)
     again, default = fresh_finalists(study)
     assert default.params["inner_steps"] == 5
     signature = study.signatures[default.group.signature]

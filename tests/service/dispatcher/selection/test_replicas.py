@@ -222,7 +222,8 @@ def test_a_reserve_that_shrinks_with_the_budget_leaves_points_alone() -> None:
     rebudget(study, study.spec.budget.model_copy(update={"trials": 5}))
     assert replicas.left(study) == 1
     for number, trial in enumerate(trials):
-        trial.status, trial.loss = TrialStatus.COMPLETED, 0.5 + 0.1 * number
+        trial.loss = 0.5 + 0.1 * number
+        states.move(study, trial, TrialStatus.COMPLETED)
     (one,) = replicas.next_replicas(study)
     assert (one.trial_number, one.source_trial_number) == (4, 0)
     assert one.group == trials[0].group._replace(role=TrialRole.REPLICA)

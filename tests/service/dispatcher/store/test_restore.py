@@ -205,3 +205,42 @@ def test_of_equals_the_lowest_number_leads_in_whatever_order_they_come(
         rebuilt = load_study(session, study_id)
     place, first = ("maml", 20), min(study.trials)
     assert study.leaders[place].trial_number == rebuilt.leaders[place].trial_number == first
+
+
+def who_waits(study: StudyState) -> list[int]:
+    """The plain rule: of the n at a rung, sorted anew, the best n // reduction go on."""
+    waiting = []
+    for (_, rung), losses in study.rung_losses.items():
+        metrics = study.rung_metrics[_, rung]
+        ranks = {n: study.rank(loss, metrics[n]) for n, loss in losses.items()}
+        best_first = sorted(ranks, key=lambda n: (ranks[n].key, n))
+        later = best_first[len(best_first) // study.spec.pruning.reduction :]
+        waiting += [
+            n
+            for n in later
+            if (study.trials[n].status, study.trials[n].meta_iteration)
+            == (TrialStatus.QUEUED, rung)
+        ]
+    return sorted(waiting)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whoever_waits_by_asha_is_who_the_plain_rule_names(
+    engine: Engine, tmp_path: Path, seed: int
+) -> None:
+    with transaction(engine) as session:
+        epoch = acquire(session, "test", lambda _: True)
+    assert epoch is not None
+    ledger = Ledger(engine, epoch, CheckpointStore(tmp_path), lambda: NOON)
+    study_id = submit(
+        engine, spec_of("asha", maximize=bool(seed % 2), constrained=True), StudyStatus.RUNNING
+    )
+    with reading(engine) as session:
+        history = History(ledger, load_study(session, study_id), Random(seed))
+    named = set()
+    for _ in range(60):
+        history.step()
+        waiting = who_waits(history.study)
+        assert history.study.open.numbers(["waiting"]) == waiting
+        named |= set(waiting)
+    assert len(named) > 3

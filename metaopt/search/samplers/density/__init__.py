@@ -1,0 +1,1 @@
+"""Density: what TPE models good and bad trials by; loads numpy."""
