@@ -11,7 +11,14 @@ from typing import TypeVar
 from httpx import Timeout
 from metaopt_client import Client
 from metaopt_client.api.report import get_report
-from metaopt_client.api.studies import change_study, get_result, get_study, submit_study
+from metaopt_client.api.studies import (
+    change_study,
+    get_result,
+    get_study,
+    pause_study,
+    resume_study,
+    submit_study,
+)
 from metaopt_client.models import (
     Branch,
     BranchAlgorithm,
@@ -62,12 +69,14 @@ def main(url: str) -> None:
         assert isinstance(refused, Problem)
         print(f"refused: {refused.code}")
         study = answer(submit_study.sync(client=client, body=spec()))
+        study = answer(pause_study.sync(study.study_id, client=client))  # so that it stands still
         change = StudyChange(budget=BudgetChange(target_score=0.0))
         study = answer(
             change_study.sync(
                 study.study_id, client=client, body=change, if_match=f'"{study.version}"'
             )
         )
+        answer(resume_study.sync(study.study_id, client=client))
         while study.status not in ("completed", "failed", "cancelled"):
             study = answer(get_study.sync(study.study_id, client=client, wait=30.0))
         result = answer(get_result.sync(study.study_id, client=client))

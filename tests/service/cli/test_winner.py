@@ -52,7 +52,7 @@ def test_a_winner_is_downloaded_and_adapted(
     query.write_text("0.0\n1.5\n")
     printed = metaopt("adapt", study_id, "--support", str(support), "--query", str(query))
     assert printed.code == 0, printed.err
-    rows = np.loadtxt(support, delimiter=",")
+    rows = np.loadtxt(support, delimiter=",", encoding="utf-8-sig")
     wanted = by_id.adapt(rows[:, :1], rows[:, 1:]).predict([[0.0], [1.5]])
     assert [float(line) for line in printed.out.splitlines()] == pytest.approx(
         wanted[:, 0].tolist(), rel=1e-4
