@@ -22,6 +22,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SCORE = "score"
+DIVERGED_VIOLATION = 100.0
+"""What samplers are told of a trial that diverged: more than `Goals.violation` ever says."""
+
 CONSTRAINTS_KEY = "constraints"
 """System attribute in which Optuna and its dashboard look for constraints; above 0 is broken."""
 Statistic = Literal["mean", "median", "trimmed_mean"]
@@ -143,23 +146,6 @@ def spread(front: Sequence[int], losses: Mapping[int, Values], count: int) -> li
         left = [number for number in front if number not in chosen]
         chosen.append(max(left, key=lambda n: _nearest(places[n], (places[c] for c in chosen))))
     return chosen
-
-
-def standing(losses: Mapping[int, float], violations: Mapping[int, float]) -> dict[int, float]:
-    """Values by which trials rank at a rung, less is better: Deb's rule.
-
-    Where no trial breaks a constraint these are the losses themselves; else places, counted from
-    0 and shared by equals, of those that break none by their losses and then of the others.
-    """
-    if not any(violations.get(number, 0.0) > 0 for number in losses):
-        return dict(losses)
-    keys = {
-        n: (v, 0.0 if v else loss) for n, loss in losses.items() for v in [violations.get(n, 0.0)]
-    }
-    places: dict[tuple[float, float], float] = {}
-    for place, key in enumerate(sorted(keys.values())):
-        places.setdefault(key, float(place))
-    return {number: places[key] for number, key in keys.items()}
 
 
 def _scaled(points: Sequence[Values]) -> list[Values]:

@@ -19,6 +19,11 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def as_kind(given: object, names: Iterable[str]) -> str:
+    """How a kind that was given by its name alone is written, to be put after a message."""
+    return f': give {{"kind": "{given}"}}' if isinstance(given, str) and given in names else ""
+
+
 def did_you_mean(name: object, known: Iterable[str], before: str = ", ") -> str:
     """The question whether one of `known` was meant, to be put after a message; or nothing.
 

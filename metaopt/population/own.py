@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from metaopt.errors import InvalidModel, InvalidTasks
-from metaopt.messages import shown
+from metaopt.messages import as_kind, shown
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind, Size
 from metaopt.models.registry import MODELS
@@ -95,11 +95,7 @@ def model_kind(model: object) -> ModelKind:
     if not isinstance(model, type) and hasattr(model, "shapes"):
         return _record(type(model).__name__, _fitting(model))
     if not _makes_models(model):
-        meant = (
-            f': give {{"kind": "{model}"}}'
-            if isinstance(model, str) and model in MODELS.names()
-            else ""
-        )
+        meant = as_kind(model, MODELS.names())
         raise InvalidModel(
             f"model must be a dict with a kind ({', '.join(MODELS.names())}) and its options, a "
             "ModelKind, an object with shapes, init and apply, or a function (input_shape, "

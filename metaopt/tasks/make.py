@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from metaopt.errors import InvalidTasks
-from metaopt.messages import shown
+from metaopt.messages import as_kind, shown
 from metaopt.options import Options
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import TaskKind
@@ -61,11 +61,7 @@ def own_tasks(tasks: object) -> Tasks:
     """
     lacking = [name for name in _NEEDED if not hasattr(tasks, name)]
     if isinstance(tasks, type) or lacking:
-        meant = (
-            f': give {{"kind": "{tasks}"}}'
-            if isinstance(tasks, str) and tasks in TASKS.names()
-            else ""
-        )
+        meant = as_kind(tasks, TASKS.names())
         raise InvalidTasks(
             f"tasks must be a dict with a kind ({', '.join(TASKS.names())}) and its options, a "
             f"TaskKind, or an object with {', '.join(_NEEDED)}, got {shown(tasks)}{meant}"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaopt.goals import Goals, dominates, pareto_front, spread, standing
+from metaopt.goals import Goals, dominates, pareto_front, spread
 
 BOTH = Goals(False, ("score", "adaptation_examples"), {"adaptation_examples": 20.0})
 
@@ -61,16 +61,6 @@ def test_a_bound_of_zero_has_its_own_unit():
     goals = Goals(False, bounds={"diverged_share": 0.0})
     assert goals.feasible({"diverged_share": 0.0})
     assert goals.violation({"diverged_share": 0.5}) == pytest.approx(1 + 0.5 / 1.5)
-
-
-def test_without_a_broken_constraint_the_losses_are_what_ranks():
-    assert standing({1: 0.3, 2: 0.1}, {1: 0.0}) == {1: 0.3, 2: 0.1}
-
-
-def test_who_keeps_the_constraints_is_ahead_of_who_does_not():
-    losses = {0: 0.1, 1: 0.2, 2: 5.0, 3: 9.0, 4: 9.0}
-    places = standing(losses, {0: 1.7, 1: 1.2})
-    assert places == {2: 0.0, 3: 1.0, 4: 1.0, 1: 3.0, 0: 4.0}
 
 
 @pytest.mark.parametrize("maximize", [True, False])

@@ -26,7 +26,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from metaopt.goals import Goals
+from metaopt.goals import DIVERGED_VIOLATION, Goals
 from metaopt.search.samplers.history import End, Params
 from metaopt.search.samplers.kind import Problem, Sampler, SamplerKind
 from metaopt.search.samplers.unit import uniform
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 CANDIDATES = 24
 MOST_GOOD = 25
 MOST_BAD = 1_000
-DIVERGED_VIOLATION = 100.0  # beyond whatever `Goals.violation` says
 
 Rank = tuple[int, float, float, int]
 """Of a trial that ended: lower is better, and of equals the one that was asked for first."""

@@ -25,12 +25,10 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from metaopt.goals import CONSTRAINTS_KEY, Goals
+from metaopt.goals import CONSTRAINTS_KEY, DIVERGED_VIOLATION, Goals
 from metaopt.search.distributions import distribution
 from metaopt.search.samplers.history import End, Params
 from metaopt.search.space import Dimension
-
-DIVERGED_VIOLATION = 100.0  # beyond whatever `Goals.violation` says
 
 
 class OptunaStudy:
