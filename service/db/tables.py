@@ -36,6 +36,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -99,6 +100,19 @@ def _one_of(column: str, values: type[Any]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _partial_index(name: str, condition: str, *columns: str) -> Index:
+    """An index of the rows that keep a condition; a query uses it that says the same words."""
+    where = text(condition)
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+OPEN = "status IN ('queued', 'running')"
+"""Which trials have not ended: few, in a table of all that ever were."""
+
+RUNNING = "outcome = 'running'"
+"""Which attempts have not ended."""
+
+
 class Study(Base):
     """A spec and its state.
 
@@ -111,7 +125,9 @@ class Study(Base):
     __tablename__ = "mo_studies"
     __table_args__ = (
         _one_of("status", StudyStatus),
-        Index(None, "status", "created_at"),
+        Index(None, "status", "created_at", "study_id"),  # lists of a status, and who is next
+        Index(None, "created_at", "study_id"),  # lists
+        Index(None, "name", "created_at", "study_id"),  # the newest of a name
         Index(None, "sealed_bank", "sealed_looks"),  # all that the looks at a bank ask for
     )
 
@@ -143,6 +159,7 @@ class Trial(Base):
         UniqueConstraint("study_id", "trial_number"),
         Index(None, "study_id", "status"),
         Index(None, "study_id", "role", "branch", "status", "score"),  # what a study's page shows
+        _partial_index("ix_mo_trials_open", OPEN, "status", "study_id"),
         _one_of("status", TrialStatus),
         _one_of("role", TrialRole),
     )
@@ -181,6 +198,7 @@ class Attempt(Base):
     __tablename__ = "mo_attempts"
     __table_args__ = (
         UniqueConstraint("trial_id", "number"),
+        _partial_index("ix_mo_attempts_running", RUNNING, "epoch"),
         _one_of("outcome", AttemptOutcome),
     )
 
@@ -256,6 +274,8 @@ class Segment(Base):
     __tablename__ = "mo_segments"
     __table_args__ = (
         Index(None, "study_id", "seconds", "slot_seconds"),  # all that the busy share asks for
+        # All that a preview asks for: what segments of a program took so far.
+        Index("ix_mo_segments_pace", "signature", "role", "seconds", "lanes", "meta_iterations"),
         _one_of("role", TrialRole),
     )
 
@@ -380,6 +400,8 @@ class Delivery(Base):
         UniqueConstraint("event_id", "webhook"),
         Index(None, "webhook", "status", "next_attempt_at"),
         Index(None, "created_at", "delivery_id"),
+        Index(None, "webhook", "created_at", "delivery_id"),
+        Index(None, "status", "created_at", "delivery_id"),
         _one_of("status", DeliveryStatus),
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.states import (
@@ -24,9 +24,10 @@ from service.db.states import (
     AttemptOutcome,
     TrialStatus,
 )
-from service.db.tables import Attempt, Study, Trial
+from service.db.tables import OPEN, RUNNING, Attempt, Study, Trial
 
 REPLACED = "the dispatcher that ran it was replaced"
+# An index of some rows serves a query that says which in the same words: `text(OPEN)`.
 _OPEN = [status for status in TrialStatus if status not in TERMINAL_TRIALS]
 _LOSSES = [AttemptOutcome.LOST, AttemptOutcome.ERROR]
 
@@ -177,10 +178,12 @@ def close_older_attempts(session: Session, epoch: int, *, now: datetime) -> int:
     """Requeue all that older dispatchers left running; return how many trials that were."""
     session.execute(
         update(Attempt)
-        .where(Attempt.outcome == AttemptOutcome.RUNNING, Attempt.epoch < epoch)
+        .where(text(RUNNING), Attempt.epoch < epoch)
         .values(outcome=AttemptOutcome.LOST, cause=REPLACED, ended_at=now)
+        .execution_options(synchronize_session=False)
     )
-    left = session.scalars(select(Trial).where(Trial.status == TrialStatus.RUNNING)).all()
+    running = select(Trial).where(text(OPEN), Trial.status == TrialStatus.RUNNING)
+    left = session.scalars(running).all()
     for trial in left:
         _move(trial, TrialStatus.QUEUED)
     return len(left)
@@ -188,13 +191,31 @@ def close_older_attempts(session: Session, epoch: int, *, now: datetime) -> int:
 
 def left_over(session: Session, loaded: Iterable[str]) -> Sequence[Trial]:
     """Return open trials of studies that have ended, but for the studies in `loaded`."""
+    open_in = set().union(*(_studies_with(session, status) for status in _OPEN)) - set(loaded)
+    if not open_in:
+        return []
     query = (
         select(Trial)
         .join(Study, Study.study_id == Trial.study_id)
-        .where(Trial.status.in_(_OPEN), Study.status.in_(TERMINAL_STUDIES))
-        .where(Trial.study_id.not_in(list(loaded)))
+        .where(Trial.study_id.in_(open_in), Trial.status.in_(_OPEN))
+        .where(Study.status.in_(TERMINAL_STUDIES))
     )
     return session.scalars(query).all()
+
+
+def _studies_with(session: Session, status: TrialStatus) -> set[str]:
+    """The studies that have open trials of a status: one look into the index for each of them."""
+    is_open = text(OPEN), Trial.status == status
+    first = select(func.min(Trial.study_id).label("study_id")).where(*is_open)
+    found = first.cte("found", recursive=True)
+    following = (
+        select(func.min(Trial.study_id))
+        .where(*is_open, Trial.study_id > found.c.study_id)
+        .scalar_subquery()
+    )
+    found = found.union_all(select(following).where(found.c.study_id.is_not(None)))
+    query = select(found.c.study_id).where(found.c.study_id.is_not(None))
+    return set(session.scalars(query))
 
 
 def device_seconds(session: Session, study_id: str, roles: Collection[str]) -> float:
