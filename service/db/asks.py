@@ -4,7 +4,7 @@ Transactions belong to the caller; nothing here commits.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -69,12 +69,26 @@ def log_tell(
     )
 
 
-def log_of(session: Session, study_id: str) -> dict[str, list[Ask]]:
+class Logged(NamedTuple):
+    """An ask or a tell of a branch's log."""
+
+    sequence: int
+    kind: str
+    trial_number: int
+    params: dict[str, Any] | None
+    outcome: str | None
+    value: float | None
+    meta_iteration: int | None
+    metrics: dict[str, Any] | None
+
+
+def log_of(session: Session, study_id: str) -> dict[str, list[Logged]]:
     """The study's log by branch, each in its order."""
-    query = select(Ask).where(Ask.study_id == study_id).order_by(Ask.branch, Ask.sequence)
-    log: dict[str, list[Ask]] = {}
-    for ask in session.scalars(query):
-        log.setdefault(ask.branch, []).append(ask)
+    columns = (getattr(Ask, name) for name in Logged._fields)
+    query = select(Ask.branch, *columns).where(Ask.study_id == study_id)
+    log: dict[str, list[Logged]] = {}
+    for branch, *row in session.execute(query.order_by(Ask.branch, Ask.sequence)):
+        log.setdefault(branch, []).append(Logged(*row))
     return log
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.db.states import TERMINAL_STUDIES, StudyStatus
@@ -18,18 +18,24 @@ from service.db.tables import Study
 class Seen(NamedTuple):
     """What the dispatcher looks at: has the study moved, or its budget changed?"""
 
+    study_id: str
     status: str
     version: int
 
 
-def running_or_known(session: Session, loaded: Iterable[str]) -> dict[str, Seen]:
-    """How every running study and the known ones stand, oldest first."""
+def at_work_or_next(session: Session, loaded: Iterable[str]) -> list[Seen]:
+    """How every running study, the known ones and the one that waits longest stand, oldest first.
+
+    However many are queued, it looks at one of them.
+    """
+    oldest = _oldest_queued().scalar_subquery()
+    at_work = Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(loaded))
     query = (
         select(Study.study_id, Study.status, Study.version)
-        .where(or_(Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(loaded))))
+        .where(or_(*at_work, Study.study_id == oldest))
         .order_by(Study.created_at, Study.study_id)
     )
-    return {row.study_id: Seen(row.status, row.version) for row in session.execute(query)}
+    return [Seen(*row) for row in session.execute(query)]
 
 
 def read_spec(session: Session, study_id: str) -> dict[str, Any]:
@@ -50,13 +56,7 @@ def ended_among(session: Session, study_ids: Iterable[str]) -> Sequence[str]:
 
 def oldest_queued(session: Session) -> str | None:
     """The study that waits longest, or None."""
-    query = (
-        select(Study.study_id)
-        .where(Study.status == StudyStatus.QUEUED)
-        .order_by(Study.created_at, Study.study_id)
-        .limit(1)
-    )
-    return session.scalar(query)
+    return session.scalar(_oldest_queued())
 
 
 def start_study(session: Session, study_id: str, *, now: datetime) -> bool:
@@ -142,6 +142,15 @@ def fail_study(
     if result is not None:
         values["result"] = result
     return _move(session, study_id, StudyStatus.RUNNING, values)
+
+
+def _oldest_queued() -> Select[str]:
+    return (
+        select(Study.study_id)
+        .where(Study.status == StudyStatus.QUEUED)
+        .order_by(Study.created_at, Study.study_id)
+        .limit(1)
+    )
 
 
 def _move(

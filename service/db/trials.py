@@ -12,9 +12,9 @@ Transactions belong to the caller; nothing here commits.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import Row, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.states import (
@@ -45,6 +45,15 @@ class AttemptEnd(NamedTuple):
     cause: str | None = None
 
 
+class Attempted(NamedTuple):
+    """An attempt at a trial: where it began, how it ended, and why."""
+
+    number: int
+    from_meta_iteration: int
+    outcome: str
+    cause: str | None
+
+
 def read_trials(session: Session, trial_ids: Sequence[str]) -> Sequence[Trial]:
     """Return these trials, read by one query.
 
@@ -59,18 +68,27 @@ def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
     return session.scalars(query).all()
 
 
-def attempts_of(session: Session, study_id: str) -> Sequence[Attempt]:
-    """Every attempt at the study's trials, in their order."""
+def rows_of(session: Session, study_id: str, columns: Iterable[str]) -> Sequence[Row[Any]]:
+    """These columns of the study's trials, by number: quicker than whole trials are made."""
+    query = select(*(getattr(Trial, name) for name in columns)).where(Trial.study_id == study_id)
+    return session.execute(query.order_by(Trial.trial_number)).all()
+
+
+def attempts_of(session: Session, study_id: str) -> dict[str, list[Attempted]]:
+    """Every attempt at the study's trials, by trial_id, each in its order."""
+    columns = (getattr(Attempt, name) for name in Attempted._fields)
     query = (
-        select(Attempt)
+        select(Attempt.trial_id, *columns)
         .join(Trial, Trial.trial_id == Attempt.trial_id)
         .where(Trial.study_id == study_id)
-        .order_by(Attempt.trial_id, Attempt.number)
     )
-    return session.scalars(query).all()
+    attempts: dict[str, list[Attempted]] = {}
+    for trial_id, *row in session.execute(query):
+        attempts.setdefault(trial_id, []).append(Attempted(*row))
+    return {trial_id: sorted(some) for trial_id, some in attempts.items()}
 
 
-def is_loss(attempt: Attempt) -> bool:
+def is_loss(attempt: Attempted) -> bool:
     """Whether the attempt ended with its worker's death or an error."""
     return attempt.outcome in _LOSSES and attempt.cause != REPLACED
 

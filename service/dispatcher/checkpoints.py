@@ -1,5 +1,6 @@
 """Checkpoints on disk: a directory per study; rows name files relative to the root."""
 
+import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -56,9 +57,8 @@ class CheckpointStore:
         directories = self._root.iterdir() if self._root.is_dir() else ()
         return sorted(path.name for path in directories)
 
-    def keep_only(self, study_id: str, names: Collection[str]) -> None:
-        """Delete the study's files but `names`: what a killed dispatcher left behind."""
+    def unnamed(self, study_id: str, names: Collection[str]) -> list[str]:
+        """The study's files but those of `names`: what a killed dispatcher left behind."""
         directory = self._root / study_id
-        for path in directory.iterdir() if directory.is_dir() else ():
-            if str(path.relative_to(self._root)) not in names:
-                path.unlink(missing_ok=True)
+        found = os.listdir(directory) if directory.is_dir() else []
+        return sorted({f"{study_id}/{name}" for name in found} - set(names))

@@ -16,7 +16,7 @@ def group_of(
     of_branch, plan = study.branches[branch].branch, study.plan[role]
     spec, params = plan.spec, plan.trained_params(params, meta_iteration)
     own_model = "own model" if spec.model != study.spec.model else ""
-    structure = (own_model, *structural_values(spec, of_branch, params))
+    structure = (own_model, *structural_values(of_branch, params))
     if structure not in study.digests:
         signature = trial_signature(spec, of_branch, params)
         study.digests[structure] = signature.digest()

@@ -18,7 +18,7 @@ import structlog
 from service.db.engine import reading
 from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
-from service.db.study_progress import oldest_queued, running_or_known
+from service.db.study_progress import at_work_or_next, oldest_queued
 from service.dispatcher.leadership import takeover
 from service.dispatcher.lifecycle import phases, spending
 from service.dispatcher.lifecycle.failure import failing_alone
@@ -70,7 +70,8 @@ class Dispatcher:
         self._studies: dict[str, StudyState] = {}
         self._slots = Slots(ledger, executor, segment_seconds=segment_seconds)
         self._asker = Asker(wake=self._slots.wake)
-        self._refreshed = 0.0
+        self._refreshed = self._settled = 0.0
+        self._waits: str | None = None  # the study that is started next, as last looked for
         self._log = log.bind(epoch=ledger.epoch)
 
     def run(self) -> None:
@@ -109,21 +110,30 @@ class Dispatcher:
             self._told = view
 
     def _poll(self) -> None:
-        with reading(self._ledger.engine) as session:
-            standing = running_or_known(session, self._studies)
-        for study_id, seen in standing.items():
-            if study_id in self._studies:
-                study = self._studies[study_id]
-                study.clock(time.monotonic())
-                study.status = StudyStatus(seen.status)
-                spending.follow(self._ledger, study, seen.version)
-            else:
-                self._load(study_id)
+        """Look how studies stand before anything is ordered; settle all a few times a second."""
+        self._look()
+        due = time.monotonic() - self._settled >= POLL_SECONDS
         for study in list(self._studies.values()):
             if study.status != StudyStatus.RUNNING:
                 self._put_away(study)
-            else:
+            elif due:  # in between it is settled with each of its reports
                 self._settle(study)
+        if due:
+            self._settled = time.monotonic()
+
+    def _look(self) -> None:
+        with reading(self._ledger.engine) as session:
+            standing = at_work_or_next(session, self._studies)
+        queued = (seen.study_id for seen in standing if seen.status == StudyStatus.QUEUED)
+        self._waits = next(queued, None)
+        for study_id, status, version in standing:
+            if study_id in self._studies:
+                study = self._studies[study_id]
+                study.clock(time.monotonic())
+                study.status = StudyStatus(status)
+                spending.follow(self._ledger, study, version)
+            elif status == StudyStatus.RUNNING:
+                self._load(study_id)
 
     def _settle(self, study: StudyState) -> None:
         with failing_alone(self._ledger, study):
@@ -182,9 +192,13 @@ class Dispatcher:
         )
 
     def _start_next_study(self) -> bool:
+        study_id = self._waits
+        if study_id is None:
+            return False
+        started = takeover.start(self._ledger, study_id)
         with reading(self._ledger.engine) as session:
-            study_id = oldest_queued(session)
-        if study_id is None or not takeover.start(self._ledger, study_id):
+            self._waits = oldest_queued(session)
+        if not started:
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet
             self._studies[study_id].status = StudyStatus.RUNNING

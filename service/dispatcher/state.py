@@ -255,21 +255,20 @@ class StudyState:
 
     def _waits(self, trial: TrialState) -> bool:
         """Whether its rank at its rung does not let it go on."""
-        pools = self.standings.get((trial.group.branch, trial.meta_iteration), {})
-        if not self.spec.pruning.rule().pauses or trial.role.judged_at != "rungs":
+        if not self.plan.rule.pauses or trial.role.judged_at != "rungs":
             return False
-        standings = pools.get(self.pool_of(trial.trial_number))
+        pools = self.standings.get((trial.group.branch, trial.meta_iteration))
+        standings = pools.get(self.pool_of(trial.trial_number)) if pools else None
         if standings is None or trial.trial_number not in standings:
             return False
         return standings.place_of(trial.trial_number) >= self._promoted(standings)
 
     def _promoted(self, standings: Standings) -> int:
         """How many of the trials at a rung go on; all where the rule fails: none waits in vain."""
-        pruning = self.spec.pruning
-        promotes = pruning.rule().promotes
+        promotes = self.plan.rule.promotes
         try:
             count = len(standings)
-            return count if promotes is None else int(promotes(count, pruning.options()))
+            return count if promotes is None else int(promotes(count, self.plan.options))
         except Exception as error:  # a rule may be anybody's
             self.rule_failure = in_words(error)
             return len(standings)
@@ -303,19 +302,27 @@ class StudyState:
         self, place: Place, trial_number: int, loss: float, metrics: Mapping[str, float]
     ) -> None:
         """Keep the loss of a trial at a rung, and let those go on that it promotes there."""
+        standings = self.stand(place, trial_number, loss, metrics)
+        if standings is not None:
+            self._promote(trial_number, standings)
+
+    def stand(
+        self, place: Place, trial_number: int, loss: float, metrics: Mapping[str, float]
+    ) -> Standings | None:
+        """Keep the loss of a trial at a rung; return where it now stands, if it goes on there."""
         self.rung_losses.setdefault(place, {})[trial_number] = loss
         if self.spec.beyond_score():
             self.rung_metrics.setdefault(place, {})[trial_number] = dict(metrics)
         if place[1] not in self.plan[TrialRole.SEARCH].rungs[:-1]:
-            return
+            return None
         pools = self.standings.setdefault(place, {})
         standings = pools.setdefault(self.pool_of(trial_number), Standings())
         standings.add(trial_number, self.rank(loss, metrics))
-        self._promote(trial_number, standings)
+        return standings
 
     def _promote(self, trial_number: int, standings: Standings) -> None:
         """Sort again those whose promotion one more has changed: itself, the last and the next."""
-        if not self.spec.pruning.rule().pauses:
+        if not self.plan.rule.pauses:
             return
         promoted = self._promoted(standings)
         for number in {trial_number, *standings.numbers(promoted - 1, promoted + 1)}:
@@ -324,9 +331,9 @@ class StudyState:
 
     def pool_of(self, trial_number: int) -> int:
         """Among which trials its rule judges a trial; one pool for all where the rule fails."""
-        pool, rungs = self.spec.pruning.rule().pool, len(self.plan[TrialRole.SEARCH].rungs) - 1
+        pool, rungs = self.plan.rule.pool, len(self.plan[TrialRole.SEARCH].rungs) - 1
         try:
-            return 0 if pool is None else pool(trial_number, rungs, self.spec.pruning.options())
+            return 0 if pool is None else pool(trial_number, rungs, self.plan.options)
         except Exception as error:  # a rule may be anybody's
             self.rule_failure = in_words(error)
             return 0
@@ -336,7 +343,7 @@ class StudyState:
 
         Those that keep the constraints come first: an infeasible trial must not stop one of them.
         """
-        goals, metric = self.spec.goals(), self.spec.pruning.metric
+        goals, metric = self.plan.goals, self.spec.pruning.metric
         compared = loss if metric == SCORE else metrics[metric]
         return Rank(goals.violation(metrics) if goals.bounds else 0.0, compared)
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from metaopt.evaluation.bank import BankSpec
+from metaopt.goals import Goals
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
+from metaopt.search.pruning.rule import Options, PruningRule
 from service.db.roles import ROLES, Role
 from service.planning.branch_shares import floors, moves, startup_of
 from service.planning.fidelity import first_order_until, tasks_at_rungs, trained_params
@@ -79,12 +81,17 @@ class Plan:
 
     Args:
         spec: As it was submitted, with the budget of now.
+        goals: Of the spec; what it is asked for at every score is made once.
+        rule, options: Of its pruning, likewise.
         moves_budget: Whether results may move trials between the branches.
         floors: How many trials each branch gets in any case.
         startups: How many trials of each branch end before it is compared.
     """
 
     spec: StudySpec
+    goals: Goals
+    rule: PruningRule
+    options: Options
     roles: Mapping[str, RolePlan]
     moves_budget: bool
     floors: tuple[int, ...]
@@ -95,6 +102,9 @@ class Plan:
         """The plan of a spec."""
         return cls(
             spec=spec,
+            goals=spec.goals(),
+            rule=spec.pruning.rule(),
+            options=spec.pruning.options(),
             roles={name: _role_plan(spec, name, role) for name, role in ROLES.items()},
             moves_budget=moves(spec),
             floors=tuple(floors(spec)),

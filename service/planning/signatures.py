@@ -40,14 +40,11 @@ def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -
     )
 
 
-def structural_values(
-    spec: StudySpec, branch: Branch, params: dict[str, Value]
-) -> tuple[Value, ...]:
-    """What of a trial's `params` its signature depends on."""
+def structural_values(branch: Branch, params: dict[str, Value]) -> tuple[Value, ...]:
+    """Those of a trial's `params` that its signature follows from, within a spec and branch."""
     algorithm = ALGORITHMS.get(branch.algorithm)
-    most, test_cap = _trial_caps(spec, branch, params)
-    bucket = step_bucket(algorithm, params, most)
-    return (algorithm.name, bucket, test_cap, *algorithm.structure(params).values())
+    steps = params["inner_steps"], params["test_steps"]
+    return (algorithm.name, *steps, *algorithm.structure(params).values())
 
 
 def searches_structure(branch: Branch) -> bool:

@@ -1,6 +1,8 @@
 """Takeover: taking over, loading and starting studies, and what others left behind."""
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -8,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from metaopt.errors import in_words
 from service.db import trials
 from service.db.dispatcher import EpochLost, fence, release, tell_slots_of
-from service.db.engine import transaction
+from service.db.engine import reading, transaction
 from service.db.events import append_event
 from service.db.states import TrialStatus
 from service.db.study_progress import ended_among, fail_study, start_study
@@ -78,15 +80,22 @@ def start(ledger: Ledger, study_id: str) -> bool:
 def load(ledger: Ledger, study_id: str) -> StudyState | None:
     """A running study's state, or None if it had to be failed because it is unusable.
 
+    It is read without a lock, so that a long study keeps no writer waiting (docs/adr/0022).  Its
+    trials are written by the live dispatcher alone, from this thread; if that is another one by
+    now, the fence afterwards says so.  Its row may move meanwhile: the next poll sees its version.
+
     Files that no row names are deleted under the fence: a takeover waits for it, so they are
     never those of a successor.
     """
     try:
+        with reading(ledger.engine) as session, uncollected():
+            study = load_study(session, study_id)
+        used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
+        left = ledger.store.unnamed(study_id, used)
         with transaction(ledger.engine) as session:
             fence(session, ledger.epoch)
-            study = load_study(session, study_id)
-            used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
-            ledger.store.keep_only(study_id, used)
+            for name in left:
+                ledger.store.delete(name)
     except (SQLAlchemyError, EpochLost, OSError):
         raise
     except Exception as error:  # of its spec, or of somebody's kind: all others go on
@@ -95,6 +104,18 @@ def load(ledger: Ledger, study_id: str) -> StudyState | None:
         return None
     log.info("study_loaded", study_id=study_id, epoch=ledger.epoch, trials=len(study.trials))
     return study
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no garbage meanwhile: among all that is loaded, and stays, that is long in vain."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def give_up_epoch(ledger: Ledger) -> None:

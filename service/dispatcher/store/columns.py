@@ -10,14 +10,19 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Row
+
 from service.db.states import TrialStatus
-from service.db.tables import Attempt, Spending, Trial
-from service.db.trials import is_loss
+from service.db.tables import Spending, Trial
+from service.db.trials import Attempted, is_loss
 from service.dispatcher.state import Group, Spent, TrialState
 
 SHARED = tuple(
     field.name for field in fields(TrialState) if field.name in Trial.__mapper__.columns.keys()
 )
+
+READ = (*SHARED, "role", "branch", "score", "finished_at")
+"""What `trial_of` and its caller read of a row."""
 
 SUMS = tuple(
     field.name for field in fields(Spent) if field.name in Spending.__mapper__.columns.keys()
@@ -47,9 +52,9 @@ def row_of(
 
 
 def trial_of(
-    row: Trial,
+    row: Trial | Row[Any],
     group: Group,
-    attempts: Sequence[Attempt],
+    attempts: Sequence[Attempted],
     *,
     to_loss: Callable[[float], float],
 ) -> TrialState:
@@ -65,7 +70,7 @@ def trial_of(
     return TrialState(group=group, loss=loss, **values, **_attempted(row, attempts))
 
 
-def _attempted(row: Trial, attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _attempted(row: Trial | Row[Any], attempts: Sequence[Attempted]) -> dict[str, Any]:
     began = [attempt.from_meta_iteration for attempt in attempts]
     reached = [*began[1:], row.meta_iteration]
     losses = [is_loss(attempt) for attempt in attempts]

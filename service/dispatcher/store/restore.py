@@ -1,19 +1,22 @@
 """Restoring: a study's state in memory, rebuilt from its rows; scores become losses here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals, Metrics
 from metaopt.search.branches import LogEntry
 from metaopt.search.pruning.rule import Leader, contenders
 from service.db import asks, reports, spending, trials
+from service.db.asks import Logged
 from service.db.reports import RungScore
 from service.db.roles import ROLES, TrialRole
 from service.db.states import StudyStatus, TrialStatus
-from service.db.tables import Ask, Attempt, Study, Trial
+from service.db.tables import Study
+from service.db.trials import Attempted
 from service.dispatcher.groups import group_of
 from service.dispatcher.scheduler.branch_budgets import reallot
 from service.dispatcher.scheduler.budget import Ended, after_all
@@ -26,7 +29,7 @@ from service.dispatcher.state import (
     keeps_contenders,
     keeps_leaders,
 )
-from service.dispatcher.store.columns import sums_of, trial_of
+from service.dispatcher.store.columns import READ, sums_of, trial_of
 from service.planning.branch_search import branch_search
 from service.planning.branch_shares import first_budgets
 from service.planning.plan import Plan
@@ -59,15 +62,16 @@ def load_study(session: Session, study_id: str) -> StudyState:
         branches=branch_states(spec, log, scores),
         version=row.version,
     )
-    attempts = _by_trial(trials.attempts_of(session, study_id))
-    rows = trials.trials_of(session, study_id)
-    study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
-    _add_spent(session, study, rows)
     metrics = _rung_metrics(session, study) if spec.beyond_score() else {}
-    for scored in scores:
-        place, loss = (scored.branch, scored.meta_iteration), spec.goals().loss(scored.score)
-        known = metrics.get(place, {}).get(scored.trial_number, {})
-        study.add_scored(place, scored.trial_number, loss, known)
+    to_loss = spec.goals().loss
+    for branch, number, rung, score, _ in scores:
+        known = metrics.get((branch, rung), {}).get(number, {})
+        study.stand((branch, rung), number, to_loss(score), known)
+    attempts = trials.attempts_of(session, study_id)
+    rows = trials.rows_of(session, study_id, READ)
+    # After the scores, by which they are sorted: who waits, and who may go on.
+    study.add(_trial_state(study, row, attempts.get(row.trial_id, []), to_loss) for row in rows)
+    _add_spent(session, study, rows)
     if keeps_leaders(spec):
         _add_leaders(session, study, scores)
     reallot(study)
@@ -114,7 +118,7 @@ def _losses_by_task(
     return {numbers[key]: [to_loss(x) for x in report.scores] for key, report in found.items()}
 
 
-def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> None:
+def _add_spent(session: Session, study: StudyState, rows: Sequence[Row[Any]]) -> None:
     sums = spending.find_spending(session, study.study_id)
     spent = Spent()
     if sums is not None:
@@ -128,18 +132,18 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
     study.spent = study.saved = after_all(spent, ended)
 
 
-def _loss_at_end(study: StudyState, row: Trial) -> float | None:
+def _loss_at_end(study: StudyState, row: Row[Any]) -> float | None:
     if row.status != TrialStatus.COMPLETED or not study.spec.goals().feasible(row.metrics or {}):
         return None
     return _loss(study, row)
 
 
-def _loss(study: StudyState, row: Trial) -> float | None:
+def _loss(study: StudyState, row: Row[Any]) -> float | None:
     return None if row.score is None else study.spec.goals().loss(row.score)
 
 
 def branch_states(
-    spec: StudySpec, log: dict[str, list[Ask]], scores: Iterable[RungScore]
+    spec: StudySpec, log: dict[str, list[Logged]], scores: Iterable[RungScore]
 ) -> dict[str, BranchState]:
     """The branches of a spec as the log of their asks and tells left them.
 
@@ -160,7 +164,7 @@ def branch_states(
     }
 
 
-def log_entry(ask: Ask, scores: Mapping[int, float], goals: Goals) -> LogEntry:
+def log_entry(ask: Logged, scores: Mapping[int, float], goals: Goals) -> LogEntry:
     """A row of the log as the search knows it: in losses.
 
     Args:
@@ -181,15 +185,21 @@ def log_entry(ask: Ask, scores: Mapping[int, float], goals: Goals) -> LogEntry:
             if told_at is not None and rung <= told_at
         },
         metrics=ask.metrics,
-        random=ask.kind == "ask" and ask.outcome == asks.RANDOM,
+        random=_is_random(ask),
     )
 
 
+def _is_random(ask: Logged) -> bool:
+    """Whether the sampler had failed."""
+    return ask.kind == "ask" and ask.outcome == asks.RANDOM
+
+
 def _branch_state(
-    spec: StudySpec, position: int, log: Sequence[Ask], scores: Mapping[int, Mapping[int, float]]
+    spec: StudySpec, position: int, log: Sequence[Logged], scores: Mapping[int, Mapping[int, float]]
 ) -> BranchState:
     branch = spec.branches[position]
-    entries = [log_entry(ask, scores.get(ask.trial_number, {}), spec.goals()) for ask in log]
+    goals = spec.goals()
+    entries = (log_entry(ask, scores.get(ask.trial_number, {}), goals) for ask in log)
     search = branch_search(spec, branch, entries)
     return BranchState(
         branch=branch,
@@ -198,14 +208,15 @@ def _branch_state(
         structural=searches_structure(branch) or changes_program(spec, branch),
         search=search,
         sequence=log[-1].sequence + 1 if log else 0,
-        failure_told=any(entry.random for entry in entries),
+        failure_told=any(_is_random(ask) for ask in log),
     )
 
 
-def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> TrialState:
+def _trial_state(
+    study: StudyState,
+    row: Row[Any],
+    attempts: Sequence[Attempted],
+    to_loss: Callable[[float], float],
+) -> TrialState:
     group = group_of(study, row.role, row.branch, row.params, row.meta_iteration)
-    return trial_of(row, group, attempts, to_loss=study.spec.goals().loss)
-
-
-def _by_trial(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
-    return {trial_id: list(some) for trial_id, some in groupby(attempts, key=lambda a: a.trial_id)}
+    return trial_of(row, group, attempts, to_loss=to_loss)

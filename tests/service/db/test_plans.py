@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "before": [None, (NOON, STUDY)],
     "branch": ["maml"],
     "branches": [["maml"]],
+    "columns": [["trial_id"]],
     "configured": [["webhook"]],
     "counts": [[Count(STUDY, "search", "maml", s, 1, 1.0, 1.0)] for s in ("completed", "queued")],
     "current": ["running"],
@@ -113,6 +114,7 @@ WHY_ALL = {
 
 WHY_SORTED = {
     "best_trials.best_completed": "the completed trials of some branches of one study",
+    "study_progress.at_work_or_next": "studies at work; the limit is of the one that waits",
     "studies.studies_beginning": "ids that begin with digits somebody typed",
 }
 """Queries that sort all that they find to return the first of it, and why that is little."""

@@ -26,13 +26,12 @@ def test_nothing_outside_the_root_is_ever_named(tmp_path: Path, name: str) -> No
         store.name_of(str(tmp_path / "root" / name))
 
 
-def test_only_files_that_rows_name_are_kept(tmp_path: Path) -> None:
+def test_files_that_no_row_names_are_found(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     directory = Path(store.directory("s"))
     for name in ("kept", "orphan", "half.tmp"):
         (directory / name).write_text("x")
-    store.keep_only("s", {"s/kept"})
-    assert [path.name for path in directory.iterdir()] == ["kept"]
+    assert store.unnamed("s", {"s/kept"}) == ["s/half.tmp", "s/orphan"]
     store.delete_study("s")
-    store.keep_only("s", set())
+    assert store.unnamed("s", set()) == []
     assert not directory.exists()

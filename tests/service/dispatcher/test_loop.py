@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from optuna.samplers import GPSampler
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, event, select, update
 
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import reading, transaction
@@ -185,6 +185,18 @@ def test_trials_of_a_study_cancelled_without_a_dispatcher_are_cancelled_at_the_n
     run(second)
     wait_until(lambda: statuses(engine, study_id) == {"cancelled"}, what="cancelled trials")
     assert second.orders == []
+
+
+def test_slots_without_work_ask_for_nothing(engine: Engine, run: Run) -> None:
+    sent: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *seen: sent.append(seen[2]))
+    run(ScriptedExecutor(slots=64))
+
+    def of_studies() -> list[str]:
+        return [sql for sql in sent if "FROM mo_studies" in sql]
+
+    wait_until(lambda: len(of_studies()) >= 6, what="polls")
+    assert len(set(of_studies()[-4:])) == 1  # the poll itself, and nothing for any slot
 
 
 def test_a_second_study_gets_the_slot_the_first_leaves(engine: Engine, run: Run) -> None:

@@ -1,17 +1,21 @@
 """What is deleted from the disk, when, and by whom."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
+from metaopt.algorithms.registry import complete
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import transaction
 from service.db.tables import Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership import takeover
 from service.dispatcher.store.ledger import Ledger
+from tests.fakes.rows import add_report, add_trial
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 
@@ -44,6 +48,45 @@ def test_loading_deletes_only_while_the_epoch_stands(engine: Engine, tmp_path: P
     with pytest.raises(EpochLost):
         takeover.load(ledger, study_id)
     assert of_successor.exists()
+
+
+def test_a_writer_does_not_wait_while_a_study_is_loaded(engine: Engine, tmp_path: Path) -> None:
+    study_id = submit(engine, small_spec(), "running")
+    ledger, written = ledger_of(engine, tmp_path), []
+
+    def write(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        if "mo_trials" in sql and not written:  # in the middle of what is read
+            written.append(sql)
+            with ThreadPoolExecutor(1) as other:  # a lock would never be released
+                other.submit(submit, engine, small_spec()).result()
+
+    event.listen(engine, "after_cursor_execute", write)
+    assert takeover.load(ledger, study_id) is not None
+    assert written
+
+
+def test_a_long_study_is_loaded_by_as_many_queries_as_a_short_one(
+    engine: Engine, tmp_path: Path
+) -> None:
+    ledger = ledger_of(engine, tmp_path)
+    race = small_spec(pruning={"kind": "race", "rungs": [60]})
+    sent: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *seen: sent.append(seen[2]))
+
+    def queries(trials: int) -> int:
+        study_id = submit(engine, race, "running")
+        with transaction(engine) as session:
+            for number in range(trials):
+                trial = add_trial(
+                    session, number, "queued", study_id=study_id, params=complete("maml", {})
+                )
+                add_report(session, trial, 60, 0.5 + number)
+        sent.clear()
+        study = takeover.load(ledger, study_id)
+        assert study is not None and len(study.trials) == trials
+        return len(sent)
+
+    assert queries(40) == queries(2)
 
 
 def test_a_takeover_deletes_what_ended_studies_left(engine: Engine, tmp_path: Path) -> None:

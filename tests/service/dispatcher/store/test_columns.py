@@ -1,20 +1,16 @@
 """What a row and a trial in memory share."""
 
-from datetime import timedelta
-
 from service.db.states import AttemptOutcome, TrialStatus
-from service.db.tables import Attempt, Spending
+from service.db.tables import Spending
+from service.db.trials import Attempted
 from service.dispatcher.state import Spent
 from service.dispatcher.store.columns import row_of, sums_of, trial_of
 from tests.fakes import states
 from tests.fakes.states import NOON
 
 
-def attempt(number: int, begun_at: int, outcome: AttemptOutcome) -> Attempt:
-    return Attempt(
-        trial_id="t", number=number, epoch=1, slot="cpu:0", from_meta_iteration=begun_at,
-        outcome=outcome, cause="gone", started_at=NOON + timedelta(minutes=number),
-    )  # fmt: skip
+def attempt(number: int, begun_at: int, outcome: AttemptOutcome) -> Attempted:
+    return Attempted(number, begun_at, outcome, "gone")
 
 
 def test_a_new_trial_is_the_one_that_its_row_gives_back() -> None:
@@ -51,7 +47,7 @@ def test_losses_at_the_present_checkpoint_are_counted_apart() -> None:
     ]
     read = trial_of(row, trial.group, attempts, to_loss=float)
     assert (read.attempt, read.begun_at, read.losses, read.losses_here) == (3, 60, 2, 2)
-    attempts[0].outcome = AttemptOutcome.FINISHED
+    attempts[0] = attempts[0]._replace(outcome=AttemptOutcome.FINISHED)
     assert trial_of(row, trial.group, attempts, to_loss=float).losses_here == 1
 
 
