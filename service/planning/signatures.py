@@ -40,16 +40,6 @@ def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -
     )
 
 
-def structural_values(
-    spec: StudySpec, branch: Branch, params: dict[str, Value]
-) -> tuple[Value, ...]:
-    """What of a trial's `params` its signature depends on."""
-    algorithm = ALGORITHMS.get(branch.algorithm)
-    most, test_cap = _trial_caps(spec, branch, params)
-    bucket = step_bucket(algorithm, params, most)
-    return (algorithm.name, bucket, test_cap, *algorithm.structure(params).values())
-
-
 def searches_structure(branch: Branch) -> bool:
     """Whether trials of `branch` may differ in what a program shares."""
     params = parameters(branch.algorithm)

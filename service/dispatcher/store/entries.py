@@ -220,7 +220,7 @@ def _write_score(entry: Entry, outcome: LaneOutcome, seconds: float) -> None:
 
 def _score(entry: Entry, outcome: LaneOutcome) -> float:
     assert outcome.loss is not None
-    return entry.study.spec.goals().score(outcome.loss)
+    return entry.study.plan.goals.score(outcome.loss)
 
 
 def _report(entry: Entry, outcome: LaneOutcome, score: float, seconds: float) -> Row:

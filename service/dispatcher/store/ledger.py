@@ -235,7 +235,7 @@ def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spe
     tells = [tell for tell in tells if tell.outcome != "paused"]  # those have not ended
     if not tells:
         return spent
-    feasible = study.spec.goals().feasible
+    feasible = study.plan.goals.feasible
     losses = [
         t.loss if t.outcome == TrialStatus.COMPLETED and feasible(t.metrics) else None
         for t in tells
@@ -251,7 +251,7 @@ def _count_pruned(study: StudyState, trials: Sequence[TrialState]) -> None:
 
 
 def _score(study: StudyState, loss: float | None) -> float | None:
-    return None if loss is None else study.spec.goals().score(loss)
+    return None if loss is None else study.plan.goals.score(loss)
 
 
 def _log_ask(entry: Entry, asked: NewTrial) -> None:

@@ -63,12 +63,12 @@ def load_study(session: Session, study_id: str) -> StudyState:
     rows = trials.trials_of(session, study_id)
     study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
     _add_spent(session, study, rows)
-    metrics = _rung_metrics(session, study) if spec.beyond_score() else {}
+    metrics = _rung_metrics(session, study) if study.plan.beyond_score else {}
     for scored in scores:
-        place, loss = (scored.branch, scored.meta_iteration), spec.goals().loss(scored.score)
+        place, loss = (scored.branch, scored.meta_iteration), study.plan.goals.loss(scored.score)
         known = metrics.get(place, {}).get(scored.trial_number, {})
         study.add_scored(place, scored.trial_number, loss, known)
-    if keeps_leaders(spec):
+    if keeps_leaders(study.plan):
         _add_leaders(session, study, scores)
     reallot(study)
     return study
@@ -86,7 +86,7 @@ def _add_leaders(session: Session, study: StudyState, scores: Iterable[RungScore
     """Who leads each rung, and who contends; only their scores by task are read."""
     for place, leading in _may_lead(study, scores).items():
         leader = min(leading, key=lambda one: one[:2])
-        chosen = contenders(leading) if keeps_contenders(study.spec) else ()
+        chosen = contenders(leading) if keeps_contenders(study.plan) else ()
         by_task = _losses_by_task(session, study, place, {leader, *chosen})
         study.leaders[place] = leader._replace(losses=by_task[leader.trial_number])
         if chosen:
@@ -97,7 +97,7 @@ def _add_leaders(session: Session, study: StudyState, scores: Iterable[RungScore
 
 def _may_lead(study: StudyState, scores: Iterable[RungScore]) -> dict[Place, list[Leader]]:
     """The trials that keep the constraints, by rung, without their losses by task."""
-    goals, trials = study.spec.goals(), defaultdict(list)
+    goals, trials = study.plan.goals, defaultdict(list)
     for branch, number, rung, score, trimmed_mean in scores:
         place = branch, rung
         if goals.feasible(study.rung_metrics.get(place, {}).get(number, {})):
@@ -110,7 +110,7 @@ def _losses_by_task(
     session: Session, study: StudyState, place: Place, scored: Iterable[Leader]
 ) -> dict[int, list[float]]:
     numbers = {study.trials[one.trial_number].trial_id: one.trial_number for one in scored}
-    found, to_loss = reports.reports_at(session, list(numbers), place[1]), study.spec.goals().loss
+    found, to_loss = reports.reports_at(session, list(numbers), place[1]), study.plan.goals.loss
     return {numbers[key]: [to_loss(x) for x in report.scores] for key, report in found.items()}
 
 
@@ -129,13 +129,13 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Trial]) -> No
 
 
 def _loss_at_end(study: StudyState, row: Trial) -> float | None:
-    if row.status != TrialStatus.COMPLETED or not study.spec.goals().feasible(row.metrics or {}):
+    if row.status != TrialStatus.COMPLETED or not study.plan.goals.feasible(row.metrics or {}):
         return None
     return _loss(study, row)
 
 
 def _loss(study: StudyState, row: Trial) -> float | None:
-    return None if row.score is None else study.spec.goals().loss(row.score)
+    return None if row.score is None else study.plan.goals.loss(row.score)
 
 
 def branch_states(
@@ -204,7 +204,7 @@ def _branch_state(
 
 def _trial_state(study: StudyState, row: Trial, attempts: Sequence[Attempt]) -> TrialState:
     group = group_of(study, row.role, row.branch, row.params, row.meta_iteration)
-    return trial_of(row, group, attempts, to_loss=study.spec.goals().loss)
+    return trial_of(row, group, attempts, to_loss=study.plan.goals.loss)
 
 
 def _by_trial(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
