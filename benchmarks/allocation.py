@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from metaopt.search.allocation import Claim, allot
+from metaopt.search.curve import LossCurve
 
 Curve = Callable[[int, random.Random], float]
 STARTUP = 10
@@ -48,8 +49,8 @@ def regret(world: list[Curve], trials: int, floor: float, noise: float, seed: in
     true: list[list[float]] = [[] for _ in world]
     seen: list[list[float]] = [[] for _ in world]
     for _ in range(trials):
-        claims = [Claim(len(own), len(own), own, noise, least, min(STARTUP, least)) for own in seen]
         first = min(STARTUP, least)
+        claims = [Claim(len(o), len(o), LossCurve(o), noise, least, first) for o in seen]
         branch = _furthest_behind([len(own) for own in seen], allot(trials, claims), first)
         true[branch].append(world[branch](len(true[branch]), rngs[branch]))
         seen[branch].append(true[branch][-1] + rngs[branch].gauss(0, noise))

@@ -24,6 +24,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metaopt.search.curve import LossCurve
 from metaopt.search.shares import share_out
 
 FEWEST = 4  # trials before a curve says anything
@@ -37,8 +38,7 @@ class Claim:
     Args:
         asked: Trials that it has asked for.
         ended: Those of them that have ended.
-        losses: Of those that can be compared, in the order of their asks; None is a trial that
-            ended without one, as after divergence.
+        curve: Losses of those that can be compared, without one where a trial ended without.
         error: Standard error of the best of them.
         floor: Trials that it gets in any case.
         startup: Ended trials before it is compared.
@@ -47,7 +47,7 @@ class Claim:
 
     asked: int
     ended: int
-    losses: Sequence[float | None]
+    curve: LossCurve
     error: float
     floor: int
     startup: int
@@ -80,7 +80,7 @@ def in_the_running(total: int, claims: Sequence[Claim]) -> list[bool]:
     promised = _promised(total, claims)
     spare = max(0, total - sum(promised))
     bounds = [
-        reach(claim.losses, had - claim.asked + spare)
+        reach(claim.curve, had - claim.asked + spare)
         for claim, had in zip(claims, promised, strict=True)
     ]
     return [
@@ -89,28 +89,23 @@ def in_the_running(total: int, claims: Sequence[Claim]) -> list[bool]:
     ]
 
 
-def reach(losses: Sequence[float | None], left: int) -> float:
+def reach(curve: LossCurve, left: int) -> float:
     """u, the loss to which a branch may come in `left` more trials.
 
     Minus infinity before anything was tried or if only later trials have a loss; infinity if none
     has.
     """
-    half = len(losses) // 2
-    best, before = least_loss(losses), least_loss(losses[:half])
+    half = len(curve) // 2
+    best, before = curve.least(), curve.least_of_first(half)
     if best is None:
-        return math.inf if losses else -math.inf
+        return math.inf if len(curve) else -math.inf
     if before is None:
         return -math.inf
-    return best + (best - before) / (len(losses) - half) * left
-
-
-def least_loss(losses: Sequence[float | None]) -> float | None:
-    """The least loss, if there is any."""
-    return min((loss for loss in losses if loss is not None), default=None)
+    return best + (best - before) / (len(curve) - half) * left
 
 
 def _beats(other: Claim, claim: Claim, bound: float) -> bool:
-    best = least_loss(other.losses)
+    best = other.curve.least()
     return best is not None and bound - best > ERRORS * math.hypot(other.error, claim.error)
 
 

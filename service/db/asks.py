@@ -15,60 +15,6 @@ RANDOM = "random"
 """Outcome of an ask whose sampler had failed."""
 
 
-def log_ask(
-    session: Session,
-    study_id: str,
-    branch: str,
-    sequence: int,
-    *,
-    trial_number: int,
-    params: dict[str, Any],
-    random: bool = False,
-) -> None:
-    """Append an ask: what the sampler suggested for the trial, or, once it has failed, what was
-    drawn at random.
-    """
-    session.add(
-        Ask(
-            study_id=study_id,
-            branch=branch,
-            sequence=sequence,
-            kind="ask",
-            trial_number=trial_number,
-            params=params,
-            outcome=RANDOM if random else None,
-        )
-    )
-
-
-def log_tell(
-    session: Session,
-    study_id: str,
-    branch: str,
-    sequence: int,
-    *,
-    trial_number: int,
-    outcome: str,
-    value: float | None,
-    meta_iteration: int | None,
-    metrics: dict[str, float] | None = None,
-) -> None:
-    """Append a tell: how the trial ended."""
-    session.add(
-        Ask(
-            study_id=study_id,
-            branch=branch,
-            sequence=sequence,
-            kind="tell",
-            trial_number=trial_number,
-            outcome=outcome,
-            value=value,
-            meta_iteration=meta_iteration,
-            metrics=metrics,
-        )
-    )
-
-
 class Logged(NamedTuple):
     """An ask or a tell of a branch's log."""
 

@@ -17,10 +17,19 @@ def append_event(
     """Add an event to the study's stream.
 
     Raises:
+        MetaoptError: As `event_row`.
+    """
+    session.add(Event(**event_row(study_id, kind, data, now=now)))
+
+
+def event_row(study_id: str, kind: str, data: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """The row of an event of the study.
+
+    Raises:
         MetaoptError: `service.events` has no such kind, or none that says this.
     """
     EVENTS.get(kind).check(data)
-    session.add(Event(study_id=study_id, kind=kind, data=data, created_at=now))
+    return {"study_id": study_id, "kind": kind, "data": data, "created_at": now}
 
 
 def events_after(

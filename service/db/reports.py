@@ -41,11 +41,6 @@ class Point(NamedTuple):
     high: float
 
 
-def add_report(session: Session, report: Report) -> None:
-    """Add a report; a second one of the same trial and rung violates the primary key."""
-    session.add(report)
-
-
 def rung_scores(session: Session, study_id: str, role: str) -> list[RungScore]:
     """Every score of the study's trials of that role."""
     query = (

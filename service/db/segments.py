@@ -12,11 +12,6 @@ from sqlalchemy.orm import Session
 from service.db.tables import Segment
 
 
-def add_segment(session: Session, segment: Segment) -> None:
-    """Add a segment."""
-    session.add(segment)
-
-
 class Pace(NamedTuple):
     """What the segments of one signature took together."""
 

@@ -1,11 +1,13 @@
-"""Trials and their attempts: what the dispatcher writes.
+"""Trials and their attempts.
 
     queued ──begin──▶ running ──end──▶ completed | pruned | diverged | failed | cancelled
        ▲                 │
        └────requeue──────┘   evicted, or its worker died; the attempt keeps why
 
 Each try at running a trial has a row of its own, written before the trial is handed to a worker.
-The caller has fenced its transaction (`service.db.dispatcher`), so it is the only writer.
+The caller has fenced its transaction (`service.db.dispatcher`), so it is the only writer.  What a
+step of the dispatcher changes is gathered and written at once (`service.db.writes`); here is what
+is read, and what a new dispatcher does with the trials of an older one.
 
 Transactions belong to the caller; nothing here commits.
 """
@@ -14,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, bindparam, func, select, text, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.states import (
@@ -36,15 +38,6 @@ class IllegalTransition(Exception):
     """A trial cannot go from its status to the one asked for."""
 
 
-class AttemptEnd(NamedTuple):
-    """How an attempt at a trial ended."""
-
-    trial_id: str
-    number: int
-    outcome: AttemptOutcome
-    cause: str | None = None
-
-
 class Attempted(NamedTuple):
     """An attempt at a trial: where it began, how it ended, and why."""
 
@@ -52,14 +45,6 @@ class Attempted(NamedTuple):
     from_meta_iteration: int
     outcome: str
     cause: str | None
-
-
-def read_trials(session: Session, trial_ids: Sequence[str]) -> Sequence[Trial]:
-    """Return these trials, read by one query.
-
-    While somebody holds the rows, no other function here asks the database for them again.
-    """
-    return session.scalars(select(Trial).where(Trial.trial_id.in_(trial_ids))).all()
 
 
 def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
@@ -93,72 +78,6 @@ def is_loss(attempt: Attempted) -> bool:
     return attempt.outcome in _LOSSES and attempt.cause != REPLACED
 
 
-def begin_attempt(
-    session: Session, trial_id: str, number: int, *, epoch: int, slot: str, now: datetime
-) -> None:
-    """Set a queued trial running, with a row for this attempt."""
-    trial = _get(session, trial_id)
-    _move(trial, TrialStatus.RUNNING)
-    trial.epoch = epoch
-    trial.started_at = trial.started_at or now
-    session.add(
-        Attempt(
-            trial_id=trial_id,
-            number=number,
-            epoch=epoch,
-            slot=slot,
-            from_meta_iteration=trial.meta_iteration,
-            outcome=AttemptOutcome.RUNNING,
-            started_at=now,
-        )
-    )
-
-
-def save_progress(
-    session: Session,
-    trial_id: str,
-    *,
-    meta_iteration: int,
-    checkpoint: str | None,
-    digest: str | None,
-    device_seconds: float,
-) -> None:
-    """Keep how far a running trial came in a segment, and the checkpoint written there."""
-    trial = _get(session, trial_id)
-    trial.meta_iteration = meta_iteration
-    trial.checkpoint, trial.checkpoint_sha256 = checkpoint, digest
-    trial.device_seconds += device_seconds
-    if checkpoint is not None:
-        trial.solo = False
-
-
-def save_score(
-    session: Session, trial_id: str, score: float, stderr: float, metrics: dict[str, float]
-) -> None:
-    """Keep a trial's latest score, and what else is known of it."""
-    trial = _get(session, trial_id)
-    trial.score, trial.score_stderr, trial.metrics = score, stderr, metrics
-
-
-def end_attempts(session: Session, ends: Sequence[AttemptEnd], *, now: datetime) -> None:
-    """Close attempts."""
-    if not ends:
-        return
-    closing = (
-        update(Attempt.__table__)  # type: ignore[arg-type]
-        .where(Attempt.trial_id == bindparam("of_trial"), Attempt.number == bindparam("of_number"))
-        .values(outcome=bindparam("how"), cause=bindparam("why"), ended_at=now)
-    )
-    session.flush()
-    session.connection().execute(
-        closing,
-        [
-            {"of_trial": e.trial_id, "of_number": e.number, "how": e.outcome, "why": e.cause}
-            for e in ends
-        ],
-    )
-
-
 def end_trial(
     session: Session,
     trial_id: str,
@@ -180,16 +99,6 @@ def end_trial(
 def requeue_trial(session: Session, trial_id: str) -> None:
     """Put a running trial back into the queue; it will resume from its checkpoint."""
     _move(_get(session, trial_id), TrialStatus.QUEUED)
-
-
-def save_losses(
-    session: Session, trial_id: str, *, attempts: int, solo: bool, from_start: bool
-) -> None:
-    """Keep what losses have cost a trial; `from_start` also gives its checkpoint up."""
-    trial = _get(session, trial_id)
-    trial.attempts, trial.solo = attempts, solo
-    if from_start:
-        trial.meta_iteration, trial.checkpoint, trial.checkpoint_sha256 = 0, None, None
 
 
 def close_older_attempts(session: Session, epoch: int, *, now: datetime) -> int:

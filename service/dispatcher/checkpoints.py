@@ -28,7 +28,7 @@ class CheckpointStore:
         Raises:
             ValueError: it is not below the root.
         """
-        return None if path is None else str(Path(path).resolve().relative_to(self._root))
+        return None if path is None else str(self._below(Path(path)))
 
     def path_of(self, name: str | None) -> str | None:
         """The path of the file that a row names.
@@ -38,9 +38,11 @@ class CheckpointStore:
         """
         if name is None:
             return None
-        path = (self._root / name).resolve()
-        path.relative_to(self._root)
-        return str(path)
+        return str(self._root / self._below(self._root / name))
+
+    def _below(self, path: Path) -> Path:
+        # As text: to ask the disk about each part of the path costs more than to delete the file.
+        return Path(os.path.abspath(path)).relative_to(self._root)
 
     def delete(self, name: str | None) -> None:
         """Delete a file that no row names any more."""

@@ -1,8 +1,9 @@
 """Groups: which trials may be lanes of one program."""
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import Value
 from service.dispatcher.state import Group, StudyState
-from service.planning.signatures import structural_values, trial_signature
+from service.planning.signatures import trial_signature
 
 
 def group_of(
@@ -13,12 +14,15 @@ def group_of(
     Args:
         meta_iteration: From which it trains on.
     """
-    of_branch, plan = study.branches[branch].branch, study.plan[role]
-    spec, params = plan.spec, plan.trained_params(params, meta_iteration)
+    plan = study.plan[role]
+    spec, trained = plan.spec, plan.trained_params(params, meta_iteration)
     own_model = "own model" if spec.model != study.spec.model else ""
-    structure = (own_model, *structural_values(of_branch, params))
-    if structure not in study.digests:
-        signature = trial_signature(spec, of_branch, params)
-        study.digests[structure] = signature.digest()
+    # All that a signature depends on, and more, but it takes no time to name.
+    steps = trained["inner_steps"], trained["test_steps"]
+    shared = ALGORITHMS.get(branch).structure(trained).values()
+    structure = (role, own_model, branch, *steps, *shared)
+    if structure not in study.groups:
+        signature = trial_signature(spec, study.branches[branch].branch, trained)
         study.signatures[signature.digest()] = signature
-    return Group(role, branch, study.digests[structure])
+        study.groups[structure] = Group(role, branch, signature.digest())
+    return study.groups[structure]

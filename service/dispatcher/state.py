@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from metaopt.errors import in_words
@@ -16,6 +17,7 @@ from metaopt.goals import SCORE
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch, Suggestion
+from metaopt.search.curve import LossCurve
 from metaopt.search.pruning.rule import Leader, Need, contenders
 from metaopt.search.pruning.standings import Rank, Standings
 from service.db.roles import ROLES, Role, TrialRole, roles_where
@@ -128,7 +130,8 @@ class BranchState:
     """A branch: its search, how much of the study's budget it has, and its place in the log.
 
     `looking` is there while a slow sampler looks for its next trials; `failure_told` says that its
-    study has a warning of the sampler's failure.
+    study has a warning of the sampler's failure.  `curve` has what it is compared with others by
+    (`service.dispatcher.scheduler.branch_budgets`).
     """
 
     branch: Branch
@@ -139,6 +142,12 @@ class BranchState:
     sequence: int = 0
     looking: "Looking | None" = None
     failure_told: bool = False
+    curve: LossCurve = field(default_factory=LossCurve)
+
+    @cached_property
+    def fixed(self) -> dict[str, Value]:
+        """What its trials do not search, with its value."""
+        return self.branch.fixed()
 
     def next_sequence(self) -> int:
         """Take the next place in the log."""
@@ -166,7 +175,7 @@ class StudyState:
         contenders: Likewise those that may lead but for their worst tasks, where the rule asks.
         lane_limits: Most lanes a group may have since it ran out of memory.
         signatures: By their digest.
-        digests: Of signatures, by branch and structural values.
+        groups: By what the signatures of their trials depend on (`service.dispatcher.groups`).
         running_since: Monotonic time from which this dispatcher has run it.
         accounted_to: Monotonic time up to which the time of its slots is in segments.
         version: Of the row that this is a copy of.
@@ -176,7 +185,10 @@ class StudyState:
         rule_failure: Why its pruning rule failed last, until its warning is written.
         standings: Who came to each (branch, meta-iteration), the best first, by pool of its rule.
         open: Which of its trials have not ended, and what those are about to do.
-        completed: How many of its points have completed, by branch.
+        points_of, completed: How many points each branch has, and how many have completed.
+        living: How many trials were scored at each (branch, meta-iteration) and did not diverge.
+        moved_since: Trials that have moved since budgets were allotted.
+        compared_at: The meta-iteration of whose losses the curves of branches are; null is none.
     """
 
     study_id: str
@@ -191,7 +203,7 @@ class StudyState:
     contenders: dict[Place, tuple[Leader, ...]] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
-    digests: dict[tuple[Value, ...], str] = field(default_factory=dict)
+    groups: dict[tuple[Value, ...], Group] = field(default_factory=dict)
     running_since: float = 0.0
     accounted_to: float = 0.0
     version: int = 1
@@ -201,7 +213,11 @@ class StudyState:
     clocked_to: float = 0.0
     standings: dict[Place, dict[int, Standings]] = field(default_factory=dict)
     open: OpenTrials = field(default_factory=OpenTrials)
+    points_of: Counter[str] = field(default_factory=Counter)
     completed: Counter[str] = field(default_factory=Counter)
+    living: Counter[Place] = field(default_factory=Counter)
+    moved_since: set[int] = field(default_factory=set)
+    compared_at: int | None = None
     rule_failure: str | None = None
 
     @property
@@ -225,9 +241,12 @@ class StudyState:
         self.clocked_to = now
 
     def add(self, trials: Iterable[TrialState]) -> None:
-        """Add trials."""
+        """Add trials; where they have scores already, those stand."""
         for trial in trials:
             self.trials[trial.trial_number] = trial
+            for rung in self.losses_of(trial.group.branch, trial.trial_number):
+                self.living[trial.group.branch, rung] += 1
+            self.points_of[trial.group.branch] += trial.role.told_to_sampler
             self._sort(trial)
             self._count(trial)
 
@@ -240,6 +259,7 @@ class StudyState:
 
     def _sort(self, trial: TrialState) -> None:
         """Put a trial where it belongs among the open ones."""
+        self.moved_since.add(trial.trial_number)
         drawer = Drawer(self._kind(trial), trial.group.role, trial.group.branch)
         self.open.put(trial.trial_number, None if trial.ended else drawer)
 
@@ -247,6 +267,9 @@ class StudyState:
         """Count a trial that has ended."""
         if trial.status == TrialStatus.COMPLETED and trial.role.told_to_sampler:
             self.completed[trial.group.branch] += 1
+        if trial.status == TrialStatus.DIVERGED:
+            for rung in self.losses_of(trial.group.branch, trial.trial_number):
+                self.living[trial.group.branch, rung] -= 1
 
     def _kind(self, trial: TrialState) -> Kind:
         if trial.status == TrialStatus.RUNNING:
@@ -292,10 +315,10 @@ class StudyState:
     def add_loss(self, place: Place, scored: Leader, metrics: Mapping[str, float]) -> None:
         """Keep what a trial of the search was scored at a rung, and whether it leads there."""
         self.add_scored(place, scored.trial_number, scored.loss, metrics)
-        may_lead = keeps_leaders(self.spec) and self.spec.goals().feasible(metrics)
+        may_lead = keeps_leaders(self.plan) and self.plan.goals.feasible(metrics)
         if may_lead and scored.leads(self.leaders.get(place)):
             self.leaders[place] = scored
-        if keeps_contenders(self.spec) and self.spec.goals().feasible(metrics):
+        if keeps_contenders(self.plan) and self.plan.goals.feasible(metrics):
             self.contenders[place] = contenders([*self.contenders.get(place, ()), scored])
 
     def add_scored(
@@ -303,6 +326,8 @@ class StudyState:
     ) -> None:
         """Keep the loss of a trial at a rung, and let those go on that it promotes there."""
         standings = self.stand(place, trial_number, loss, metrics)
+        scored = self.trials.get(trial_number)
+        self.living[place] += scored is not None and scored.status != TrialStatus.DIVERGED
         if standings is not None:
             self._promote(trial_number, standings)
 
@@ -311,7 +336,7 @@ class StudyState:
     ) -> Standings | None:
         """Keep the loss of a trial at a rung; return where it now stands, if it goes on there."""
         self.rung_losses.setdefault(place, {})[trial_number] = loss
-        if self.spec.beyond_score():
+        if self.plan.beyond_score:
             self.rung_metrics.setdefault(place, {})[trial_number] = dict(metrics)
         if place[1] not in self.plan[TrialRole.SEARCH].rungs[:-1]:
             return None
@@ -405,17 +430,17 @@ class SlotState:
     unprepared: bool = False
 
 
-def keeps_leaders(spec: StudySpec) -> bool:
+def keeps_leaders(plan: Plan) -> bool:
     """Whether losses by task of the best at a rung have a say: in its rule, or between branches.
 
     It holds for as long as the study does: a budget that changes does not change it.
     """
-    return Need.LEADER in spec.pruning.rule().needs or spec.allocation() == "bandit"
+    return Need.LEADER in plan.rule.needs or plan.spec.allocation() == "bandit"
 
 
-def keeps_contenders(spec: StudySpec) -> bool:
+def keeps_contenders(plan: Plan) -> bool:
     """Whether the study's rule asks for those that may lead a rung but for their worst tasks."""
-    return Need.CONTENDERS in spec.pruning.rule().needs
+    return Need.CONTENDERS in plan.rule.needs
 
 
 def oldest_first(studies: Iterable[StudyState]) -> list[StudyState]:

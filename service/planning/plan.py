@@ -9,6 +9,7 @@ new one.  Whoever handles a trial asks the plan of its role, and not the spec ag
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from metaopt.costs.metric import Configuration as Costing
 from metaopt.evaluation.bank import BankSpec
 from metaopt.goals import Goals
 from metaopt.metaparams import Value
@@ -16,6 +17,7 @@ from metaopt.population.signature import Signature
 from metaopt.search.pruning.rule import Options, PruningRule
 from service.db.roles import ROLES, Role
 from service.planning.branch_shares import floors, moves, startup_of
+from service.planning.cost_metrics import costing
 from service.planning.fidelity import first_order_until, tasks_at_rungs, trained_params
 from service.planning.signatures import task_bank
 from service.wire.spec.compare import Configuration, reference
@@ -79,10 +81,14 @@ class RolePlan:
 class Plan:
     """What a spec means for each role, and how its trials are shared by the branches.
 
+    What of the spec is asked for at every report is here too, so that it is made once.
+
     Args:
         spec: As it was submitted, with the budget of now.
-        goals: Of the spec; what it is asked for at every score is made once.
-        rule, options: Of its pruning, likewise.
+        goals, rule, options: Its objectives, its pruning rule, and what that may read.
+        beyond_score: Whether anything but the score has a say in the search.
+        measured, named_costs: Metrics that workers measure, and those that the search goes by.
+        costing: What a trial's costs follow from, without its parameters.
         moves_budget: Whether results may move trials between the branches.
         floors: How many trials each branch gets in any case.
         startups: How many trials of each branch end before it is compared.
@@ -92,6 +98,10 @@ class Plan:
     goals: Goals
     rule: PruningRule
     options: Options
+    beyond_score: bool
+    measured: tuple[str, ...]
+    named_costs: tuple[str, ...]
+    costing: Costing
     roles: Mapping[str, RolePlan]
     moves_budget: bool
     floors: tuple[int, ...]
@@ -105,6 +115,10 @@ class Plan:
             goals=spec.goals(),
             rule=spec.pruning.rule(),
             options=spec.pruning.options(),
+            beyond_score=spec.beyond_score(),
+            measured=tuple(spec.measured()),
+            named_costs=tuple(spec.named_costs()),
+            costing=costing(spec),
             roles={name: _role_plan(spec, name, role) for name, role in ROLES.items()},
             moves_budget=moves(spec),
             floors=tuple(floors(spec)),

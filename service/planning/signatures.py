@@ -40,13 +40,6 @@ def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -
     )
 
 
-def structural_values(branch: Branch, params: dict[str, Value]) -> tuple[Value, ...]:
-    """Those of a trial's `params` that its signature follows from, within a spec and branch."""
-    algorithm = ALGORITHMS.get(branch.algorithm)
-    steps = params["inner_steps"], params["test_steps"]
-    return (algorithm.name, *steps, *algorithm.structure(params).values())
-
-
 def searches_structure(branch: Branch) -> bool:
     """Whether trials of `branch` may differ in what a program shares."""
     params = parameters(branch.algorithm)

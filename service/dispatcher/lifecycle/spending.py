@@ -27,7 +27,7 @@ def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> No
     if study.status != StudyStatus.RUNNING:
         return
     if study.search_ended_by is None:
-        by = spent_budget(study.spec.budget, study.spent, study.spec.goals())
+        by = spent_budget(study.spec.budget, study.spent, study.plan.goals)
         if by is None or not end_search(ledger, study, by):
             return
     idle = [slot for slot in slots if searches(slot, study) and slot.future is None]

@@ -66,7 +66,7 @@ def result_of(entry: Entry) -> StudyResult:
     sealed = [(row, sealed_run(row, at_end.get(row.trial_id))) for row in rows.verdict]
     result = study_result(
         study.spec,
-        _search_trials(rows, at_end, study.spec.goals()),
+        _search_trials(rows, at_end, study.plan.goals),
         [run for _, run in sealed if run.source_trial_number is not None],
         defaults=_defaults([(row, run) for row, run in sealed if run.source_trial_number is None]),
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),

@@ -101,7 +101,7 @@ def _scored(
     if lane is None:
         raise BadReport(f"the worker says nothing about trial {trial.trial_number}")
     if lane.diverged_at is not None:
-        metrics = {**metrics_of_params(study.spec, trial.params), **trial.metrics}
+        metrics = {**metrics_of_params(study.plan.costing, trial.params), **trial.metrics}
         return LaneOutcome(trial, lane, TrialStatus.DIVERGED, metrics=metrics)
     if lane.meta_iteration != trial.meta_iteration + iterations:
         raise BadReport(
@@ -118,7 +118,7 @@ def _scored(
 def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneOutcome:
     if lane.curve is None or lane.diverged_share is None:
         raise BadReport(f"trial {trial.trial_number} was not evaluated at {lane.meta_iteration}")
-    goals, metrics = study.spec.goals(), _metrics(study, trial, lane)
+    goals, metrics = study.plan.goals, _metrics(study, trial, lane)
     try:
         summary = summarize(lane.scores or [], goals.statistic, Bounds(*goals.possible))
     except ValueError as error:
@@ -138,15 +138,15 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
 def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str, float]:
     assert lane.diverged_share is not None
     metrics: dict[str, float] = {
-        **metrics_of_params(study.spec, trial.params),
+        **metrics_of_params(study.plan.costing, trial.params),
         **costs_of_scores(BankScores(lane.scores or [], lane.diverged_share)),
     }
-    for name in study.spec.measured():
+    for name in study.plan.measured:
         cost = lane.costs.get(name, math.nan)
         if not (math.isfinite(cost) and cost >= 0):
             raise BadReport(f"trial {trial.trial_number}: {name} was not measured, got {cost}")
         metrics[name] = cost
-    missing = [name for name in study.spec.named_costs() if name not in metrics]
+    missing = [name for name in study.plan.named_costs if name not in metrics]
     if missing:
         raise BadReport(f"trial {trial.trial_number}: cost metric {missing[0]} gives no number")
     return metrics
@@ -188,7 +188,7 @@ def _status(
 
 
 def _decision(study: StudyState, rung: Rung, trial_number: int) -> Decision:
-    rule = study.spec.pruning.rule()
+    rule = study.plan.rule
     decision = rule.decide(rung, trial_number)
     if decision not in STATUSES:
         raise InvalidSearch(f"it decides {decision!r}, which is no Decision")

@@ -26,7 +26,7 @@ def rung_at(
         pool: Among whose trials the rule judges.
     """
     below = study.plan[TrialRole.SEARCH].rungs[:-1]
-    needs = study.spec.pruning.rule().needs
+    needs = study.plan.rule.needs
     return Rung(
         index=below.index(place[1]),
         count=len(below),
@@ -35,7 +35,7 @@ def rung_at(
         leader=_leader(study, place, arrivals) if Need.LEADER in needs else None,
         contenders=_contenders(study, place, arrivals) if Need.CONTENDERS in needs else (),
         statistic=study.spec.evaluation.statistic,
-        options=study.spec.pruning.options(),
+        options=study.plan.options,
     )
 
 
@@ -55,7 +55,7 @@ def _task_losses(arrivals: Sequence[Arrival]) -> dict[int, Sequence[float]]:
 
 
 def _leader(study: StudyState, place: Place, arrivals: Sequence[Arrival]) -> Leader | None:
-    feasible, leader = study.spec.goals().feasible, study.leaders.get(place)
+    feasible, leader = study.plan.goals.feasible, study.leaders.get(place)
     for scored, metrics in arrivals:
         if feasible(metrics) and scored.leads(leader):
             leader = scored
@@ -63,6 +63,6 @@ def _leader(study: StudyState, place: Place, arrivals: Sequence[Arrival]) -> Lea
 
 
 def _contenders(study: StudyState, place: Place, arrivals: Sequence[Arrival]) -> Sequence[Leader]:
-    feasible = study.spec.goals().feasible
+    feasible = study.plan.goals.feasible
     new = [arrival.scored for arrival in arrivals if feasible(arrival.metrics)]
     return contenders([*study.contenders.get(place, ()), *new])

@@ -9,15 +9,20 @@ Nothing of it is stored: asks, scores and ends decide, so a restart gives the sa
 Branches are compared at the last rung at which each of them has a few scores: on the same tasks
 after as many meta-iterations.  What a trial scored there counts though it goes on; one that ended
 below, or waits there, tried in vain.
+
+The curves of the branches follow the trials that have moved since the last time, so that a report
+costs no more in a long search; they are made anew where branches come to be compared elsewhere.
 """
 
-from itertools import islice
+from collections.abc import Iterable
 
 from metaopt.estimation.statistics import summarize
 from metaopt.search.allocation import Claim, allot
+from metaopt.search.curve import LossCurve
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
-from service.dispatcher.state import BranchState, StudyState, TrialState
+from service.dispatcher.open_trials import GOING_ON
+from service.dispatcher.state import POINTS, BranchState, StudyState, TrialState
 from service.planning.branch_shares import weighted
 
 ENOUGH = 3  # scores of each branch at a rung where they are compared
@@ -38,71 +43,70 @@ def asked_by(branch: BranchState) -> int:
 
 def reallot(study: StudyState) -> None:
     """Give each branch the budget that it has by now."""
-    branches = list(study.branches.values())
+    branches, moved = list(study.branches.values()), study.moved_since
+    study.moved_since = set()
     if study.plan.moves_budget:
-        budgets = allot(study.spec.points(), _claims(study))
+        budgets = allot(study.spec.points(), _claims(study, moved))
     else:
         budgets = weighted(study.spec, [asked_by(branch) for branch in branches])
     for branch, budget in zip(branches, budgets, strict=True):
         branch.budget = budget
 
 
-def _claims(study: StudyState) -> list[Claim]:
+def _claims(study: StudyState, moved: Iterable[int]) -> list[Claim]:
     rung = _common_rung(study)
+    if rung != study.compared_at:
+        study.compared_at, moved = rung, study.trials
+        for branch in study.branches.values():
+            branch.curve = LossCurve()
+    for number in moved if rung is not None else ():
+        _follow(study, study.trials[number])
     return [
-        _claim(study, branch, floor, rung)
+        _claim(study, branch, floor)
         for branch, floor in zip(study.branches.values(), study.plan.floors, strict=True)
     ]
 
 
-def _claim(study: StudyState, branch: BranchState, floor: int, rung: int | None) -> Claim:
+def _follow(study: StudyState, trial: TrialState) -> None:
+    """Have a trial that moved in its branch's curve, if it is over or has a loss to compare."""
+    if not trial.role.told_to_sampler:
+        return
+    branch, number = study.branches[trial.group.branch], trial.trial_number
+    ask = (number - branch.position) // len(study.branches)
+    loss = study.rung_losses.get((trial.group.branch, study.compared_at or 0), {}).get(number)
+    if trial.status == TrialStatus.DIVERGED:
+        loss = None
     # Also one that is let go on by force counts as over: that it is depends on the budgets.
-    over = {n for n in _numbers(study, branch) if study.open.kind(n) in (None, "waiting")}
-    at_rung = _losses(study, branch.branch.algorithm, rung)
-    losses = [at_rung.get(n) for n in _numbers(study, branch) if n in over or n in at_rung]
+    if loss is not None or study.open.kind(number) in (None, "waiting"):
+        branch.curve.put(ask, loss)
+    else:
+        branch.curve.drop(ask)
+
+
+def _claim(study: StudyState, branch: BranchState, floor: int) -> Claim:
+    name = branch.branch.algorithm
     return Claim(
         asked=asked_by(branch),
-        ended=len(over),
-        losses=losses if rung is not None else [],
-        error=_error(study, branch.branch.algorithm, rung),
+        ended=study.points_of[name] - study.open.count(GOING_ON, roles=POINTS, branch=name),
+        curve=branch.curve,
+        error=_error(study, name),
         floor=floor,
         startup=study.plan.startups[branch.position],
         limit=branch.search.limit,
     )
 
 
-def _numbers(study: StudyState, branch: BranchState) -> list[int]:
-    many = len(study.branches)
-    numbers = (trial_number(branch, index, many) for index in range(branch.search.asks))
-    return [number for number in numbers if number in study.trials]
-
-
 def _common_rung(study: StudyState) -> int | None:
-    rungs = study.plan[TrialRole.SEARCH].rungs
-    scoring = [name for name in study.branches if any(_has(study, name, r, 1) for r in rungs)]
+    rungs, living = study.plan[TrialRole.SEARCH].rungs, study.living
+    scoring = [name for name in study.branches if any(living[name, rung] for rung in rungs)]
     for rung in reversed(rungs):
-        if scoring and all(_has(study, name, rung, ENOUGH) for name in scoring):
+        if scoring and all(living[name, rung] >= ENOUGH for name in scoring):
             return rung
     return None
 
 
-def _has(study: StudyState, branch: str, rung: int, count: int) -> bool:
-    """Whether so many trials of a branch that live have a loss at a rung."""
-    scored = (n for n in study.rung_losses.get((branch, rung), ()) if _lives(study.trials.get(n)))
-    return len(list(islice(scored, count))) == count
-
-
-def _losses(study: StudyState, branch: str, rung: int | None) -> dict[int, float]:
-    """Losses of trials at a rung, by trial number; those that died later have none."""
-    losses = study.rung_losses.get((branch, rung), {}) if rung is not None else {}
-    return {n: loss for n, loss in losses.items() if _lives(study.trials.get(n))}
-
-
-def _lives(trial: TrialState | None) -> bool:
-    return trial is not None and trial.status != TrialStatus.DIVERGED
-
-
-def _error(study: StudyState, branch: str, rung: int | None) -> float:
+def _error(study: StudyState, branch: str) -> float:
+    rung = study.compared_at
     leader = study.leaders.get((branch, rung)) if rung is not None else None
     statistic = study.spec.evaluation.statistic
     return summarize(leader.losses, statistic).stderr if leader and leader.losses else 0.0

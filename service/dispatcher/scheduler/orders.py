@@ -49,7 +49,7 @@ def segment_order(
         checkpoint_directory=store.directory(study.study_id),
         ahead=lane_iterations_ahead(study, group),
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
-        measure=study.spec.measured(),
+        measure=list(study.plan.measured),
         at_end=plan.role.leaves,
     )
 
@@ -77,8 +77,7 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
 
     Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
     """
-    pruning = study.spec.pruning
-    survival = pruning.rule().kept_share(pruning.options())
+    survival = study.plan.rule.kept_share(study.plan.options)
     of_branch = [t for t in pauses.going_on(study, group.role) if t.group.branch == group.branch]
     open_now = sum(ahead_in(study, t, group, t.meta_iteration, survival) for t in of_branch)
     if not ROLES[group.role].paid_by_search:

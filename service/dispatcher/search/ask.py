@@ -2,6 +2,7 @@
 
 from metaopt.algorithms.registry import complete
 from metaopt.keys import key
+from metaopt.metaparams import Value
 from metaopt.search.branches import Suggestion
 from service.db.roles import TrialRole
 from service.dispatcher import trials
@@ -20,6 +21,12 @@ def ask(study: StudyState, branch: BranchState, count: int) -> list[NewTrial]:
     return [new_trial(study, branch, None, branch.next_sequence()) for _ in range(count)]
 
 
+def warm_points_left(study: StudyState, branch: BranchState) -> list[dict[str, Value]]:
+    """The points of the warm start that the branch's next trials are."""
+    asks, given = branch.search.asks, study.spec.warm_start
+    return warm_points(given, branch.branch)[asks:] if asks < len(given.trials) else []
+
+
 def new_trial(
     study: StudyState, branch: BranchState, found: Suggestion | None, sequence: int
 ) -> NewTrial:
@@ -32,7 +39,7 @@ def new_trial(
     """
     name, ask_index = branch.branch.algorithm, branch.search.asks
     number = trial_number(branch, ask_index, len(study.branches))
-    warm = warm_points(study.spec.warm_start, branch.branch)[ask_index : ask_index + 1]
+    warm = warm_points_left(study, branch)
     if warm:
         found = Suggestion(warm[0])
     if found is None:
@@ -43,7 +50,7 @@ def new_trial(
     trial = trials.new(
         study,
         TrialRole.SEARCH,
-        Configuration(name, complete(name, {**branch.branch.fixed(), **asked})),
+        Configuration(name, complete(name, {**branch.fixed, **asked})),
         trial_number=number,
         seed=key(study.spec.seed, "trial", number),
     )

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
 
-from service.dispatcher.search.ask import ask, new_trial
+from service.dispatcher.search.ask import ask, new_trial, warm_points_left
 from service.dispatcher.state import BranchState, Looking, NewTrial, StudyState
-from service.wire.spec.warm_start import warm_points
 
 THREADS = 2  # one slow sampler must not keep another waiting for its whole batch
 
@@ -42,7 +41,7 @@ class Asker:
         """
         if branch.looking is not None:
             return self._found(study, branch, branch.looking)
-        warm = warm_points(study.spec.warm_start, branch.branch)[branch.search.asks :]
+        warm = warm_points_left(study, branch)
         if warm:  # nothing to look for
             return ask(study, branch, min(count, len(warm)))
         slow = branch.search.slow_asks(count)

@@ -54,7 +54,7 @@ def eligible(study: StudyState) -> list[Candidate]:
 
     Best score first, ties by number; last those that diverged when they were trained again.
     """
-    goals = study.spec.goals()
+    goals = study.plan.goals
     feasible = {c.trial_number: c for c in scored_candidates(study) if goals.feasible(c.metrics)}
     if goals.several:
         front = pareto_front({number: _losses(study, c) for number, c in feasible.items()})
@@ -66,7 +66,7 @@ def eligible(study: StudyState) -> list[Candidate]:
 
 def broken_candidates(study: StudyState) -> list[Candidate]:
     """The candidates that break a constraint."""
-    feasible = study.spec.goals().feasible
+    feasible = study.plan.goals.feasible
     return [c for c in scored_candidates(study) if not feasible(c.metrics)]
 
 
@@ -78,7 +78,7 @@ def spread_finalists(study: StudyState, front: Sequence[Candidate]) -> list[int]
 
 def pareto_trials(study: StudyState) -> list[ParetoTrial] | None:
     """The Pareto set with its values, best score first; None with one objective."""
-    if not study.spec.goals().several:
+    if not study.plan.goals.several:
         return None
     return [_pareto_trial(study, candidate) for candidate in eligible(study)]
 
@@ -88,7 +88,7 @@ def why_nothing_is_feasible(study: StudyState) -> str | None:
 
     The tightest bound is the one that most of the trials broke.
     """
-    goals, scored = study.spec.goals(), scored_candidates(study)
+    goals, scored = study.plan.goals, scored_candidates(study)
     if not scored or not goals.bounds:
         return None
     broken = [name for candidate in scored for name in goals.broken(candidate.metrics)]
@@ -102,7 +102,7 @@ def why_nothing_is_feasible(study: StudyState) -> str | None:
 
 
 def _pareto_trial(study: StudyState, candidate: Candidate) -> ParetoTrial:
-    goals, trial = study.spec.goals(), study.trials[candidate.trial_number]
+    goals, trial = study.plan.goals, study.trials[candidate.trial_number]
     values = goals.values(goals.score(candidate.loss), candidate.metrics)
     assert values is not None
     return ParetoTrial(
@@ -114,7 +114,7 @@ def _pareto_trial(study: StudyState, candidate: Candidate) -> ParetoTrial:
 
 
 def _losses(study: StudyState, candidate: Candidate) -> tuple[float, ...]:
-    goals = study.spec.goals()
+    goals = study.plan.goals
     values = goals.values(goals.score(candidate.loss), candidate.metrics)
     unmeasured = f"trial {candidate.trial_number} has no {', '.join(goals.objectives)}"
     assert values is not None, unmeasured

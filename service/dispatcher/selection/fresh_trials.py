@@ -58,7 +58,7 @@ def fresh_finalists(
 
 
 def _finalists(study: StudyState, scores: Mapping[int, Sequence[float]] | None) -> list[int]:
-    if study.spec.goals().several:
+    if study.plan.goals.several:
         return spread_finalists(study, eligible(study))
     verdict = study.spec.verdict
     return choose_finalists(

@@ -69,7 +69,7 @@ def next_replicas(study: StudyState, exploded: Collection[int] = ()) -> list[Tri
     """
     if study.search_ended_by is not None or left(study) <= 0:
         return []
-    goals = study.spec.goals()
+    goals = study.plan.goals
     may_win = [
         configuration
         for configuration in configurations(study, exploded)

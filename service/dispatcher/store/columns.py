@@ -37,18 +37,17 @@ def sums_of(spent: Spent | Spending) -> dict[str, Any]:
 
 def row_of(
     trial: TrialState, *, study_id: str, ask_index: int | None, created_at: datetime
-) -> Trial:
+) -> dict[str, Any]:
     """The row of a new trial."""
-    # What is not known yet is left out: as None it would be written as the null of JSON.
-    values = {name: getattr(trial, name) for name in SHARED}
-    return Trial(
-        study_id=study_id,
-        role=trial.group.role,
-        branch=trial.group.branch,
-        ask_index=ask_index,
-        created_at=created_at,
-        **{name: value for name, value in values.items() if value is not None and value != {}},
-    )
+    return {
+        "study_id": study_id,
+        "role": trial.group.role,
+        "branch": trial.group.branch,
+        "ask_index": ask_index,
+        "created_at": created_at,
+        **{name: getattr(trial, name) for name in SHARED},
+        "metrics": trial.metrics or None,
+    }
 
 
 def trial_of(

@@ -1,16 +1,16 @@
 """Entries: rows and events that one step of a trial leaves, inside a fenced transaction."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.db import reports, segments, spending, study_progress, trials
-from service.db.events import append_event
+from service.db import spending, study_progress
+from service.db.events import event_row
 from service.db.states import AttemptOutcome, TrialStatus
-from service.db.tables import Report, Segment, Trial
+from service.db.tables import Attempt, Event, Report, Segment, Trial
+from service.db.writes import Row, Writes
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
@@ -22,25 +22,18 @@ from service.executors.base import SegmentReport
 class Entry:
     """Where to write, about which study, as whom, and when.
 
-    `held` keeps rows that the session would forget and read again, one by one.
+    What is gathered in `writes` is written at its end (`Ledger.entry`).
     """
 
     session: Session
     study: StudyState
     epoch: int
     now: datetime
-    held: list[Trial] = field(default_factory=list)
-
-    def hold(self, lanes: Iterable[TrialState]) -> None:
-        """Read the rows of these trials, if they are not held yet."""
-        held = {row.trial_id for row in self.held}
-        missing = [trial.trial_id for trial in lanes if trial.trial_id not in held]
-        if missing:
-            self.held.extend(trials.read_trials(self.session, missing))
+    writes: Writes = field(default_factory=Writes)
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
         """Append an event."""
-        append_event(self.session, self.study.study_id, kind, data, now=self.now)
+        self.writes.add(Event, event_row(self.study.study_id, kind, data, now=self.now))
 
     def trial_event(self, kind: str, trial: TrialState, **data: Any) -> None:
         """Append an event about a trial."""
@@ -58,19 +51,34 @@ def warn(entry: Entry, warning: str) -> None:
 def add_trial(entry: Entry, trial: TrialState, ask_index: int | None) -> None:
     """Add the row of a new trial, queued."""
     row = row_of(trial, study_id=entry.study.study_id, ask_index=ask_index, created_at=entry.now)
-    entry.session.add(row)
-    entry.held.append(row)
+    entry.writes.add(Trial, row)
 
 
 def begin(entry: Entry, trial: TrialState, slot: str) -> None:
     """Begin the next attempt at a queued trial."""
     number = trial.attempt + 1
-    trials.begin_attempt(
-        entry.session, trial.trial_id, number, epoch=entry.epoch, slot=slot, now=entry.now
+    begun = {"started_at": entry.now} if number == 1 else {}
+    entry.writes.change(trial.trial_id, status=TrialStatus.RUNNING, epoch=entry.epoch, **begun)
+    entry.writes.add(
+        Attempt,
+        {
+            "trial_id": trial.trial_id,
+            "number": number,
+            "epoch": entry.epoch,
+            "slot": slot,
+            "from_meta_iteration": trial.meta_iteration,
+            "outcome": AttemptOutcome.RUNNING,
+            "started_at": entry.now,
+        },
     )
     entry.trial_event(
         "trial_started", trial, attempt=number, slot=slot, meta_iteration=trial.meta_iteration
     )
+
+
+def requeue(entry: Entry, trial: TrialState) -> None:
+    """Put a running trial back into the queue; it will resume from its checkpoint."""
+    entry.writes.change(trial.trial_id, status=TrialStatus.QUEUED)
 
 
 def write_outcome(
@@ -78,18 +86,18 @@ def write_outcome(
 ) -> None:
     """Write how far a lane came, its scores if it was judged, and its end if it ended."""
     trial, lane = outcome.trial, outcome.lane
-    trials.save_progress(
-        entry.session,
+    entry.writes.change(
         trial.trial_id,
+        more_seconds=seconds,
         meta_iteration=lane.meta_iteration,
         checkpoint=checkpoint,
-        digest=lane.digest,
-        device_seconds=seconds,
+        checkpoint_sha256=lane.digest,
+        **({} if checkpoint is None else {"solo": False}),
     )
     if outcome.loss is not None:
         _write_score(entry, outcome, seconds)
     if outcome.status == TrialStatus.QUEUED:
-        trials.requeue_trial(entry.session, trial.trial_id)
+        requeue(entry, trial)
     elif outcome.status != TrialStatus.RUNNING:
         end(
             entry,
@@ -117,29 +125,29 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
     no trial for the slot (a sampler that must learn first, a search that ends on another slot).
     """
     assert slot.group is not None and slot.ordered_at is not None
-    segments.add_segment(
-        entry.session,
-        Segment(
-            study_id=entry.study.study_id,
-            epoch=entry.epoch,
-            slot=slot.slot.name,
-            role=slot.group.role,
-            branch=slot.group.branch,
-            signature=slot.group.signature,
-            program=report.program,
-            device=report.device,
-            lanes=len(report.lanes),
-            meta_iterations=slot.iterations,
-            started_at=slot.ordered_at,
-            ended_at=entry.now,
-            seconds=report.seconds,
-            train_seconds=report.train_seconds,
-            evaluate_seconds=report.evaluate_seconds,
-            wait_seconds=min(report.wait_seconds, slot.longest_wait_seconds),
-            slot_seconds=slot_seconds,
-            sample_share=report.sample_share,
-            peak_memory_bytes=report.peak_memory_bytes,
-        ),
+    entry.writes.add(
+        Segment,
+        {
+            "study_id": entry.study.study_id,
+            "epoch": entry.epoch,
+            "slot": slot.slot.name,
+            "role": slot.group.role,
+            "branch": slot.group.branch,
+            "signature": slot.group.signature,
+            "program": report.program,
+            "device": report.device,
+            "lanes": len(report.lanes),
+            "meta_iterations": slot.iterations,
+            "started_at": slot.ordered_at,
+            "ended_at": entry.now,
+            "seconds": report.seconds,
+            "train_seconds": report.train_seconds,
+            "evaluate_seconds": report.evaluate_seconds,
+            "wait_seconds": min(report.wait_seconds, slot.longest_wait_seconds),
+            "slot_seconds": slot_seconds,
+            "sample_share": report.sample_share,
+            "peak_memory_bytes": report.peak_memory_bytes,
+        },
     )
 
 
@@ -149,29 +157,24 @@ def write_spent(entry: Entry, spent: Spent) -> None:
 
 
 def write_loss(entry: Entry, trial: TrialState, loss: RetryDecision) -> None:
-    """Write what a loss means for a lane."""
-    trials.save_losses(
-        entry.session,
-        trial.trial_id,
-        attempts=loss.attempts,
-        solo=loss.solo,
-        from_start=loss.from_start,
-    )
+    """Write what a loss means for a lane; `from_start` also gives its checkpoint up."""
+    entry.writes.change(trial.trial_id, attempts=loss.attempts, solo=loss.solo)
+    if loss.from_start:
+        entry.writes.change(
+            trial.trial_id, meta_iteration=0, checkpoint=None, checkpoint_sha256=None
+        )
     if loss.failed:
         end(entry, trial, TrialStatus.FAILED, cause=loss.cause)
     else:
-        trials.requeue_trial(entry.session, trial.trial_id)
+        requeue(entry, trial)
+    close_attempt(entry, trial, loss.outcome, loss.cause)
 
 
-def close_attempts(
-    entry: Entry, ended: Iterable[tuple[TrialState, AttemptOutcome, str | None]]
+def close_attempt(
+    entry: Entry, trial: TrialState, outcome: AttemptOutcome, cause: str | None
 ) -> None:
-    """Close the present attempts of trials: how each ended, and why."""
-    ends = [
-        trials.AttemptEnd(trial.trial_id, trial.attempt, outcome, cause)
-        for trial, outcome, cause in ended
-    ]
-    trials.end_attempts(entry.session, ends, now=entry.now)
+    """Close the present attempt at a trial: how it ended, and why."""
+    entry.writes.close_attempt(trial.trial_id, trial.attempt, outcome, cause, entry.now)
 
 
 def end(
@@ -183,15 +186,15 @@ def end(
     diverged_at: int | None = None,
     keep_file: bool = False,
 ) -> None:
-    """Give a trial its terminal status."""
-    trials.end_trial(
-        entry.session,
+    """Give a trial its terminal status; unless told to keep it, its checkpoint is not needed."""
+    file = {} if keep_file else {"checkpoint": None, "checkpoint_sha256": None}
+    entry.writes.change(
         trial.trial_id,
-        status,
+        status=status,
         cause=cause,
         diverged_at=diverged_at,
-        keep_file=keep_file,
-        now=entry.now,
+        finished_at=entry.now,
+        **file,
     )
     entry.trial_event("trial_finished", trial, status=str(status), cause=cause)
 
@@ -199,10 +202,12 @@ def end(
 def _write_score(entry: Entry, outcome: LaneOutcome, seconds: float) -> None:
     summary, score = outcome.summary, _score(entry, outcome)
     assert summary is not None
-    trials.save_score(entry.session, outcome.trial.trial_id, score, summary.stderr, outcome.metrics)
+    entry.writes.change(
+        outcome.trial.trial_id, score=score, score_stderr=summary.stderr, metrics=outcome.metrics
+    )
     if outcome.trial.role.counts_look:
         study_progress.count_look(entry.session, entry.study.study_id)
-    reports.add_report(entry.session, _report(entry, outcome, seconds))
+    entry.writes.add(Report, _report(entry, outcome, score, seconds))
     entry.trial_event(
         "trial_reported",
         outcome.trial,
@@ -215,29 +220,29 @@ def _write_score(entry: Entry, outcome: LaneOutcome, seconds: float) -> None:
 
 def _score(entry: Entry, outcome: LaneOutcome) -> float:
     assert outcome.loss is not None
-    return entry.study.spec.goals().score(outcome.loss)
+    return entry.study.plan.goals.score(outcome.loss)
 
 
-def _report(entry: Entry, outcome: LaneOutcome, seconds: float) -> Report:
+def _report(entry: Entry, outcome: LaneOutcome, score: float, seconds: float) -> Row:
     summary, lane = outcome.summary, outcome.lane
     assert summary is not None
-    return Report(
-        trial_id=outcome.trial.trial_id,
-        meta_iteration=lane.meta_iteration,
-        score=_score(entry, outcome),
-        stderr=summary.stderr,
-        low=summary.low,
-        high=summary.high,
-        median=summary.median,
-        trimmed_mean=summary.trimmed_mean,
-        standard_deviation=summary.standard_deviation,
-        diverged_share=lane.diverged_share,
-        scores=lane.scores,
-        curve=lane.curve,
-        transductive=entry.study.spec.evaluation.transductive,
-        device_seconds=seconds,
-        attempt=outcome.trial.attempt,
-        epoch=entry.epoch,
-        created_at=entry.now,
-        metrics=outcome.metrics,
-    )
+    return {
+        "trial_id": outcome.trial.trial_id,
+        "meta_iteration": lane.meta_iteration,
+        "score": score,
+        "stderr": summary.stderr,
+        "low": summary.low,
+        "high": summary.high,
+        "median": summary.median,
+        "trimmed_mean": summary.trimmed_mean,
+        "standard_deviation": summary.standard_deviation,
+        "diverged_share": lane.diverged_share,
+        "scores": lane.scores,
+        "curve": lane.curve,
+        "transductive": entry.study.spec.evaluation.transductive,
+        "device_seconds": seconds,
+        "attempt": outcome.trial.attempt,
+        "epoch": entry.epoch,
+        "created_at": entry.now,
+        "metrics": outcome.metrics,
+    }

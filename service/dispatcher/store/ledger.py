@@ -20,11 +20,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from service.db import asks, trials
+from service.db.asks import RANDOM
 from service.db.dispatcher import fence
 from service.db.engine import transaction
 from service.db.roles import ROLES
 from service.db.states import AttemptOutcome, TrialStatus
+from service.db.tables import Ask
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
@@ -75,7 +76,9 @@ class Ledger:
         now = self.now()
         with transaction(self.engine) as session:
             fence(session, self.epoch)
-            yield Entry(session, study, self.epoch, now)
+            entry = Entry(session, study, self.epoch, now)
+            yield entry
+            entry.writes.write(session)
 
     def admit(
         self,
@@ -89,9 +92,7 @@ class Ledger:
             for asked in new:
                 entries.add_trial(entry, asked.trial, asked.ask_index)
                 _log_ask(entry, asked)
-            entry.session.flush()
             failed = _warn_of_failures(entry, new)
-            entry.hold(admitted)
             for trial in admitted:
                 entries.begin(entry, trial, slot)
         for branch in failed:
@@ -119,11 +120,11 @@ class Ledger:
         tells = [_tell_of(outcome) for outcome in left if outcome.trial.role.told_to_sampler]
         spent = _spent_after(study, slot, report, tells)
         with self.entry(study) as entry:
-            entry.hold(outcome.trial for outcome in outcomes)
             for outcome in outcomes:
                 name = self.store.name_of(outcome.lane.checkpoint)
                 entries.write_outcome(entry, outcome, name, seconds)
-            entries.close_attempts(entry, (_attempt_end(outcome) for outcome in left))
+            for outcome in left:
+                entries.close_attempt(entry, outcome.trial, *_attempt_end(outcome))
             entries.add_segment(entry, slot, report, slot_seconds)
             entries.write_spent(entry, spent)
             _log_tells(entry, tells)
@@ -151,10 +152,8 @@ class Ledger:
         with self.entry(study) as entry:
             data = {"slot": slot, "cause": cause, "trial_numbers": numbers}
             entry.event("worker_lost", data)
-            entry.hold(trial for trial, _ in losses)
             for trial, loss in losses:
                 entries.write_loss(entry, trial, loss)
-            entries.close_attempts(entry, ((t, loss.outcome, loss.cause) for t, loss in losses))
             _log_tells(entry, tells)
         study.spent = _after_tells(study, study.spent, tells)
         for trial, loss in losses:
@@ -165,10 +164,9 @@ class Ledger:
     def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
         """Put running trials back into the queue, to resume from their checkpoints."""
         with self.entry(study) as entry:
-            entry.hold(lanes)
             for trial in lanes:
-                trials.requeue_trial(entry.session, trial.trial_id)
-            entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in lanes))
+                entries.requeue(entry, trial)
+                entries.close_attempt(entry, trial, AttemptOutcome.EVICTED, cause)
         for trial in lanes:
             trial.status = TrialStatus.QUEUED
             study.moved(trial)
@@ -183,10 +181,10 @@ class Ledger:
             if end.trial.role.told_to_sampler
         ]
         with self.entry(study) as entry:
-            entry.hold(end.trial for end in left)
             for end in left:
                 entries.end(entry, end.trial, end.status, cause=cause)
-            entries.close_attempts(entry, ((t, AttemptOutcome.EVICTED, cause) for t in running))
+            for trial in running:
+                entries.close_attempt(entry, trial, AttemptOutcome.EVICTED, cause)
             _log_tells(entry, tells)
         for end in left:
             apply.ended(self.store, end.trial, end.status, cause)
@@ -203,7 +201,6 @@ class Ledger:
         that waits they know the score.
         """
         with self.entry(study) as entry:
-            entry.hold(queued)
             for trial in queued:
                 entries.end(entry, trial, status)
         for trial in queued:
@@ -218,10 +215,10 @@ def _tell_of(outcome: LaneOutcome) -> _Tell:
     return _Tell(outcome.trial, ended, outcome.loss, outcome.lane.meta_iteration, outcome.metrics)
 
 
-def _attempt_end(outcome: LaneOutcome) -> tuple[TrialState, AttemptOutcome, str | None]:
+def _attempt_end(outcome: LaneOutcome) -> tuple[AttemptOutcome, str | None]:
     if outcome.status == TrialStatus.QUEUED:
-        return outcome.trial, AttemptOutcome.EVICTED, f"waits at rung {outcome.lane.meta_iteration}"
-    return outcome.trial, AttemptOutcome.FINISHED, None
+        return AttemptOutcome.EVICTED, f"waits at rung {outcome.lane.meta_iteration}"
+    return AttemptOutcome.FINISHED, None
 
 
 def _spent_after(
@@ -238,7 +235,7 @@ def _after_tells(study: StudyState, spent: Spent, tells: Sequence[_Tell]) -> Spe
     tells = [tell for tell in tells if tell.outcome != "paused"]  # those have not ended
     if not tells:
         return spent
-    feasible = study.spec.goals().feasible
+    feasible = study.plan.goals.feasible
     losses = [
         t.loss if t.outcome == TrialStatus.COMPLETED and feasible(t.metrics) else None
         for t in tells
@@ -254,19 +251,20 @@ def _count_pruned(study: StudyState, trials: Sequence[TrialState]) -> None:
 
 
 def _score(study: StudyState, loss: float | None) -> float | None:
-    return None if loss is None else study.spec.goals().score(loss)
+    return None if loss is None else study.plan.goals.score(loss)
 
 
 def _log_ask(entry: Entry, asked: NewTrial) -> None:
-    asks.log_ask(
-        entry.session,
-        entry.study.study_id,
-        asked.trial.group.branch,
-        asked.sequence,
-        trial_number=asked.trial.trial_number,
-        params=asked.asked,
-        random=asked.failure is not None,
-    )
+    row = {
+        "study_id": entry.study.study_id,
+        "branch": asked.trial.group.branch,
+        "sequence": asked.sequence,
+        "kind": "ask",
+        "trial_number": asked.trial.trial_number,
+        "params": asked.asked,
+        "outcome": RANDOM if asked.failure is not None else None,
+    }
+    entry.writes.add(Ask, row)
 
 
 def _warn_of_failures(entry: Entry, new: Sequence[NewTrial]) -> list[BranchState]:
@@ -297,17 +295,18 @@ def _warn_of_rule(entry: Entry) -> None:
 def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
     for tell in tells:
         branch = entry.study.branches[tell.trial.group.branch]
-        asks.log_tell(
-            entry.session,
-            entry.study.study_id,
-            tell.trial.group.branch,
-            branch.next_sequence(),
-            trial_number=tell.trial.trial_number,
-            outcome=tell.outcome,
-            value=_score(entry.study, tell.loss),
-            meta_iteration=tell.meta_iteration,
-            metrics=tell.metrics,
-        )
+        row = {
+            "study_id": entry.study.study_id,
+            "branch": tell.trial.group.branch,
+            "sequence": branch.next_sequence(),
+            "kind": "tell",
+            "trial_number": tell.trial.trial_number,
+            "outcome": tell.outcome,
+            "value": _score(entry.study, tell.loss),
+            "meta_iteration": tell.meta_iteration,
+            "metrics": tell.metrics,
+        }
+        entry.writes.add(Ask, row)
 
 
 def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:

@@ -1,7 +1,7 @@
 """Restoring: a study's state in memory, rebuilt from its rows; scores become losses here."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -62,17 +62,17 @@ def load_study(session: Session, study_id: str) -> StudyState:
         branches=branch_states(spec, log, scores),
         version=row.version,
     )
-    metrics = _rung_metrics(session, study) if spec.beyond_score() else {}
-    to_loss = spec.goals().loss
+    metrics = _rung_metrics(session, study) if study.plan.beyond_score else {}
+    to_loss = study.plan.goals.loss
     for branch, number, rung, score, _ in scores:
         known = metrics.get((branch, rung), {}).get(number, {})
         study.stand((branch, rung), number, to_loss(score), known)
     attempts = trials.attempts_of(session, study_id)
     rows = trials.rows_of(session, study_id, READ)
     # After the scores, by which they are sorted: who waits, and who may go on.
-    study.add(_trial_state(study, row, attempts.get(row.trial_id, []), to_loss) for row in rows)
+    study.add(_trial_state(study, row, attempts.get(row.trial_id, [])) for row in rows)
     _add_spent(session, study, rows)
-    if keeps_leaders(spec):
+    if keeps_leaders(study.plan):
         _add_leaders(session, study, scores)
     reallot(study)
     return study
@@ -90,7 +90,7 @@ def _add_leaders(session: Session, study: StudyState, scores: Iterable[RungScore
     """Who leads each rung, and who contends; only their scores by task are read."""
     for place, leading in _may_lead(study, scores).items():
         leader = min(leading, key=lambda one: one[:2])
-        chosen = contenders(leading) if keeps_contenders(study.spec) else ()
+        chosen = contenders(leading) if keeps_contenders(study.plan) else ()
         by_task = _losses_by_task(session, study, place, {leader, *chosen})
         study.leaders[place] = leader._replace(losses=by_task[leader.trial_number])
         if chosen:
@@ -101,7 +101,7 @@ def _add_leaders(session: Session, study: StudyState, scores: Iterable[RungScore
 
 def _may_lead(study: StudyState, scores: Iterable[RungScore]) -> dict[Place, list[Leader]]:
     """The trials that keep the constraints, by rung, without their losses by task."""
-    goals, trials = study.spec.goals(), defaultdict(list)
+    goals, trials = study.plan.goals, defaultdict(list)
     for branch, number, rung, score, trimmed_mean in scores:
         place = branch, rung
         if goals.feasible(study.rung_metrics.get(place, {}).get(number, {})):
@@ -114,7 +114,7 @@ def _losses_by_task(
     session: Session, study: StudyState, place: Place, scored: Iterable[Leader]
 ) -> dict[int, list[float]]:
     numbers = {study.trials[one.trial_number].trial_id: one.trial_number for one in scored}
-    found, to_loss = reports.reports_at(session, list(numbers), place[1]), study.spec.goals().loss
+    found, to_loss = reports.reports_at(session, list(numbers), place[1]), study.plan.goals.loss
     return {numbers[key]: [to_loss(x) for x in report.scores] for key, report in found.items()}
 
 
@@ -133,13 +133,13 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Row[Any]]) ->
 
 
 def _loss_at_end(study: StudyState, row: Row[Any]) -> float | None:
-    if row.status != TrialStatus.COMPLETED or not study.spec.goals().feasible(row.metrics or {}):
+    if row.status != TrialStatus.COMPLETED or not study.plan.goals.feasible(row.metrics or {}):
         return None
     return _loss(study, row)
 
 
 def _loss(study: StudyState, row: Row[Any]) -> float | None:
-    return None if row.score is None else study.spec.goals().loss(row.score)
+    return None if row.score is None else study.plan.goals.loss(row.score)
 
 
 def branch_states(
@@ -212,11 +212,6 @@ def _branch_state(
     )
 
 
-def _trial_state(
-    study: StudyState,
-    row: Row[Any],
-    attempts: Sequence[Attempted],
-    to_loss: Callable[[float], float],
-) -> TrialState:
+def _trial_state(study: StudyState, row: Row[Any], attempts: Sequence[Attempted]) -> TrialState:
     group = group_of(study, row.role, row.branch, row.params, row.meta_iteration)
-    return trial_of(row, group, attempts, to_loss=to_loss)
+    return trial_of(row, group, attempts, to_loss=study.plan.goals.loss)

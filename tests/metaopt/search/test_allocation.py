@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt.search.allocation import Claim, allot, in_the_running, reach
+from metaopt.search.curve import LossCurve
 
 Curve = Callable[[int, random.Random], float]
 TOTAL, STARTUP = 60, 10
@@ -16,7 +17,7 @@ FLOOR = TOTAL // 4  # half of an even share of two
 
 
 def claim(losses: Sequence[float | None], *, error: float = 0.0, floor: int = FLOOR) -> Claim:
-    return Claim(len(losses), len(losses), losses, error, floor, STARTUP)
+    return Claim(len(losses), len(losses), LossCurve(losses), error, floor, STARTUP)
 
 
 def learning(bottom: float) -> Curve:
@@ -80,7 +81,7 @@ def test_a_difference_within_noise_drops_nobody() -> None:
 
 def test_a_branch_that_improves_is_not_dropped_while_it_may_still_pass() -> None:
     falling = [-0.01 * index for index in range(12)]
-    assert reach(falling, 10) == pytest.approx(-0.21)
+    assert reach(LossCurve(falling), 10) == pytest.approx(-0.21)
     assert in_the_running(TOTAL, [claim(falling), claim([-0.3] * 12)]) == [True, True]
     assert in_the_running(TOTAL, [claim(falling), claim([-0.9] * 12)]) == [False, True]
 
@@ -95,11 +96,14 @@ def test_a_branch_that_only_diverges_is_dropped_and_one_that_begins_to_score_is_
     assert in_the_running(TOTAL, [good, claim([None] * 10)]) == [True, False]
     assert in_the_running(TOTAL, [good, claim([None] * 9 + [0.9])]) == [True, True]
     assert in_the_running(TOTAL, [claim([None] * 10)] * 2) == [True, True]
-    assert in_the_running(TOTAL, [Claim(10, 10, [], 0.0, FLOOR, STARTUP)] * 2) == [True, True]
+    assert in_the_running(TOTAL, [Claim(10, 10, LossCurve(), 0.0, FLOOR, STARTUP)] * 2) == [
+        True,
+        True,
+    ]
 
 
 def test_what_an_exhausted_grid_leaves_goes_to_the_others() -> None:
-    grid = Claim(9, 9, [0.0] * 9, 0.0, FLOOR, STARTUP, limit=9)
+    grid = Claim(9, 9, LossCurve([0.0] * 9), 0.0, FLOOR, STARTUP, limit=9)
     assert allot(TOTAL, [grid, claim([0.5] * 12)]) == [9, TOTAL - 9]
     assert allot(TOTAL, [grid, grid]) == [9, 9]
 
@@ -127,7 +131,7 @@ CLAIMS = st.lists(
 def test_budgets_add_up_and_keep_floors_and_asks(
     total: int, given: list[tuple[list[float | None], float, int, int]]
 ) -> None:
-    claims = [Claim(len(t), len(t), t, error, floor, start) for t, error, floor, start in given]
+    claims = [Claim(len(t), len(t), LossCurve(t), *rest) for t, *rest in given]
     budgets = allot(total, claims)
     assert all(budget >= one.asked for budget, one in zip(budgets, claims, strict=True))
     if sum(one.asked for one in claims) <= total:
@@ -140,7 +144,7 @@ def test_budgets_add_up_and_keep_floors_and_asks(
 def test_asking_for_what_is_allotted_changes_no_budget(
     total: int, given: list[tuple[list[float | None], float, int, int]]
 ) -> None:
-    claims = [Claim(len(t), len(t), t, error, floor, start) for t, error, floor, start in given]
+    claims = [Claim(len(t), len(t), LossCurve(t), *rest) for t, *rest in given]
     budgets = allot(total, claims)
     if sum(one.asked for one in claims) > total:
         return
@@ -149,7 +153,7 @@ def test_asking_for_what_is_allotted_changes_no_budget(
         return
     one = claims[first]
     claims[first] = Claim(
-        one.asked + 1, one.ended, one.losses, one.error, one.floor, one.startup, one.limit
+        one.asked + 1, one.ended, one.curve, one.error, one.floor, one.startup, one.limit
     )
     after = allot(total, claims)
     assert sum(after) == total and after[first] > one.asked

@@ -3,9 +3,8 @@
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from service.db import asks
 from service.db.engine import transaction
-from service.db.tables import Report
+from service.db.tables import Ask, Report
 from tests.fakes.rows import NOON, add_study, add_trial
 from tests.fakes.specs import SPEC
 
@@ -79,19 +78,10 @@ def test_a_branchs_log_comes_in_its_order_page_by_page(client: TestClient, engin
     with transaction(engine) as session:
         study = add_study(session)
         for number in range(3):
-            asks.log_ask(
-                session, study.study_id, "maml", 2 * number, trial_number=number, params={"a": 0.1}
-            )
-            asks.log_tell(
-                session,
-                study.study_id,
-                "maml",
-                2 * number + 1,
-                trial_number=number,
-                outcome="completed",
-                value=0.5,
-                meta_iteration=90,
-            )
+            of_trial = {"study_id": study.study_id, "branch": "maml", "trial_number": number}
+            session.add(Ask(**of_trial, sequence=2 * number, kind="ask", params={"a": 0.1}))
+            told = {"outcome": "completed", "value": 0.5, "meta_iteration": 90}
+            session.add(Ask(**of_trial, sequence=2 * number + 1, kind="tell", **told))
     url = f"/api/v1/studies/{'a' * 32}/asks"
     found, page = [], f"{url}?branch=maml&limit=4"
     while page:

@@ -17,10 +17,9 @@ from metaopt.goals import Goals
 from service import database_url as urls
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, transaction
-from service.db.states import AttemptOutcome, StudyStatus, TrialStatus
+from service.db.states import StudyStatus, TrialStatus
 from service.db.studies import Count
 from service.db.tables import Delivery, Notified, Schedule, ScheduleRun, Study, Trial
-from service.db.trials import AttemptEnd
 from tests.fakes.rows import NOON, add_report, add_study, add_trial
 
 STUDY, TRIAL = "a" * 32, f"{'a' * 8}{0:024d}"
@@ -39,7 +38,6 @@ ARGUMENTS: dict[str, list[Any]] = {
     "current": ["running"],
     "digits": ["ab"],
     "ended_by": ["trials"],
-    "ends": [[AttemptEnd(TRIAL, 1, AttemptOutcome.FINISHED)]],
     "epoch": [1],
     "error": ["an error"],
     "event_id": [1],
@@ -90,10 +88,7 @@ OWN: dict[str, list[Any]] = {
 }
 """Likewise of one function."""
 
-WRITES_KEYS = (
-    "add", "append_event", "log_ask", "log_tell", "record", "change_trials", "set_attributes",
-    "begin_attempt", "save_progress", "save_score", "save_losses",
-)  # fmt: skip
+WRITES_KEYS = ("add", "append_event", "record", "change_trials", "set_attributes")
 """Functions that add rows or name them by their keys, beside those called `add_…`."""
 
 GROWS = tuple(

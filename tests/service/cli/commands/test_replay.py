@@ -3,7 +3,6 @@
 import pytest
 from sqlalchemy import Engine, select
 
-from service.db import asks
 from service.db.engine import transaction
 from service.db.tables import Ask, Study
 from service.planning.branch_search import branch_search
@@ -23,7 +22,8 @@ def searched(api: Engine) -> Engine:
             search, name = branch_search(spec, branch, []), branch.algorithm
             for number in range(4):
                 params = search.ask(number)
-                asks.log_ask(session, STUDY, name, number, trial_number=number, params=params)
+                of_branch = {"study_id": STUDY, "branch": name, "kind": "ask", "params": params}
+                session.add(Ask(**of_branch, sequence=number, trial_number=number))
     return api
 
 

@@ -1,5 +1,6 @@
 """The budget of branches as their trials' losses come in, without a database."""
 
+import random
 from typing import Any
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from metaopt.search.pruning.rule import Leader
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
+from service.dispatcher.open_trials import EVERY_KIND
 from service.dispatcher.scheduler.branch_budgets import reallot
-from service.dispatcher.state import StudyState
+from service.dispatcher.state import StudyState, TrialState
 from service.planning.branch_shares import floors, startup_of
 from tests.fakes import states
 from tests.fakes.specs import SMALL
+from tests.steps import steps_of
 
 TRIALS, ENDED = 40, 12
 
@@ -108,3 +111,49 @@ def test_a_restart_gives_the_same_budgets() -> None:
     end(restarted, "maml", 2.0)
     assert budgets(study) == budgets(restarted)
     assert budgets(study) == budgets(study)
+
+
+def test_budgets_are_those_that_are_made_anew_whatever_happens_on_the_way() -> None:
+    chance = random.Random(7)
+    changes = {"budget": {"trials": 400, "meta_iterations": 180}, "search": {"sampler": "random"}}
+    study = states.study(**changes)
+    moved = 0
+    for _ in range(300):
+        branch = study.branches[chance.choice(["maml", "reptile"])]
+        if branch.remaining:
+            states.asked(study, branch.branch.algorithm, 1)
+        for trial in chance.sample(study.open_trials(), k=min(3, study.open.count(EVERY_KIND))):
+            train_on(study, trial, chance)
+        before = budgets(study)
+        study.compared_at = None  # as after a restart
+        assert budgets(study) == before
+        moved += before["maml"] != before["reptile"]
+    assert moved > 20
+
+
+def train_on(study: StudyState, trial: TrialState, chance: random.Random) -> None:
+    """Have a trial scored at its next rung, end there, or diverge."""
+    rungs, name = study.plan[TrialRole.SEARCH].rungs, trial.group.branch
+    if chance.random() < 0.2:
+        states.move(study, trial, TrialStatus.DIVERGED)
+        return
+    rung = next(rung for rung in rungs if rung > trial.meta_iteration)
+    loss = chance.random() + (name == "maml") * chance.random() + 10 / rung
+    trial.loss, trial.meta_iteration = loss, rung
+    study.add_loss((name, rung), Leader(loss, trial.trial_number, [loss, loss + 0.01], loss), {})
+    ends = rung == rungs[-1] or chance.random() < 0.3
+    ended = TrialStatus.COMPLETED if rung == rungs[-1] else TrialStatus.PRUNED
+    states.move(study, trial, ended if ends else TrialStatus.QUEUED)
+
+
+def test_a_report_costs_no_more_after_ten_times_as_many_trials() -> None:
+    def steps(trials: int) -> int:
+        budget = {"trials": 10 * trials, "meta_iterations": 180}
+        study = states.study(budget=budget, search={"sampler": "random"})
+        for branch in study.branches:
+            end(study, branch, 1.0, trials)
+        reallot(study)
+        end(study, "maml", 0.9, 3)
+        return steps_of(lambda: reallot(study))
+
+    assert steps(1000) < 1.5 * steps(100)

@@ -1,7 +1,7 @@
 """What a row and a trial in memory share."""
 
 from service.db.states import AttemptOutcome, TrialStatus
-from service.db.tables import Spending
+from service.db.tables import Spending, Trial
 from service.db.trials import Attempted
 from service.dispatcher.state import Spent
 from service.dispatcher.store.columns import row_of, sums_of, trial_of
@@ -15,21 +15,14 @@ def attempt(number: int, begun_at: int, outcome: AttemptOutcome) -> Attempted:
 
 def test_a_new_trial_is_the_one_that_its_row_gives_back() -> None:
     trial = states.asked(states.study(), "maml", 1)[0]
-    row = row_of(trial, study_id="s", ask_index=4, created_at=NOON)
-    row.attempts, row.solo = 0, False  # what the table writes where nothing is said
+    row = Trial(**row_of(trial, study_id="s", ask_index=4, created_at=NOON))
     assert (row.study_id, row.role, row.branch, row.ask_index) == ("s", "search", "maml", 4)
     assert trial_of(row, trial.group, [], to_loss=lambda score: -score) == trial
 
 
-def test_what_is_not_known_of_a_new_trial_is_null_and_no_json() -> None:
-    trial = states.asked(states.study(), "maml", 1)[0]
-    row = row_of(trial, study_id="s", ask_index=0, created_at=NOON)
-    assert not {"metrics", "checkpoint", "bank_tasks", "cause"} & set(row.__dict__)
-
-
 def test_a_score_is_a_loss_in_memory() -> None:
     trial = states.asked(states.study(), "maml", 1)[0]
-    row = row_of(trial, study_id="s", ask_index=0, created_at=NOON)
+    row = Trial(**row_of(trial, study_id="s", ask_index=0, created_at=NOON))
     row.score, row.metrics, row.status = 0.75, {"diverged_share": 0.0}, "completed"
     read = trial_of(row, trial.group, [], to_loss=lambda score: -score)
     assert (read.loss, read.metrics) == (-0.75, {"diverged_share": 0.0})
@@ -38,7 +31,7 @@ def test_a_score_is_a_loss_in_memory() -> None:
 
 def test_losses_at_the_present_checkpoint_are_counted_apart() -> None:
     trial = states.asked(states.study(), "maml", 1)[0]
-    row = row_of(trial, study_id="s", ask_index=0, created_at=NOON)
+    row = Trial(**row_of(trial, study_id="s", ask_index=0, created_at=NOON))
     row.meta_iteration = 60
     attempts = [
         attempt(1, 0, AttemptOutcome.LOST),  # it had come to 60
