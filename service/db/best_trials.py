@@ -98,22 +98,23 @@ def _at_its_end(trial: Trial) -> Best:
 
 def _with_scores(session: Session, scores: Mapping[Branch, float | None]) -> Sequence[Trial]:
     """The first completed trial of each branch that has this score."""
-    at_score = [
-        and_(Trial.study_id == study_id, Trial.branch == branch, Trial.score == score)
-        for (study_id, branch), score in scores.items()
-    ]
-    if not at_score:
+    if not scores:
         return []
-    query = select(Trial).where(
-        Trial.role.in_(roles_where(told_to_sampler=True)),
-        Trial.status == TrialStatus.COMPLETED,
-        or_(*at_score),
+    first = (
+        select(Trial.study_id, func.min(Trial.trial_number).label("trial_number"))
+        .where(
+            Trial.study_id.in_(sorted({study_id for study_id, _ in scores})),  # by the index
+            Trial.role.in_(roles_where(told_to_sampler=True)),
+            Trial.status == TrialStatus.COMPLETED,
+            tuple_(Trial.study_id, Trial.branch, Trial.score).in_(
+                [(*branch, score) for branch, score in scores.items()]
+            ),
+        )
+        .group_by(Trial.study_id, Trial.branch)
+        .subquery()
     )
-    best: dict[Branch, Trial] = {}
-    # Sorted here: SQLite would follow an ORDER BY through all trials of the study.
-    for trial in sorted(session.scalars(query), key=lambda trial: trial.trial_number):
-        best.setdefault((trial.study_id, trial.branch), trial)
-    return list(best.values())
+    same = and_(Trial.study_id == first.c.study_id, Trial.trial_number == first.c.trial_number)
+    return session.scalars(select(Trial).join(first, same)).all()
 
 
 def _least_violating(session: Session, branches: Sequence[Branch], goals: Goals) -> Sequence[Trial]:
@@ -139,6 +140,7 @@ def _at_common_rungs(session: Session, branches: Sequence[Branch], goals: Goals)
         select(Report.trial_id, Report.meta_iteration, Report.score, Report.stderr, _place(order))
         .join(Trial, Trial.trial_id == Report.trial_id)
         .where(*_comparable(list(rungs)))
+        .where(Report.meta_iteration.in_(sorted(set(rungs.values()))))  # by the key
         .where(tuple_(*_RUNG).in_([(*branch, rung) for branch, rung in rungs.items()]))
         .subquery()
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CursorResult, func, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from metaopt.goals import Goals
 from service.db.roles import roles_where
@@ -90,8 +90,12 @@ def studies_before(
     status: str | None,
     limit: int,
 ) -> Sequence[Study]:
-    """Return studies, newest first, that are older than the position (created_at, study_id)."""
-    query = select(Study).order_by(*_NEWEST_FIRST).limit(limit)
+    """Return studies, newest first, that are older than the position (created_at, study_id).
+
+    Their results, of which a list shows nothing, are not read.
+    """
+    no_result = defer(Study.result, raiseload=True)
+    query = select(Study).options(no_result).order_by(*_NEWEST_FIRST).limit(limit)
     if status is not None:
         query = query.where(Study.status == status)
     if before is not None:

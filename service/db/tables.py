@@ -1,7 +1,7 @@
 """The tables: prefix `mo_`, our truth.  Optuna's tables beside them are a mirror.
 
     mo_studies ─┬─< mo_trials ─┬─< mo_attempts
-                │              └─< mo_reports      (one per trial and rung)
+                │              └─< mo_reports      (one per trial and rung; view mo_scores)
                 ├─< mo_asks                        (log of asks and tells, per branch)
                 ├─< mo_segments                    (what the time of the slots went into)
                 ├── mo_spending                    (what the search has spent of its budget)
@@ -17,15 +17,13 @@ and "incumbent" those that gates compare; all are numbered after the search tria
 to a sampler.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -34,12 +32,13 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from service.db.columns.instants import UtcDateTime
+from service.db.columns.vectors import Vector
 from service.db.roles import TrialRole
 from service.db.states import (
     AttemptOutcome,
@@ -54,25 +53,6 @@ from service.db.states import (
 
 Json = dict[str, Any]
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC instant; SQLite would hand back a naive one."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive instants."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"instants must be UTC-aware, got {value!r}")
-        return value.astimezone(UTC) if value is not None else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """An aware instant."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -215,7 +195,10 @@ class Attempt(Base):
 
 
 class Report(Base):
-    """Scores of one trial at one rung on the task bank; written once."""
+    """Scores of one trial at one rung on the task bank; written once.
+
+    `scores` has one for each task; the view `mo_scores` shows them as rows.
+    """
 
     __tablename__ = "mo_reports"
 
@@ -231,7 +214,6 @@ class Report(Base):
     trimmed_mean: Mapped[float]
     standard_deviation: Mapped[float]
     diverged_share: Mapped[float]
-    scores: Mapped[list[float]] = mapped_column(JSON)
     curve: Mapped[list[float]] = mapped_column(JSON)
     transductive: Mapped[bool]
     device_seconds: Mapped[float]
@@ -239,6 +221,7 @@ class Report(Base):
     epoch: Mapped[int]
     created_at: Mapped[datetime]
     metrics: Mapped[Json | None]  # other than the score, by name; older reports have none
+    scores: Mapped[list[float]] = mapped_column(Vector)
 
 
 class Ask(Base):

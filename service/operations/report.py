@@ -8,10 +8,10 @@ from service.db.reports import last_curves, points_of
 from service.db.roles import TrialRole
 from service.db.trials import trials_of
 from service.operations.lookup import get_study
+from service.operations.stored_specs import stored_spec
 from service.operations.views import study_views, trial_view
 from service.planning.plan import Plan
 from service.report.data import Rows
-from service.wire.spec.study import StudySpec
 from service.wire.views.report import RungPoint
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
@@ -24,7 +24,7 @@ def read_rows(session: Session, study_id: str) -> Rows:
         StudyNotFound: There is none.
     """
     study = get_study(session, study_id)
-    spec = StudySpec.model_validate(study.spec)
+    spec = stored_spec(study.spec)
     plan = Plan.of(spec)[TrialRole.SEARCH]
     points: dict[int, list[RungPoint]] = defaultdict(list)
     for row in points_of(session, study_id, TrialRole.SEARCH):

@@ -12,8 +12,8 @@ from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
+from service.operations.stored_specs import stored_spec, stored_warnings
 from service.operations.waiting import left_of, waits
-from service.planning.warnings import warnings
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import (
     AskView,
@@ -30,7 +30,7 @@ from service.wire.views.studies import (
 
 def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     """Studies with their counts and best trials, in a few queries for all of them."""
-    specs = {row.study_id: StudySpec.model_validate(row.spec) for row in rows}
+    specs = {row.study_id: stored_spec(row.spec) for row in rows}
     counts: dict[str, list[studies.Count]] = defaultdict(list)
     for count in studies.count_trials(session, list(specs)):
         counts[count.study_id].append(count)
@@ -119,7 +119,10 @@ def _study_view(
             )
             for name in names
         },
-        "warnings": [*warnings(spec, begun if ended_by else None), *(row.warnings or [])],
+        "warnings": [
+            *stored_warnings(row.spec, begun if ended_by else None),
+            *(row.warnings or []),
+        ],
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
         "seconds_left": left_of(spec, counts, spent) if row.status == "running" else None,

@@ -1,5 +1,7 @@
 """The chain: models and schema agree, it goes down as well as up, and Optuna's tables live on."""
 
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,28 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from optuna.storages import RDBStorage
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, inspect, select, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    column,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+)
 
 from migrations.versions import __file__ as versions_file
 from service.db.engine import open_engine, transaction
 from service.db.schema import migrate
 from service.db.schema.revise import revise
-from service.db.tables import Base, Spending, Study, Trial
+from service.db.tables import Base, Report, Spending, Study, Trial
 from tests.fakes.rows import NOON, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
 
@@ -158,6 +175,56 @@ def test_replicas_are_gone_where_their_role_is_not_known(bare: Engine, database_
     assert roles == [["search"], ["search"]]
 
 
+def test_stored_scores_are_the_same_before_and_after(bare: Engine, database_url: str) -> None:
+    sqlite = database_url.startswith("sqlite")
+    vectors = [[0.5, -0.0, 1 / 3], [1e300, 1e-320, 0.1], [2.0**-149, -(2.0**127), 0.75], [7.0]]
+    vectors += [[math.inf, -math.inf, math.nan]] if sqlite else []  # PostgreSQL's JSON has none
+    vectors += [[0.5 + task / 2**20 for task in range(200)] for _ in range(600)]  # many pages
+    migrate.upgrade(database_url, "0013")
+    with bare.begin() as connection:
+        _add_old_reports(connection, vectors)
+        before = _old_scores(connection)
+    migrate.upgrade(database_url)
+    with transaction(bare) as session:
+        reports = session.scalars(select(Report).order_by(Report.meta_iteration)).all()
+        assert list(map(repr, (report.scores for report in reports))) == list(map(repr, vectors))
+        assert reports[0].curve == [0.25]
+        lengths = session.scalars(text("SELECT length(scores) FROM mo_reports")).all()
+        assert sorted(set(lengths)) == [1 + 4, 1 + 12, 1 + 24, 1 + 800]
+    migrate.downgrade(database_url, "0013")
+    with bare.connect() as connection:
+        assert _old_scores(connection) == before
+
+
+def _add_old_reports(connection: Connection, vectors: list[list[float]]) -> None:
+    study = {"study_id": "a" * 32, "name": "old", "spec": SPEC, "spec_sha256": "0" * 64}
+    connection.execute(insert(Study).values(**study, status="running", created_at=NOON))
+    trial = {"trial_id": "b" * 32, "study_id": "a" * 32, "trial_number": 0, "branch": "maml"}
+    connection.execute(insert(Trial).values(**trial, params={}, seed=1, created_at=NOON))
+    numbers = ("score", "stderr", "low", "high", "median", "trimmed_mean", "standard_deviation")
+    report = dict.fromkeys([*numbers, "diverged_share", "device_seconds"], 0.5)
+    report |= {"trial_id": "b" * 32, "transductive": True, "attempt": 1, "epoch": 1}
+    columns = [c for c in Report.__table__.columns if c.name in report]
+    old = table(
+        "mo_reports",
+        *(column(c.name, c.type) for c in columns),
+        column("meta_iteration"),
+        column("curve", JSON),
+        column("scores", JSON),
+        column("created_at", DateTime),
+    )
+    rows = [
+        {**report, "meta_iteration": rung, "curve": [0.25], "scores": scores, "created_at": NOON}
+        for rung, scores in enumerate(vectors)
+    ]
+    connection.execute(insert(old), rows)
+
+
+def _old_scores(connection: Connection) -> list[str]:
+    rows = text("SELECT CAST(scores AS TEXT) FROM mo_reports ORDER BY meta_iteration")
+    return [repr(json.loads(scores)) for scores in connection.scalars(rows)]
+
+
 def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:
     make_optuna_tables(bare)
     version = optuna_version(bare)
@@ -188,8 +255,8 @@ def test_a_new_revision_is_what_the_models_say_and_the_chain_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = MetaData()
-    for table in Base.metadata.tables.values():
-        table.to_metadata(models)
+    for ours in Base.metadata.tables.values():
+        ours.to_metadata(models)
     Table("mo_notes", models, Column("note_id", Integer, primary_key=True))
     monkeypatch.setattr(Base, "metadata", models)
     path = revise("Add notes", tmp_path)

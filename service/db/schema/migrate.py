@@ -107,23 +107,25 @@ def _config() -> Config:
 
 
 def run(engine: Engine, step: Callable[[Config], None]) -> None:
-    """Take a step of Alembic in one transaction, with foreign keys off where SQLite needs that."""
+    """Take a step of Alembic in one transaction, as SQLite needs it to rebuild tables."""
     config = _config()
     with engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
-        _without_foreign_keys(connection)
+        _let_tables_be_rebuilt(connection)
         with connection.begin():
             config.attributes.update(connection=connection, models=Base.metadata)
             step(config)
         connection.invalidate()  # its foreign keys are off: never back to the pool
 
 
-def _without_foreign_keys(connection: Connection) -> None:
-    # Rebuilding a table on SQLite drops it, which would cascade to its children.  The pragma does
-    # nothing inside a transaction, so it goes past SQLAlchemy, which would begin one.
+def _let_tables_be_rebuilt(connection: Connection) -> None:
+    # Rebuilding a table on SQLite drops it, which would cascade to its children, and renames
+    # another, which is refused while a view names the one that is gone.  The first pragma does
+    # nothing inside a transaction, so they go past SQLAlchemy, which would begin one.
     if connection.dialect.name == "sqlite":
         raw = connection.connection.driver_connection
         assert raw is not None
         raw.execute("PRAGMA foreign_keys=OFF")
+        raw.execute("PRAGMA legacy_alter_table=ON")
 
 
 def _upgrade_optuna(engine: Engine) -> None:

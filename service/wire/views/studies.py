@@ -1,8 +1,8 @@
 """What the API says about studies: summaries, trials, reports, events."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
 
 from service.wire.base import Instant
 from service.wire.spec.study import StudySpec
@@ -10,6 +10,11 @@ from service.wire.spec.study import StudySpec
 StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
 TrialRole = Literal["search", "replica", "verdict", "candidate", "incumbent"]
+
+
+def _read_once(spec: object, read: ValidatorFunctionWrapHandler) -> object:
+    # Pydantic would check an instance's fields again, all that must fit together.
+    return spec if isinstance(spec, StudySpec) else read(spec)
 
 
 class View(BaseModel):
@@ -117,7 +122,7 @@ class StudyView(View):
     warnings: list[str] = []
     waits: WaitView | None = None
     seconds_left: float | None = None
-    spec: StudySpec
+    spec: Annotated[StudySpec, WrapValidator(_read_once)]
 
 
 class TrialView(View):

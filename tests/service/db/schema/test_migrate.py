@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Engine, Text, inspect, text
 
 from service.db.engine import open_engine
 from service.db.schema import migrate
@@ -61,4 +64,20 @@ def test_foreign_keys_are_on_again_after_an_upgrade(sqlite_url: str) -> None:
     with engine.connect() as connection:
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+
+
+def test_a_revision_may_rebuild_a_table_that_a_view_reads(sqlite_url: str) -> None:
+    migrate.upgrade(sqlite_url)
+    engine = open_engine(sqlite_url)
+
+    def rebuild(config: Config) -> None:
+        operations = Operations(MigrationContext.configure(config.attributes["connection"]))
+        with operations.batch_alter_table("mo_reports", recreate="always") as table:
+            table.add_column(Column("note", Text))
+
+    migrate.run(engine, rebuild)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT note FROM mo_reports")).all() == []
+        assert connection.execute(text("SELECT * FROM mo_scores")).all() == []
     engine.dispose()

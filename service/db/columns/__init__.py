@@ -1,0 +1,1 @@
+"""Types of columns that neither database has."""
