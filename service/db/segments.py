@@ -31,6 +31,7 @@ def paces(session: Session, signatures: Collection[str], role: str) -> dict[str,
     query = (
         select(Segment.signature, func.count(), func.sum(Segment.seconds), trained)
         .where(Segment.signature.in_(signatures), Segment.role == role)
+        .where(Segment.meta_iterations > 0)  # others wait for their program
         .group_by(Segment.signature)
     )
     return {
