@@ -13,7 +13,7 @@ import platform
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,12 @@ from metaopt.tasks.base import Examples
 
 PARTIAL = "partial-"
 """How the names of directories begin in which a program is being made."""
+
+INDUCTOR: Mapping[str, object] = {
+    # They take longer to compile than they save, and lie outside the directory of programs.
+    "aot_inductor.precompile_headers": False,
+}
+"""Options of the compiler for every program."""
 
 Step = Callable[[Lanes, Drawn], Lanes]
 
@@ -58,7 +64,7 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own modules about each other
             exported = torch.export.export(graph, arguments)
-            options = dict(program.kinds.model.inductor)
+            options = {**INDUCTOR, **program.kinds.model.inductor}
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(partial), inductor_configs=options
             )
