@@ -11,6 +11,7 @@
     ├── InvalidCost            a cost metric unknown, or declared in two ways
     ├── InvalidSearch          sampler, pruning rule or space unusable
     ├── InvalidGate            a gate that is no rule, or whose number is out of bounds
+    ├── CorruptProgram         a compiled program whose file is damaged
     └── MiscompiledProgram     a compiled program whose results are not the plain one's
 
 Divergence is no error: see `metaopt.population`.
@@ -59,6 +60,10 @@ class InvalidSearch(MetaoptError):
 
 class InvalidGate(MetaoptError):
     """A gate is none of the rules that there are, or its argument is outside its bounds."""
+
+
+class CorruptProgram(MetaoptError):
+    """A compiled program's file is none, or damaged; it has to be compiled again."""
 
 
 class MiscompiledProgram(MetaoptError):

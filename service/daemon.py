@@ -138,7 +138,7 @@ def _run_epoch(
             found.slots,
             data / "logs",
             compiling=settings.compile,
-            programs=data / "programs",
+            programs=settings.programs(),
         )
         try:
             store = CheckpointStore(data / "checkpoints")

@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         description="Compile what lanes train: where it pays, beside the training; always, before "
         "it; or never. Needs a C++ compiler.",
     )
+    programs_directory: Path | None = Field(
+        None,
+        description="Compiled programs; default is programs/ in the data directory. They are "
+        "machine code: let nobody else write there.",
+    )
     segment_seconds: float = Field(
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )
@@ -71,9 +76,15 @@ class Settings(BaseSettings):
     def _blank_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in given.items() if not is_blank(value)}
 
-    @field_validator("data_directory", mode="before")
+    def programs(self) -> Path:
+        """Where compiled programs are."""
+        return (self.programs_directory or self.data_directory / "programs").resolve()
+
+    @field_validator("data_directory", "programs_directory", mode="before")
     @classmethod
     def _is_path(cls, given: object) -> object:
+        if given is None:
+            return None
         where = str(given)
         try:
             where = str(Path(where).resolve())

@@ -12,10 +12,10 @@ import hashlib
 import platform
 import tempfile
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from metaopt import errors
 from metaopt.algorithms.drawn import Drawn
-from metaopt.errors import MiscompiledProgram
+from metaopt.errors import CorruptProgram, MiscompiledProgram
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
 from metaopt.population.step import CHANGED, Program, draw, meta_iteration
@@ -31,6 +31,12 @@ from metaopt.tasks.base import Examples
 
 PARTIAL = "partial-"
 """How the names of directories begin in which a program is being made."""
+
+INDUCTOR: Mapping[str, object] = {
+    # They take longer to compile than they save, and lie outside the directory of programs.
+    "aot_inductor.precompile_headers": False,
+}
+"""Options of the compiler for every program."""
 
 Step = Callable[[Lanes, Drawn], Lanes]
 
@@ -52,12 +58,13 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
     arguments = _arguments(lanes, drawn)
     graph = make_fx(_function(program, list(lanes.tensors())))(*arguments)
     # A file of its final suffix, as the packager demands, but not where the whole ones are.
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as directory:
+    prefix = f"{PARTIAL}{path.stem}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as directory:
         partial = Path(directory) / path.name
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own modules about each other
             exported = torch.export.export(graph, arguments)
-            options = dict(program.kinds.model.inductor)
+            options = {**INDUCTOR, **program.kinds.model.inductor}
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(partial), inductor_configs=options
             )
@@ -89,17 +96,30 @@ def load_step(path: Path) -> Step:
     """The compiled step in `path`, which only takes as many lanes as it was compiled for.
 
     Raises:
-        RuntimeError, OSError: the file is not there or not what it should be.
+        CorruptProgram: the file is damaged.
+        RuntimeError, OSError: it is not there, or not for this build of torch.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        compiled: Any = torch._inductor.aoti_load_package(str(path))
+    _check_whole(path)
+    # `torch.compile`'s own loader is this one behind its compiler, whose import takes longer than
+    # a short segment.
+    compiled = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
 
     def step(lanes: Lanes, drawn: Drawn) -> Lanes:
-        changed = compiled(*_arguments(lanes, drawn))
+        changed = compiled.boxed_run(list(_arguments(lanes, drawn)))
         return lanes.replace(**dict(zip(CHANGED, changed, strict=True)))
 
     return step
+
+
+def _check_whole(path: Path) -> None:
+    """Compare the file's parts with their check sums: half of a program crashes who calls it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        raise CorruptProgram(f"{path.name} is no compiled program: {error}") from None
+    if damaged is not None:
+        raise CorruptProgram(f"{path.name} is damaged in {damaged}")
 
 
 def program_key(signature: Signature, device: str, lanes: int | None = None) -> str:

@@ -1,5 +1,6 @@
 """The report of a study, as data and as pages, and exports of its tables."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from service.api.studies import PREFIX
 from service.db.engine import reading
 from service.operations.export import export_table
 from service.operations.report import read_rows
+from service.operations.timeline import read_timeline
 from service.report.data import Rows, study_report
 from service.report.live import study_page
 from service.report.pages.html import html_page
@@ -21,6 +23,7 @@ from service.report.pages.tables import encode
 from service.wire.views.export import MEDIA_TYPES, Format, What
 from service.wire.views.page import StudyPage
 from service.wire.views.report import StudyReport
+from service.wire.views.timeline import Timeline
 
 PAGE_HEADERS = {
     # Everything is in the page; whatever else got into it could load nothing and send nothing.
@@ -47,6 +50,13 @@ router = APIRouter(prefix=PREFIX, tags=["report"], responses=PROBLEMS)
 def show_report(study_id: StudyId, context: Ctx) -> StudyReport:
     """Return the study's report so far; parts without data are null and `absent` says why."""
     return _report(context, study_id)
+
+
+@router.get("/{study_id}/timeline", response_model=Timeline, operation_id="get_timeline")
+def show_timeline(study_id: StudyId, context: Ctx) -> Timeline:
+    """Return what each slot did with its time for the study."""
+    with reading(context.engine) as session:
+        return read_timeline(session, study_id, now=context.now())
 
 
 @router.get("/{study_id}/page", response_model=StudyPage, include_in_schema=False)
@@ -106,7 +116,12 @@ def export(
 
 
 def _report(context: Context, study_id: str) -> StudyReport:
-    return study_report(_rows(context, study_id), now=context.now())
+    now = context.now()
+    with reading(context.engine) as session:
+        rows = replace(
+            read_rows(session, study_id), timeline=read_timeline(session, study_id, now=now)
+        )
+    return study_report(rows, now=now)
 
 
 def _rows(context: Context, study_id: str) -> Rows:

@@ -52,6 +52,7 @@ from service.wire.views.studies import (
     TrialPage,
     TrialView,
 )
+from service.wire.views.timeline import Timeline
 
 VARIABLES = ("METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE")
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -228,6 +229,10 @@ class Client:
     def report(self, study_id: str) -> StudyReport:
         """A study's report so far."""
         return self.http.call(StudyReport, "GET", f"{self._path(study_id)}/report")
+
+    def timeline(self, study_id: str) -> Timeline:
+        """What each slot did with its time for a study."""
+        return self.http.call(Timeline, "GET", f"{self._path(study_id)}/timeline")
 
     @contextmanager
     def export(

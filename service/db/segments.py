@@ -4,11 +4,13 @@ Transactions belong to the caller; nothing here commits.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.orm import Session
 
+from service.db.roles import TrialRole
 from service.db.tables import Segment
 
 
@@ -26,12 +28,41 @@ def paces(session: Session, signatures: Collection[str], role: str) -> dict[str,
     query = (
         select(Segment.signature, func.count(), func.sum(Segment.seconds), trained)
         .where(Segment.signature.in_(signatures), Segment.role == role)
+        .where(Segment.meta_iterations > 0)  # others wait for their program
         .group_by(Segment.signature)
     )
     return {
         signature: Pace(count, seconds, int(lane_iterations))
         for signature, count, seconds, lane_iterations in session.execute(query)
     }
+
+
+class SegmentTimes(NamedTuple):
+    """What a segment's time went into: seconds, and when it was ordered and reported."""
+
+    slot: str
+    role: str
+    branch: str
+    program: str
+    started_at: datetime
+    ended_at: datetime
+    seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+    sample_share: float | None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it trains for the verdict."""
+        return self.role == TrialRole.VERDICT
+
+
+def times_of(session: Session, study_id: str) -> list[SegmentTimes]:
+    """What the time of a study's segments went into, by slot and then in their order."""
+    columns = [getattr(Segment, name) for name in SegmentTimes._fields]
+    query = select(*columns).where(Segment.study_id == study_id)
+    rows = session.execute(query.order_by(Segment.slot, Segment.segment_id))
+    return [SegmentTimes(*row) for row in rows]
 
 
 def devices_of(session: Session, study_id: str) -> list[str]:

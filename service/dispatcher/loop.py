@@ -215,7 +215,8 @@ class Dispatcher:
         if new is None:
             return
         if work.release:
-            self._ledger.release(study, work.release, "moved to a slot that found no work")
+            self._ledger.release(study, work.release, work.cause)
+            slot.lanes = work.keep
         asked = [point.trial for point in new]
         group = work.group or (asked[0].group if asked else None)
         fresh = [trial for trial in asked if trial.group == group][: work.ask]

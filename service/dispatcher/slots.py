@@ -161,6 +161,7 @@ class Slots:
             admit=admit,
             store=self._ledger.store,
             segment_seconds=self._segment_seconds,
+            workers=1 + self._others_with(study, group, slot),
             most_iterations=self._affordable(study, group, len(keep) + len(admit)),
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
@@ -194,6 +195,8 @@ class Slots:
         except (WorkerLost, SegmentFailed) as error:
             self._lose(study, slot, error)
             return False
+        if not report.trained:  # its lanes wait for their program
+            slot.iterations = 0
         outcomes = self._judge(study, slot, report)
         if outcomes is None:
             return False
@@ -232,6 +235,11 @@ class Slots:
         with failing_alone(self._ledger, study):
             self._ledger.report(study, slot, outcomes, report, slot_seconds)
             study.accounted_to = now
+
+    def _others_with(self, study: StudyState, group: Group, slot: SlotState) -> int:
+        """How many other slots have lanes of a group."""
+        others = (other for other in self.of(study) if other is not slot)
+        return sum(1 for other in others if other.group == group)
 
     def _affordable(self, study: StudyState, group: Group, lanes: int) -> int | None:
         """For how many meta-iterations the budget of its search lasts, if that pays for it."""

@@ -77,6 +77,7 @@ class SegmentOrder:
         checkpoint_directory: Existing directory for checkpoints, or None for none.
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
+        workers: How many workers have lanes of this signature, this one included.
         measure: Costs to measure of each lane that is evaluated (`metaopt.costs`).
         at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
             evaluated again, or nothing.
@@ -91,6 +92,7 @@ class SegmentOrder:
     bank: Json
     checkpoint_directory: str | None
     ahead: int = 0
+    workers: int = 1
     fewer_tasks: dict[str, int] = field(default_factory=dict)
     measure: list[str] = field(default_factory=list)
     at_end: AtEnd = "nothing"
@@ -147,7 +149,8 @@ class SegmentReport:
         wait_seconds: How long the worker was idle before: from the end of its last segment (or
             from when it was ready) to the arrival of this order.  What lies between `seconds` of
             two segments is all in it, also turning a report into JSON.
-        program: How the lanes were trained: "eager" or "compiled".
+        program: How the lanes were trained: "eager" or "compiled".  "compiling" is not at all: they
+            wait for their program, and the worker's core compiles it.
         lane_chunk: How many lanes it computes at once: as many as fit and pay, if measured.
         sample_share: Share of `train_seconds` that went into drawing episodes, if measured.
     """
@@ -162,6 +165,11 @@ class SegmentReport:
     program: str = "eager"
     sample_share: float | None = None
     lane_chunk: int = 0
+
+    @property
+    def trained(self) -> bool:
+        """Whether the order was carried out, but for the lanes that changed."""
+        return self.program != "compiling"
 
     def to_json(self) -> Json:
         """Return plain data."""

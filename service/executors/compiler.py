@@ -9,11 +9,12 @@ with the worker that started it: then its stdin closes.
 import fcntl
 import json
 import os
+import resource
 import shlex
 import shutil
 import sys
 import threading
-import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,36 +22,56 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """Which program to make: of a `Signature` as plain data, for how many lanes, and where."""
+    """Which program to make.
+
+    Args:
+        signature: A `Signature` as plain data.
+        device: Where it is to run.
+        lanes: How many it has.
+        path: Where it goes.
+        eager_seconds: Of one lane's meta-iteration without it, if known.
+        alone: Nothing else is to be compiled on the machine meanwhile: it has no core of its own.
+    """
 
     signature: dict[str, Any]
     device: str
     lanes: int
-    directory: str
+    path: str
+    eager_seconds: float | None
+    alone: bool
 
 
 def main() -> int:
     """Compile unless somebody else does; return the exit status."""
     job = Job(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    directory = Path(job.directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "compiling.lock").open("w") as lock:
-        try:
-            # One at a time on a machine: the others train meanwhile.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    path = Path(job.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as locks:
+        if job.alone and not _locked(locks, path.with_name("compiling.lock")):
             return 0
-        workshop = directory / "workshop"
+        if not _locked(locks, path.with_suffix(".lock")) or path.exists():
+            return 0
+        workshop = path.with_name(f"workshop-{path.stem}")
         shutil.rmtree(workshop, ignore_errors=True)  # of one that was killed
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = _plain(workshop)
         # Else Inductor compiles a test for each vector extension of the processor, for seconds.  A
         # compiler that is older than the processor then fails, and the lanes stay eager.
         os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
         try:
-            return _compile(job, directory)
+            return _compile(job, path)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _locked(locks: ExitStack, path: Path) -> bool:
+    """Whether nobody else holds the lock at `path`; it is held until `locks` are given up."""
+    lock = locks.enter_context(path.open("w"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _plain(path: Path) -> str:
@@ -66,31 +87,41 @@ def _plain(path: Path) -> str:
     return f"/proc/{os.getpid()}/fd/{folder}/{path.name}"
 
 
-def _compile(job: Job, directory: Path) -> int:
+def _compile(job: Job, path: Path) -> int:
     import torch
 
+    from metaopt.models.kind import CompileGuess
     from metaopt.population.compiled import PARTIAL
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
-    from service.executors.program_files import compile_record, write_whole
+    from service.executors import records
+    from service.executors.probe import compiled_seconds
+    from service.executors.program_files import note_failure
 
-    for left in directory.glob(f"{PARTIAL}*"):  # of one that was killed, too
+    for left in path.parent.glob(f"{PARTIAL}{path.stem}*"):  # of one that was killed, too
         shutil.rmtree(left, ignore_errors=True)
     if job.device == "cpu":
         torch.set_num_threads(1)  # as the worker: it is a part of the program
     signature = Signature.from_json(job.signature)
     population = Population(signature, device=job.device, program_lanes=job.lanes)
-    path = population.program_path(directory)
-    begun = time.monotonic()
     try:
-        population.compile(directory)
+        population.compile(path.parent)
     except Exception as error:
-        path.with_suffix(".failed").write_text(f"{type(error).__name__}: {error}"[:2000])
+        note_failure(path, error)
         print(f"not compiled: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    seconds = time.monotonic() - begun
-    write_whole(compile_record(directory, str(signature.model["kind"])), {"seconds": seconds})
+    seconds = _core_seconds()
+    if job.eager_seconds is not None:
+        faster = job.eager_seconds / compiled_seconds(population, path.parent)
+        records.keep(path.parent, signature, CompileGuess(seconds, faster))
     return 0
+
+
+def _core_seconds() -> float:
+    """Seconds of a core that this process and the compilers that it called have taken."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    usages = [resource.getrusage(who) for who in whose]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _end_with_parent() -> None:

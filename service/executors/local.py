@@ -30,7 +30,8 @@ from service.executors.base import (
     WorkerLost,
 )
 from service.executors.channel import ChannelClosed, Json
-from service.executors.process import DeviceBroken, WorkerProcess
+from service.executors.cores import usable_cores
+from service.executors.process import DeviceBroken, ProgramChoice, WorkerProcess
 from service.executors.proof import device_fault
 
 log = structlog.get_logger("executor")
@@ -62,10 +63,10 @@ class LocalExecutor:
         """Prepare the slots; no process is started yet."""
         log_directory.mkdir(parents=True, exist_ok=True)
         programs = (programs or log_directory / "programs").resolve()
-        self._slots = {
-            slot.name: _SlotThread(slot, log_directory, programs, compiling, fault)
-            for slot in slots
-        }
+        on_cores = sum(1 for slot in slots if slot.device == "cpu")
+        lends = on_cores >= usable_cores().number  # else a core is idle, and compiles beside them
+        choice = ProgramChoice(compiling, programs, lends)
+        self._slots = {slot.name: _SlotThread(slot, log_directory, choice, fault) for slot in slots}
 
     @property
     def slots(self) -> list[Slot]:
@@ -95,11 +96,11 @@ class LocalExecutor:
 
 class _SlotThread:
     def __init__(
-        self, slot: Slot, log_directory: Path, programs: Path, compiling: str, fault: Fault
+        self, slot: Slot, log_directory: Path, programs: ProgramChoice, fault: Fault
     ) -> None:
         self.slot = slot
         self._fault = fault
-        self._programs, self._compiling = programs, compiling
+        self._programs = programs
         self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._worker: WorkerProcess | None = None
@@ -189,9 +190,7 @@ class _SlotThread:
             if self._stopping.is_set():
                 raise WorkerGone("the executor is closed")
             try:
-                worker = self._worker = WorkerProcess(
-                    self.slot, self._log_path, self._programs, self._compiling
-                )
+                worker = self._worker = WorkerProcess(self.slot, self._log_path, self._programs)
             except OSError as error:
                 raise WorkerGone(f"slot {self.slot.name}: {error}") from None
         log.info("worker_started", slot=self.slot.name, worker_pid=worker.pid)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from metaopt.population.signature import Signature
 
 GAIN = 0.95  # twice the lanes must cost less than this per lane, or they do not pay
 REPEATS = 3
+CALLS = 8  # of a compiled program: its tasks are drawn for many at once
 MOST_LANES = 512
 MEMORY_SHARE = 0.8  # of what is free on a GPU; the rest is for evaluations
 
@@ -18,6 +20,8 @@ MEMORY_SHARE = 0.8  # of what is free on a GPU; the rest is for evaluations
 @dataclass(frozen=True)
 class Facts:
     """Measurements of one signature on one device.
+
+    Seconds are of one core on a CPU, whatever else runs there.
 
     Args:
         lane_chunk: Lanes to compute at once.
@@ -63,21 +67,45 @@ def probe(signature: Signature, device: str) -> Facts:
 
 def _measure(signature: Signature, device: str, lanes: int) -> tuple[float, int]:
     population = Population(signature, device=device, lane_chunk=lanes)
+    _admit(population, lanes)
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+    seconds = _seconds(population, 1) / lanes
+    peak = 0 if device == "cpu" else torch.cuda.max_memory_allocated() // lanes
+    return seconds, peak
+
+
+def compiled_seconds(population: Population, directory: Path) -> float:
+    """Seconds of one lane's meta-iteration by the compiled program in `directory`, all lanes used.
+
+    Args:
+        population: Without lanes; it gets them.
+    """
+    population.use_compiled(directory)
+    _admit(population, population.program_lanes)
+    return _seconds(population, CALLS) / CALLS / population.program_lanes
+
+
+def _admit(population: Population, lanes: int) -> None:
+    signature = population.signature
     steps = {"inner_steps": signature.step_cap, "test_steps": 1}
     for lane in range(lanes):
         population.admit(str(lane), {**signature.structure, **steps}, seed=lane, horizon=100)
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
+
+
+def _seconds(population: Population, meta_iterations: int) -> float:
+    """The least seconds of so many meta-iterations of all lanes, after one to warm up."""
     population.advance(1)
-    seconds = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        population.advance(1)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        seconds.append((time.perf_counter() - begun) / lanes)
-    peak = 0 if device == "cpu" else torch.cuda.max_memory_allocated() // lanes
-    return min(seconds), peak
+    return min(_timed(population, meta_iterations) for _ in range(REPEATS))
+
+
+def _timed(population: Population, meta_iterations: int) -> float:
+    clock = time.process_time if population.device == "cpu" else time.perf_counter
+    begun = clock()
+    population.advance(meta_iterations)
+    if population.device != "cpu":
+        torch.cuda.synchronize()
+    return clock() - begun
 
 
 def _fits(lanes: int, bytes_per_lane: int) -> bool:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import service
 from service.executors.answers import ending
@@ -37,6 +38,18 @@ class DeviceBroken(Exception):
     """The device of a slot does not work, and why."""
 
 
+class ProgramChoice(NamedTuple):
+    """The arguments of a worker's `service.executors.programs.Programs`, but for its device."""
+
+    mode: str
+    directory: Path
+    lends: bool
+
+    def arguments(self) -> list[str]:
+        """On the command line of `service.executors.worker`."""
+        return [self.mode, str(self.directory), *(["lends"] if self.lends else [])]
+
+
 class WorkerProcess:
     """A live worker of `slot`; `ready` once it has loaded what it needs.
 
@@ -44,14 +57,14 @@ class WorkerProcess:
     the process) that started it.
     """
 
-    def __init__(self, slot: Slot, log_path: Path, programs: Path, compiling: str) -> None:
+    def __init__(self, slot: Slot, log_path: Path, programs: ProgramChoice) -> None:
         """Start the process."""
         ours, theirs = socket.socketpair()
         with theirs, open(log_path, "ab") as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-m", "service.executors.worker",
-                    str(theirs.fileno()), str(os.getpid()), slot.device, compiling, str(programs),
+                    str(theirs.fileno()), str(os.getpid()), slot.device, *programs.arguments(),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,8 +1,11 @@
-"""Files of compiled programs: written whole or not at all; the record of what compiling took."""
+"""Files of compiled programs: written whole or not at all; the note of a failure beside them."""
 
 import json
 import os
+import time
 from pathlib import Path
+
+NOTED_SECONDS = 24 * 3600.0  # who has no compiler today may have one tomorrow
 
 
 def write_whole(path: Path, data: dict[str, object]) -> None:
@@ -13,6 +16,18 @@ def write_whole(path: Path, data: dict[str, object]) -> None:
     partial.replace(path)
 
 
-def compile_record(directory: Path, model: str) -> Path:
-    """Where the latest compilation of a kind of model is recorded."""
-    return directory / f"compiled-{model}.json"
+def note_failure(program: Path, error: Exception) -> None:
+    """Write beside where a program would be why it cannot be compiled or used."""
+    _note(program).write_text(f"{type(error).__name__}: {error}"[:2000])
+
+
+def failed_lately(program: Path) -> bool:
+    """Whether that was noted within the last day."""
+    try:
+        return time.time() - _note(program).stat().st_mtime < NOTED_SECONDS
+    except OSError:
+        return False
+
+
+def _note(program: Path) -> Path:
+    return program.with_suffix(".failed")

@@ -1,34 +1,42 @@
 """Programs of a worker: eager at once, compiled where that pays.
 
     population(signature)   lanes computed at once, as measured for this signature and device
-    prepare(population)     loads the compiled program if it is there; else, if it pays, has it
-                            compiled by a process beside the training
+    ready(population)       loads the compiled program if it is there; else, if it pays
+                            (`service.executors.worth`), has it compiled by a process of its own
+
+Where every core has a worker, the compiling process takes the core of the worker that wants it: the
+worker waits, so that nothing is trained slowly that the program would soon train fast, and the
+other workers lose nothing.  Where cores are idle, or on a GPU, it trains on beside it.
 
 What is measured and what is compiled lies in one directory, shared by all workers of a machine
 and kept over restarts: a second process only loads.  A compiler that is missing, fails or crashes
-costs nothing but speed; it is not tried again for the same program.
+costs nothing but speed; it is not tried again for the same program on the same day.
 """
 
 import json
-import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
-from metaopt.models.registry import MODELS
+from metaopt.errors import CorruptProgram
 from metaopt.population.compiled import program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk
 from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
-from service.executors.program_files import compile_record, write_whole
+from service.executors.program_files import failed_lately, note_failure, write_whole
+from service.executors.records import expected
+from service.executors.worth import Costs, Work, gain_seconds
 
-STEP_BACK = 10  # niceness of a worker on a CPU once it has something compiled
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
+WAIT_SECONDS = 5.0  # in one go: then the dispatcher may have another order
+LOOK_SECONDS = 0.05
 
 log = structlog.get_logger("worker")
 
@@ -40,17 +48,28 @@ class Programs:
         device: "cpu" or "cuda".
         directory: Where measurements and compiled programs are; None measures and compiles
             nothing.
-        mode: "auto" compiles what pays, beside the training; "always" compiles first, then
-            trains; "never" stays eager.
+        mode: "auto" compiles what pays; "always" compiles first, then trains; "never" stays eager.
+        lends: Whether a process that compiles takes the core of its worker: no core is idle.
+        wait_seconds: How long lanes wait for it in one go.
     """
 
-    def __init__(self, device: str, directory: Path | None, mode: str = "auto") -> None:
+    def __init__(
+        self,
+        device: str,
+        directory: Path | None,
+        mode: str = "auto",
+        *,
+        lends: bool = False,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
         """Begin without a compiling process."""
         self._device = device
         self._directory = directory
         self._mode = mode if directory is not None else "never"
+        self._lends = lends
+        self._wait_seconds = wait_seconds
         self._facts: dict[str, Facts | None] = {}
-        self._compiling: subprocess.Popen[bytes] | None = None
+        self._compiling: _Compiling | None = None
 
     def population(self, signature: Signature, ahead: int) -> Population:
         """An empty population with as many lanes at once as fit and pay.
@@ -62,32 +81,34 @@ class Programs:
         chunk = facts.lane_chunk if facts else default_lane_chunk(signature, self._device)
         return Population(signature, device=self._device, lane_chunk=chunk)
 
-    def prepare(self, population: Population, ahead: int) -> None:
+    def ready(self, population: Population, work: Work) -> bool:
         """Let `population` train by its compiled program, if there is one or it pays.
 
-        Args:
-            ahead: Lane-meta-iterations expected, of all workers: they share the program.
+        Returns:
+            False while it is compiled and its lanes had better wait: ask again.
         """
         if self._compiling is not None and not self.compiling:
             self.close()
         if self._mode == "never" or self._directory is None or population.compiled:
-            return
+            return True
         path = population.program_path(self._directory)
         if path.exists() or self._mode == "always":
             self._use(population, path)
-        elif not _failed(path).exists() and self._pays(population.signature, ahead):
-            self._compile_beside(population)
+        elif not failed_lately(path) and (gain := self._gain(population, work)) > 0.0:
+            self._compile(population, path)
+            return not self._waits_for(path, gain) or self._arrived(population, path)
+        return True
 
     @property
     def compiling(self) -> bool:
         """Whether a compiling process of this worker runs."""
-        return self._compiling is not None and self._compiling.poll() is None
+        return self._compiling is not None and self._compiling.process.poll() is None
 
     def close(self) -> None:
         """End the compiling process."""
         if self._compiling is not None:
-            with self._compiling:  # closes its pipe and waits
-                self._compiling.kill()
+            with self._compiling.process as process:  # closes its pipe and waits
+                process.kill()
             self._compiling = None
 
     def _use(self, population: Population, path: Path) -> None:
@@ -97,15 +118,42 @@ class Programs:
             log.info("program_loaded", program=path.name)
         except Exception as error:  # eager training needs nothing of all this
             path.unlink(missing_ok=True)
-            _failed(path).write_text(f"{type(error).__name__}: {error}"[:2000])
+            if not isinstance(error, CorruptProgram):  # else it may be compiled again
+                note_failure(path, error)
             log.warning("program_failed", program=path.name, cause=str(error)[:500])
 
-    def _pays(self, signature: Signature, ahead: int) -> bool:
-        facts = self._measured(signature, ahead)
-        if facts is None or self._directory is None:
+    def _waits_for(self, path: Path, gain: float) -> bool:
+        """Whether lanes wait for the program: no longer than they would gain by it."""
+        if not self._lends or self._compiling is None or self._compiling.path != path:
             return False
-        seconds, faster = _expected(self._directory, str(signature.model["kind"]))
-        return ahead * facts.seconds * (1 - 1 / faster) > seconds
+        return time.monotonic() - self._compiling.begun < gain
+
+    def _arrived(self, population: Population, path: Path) -> bool:
+        """Wait for a while; whether the compiling process has ended, with or without a program."""
+        assert self._compiling is not None
+        deadline = time.monotonic() + self._wait_seconds
+        while self.compiling:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_SECONDS)
+        if path.exists():
+            self._use(population, path)
+        return True
+
+    def _gain(self, population: Population, work: Work) -> float:
+        """Seconds that compiling saves (`worth`); none where nothing was measured."""
+        signature = population.signature
+        facts = self._measured(signature, work.ahead)
+        if facts is None or self._directory is None:
+            return 0.0
+        guess = expected(self._directory, signature)
+        costs = Costs(
+            by_lanes={int(n): s for n, s in facts.by_lanes.items() if int(n) <= facts.lane_chunk},
+            program_lanes=population.program_lanes,
+            compiled=facts.seconds / guess.faster,
+            compiling=guess.seconds,
+        )
+        return gain_seconds(work, costs)
 
     def _measured(self, signature: Signature, ahead: int) -> Facts | None:
         if self._directory is None:
@@ -122,38 +170,33 @@ class Programs:
                 self._facts[name] = Facts.from_json(json.loads(path.read_text()))
         return self._facts.get(name)
 
-    def _compile_beside(self, population: Population) -> None:
+    def _compile(self, population: Population, path: Path) -> None:
         if self.compiling:
             return
         self.close()
-        assert self._directory is not None
+        facts = self._measured(population.signature, 0)
         job = Job(
             signature=population.signature.to_json(),
             device=self._device,
             lanes=population.program_lanes,
-            directory=str(self._directory),
+            path=str(path),
+            eager_seconds=facts.seconds if facts else None,
+            alone=not self._lends,
         )
-        self._compiling = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "service.executors.compiler"],
             stdin=subprocess.PIPE,  # it ends when this process does
             stdout=subprocess.DEVNULL,
         )
-        assert self._compiling.stdin is not None
-        self._compiling.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
-        self._compiling.stdin.flush()
-        if self._device == "cpu" and os.nice(0) < STEP_BACK:
-            # Cores are shared with it, and what is trained meanwhile is trained slowly.  For good:
-            # only a privileged process may take it back.
-            os.nice(STEP_BACK - os.nice(0))
+        self._compiling = _Compiling(process, path, time.monotonic())
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+        process.stdin.flush()
 
 
-def _expected(directory: Path, model: str) -> tuple[float, float]:
-    seconds, faster = MODELS.get(model).compile_guess
-    record = compile_record(directory, model)
-    if record.exists():
-        seconds = float(json.loads(record.read_text())["seconds"])
-    return seconds, faster
+class _Compiling(NamedTuple):
+    """A process that compiles the program at `path`, since the monotonic time `begun`."""
 
-
-def _failed(path: Path) -> Path:
-    return path.with_suffix(".failed")
+    process: "subprocess.Popen[bytes]"
+    path: Path
+    begun: float

@@ -1,6 +1,7 @@
 """A segment as the worker carries it out: one order in, one report out.
 
     evict ─▶ admit ─▶ train ─▶ evaluate ─▶ checkpoint
+               └─────▶ wait for a program ─────▲       the dispatcher orders the same again
 
 The worker keeps its population between orders, so lanes that stay train on without touching
 the host.  A failed order drops it: what the worker then holds would be anybody's guess.
@@ -21,6 +22,7 @@ from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
 from service.executors.programs import Programs
+from service.executors.worth import Work
 
 _Key = tuple[str, Json]
 
@@ -71,13 +73,13 @@ class Segments:
         admitted = time.perf_counter()
         program = "eager"
         if order.iterations:
-            self._programs.prepare(population, order.ahead)
-            program = "compiled" if population.compiled else program
+            program = self._program_of(population, order)
             admitted = time.perf_counter()
+        if program != "compiling":
             population.advance(order.iterations)
         alive = [n for n in population.lanes if population.state(n).diverged_at is None]
         trained = time.perf_counter()
-        wanted = [lane for lane in order.evaluate if lane in alive]
+        wanted = [lane for lane in order.evaluate if lane in alive and program != "compiling"]
         scores = _evaluate(population, order, wanted)
         bank = BankSpec.from_json(order.bank)
         costs = {n: population.costs(n, order.measure, bank, self._clock) for n in wanted}
@@ -95,8 +97,17 @@ class Segments:
             device=_device_in_words(self._device),
             program=program,
             lane_chunk=population.lane_chunk,
-            sample_share=self._sample_share(population, order, trained - admitted),
+            sample_share=None
+            if program == "compiling"
+            else self._sample_share(population, order, trained - admitted),
         )
+
+    def _program_of(self, population: Population, order: SegmentOrder) -> str:
+        """How the lanes train now, or that they wait: `SegmentReport.program`."""
+        work = Work(order.ahead, max(1, len(population.lanes)), order.workers)
+        if not self._programs.ready(population, work):
+            return "compiling"
+        return "compiled" if population.compiled else "eager"
 
     def _population_for(self, order: SegmentOrder) -> Population:
         key = (order.study_id, order.signature)

@@ -1,8 +1,8 @@
 """The worker process: reads orders, trains, answers; no SQL, no secret, no decision.
 
-    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS
+    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS [lends]
 
-FD is its end of a socket pair; COMPILE and PROGRAMS are the arguments
+FD is its end of a socket pair; COMPILE, PROGRAMS and lends are the arguments
 of `service.executors.programs.Programs`.  It dies with its parent: the kernel is asked to kill it
 (Linux), and a thread ends it when the pair closes, even in the middle of a segment.
 """
@@ -33,7 +33,8 @@ def main(arguments: list[str]) -> None:
     channel = Channel(socket.socket(fileno=file_descriptor))
     orders: SimpleQueue[Json] = SimpleQueue()
     threading.Thread(target=_read, args=(channel, orders), daemon=True).start()
-    serve(channel, orders, device, mode=arguments[3], directory=Path(arguments[4]))
+    lends = "lends" in arguments[5:]
+    serve(channel, orders, device, mode=arguments[3], directory=Path(arguments[4]), lends=lends)
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -45,7 +46,13 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def serve(
-    channel: Channel, orders: "SimpleQueue[Json]", device: str, *, mode: str, directory: Path
+    channel: Channel,
+    orders: "SimpleQueue[Json]",
+    device: str,
+    *,
+    mode: str,
+    directory: Path,
+    lends: bool,
 ) -> None:
     """Load torch, try the device, say so, and answer orders."""
     import torch
@@ -63,7 +70,7 @@ def serve(
     if cause := fault(device):  # it worked when slots were found, and devices fail
         channel.send({"broken": cause})
         return
-    segments = Segments(device, Programs(device, directory, mode))
+    segments = Segments(device, Programs(device, directory, mode, lends=lends))
     channel.send({"ready": True})
     idle_since = time.perf_counter()
     while True:

@@ -26,10 +26,11 @@ from service.wire.views.report import (
 )
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
+from service.wire.views.timeline import Timeline
 
 PARTS = (
     "verdict", "pareto", "learning_curves", "slices", "importances", "stability", "adaptation",
-    "cost",
+    "cost", "timeline",
 )  # fmt: skip
 
 log = structlog.get_logger("report")
@@ -46,6 +47,7 @@ class Rows:
         curves: Adaptation curves on the search's bank by trial number: of the finalists, before
             there are any of the best trial of each branch.
         result: The verdict, if there is one.
+        timeline: What the slots did for it, where that was read too.
     """
 
     study: StudyView
@@ -53,6 +55,7 @@ class Rows:
     points: Mapping[int, Sequence[RungPoint]]
     curves: Mapping[int, list[float]]
     result: StudyResult | None
+    timeline: Timeline | None = None
 
 
 def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -> StudyReport:
@@ -84,6 +87,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
         "stability": lambda: stability_maps(spec, search) or None,
         "adaptation": lambda: _adaptation(rows) or None,
         "cost": lambda: _cost(rows, now),
+        "timeline": lambda: rows.timeline if rows.timeline and rows.timeline.slots else None,
     }
     made = {name: made_of(name, makers[name]) if name in parts else None for name in PARTS}
     reasons = _reasons(rows.study, [branch.reason for branch in importances if branch.reason])

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 from service.executors.base import (
@@ -25,7 +26,7 @@ class ScriptedExecutor:
     """Holds lanes as a worker does; `script` may return the error of a segment.
 
     Scores are the lane's inner rate on every task, costs its inverse.  A lane named in `diverge`
-    diverges.
+    diverges.  The first `compiling` segments only wait for a program.
     """
 
     def __init__(self, slots: int = 2, script: Script = healthy, device: str = "cpu") -> None:
@@ -43,6 +44,7 @@ class ScriptedExecutor:
         self.broken: dict[str, str] = {}
         self.wait_seconds = 0.0
         self.seconds_per_iteration = 0.001
+        self.compiling = 0
 
     @property
     def slots(self) -> list[Slot]:
@@ -92,6 +94,11 @@ class ScriptedExecutor:
         return ages
 
     def _report(self, ages: dict[str, int], order: SegmentOrder) -> SegmentReport:
+        if self.compiling and order.iterations:
+            self.compiling -= 1
+            waiting = replace(order, evaluate=[])
+            lanes = [self._lane(name, age, waiting) for name, age in ages.items()]
+            return SegmentReport(lanes, 5.0, 0.0, 0.0, 1, "CPU", program="compiling")
         lanes = []
         for name in ages:
             ages[name] += order.iterations

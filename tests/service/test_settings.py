@@ -43,6 +43,15 @@ def test_a_value_is_handed_on_as_it_is() -> None:
     assert [variable(given, name) for name in "ABCD"] == [" x ", "0", None, None]
 
 
+def test_programs_lie_in_the_data_directory_or_where_they_are_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path))
+    assert Settings().programs() == tmp_path / "programs"
+    monkeypatch.setenv("METAOPT_PROGRAMS_DIRECTORY", str(tmp_path / "elsewhere"))
+    assert Settings().programs() == tmp_path / "elsewhere"
+
+
 def test_the_data_directory_is_never_the_current_one_by_an_empty_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

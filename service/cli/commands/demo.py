@@ -19,6 +19,7 @@ from service.cli.commands.studies import read_spec, wait_for_verdict
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.outputs.results import Outputs
+from service.cli.processes.cache import programs_cache
 from service.cli.processes.supervisor import tethered
 from service.client.client import Client
 from service.client.errors import ClientError
@@ -119,8 +120,11 @@ def farewell(took_seconds: float, directory: Path | None) -> str:
 
 
 def _environment(directory: Path, port: int) -> dict[str, str]:
+    """What the server is told: programs outlive it, so that a second demo need not compile."""
     inherited = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
+    cache = programs_cache(os.environ)
     return {
+        **({"METAOPT_PROGRAMS_DIRECTORY": str(cache)} if cache else {}),
         **inherited,
         "METAOPT_DATA_DIRECTORY": str(directory.resolve()),
         "METAOPT_PORT": str(port),

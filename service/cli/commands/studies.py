@@ -35,6 +35,7 @@ from service.cli.outputs.results import Outputs
 from service.cli.overrides import overridden
 from service.cli.pages.progress import telling
 from service.cli.pages.studies import studies_page, study_page
+from service.cli.pages.timeline import timeline_page
 from service.client.client import Client
 from service.wire.parsing.plain_data import parse_yaml
 from service.wire.views.document import StudyDocument
@@ -154,10 +155,21 @@ def studies(
     answer(json, listed, lambda: studies_page(listed))
 
 
-def show(study_id: StudyId, full: Full = False, json: Json = None) -> None:
+def show(
+    study_id: StudyId,
+    full: Full = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Instead, what each slot did with its time.")
+    ] = False,
+    json: Json = None,
+) -> None:
     """Show a study: how it stands, its verdict, trials, and what its spec says."""
     with connect() as client:
         study = client.study(study_id)
+        if timeline:
+            found = client.timeline(study.study_id)
+            answer(json, found, lambda: timeline_page(found))
+            return
         trials = client.trials(study.study_id)
         result = client.result(study.study_id) if study.status == "completed" else None
     document = StudyDocument(study=study, result=result, trials=trials)

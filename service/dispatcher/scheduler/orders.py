@@ -20,11 +20,13 @@ def segment_order(
     admit: Sequence[TrialState],
     store: CheckpointStore,
     segment_seconds: float,
+    workers: int = 1,
     most_iterations: int | None = None,
 ) -> SegmentOrder:
     """The order after which the worker of `slot` holds `keep` and `admit`, trained on.
 
     Args:
+        workers: How many have lanes of the group then.
         most_iterations: For which the study's budget lasts.
     """
     lanes, plan = [*keep, *admit], study.plan[group.role]
@@ -48,6 +50,7 @@ def segment_order(
         bank=bank.to_json(),
         checkpoint_directory=store.directory(study.study_id),
         ahead=lane_iterations_ahead(study, group),
+        workers=workers,
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=list(study.plan.measured),
         at_end=plan.role.leaves,

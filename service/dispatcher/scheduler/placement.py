@@ -3,8 +3,9 @@
 Studies get slots in the order of their submission; a study that has nothing waiting lets the
 next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
 without lanes takes the group of the study's oldest queued trial, else new trials of the branch
-with the fewest so far.  If a slot finds no work, as towards the end of a search, one that has more
-lanes than its share gives them up for it, unless little is left of them.
+with the fewest so far.  A younger study gives a slot back as soon as an older one has a group
+that no slot trains, as towards its verdict.  If a slot finds no work, as towards the end of a
+search, one that has more lanes than its share gives them up for it, unless little is left of them.
 
 Trial i belongs to branch i mod (number of branches), so a trial's point and seed do not depend on
 which slot was free when.  How many a branch may have follows from
@@ -30,7 +31,8 @@ class Work:
 
     Args:
         keep: Lanes that stay.
-        release: Lanes to be given up for another slot.
+        release: Lanes to be given up.
+        cause: Why they are.
         admit: Queued trials to admit.
         ask: How many new trials to ask `branch` for; those of another group than this work's
             (of the first one's, where `group` is None) stay queued for another slot.
@@ -43,6 +45,7 @@ class Work:
     admit: list[TrialState] = field(default_factory=list)
     branch: BranchState | None = None
     ask: int = 0
+    cause: str = "moved to a slot that found no work"
 
 
 def choose_work(
@@ -68,6 +71,10 @@ def choose_work(
     total = sum(occupied.values())
     if slot.lanes:
         (study,) = (study for study in studies if study.study_id == slot.study_id)
+        if not idle and any(_waits_for_slot(older) for older in studies[: studies.index(study)]):
+            return Work(
+                study, None, release=slot.lanes, cause="an older study has work for its slot"
+            )
         free = slots - total + occupied.get(study.study_id, 0)
         return _go_on(study, slot, slots=max(1, free), lanes=lanes, idle=idle)
     for study in studies:
@@ -120,6 +127,22 @@ def _seconds_left(study: StudyState, slot: SlotState, lanes: Sequence[TrialState
     end = study.plan_of(lanes[0]).horizon
     left = end - min(trial.meta_iteration for trial in lanes)
     return left * min(slot.seconds, default=0.0)
+
+
+def _waits_for_slot(study: StudyState) -> bool:
+    """Whether a study has a group to train that no slot trains; one that does fills up by itself.
+
+    Where all that a search trains is counted, a trial may have to wait for what the budget has
+    left, so a slot taken for it could stand idle.
+    """
+    if study.status != StudyStatus.RUNNING:
+        return False
+    counted = study.spec.budget.total_meta_iterations is not None
+    trained = {study.trials[number].group for number in study.open.numbers(("running",))}
+    return any(
+        trial.group not in trained and not (counted and trial.role.paid_by_search)
+        for trial in pauses.ready(study)
+    )
 
 
 def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:

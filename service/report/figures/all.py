@@ -9,6 +9,7 @@ from service.report.figures.base import Figure
 from service.report.figures.curves import adaptation_figures, learning_figures
 from service.report.figures.maps import slice_figures, stability_figures
 from service.report.figures.pareto import pareto_figures
+from service.report.figures.timeline import timeline_figures
 from service.wire.views.report import StudyReport
 
 log = structlog.get_logger("report")
@@ -25,6 +26,7 @@ def figures(report: StudyReport) -> list[Figure]:
         stability_figures,
         cost_figures,
         slice_figures,
+        timeline_figures,
     )
     return [figure for maker in makers for figure in _drawn(maker, report)]
 

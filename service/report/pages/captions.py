@@ -53,4 +53,9 @@ CAPTIONS = {
         "Seconds of devices that each branch took, in the search and for the fresh trainings of "
         "its finalists.",
     ),
+    "timeline": Caption(
+        "Timeline",
+        "What each slot did with its time; the dotted line is the first fresh training of the "
+        "verdict.",
+    ),
 }

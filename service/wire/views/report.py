@@ -11,6 +11,7 @@ from metaopt.metaparams import Value
 from service.wire.base import Instant
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialStatus, View
+from service.wire.views.timeline import Timeline
 
 REPORT_VERSION: Literal[1] = 1
 
@@ -205,4 +206,5 @@ class StudyReport(View):
     adaptation: list[AdaptationCurve] | None
     cost: StudyCost | None
     pareto: Pareto | None = None
+    timeline: Timeline | None = None
     absent: dict[str, str]

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from service.db.engine import transaction
 from service.db.tables import Report, Study
-from tests.fakes.rows import add_report, add_study, add_trial
+from tests.fakes.rows import add_report, add_segment, add_study, add_trial
 from tests.fakes.seen import EVIL, STUDY, TRIALS, add_seen_study, complete
 
 URL = f"/api/v1/studies/{STUDY}"
@@ -38,6 +38,24 @@ def test_the_report_is_data_with_every_part(client: TestClient) -> None:
     assert report["study"]["study_id"] == STUDY
     assert report["verdict"]["finalists"][0]["optimism"] == pytest.approx(0.15)
     assert len(report["learning_curves"]) == 11
+
+
+def test_the_timeline_is_an_answer_of_its_own_and_a_part_of_the_report(
+    client: TestClient, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        add_study(session, status="running")
+    assert client.get(f"{URL}/timeline").json()["slots"] == []
+    assert client.get(f"{URL}/report").json()["timeline"] is None
+    with transaction(engine) as session:
+        add_segment(session)
+        add_segment(session, program="compiling", slot="cpu:1")
+    slots = client.get(f"{URL}/timeline").json()["slots"]
+    assert [slot["slot"] for slot in slots] == ["cpu:0", "cpu:1"]
+    assert slots[1]["seconds"] == {"compiling": 1.0}
+    assert client.get(f"{URL}/report").json()["timeline"]["slots"] == slots
+    assert "Timeline" in client.get(f"{URL}/report.html").text
+    assert client.get("/api/v1/studies/" + "f" * 32 + "/timeline").status_code == 404
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "paused", "failed", "cancelled"])

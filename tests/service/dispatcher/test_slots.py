@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from service.db.engine import reading
+from service.db.segments import paces
 from service.db.tables import Study
 from service.dispatcher.slots import SlotsLost
 from service.executors.base import (
@@ -52,6 +53,40 @@ def test_each_segment_is_a_row_written_with_its_report(engine: Engine, run: Run)
     assert (first.program, first.sample_share, first.device) == ("eager", None, "CPU")
     assert (first.seconds, first.train_seconds, first.evaluate_seconds) == (0.04, 0.01, 0.0)
     assert first.started_at <= first.ended_at
+
+
+def test_lanes_that_wait_for_their_program_are_ordered_again_and_nothing_else_changes(
+    engine: Engine, run: Run
+) -> None:
+    waited, plain = (submit(engine, small_spec(**ONE_BRANCH)) for _ in range(2))
+    executor = ScriptedExecutor(slots=1)
+    executor.compiling = 3
+    run(executor)
+    wait_for(engine, waited, "completed")
+    wait_for(engine, plain, "completed")
+    found = [(s.program, s.meta_iterations, s.seconds) for s in segments(engine, waited)]
+    assert found[:3] == [("compiling", 0, 5.0)] * 3
+    trained = [(s.meta_iterations, s.lanes) for s in segments(engine, plain)]
+    assert [(s.meta_iterations, s.lanes) for s in segments(engine, waited)][3:] == trained
+    scores = [
+        [(t["status"], t["score"], t["attempts"]) for t in rows(engine, study_id)]
+        for study_id in (waited, plain)
+    ]
+    assert scores[0] == scores[1]
+    first, second = executor.orders[0][1], executor.orders[1][1]
+    assert first.admit and not second.admit and first.iterations == second.iterations
+    with reading(engine) as session:
+        (signature,) = {segment.signature for segment in segments(engine, plain)}
+        pace = paces(session, [signature], "search")[signature]
+    assert pace.seconds < 5.0  # what compiling took is no pace of training
+
+
+def test_an_order_says_how_many_workers_train_its_program(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor(slots=2)
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert {order.workers for _, order in executor.orders} == {1, 2}
 
 
 def test_a_worker_that_was_idle_before_a_study_did_not_wait_for_it(

@@ -3,25 +3,39 @@
 import json
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from metaopt.population.compiled import PARTIAL
+from metaopt.population.population import Population
+from metaopt.population.signature import Signature
 from service.executors.base import Slot
 from service.executors.local import LocalExecutor
-from service.executors.program_files import compile_record, write_whole
+from service.executors.program_files import NOTED_SECONDS, note_failure, write_whole
 from service.executors.programs import Programs
+from service.executors.records import expected
 from service.executors.segment import Segments
 from tests.fakes.processes import children
 from tests.service.executors.test_local import admit, order
 from tests.waiting import wait_until
 
 MUCH, LITTLE = 10**9, 100
+SIGNATURE = Signature.from_json(order().signature)
 
 
-def programs(directory: Path, mode: str = "auto") -> Programs:
-    return Programs("cpu", directory, mode)
+def programs(directory: Path, mode: str = "auto", **options: Any) -> Programs:
+    return Programs("cpu", directory, mode, **options)
+
+
+def record(directory: Path, seconds: float, faster: float = 3.0) -> Path:
+    """Let compiling have taken so long here."""
+    path = directory / "compiled-mlp-maml.json"
+    write_whole(path, {"seconds": seconds, "faster": faster})
+    return path
 
 
 def wait_for_program(directory: Path) -> None:
@@ -48,12 +62,64 @@ def test_little_work_is_neither_measured_nor_compiled(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "compiles"), [(1e-3, True), (1e9, False)])
 def test_what_compiling_costs_decides(tmp_path, seconds, compiles):
-    write_whole(compile_record(tmp_path, "mlp"), {"seconds": seconds})
+    record(tmp_path, seconds)
     chosen = programs(tmp_path)
     Segments("cpu", chosen).run(order(ahead=10**6))
     assert chosen.compiling == compiles
     chosen.close()
     assert not chosen.compiling
+
+
+def test_a_record_that_is_damaged_is_none(tmp_path):
+    for data in ("", "{}", '{"seconds": -1, "faster": 2}', '{"seconds": 1e999, "faster": 2}'):
+        record(tmp_path, 1.0).write_text(data)
+        assert expected(tmp_path, SIGNATURE) == expected(tmp_path / "nothing", SIGNATURE)
+    record(tmp_path, 7.0)
+    reptile = replace(SIGNATURE, algorithm="reptile")
+    assert expected(tmp_path, SIGNATURE) == expected(tmp_path, reptile) == (7.0, 3.0)
+
+
+def test_a_damaged_program_is_thrown_away_and_may_be_compiled_again(tmp_path):
+    path = Population(SIGNATURE).program_path(tmp_path)
+    path.write_bytes(b"PK half of a program")
+    report = Segments("cpu", programs(tmp_path)).run(order(ahead=LITTLE))
+    assert report.program == "eager"
+    assert not path.exists() and not list(tmp_path.glob("*.failed"))
+
+
+def test_a_failure_is_tried_again_on_another_day(tmp_path):
+    record(tmp_path, 1e-3)
+    note_failure(Population(SIGNATURE).program_path(tmp_path), OSError("no compiler"))
+    (note,) = tmp_path.glob("*.failed")
+    for age, compiles in ((0.0, False), (2 * NOTED_SECONDS, True)):
+        os.utime(note, (time.time() - age,) * 2)
+        chosen = programs(tmp_path)
+        Segments("cpu", chosen).run(order(ahead=10**6))
+        assert chosen.compiling == compiles
+        chosen.close()
+
+
+def test_lanes_wait_for_a_program_where_no_core_is_idle(tmp_path):
+    record(tmp_path, 1e-3)
+    chosen = programs(tmp_path, lends=True, wait_seconds=0.2)
+    segments = Segments("cpu", chosen)
+    report = segments.run(order(ahead=10**6))
+    assert report.program == "compiling" and not report.trained and chosen.compiling
+    assert {lane.meta_iteration for lane in report.lanes} == {0}
+    assert not any(lane.scores for lane in report.lanes)
+    # Who compiles for longer than the lanes could gain is not waited for.
+    report = segments.run(order(admit=[], ahead=10))
+    chosen.close()
+    assert report.program == "eager" and {lane.meta_iteration for lane in report.lanes} == {3}
+
+
+def test_a_worker_is_as_important_after_it_had_something_compiled(tmp_path):
+    record(tmp_path, 1e-3)
+    before = os.nice(0)
+    chosen = programs(tmp_path)
+    Segments("cpu", chosen).run(order(ahead=10**6))
+    assert chosen.compiling and os.nice(0) == before
+    chosen.close()
 
 
 def test_the_share_of_drawing_is_reported(tmp_path):

@@ -15,11 +15,13 @@ def test_the_demo_has_a_server_of_its_own_that_is_ready_and_then_gone(
 ) -> None:
     monkeypatch.setenv("METAOPT_DATABASE_URL", "postgresql://somebody/else")
     monkeypatch.setenv("METAOPT_HOST", "0.0.0.0")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with running_server(tmp_path / "demo") as url:
         with Client(url) as client:
             assert client.readiness() is None
             assert client.studies() == []
     assert (tmp_path / "demo" / "metaopt.db").exists()
+    assert (tmp_path / "cache" / "metaopt" / "programs").is_dir()  # they outlive the demo
     with pytest.raises(OSError):
         _connect(url)
 
@@ -28,6 +30,7 @@ def test_a_server_that_does_not_start_shows_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("METAOPT_LANES", "many")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(Stop) as stopped:
         with running_server(tmp_path):
             pass

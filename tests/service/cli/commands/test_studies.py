@@ -233,6 +233,16 @@ def test_show_counts_and_lists_what_was_trained_again(
     assert document["study"]["spent"]["trials"] == 1 + sum(document["study"]["trials"].values())
 
 
+def test_show_says_what_the_slots_did(metaopt: Command, api: Engine) -> None:
+    with transaction(api) as session:
+        add_study(session)
+        add_segment(session)
+    said = metaopt("show", "last", "--timeline").out
+    assert "cpu:0" in said and "evaluation" in said
+    document = json.loads(metaopt("show", "last", "--timeline", "--json", "-").out)
+    assert document["slots"][0]["seconds"]["evaluation"] == 0.125
+
+
 def test_show_as_json_goes_to_stdout_alone(metaopt: Command, completed: str) -> None:
     document = json.loads(metaopt("show", completed, "--json", "-").out)
     assert [trial["trial_number"] for trial in document["trials"]] == [0, 1]

@@ -127,6 +127,33 @@ def test_a_study_spreads_its_lanes_over_slots_that_no_other_study_has() -> None:
     assert (alone.ask, beside.ask) == (3, 6)
 
 
+def test_a_younger_study_gives_its_slot_back_for_a_group_that_no_slot_trains() -> None:
+    first, second = states.study("first"), states.study("second", **MAML_ONLY)
+    own = put_on(states.slot(), second, states.asked(second, "maml", 2))
+    lanes = states.asked(first, "maml", 2)
+    work = choose_work([first, second], own, slots=2, lanes=16)
+    assert work is not None and work.study is second
+    assert work.release == own.lanes and not (work.keep or work.admit or work.ask)
+    # An idle slot takes the group, and one that trains it fills up with its trials.
+    for idle, status in ((True, TrialStatus.QUEUED), (False, TrialStatus.RUNNING)):
+        states.move(first, lanes[0], status)
+        work = choose_work([first, second], own, slots=2, lanes=16, idle=idle)
+        assert work is not None and work.keep == own.lanes
+    first.status = StudyStatus.PAUSED
+    states.move(first, lanes[0], TrialStatus.QUEUED)
+    work = choose_work([first, second], own, slots=2, lanes=16)
+    assert work is not None and work.keep == own.lanes
+
+
+def test_no_slot_is_taken_for_trials_that_wait_for_what_a_budget_has_left() -> None:
+    budget = {"trials": 12, "meta_iterations": 180, "total_meta_iterations": 1000}
+    first, second = states.study("first", budget=budget), states.study("second", **MAML_ONLY)
+    own = put_on(states.slot(), second, states.asked(second, "maml", 2))
+    states.asked(first, "maml", 2)
+    work = choose_work([first, second], own, slots=2, lanes=16)
+    assert work is not None and work.keep == own.lanes
+
+
 def crowded(study: StudyState, seconds: float) -> SlotState:
     slot = put_on(states.slot(), study, states.asked(study, "maml", 6))
     slot.seconds.append(seconds)

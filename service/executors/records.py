@@ -1,0 +1,63 @@
+"""Records: what compiling took and brought on this machine, by kinds of model and algorithm.
+
+    record of the same kinds ─▶ of the same model ─▶ the model's own guess, for this machine's speed
+
+All seconds are of one core, so that a record of a busy hour serves an idle one.
+"""
+
+import json
+import math
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from metaopt.models.kind import CompileGuess
+from metaopt.models.registry import MODELS
+from metaopt.population.signature import Signature
+from service.executors.program_files import write_whole
+
+_GUESSED_WHERE_A_LOOP_TAKES = 0.0075  # seconds; `_loop_seconds` where guesses were measured
+
+
+def keep(directory: Path, signature: Signature, guess: CompileGuess) -> None:
+    """Keep what compiling a program of `signature` took and brought."""
+    write_whole(_path(directory, signature), guess._asdict())
+
+
+def expected(directory: Path, signature: Signature) -> CompileGuess:
+    """What compiling a program of `signature` will take and bring here."""
+    model = str(signature.model["kind"])
+    for path in (_path(directory, signature), *sorted(directory.glob(f"compiled-{model}-*.json"))):
+        if (record := _read(path)) is not None:
+            return record
+    guess = MODELS.get(model).compile_guess
+    return guess._replace(seconds=guess.seconds * _loop_seconds() / _GUESSED_WHERE_A_LOOP_TAKES)
+
+
+def _path(directory: Path, signature: Signature) -> Path:
+    return directory / f"compiled-{signature.model['kind']}-{signature.algorithm}.json"
+
+
+def _read(path: Path) -> CompileGuess | None:
+    """A record; None where there is none that makes sense."""
+    try:
+        data: Any = json.loads(path.read_text())
+        record = CompileGuess(float(data["seconds"]), float(data["faster"]))
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    sensible = all(math.isfinite(value) and value > 0 for value in record)
+    return record if sensible else None
+
+
+@cache
+def _loop_seconds() -> float:
+    """Seconds of a loop in Python: most of compiling is Python, and this tells its speed here."""
+    seconds = []
+    for _ in range(5):
+        begun = time.process_time()
+        total = 0
+        for i in range(200_000):
+            total += i * i
+        seconds.append(time.process_time() - begun)
+    return min(seconds)
