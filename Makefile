@@ -9,15 +9,15 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -q
-FAST := not slow and not browser and not postgres and not gpu
-ALONE := slow or browser or gpu
+SIDE_BY_SIDE := -n $(JOBS) --dist worksteal
+FAST := not slow and not browser and not postgres and not gpu and not night
 
 # Test processes that share the cores must not each start a thread per core.
-test check: export OMP_NUM_THREADS = 1
+test slowest night check: export OMP_NUM_THREADS = 1
 # Matrices are small: threads for them would cost more than they bring.
 bench-importances: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers clean
+.PHONY: help setup demo serve test slowest night check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -30,13 +30,17 @@ demo: .venv/.base ## Tune MAML and Reptile on sinusoids and on Omniglot, then sh
 serve: .venv/.base ## Start the service (API, dispatcher, workers, dashboard)
 	$(BIN)/metaopt serve
 
-test: .venv/.dev .venv/.generators ## Run all tests
-	$(PYTEST) -n $(JOBS) -m "$(FAST)"
-	$(PYTEST) -n $(JOBS) -m "postgres and not ($(ALONE))"
-	$(PYTEST) -m "$(ALONE)"
+test: .venv/.dev .venv/.generators ## Run all tests but those of the night
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not night"
+
+slowest: .venv/.dev .venv/.generators ## Run the same tests, and show the 25 that took longest
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not night" --durations 25
+
+night: .venv/.dev .venv/.generators ## Run the long proofs, and properties on twenty times as many examples
+	$(PYTEST) $(SIDE_BY_SIDE) -m "night or hypothesis" --hypothesis-profile night
 
 check: lint ## What lint does, then the fast tests; they hold the docs to the code
-	$(PYTEST) -n $(JOBS) -m "$(FAST)"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "$(FAST)"
 
 lint: .venv/.dev ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check

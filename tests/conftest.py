@@ -18,6 +18,7 @@ from service import database_url as urls
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.settings import Settings
+from tests import properties  # noqa: F401  # registers the profiles
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,8 +26,24 @@ if TYPE_CHECKING:
 
 
 # How long an example takes says how busy the machine is, not whether the code is right.
-hypothesis.settings.register_profile("metaopt", deadline=None)
 hypothesis.settings.load_profile("metaopt")
+
+
+LONG = "slow", "browser"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests: side by side, the processes then end at the same time."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, LONG)))
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the compiled programs of this run are, for `tests.programs.use_compiled`."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "programs"
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture(autouse=True)

@@ -33,9 +33,9 @@ def test_settings_may_run_side_by_side(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(500)
-def test_the_verdict_is_honest():
-    found = verdict.simulate(200)
+@pytest.mark.parametrize("studies", [200, pytest.param(2000, marks=pytest.mark.night)])
+def test_the_verdict_is_honest(studies: int):
+    found = verdict.simulate(studies)
     assert 0.94 <= found["finalists_covered"] <= 0.995
     assert found["winner_covered"] >= 0.93
     error, stderr = found["search_best_optimism_error"], found["search_best_optimism_error_stderr"]

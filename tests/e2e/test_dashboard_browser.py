@@ -17,7 +17,7 @@ from service.db.schema import migrate
 from tests.fakes.specs import WATCHED
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [

@@ -17,7 +17,7 @@ from service.settings import Settings
 from tests.e2e.test_dashboard_browser import BROWSERS, QUIET
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 class Proxy:

@@ -1,5 +1,6 @@
 """Kills in mid-study, for real: the study ends with exactly its trials, each result once."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,32 @@ def test_a_study_survives_the_loss_of_its_database_connections(
     assert scores(engine, study_id) == pytest.approx(unkilled, rel=1e-3)
 
 
+@pytest.mark.night
+@pytest.mark.parametrize("seed", range(4))
+def test_a_study_survives_death_after_death_at_any_moment(
+    engine: Engine, start: Start, unkilled: Scores, seed: int
+) -> None:
+    chance = random.Random(seed)
+    study_id = submit(engine, small_spec())
+    for _ in range(10):
+        dispatcher, before = start(), len(kinds(engine, study_id))
+        later = before + chance.randint(1, 6)  # events after which it dies
+
+        def due(later: int = later) -> bool:
+            return len(kinds(engine, study_id)) >= later
+
+        wait_until(due, 60, what="some events")
+        dispatcher.kill()
+        if status(engine, study_id) == "completed":
+            break
+    start()
+    wait_until(lambda: status(engine, study_id) == "completed", 60, what="the study")
+    assert_nothing_lost_or_doubled(engine, study_id)
+    assert scores(engine, study_id) == pytest.approx(unkilled, rel=1e-3)
+    assert used_attempts(engine, study_id) == 0
+
+
 @on_sqlite
-@pytest.mark.timeout(600)
 def test_replicas_survive_the_death_of_the_dispatcher(engine: Engine, start: Start) -> None:
     spec = small_spec(
         search={"sampler": "random", "replicates": 3},

@@ -19,7 +19,7 @@ from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
 from tests.fakes.specs import TINY
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 class Night(NamedTuple):

@@ -23,7 +23,7 @@ from service.wire.views.studies import StudyView, TrialView
 from tests.fakes.specs import SPREAD
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 
 
 class Server(NamedTuple):

@@ -16,7 +16,7 @@ from tests.e2e.test_dashboard_browser import BROWSERS, QUIET
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.seen import EVIL, STUDY, add_seen_study, complete
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

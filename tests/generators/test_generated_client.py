@@ -30,7 +30,6 @@ def ran(directory: Path, *command: str | Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_a_client_is_generated_without_a_warning_and_submits_waits_and_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

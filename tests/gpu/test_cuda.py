@@ -55,7 +55,6 @@ def test_training_does_not_wait_for_the_device(algorithm, options, tasks, model)
     assert population.state("a").age == 7
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("algorithm", ["maml", "reptile"])
 @pytest.mark.parametrize(("tasks", "model"), [(SINUSOID, MLP), (OMNIGLOT, CONV4)])
 def test_a_compiled_program_trains_like_the_plain_one(algorithm, tasks, model, tmp_path):

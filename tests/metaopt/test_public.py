@@ -29,6 +29,7 @@ from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 from service.wire.spec.refusals import parse_spec
 from tests.fakes.specs import LEAST
+from tests.properties import examples
 
 SINUSOID = {"kind": "sinusoid"}
 SMALL = {"kind": "mlp", "widths": [2]}
@@ -169,13 +170,13 @@ def refused_or_done(function: Any, *given: Any, **named: Any) -> Any:
 
 
 @given(name=st.sampled_from(ARGUMENTS), junk=JUNK)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_junk_comes_to_an_error_of_the_inside_of_train(name: str, junk: Any) -> None:
     refused_or_done(call, **{name: junk})
 
 
 @given(length=JUNK, field=st.sampled_from(FIELDS), junk=JUNK)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_nor_does_junk_elsewhere(length: Any, field: str, junk: Any) -> None:
     refused_or_done(call, meta_iterations=length)
     bank = {"split": "test", "seed": 0, "tasks": 1, "k_shot": 1, "q_query": 1, "steps": 0}
@@ -208,7 +209,7 @@ def test_nor_does_junk_given_to_a_winner(files: dict[str, bytes], kind: str) -> 
     adapted = winner.adapt(x, y)
 
     @given(junk=JUNK | st.lists(JUNK, max_size=2))
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=examples(80), deadline=None)
     def given_junk(junk: Any) -> None:
         refused_or_done(winner.adapt, junk, y)
         refused_or_done(winner.adapt, x, junk)
@@ -219,7 +220,7 @@ def test_nor_does_junk_given_to_a_winner(files: dict[str, bytes], kind: str) -> 
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_file_that_was_damaged_is_refused_or_whole(data: Any, files: dict[str, bytes]) -> None:
     content = bytearray(files["numbers"])
     at = data.draw(st.integers(0, len(content) - 1))

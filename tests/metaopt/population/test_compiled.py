@@ -10,10 +10,11 @@ import torch
 
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
+from tests.programs import use_compiled
 
 ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SINUSOID = {"kind": "sinusoid", "k_shot": 4, "q_query": 3}
 MLP = {"kind": "mlp", "widths": [6], "activation": "tanh"}
@@ -21,40 +22,40 @@ OMNIGLOT = {"kind": "omniglot", "n_way": 2, "k_shot": 1, "q_query": 1, "rotation
 CONV4 = {"kind": "conv4", "filters": 2}
 ITERATIONS = 8
 CASES = {
-    "second order": (SINUSOID, MLP, "maml", {"meta_batch": 3, "schedule": "cosine"}),
+    "second order": (SINUSOID, MLP, "maml", {"meta_batch": 3, "order": "second"}),
     "first order": (SINUSOID, MLP, "maml", {"meta_batch": 3, "order": "first"}),
-    "reptile": (SINUSOID, MLP, "reptile", {"meta_batch": 2, "inner_optimizer": "adam"}),
+    "reptile": (
+        SINUSOID,
+        MLP,
+        "reptile",
+        {"meta_batch": 2, "inner_optimizer": "adam", "schedule": "cosine"},
+    ),
     "conv4": (OMNIGLOT, CONV4, "maml", {"meta_batch": 1, "gradient_clamp": 0.5}),
 }
-LANES, CAP = {"conv4": 2}, {"conv4": 1}  # compiling convolutions takes long
+# The first two programs are also those of test_order.  Compiling convolutions takes long.
+LANES, CAP = {"conv4": 2}, {"conv4": 1, "first order": 5}
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory) -> Path:
-    """Where this module's programs are: each is compiled once."""
-    return tmp_path_factory.mktemp("programs")
-
-
-def population(case: str, names: list[str], directory: Path | None) -> Population:
+def population(case: str, names: list[str], programs: Path | None) -> Population:
     """Return lanes that differ in every number; "wild" diverges."""
     tasks, model, algorithm, fixed = CASES[case]
     signature = signature_of(
         tasks=tasks, model=model, algorithm=algorithm, params=fixed, step_cap=CAP.get(case, 2),
-        test_cap=2,
+        test_cap=5,
         dtype="float64",
     )  # fmt: skip
     made = Population(signature, program_lanes=LANES.get(case, 4))
     for name in names:
         made.admit(name, params_of(name, case), seed=seed_of(name), horizon=ITERATIONS)
-    if directory is not None:
-        made.use_compiled(directory)
+    if programs is not None:
+        use_compiled(made, programs)
     return made
 
 
 def params_of(name: str, case: str) -> dict:
     fixed, cap = CASES[case][3], CAP.get(case, 2)
     if name == "wild":
-        return {**fixed, "inner_lr": 1e3, "inner_steps": cap}
+        return {**fixed, "inner_lr": 1e3, "inner_steps": min(cap, 2)}
     number = seed_of(name)
     return {**fixed, "inner_lr": 0.01 * (1 + number), "inner_steps": 1 + number % cap}
 
@@ -68,9 +69,9 @@ def weights(made: Population, name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_compiled_program_trains_like_the_plain_one(case, directory):
+def test_a_compiled_program_trains_like_the_plain_one(case, programs):
     names = ["t0", "t1", "t2", "t3", "t4", "wild", "t5"]  # several chunks, not all full
-    plain, fast = population(case, names, None), population(case, names, directory)
+    plain, fast = population(case, names, None), population(case, names, programs)
     assert fast.compiled and not plain.compiled
     for made in (plain, fast):
         made.advance(ITERATIONS)
@@ -82,12 +83,12 @@ def test_a_compiled_program_trains_like_the_plain_one(case, directory):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_interruption_changes_no_bit(case, directory, tmp_path):
-    whole = population(case, ["t0", "t1"], directory)
+def test_an_interruption_changes_no_bit(case, programs, tmp_path):
+    whole = population(case, ["t0", "t1"], programs)
     whole.advance(ITERATIONS)
-    first = population(case, ["t0", "t1"], directory)
+    first = population(case, ["t0", "t1"], programs)
     first.advance(3)
-    second = population(case, [], directory)
+    second = population(case, [], programs)
     for name in ("t0", "t1"):
         digest = first.checkpoint(name, tmp_path / name)
         second.admit(
@@ -99,17 +100,17 @@ def test_an_interruption_changes_no_bit(case, directory, tmp_path):
         assert torch.equal(weights(second, name), weights(whole, name))
 
 
-def test_neighbours_change_no_bit(directory):
+def test_neighbours_change_no_bit(programs):
     """A program always has the same number of lanes, so a trial alone is a trial among many."""
-    alone = population("second order", ["t1"], directory)
-    among = population("second order", ["t1", "wild", "t2"], directory)
+    alone = population("second order", ["t1"], programs)
+    among = population("second order", ["t1", "wild", "t2"], programs)
     for made in (alone, among):
         made.advance(ITERATIONS)
     assert torch.equal(weights(alone, "t1"), weights(among, "t1"))
 
 
-def test_another_process_loads_the_program_and_gets_the_same_bits(directory):
-    here = population("second order", ["t0"], directory)
+def test_another_process_loads_the_program_and_gets_the_same_bits(programs):
+    here = population("second order", ["t0"], programs)
     here.advance(ITERATIONS)
     code = f"""
 from pathlib import Path
@@ -117,7 +118,7 @@ import torch
 torch.set_num_threads(1)
 from tests.metaopt.population import test_compiled as case
 made = case.population("second order", ["t0"], None)
-directory = Path({str(directory)!r})
+directory = Path({str(programs)!r})
 assert made.program_path(directory).exists()
 made.use_compiled(directory)
 made.advance(case.ITERATIONS)
@@ -130,12 +131,12 @@ print(case.weights(made, "t0").numpy().tobytes().hex())
     assert output.stdout.strip() == weights(here, "t0").numpy().tobytes().hex()
 
 
-def test_other_shapes_are_other_programs(directory):
+def test_other_shapes_are_other_programs(programs):
     one = population("second order", ["t0"], None)
     tasks, model, algorithm, fixed = CASES["second order"]
     signature = signature_of(
         tasks=tasks, model=model, algorithm=algorithm, params=fixed, step_cap=3, dtype="float64"
     )
     others = [Population(one.signature, program_lanes=8), Population(signature, program_lanes=4)]
-    paths = {made.program_path(directory) for made in (one, *others)}
+    paths = {made.program_path(programs) for made in (one, *others)}
     assert len(paths) == 3

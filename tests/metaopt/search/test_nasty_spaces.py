@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metaopt.search.branches import BranchSearch
 from metaopt.search.samplers.registry import SAMPLERS
 from metaopt.search.space import Choice, Float, Int, contains, unresolved
+from tests.properties import examples
 
 EXAMPLES = {"gp": 6, "auto": 6}
 LOSSES = [1.0, 1.0, 0.5, 0.0, -0.0, 5e-324, 1e-300, 1e300, -1e300, sys.float_info.max]
@@ -67,10 +68,11 @@ def run(asked, space, story):
 def each_sampler(test):
     """Run a property for each sampler, as often as its asks are quick."""
 
+    @pytest.mark.hypothesis
     @pytest.mark.parametrize("sampler", SAMPLERS.names())
     def tested(sampler):
         @settings(
-            max_examples=EXAMPLES.get(sampler, 25),
+            max_examples=examples(EXAMPLES.get(sampler, 25)),
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

@@ -31,6 +31,7 @@ from tests.fakes.rows import (
 )
 from tests.fakes.schedules import NOON, new_schedule
 from tests.fakes.specs import SPEC
+from tests.properties import examples
 
 CHECKS = [
     checks.not_a_server_error,
@@ -39,7 +40,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 EXAMPLES = hypothesis_settings(
-    max_examples=15,
+    max_examples=examples(15),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -99,6 +100,7 @@ def try_out(operation: Any, mode: GenerationMode, client: TestClient) -> Counter
     return statuses
 
 
+@pytest.mark.hypothesis
 @pytest.mark.usefixtures("studied")
 def test_no_request_of_the_documents_own_breaks_it(app: FastAPI, client: TestClient) -> None:
     statuses = {
@@ -110,6 +112,7 @@ def test_no_request_of_the_documents_own_breaks_it(app: FastAPI, client: TestCli
     assert [label for label in reading if statuses[label][200] == 0] == []
 
 
+@pytest.mark.hypothesis
 @pytest.mark.usefixtures("studied")
 def test_no_request_against_the_document_is_a_server_error(
     app: FastAPI, client: TestClient

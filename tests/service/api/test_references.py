@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from service.db.engine import transaction
 from tests.fakes.rows import NOON, add_study
+from tests.properties import examples
 
 OLD, NEW, OTHER = f"abcd1{'0' * 27}", f"abcd2{'0' * 27}", f"77{'0' * 30}"
 ODD = "nightly/lr sweep? 100 % «a:b»"
@@ -94,7 +95,7 @@ def test_an_id_goes_before_last_and_last_before_a_name_and_a_name_before_digits(
     assert found(client, "last") == NEW
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reference=st.text(max_size=250))
 def test_whatever_is_asked_for_is_a_study_or_a_problem(client: TestClient, reference: str) -> None:
     text = reference.encode(errors="ignore").decode()

@@ -25,7 +25,7 @@ SPEC = {
 }  # fmt: skip
 CHANGE = "goes on with second-order meta-gradients"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def test_a_study_with_both_fidelities_survives_a_kill_and_is_replayed(

@@ -20,7 +20,7 @@ from service.executors.programs import Programs
 from service.executors.records import expected
 from service.executors.segment import Segments
 from tests.fakes.processes import children
-from tests.service.executors.test_local import admit, order
+from tests.service.executors.test_local import order
 from tests.waiting import wait_until
 
 MUCH, LITTLE = 10**9, 100
@@ -40,7 +40,7 @@ def record(directory: Path, seconds: float, faster: float = 3.0) -> Path:
 
 def wait_for_program(directory: Path) -> None:
     """Return once a program has been compiled; fail with its cause where that failed."""
-    wait_until(lambda: [*directory.glob("*.pt2"), *directory.glob("*.failed")], 300)
+    wait_until(lambda: [*directory.glob("*.pt2"), *directory.glob("*.failed")], 150)
     assert not [path.read_text() for path in directory.glob("*.failed")]
 
 
@@ -128,18 +128,31 @@ def test_the_share_of_drawing_is_reported(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_program_is_compiled_beside_the_training_and_found_by_the_next_worker(tmp_path):
+def test_a_program_is_compiled_beside_the_training_over_a_kill_and_found_by_the_next_worker(
+    tmp_path,
+):
     directory = tmp_path / "what? x=1 'y\"\n%2F é;#$z" / "programs"  # the compiler must cope
     first = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=directory)
     try:
-        lanes = [admit("a")]
-        reports = [first.submit("cpu:0", order(admit=lanes, ahead=MUCH)).result()]
-        assert reports[0].program == "eager"
+        report = first.submit("cpu:0", order(ahead=MUCH)).result()
+        assert report.program == "eager"
+        wait_until(lambda: list(directory.glob(f"{PARTIAL}*")), 100)
+        (compiling,) = children(first.worker_pids()["cpu:0"])
+        os.kill(compiling, signal.SIGKILL)
+        assert not list(directory.glob("*.pt2")), "what a killed compiler leaves is no program"
+
+        def another_compiles() -> bool:  # once the worker has seen the end of the first
+            first.submit("cpu:0", order(admit=[], iterations=1, ahead=MUCH)).result()
+            pids = children(first.worker_pids()["cpu:0"])
+            return bool(pids) and compiling not in pids
+
+        wait_until(another_compiles, 30)
         wait_for_program(directory)
-        reports.append(first.submit("cpu:0", order(admit=[], ahead=MUCH)).result())
-        assert reports[1].program == "compiled"
-        assert reports[1].lanes[0].meta_iteration == 6
+        wait_until(lambda: not list(directory.glob(f"{PARTIAL}*")), 30, what="a cleared folder")
+        age = first.submit("cpu:0", order(admit=[], iterations=0, ahead=MUCH)).result()
+        report = first.submit("cpu:0", order(admit=[], ahead=MUCH)).result()
+        assert report.program == "compiled"
+        assert report.lanes[0].meta_iteration == age.lanes[0].meta_iteration + 3
     finally:
         first.close()
     second = LocalExecutor(
@@ -175,27 +188,3 @@ def test_the_compiling_process_ends_with_its_worker(tmp_path):
     executor.close()
     wait_until(lambda: not Path(f"/proc/{compiling}/cmdline").exists(), 30)
     assert not list((tmp_path / "programs").glob("*.pt2"))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_what_a_killed_compiler_left_is_no_program_and_is_cleared(tmp_path):
-    directory = tmp_path / "programs"
-    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=directory)
-    try:
-        executor.submit("cpu:0", order(ahead=MUCH)).result()
-        wait_until(lambda: list(directory.glob(f"{PARTIAL}*")), 300)
-        (compiling,) = children(executor.worker_pids()["cpu:0"])
-        os.kill(compiling, signal.SIGKILL)
-        assert not list(directory.glob("*.pt2"))
-
-        def another_compiles() -> bool:  # once the worker has seen the end of the first
-            executor.submit("cpu:0", order(admit=[], iterations=1, ahead=MUCH)).result()
-            pids = children(executor.worker_pids()["cpu:0"])
-            return bool(pids) and compiling not in pids
-
-        wait_until(another_compiles, 30)
-        wait_for_program(directory)
-        wait_until(lambda: not list(directory.glob(f"{PARTIAL}*")), 30)
-    finally:
-        executor.close()

@@ -14,6 +14,7 @@ from service.judgement.estimates import SealedRun
 from service.judgement.verdict import Defaults, SearchTrial, best_steps, study_result
 from service.wire.views.result import StudyResult
 from tests.fakes.specs import small_spec
+from tests.properties import examples
 
 PARAMS = complete("maml", {"inner_lr": 0.1})
 
@@ -267,7 +268,7 @@ four_scores = st.lists(eighths, min_size=4, max_size=4)
 
 
 @given(st.lists(st.tuples(four_scores, four_scores, four_scores), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 def test_accuracies_and_what_they_lack_as_errors_have_mirrored_verdicts(
     trained: list[tuple[list[float], list[float], list[float]]],
 ) -> None:

@@ -23,6 +23,7 @@ from tests.fakes.chats import ROOMS, judge, shown
 from tests.fakes.receiver import Clock, Got, Receiver, receiving
 from tests.fakes.rows import NOON, add_study, result
 from tests.fakes.seen import EVIL
+from tests.properties import examples
 
 HOSTILE = (
     r"<!channel> & <https://evil.test|x> @everyone @here *b* _i_ ~s~ `c` [x](https://evil.test) "
@@ -141,7 +142,7 @@ def test_our_own_format_is_refused_by_every_room() -> None:
     assert {room: judge(room)(request) for room in ROOMS} == dict.fromkeys(ROOMS, 400)
 
 
-@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@settings(max_examples=examples(60), deadline=None, database=None, derandomize=True)
 @given(
     texts=st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=5),
     times=st.sampled_from([1, 7, 400]),

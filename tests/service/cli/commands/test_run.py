@@ -16,7 +16,6 @@ SPEC = {**TINY, "budget": {"trials": 1, "meta_iterations": 4}}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize(
     "names", [("feature%2Flr", "what?x=1#y"), ("{0} %(x)s", "-é'\";&$HOME\n`", ":memory:")]
 )

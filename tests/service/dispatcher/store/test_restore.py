@@ -30,6 +30,7 @@ from tests.fakes import states
 from tests.fakes.specs import small_spec
 from tests.fakes.states import NOON
 from tests.fakes.studies import submit
+from tests.properties import examples
 
 OMNIGLOT = {
     "tasks": {"kind": "omniglot", "n_way": 5, "k_shot": 1, "q_query": 5},
@@ -143,7 +144,7 @@ def decided(study: StudyState) -> dict[str, Any]:
 
 @pytest.mark.parametrize("rule", PRUNING_RULES.names())
 @settings(
-    max_examples=4,
+    max_examples=examples(4),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

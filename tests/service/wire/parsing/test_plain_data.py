@@ -17,6 +17,7 @@ from service.wire.parsing.plain_data import (
     parse_json,
     parse_yaml,
 )
+from tests.properties import examples
 
 
 def nested(depth: int) -> bytes:
@@ -238,7 +239,7 @@ Quoting.add_representer(str, Quoting.represent_str)
 
 
 @given(data=DOCUMENTS.filter(lambda data: data is not None), mark=st.sampled_from(["", "\ufeff"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_document_is_the_same_in_json_and_in_yaml(data: Any, mark: str) -> None:
     for ascii_only in (True, False):
         text = mark + json.dumps(data, ensure_ascii=ascii_only)
