@@ -44,7 +44,7 @@ class Group(NamedTuple):
     signature: str
 
 
-@dataclass
+@dataclass(slots=True)
 class TrialState:
     """A trial.
 
