@@ -17,9 +17,9 @@ Transactions belong to the caller; nothing here commits.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from service.db.tables import DispatcherRow
@@ -68,7 +68,7 @@ def fence(session: Session, epoch: int) -> None:
     Raises:
         EpochLost: another dispatcher has taken over.
     """
-    _set_refreshed(session, epoch, database_now(session))
+    _set_refreshed(session, epoch)
 
 
 def tell_slots_of(session: Session, epoch: int, slots: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def release(session: Session, epoch: int) -> None:
     Raises:
         EpochLost: another dispatcher has taken over.
     """
-    _set_refreshed(session, epoch, _LONG_AGO)
+    _set_refreshed(session, epoch, at=_LONG_AGO)
 
 
 def last_refresh(session: Session) -> tuple[datetime, datetime] | None:
@@ -125,13 +125,26 @@ def last_refresh(session: Session) -> tuple[datetime, datetime] | None:
     return None if refreshed_at is None else (refreshed_at, database_now(session))
 
 
-def _set_refreshed(session: Session, epoch: int, at: datetime) -> None:
-    statement = (
-        update(DispatcherRow)
-        .where(DispatcherRow.singleton == 1, DispatcherRow.epoch == epoch)
-        .values(refreshed_at=at)
-        .execution_options(synchronize_session=False)
-    )
-    result = cast("CursorResult[Any]", session.execute(statement))
+def _set_refreshed(session: Session, epoch: int, at: datetime | None = None) -> None:
+    """Say when the row was refreshed: by the database's clock now, in the same statement, or `at`.
+
+    It is the first statement of each transaction of a dispatcher.
+    """
+    connection = session.connection()
+    if at is not None:
+        result = connection.execute(_REFRESH.values(refreshed_at=at), {"of_epoch": epoch})
+    elif connection.dialect.name == "sqlite":
+        result = connection.execute(_REFRESH_SQLITE, {"of_epoch": epoch})
+    else:
+        result = connection.execute(_REFRESH_NOW, {"of_epoch": epoch})
     if result.rowcount != 1:
         raise EpochLost(f"epoch {epoch} is over: another dispatcher is live")
+
+
+_ROW = DispatcherRow.__table__
+_REFRESH = update(DispatcherRow.__table__).where(  # type: ignore[arg-type]
+    _ROW.c.singleton == 1, _ROW.c.epoch == bindparam("of_epoch")
+)
+_REFRESH_NOW = _REFRESH.values(refreshed_at=func.clock_timestamp())
+# As SQLAlchemy writes instants; CURRENT_TIMESTAMP has whole seconds only.
+_REFRESH_SQLITE = _REFRESH.values(refreshed_at=func.strftime("%Y-%m-%d %H:%M:%f000", "now"))

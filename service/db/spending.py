@@ -7,7 +7,7 @@ here commits.
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import Table, func, select, update
 from sqlalchemy.orm import Session
 
 from service.db.roles import roles_where
@@ -52,12 +52,10 @@ def has_replicas(session: Session, study_id: str) -> bool:
 
 
 def _write(session: Session, study_id: str, values: dict[str, Any]) -> None:
-    statement = (
-        update(Spending)
-        .where(Spending.study_id == study_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    if cast("CursorResult[Any]", session.execute(statement)).rowcount == 0:
+    statement = update(_TABLE).where(_TABLE.c.study_id == study_id).values(**values)
+    if session.connection().execute(statement).rowcount == 0:
         session.add(Spending(study_id=study_id, **values))
         session.flush()
+
+
+_TABLE = cast("Table", Spending.__table__)

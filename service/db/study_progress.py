@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Select, or_, select, update
+from sqlalchemy import CursorResult, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.db.states import TERMINAL_STUDIES, StudyStatus
@@ -28,14 +28,8 @@ def at_work_or_next(session: Session, loaded: Iterable[str]) -> list[Seen]:
 
     However many are queued, it looks at one of them.
     """
-    oldest = _oldest_queued().scalar_subquery()
-    at_work = Study.status == StudyStatus.RUNNING, Study.study_id.in_(list(loaded))
-    query = (
-        select(Study.study_id, Study.status, Study.version)
-        .where(or_(*at_work, Study.study_id == oldest))
-        .order_by(Study.created_at, Study.study_id)
-    )
-    return [Seen(*row) for row in session.execute(query)]
+    rows = session.connection().execute(_AT_WORK_OR_NEXT, {"loaded": list(loaded)})
+    return [Seen(*row) for row in rows]
 
 
 def read_spec(session: Session, study_id: str) -> dict[str, Any]:
@@ -56,7 +50,7 @@ def ended_among(session: Session, study_ids: Iterable[str]) -> Sequence[str]:
 
 def oldest_queued(session: Session) -> str | None:
     """The study that waits longest, or None."""
-    return session.scalar(_oldest_queued())
+    return session.scalar(_OLDEST_QUEUED)
 
 
 def start_study(session: Session, study_id: str, *, now: datetime) -> bool:
@@ -144,15 +138,6 @@ def fail_study(
     return _move(session, study_id, StudyStatus.RUNNING, values)
 
 
-def _oldest_queued() -> Select[str]:
-    return (
-        select(Study.study_id)
-        .where(Study.status == StudyStatus.QUEUED)
-        .order_by(Study.created_at, Study.study_id)
-        .limit(1)
-    )
-
-
 def _move(
     session: Session,
     study_id: str,
@@ -170,3 +155,22 @@ def _move(
     if version is not None:
         statement = statement.where(Study.version == version)
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
+
+
+_OLDEST_QUEUED = (
+    select(Study.study_id)
+    .where(Study.status == StudyStatus.QUEUED)
+    .order_by(Study.created_at, Study.study_id)
+    .limit(1)
+)
+_AT_WORK_OR_NEXT = (  # made once, since it is asked before every order
+    select(Study.study_id, Study.status, Study.version)
+    .where(
+        or_(
+            Study.status == StudyStatus.RUNNING,
+            Study.study_id.in_(bindparam("loaded", expanding=True)),
+            Study.study_id == _OLDEST_QUEUED.scalar_subquery(),
+        )
+    )
+    .order_by(Study.created_at, Study.study_id)
+)

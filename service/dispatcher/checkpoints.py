@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -15,6 +16,7 @@ class CheckpointStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+        self._inside = os.path.join(self._root, "")
 
     def directory(self, study_id: str) -> str:
         """The study's directory, made if needed."""
@@ -28,7 +30,7 @@ class CheckpointStore:
         Raises:
             ValueError: it is not below the root.
         """
-        return None if path is None else str(self._below(Path(path)))
+        return None if path is None else self._below(path)
 
     def path_of(self, name: str | None) -> str | None:
         """The path of the file that a row names.
@@ -38,17 +40,21 @@ class CheckpointStore:
         """
         if name is None:
             return None
-        return str(self._root / self._below(self._root / name))
+        return self._inside + self._below(os.path.join(self._root, name))
 
-    def _below(self, path: Path) -> Path:
+    def _below(self, path: str) -> str:
         # As text: to ask the disk about each part of the path costs more than to delete the file.
-        return Path(os.path.abspath(path)).relative_to(self._root)
+        whole = os.path.abspath(path)
+        if not whole.startswith(self._inside):
+            raise ValueError(f"{path!r} is not in the subpath of {str(self._root)!r}")
+        return whole.removeprefix(self._inside)
 
     def delete(self, name: str | None) -> None:
         """Delete a file that no row names any more."""
         path = self.path_of(name)
         if path is not None:
-            Path(path).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
     def delete_study(self, study_id: str) -> None:
         """Delete all files of a study."""

@@ -22,11 +22,12 @@ from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.lifecycle.handover import hand_over, regroup
+from service.dispatcher.open_trials import GOING_ON
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
 from service.dispatcher.retries import decide_retry, halved
 from service.dispatcher.scheduler.budget import affordable_iterations
-from service.dispatcher.scheduler.orders import segment_order
-from service.dispatcher.state import Group, SlotState, StudyState, TrialState
+from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order
+from service.dispatcher.state import Ahead, Group, SlotState, StudyState, TrialState
 from service.dispatcher.store.ledger import Ledger
 from service.executors.base import (
     Executor,
@@ -40,6 +41,7 @@ from service.executors.base import (
 
 LONGEST_PAUSE_SECONDS = 30.0
 FAILURES = 2  # in a row, after which a slot is told to be out
+SHARE = 64  # open trials that an order may look at, to say what is ahead of them
 BAD_REPORT = "BadReport"  # the only error after which a worker still holds its lanes
 
 log = structlog.get_logger("dispatcher")
@@ -161,6 +163,7 @@ class Slots:
             admit=admit,
             store=self._ledger.store,
             segment_seconds=self._segment_seconds,
+            ahead=self._ahead_of(study, group),
             workers=1 + self._others_with(study, group, slot),
             most_iterations=self._affordable(study, group, len(keep) + len(admit)),
         )
@@ -240,6 +243,17 @@ class Slots:
         """How many other slots have lanes of a group."""
         others = (other for other in self.of(study) if other is not slot)
         return sum(1 for other in others if other.group == group)
+
+    @staticmethod
+    def _ahead_of(study: StudyState, group: Group) -> int:
+        """What is still to be trained, which workers take as advice: looked at anew once there
+        were orders enough that no order pays for more trials than it has lanes.
+        """
+        known = study.ahead.get(group)
+        if known is None or known.orders * SHARE >= study.open.count(GOING_ON):
+            known = study.ahead[group] = Ahead(lane_iterations_ahead(study, group))
+        known.orders += 1
+        return known.lane_iterations
 
     def _affordable(self, study: StudyState, group: Group, lanes: int) -> int | None:
         """For how many meta-iterations the budget of its search lasts, if that pays for it."""

@@ -44,7 +44,7 @@ class Group(NamedTuple):
     signature: str
 
 
-@dataclass
+@dataclass(slots=True)
 class TrialState:
     """A trial.
 
@@ -163,6 +163,14 @@ class BranchState:
 
 
 @dataclass
+class Ahead:
+    """What a group had ahead of it when that was looked at, and how many orders have told so."""
+
+    lane_iterations: int
+    orders: int = 0
+
+
+@dataclass
 class StudyState:
     """A study at work.
 
@@ -174,6 +182,7 @@ class StudyState:
         leaders: The best so far for each (branch, meta-iteration), where its losses by task matter.
         contenders: Likewise those that may lead but for their worst tasks, where the rule asks.
         lane_limits: Most lanes a group may have since it ran out of memory.
+        ahead: What each group still trains, about (`service.dispatcher.slots`).
         signatures: By their digest.
         groups: By what the signatures of their trials depend on (`service.dispatcher.groups`).
         running_since: Monotonic time from which this dispatcher has run it.
@@ -202,6 +211,7 @@ class StudyState:
     leaders: dict[Place, Leader] = field(default_factory=dict)
     contenders: dict[Place, tuple[Leader, ...]] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
+    ahead: dict[Group, Ahead] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
     groups: dict[tuple[Value, ...], Group] = field(default_factory=dict)
     running_since: float = 0.0

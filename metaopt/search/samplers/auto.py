@@ -47,6 +47,7 @@ class Auto:
         self._suits_gp = not (has_choices or several)
         self._start, self._gp, self._tpe = start, gp, tpe
         self._all_whole = True
+        self._asks = 0
 
     def suggest(self, index: int) -> Params:
         """What the sampler of this ask suggests."""
@@ -64,12 +65,20 @@ class Auto:
         """Let both models know of the trial."""
         self._gp.begin(index, params)
         self._tpe.begin(index, params)
+        self._asks = index + 1
+        self._let_gp_forget()
 
     def tell(self, index: int, end: End) -> None:
         """Let both models know of its end."""
         self._all_whole &= end.outcome not in ("pruned", "paused")
         self._gp.tell(index, end)
         self._tpe.tell(index, end)
+        self._let_gp_forget()
+
+    def _let_gp_forget(self) -> None:
+        """Once the process serves no ask any more, it need not know any trial."""
+        if not (self._suits_gp and self._all_whole and self._asks < GP_TRIALS):
+            self._gp.ask_no_more()
 
     def _sampler(self, index: int) -> Sampler:
         if not self._gp.ready():

@@ -11,6 +11,7 @@ came, then those that diverged; before all that, those that keep the constraints
 that do not (`Goals.violation`).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,7 @@ def generation_ranks(ends: list[End], goals: Goals) -> list[int]:
     rung = common_rung(ends, half)
     keys = [(goals.violation(end.metrics), *_rank_key(end, rung)) for end in ends]
     order = sorted(keys)
-    return [order.index(key) for key in keys]
+    return [bisect_left(order, key) for key in keys]
 
 
 def _rank_key(end: End, rung: int | None) -> tuple[int, int, float]:

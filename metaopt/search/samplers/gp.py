@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 CEILING_DISTANCES = 3.0
+NOTHING, DIVERGED, SCORED = (0, 0), (1, 0), (1, 1)
+"""What a trial adds to the number of those that ended, and of those with a loss."""
 
 
 class Gp:
@@ -61,13 +63,15 @@ class Gp:
         self._seed = seed
         self._start = start
         self._startup_trials = max(1, startup_trials)
-        self._history: list[TrialRecord] = []
+        self._history: list[TrialRecord] | None = []
+        self._counts: list[tuple[int, int]] = []  # by ask index, what of it is in the sums
         self._ended = self._scored = 0
 
     def suggest(self, index: int) -> Params:
         """The point where an improvement is expected most."""
         if not self.ready():
             return self._start.suggest(index)
+        assert self._history is not None, "it was said to be asked no more"
         return suggest(
             self._distributions,
             self._history,
@@ -87,26 +91,36 @@ class Gp:
 
     def copy(self) -> "Gp":
         """A copy that later asks and tells do not change."""
+        assert self._history is not None, "it was said to be asked no more"
         copied = object.__new__(Gp)
-        copied.__dict__.update(self.__dict__, _history=list(self._history))
+        own = {"_history": list(self._history), "_counts": list(self._counts)}
+        copied.__dict__.update(self.__dict__, **own)
         return copied
+
+    def ask_no_more(self) -> None:
+        """Forget the trials: from now on it only says whether it is ready."""
+        self._history = None
 
     def begin(self, index: int, params: Params) -> None:
         """Keep in mind that a trial runs."""
-        self._history.append(TrialRecord(params))
+        self._counts.append(NOTHING)
+        if self._history is not None:
+            self._history.append(TrialRecord(params))
 
     def tell(self, index: int, end: End) -> None:
         """Keep how a trial ended; of one that was paused, the latest end counts."""
-        before = self._history[index]
-        self._history[index] = TrialRecord(before.params, end)
-        if before.end is not None:
-            self._count(before.end, -1)
-        self._count(end, 1)
+        if self._history is not None:
+            self._history[index] = TrialRecord(self._history[index].params, end)
+        (ended, scored), counted = self._counts[index], _counted(end)
+        self._counts[index] = counted
+        self._ended += counted[0] - ended
+        self._scored += counted[1] - scored
 
-    def _count(self, end: End, change: int) -> None:
-        if end.informative:
-            self._ended += change
-            self._scored += change * (end.outcome != "diverged")
+
+def _counted(end: End) -> tuple[int, int]:
+    if not end.informative:
+        return NOTHING
+    return DIVERGED if end.outcome == "diverged" else SCORED
 
 
 def learned_losses(history: Sequence[TrialRecord], *, dimensions: int) -> dict[int, float]:

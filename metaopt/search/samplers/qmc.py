@@ -30,9 +30,10 @@ class Qmc:
         """Point `index`."""
         if self._engine is None:
             return {}
-        self._engine.reset()
-        if index:
-            self._engine.fast_forward(index)
+        if index < self._engine.num_generated:
+            self._engine.reset()
+        if index > self._engine.num_generated:  # each point is a step from the one before
+            self._engine.fast_forward(index - self._engine.num_generated)
         point = self._engine.random(1)[0]
         return {
             name: from_unit(dimension, float(u))

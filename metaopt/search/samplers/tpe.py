@@ -33,6 +33,9 @@ from metaopt.search.samplers.unit import uniform
 from metaopt.search.space import Dimension
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from metaopt.search.samplers.density.parzen import Parzen
     from metaopt.search.samplers.optuna.study import OptunaStudy
 
 CANDIDATES = 24
@@ -76,6 +79,8 @@ class Tpe:
         self._asks = 0
         self._ranks: dict[int, Rank] = {}
         self._best_first: list[Rank] = []
+        self._good: list[int] = []
+        self._best: Parzen | None = None  # the density of these
 
     def suggest(self, index: int) -> Params:
         """The candidate where good trials are the denser, or a random point at the start."""
@@ -86,7 +91,10 @@ class Tpe:
         from metaopt.search.samplers.density.parzen import Parzen, best_of
 
         good, bad = self._split()
-        best, others = (Parzen(self._coordinates, self._points[some]) for some in (good, bad))
+        if good != self._good:  # else the same as before: most trials are not among the best
+            self._good, self._best = good, Parzen(self._coordinates, self._points[good])
+        best, others = self._best, Parzen(self._coordinates, self._points[bad])
+        assert best is not None
         candidates = best.sample(CANDIDATES, np.random.default_rng(self._seed(index)))
         return self._coordinates.point(candidates[best_of(candidates, best, others)])
 
@@ -111,16 +119,16 @@ class Tpe:
             self._ranks[index] = rank = rank_of(index, end, self._goals)
             bisect.insort(self._best_first, rank)
 
-    def _split(self) -> "tuple[list[int], list[int]]":
+    def _split(self) -> "tuple[list[int], np.ndarray]":
         """The ask indices of the good trials and of the bad ones, the oldest first."""
         import numpy as np
 
         ended = len(self._best_first)
         good = sorted(rank[-1] for rank in self._best_first[: good_trials(ended)])
         first = max(0, self._asks - MOST_BAD - MOST_GOOD)
-        counted = np.flatnonzero(self._counts[first : self._asks]) + first
-        bad = np.setdiff1d(counted, good, assume_unique=True)[-MOST_BAD:]
-        return good, bad.tolist()
+        bad = self._counts[first : self._asks].copy()
+        bad[[index - first for index in good if index >= first]] = False
+        return good, np.flatnonzero(bad)[-MOST_BAD:] + first
 
 
 def good_trials(ended: int) -> int:

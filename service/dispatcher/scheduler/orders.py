@@ -1,6 +1,8 @@
 """Orders: what to tell a worker, from the lanes it should have.  Pure functions."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from service.db.roles import ROLES
 from service.dispatcher.checkpoints import CheckpointStore
@@ -20,12 +22,14 @@ def segment_order(
     admit: Sequence[TrialState],
     store: CheckpointStore,
     segment_seconds: float,
+    ahead: int,
     workers: int = 1,
     most_iterations: int | None = None,
 ) -> SegmentOrder:
     """The order after which the worker of `slot` holds `keep` and `admit`, trained on.
 
     Args:
+        ahead: About how many meta-iterations are to come (`lane_iterations_ahead`).
         workers: How many have lanes of the group then.
         most_iterations: For which the study's budget lasts.
     """
@@ -49,7 +53,7 @@ def segment_order(
         evaluate=[trial.trial_id for trial in evaluate],
         bank=bank.to_json(),
         checkpoint_directory=store.directory(study.study_id),
-        ahead=lane_iterations_ahead(study, group),
+        ahead=ahead,
         workers=workers,
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=list(study.plan.measured),
@@ -82,16 +86,28 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     """
     survival = study.plan.rule.kept_share(study.plan.options)
     of_branch = [t for t in pauses.going_on(study, group.role) if t.group.branch == group.branch]
-    open_now = sum(ahead_in(study, t, group, t.meta_iteration, survival) for t in of_branch)
+    alike = _alike(study, of_branch)
+    open_now = sum(
+        count * ahead_in(study, t, group, t.meta_iteration, survival) for t, count in alike
+    )
     if not ROLES[group.role].paid_by_search:
         return round(open_now)
     trials, trainings = study.branches[group.branch].remaining, study.spec.verdict.trainings()
     coming = sum(
-        trials * ahead_in(study, t, group, 0, survival)
-        + trainings * ahead_in(study, t, group, 0, 1.0)
-        for t in of_branch
+        count * trials * ahead_in(study, t, group, 0, survival)
+        + count * trainings * ahead_in(study, t, group, 0, 1.0)
+        for t, count in alike
     )
     return round(open_now + coming / max(1, len(of_branch)))
+
+
+def _alike(study: StudyState, trials: Sequence[TrialState]) -> list[tuple[TrialState, int]]:
+    """One of all trials that have the same ahead of them, and how many those are."""
+    groups: dict[Any, list[TrialState]] = defaultdict(list)
+    for trial in trials:
+        own_way = study.plan_of(trial).changes_program
+        groups[trial.trial_id if own_way else (trial.group, trial.meta_iteration)].append(trial)
+    return [(same[0], len(same)) for same in groups.values()]
 
 
 def _fewer_tasks(

@@ -37,7 +37,7 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
         trial.cause = lane.cause
         if not keeps_file(trial, reported.status):
             store.delete(trial.checkpoint)
-            trial.checkpoint = None
+            trial.checkpoint = trial.checkpoint_sha256 = None
     study.moved(trial)
 
 
@@ -62,6 +62,6 @@ def ended(
 ) -> None:
     """End a trial that no segment has ended; its checkpoint is not needed."""
     store.delete(trial.checkpoint)
-    trial.status, trial.checkpoint = status, None
+    trial.status, trial.checkpoint, trial.checkpoint_sha256 = status, None, None
     if cause is not None:
         trial.cause = cause

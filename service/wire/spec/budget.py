@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from metaopt.options import META_ITERATIONS
-from service.wire.base import Count, Wire
+from service.wire.base import Wire
 
 LENGTH = Field(ge=int(META_ITERATIONS.minimum), le=int(META_ITERATIONS.maximum))
+Trials = Annotated[int, Field(ge=1, le=100_000)]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
 
 
@@ -27,13 +28,13 @@ class Budget(Wire):
         stagnation: Trials that may end one after another without a better completed score.
     """
 
-    trials: Count = 24
+    trials: Trials = 24
     meta_iterations: Annotated[int, LENGTH] = META_ITERATIONS.default
     wall_seconds: Seconds | None = None
     device_seconds: Seconds | None = None
     total_meta_iterations: Annotated[int, Field(ge=1, le=10**12)] | None = None
     target_score: float | None = None
-    stagnation: Count | None = None
+    stagnation: Trials | None = None
 
 
 CHANGEABLE = tuple(name for name in Budget.model_fields if name != "meta_iterations")

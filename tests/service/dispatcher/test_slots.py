@@ -1,6 +1,9 @@
 """Slots: what workers are told, and what a report or a loss does to their lanes."""
 
+import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -26,6 +29,7 @@ from tests.fakes.running import (
     result,
     rows,
     segments,
+    set_status,
     wait_for,
 )
 from tests.fakes.specs import SMALL, small_spec
@@ -87,6 +91,49 @@ def test_an_order_says_how_many_workers_train_its_program(engine: Engine, run: R
     run(executor)
     wait_for(engine, study_id, "completed")
     assert {order.workers for _, order in executor.orders} == {1, 2}
+
+
+class Counting(ScriptedExecutor):
+    """Counts the calls that the dispatcher's thread makes for each of so many orders a slot.
+
+    The first ones are not counted: they ask for the trials.
+    """
+
+    ORDERS = 6
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots=slots)
+        self.seconds_per_iteration = 0.02  # ten to a segment: no trial ends, and none is judged
+        self.calls = 0
+        self.done = threading.Event()
+
+    def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
+        sys.setprofile(None)
+        future = super().submit(slot, order)
+        turn = len(self.orders) // len(self.slots)
+        if turn >= self.ORDERS:
+            self.done.set()
+        elif turn >= 2:
+            sys.setprofile(self._count)
+        return future
+
+    def _count(self, _frame: object, what: str, _argument: object) -> None:
+        self.calls += what == "call"
+
+
+def test_a_report_costs_as_much_beside_many_slots_as_beside_few(engine: Engine, run: Run) -> None:
+    def calls(slots: int) -> float:
+        """A report and the next order, with as many lanes on every slot."""
+        budget = {"trials": 16 * slots, "meta_iterations": 10_000}
+        study_id = submit(engine, small_spec(**ONE_BRANCH | {"budget": budget}))
+        executor = Counting(slots)
+        running = run(executor)
+        assert executor.done.wait(60)
+        set_status(engine, study_id, "cancelled")
+        running.end()
+        return executor.calls / slots
+
+    assert calls(16) < 1.2 * calls(2)
 
 
 def test_a_worker_that_was_idle_before_a_study_did_not_wait_for_it(

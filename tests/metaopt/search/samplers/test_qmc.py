@@ -22,6 +22,8 @@ def test_a_point_depends_on_seed_and_index_alone():
     sequence = Qmc(SPACE, 3)
     assert tuple(sequence.suggest(9).values()) == points(3, 10)[9]
     assert sequence.suggest(2) == sequence.suggest(2) != Qmc(SPACE, 4).suggest(2)
+    jumps = [9, 0, 1, 5, 6, 6, 3, 40, 0]
+    assert [tuple(sequence.suggest(n).values()) for n in jumps] == [points(3, 41)[n] for n in jumps]
 
 
 def test_choices_take_turns():
@@ -30,6 +32,16 @@ def test_choices_take_turns():
     assert drawn.count("first") == 8
 
 
-def test_the_ten_thousandth_point_is_not_dear():
-    sequence = Qmc(SPACE, 1)
+def test_points_far_out_cost_a_step_each():
+    sequence, passed = Qmc(SPACE, 1), 0
+    engine = sequence._engine
+    skip = engine.fast_forward
+
+    def counted(n):
+        nonlocal passed
+        passed += n
+        return skip(n)
+
+    engine.fast_forward = counted
     assert len({tuple(sequence.suggest(n).values()) for n in range(10_000, 10_050)}) == 50
+    assert passed == 10_000

@@ -47,7 +47,9 @@ def order_of(study: StudyState, lanes: list[TrialState], directory: Path) -> Seg
     slot.seconds.append(1e-6)  # so that only rungs bound the segment
     store = CheckpointStore(directory)
     group = lanes[0].group
-    return segment_order(study, group, slot, keep=[], admit=lanes, store=store, segment_seconds=1.0)
+    return segment_order(
+        study, group, slot, keep=[], admit=lanes, store=store, segment_seconds=1.0, ahead=0
+    )
 
 
 def test_a_lane_is_scored_on_the_tasks_of_its_rung_whatever_its_neighbours(tmp_path: Path) -> None:
