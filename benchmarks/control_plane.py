@@ -2,6 +2,8 @@
 
     python benchmarks/control_plane.py [--trials 1000 10000] [--sampler random] [--lanes 16]
         [--rungs 2 --pruning asha] [--rate 50] [--quick] [--out FILE]
+    python benchmarks/control_plane.py --pairs [--samplers auto] [--rules asha] [--branches 1]
+        [--trials 1000 10000 100000]
 
 For each number of trials a server of its own is started (`metaopt serve`, SQLite, 2 slots, its
 data in a temporary directory) and given one study of trivial trials: linear regression with one
@@ -15,6 +17,10 @@ and those that speak with the workers) and the API, which does nothing for a tri
 that of the requests.  The worker processes, which train, and this program are not counted.  A
 latency is counted from the moment at which its request was due, whether or not this program, or a
 request before it, was late.
+
+With `--pairs` it measures every sampler with every pruning rule instead, without servers and
+training (`benchmarks/in_process.py`), and prints what a trial costs in a study that has come to so
+many trials.
 """
 
 import argparse
@@ -39,6 +45,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import pairs
 from service.output_file import write_output
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -360,17 +369,26 @@ def _cpu_seconds(path: str) -> float:
 def main() -> None:
     """Print the table, and write it and the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--trials", type=int, nargs="+", help="1000 10000, or with --pairs 100000")
     parser.add_argument("--sampler", default="random", help="or tpe")
     parser.add_argument("--lanes", type=int, default=16, help="METAOPT_LANES")
     parser.add_argument("--rungs", type=int, default=0, help="rungs at which trials are judged")
     parser.add_argument("--pruning", default="successive_halving", help="or asha: how, at rungs")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second; 0 for none")
     parser.add_argument("--quick", action="store_true", help="200 trials, nothing is written")
-    parser.add_argument("--out", type=Path, default=RESULTS / "control_plane.json")
+    parser.add_argument("--out", type=Path, help="where to write figures; a table beside them")
+    parser.add_argument("--pairs", action="store_true", help="every sampler and pruning rule")
+    pairs.add_arguments(parser)
     arguments = parser.parse_args()
+    name = "control_plane_pairs" if arguments.pairs else "control_plane"
+    arguments.out = arguments.out or RESULTS / f"{name}.json"
     if arguments.quick:
         arguments.trials = [200]
+    if arguments.pairs:
+        arguments.trials = arguments.trials or list(pairs.LENGTHS)
+        pairs.run(arguments)
+        return
+    arguments.trials = arguments.trials or [1000, 10_000]
     judged = f"{arguments.rungs} rungs of {arguments.pruning}" if arguments.rungs else "no rungs"
     work = (
         f"{SLOTS} slots of {arguments.lanes} lanes, sampler {arguments.sampler}, "
