@@ -12,11 +12,11 @@ tasks, a verdict of one finalist.  While it runs, `--rate` requests a second are
 pages of its trials, lists, health, metrics.
 
 CPU is user + system time from /proc, from just before the study is submitted until its mirror is
-complete too.  It is read for two processes: the dispatcher (all its threads, also the mirror's
-and those that speak with the workers) and the API, which does nothing for a trial, so its CPU is
-that of the requests.  The worker processes, which train, and this program are not counted.  A
-latency is counted from the moment at which its request was due, whether or not this program, or a
-request before it, was late.
+complete too.  It is read for three processes: the dispatcher (all its threads, also those that
+speak with the workers), the mirror beside it, which writes Optuna's tables, and the API, which
+does nothing for a trial, so its CPU is that of the requests.  The worker processes, which train,
+and this program are not counted.  A latency is counted from the moment at which its request was
+due, whether or not this program, or a request before it, was late.
 
 With `--pairs` it measures every sampler with every pruning rule instead, without servers and
 training (`benchmarks/in_process.py`), and prints what a trial costs in a study that has come to so
@@ -62,7 +62,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds so far: of the dispatcher, its mirror thread alone, and the API."""
+    """CPU seconds so far: of the dispatcher, the mirror beside it, and the API."""
 
     dispatcher: float
     mirror: float
@@ -126,11 +126,10 @@ class Server:
     def cpu(self) -> Cpu:
         """Return the CPU seconds used so far."""
         dispatcher = _children(self._process.pid)[0]
-        threads = sorted(int(task.name) for task in Path(f"/proc/{dispatcher}/task").iterdir())
+        mirror = next(c for c in _children(dispatcher) if "service.mirror" in _command_line(c))
         return Cpu(
             dispatcher=_cpu_seconds(f"/proc/{dispatcher}/stat"),
-            # The mirror is the first thread that the dispatcher starts.
-            mirror=_cpu_seconds(f"/proc/{dispatcher}/task/{threads[1]}/stat"),
+            mirror=_cpu_seconds(f"/proc/{mirror}/stat"),
             api=_cpu_seconds(f"/proc/{self._process.pid}/stat"),
         )
 
@@ -294,9 +293,9 @@ def _figures(
         "seconds": seconds,
         "cpu_ms_per_trial": {
             "dispatcher": 1e3 * dispatcher / trials,
-            "of_which_mirror": 1e3 * mirror / trials,
+            "mirror": 1e3 * mirror / trials,
             "api": 1e3 * api / trials,
-            "all": 1e3 * (dispatcher + api) / trials,
+            "all": 1e3 * (dispatcher + mirror + api) / trials,
         },
         "segments": segments,
         "wait_ms_per_segment": 1e3 * wait,
@@ -320,14 +319,14 @@ def table(results: list[dict[str, Any]]) -> str:
     """Return the figures as text."""
     lines = [
         "          trials/s      CPU, ms per trial            segments    requests, ms",
-        "  trials            dispatcher  (mirror)  API    all  wait, ms     p50     p99     max",
+        "  trials            dispatcher    mirror  API    all  wait, ms     p50     p99     max",
     ]
     for one in results:
         cpu, latency = one["cpu_ms_per_trial"], one["latency_ms"] or {}
         times = "".join(f"{latency.get(name, 0.0):8.1f}" for name in ("p50", "p99", "max"))
         lines.append(
             f"{one['trials']:8}{one['trials'] / one['seconds']:10.1f}{cpu['dispatcher']:12.2f}"
-            f"{cpu['of_which_mirror']:10.2f}{cpu['api']:5.2f}{cpu['all']:7.2f}"
+            f"{cpu['mirror']:10.2f}{cpu['api']:5.2f}{cpu['all']:7.2f}"
             f"{one['wait_ms_per_segment']:10.1f}{times}"
         )
     first, last = (one["cpu_ms_per_trial"]["dispatcher"] for one in (results[0], results[-1]))
@@ -359,6 +358,10 @@ def _children(process_id: int) -> list[int]:
     for task in Path(f"/proc/{process_id}/task").glob("*/children"):
         found += [int(child) for child in task.read_text().split()]
     return found
+
+
+def _command_line(process_id: int) -> str:
+    return Path(f"/proc/{process_id}/cmdline").read_text()
 
 
 def _cpu_seconds(path: str) -> float:

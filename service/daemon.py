@@ -1,7 +1,7 @@
 """The dispatcher process, `python -m service.daemon`: live, it runs studies; SIGTERM drains it.
 
 standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
-     ▲                    ├── beside it: the mirror, and the schedules
+     ▲                    ├── beside it: the mirror's process, and the schedules
      │                    ├── database, disk or all slots fail ──▶ workers ended, everything
      └────────────────────┘                                        found and loaded again
                               epoch lost ──▶ workers ended, exit 1
@@ -37,7 +37,7 @@ from service.errors import NoDeviceWorks, SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
 from service.executors.slots import Found, find_slots
 from service.logs import configure_logging
-from service.mirror.sync import run_mirror
+from service.mirror.process import mirroring
 from service.notifications.config import load_webhooks
 from service.notifications.runner import notifying
 from service.settings import Settings
@@ -46,8 +46,6 @@ EXIT_DONE = 0
 EXIT_EPOCH_LOST = 1
 EXIT_UNUSABLE = 2
 _RETRY_SECONDS = 1.0
-_LAST_SYNC_SECONDS = 5.0
-_MIRROR_ENDS_SECONDS = 2.0
 _SCHEDULES_END_SECONDS = 2.0
 
 log = structlog.get_logger("dispatcher")
@@ -70,7 +68,8 @@ def run(
         log_to: Where its log goes, by default stderr.
         found: The slots to begin with, if they are known already.
     """
-    configure_logging(log_to or sys.stderr)
+    log_to = log_to or sys.stderr
+    configure_logging(log_to)
     stop = stop or threading.Event()
     _drain_on_signals(stop)
     engine = open_engine(settings.url())
@@ -84,7 +83,7 @@ def run(
                 if epoch is None:
                     break
                 with notifying(webhooks, settings.url(), epoch):
-                    _run_epoch(settings, engine, epoch, found, stop)
+                    _run_epoch(settings, engine, epoch, found, stop, log_to)
             except SlotsLost as error:
                 log.error("slots_lost", cause=str(error))
                 found = None
@@ -129,11 +128,16 @@ def _acquire(engine: Engine, stop: threading.Event) -> int | None:
 
 
 def _run_epoch(
-    settings: Settings, engine: Engine, epoch: int, found: Found, stop: threading.Event
+    settings: Settings,
+    engine: Engine,
+    epoch: int,
+    found: Found,
+    stop: threading.Event,
+    log_to: TextIO,
 ) -> None:
     data = settings.data_directory.resolve()
     # around the workers: they must not wait for these
-    with _mirroring(settings.url(), epoch), _scheduling(settings.url(), epoch):
+    with mirroring(settings.url(), epoch, log_to), _scheduling(settings.url(), epoch):
         executor = LocalExecutor(
             found.slots,
             data / "logs",
@@ -153,22 +157,6 @@ def _run_epoch(
             ).run()
         finally:
             executor.close()
-
-
-@contextmanager
-def _mirroring(database_url: str | URL, epoch: int) -> Iterator[None]:
-    stop, cut = threading.Event(), threading.Event()
-    arguments = database_url, epoch, stop, cut
-    mirror = threading.Thread(target=run_mirror, args=arguments, name="mirror", daemon=True)
-    mirror.start()
-    try:
-        yield
-        stop.set()
-        mirror.join(_LAST_SYNC_SECONDS)  # what the drain brought in
-    finally:
-        cut.set()
-        stop.set()
-        mirror.join(_MIRROR_ENDS_SECONDS)
 
 
 @contextmanager

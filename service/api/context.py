@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from service.api.feeds import Feeds
 from service.auth.keys import ANYONE, Identity
 from service.notifications.config import Listed
 
@@ -29,9 +30,10 @@ class Context:
         engine: The database.
         now: The time, UTC-aware.
         stopping: Set when the server is asked to stop: streams and long polls end.
-        poll_seconds: Time between two looks at the database of a stream or a long poll.
+        poll_seconds: Time between two looks at the database for whoever waits for news of a study.
         heartbeat_seconds: Longest silence of a stream.
         webhooks: Those that are configured, without their secrets.
+        feeds: New events of studies, for those who wait for them.
     """
 
     engine: Engine
@@ -40,6 +42,7 @@ class Context:
     poll_seconds: float = POLL_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     webhooks: Sequence[Listed] = ()
+    feeds: Feeds = field(default_factory=Feeds)
 
 
 def get_context(request: Request) -> Context:

@@ -1,6 +1,5 @@
 """Studies: submit, list, show, steer, result."""
 
-import asyncio
 import re
 import uuid
 from typing import Annotated, Any
@@ -10,7 +9,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
 
 from service.api.body import parse_body, read_body
-from service.api.context import Context, Ctx, Who, pause
+from service.api.context import Context, Ctx, Who
+from service.api.event_source import until_ended
 from service.api.model_files import MODEL_FILE, model_file
 from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
 from service.api.problems import RETRY_SECONDS
@@ -115,13 +115,11 @@ async def show(
     ] = 0,
 ) -> StudyView:
     """Return a study, at once or as soon as it has ended, but after `wait` seconds at most."""
-    deadline = asyncio.get_running_loop().time() + wait
-    while True:
-        view = await to_thread.run_sync(_show, context, study_id, response)
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0 or view.status in TERMINAL_STUDIES or context.stopping.is_set():
-            return view
-        await pause(context, min(left, context.poll_seconds))
+    view = await to_thread.run_sync(_show, context, study_id, response)
+    if wait == 0 or view.status in TERMINAL_STUDIES:
+        return view
+    await until_ended(context, study_id, wait)
+    return await to_thread.run_sync(_show, context, study_id, response)
 
 
 @router.patch(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Event
@@ -43,3 +43,9 @@ def events_after(
         .limit(limit)
     )
     return session.scalars(query).all()
+
+
+def last_event(session: Session, study_id: str) -> int:
+    """The id of the study's latest event; 0 if it has none."""
+    query = select(func.max(Event.event_id)).where(Event.study_id == study_id)
+    return session.scalar(query) or 0

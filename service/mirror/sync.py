@@ -44,7 +44,7 @@ from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 
-INTERVAL_SECONDS = 1.0
+INTERVAL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
 MOST_TOGETHER = 100  # trials in a transaction: on SQLite the dispatcher waits for its end
 

@@ -1,7 +1,7 @@
 import errno
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from sqlalchemy import Engine
@@ -22,7 +22,7 @@ def nothing(*_: Any, **__: Any) -> None:
 
 def keep_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave logging and signals of this process as they are."""
-    for name in ("configure_logging", "_drain_on_signals", "run_mirror"):
+    for name in ("configure_logging", "_drain_on_signals"):
         monkeypatch.setattr(daemon, name, nothing)
 
 
@@ -32,7 +32,12 @@ def test_a_full_disk_ends_the_epoch_and_not_the_process(
     epochs: list[int] = []
 
     def run_epoch(
-        _settings: Settings, _engine: Engine, epoch: int, _found: Found, stop: threading.Event
+        _settings: Settings,
+        _engine: Engine,
+        epoch: int,
+        _found: Found,
+        stop: threading.Event,
+        _log_to: TextIO,
     ) -> None:
         epochs.append(epoch)
         if len(epochs) == 1:
@@ -52,7 +57,7 @@ def test_once_no_slot_works_they_are_found_anew(
     seen: list[list[str]] = []
 
     def run_epoch(*arguments: Any) -> None:
-        found, stop = arguments[-2:]
+        found, stop = arguments[3:5]
         seen.append([slot.name for slot in found.slots])
         if len(seen) == 1:
             raise SlotsLost("it fell off the bus")
@@ -105,7 +110,7 @@ def test_webhooks_are_told_while_the_epoch_runs(
 
     def run_epoch(*arguments: Any) -> None:
         seen.append({thread.name for thread in threading.enumerate()})
-        arguments[-1].set()
+        arguments[4].set()
 
     monkeypatch.setattr(daemon, "_run_epoch", run_epoch)
     file.write_text(

@@ -12,7 +12,6 @@ from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sqlalchemy import Engine, event, select, text
 
-from service import daemon
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
 from service.db.optuna.storage import open_storage
@@ -495,31 +494,6 @@ def test_a_mirror_whose_epoch_is_over_writes_nothing_and_ends(engine, far, datab
     follower.sync()
     follower.close()
     assert len(far(MAML).trials) == 1
-
-
-def mirrors() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "mirror"]
-
-
-def test_the_mirror_ends_with_its_epoch(engine, database_url):
-    with transaction(engine) as session:
-        epoch = acquire(session, "me", lambda _: False)
-    with pytest.raises(OSError, match="disk"), daemon._mirroring(database_url, epoch):
-        assert len(mirrors()) == 1
-        raise OSError("no room on the disk")
-    assert mirrors() == []
-
-
-def test_an_orderly_stop_mirrors_what_the_drain_brought_in(engine, far, database_url):
-    with transaction(engine) as session:
-        epoch = acquire(session, "me", lambda _: False)
-        add_study(session)
-        trial_id = add_trial(session, 0).trial_id
-    with daemon._mirroring(database_url, epoch), transaction(engine) as session:
-        end_trial(session, session.get(Trial, trial_id), "completed", score=1.5)
-    (trial,) = far(MAML).trials
-    assert (trial.state, trial.value) == (TrialState.COMPLETE, 1.5)
-    assert mirrors() == []
 
 
 def test_the_loop_outlives_a_database_that_is_not_ready(sqlite_url):

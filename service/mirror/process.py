@@ -1,0 +1,133 @@
+"""The mirror as the dispatcher sees it: a process beside it, that ends with it.
+
+What it costs, a millisecond for each trial and a tenth of a second or more for each study's
+figures, would hold up the dispatcher's loop if it ran in the same interpreter, and its libraries
+would be loaded there.
+
+    first line    {"database_url": …, "epoch": …}     the URL is in no argument: it has a password
+    "stop"        one more sync, then it ends
+    end of input  it ends as it is: its parent, whatever killed it, needs it no longer
+
+It leads a process group of its own, so Ctrl-C in a terminal does not reach it while its parent
+drains, and it steps back (`nice`) for those that train.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import structlog
+from sqlalchemy import URL
+
+from service.database_url import parse_database_url
+
+STOP = "stop\n"
+LAST_SYNC_SECONDS = 5.0
+END_SECONDS = 2.0
+RETRY_SECONDS = 5.0
+
+log = structlog.get_logger("mirror")
+
+
+@contextmanager
+def mirroring(database_url: str | URL, epoch: int, log_to: TextIO | None = None) -> Iterator[None]:
+    """Have a mirror follow while the block runs; at its end, in good order, a last sync is made.
+
+    Args:
+        database_url: As for `open_engine`.
+        epoch: Of the dispatcher that runs this.
+        log_to: Where its log goes, by default stderr.
+    """
+    mirror = _Mirror(database_url, epoch, log_to)
+    mirror.start()
+    try:
+        yield
+        mirror.stop()
+    finally:
+        mirror.end()
+
+
+class _Mirror:
+    """The process, started again if it dies by itself."""
+
+    def __init__(self, database_url: str | URL, epoch: int, log_to: TextIO | None) -> None:
+        url = parse_database_url(database_url).render_as_string(hide_password=False)
+        self._order = json.dumps({"database_url": url, "epoch": epoch}) + "\n"
+        self._log_to = log_to
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._process = self._begin()
+        self._keeper = threading.Thread(target=self._keep, name="mirror", daemon=True)
+
+    def start(self) -> None:
+        """Watch over it."""
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Have it make one more sync, and wait for its end, but not for ever."""
+        self._ending.set()
+        with self._lock:
+            self._say(STOP)
+        self._keeper.join(LAST_SYNC_SECONDS)
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._ending.set()
+        with self._lock:
+            self._close()
+        self._keeper.join(END_SECONDS)
+        self._process.kill()
+        self._keeper.join()
+
+    def _keep(self) -> None:
+        while (code := self._process.wait()) and not self._ending.is_set():
+            log.warning("mirror_died", exit_code=code, retry_seconds=RETRY_SECONDS)
+            if self._ending.wait(RETRY_SECONDS):
+                return
+            with self._lock:
+                if not self._ending.is_set():
+                    self._close()
+                    self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.mirror"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=_file_number(self._log_to),
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True,
+            text=True,
+        )
+        self._process = process
+        self._say(self._order)
+        return process
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):  # it has ended
+            pass
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+
+
+def _file_number(stream: TextIO | None) -> int | None:
+    """The file that a stream writes to; None, which is stderr, if it writes to none."""
+    try:
+        return stream.fileno() if stream is not None else None
+    except (AttributeError, io.UnsupportedOperation):
+        return None

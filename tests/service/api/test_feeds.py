@@ -1,0 +1,184 @@
+"""Many readers of a study's events: one look for all, and a slow one holds up nobody."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from sqlalchemy.event import listen
+
+from service.api import feeds
+from service.client.stream import read_events
+from service.db.engine import transaction
+from service.db.events import append_event
+from service.db.tables import Study
+from tests.fakes.rows import NOON, add_study
+
+STUDY = "a" * 32
+POLL_SECONDS = 0.05
+READERS = 20
+
+
+class Reader:
+    """A client of the event stream, without a network: what it got, and a way to make it slow."""
+
+    def __init__(self, app: FastAPI, last_event_id: int = 0) -> None:
+        self.body = b""
+        self.may_take = asyncio.Event()
+        self.may_take.set()
+        self._last = str(last_event_id).encode()
+        self._gone = asyncio.Event()
+        self.task = asyncio.create_task(self._read(app))
+
+    def numbers(self) -> list[int]:
+        """The trials that it was told of."""
+        events = read_events(self.body.decode().split("\n"))
+        return [event.data["trial_number"] for event in events if "trial_number" in event.data]
+
+    async def _read(self, app: FastAPI) -> None:
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http",
+            "path": f"/api/v1/studies/{STUDY}/events", "query_string": b"", "root_path": "",
+            "headers": [(b"host", b"localhost"), (b"last-event-id", self._last)],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        }  # fmt: skip
+        asked = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Any:
+            if asked:
+                return asked.pop()
+            await self._gone.wait()
+
+        async def send(message: Any) -> None:
+            await self.may_take.wait()
+            self.body += message.get("body", b"")
+
+        await app(scope, receive, send)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that can be observed."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def tell(engine: Engine, *numbers: int) -> None:
+    with transaction(engine) as session:
+        for number in numbers:
+            append_event(session, STUDY, "trial_started", {"trial_number": number}, now=NOON)
+            session.flush()
+
+
+def end(engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.get_one(Study, STUDY).status = "cancelled"
+        append_event(session, STUDY, "study_cancelled", {}, now=NOON)
+
+
+def run(app: FastAPI, engine: Engine, body: Callable[[], Awaitable[None]]) -> None:
+    context = app.state.context
+    app.state.context = dataclasses.replace(context, poll_seconds=POLL_SECONDS)
+    with transaction(engine) as session:
+        add_study(session)
+    tell(engine, 0, 1)
+    asyncio.run(asyncio.wait_for(body(), 120))  # type: ignore[arg-type]
+    context.engine.dispose()
+
+
+def test_all_readers_of_a_study_share_its_looks(app: FastAPI, engine: Engine) -> None:
+    looks: list[str] = []
+
+    def collect(_c: object, _u: object, statement: str, *_: object) -> None:
+        if "FROM mo_events" in statement and "LIMIT" in statement:
+            looks.append(statement)
+
+    listen(app.state.context.engine, "before_cursor_execute", collect)
+
+    async def body() -> None:
+        readers = [Reader(app) for _ in range(READERS)]
+        await until(lambda: all(reader.numbers() == [0, 1] for reader in readers))
+        tell(engine, 2)
+        await until(lambda: all(reader.numbers() == [0, 1, 2] for reader in readers))
+        looks.clear()
+        begun = time.monotonic()
+        for number in range(3, 8):
+            tell(engine, number)
+            wanted = list(range(number + 1))
+            await until(lambda wanted=wanted: all(r.numbers() == wanted for r in readers))
+        polls = (time.monotonic() - begun) / POLL_SECONDS
+        assert 5 <= len(looks) <= polls + 5 + 2  # a second look where the first brought something
+        end(engine)
+        await asyncio.gather(*(reader.task for reader in readers))
+        assert {reader.body for reader in readers} == {readers[0].body}
+        assert readers[0].body.count(b"event: study_cancelled") == 1
+
+    run(app, engine, body)
+    assert app.state.context.feeds._open == {}
+
+
+def test_a_reader_that_takes_nothing_holds_up_nobody(
+    app: FastAPI, engine: Engine, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(feeds, "MOST_FRAMES", 3)
+
+    async def body() -> None:
+        quick, slow = Reader(app), Reader(app)
+        await until(lambda: quick.numbers() == slow.numbers() == [0, 1])
+        slow.may_take.clear()
+        for number in range(2, 12):  # more than a feed keeps
+            tell(engine, number)
+            await until(lambda number=number: quick.numbers()[-1] == number)
+        assert slow.numbers() == [0, 1]
+        slow.may_take.set()
+        end(engine)
+        await asyncio.gather(quick.task, slow.task)
+        assert quick.numbers() == slow.numbers() == list(range(12))
+
+    run(app, engine, body)
+
+
+def test_a_reader_that_comes_back_joins_the_others(app: FastAPI, engine: Engine) -> None:
+    async def body() -> None:
+        first = Reader(app)
+        await until(lambda: first.numbers() == [0, 1])
+        tell(engine, 2, 3)
+        await until(lambda: first.numbers() == [0, 1, 2, 3])
+        ids = [e.event_id for e in read_events(first.body.decode().split("\n"))]
+        second = Reader(app, last_event_id=ids[2])
+        await until(lambda: second.numbers() == [2, 3])
+        tell(engine, 4)
+        end(engine)
+        await asyncio.gather(first.task, second.task)
+        assert (first.numbers(), second.numbers()) == ([0, 1, 2, 3, 4], [2, 3, 4])
+
+    run(app, engine, body)
+
+
+def test_who_waits_for_the_end_shares_the_looks(app: FastAPI, engine: Engine) -> None:
+    asked: list[str] = []
+    listen(app.state.context.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    async def body() -> None:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            url = f"/api/v1/studies/{STUDY}?wait=30"
+            waiting = [asyncio.create_task(client.get(url, timeout=60)) for _ in range(READERS)]
+            feed = app.state.context.feeds._open
+            await until(lambda: sum(one.readers for one in feed.values()) == READERS)
+            asked.clear()
+            begun = time.monotonic()
+            await until(lambda: len(asked) > 30)
+            polls = (time.monotonic() - begun) / POLL_SECONDS
+            assert sum("FROM mo_trials" in statement for statement in asked) == 0
+            assert sum("FROM mo_studies" in statement for statement in asked) <= polls + 2
+            end(engine)
+            answers = await asyncio.gather(*waiting)
+        assert {answer.json()["status"] for answer in answers} == {"cancelled"}
+
+    run(app, engine, body)
