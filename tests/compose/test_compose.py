@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from service.client.client import VARIABLES
 from service.settings import Settings
+from service.variables import OF_CLIENTS, OF_SETTINGS
 from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-KNOWN = {f"METAOPT_{name.upper()}" for name in Settings.model_fields} | {*VARIABLES}
+KNOWN = {*OF_SETTINGS, *OF_CLIENTS}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import yaml
 from cronsim import CronSim
 
 from metaopt.gates.registry import parse_rule
-from service.cli.commands.studies import read_spec
+from service.cli.specs import read_spec
 from service.wire.spec.refusals import parse_spec
 from tests.command_line import parse
 from tests.examples import ci_files

@@ -15,11 +15,13 @@ from typing import Annotated
 
 import typer
 
-from service.cli.commands.studies import read_spec, wait_for_verdict
+from service.cli.commands.watch import wait_for_verdict
+from service.cli.connection import tell_of_retries
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.outputs.results import Outputs
 from service.cli.processes.supervisor import tethered
+from service.cli.specs import read_spec
 from service.client.client import Client
 from service.client.errors import ClientError
 from service.wire.words import numbers
@@ -79,6 +81,7 @@ def examples_directory() -> Path:
 @contextmanager
 def running_server(directory: Path) -> Iterator[str]:
     """Yield the URL of a server on a free port with its data in `directory`."""
+    tell_of_retries()
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = directory / "server.log"
