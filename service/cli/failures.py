@@ -10,6 +10,10 @@ from service.errors import InvalidRequest, ServiceError
 from service.wire.spec.refusals import rule_in_words
 from service.wire.views.problems import Problem
 
+REMEDY_NOT_INSTALLED = (
+    "which is not installed here: a client does without, what runs or trains on this machine does "
+    "not.\nInstall the rest: pip install 'metaopt[server]'"
+)
 REMEDY_UNREACHABLE = "Start one with `metaopt serve`, or name another in METAOPT_URL."
 
 EXIT_OF_PROBLEM = {
@@ -34,10 +38,17 @@ def stop_of(error: Exception) -> Stop | None:
             return Stop(Exit.USAGE, str(error))
         case ValidationError():
             return Stop(Exit.USAGE, settings_text(error))
+        case ModuleNotFoundError() if not is_ours(error):
+            return Stop(Exit.USAGE, f"this needs {error.name}, {REMEDY_NOT_INSTALLED}")
     if _is_of_the_database(error):
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         return Stop(Exit.UNREACHABLE, f"the database cannot be used: {cause}")
     return None
+
+
+def is_ours(error: ModuleNotFoundError) -> bool:
+    """Tell whether a module of metaopt itself is missing, which no installation lacks."""
+    return (error.name or "metaopt").partition(".")[0] in ("metaopt", "service", "migrations")
 
 
 def _is_of_the_database(error: Exception) -> bool:

@@ -76,6 +76,19 @@ def test_each_run_has_a_seed_of_its_own_and_an_end(script: Script) -> None:
         assert "$" in key and "ATTEMPT" not in key
 
 
+@pytest.mark.parametrize(
+    ("script", "installed"),
+    [
+        ("tune-nightly: Install metaopt", "."),  # asks a server
+        ("gitlab: before_script", "."),
+        ("tune-on-pr: Install metaopt", ".[server]"),  # trains
+    ],
+)
+def test_a_job_installs_what_it_needs_and_no_more(script: str, installed: str) -> None:
+    words = SCRIPTS[script].text.replace('"', "").split()
+    assert words == ["pip", "install", "-c", "constraints.txt", installed]
+
+
 def test_the_spec_is_small_and_valid() -> None:
     spec = parse_spec(read_spec(FOLDER / "tune.yaml"))
     assert spec.budget.trials is not None and spec.budget.meta_iterations is not None

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -41,6 +42,8 @@ def demo(
     ] = None,
 ) -> None:
     """Tune MAML and Reptile on sinusoids and on Omniglot, and print both verdicts."""
+    if find_spec("uvicorn") is None:  # its server could say so in its log only
+        raise ModuleNotFoundError(name="uvicorn")
     began_at = time.monotonic()
     specs = [read_spec(examples_directory() / name) for name in EXAMPLES]
     directory = data_directory or Path(tempfile.mkdtemp(prefix="metaopt-demo-"))

@@ -10,13 +10,7 @@ from service.cli.catalogue import COMMANDS
 from service.cli.main import command_line
 from service.settings import Settings
 from service.variables import OF_SETTINGS
-
-HEAVY = (
-    "torch", "numpy", "scipy", "safetensors", "optuna", "cmaes", "optuna_dashboard", "a2wsgi",
-    "fastapi", "starlette", "uvicorn", "pydantic_settings", "sqlalchemy", "alembic", "psycopg",
-    "structlog", "prometheus_client", "PIL", "plotly", "jinja2",
-)  # fmt: skip
-"""What only a server, or training, needs."""
+from tests.fakes.installations import HEAVY
 
 CLIENT_MODULES = """
 from pkgutil import walk_packages
@@ -70,11 +64,6 @@ def test_who_asks_a_server_loads_nothing_that_a_server_needs() -> None:
         name: set() for name in programs
     }
     assert len(CLIENT_COMMANDS) > 20 and "service.cli.commands.studies" in loaded["webhooks"]
-
-
-def test_a_server_loads_what_the_test_above_looks_for() -> None:
-    loaded = loaded_after({"api": "import service.app, service.cli.commands.server"})["api"]
-    assert {"sqlalchemy", "fastapi", "uvicorn", "structlog", "jinja2"} <= heavy(loaded)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
