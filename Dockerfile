@@ -14,7 +14,7 @@ WORKDIR /app
 # torch first: the largest layer, and the one that changes least.  Its range is pyproject's.
 COPY pyproject.toml constraints.txt ./
 RUN python -c 'import tomllib; wanted = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-print(*(one for one in wanted["dependencies"] if one.startswith("torch")))' > torch.txt \
+print(*(one for one in wanted["optional-dependencies"]["server"] if one.startswith("torch")))' > torch.txt \
     && pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} -r torch.txt \
     && rm torch.txt
 
@@ -27,7 +27,7 @@ COPY examples examples
 COPY migrations migrations
 COPY metaopt metaopt
 COPY service service
-RUN pip install -c constraints.txt .
+RUN pip install -c constraints.txt '.[server]'
 
 RUN useradd --uid 10001 --create-home metaopt && install -d -o metaopt -g metaopt /data
 USER metaopt

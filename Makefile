@@ -88,7 +88,7 @@ clean: ## Remove the environment and the caches; metaopt-data stays
 
 .venv/.base: .venv/.created pyproject.toml constraints.txt
 	@echo "Installing metaopt (the first time takes a minute or more: torch is large) ..." >&2
-	@$(INSTALL) -e .
+	@$(INSTALL) -e '.[server]'
 	@touch $@
 
 .venv/.dev: .venv/.created pyproject.toml constraints.txt

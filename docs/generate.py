@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 import service.errors
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import MetaParam
 from metaopt.presets import PRESETS
 from service.api.problems import KINDS
-from service.cli.main import app
+from service.cli.catalogue import COMMANDS
 from service.events import EVENTS
 from service.settings import Settings
 from service.wire.schemas import titled_by_name, without_titles
@@ -168,7 +166,8 @@ def cli_page() -> str:
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Yield every command with its path, depth first."""
-    stack: list[tuple[str, Any]] = [("metaopt", typer.main.get_command(app))]
+    listed = [(f"metaopt {name}", command.whole) for name, command in COMMANDS.items()]
+    stack: list[tuple[str, Any]] = listed[::-1]
     while stack:
         path, command = stack.pop()
         inner = getattr(command, "commands", None)

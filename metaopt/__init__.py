@@ -88,7 +88,12 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
     if name not in _HOME:
         raise AttributeError(f"module 'metaopt' has no attribute {name!r}")
-    value = getattr(import_module(f"metaopt.{_HOME[name]}"), name)
+    try:
+        value = getattr(import_module(f"metaopt.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"metaopt.{name} needs {error.name}: pip install 'metaopt[server]'", name=error.name
+        ) from error
     globals()[name] = value
     return value
 

@@ -1,6 +1,7 @@
 """The log of a process: a line of JSON for each event, its time in UTC."""
 
 import logging
+import sys
 from typing import TextIO
 
 import structlog
@@ -19,3 +20,8 @@ def configure_logging(stream: TextIO) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
     )
+
+
+def log_on_stderr() -> None:
+    """Have what this process logs written, for people, on what is stderr by then."""
+    structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(sys.stderr))

@@ -6,6 +6,16 @@ set as the empty text.
 
 from collections.abc import Mapping
 
+OF_CLIENTS = ("METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE")
+"""What clients read."""
+
+OF_SETTINGS = (
+    "METAOPT_DATA_DIRECTORY", "METAOPT_DATABASE_URL", "METAOPT_HOST", "METAOPT_PORT",
+    "METAOPT_API_KEYS_FILE", "METAOPT_WEBHOOKS_FILE", "METAOPT_DASHBOARD_WRITABLE", "METAOPT_SLOTS",
+    "METAOPT_DEVICES", "METAOPT_LANES", "METAOPT_COMPILE", "METAOPT_SEGMENT_SECONDS",
+)  # fmt: skip
+"""What the service reads (`service.settings`); a client that knows their names need not load it."""
+
 
 def variable(variables: Mapping[str, str], name: str) -> str | None:
     """The value of a variable, or None."""

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import typer
-
-from service.cli.main import app
+from service.cli.main import command_line
 
 
 def parse(arguments: Sequence[str]) -> None:
@@ -13,9 +11,9 @@ def parse(arguments: Sequence[str]) -> None:
     Raises:
         TyperException, KeyError: They are no command line of ours.
     """
-    command, left = typer.main.get_command(app), list(arguments)
-    name = "metaopt"
+    command, name, left = command_line(), "metaopt", list(arguments)
     while hasattr(command, "commands"):
         name, *left = left
         command = command.commands[name]
+        command = getattr(command, "whole", command)
     command.make_context(name, left)

@@ -22,7 +22,7 @@ from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
 from service.operations.change import change_study
 from service.operations.preview import preview_study
-from service.operations.references import LAST, LONGEST, find_reference
+from service.operations.references import LONGEST, find_reference
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, submit_study
 from service.wire.spec.refusals import parse_spec
@@ -30,6 +30,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.preview import Preview
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyPage, StudyView
+from service.wire.words.references import LAST
 
 PREFIX = "/api/v1/studies"
 MAX_WAIT_SECONDS = 30

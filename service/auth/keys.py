@@ -6,10 +6,8 @@ table is asked at most once a second, so a revoked key is dead within one.  Once
 configured or a key was ever made in the table, keys are required, even if none is left.
 """
 
-import hashlib
 import hmac
 import re
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from service.auth.key import key_sha256
 from service.db import api_keys
 from service.db.engine import reading
 from service.errors import KeysUnreadable
@@ -43,16 +42,6 @@ class StoredKey(NamedTuple):
 
     identity: Identity
     sha256: str
-
-
-def new_key() -> str:
-    """A fresh key."""
-    return f"mo_{secrets.token_urlsafe(32)}"
-
-
-def key_sha256(key: str) -> str:
-    """The SHA-256 of a key: all that is ever stored of it."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def parse_keys(text: str) -> list[StoredKey]:

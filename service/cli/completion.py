@@ -8,10 +8,12 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from service.cli.connection import connect
-from service.operations.references import LAST
-from service.wire.views.studies import StudyPage, StudyView
+from service.wire.words.references import LAST
+
+if TYPE_CHECKING:
+    from service.wire.views.studies import StudyView
 
 WAIT_SECONDS = 1.0
 MOST_STUDIES = 50
@@ -26,7 +28,7 @@ def complete_study(incomplete: str) -> list[tuple[str, str]]:
     return [pair for pair in _references(list(found)) if pair[0].startswith(incomplete)]
 
 
-def _references(studies: list[StudyView]) -> Iterator[tuple[str, str]]:
+def _references(studies: "list[StudyView]") -> Iterator[tuple[str, str]]:
     if studies:
         yield LAST, "the newest study"
     names = Counter(study.name for study in studies)
@@ -36,8 +38,11 @@ def _references(studies: list[StudyView]) -> Iterator[tuple[str, str]]:
             yield study.name, study.status
 
 
-def _ask(found: list[StudyView]) -> None:
+def _ask(found: "list[StudyView]") -> None:
     try:
+        from service.cli.connection import connect  # only who presses the key needs them
+        from service.wire.views.studies import StudyPage
+
         with connect() as client:
             newest = {"limit": MOST_STUDIES}
             found += client.http.call(StudyPage, "GET", "/studies", once=True, params=newest).items

@@ -16,6 +16,7 @@ def connect(patience_seconds: float = ONCE_SECONDS) -> Client:
     Raises:
         NotConfigured: A variable cannot be used.
     """
+    tell_of_retries()
     return Client.from_environment(patience_seconds=patience_seconds)
 
 

@@ -8,15 +8,12 @@ cannot be written is the machine's fault.  What cannot be said on stderr changes
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
 
 from service.cli.exits import unwritable
 from service.cli.streams import encodable, is_reader_gone, silence
@@ -27,23 +24,12 @@ Row = Sequence[str]
 STDOUT = Path("-")
 
 
-class _Stderr(Console):
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print, or stay silent where nobody can be told."""
-        try:
-            super().print(*objects, **options)
-        except OSError:
-            silence(sys.stderr)
-
-
-def stderr() -> Console:
-    """A console on the present stderr."""
-    return _Stderr(stderr=True, highlight=False, soft_wrap=True)
-
-
 def say(message: str) -> None:
-    """Print a sentence for the human, on stderr."""
-    stderr().print(printable(message), markup=False, emoji=False)
+    """Print a sentence for the human, on stderr, or stay silent where nobody can be told."""
+    try:
+        print(printable(message), file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
 def data(text: str) -> None:
@@ -81,6 +67,8 @@ def table(title: str, header: Row, rows: Sequence[Row]) -> None:
 
 def plain_lines(title: str, header: Row, rows: Sequence[Row]) -> list[str]:
     """The table as aligned lines, columns two spaces apart."""
+    from rich.cells import cell_len  # what prints no table does without
+
     rows = [_cells(row) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
@@ -94,10 +82,13 @@ def plain_lines(title: str, header: Row, rows: Sequence[Row]) -> list[str]:
 
 def width() -> int:
     """Columns of the terminal, or 80 elsewhere."""
-    return Console().width if sys.stdout.isatty() else 80
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
 
 
 def _draw(title: str, header: Row, rows: Sequence[Row]) -> None:
+    from rich.console import Console  # a terminal alone needs it
+    from rich.table import Table
+
     drawn = Table(title=title or None, title_justify="left", title_style="bold")
     for name in header:
         drawn.add_column(name, overflow="fold")

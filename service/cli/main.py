@@ -4,43 +4,23 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Annotated
 
-import structlog
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from service.cli.arguments import without_blank_options
-from service.cli.commands import (
-    adapt,
-    baselines,
-    database,
-    demo,
-    doctor,
-    download,
-    evaluate,
-    extend,
-    keys,
-    preview,
-    replay,
-    report,
-    schedules,
-    server,
-    studies,
-    task,
-    webhooks,
-)
-from service.cli.commands import run as run_here
-from service.cli.connection import tell_of_retries
+from service.cli.catalogue import COMMANDS
 from service.cli.console import data, say
-from service.cli.exits import Exit, Stop, stopping_on_errors
+from service.cli.exits import Exit, Stop, refusal_of_machine
 from service.cli.misspelled import misspelled
 from service.cli.streams import leave_streams, open_streams
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata  # what nobody else asks for
+
         try:
             data(metadata.version("metaopt"))
         except metadata.PackageNotFoundError:
@@ -68,46 +48,49 @@ def _metaopt(
         say(f"warning: {name} is no setting and has no effect; did you mean {meant}?")
 
 
-for command in (
-    server.serve, server.api, server.dispatcher,
-    studies.submit, run_here.run, studies.studies, studies.show, studies.watch, studies.result,
-    studies.cancel, studies.pause, studies.resume, extend.extend, preview.preview,
-    evaluate.evaluate, task.task, replay.replay, report.report, report.export, download.download,
-    adapt.adapt,
-    demo.demo, doctor.doctor,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(database.app, name="db")
-app.add_typer(keys.app, name="keys")
-app.add_typer(baselines.app, name="baseline")
-app.add_typer(schedules.app, name="schedule")
-app.add_typer(webhooks.app, name="webhooks")
+def command_line() -> TyperGroup:
+    """The command line, with all its commands."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    group.commands.update(COMMANDS)
+    return group
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code."""
-    command = typer.main.get_command(app)
-    tell_of_retries()
     try:
-        with stopping_on_errors():
-            given = without_blank_options(command, arguments)
-            code = command.main(given, prog_name="metaopt", standalone_mode=False) or 0
-            sys.stdout.flush()
-            return code
-    except Stop as stop:
-        if stop.message:
-            say(stop.message)
-        return stop.code
+        code = command_line().main(list(arguments), prog_name="metaopt", standalone_mode=False)
+        sys.stdout.flush()
+        return code or Exit.DONE
     except TyperException as error:
         say(f"{error.format_message()}\nTry `{_path(error)} --help`.")
         return Exit.USAGE
     except (Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except Exception:
+    except SystemExit as ended:  # how typer ends a command whose reader has had enough: with 1
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return Exit.DONE
+    except Stop as stop:
+        return _told(stop)
+    except (OSError, MemoryError) as error:
+        return _told(refusal_of_machine(error))
+    except Exception as error:
+        from service.cli.failures import stop_of  # knows every error, so it loads what they are of
+
+        stop_or_bug = stop_of(error)
+        if stop_or_bug is not None:
+            return _told(stop_or_bug)
         traceback.print_exc()
         return Exit.BUG
     finally:
         leave_streams()
+
+
+def _told(stop: Stop) -> int:
+    if stop.message:
+        say(stop.message)
+    return stop.code
 
 
 def _path(error: TyperException) -> str:
@@ -119,5 +102,4 @@ def _path(error: TyperException) -> str:
 def main() -> None:
     """Run the command that the shell was given."""
     open_streams()
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
     sys.exit(run(sys.argv[1:]))

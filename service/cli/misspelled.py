@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-from service.client.client import VARIABLES
-from service.settings import Settings
+from service.variables import OF_CLIENTS, OF_SETTINGS
 
 PREFIX = "METAOPT_"
 
@@ -15,8 +14,7 @@ def misspelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     Others that begin so are somebody else's, as those that Kubernetes makes for a service of our
     name.
     """
-    known = [name.upper() for name in Settings.model_fields]
-    known += [name.removeprefix(PREFIX) for name in VARIABLES]
+    known = [name.removeprefix(PREFIX) for name in (*OF_SETTINGS, *OF_CLIENTS)]
     for name in sorted(names):
         rest = name.removeprefix(PREFIX)
         if name.startswith(PREFIX) and rest not in known:

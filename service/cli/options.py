@@ -1,11 +1,10 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from metaopt.gates.registry import forms
 from service.cli.completion import complete_study
 from service.cli.console import STDOUT, check_writable
 from service.output_file import descriptor_of
@@ -17,9 +16,6 @@ def output_path(text: str) -> Path:
     return STDOUT if descriptor_of(path) == 1 else path
 
 
-SpecFile = Annotated[
-    Path, typer.Argument(metavar="SPEC.yaml", help="The spec, YAML or JSON; - is stdin.")
-]
 StudyId = Annotated[
     str,
     typer.Argument(
@@ -77,31 +73,4 @@ Events = Annotated[
         "--events",
         help="Print on stdout only what webhooks are told of the study, a line of JSON each.",
     ),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="Change a field of the spec, as budget.trials=20."
-    ),
-]
-GateRules = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--gate",
-        metavar="RULE",
-        help=f"What the best finalist must be able to do: {', '.join(forms())}. "
-        "May be given several times.",
-    ),
-]
-BaselineName = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Baseline to compare with: NAME or NAME@VERSION."),
-]
-PromoteOn = Annotated[
-    Literal["never", "pass"] | None,
-    typer.Option(metavar="never|pass", help="Make it the baseline's next version if gates pass."),
-]
-Undecided = Annotated[
-    Literal["fail", "pass"] | None,
-    typer.Option(metavar="fail|pass", help="What an undecided gate counts as in the end."),
 ]

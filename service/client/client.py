@@ -18,28 +18,24 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import httpx2
 from pydantic import TypeAdapter, ValidationError
 
-from service.client.baselines import Baselines
 from service.client.errors import ClientError, NotConfigured, ServerRefused
 from service.client.http import BUSY, Http
-from service.client.schedules import Schedules
 from service.client.stream import StreamedEvent, read_events
-from service.client.webhooks import Webhooks
 from service.output_file import output_file, write_output
 from service.variables import variable
 from service.wire.parsing.encoding import NotText, decode
 from service.wire.spec.study import StudySpec
 from service.wire.views.document import StudyDocument
 from service.wire.views.export import Format, What
-from service.wire.views.preview import Preview
 from service.wire.views.problems import Problem
-from service.wire.views.report import StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import (
     AskPage,
@@ -52,9 +48,15 @@ from service.wire.views.studies import (
     TrialPage,
     TrialView,
 )
-from service.wire.views.timeline import Timeline
 
-VARIABLES = ("METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE")
+if TYPE_CHECKING:
+    from service.client.baselines import Baselines
+    from service.client.schedules import Schedules
+    from service.client.webhooks import Webhooks
+    from service.wire.views.preview import Preview
+    from service.wire.views.report import StudyReport
+    from service.wire.views.timeline import Timeline
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_SECONDS = 20.0
 WINNER_FILE = "winner.safetensors"
@@ -90,9 +92,29 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         self.http = Http(self.url, api_key, patience_seconds, transport)
-        self.baselines = Baselines(self.http)
-        self.schedules = Schedules(self.http)
-        self.webhooks = Webhooks(self.http)
+
+    # What few calls are about is loaded with the first of them.
+
+    @cached_property
+    def baselines(self) -> "Baselines":
+        """Baselines."""
+        from service.client.baselines import Baselines
+
+        return Baselines(self.http)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        """Schedules."""
+        from service.client.schedules import Schedules
+
+        return Schedules(self.http)
+
+    @cached_property
+    def webhooks(self) -> "Webhooks":
+        """Webhooks and their deliveries."""
+        from service.client.webhooks import Webhooks
+
+        return Webhooks(self.http)
 
     @classmethod
     def from_environment(
@@ -148,8 +170,10 @@ class Client:
         content = json.dumps(data).encode()
         return self.http.call(StudyView, "POST", "/studies", content=content, headers=headers)
 
-    def preview(self, spec: StudySpec | Mapping[str, Any]) -> Preview:
+    def preview(self, spec: StudySpec | Mapping[str, Any]) -> "Preview":
         """Preview a spec: trials, rungs, programs and cost; nothing is started."""
+        from service.wire.views.preview import Preview
+
         data = spec.model_dump(mode="json") if isinstance(spec, StudySpec) else dict(spec)
         headers = {"Content-Type": "application/json"}
         content = json.dumps(data).encode()
@@ -226,13 +250,21 @@ class Client:
         """A completed study's verdict."""
         return self.http.call(StudyResult, "GET", f"{self._path(study_id)}/result")
 
-    def report(self, study_id: str) -> StudyReport:
+    def report(self, study_id: str) -> "StudyReport":
         """A study's report so far."""
+        from service.wire.views.report import StudyReport
+
         return self.http.call(StudyReport, "GET", f"{self._path(study_id)}/report")
 
-    def timeline(self, study_id: str) -> Timeline:
+    def timeline(self, study_id: str) -> "Timeline":
         """What each slot did with its time for a study."""
+        from service.wire.views.timeline import Timeline
+
         return self.http.call(Timeline, "GET", f"{self._path(study_id)}/timeline")
+
+    def report_page(self, study_id: str, form: Literal["html", "md"] = "html") -> str:
+        """A study's report so far as one self-contained page with figures, or as Markdown."""
+        return self.http.content("GET", f"{self._path(study_id)}/report.{form}").decode()
 
     @contextmanager
     def export(
@@ -261,8 +293,7 @@ class Client:
         document = StudyDocument(study=study, result=self.result(study_id))
         folder.mkdir(parents=True, exist_ok=True)
         write_output(folder / "study.json", document.model_dump_json(indent=2))
-        page = self.http.content("GET", f"{self._path(study_id)}/report.html")
-        write_output(folder / "report.html", page)
+        write_output(folder / "report.html", self.report_page(study_id))
         with self.export(study_id) as pieces, output_file(folder / "trials.csv") as file:
             file.writelines(pieces)
         write_output(folder / WINNER_FILE, self.weights(study_id))  # the only one that may be gone

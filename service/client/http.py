@@ -52,6 +52,8 @@ class Http:
                 transport=transport,
                 timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
                 trust_env=httpx2.URL(url).host not in LOOPBACK,  # no proxy to ourselves
+                # Without TLS there is nothing to verify, and reading all certificates takes long.
+                verify=not url.startswith("http://"),
             )
         except (httpx2.InvalidURL, UnicodeEncodeError) as error:
             raise ServerUnreachable(f"{url} is no URL of a server: {error}") from None

@@ -17,8 +17,8 @@ from service.db import studies
 from service.db.tables import Study
 from service.errors import ServiceError, StudyAmbiguous, StudyNotFound
 from service.wire.words.instants import instant
+from service.wire.words.references import LAST
 
-LAST = "last"
 FEWEST_DIGITS = 4
 LONGEST = 200
 MOST_SHOWN = 10

@@ -3,19 +3,20 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from service.client.client import VARIABLES
 from service.settings import Settings
+from service.variables import OF_CLIENTS, OF_SETTINGS
 from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-KNOWN = {f"METAOPT_{name.upper()}" for name in Settings.model_fields} | {*VARIABLES}
+KNOWN = {*OF_SETTINGS, *OF_CLIENTS}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,23 @@ def test_the_build_gets_what_the_dockerfile_copies() -> None:
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0:1] == "!"
     }
     assert names == allowed
+
+
+def test_the_image_begins_with_torch_and_ends_with_the_service() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    (program,) = re.findall(r"python -c '(.+?)' > torch.txt", text, re.DOTALL)
+    program = program.replace("\\\n", "")
+    made = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert re.fullmatch(r"torch>=\S+\n", made.stdout), made.stderr
+    assert "RUN pip install -c constraints.txt '.[server]'\n" in text
+
+
+def test_make_installs_the_service() -> None:
+    text = (ROOT / "Makefile").read_text()
+    installs = re.findall(r"\$\(INSTALL\) (.+)", text)
+    assert installs == ["-e '.[server]'", "-e '.[dev]'"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "metaopt[server,parquet]" in extras["optional-dependencies"]["test"]
 
 
 def test_constraints_leave_torch_and_addresses_to_the_machine() -> None:

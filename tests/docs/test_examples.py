@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.commands.demo import EXAMPLES, examples_directory
-from service.cli.commands.studies import read_spec
+from service.cli.specs import read_spec
 from service.wire.spec.refusals import parse_spec
 
 DIRECTORY = Path(__file__).parents[2] / "examples"

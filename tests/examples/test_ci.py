@@ -13,7 +13,7 @@ import yaml
 from cronsim import CronSim
 
 from metaopt.gates.registry import parse_rule
-from service.cli.commands.studies import read_spec
+from service.cli.specs import read_spec
 from service.wire.spec.refusals import parse_spec
 from tests.command_line import parse
 from tests.examples import ci_files
@@ -74,6 +74,19 @@ def test_each_run_has_a_seed_of_its_own_and_an_end(script: Script) -> None:
     if arguments[0] == "submit":
         key = arguments[arguments.index("--idempotency-key") + 1]
         assert "$" in key and "ATTEMPT" not in key
+
+
+@pytest.mark.parametrize(
+    ("script", "installed"),
+    [
+        ("tune-nightly: Install metaopt", "."),  # asks a server
+        ("gitlab: before_script", "."),
+        ("tune-on-pr: Install metaopt", ".[server]"),  # trains
+    ],
+)
+def test_a_job_installs_what_it_needs_and_no_more(script: str, installed: str) -> None:
+    words = SCRIPTS[script].text.replace('"', "").split()
+    assert words == ["pip", "install", "-c", "constraints.txt", installed]
 
 
 def test_the_spec_is_small_and_valid() -> None:

@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 import yaml
 
-from service.auth.keys import key_sha256, new_key
+from service.auth.key import key_sha256, new_key
 from service.cli.commands.demo import free_port
 from service.client.client import Client
 from service.client.errors import ClientError

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from starlette.routing import Mount, Route
 
 from service.app import create_app
-from service.auth.keys import key_sha256, new_key
+from service.auth.key import key_sha256, new_key
 from service.db.engine import transaction
 from service.db.schema import migrate
 from service.settings import Settings

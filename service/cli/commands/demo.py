@@ -9,18 +9,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
 import typer
 
-from service.cli.commands.studies import read_spec, wait_for_verdict
+from service.cli.commands.watch import wait_for_verdict
+from service.cli.connection import tell_of_retries
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.outputs.results import Outputs
 from service.cli.processes.cache import programs_cache
 from service.cli.processes.supervisor import tethered
+from service.cli.specs import read_spec
 from service.client.client import Client
 from service.client.errors import ClientError
 from service.wire.words import numbers
@@ -40,6 +43,8 @@ def demo(
     ] = None,
 ) -> None:
     """Tune MAML and Reptile on sinusoids and on Omniglot, and print both verdicts."""
+    if find_spec("uvicorn") is None:  # its server could say so in its log only
+        raise ModuleNotFoundError(name="uvicorn")
     began_at = time.monotonic()
     specs = [read_spec(examples_directory() / name) for name in EXAMPLES]
     directory = data_directory or Path(tempfile.mkdtemp(prefix="metaopt-demo-"))
@@ -80,6 +85,7 @@ def examples_directory() -> Path:
 @contextmanager
 def running_server(directory: Path) -> Iterator[str]:
     """Yield the URL of a server on a free port with its data in `directory`."""
+    tell_of_retries()
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = directory / "server.log"

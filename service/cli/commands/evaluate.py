@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.commands.studies import refuse_without_wait, tell_submitted
+from service.cli.commands.submit import refuse_without_wait, tell_submitted
 from service.cli.connection import connect
 from service.cli.exits import Exit, Stop
 from service.cli.options import Json, StudyId, Timeout

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.auth.keys import key_sha256, new_key
+from service.auth.key import key_sha256, new_key
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop, unwritable
 from service.cli.options import Json

@@ -1,18 +1,18 @@
 """The command that says what a spec would do."""
 
 from service.cli import console
-from service.cli.commands.studies import changed_spec, read_spec
 from service.cli.connection import connect
-from service.cli.options import (
+from service.cli.options import Json
+from service.cli.outputs.answers import answer
+from service.cli.spec_options import (
     BaselineName,
     GateRules,
-    Json,
     PromoteOn,
     Settings,
     SpecFile,
     Undecided,
 )
-from service.cli.outputs.answers import answer
+from service.cli.specs import changed_spec, read_spec
 from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
 from service.wire.words import numbers
 

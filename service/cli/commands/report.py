@@ -20,8 +20,6 @@ from service.cli.exits import Exit, Stop
 from service.cli.options import Json, StudyId, output_path
 from service.cli.outputs.answers import answer
 from service.cli.outputs.results import check_apart
-from service.report.pages.html import html_page
-from service.report.pages.markdown import markdown_page
 from service.wire.views.export import Format, What, file_stem
 
 
@@ -48,14 +46,15 @@ def report(
     check_writable(html)
     check_writable(markdown)
     with connect() as client:
-        study_report = client.report(study_id)
-    if html is None and markdown is None and json is None:
-        html = Path(f"{file_stem(study_report.study.name)}-report.html")
-    if html is not None:
-        write_text(html, html_page(study_report))
-    if markdown is not None:
-        write_text(markdown, markdown_page(study_report))
-    answer(json, study_report, lambda: None)
+        study = client.study(study_id)
+        if html is None and markdown is None and json is None:
+            html = Path(f"{file_stem(study.name)}-report.html")
+        if html is not None:
+            write_text(html, client.report_page(study.study_id))
+        if markdown is not None:
+            write_text(markdown, client.report_page(study.study_id, "md"))
+        if json is not None:
+            answer(json, client.report(study.study_id), lambda: None)
 
 
 def export(

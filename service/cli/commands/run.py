@@ -10,23 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.commands.server import DataDirectory, settings_with
-from service.cli.commands.studies import changed_spec, read_spec, tell_warnings, wait_for_verdict
+from service.cli.commands.submit import tell_warnings
+from service.cli.commands.watch import wait_for_verdict
 from service.cli.console import say
-from service.cli.options import (
+from service.cli.options import Events, Json, Junit, Summary, Timeout
+from service.cli.outputs.results import Outputs
+from service.cli.processes.in_process import in_process
+from service.cli.spec_options import (
     BaselineName,
-    Events,
     GateRules,
-    Json,
-    Junit,
     PromoteOn,
     Settings,
     SpecFile,
-    Summary,
-    Timeout,
     Undecided,
 )
-from service.cli.outputs.results import Outputs
-from service.cli.processes.in_process import in_process
+from service.cli.specs import changed_spec, read_spec
 from service.client.client import ENDED, Client
 from service.wire.views.studies import StudyView
 

@@ -6,21 +6,20 @@ from typing import Annotated
 
 import typer
 
-from service.cli.commands.studies import changed_spec, read_spec
 from service.cli.connection import connect
 from service.cli.console import data, say
-from service.cli.options import (
+from service.cli.options import Full, Json
+from service.cli.outputs.answers import answer
+from service.cli.pages import schedules
+from service.cli.spec_options import (
     BaselineName,
-    Full,
     GateRules,
-    Json,
     PromoteOn,
     Settings,
     SpecFile,
     Undecided,
 )
-from service.cli.outputs.answers import answer
-from service.cli.pages import schedules
+from service.cli.specs import changed_spec, read_spec
 from service.client.client import Client
 from service.wire.views.schedules import CatchUp, Overlap, ScheduleView, SeedPolicy
 from service.wire.words.instants import stamp

@@ -11,7 +11,6 @@ from service.cli.console import STDOUT, check_writable, raw_data, say, write_fil
 from service.cli.exits import Exit, Stop
 from service.cli.options import Json, StudyId, output_path
 from service.cli.outputs.answers import answer
-from service.cli.pages.tasks import task_page
 from service.cli.pages.verdict import heavy_scores
 from service.client.client import Client
 from service.db.roles import BankName
@@ -59,6 +58,8 @@ def task(
         _write(out, drawn, bank)
 
     def page() -> None:
+        from service.cli.pages.tasks import task_page  # numpy is needed here only
+
         for shown in drawn if out != STDOUT else ():
             task_page(shown, bank, scores.get(shown.number, []), examples=out is None)
 

@@ -23,6 +23,7 @@ from service.variables import variable
 from service.wire.words.slots import broken_in_words, slots_in_words
 
 PACKAGES = ("metaopt", "torch", "numpy", "optuna", "optuna-dashboard", "fastapi", "sqlalchemy")
+INSTALL = "pip install -c constraints.txt -e '.[server]'"
 DEVICES = "docs/troubleshooting.md#devices; METAOPT_DEVICES=cpu where cores are meant"
 COMPILER_SECONDS = 60.0
 # What a program of lanes takes: a library, the standard one and that of threads.
@@ -38,7 +39,9 @@ def installation() -> Iterator[Finding]:
             yield Finding(Level.OK, name, metadata.version(name))
         except metadata.PackageNotFoundError:
             level = Level.WARN if name == "metaopt" else Level.FAIL
-            yield Finding(level, name, "is not installed", "pip install -c constraints.txt -e .")
+            yield Finding(
+                level, name, "is not installed", "pip install -c constraints.txt -e '.[server]'"
+            )
 
 
 def slots() -> Iterator[Finding]:

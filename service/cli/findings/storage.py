@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.auth.keys import read_keys
-from service.cli.exits import settings_text
+from service.cli.failures import settings_text
 from service.cli.findings.finding import Finding, Level
 from service.db.engine import open_engine
 from service.db.schema import migrate

@@ -1,10 +1,12 @@
 """Progress of a study on stderr: a live panel on a terminal, a line for each event elsewhere."""
 
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,16 +14,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.console import stderr
 from service.cli.follow import Teller
 from service.cli.pages import words
+from service.cli.pages.standing import finished_trials, standing, verdict_line
+from service.cli.streams import silence
 from service.wire.characters import printable
-from service.wire.views.studies import EventView, StudyView, TrialStatus
+from service.wire.views.studies import EventView, StudyView
 from service.wire.words import numbers
 
 LAST_EVENTS = 6
 HEARTBEAT_SECONDS = 60.0
-OPEN: tuple[TrialStatus, ...] = ("queued", "running")
 
 
 @contextmanager
@@ -29,12 +31,21 @@ def telling(
     metric: str, since: datetime, monotonic: Callable[[], float] = time.monotonic
 ) -> Iterator[Teller]:
     """Yield what shows a study's way in the manner of the present stderr."""
-    console = stderr()
+    console = _Stderr(stderr=True, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         yield PlainTeller(console, metric, since, monotonic)
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield LiveTeller(live, metric)
+
+
+class _Stderr(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, or stay silent where nobody can be told."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            silence(sys.stderr)
 
 
 class PlainTeller:
@@ -113,47 +124,6 @@ def _left(study: StudyView) -> str:
     if study.seconds_left is None:
         return ""
     return f"about {numbers.seconds(study.seconds_left)} left"
-
-
-def standing(study: StudyView) -> str:
-    """How a study stands, in one line: why it waits, or trials, the best, and the time left."""
-    if study.waits is not None:
-        return f"study {study.waits.sentence}"
-    done, total = finished_trials(study)
-    every = [study.trials, study.replica_trials, study.verdict_trials, study.gate_trials]
-    running = sum(counts.get("running", 0) for counts in every)
-    parts = [f"study {study.status}: {done}/{total} trials ended, {running} in training"]
-    for name, branch in study.branches.items():
-        if branch.best is not None:
-            score = numbers.score(branch.best.score, study.metric)
-            parts.append(f"best of {name} {score} (trial {branch.best.trial_number})")
-    if line := verdict_line(study):
-        parts.append(line)
-    if study.seconds_left is not None:
-        parts.append(f"about {numbers.seconds(study.seconds_left)} left")
-    return "; ".join(parts)
-
-
-def finished_trials(study: StudyView) -> tuple[int, int]:
-    """How many trials of the search and replicas have ended, and how many there will be."""
-    every = [*study.trials.items(), *study.replica_trials.items()]
-    done = sum(count for status, count in every if status not in OPEN)
-    ended = study.search_ended_by is not None
-    return done, sum(count for _, count in every) if ended else study.spec.budget.trials
-
-
-def verdict_line(study: StudyView) -> str:
-    """How the fresh trainings stand: those of the finalists, then those of the gates."""
-    if any(study.gate_trials.values()):
-        return f"gates: {_done(study.gate_trials)} trainings judged"
-    if any(study.verdict_trials.values()):
-        return f"verdict: {_done(study.verdict_trials)} fresh trainings of the finalists"
-    return ""
-
-
-def _done(counts: Mapping[TrialStatus, int]) -> str:
-    total = sum(counts.values())
-    return f"{total - sum(counts[status] for status in OPEN)}/{total}"
 
 
 def _branches(study: StudyView) -> Table:

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from service.cli import console
 from service.cli.pages import words
-from service.cli.pages.progress import finished_trials, verdict_line
 from service.cli.pages.specs import spec_page
+from service.cli.pages.standing import finished_trials, verdict_line
 from service.cli.pages.verdict import verdict_page
 from service.wire.views.document import StudyDocument
 from service.wire.views.result import StudyResult

@@ -22,6 +22,7 @@ import httpx2
 import structlog
 import uvicorn
 
+from service.cli.connection import tell_of_retries
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.client.client import Client
@@ -64,6 +65,7 @@ def in_process(settings: Settings) -> Iterator[InProcess]:
         socket = stack.enter_context(_named_shortly(folder)) / "api"
         dispatcher = stack.enter_context(_dispatching(settings, found))
         stack.enter_context(_serving(settings, socket))
+        tell_of_retries()
         transport = httpx2.HTTPTransport(uds=str(socket))
         client = Client(URL, patience_seconds=PATIENCE_SECONDS, transport=transport)
         yield InProcess(stack.enter_context(client), dispatcher.check)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from service.app import create_app
 from service.auth.gate import key_of
-from service.auth.keys import key_sha256, new_key
+from service.auth.key import key_sha256, new_key
 from service.settings import Settings
 
 KEY, OTHER = new_key(), new_key()

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine
 
-from service.auth.keys import KeyRing, key_sha256, new_key, parse_keys
+from service.auth.key import key_sha256, new_key
+from service.auth.keys import KeyRing, parse_keys
 from service.db import api_keys
 from service.db.engine import transaction
 from service.errors import KeysUnreadable

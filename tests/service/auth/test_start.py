@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.auth.bind import is_loopback
-from service.auth.keys import key_sha256
+from service.auth.key import key_sha256
 from service.auth.start import check_start
 from service.db.schema import migrate
 from service.errors import KeysUnreadable, OpenToTheNetwork, SchemaOutdated

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 from sqlalchemy import Engine
 
-from service.cli.main import app
+from service.cli.catalogue import COMMANDS
 from service.db.engine import transaction
 from tests.fakes.rows import add_baseline, add_study, add_trial
 from tests.fakes.schedules import HandClock
@@ -26,7 +25,7 @@ WITHOUT_DATA = {
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    stack: list[tuple[str, Any]] = [("metaopt", typer.main.get_command(app))]
+    stack: list[tuple[str, Any]] = [(f"metaopt {n}", one.whole) for n, one in COMMANDS.items()]
     while stack:
         path, command = stack.pop()
         inner = getattr(command, "commands", None)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from sqlalchemy import Engine, select
 
-from service.cli.commands.studies import changed_spec
 from service.cli.overrides import overridden
+from service.cli.specs import changed_spec
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus
 from service.db.tables import Study

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.keys import key_sha256, parse_keys
+from service.auth.key import key_sha256
+from service.auth.keys import parse_keys
 from tests.service.cli.conftest import Command
 
 

@@ -8,7 +8,8 @@ from rich.live import Live
 from sqlalchemy import Engine
 
 from service.cli.connection import connect
-from service.cli.pages.progress import LiveTeller, finished_trials, panel, telling, verdict_line
+from service.cli.pages.progress import LiveTeller, panel, telling
+from service.cli.pages.standing import finished_trials, verdict_line
 from service.db.dispatcher import acquire
 from service.db.engine import transaction
 from service.wire.views.studies import EventView, StudyView, WaitView
