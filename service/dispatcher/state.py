@@ -378,6 +378,7 @@ class SlotState:
         preparing: Of its worker, which is started without an order after it was lost for no
             lane's fault.
         unprepared: Whether that has to come first.
+        warmed: Whether its worker has been started before any order.
     """
 
     slot: Slot
@@ -396,6 +397,7 @@ class SlotState:
     trouble: str | None = None
     preparing: "Future[None] | None" = None
     unprepared: bool = False
+    warmed: bool = False
 
 
 def keeps_leaders(spec: StudySpec) -> bool:

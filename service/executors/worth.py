@@ -46,12 +46,16 @@ class Costs:
     compiling: float
 
 
-def gain_seconds(work: Work, costs: Costs) -> float:
-    """Seconds of one core saved by compiling; negative if it costs more than it saves."""
+def worth_compiling(work: Work, costs: Costs) -> bool:
+    """Whether what is ahead takes less if its program is compiled first."""
+    return saved_seconds(work, costs) > costs.compiling
+
+
+def saved_seconds(work: Work, costs: Costs) -> float:
+    """Seconds of training that a program saves; negative if it is slower."""
     eager = eager_seconds(costs.by_lanes, work.lanes)
     meanwhile = min(work.ahead, (work.workers - 1) * costs.compiling / eager)
-    saved = (work.ahead - meanwhile) * (eager - compiled_seconds(costs, work.lanes))
-    return saved - costs.compiling
+    return (work.ahead - meanwhile) * (eager - compiled_seconds(costs, work.lanes))
 
 
 def eager_seconds(by_lanes: Mapping[int, float], lanes: int) -> float:

@@ -17,7 +17,7 @@ from service.executors.base import Slot
 from service.executors.local import LocalExecutor
 from service.executors.program_files import NOTED_SECONDS, note_failure, write_whole
 from service.executors.programs import Programs
-from service.executors.records import expected
+from service.executors.records import core_seconds, expected
 from service.executors.segment import Segments
 from tests.fakes.processes import children
 from tests.service.executors.test_local import admit, order
@@ -108,6 +108,8 @@ def test_lanes_wait_for_a_program_where_no_core_is_idle(tmp_path):
     assert {lane.meta_iteration for lane in report.lanes} == {0}
     assert not any(lane.scores for lane in report.lanes)
     # Who compiles for longer than the lanes could gain is not waited for.
+    (pid,) = children(os.getpid())
+    wait_until(lambda: (core_seconds(pid) or 0.0) > 0.3, 20, what="some compiling")
     report = segments.run(order(admit=[], ahead=10))
     chosen.close()
     assert report.program == "eager" and {lane.meta_iteration for lane in report.lanes} == {3}
