@@ -40,6 +40,12 @@ def test_what_others_train_meanwhile_gains_nothing() -> None:
     assert saved[-1] == 0.0  # all is trained before the program is there
 
 
+def test_a_budget_of_time_is_not_spent_on_compiling_what_then_has_no_time_to_train() -> None:
+    work = Work(ahead=10**6, lanes=6)
+    assert worth_compiling(replace(work, seconds_left=3600.0), REPTILE)
+    assert not worth_compiling(replace(work, seconds_left=60.0), REPTILE)
+
+
 def test_a_machine_on_which_everything_takes_twice_as_long_decides_the_same() -> None:
     slow = Costs(
         {lanes: 2 * seconds for lanes, seconds in MLP.items()},
