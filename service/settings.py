@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     )
     compile: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="Compile what lanes train: where it pays, beside the training; always, before "
-        "it; or never. Needs a C++ compiler.",
+        description="Compile what lanes train: where it pays; always; or never. Needs a C++ "
+        "compiler.",
     )
     programs_directory: Path | None = Field(
         None,

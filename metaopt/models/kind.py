@@ -32,14 +32,17 @@ class Size(NamedTuple):
 
 
 class CompileGuess(NamedTuple):
-    """What compiling a program brings: seconds it takes, and how much faster it then is."""
+    """What compiling a program brings: seconds of a core it takes, and how much faster it then is.
+
+    Faster than eager lanes at their best number.
+    """
 
     seconds: float
     faster: float
 
 
 # Of the slowest and the least faster ones on one core (benchmarks/results/bench.txt).
-SMALL_MODELS = CompileGuess(seconds=35.0, faster=3.0)
+SMALL_MODELS = CompileGuess(seconds=22.0, faster=2.5)
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,6 +141,7 @@ class Dispatcher:
             phases.settle(self._ledger, study)
 
     def _load(self, study_id: str) -> None:
+        self._slots.warm()
         study = takeover.load(self._ledger, study_id)
         if study is not None:
             study.run_from(time.monotonic())

@@ -78,6 +78,17 @@ class Slots:
         """Those that may have an order now."""
         return [slot for slot in self._rested() if not slot.unprepared]
 
+    def warm(self) -> None:
+        """Start the workers of cores, once, while a study is being loaded.
+
+        One that cannot start is found out by its first order.  A worker on a GPU would hold memory
+        there.
+        """
+        for slot in self:
+            if not slot.warmed and slot.slot.device == "cpu":
+                self._executor.prepare(slot.slot.name)
+            slot.warmed = True
+
     def prepare(self) -> None:
         """Start workers, without an order, where the last one was lost for no lane's fault.
 

@@ -420,6 +420,7 @@ class SlotState:
         preparing: Of its worker, which is started without an order after it was lost for no
             lane's fault.
         unprepared: Whether that has to come first.
+        warmed: Whether its worker has been started before any order.
     """
 
     slot: Slot
@@ -438,6 +439,7 @@ class SlotState:
     trouble: str | None = None
     preparing: "Future[None] | None" = None
     unprepared: bool = False
+    warmed: bool = False
 
 
 def keeps_leaders(plan: Plan) -> bool:

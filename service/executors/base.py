@@ -78,6 +78,7 @@ class SegmentOrder:
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
         workers: How many workers have lanes of this signature, this one included.
+        seconds_left: What the study's budget leaves of their time, if it limits that.
         measure: Costs to measure of each lane that is evaluated (`metaopt.costs`).
         at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
             evaluated again, or nothing.
@@ -93,6 +94,7 @@ class SegmentOrder:
     checkpoint_directory: str | None
     ahead: int = 0
     workers: int = 1
+    seconds_left: float | None = None
     fewer_tasks: dict[str, int] = field(default_factory=dict)
     measure: list[str] = field(default_factory=list)
     at_end: AtEnd = "nothing"

@@ -31,8 +31,8 @@ from metaopt.population.sizes import default_lane_chunk
 from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
 from service.executors.program_files import failed_lately, note_failure, write_whole
-from service.executors.records import expected
-from service.executors.worth import Costs, Work, gain_seconds
+from service.executors.records import core_seconds, expected
+from service.executors.worth import Costs, Work, saved_seconds, worth_compiling
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
 WAIT_SECONDS = 5.0  # in one go: then the dispatcher may have another order
@@ -94,9 +94,11 @@ class Programs:
         path = population.program_path(self._directory)
         if path.exists() or self._mode == "always":
             self._use(population, path)
-        elif not failed_lately(path) and (gain := self._gain(population, work)) > 0.0:
-            self._compile(population, path)
-            return not self._waits_for(path, gain) or self._arrived(population, path)
+        elif not failed_lately(path) and (costs := self._costs(population, work.ahead)):
+            if worth_compiling(work, costs):
+                self._compile(population, path)
+                waits = self._lends and self._takes_less(path, saved_seconds(work, costs))
+                return not waits or self._arrived(population, path)
         return True
 
     @property
@@ -122,11 +124,12 @@ class Programs:
                 note_failure(path, error)
             log.warning("program_failed", program=path.name, cause=str(error)[:500])
 
-    def _waits_for(self, path: Path, gain: float) -> bool:
-        """Whether lanes wait for the program: no longer than they would gain by it."""
-        if not self._lends or self._compiling is None or self._compiling.path != path:
+    def _takes_less(self, path: Path, saved: float) -> bool:
+        """Whether the program at `path` is being compiled, so far for less than it will save."""
+        if self._compiling is None or self._compiling.path != path:
             return False
-        return time.monotonic() - self._compiling.begun < gain
+        taken = core_seconds(self._compiling.process.pid)
+        return (time.monotonic() - self._compiling.begun if taken is None else taken) < saved
 
     def _arrived(self, population: Population, path: Path) -> bool:
         """Wait for a while; whether the compiling process has ended, with or without a program."""
@@ -140,20 +143,19 @@ class Programs:
             self._use(population, path)
         return True
 
-    def _gain(self, population: Population, work: Work) -> float:
-        """Seconds that compiling saves (`worth`); none where nothing was measured."""
+    def _costs(self, population: Population, ahead: int) -> Costs | None:
+        """What its program would cost; None where nothing was measured."""
         signature = population.signature
-        facts = self._measured(signature, work.ahead)
+        facts = self._measured(signature, ahead)
         if facts is None or self._directory is None:
-            return 0.0
+            return None
         guess = expected(self._directory, signature)
-        costs = Costs(
+        return Costs(
             by_lanes={int(n): s for n, s in facts.by_lanes.items() if int(n) <= facts.lane_chunk},
             program_lanes=population.program_lanes,
             compiled=facts.seconds / guess.faster,
             compiling=guess.seconds,
         )
-        return gain_seconds(work, costs)
 
     def _measured(self, signature: Signature, ahead: int) -> Facts | None:
         if self._directory is None:

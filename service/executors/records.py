@@ -7,6 +7,7 @@ All seconds are of one core, so that a record of a busy hour serves an idle one.
 
 import json
 import math
+import os
 import time
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from metaopt.models.registry import MODELS
 from metaopt.population.signature import Signature
 from service.executors.program_files import write_whole
 
-_GUESSED_WHERE_A_LOOP_TAKES = 0.0075  # seconds; `_loop_seconds` where guesses were measured
+_GUESSED_WHERE_A_LOOP_TAKES = 0.011  # seconds; `_loop_seconds` where guesses were measured
 
 
 def keep(directory: Path, signature: Signature, guess: CompileGuess) -> None:
@@ -33,6 +34,15 @@ def expected(directory: Path, signature: Signature) -> CompileGuess:
             return record
     guess = MODELS.get(model).compile_guess
     return guess._replace(seconds=guess.seconds * _loop_seconds() / _GUESSED_WHERE_A_LOOP_TAKES)
+
+
+def core_seconds(process_id: int) -> float | None:
+    """Seconds of a core that a process and its ended children have taken; None if nobody says."""
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended, or this is no Linux
+        return None
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _path(directory: Path, signature: Signature) -> Path:

@@ -104,7 +104,8 @@ class Segments:
 
     def _program_of(self, population: Population, order: SegmentOrder) -> str:
         """How the lanes train now, or that they wait: `SegmentReport.program`."""
-        work = Work(order.ahead, max(1, len(population.lanes)), order.workers)
+        lanes = max(1, len(population.lanes))
+        work = Work(order.ahead, lanes, order.workers, order.seconds_left)
         if not self._programs.ready(population, work):
             return "compiling"
         return "compiled" if population.compiled else "eager"

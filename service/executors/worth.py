@@ -22,11 +22,13 @@ class Work:
             verdict's trainings too.
         lanes: Lanes that this worker has.
         workers: Workers that have lanes of it, this one included.
+        seconds_left: What the study's budget leaves of their time, where it is limited.
     """
 
     ahead: int
     lanes: int
     workers: int = 1
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,20 @@ class Costs:
     compiling: float
 
 
-def gain_seconds(work: Work, costs: Costs) -> float:
-    """Seconds of one core saved by compiling; negative if it costs more than it saves."""
+def worth_compiling(work: Work, costs: Costs) -> bool:
+    """Whether what is ahead takes less if its program is compiled first."""
+    return saved_seconds(work, costs) > costs.compiling
+
+
+def saved_seconds(work: Work, costs: Costs) -> float:
+    """Seconds of training that a program saves; negative if it is slower.
+
+    Where time is limited they are not saved but used, for what would else not be trained at all.
+    """
     eager = eager_seconds(costs.by_lanes, work.lanes)
-    meanwhile = min(work.ahead, (work.workers - 1) * costs.compiling / eager)
-    saved = (work.ahead - meanwhile) * (eager - compiled_seconds(costs, work.lanes))
-    return saved - costs.compiling
+    ahead = work.ahead if work.seconds_left is None else min(work.ahead, work.seconds_left / eager)
+    meanwhile = min(ahead, (work.workers - 1) * costs.compiling / eager)
+    return (ahead - meanwhile) * (eager - compiled_seconds(costs, work.lanes))
 
 
 def eager_seconds(by_lanes: Mapping[int, float], lanes: int) -> float:

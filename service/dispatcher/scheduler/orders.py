@@ -55,6 +55,7 @@ def segment_order(
         checkpoint_directory=store.directory(study.study_id),
         ahead=ahead,
         workers=workers,
+        seconds_left=_seconds_left(study, group, workers),
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=list(study.plan.measured),
         at_end=plan.role.leaves,
@@ -77,6 +78,19 @@ def _iterations(
 def _next_evaluation(trial: TrialState, rungs: Sequence[int]) -> int:
     at_end = trial.meta_iteration >= rungs[-1]
     return trial.meta_iteration if at_end else next_rung(trial.meta_iteration, rungs)
+
+
+def _seconds_left(study: StudyState, group: Group, workers: int) -> float | None:
+    """What the budget leaves of the time of `workers`; None where it limits none of that."""
+    if not ROLES[group.role].paid_by_search:
+        return None
+    budget, spent = study.spec.budget, study.spent
+    left = []
+    if budget.device_seconds is not None:
+        left.append(budget.device_seconds - spent.device_seconds)
+    if budget.wall_seconds is not None:
+        left.append((budget.wall_seconds - spent.wall_seconds) * workers)
+    return max(0.0, min(left)) if left else None
 
 
 def lane_iterations_ahead(study: StudyState, group: Group) -> int:

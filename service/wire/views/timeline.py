@@ -9,14 +9,15 @@ Activity = Literal[
 ]
 """What a slot does for a study.
 
-    start       from the study's start to its first segment there: the worker starts
+    start       from the study's start to its first segment there: the worker starts, or trains
+                for another study
     compiling   lanes wait for their program, and the slot's core compiles it
     sampling    tasks are drawn
     eager       lanes train, each operation by itself
     compiled    lanes train by their program
     evaluation  lanes are scored
     other       the rest of a segment: measuring lanes, loading programs, checkpoints
-    between     from one segment to the next: reports, orders, and waiting for them
+    between     from one segment to the next: reports, orders, waiting for them, other studies
 """
 
 ACTIVITIES: tuple[Activity, ...] = get_args(Activity)

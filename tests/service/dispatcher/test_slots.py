@@ -85,6 +85,17 @@ def test_lanes_that_wait_for_their_program_are_ordered_again_and_nothing_else_ch
     assert pace.seconds < 5.0  # what compiling took is no pace of training
 
 
+def test_workers_of_cores_start_while_their_first_study_is_loaded(engine: Engine, run: Run) -> None:
+    for device, warmed in (("cpu", ["cpu:0", "cpu:1"]), ("cuda", [])):
+        executor = ScriptedExecutor(slots=2, device=device)
+        running = run(executor)
+        assert executor.prepared == []  # who has no study starts no worker
+        for _ in range(2):
+            wait_for(engine, submit(engine, small_spec(**ONE_BRANCH)), "completed")
+        assert executor.prepared == warmed
+        running.end()
+
+
 def test_an_order_says_how_many_workers_train_its_program(engine: Engine, run: Run) -> None:
     study_id = submit(engine, small_spec(**ONE_BRANCH))
     executor = ScriptedExecutor(slots=2)
@@ -265,10 +276,10 @@ def test_a_slot_gets_no_lanes_before_a_worker_has_started_again(engine: Engine, 
     run(executor)
     wait_until(lambda: told(engine) == "none works", 30, what="that the slot is out")
     assert "cpu:0 does not work: the device is lost" in readiness(engine)["devices"].text
-    assert (executor.prepared, len(executor.orders)) == (["cpu:0"], 1)
+    assert (executor.prepared, len(executor.orders)) == (["cpu:0"] * 2, 1)
     del executor.broken["cpu:0"]
     wait_for(engine, study_id, "completed")
-    assert executor.prepared == ["cpu:0", "cpu:0"]
+    assert executor.prepared == ["cpu:0"] * 3
     assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
     wait_until(lambda: told(engine) == "1 slot on CPU cores", 30, what="the slot's return")
     assert "devices" not in readiness(engine)

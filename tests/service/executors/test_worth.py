@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from service.executors.worth import Costs, Work, compiled_seconds, eager_seconds, gain_seconds
+from service.executors.worth import (
+    Costs,
+    Work,
+    compiled_seconds,
+    eager_seconds,
+    saved_seconds,
+    worth_compiling,
+)
 
 MLP = {1: 19e-3, 2: 11e-3, 4: 6.1e-3, 8: 3.2e-3, 16: 1.5e-3, 32: 1.1e-3, 64: 0.8e-3, 128: 0.64e-3}
 REPTILE = Costs(MLP, program_lanes=8, compiled=0.64e-3 / 3, compiling=82.0)
@@ -17,20 +24,26 @@ def test_a_study_of_few_lanes_compiles_though_its_best_number_of_lanes_would_be_
     work = Work(ahead=50_000, lanes=6)
     best = min(MLP.values())
     assert work.ahead * best < REPTILE.compiling < work.ahead * eager_seconds(MLP, work.lanes)
-    assert gain_seconds(work, REPTILE) > 0
-    assert gain_seconds(replace(work, lanes=128), REPTILE) < 0
+    assert worth_compiling(work, REPTILE)
+    assert not worth_compiling(replace(work, lanes=128), REPTILE)
 
 
 def test_what_saves_less_than_it_costs_is_not_begun() -> None:
-    assert gain_seconds(Work(ahead=4_600, lanes=3), CONV4) < 0
-    assert gain_seconds(Work(ahead=46_000, lanes=3), CONV4) > 0
+    assert not worth_compiling(Work(ahead=4_600, lanes=3), CONV4)
+    assert worth_compiling(Work(ahead=46_000, lanes=3), CONV4)
 
 
 def test_what_others_train_meanwhile_gains_nothing() -> None:
     alone = Work(ahead=20_000, lanes=4)
-    gains = [gain_seconds(replace(alone, workers=n), REPTILE) for n in (1, 2, 3, 100)]
-    assert gains == sorted(gains, reverse=True) and gains[0] > gains[1]
-    assert gains[-1] == -REPTILE.compiling  # all is trained before the program is there
+    saved = [saved_seconds(replace(alone, workers=n), REPTILE) for n in (1, 2, 3, 100)]
+    assert saved == sorted(saved, reverse=True) and saved[0] > saved[1]
+    assert saved[-1] == 0.0  # all is trained before the program is there
+
+
+def test_a_budget_of_time_is_not_spent_on_compiling_what_then_has_no_time_to_train() -> None:
+    work = Work(ahead=10**6, lanes=6)
+    assert worth_compiling(replace(work, seconds_left=3600.0), REPTILE)
+    assert not worth_compiling(replace(work, seconds_left=60.0), REPTILE)
 
 
 def test_a_machine_on_which_everything_takes_twice_as_long_decides_the_same() -> None:
@@ -42,7 +55,8 @@ def test_a_machine_on_which_everything_takes_twice_as_long_decides_the_same() ->
     )
     for ahead in (1_000, 15_000, 100_000):
         work = Work(ahead, lanes=4)
-        assert gain_seconds(work, slow) == pytest.approx(2 * gain_seconds(work, REPTILE))
+        assert saved_seconds(work, slow) == pytest.approx(2 * saved_seconds(work, REPTILE))
+        assert worth_compiling(work, slow) == worth_compiling(work, REPTILE)
 
 
 @pytest.mark.parametrize(("lanes", "seconds"), [(1, 8.0), (2, 5.0), (3, 4.0), (4, 3.5), (9, 3.5)])

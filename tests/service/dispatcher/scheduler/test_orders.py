@@ -1,6 +1,10 @@
 """Orders say how much work may still come, which is what compiling would be for."""
 
-from service.dispatcher.scheduler.orders import lane_iterations_ahead
+from dataclasses import replace
+from pathlib import Path
+
+from service.dispatcher.checkpoints import CheckpointStore
+from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order
 from tests.fakes import states
 
 
@@ -33,3 +37,25 @@ def test_what_is_ahead_is_shared_out_to_the_programs_of_a_branch() -> None:
     coming += study.spec.verdict.trainings()
     horizon = study.spec.budget.meta_iterations
     assert abs(sum(by_group.values()) - (3 + coming) * horizon) <= len(by_group)
+
+
+def test_an_order_says_what_time_the_budget_leaves(tmp_path: Path) -> None:
+    def seconds_left(**budget: float) -> float | None:
+        study = states.study(budget={"trials": 4, "meta_iterations": 180, **budget})
+        study.spent = replace(study.spent, device_seconds=20.0, wall_seconds=10.0)
+        (trial,) = states.asked(study, "maml", 1)
+        return segment_order(
+            study,
+            trial.group,
+            states.slot(),
+            keep=[],
+            admit=[trial],
+            store=CheckpointStore(tmp_path),
+            segment_seconds=5.0,
+            workers=2,
+        ).seconds_left
+
+    assert seconds_left() is None
+    assert seconds_left(device_seconds=120) == 100.0
+    assert seconds_left(device_seconds=120, wall_seconds=30) == 40.0
+    assert seconds_left(wall_seconds=5) == 0.0
