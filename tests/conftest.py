@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import structlog
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from service import database_url as urls
 from service.db.engine import open_engine
@@ -30,6 +30,8 @@ hypothesis.settings.load_profile("metaopt")
 
 
 LONG = "slow", "browser"
+# What makes a Postgres outlive a power cut: it only has to outlive the tests.
+UNSAFE = "fsync", "synchronous_commit", "full_page_writes", "autovacuum"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +69,7 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = get_server(folder / "data", cleanup_mode=None, start=False)
     server.ensure_pgdata_inited()
     with (folder / "data" / "postgresql.conf").open("a") as configuration:
-        configuration.write("fsync = off\n")  # it only has to outlive the tests
+        configuration.writelines(f"{setting} = off\n" for setting in UNSAFE)
     server.start()
     yield server.get_uri(database="postgres", driver="psycopg")
     server.stop()
@@ -81,12 +83,17 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_cluster: str) -> Iterator[str]:
-    """Return the URL of an empty Postgres database, dropped after the test."""
-    name = f"test_{uuid.uuid4().hex}"
+def postgres_url(postgres_cluster: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the URL of a Postgres database, dropped after the test.
+
+    It is empty, but for a test that also takes the `engine`: then it has all tables.
+    """
+    name, like = f"test_{uuid.uuid4().hex}", "template1"
+    if "engine" in request.fixturenames:
+        like = request.getfixturevalue("postgres_template")
     admin = create_engine(postgres_cluster, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like}"))
     yield admin.url.set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -95,7 +102,7 @@ def postgres_url(postgres_cluster: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of an empty database, on each kind in turn."""
+    """Return the URL of a database without tables, on each kind in turn; `engine` adds them."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
@@ -106,6 +113,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "metaopt.db"
     migrate.upgrade(urls.sqlite_url(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def make_tables(sqlite_template: Path) -> Callable[[str | URL], None]:
+    """Return what makes all tables in a new SQLite file, as `db upgrade` does."""
+
+    def make(url: str | URL) -> None:
+        path = Path(str(make_url(url).database))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sqlite_template, path)
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -123,25 +142,11 @@ def postgres_template(postgres_cluster: str) -> str:
 @pytest.fixture
 def engine(database_url: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Return an engine on a database with all tables, ours and Optuna's."""
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        path = Path(str(url.database))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-    else:
-        template = request.getfixturevalue("postgres_template")
-        _copy_postgres(request.getfixturevalue("postgres_cluster"), template, str(url.database))
+    if make_url(database_url).get_backend_name() == "sqlite":
+        request.getfixturevalue("make_tables")(database_url)
     engine = open_engine(database_url)
     yield engine
     engine.dispose()
-
-
-def _copy_postgres(cluster: str, template: str, name: str) -> None:
-    admin = create_engine(cluster, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name}"))
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    admin.dispose()
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_a_study_of_new_kinds_alone_runs_to_its_gate(copy_of_the_code: Path) -> 
         cwd=copy_of_the_code,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     document = json.loads((copy_of_the_code / "result.json").read_text())

@@ -23,7 +23,7 @@ def test_the_client_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             env={**os.environ, "METAOPT_URL": url, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=300,
         )
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()

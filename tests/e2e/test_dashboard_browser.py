@@ -1,34 +1,23 @@
 """Our page and Optuna Dashboard in a real browser, on studies that a real dispatcher runs."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import URL
 
 from service.database_url import sqlite_url
-from service.db.schema import migrate
 from tests.fakes.specs import WATCHED
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SERVE = """
 import sys, uvicorn
 from service.app import create_app
@@ -40,7 +29,9 @@ ENDLESS = {"budget": {"trials": 4, "meta_iterations": 10_000_000}, "name": "endl
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, make_tables: Callable[[URL], None]
+) -> Iterator[httpx2.Client]:
     """Return a client of a server with a dispatcher, each in a process of its own."""
     data = tmp_path_factory.mktemp("server")
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -51,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         "METAOPT_SEGMENT_SECONDS": "0.5",
         "CUDA_VISIBLE_DEVICES": "99",  # which is nowhere: the page says so
     }
-    migrate.upgrade(sqlite_url(data / "metaopt.db"))
+    make_tables(sqlite_url(data / "metaopt.db"))
     commands = ["-c", SERVE, str(port)], ["-m", "service.daemon"]
     environment = {**os.environ, **settings}
     with open(data / "log", "wb") as log:
@@ -77,27 +68,13 @@ def is_up(client: httpx2.Client) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Return a headless Chromium of this machine."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser on this machine: looked for {', '.join(BROWSERS)}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(chromium: Any, server: httpx2.Client, tmp_path: Path) -> Iterator[Any]:
     """Return a page on which nothing may fail; what it showed last is kept as a picture."""
     page = chromium.new_page(
         base_url=str(server.base_url), viewport={"width": 1280, "height": 1600}
     )
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
     page.on("console", lambda said: complain(complaints, said))
@@ -142,7 +119,7 @@ def endless(server: httpx2.Client) -> Iterator[str]:
         lambda: (
             [t["meta_iteration"] >= 60 for t in server.get(trials).json()["items"]] == [True] * 4
         ),
-        timeout=90,
+        timeout=300,
         what="four trials past their second rung",
     )
     yield study_id
@@ -235,7 +212,7 @@ def test_our_page_runs_a_schedule_by_hand_and_draws_its_chart(page, server):
     run = page.locator("#runs tbody tr").filter(has_text="hand")
     assert run.locator("time").inner_text().endswith(" Europe/Berlin")
     point = page.locator("#control .point")
-    point.wait_for(timeout=90_000)  # the dispatcher has submitted and run it
+    point.wait_for(timeout=240_000)  # the dispatcher has submitted and run it
     assert point.count() == 1
     page.locator("#runs a").click()
     page.get_by_role("heading", name="scheduled 20").wait_for()
@@ -246,7 +223,7 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
     page.goto(f"/#/studies/{study_id}")
     page.get_by_role("heading", name="sinusoid in a browser").wait_for()
     verdict = page.locator("#verdict")
-    verdict.wait_for(timeout=90_000)  # nobody reloads: it comes by itself
+    verdict.wait_for(timeout=240_000)  # nobody reloads: it comes by itself
     assert "judged on 40 sealed tasks" in verdict.inner_text()
     assert verdict.locator("tbody tr").count() == 2
     verdict.locator(".point").nth(3).wait_for(state="attached")  # of each its search's and sealed

@@ -1,20 +1,18 @@
 """The operations of the API at /docs in a real browser: read and tried, all from our own origin."""
 
-import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from sqlalchemy import URL
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.app import create_app
-from service.db.schema import migrate
 from service.settings import Settings
-from tests.e2e.test_dashboard_browser import BROWSERS, QUIET
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
@@ -34,10 +32,13 @@ class Proxy:
 
 
 @pytest.fixture(params=["", "/lab/metaopt"], ids=["root", "prefix"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(
+    request: pytest.FixtureRequest, tmp_path: Path, make_tables: Callable[[URL], None]
+) -> Iterator[str]:
     """Yield where a server is, at the root or under a prefix."""
-    migrate.upgrade(f"sqlite:///{tmp_path / 'metaopt.db'}")
-    app = create_app(Settings(data_directory=tmp_path))
+    settings = Settings(data_directory=tmp_path)
+    make_tables(settings.url())
+    app = create_app(settings)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(Proxy(app, request.param), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -49,23 +50,16 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(url: str) -> Iterator[Any]:
+def page(chromium: Any, url: str) -> Iterator[Any]:
     """Yield a page on which nothing may fail, and nothing may leave the server."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser on this machine: looked for {', '.join(BROWSERS)}")
-    from playwright.sync_api import sync_playwright
-
     complaints: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        page = browser.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
-        page.on("request", lambda request: asked.append(request.url))
-        yield page
-        browser.close()
+    page = chromium.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+    page.on("request", lambda request: asked.append(request.url))
+    yield page
+    page.close()
     assert complaints == []
     assert [one for one in asked if not one.startswith((f"{url}/", "data:", "blob:"))] == []
 

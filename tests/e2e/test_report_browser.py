@@ -1,7 +1,5 @@
 """The report in a real browser, opened from disk as a user would."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from service.db.engine import reading, transaction
 from service.operations.report import read_rows
 from service.report.data import study_report
 from service.report.pages.html import html_page
-from tests.e2e.test_dashboard_browser import BROWSERS, QUIET
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.seen import EVIL, STUDY, add_seen_study, complete
 
@@ -22,19 +19,6 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
     return sqlite_url
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser on this machine: looked for {', '.join(BROWSERS)}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
-        browser.close()
 
 
 def written(engine: Engine, path: Path) -> Path:
@@ -47,7 +31,7 @@ def written(engine: Engine, path: Path) -> Path:
 def opened(chromium: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
     """Open the file; return the page and what went wrong or left the machine."""
     page = chromium.new_page(**options)
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
     page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))

@@ -2,26 +2,23 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import URL
 
 from service.database_url import sqlite_url
-from service.db.schema import migrate
 from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SERVE = """
 import sys, uvicorn
 from service.app import create_app
@@ -37,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
+def server(tmp_path: Path, receiver: Receiver, make_tables: Callable[[URL], None]) -> Iterator[str]:
     """Yield the URL of a server with a dispatcher and one webhook."""
     file = tmp_path / "webhooks.json"
     entry = {"name": "ci", "url": f"http://127.0.0.1:{receiver.port}{PATH}", "allow": ["127.0.0.1"]}
@@ -46,7 +43,7 @@ def server(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     named = {"METAOPT_DATA_DIRECTORY": str(tmp_path), "METAOPT_WEBHOOKS_FILE": str(file)}
-    migrate.upgrade(sqlite_url(tmp_path / "metaopt.db"))
+    make_tables(sqlite_url(tmp_path / "metaopt.db"))
     processes = [
         subprocess.Popen([sys.executable, *command], env={**os.environ, **named})
         for command in (["-c", SERVE, str(port)], ["-m", "service.daemon"])
@@ -70,22 +67,15 @@ def is_up(url: str) -> bool:
 
 
 @pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Any]:
+def page(chromium: Any, server: str, tmp_path: Path) -> Iterator[Any]:
     """Yield a page on which no script may fail."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser on this machine: looked for {', '.join(BROWSERS)}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        page = browser.new_page(base_url=server, viewport={"width": 1280, "height": 800})
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text))
-        yield page
-        page.screenshot(path=tmp_path / "page.png")
-        browser.close()
+    page = chromium.new_page(base_url=server, viewport={"width": 1280, "height": 800})
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text))
+    yield page
+    page.screenshot(path=tmp_path / "page.png")
+    page.close()
     assert complaints == []
 
 

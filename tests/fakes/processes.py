@@ -55,11 +55,11 @@ class DispatcherProcess:
     def terminate(self) -> int:
         """Ask it to drain and return its exit code."""
         self._process.terminate()
-        return self._process.wait(timeout=40)
+        return self._process.wait(timeout=300)
 
     def wait(self) -> int:
         """Wait for it to end by itself and return its exit code."""
-        return self._process.wait(timeout=40)
+        return self._process.wait(timeout=300)
 
     def close(self) -> None:
         """End it however it is, and its workers with it."""

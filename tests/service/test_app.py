@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from starlette.routing import Mount, Route
 from service.app import create_app
 from service.auth.key import key_sha256, new_key
 from service.db.engine import transaction
-from service.db.schema import migrate
 from service.settings import Settings
 from tests.fakes.rows import add_study
 
@@ -29,11 +28,13 @@ def database_url(sqlite_url: str) -> str:
 
 
 @pytest.fixture
-def locked(tmp_path: Path, sqlite_url: str) -> Iterator[FastAPI]:
+def locked(
+    tmp_path: Path, sqlite_url: str, make_tables: Callable[[str], None]
+) -> Iterator[FastAPI]:
     """Return an application with one key, on SQLite."""
     keys = tmp_path / "keys"
     keys.write_text(f"# for tests\nme:{key_sha256(KEY)}\n")
-    migrate.upgrade(sqlite_url)
+    make_tables(sqlite_url)
     yield create_app(Settings(data_directory=tmp_path, database_url=sqlite_url, api_keys_file=keys))
 
 
@@ -154,6 +155,6 @@ assert "torch" not in sys.modules
 print("no torch")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=300
     )
     assert done.stdout == "no torch\n", done.stderr

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import pytest
 import uvicorn
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 
 from service.app import create_app
 from service.cli.main import run
 from service.db.engine import open_engine
-from service.db.schema import migrate
 from service.settings import Settings
 from tests.fakes.processes import DispatcherProcess
 from tests.waiting import wait_until
@@ -48,10 +47,15 @@ def metaopt(
 
 
 @pytest.fixture
-def api(metaopt: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Engine]:
+def api(
+    metaopt: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    make_tables: Callable[[URL], None],
+) -> Iterator[Engine]:
     """Serve the API to the commands; yield its database.  No dispatcher works on it."""
     settings = Settings(data_directory=tmp_path / "server")
-    migrate.upgrade(settings.url())
+    make_tables(settings.url())
     engine = open_engine(settings.url())
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))

@@ -28,7 +28,7 @@ def completed(words: str) -> list[str]:
         env={**os.environ, **protocol},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stderr == ""
     return done.stdout.split()

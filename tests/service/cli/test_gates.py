@@ -134,11 +134,11 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(spec: str, tmp_path: Path) -
         checkpoints = tmp_path / "runs" / "checkpoints"
         wait_until(lambda: list(checkpoints.glob("*/*.safetensors")) != [], 60, what="a checkpoint")
         first.send_signal(signal.SIGTERM)
-        said = first.communicate(timeout=60)[1]
+        said = first.communicate(timeout=300)[1]
     assert first.returncode == 130
     assert "which stands still: `metaopt run" in said and "goes on with it" in said
     with begin("--timeout", "2") as second:
-        said = second.communicate(timeout=60)[1]
+        said = second.communicate(timeout=300)[1]
     assert second.returncode == 4 and "the time is up" in said
     document = json.loads((tmp_path / "f.json").read_text())
     assert document["exit_code"] == 4 and document["study"]["status"] == "running"

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +13,13 @@ import pytest
 import uvicorn
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select
+from sqlalchemy import URL, Engine, func, select
 
 from service.app import create_app
 from service.client.client import Client, api_key_of
 from service.client.errors import ClientError, NotConfigured, ServerRefused, ServerUnreachable
 from service.db.engine import open_engine, reading, transaction
 from service.db.events import append_event
-from service.db.schema import migrate
 from service.db.tables import Study
 from service.settings import Settings
 from tests.fakes.rows import NOON, add_baseline, add_study, add_trial
@@ -61,10 +60,10 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Iterator[tuple[Client, Engine]]:
+def local(tmp_path: Path, make_tables: Callable[[URL], None]) -> Iterator[tuple[Client, Engine]]:
     """Return a client of a real server on SQLite, and its database."""
     settings = Settings(data_directory=tmp_path)
-    migrate.upgrade(settings.url())
+    make_tables(settings.url())
     engine = open_engine(settings.url())
     with serving(settings) as url, Client(url) as client:
         yield client, engine
@@ -177,8 +176,10 @@ def test_events_go_on_where_a_broken_stream_ended(local: tuple[Client, Engine]) 
     assert [event.data.get("trial_number") for event in events] == [None, *range(20)]
 
 
-def test_a_server_with_open_streams_stops_at_once(tmp_path: Path, free_port: int) -> None:
-    migrate.upgrade(Settings(data_directory=tmp_path).url())
+def test_a_server_with_open_streams_stops_at_once(
+    tmp_path: Path, free_port: int, make_tables: Callable[[URL], None]
+) -> None:
+    make_tables(Settings(data_directory=tmp_path).url())
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path), str(free_port)])
     client = Client(f"http://127.0.0.1:{free_port}", patience_seconds=30)
     try:

@@ -125,7 +125,7 @@ def test_a_runner_killed_before_its_commit_leaves_nothing_and_the_next_fires_onc
     clock.go(hours=1)
     url = engine.url.render_as_string(hide_password=False)
     arguments = [url, str(runner._epoch), clock().isoformat()]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=60)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=300)
     assert killed.returncode == 9
     assert (runs(engine), submitted(engine)) == ([], [])
     take_over(engine, clock).step()

@@ -72,7 +72,7 @@ def admit(name: str, checkpoint: str | None = None, digest: str | None = None) -
 
 
 def report_of(future: "Future[SegmentReport]") -> SegmentReport:
-    return future.result(timeout=40)
+    return future.result(timeout=300)
 
 
 def test_a_segment_trains_evaluates_and_checkpoints(shared: LocalExecutor, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_worker_that_died_idle_is_noticed_because_its_lanes_are_gone(
 def test_a_worker_has_no_setting_secret_or_database_in_reach(shared: LocalExecutor) -> None:
     os.environ["METAOPT_DATABASE_URL"] = "postgresql://secret"
     try:
-        shared.submit("cpu:0", order(study_id="w")).exception(timeout=40)
+        shared.submit("cpu:0", order(study_id="w")).exception(timeout=300)
         report_of(shared.submit("cpu:0", order(study_id="v")))
         pid = shared.worker_pids()["cpu:0"]
         visible = (
@@ -243,9 +243,9 @@ def test_a_death_is_the_devices_fault_if_it_does_not_work_any_more(tmp_path: Pat
     executor = LocalExecutor(
         [Slot("cpu:0", "cpu")], tmp_path, fault=lambda slot: f"{slot.name} fell off the bus"
     )
-    executor.prepare("cpu:0").result(timeout=40)
+    executor.prepare("cpu:0").result(timeout=300)
     worker = executor.worker_pids()["cpu:0"]
-    executor.prepare("cpu:0").result(timeout=40)
+    executor.prepare("cpu:0").result(timeout=300)
     assert executor.worker_pids()["cpu:0"] == worker
     future = executor.submit("cpu:0", order(iterations=FOR_EVER))
     kill(worker)

@@ -96,7 +96,7 @@ def test_a_tethered_process_ends_when_its_parent_is_killed() -> None:
 def test_a_process_whose_parent_is_already_gone_does_not_begin() -> None:
     command = tethered("http.server", "0")
     command[3] = "1" if os.getpid() != 1 else "2"  # somebody else's
-    assert subprocess.run(command, timeout=60).returncode == 0
+    assert subprocess.run(command, timeout=300).returncode == 0
 
 
 def _handles_sigterm(process_id: int) -> bool:

@@ -23,7 +23,7 @@ def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str)
         )
         for _ in range(4)
     ]
-    errors = [process.communicate(timeout=100)[1] for process in started]
+    errors = [process.communicate(timeout=300)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 4, errors
     engine = open_engine(database_url)
     migrate.check(engine)

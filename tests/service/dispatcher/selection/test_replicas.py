@@ -183,7 +183,7 @@ def test_a_dispatcher_that_takes_over_amid_a_round_goes_on_alike(engine: Engine,
         return False
 
     executor.diverging_seeds = stop_at_a_replica
-    first.thread.join(timeout=60)
+    first.thread.join(timeout=300)
     assert {t["status"] for t in of_role(engine, study_id, "replica")} & {"queued", "running"}
     run(NoisyExecutor())
     wait_for(engine, study_id, "completed")
