@@ -13,6 +13,7 @@ On SQLite, in a temporary directory; CPU is of the process, the median of five f
 
 import argparse
 import json
+import logging
 import os
 import platform
 import random
@@ -26,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, insert, text
 
 from metaopt.algorithms.registry import complete
@@ -266,7 +268,9 @@ def main() -> None:
         f"SQLite; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     print(work, flush=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     polls = [polled(queued) for queued in options.queued]
+    loaded(10)  # what is imported, and looked up, once in a process
     loads = [loaded(trials) for trials in options.trials]
     lines = [f"{one['queued']:6} studies queued: a poll {one['cpu_ms']:.2f} ms" for one in polls]
     lines += [

@@ -1,6 +1,6 @@
 """What many workers cost the dispatcher: CPU per report, and what share of a core they need.
 
-    python -m benchmarks.many_workers [--slots 50 200] [--lanes 64] [--studies 8] [--sampler random]
+    python -m benchmarks.many_workers [--slots 50 200] [--lanes 64] [--studies 4] [--sampler random]
         [--warm-up 20] [--seconds 30] [--idle 10] [--most-seconds 300] [--quick] [--out FILE]
 
 The dispatcher is the real one, on a SQLite database and checkpoints of its own in a temporary
@@ -79,7 +79,7 @@ def spec(sampler: str) -> StudySpec:
             "branches": [{"algorithm": "maml", "space": space}],
             "search": {"sampler": sampler},
             "pruning": {"kind": "asha", "rungs": RUNGS},
-            "budget": {"trials": 10_000, "meta_iterations": HORIZON},
+            "budget": {"trials": 100_000, "meta_iterations": HORIZON},
             "verdict": {"finalists": 1, "seeds": 1, "tasks": 2, "compare": "none"},
         }
     )
@@ -363,7 +363,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, nargs="+", default=[50, 200])
     parser.add_argument("--lanes", type=int, default=64)
     parser.add_argument("--sampler", default="random", help="or tpe, auto")
-    parser.add_argument("--studies", type=int, default=8, help="of 10,000 trials, all queued")
+    parser.add_argument("--studies", type=int, default=4, help="of 100,000 trials, all queued")
     parser.add_argument("--warm-up", type=int, default=20, help="reports a slot before measuring")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--idle", type=float, default=10.0, help="seconds without a study")

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, Select, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.states import (
@@ -132,7 +132,11 @@ def left_over(session: Session, loaded: Iterable[str]) -> Sequence[Trial]:
 
 def _studies_with(session: Session, status: TrialStatus) -> set[str]:
     """The studies that have open trials of a status: one look into the index for each of them."""
-    is_open = text(OPEN), Trial.status == status
+    return set(session.connection().scalars(_STUDIES_WITH, {"open_status": status}))
+
+
+def _studies_with_open() -> Select[Any]:
+    is_open = text(OPEN), Trial.status == bindparam("open_status")
     first = select(func.min(Trial.study_id).label("study_id")).where(*is_open)
     found = first.cte("found", recursive=True)
     following = (
@@ -141,8 +145,10 @@ def _studies_with(session: Session, status: TrialStatus) -> set[str]:
         .scalar_subquery()
     )
     found = found.union_all(select(following).where(found.c.study_id.is_not(None)))
-    query = select(found.c.study_id).where(found.c.study_id.is_not(None))
-    return set(session.scalars(query))
+    return select(found.c.study_id).where(found.c.study_id.is_not(None))
+
+
+_STUDIES_WITH = _studies_with_open()  # made once, since it is asked every few seconds
 
 
 def device_seconds(session: Session, study_id: str, roles: Collection[str]) -> float:

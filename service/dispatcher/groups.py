@@ -16,11 +16,10 @@ def group_of(
     """
     plan = study.plan[role]
     spec, trained = plan.spec, plan.trained_params(params, meta_iteration)
-    own_model = "own model" if spec.model != study.spec.model else ""
     # All that a signature depends on, and more, but it takes no time to name.
     steps = trained["inner_steps"], trained["test_steps"]
     shared = ALGORITHMS.get(branch).structure(trained).values()
-    structure = (role, own_model, branch, *steps, *shared)
+    structure = (role, branch, *steps, *shared)
     if structure not in study.groups:
         signature = trial_signature(spec, study.branches[branch].branch, trained)
         study.signatures[signature.digest()] = signature

@@ -8,6 +8,7 @@ memory, and role and branch are parts of a trial's group.
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -20,6 +21,8 @@ from service.dispatcher.state import Group, Spent, TrialState
 SHARED = tuple(
     field.name for field in fields(TrialState) if field.name in Trial.__mapper__.columns.keys()
 )
+
+_shared = attrgetter(*SHARED)
 
 READ = (*SHARED, "role", "branch", "score", "finished_at")
 """What `trial_of` and its caller read of a row."""
@@ -63,7 +66,7 @@ def trial_of(
         attempts: At it, in their order.
         to_loss: Turns its score into what is minimised.
     """
-    values: dict[str, Any] = {name: getattr(row, name) for name in SHARED}
+    values: dict[str, Any] = dict(zip(SHARED, _shared(row), strict=True))
     values |= {"status": TrialStatus(row.status), "metrics": dict(row.metrics or {})}
     loss = None if row.score is None else to_loss(row.score)
     return TrialState(group=group, loss=loss, **values, **_attempted(row, attempts))
