@@ -44,7 +44,12 @@ from service.wire.spec.study import StudySpec
 Json = dict[str, Any]
 SLOTS, RUNGS, TASKS = 2, 2, 2
 LEAST_WINDOW = 500
-ALGORITHMS = ("maml", "reptile")
+INNER = {"low": 0.001, "high": 0.1, "log": True}
+OUTER = {"low": 0.0001, "high": 0.01, "log": True}
+SPACES: dict[str, Json] = {
+    "maml": {"inner_lr": INNER, "outer_lr": OUTER, "meta_batch": 1},
+    "reptile": {"inner_lr": INNER, "epsilon": OUTER, "meta_batch": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,8 @@ def _played_lane(lane: Admit, age: int, order: SegmentOrder) -> LaneReport:
         checkpoint, digest = str(path), hashlib.sha256(str(age).encode()).hexdigest()
     if lane.trial_id not in order.evaluate:
         return LaneReport(lane.trial_id, age, checkpoint=checkpoint, digest=digest)
-    inner, outer = (math.log10(float(lane.params[name])) for name in ("inner_lr", "outer_lr"))
+    rates = lane.params["inner_lr"], lane.params.get("outer_lr", lane.params.get("epsilon", 0.0))
+    inner, outer = (math.log10(float(rate)) for rate in rates)
     tasks = int(order.bank["tasks"])
     noise = random.Random(lane.seed + age)
     level = 1 / (1 + age) + (inner + 1.5) ** 2 + 0.3 * (outer + 3) ** 2
@@ -160,12 +166,7 @@ def _played_lane(lane: Admit, age: int, order: SegmentOrder) -> LaneReport:
 
 def spec(trials: int, sampler: str, pruning: str, branches: int = 1) -> Json:
     """A study of trivial trials, judged at two rungs before their end."""
-    algorithms = ALGORITHMS[:branches]
-    space = {
-        "inner_lr": {"low": 0.001, "high": 0.1, "log": True},
-        "outer_lr": {"low": 0.0001, "high": 0.01, "log": True},
-        "meta_batch": 1,
-    }
+    searched = list(SPACES.items())[:branches]
     search: Json = {"sampler": sampler}
     if sampler == "grid":
         search["grid_points"] = math.ceil(math.sqrt(trials / branches))
@@ -173,7 +174,7 @@ def spec(trials: int, sampler: str, pruning: str, branches: int = 1) -> Json:
         "name": f"{trials} trivial trials",
         "tasks": {"kind": "linear", "k_shot": 1, "q_query": 1},
         "model": {"kind": "linear"},
-        "branches": [{"algorithm": name, "space": space} for name in algorithms],
+        "branches": [{"algorithm": name, "space": space} for name, space in searched],
         "search": search,
         "pruning": {"kind": pruning, "rungs": list(range(1, RUNGS + 1))},
         "budget": {"trials": trials, "meta_iterations": RUNGS + 1},
@@ -249,7 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sampler", default="auto")
     parser.add_argument("--pruning", default="asha")
-    parser.add_argument("--branches", type=int, default=1, choices=range(1, 1 + len(ALGORITHMS)))
+    parser.add_argument("--branches", type=int, default=1, choices=range(1, 1 + len(SPACES)))
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--at", type=int, nargs="+", help="lengths; by default the last")
     parser.add_argument("--profile", type=Path, help="where to write a cProfile of it")

@@ -7,6 +7,7 @@ Nothing here writes; `phases` does.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy.orm import Session
 
@@ -106,8 +107,12 @@ class _Rows:
         chosen = [row for row in self.points if row.trial_number in finalists]
         return chosen + [row for row in self.replicas if row.source_trial_number in finalists]
 
-    def replicas_of(self, row: Trial) -> list[Trial]:
-        return [copy for copy in self.replicas if copy.source_trial_number == row.trial_number]
+    @cached_property
+    def replicas_by_source(self) -> dict[int | None, list[Trial]]:
+        by_source: dict[int | None, list[Trial]] = {}
+        for copy in self.replicas:
+            by_source.setdefault(copy.source_trial_number, []).append(copy)
+        return by_source
 
 
 def _reports(session: Session, study: StudyState, rows: _Rows) -> dict[str, Report]:
@@ -125,8 +130,11 @@ def _search_trials(rows: _Rows, reported: Mapping[str, Report], goals: Goals) ->
     def seen(row: Trial) -> SearchTrial:
         return _search_trial(row, reported.get(row.trial_id))
 
+    copies = rows.replicas_by_source
     return [
-        replicas.averaged(seen(row), [seen(copy) for copy in rows.replicas_of(row)], goals)
+        replicas.averaged(
+            seen(row), [seen(copy) for copy in copies.get(row.trial_number, [])], goals
+        )
         for row in rows.points
     ]
 
