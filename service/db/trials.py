@@ -12,7 +12,7 @@ Transactions belong to the caller; nothing here commits.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
@@ -56,6 +56,17 @@ def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
     """The study's trials by number."""
     query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
     return session.scalars(query).all()
+
+
+def trial_fields(session: Session, study_id: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """These columns of the study's trials by number, for whoever only looks at them."""
+    columns = list(names)
+    query = (
+        select(*(getattr(Trial, name) for name in columns))
+        .where(Trial.study_id == study_id)
+        .order_by(Trial.trial_number)
+    )
+    return [dict(zip(columns, row, strict=True)) for row in session.execute(query)]
 
 
 def attempts_of(session: Session, study_id: str) -> Sequence[Attempt]:
