@@ -1,6 +1,6 @@
 """How fast the API answers over HTTP, with a large database and while a study runs.
 
-    python -m benchmarks.api_latency [--studies 2000] [--trials 10000] [--rounds 300]
+    python -m benchmarks.api_latency [--studies 2000] [--trials 10000] [--rounds 100]
         [--readers 200] [--quick] [--out FILE]
 
 A server of its own (`metaopt serve`, SQLite, 2 slots) runs one small study of two branches to its
@@ -319,7 +319,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--quick", action="store_true", help="few of each, nothing is written")
     parser.add_argument("--out", type=Path, default=RESULTS / "api_latency.json")

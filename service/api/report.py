@@ -13,8 +13,7 @@ from service.api.references import StudyId
 from service.api.studies import PREFIX
 from service.db.engine import reading
 from service.operations.export import export_table
-from service.operations.report import read_rows
-from service.operations.timeline import read_timeline
+from service.operations.report import read_rows, read_timeline
 from service.report.data import Rows, study_report
 from service.report.live import study_page
 from service.report.pages.html import html_page

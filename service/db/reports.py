@@ -4,12 +4,12 @@ Transactions belong to the caller; nothing here commits.
 """
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, defer
 
-from service.db.tables import Report, Trial
+from service.db.tables import Report, StudyImportances, Trial
 
 
 class RungScore(NamedTuple):
@@ -144,3 +144,14 @@ def reports_after(
     if not with_scores:
         query = query.options(defer(Report.scores, raiseload=True))
     return [(trial, report) for trial, report in session.execute(query)]
+
+
+def find_importances(session: Session, study_id: str) -> list[dict[str, Any]] | None:
+    """The importances that were kept when the study had ended, if they were."""
+    row = session.get(StudyImportances, study_id)
+    return None if row is None else row.data
+
+
+def save_importances(session: Session, study_id: str, data: list[dict[str, Any]]) -> None:
+    """Keep the importances of a study that has ended, in place of older ones."""
+    session.merge(StudyImportances(study_id=study_id, data=data))

@@ -5,6 +5,7 @@
                 ├─< mo_asks                        (log of asks and tells, per branch)
                 ├─< mo_segments                    (what the time of the slots went into)
                 ├── mo_spending                    (what the search has spent of its budget)
+                ├── mo_importances                 (of its parameters, once it has ended)
                 └─< mo_events ──< mo_deliveries    (what SSE replays; what webhooks are told)
     mo_schedules ──< mo_schedule_runs ──> mo_studies
     mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
@@ -301,6 +302,21 @@ class Spending(Base):
     device_seconds: Mapped[float] = mapped_column(default=0.0)
     meta_iterations: Mapped[int] = mapped_column(BigInteger, default=0)
     ended_by: Mapped[str | None] = mapped_column(String(32))
+
+
+class StudyImportances(Base):
+    """How much the parameters of a study mattered, by branch, computed once it had ended.
+
+    Derived: a study without a row has not been looked at since its end.  `data` is a list of
+    `service.wire.views.report.BranchImportances`.
+    """
+
+    __tablename__ = "mo_importances"
+
+    study_id: Mapped[str] = mapped_column(
+        ForeignKey("mo_studies.study_id", ondelete="CASCADE"), primary_key=True
+    )
+    data: Mapped[list[Json]] = mapped_column(JSON)
 
 
 class Event(Base):

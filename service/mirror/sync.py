@@ -11,12 +11,14 @@ happened.  Otherwise it brings over the studies that had events; if Optuna's sid
 last sync left it (or at the start), it reads what is there and completes all studies.  Of a
 branch it looks at the trials from the first on that has not ended there, and writes many in one
 transaction: what a trial costs must not grow with the study.  Once all trials of an ended study are
-there, its figures follow (`mirror_figures`), and a mark that there is nothing left to do.
+there, its figures follow (`service.mirror.figures`), and a mark that there is nothing left to do.
+Importances, which take long, are made for the figures and kept in our tables for its reports: they
+are the only thing that is written there, and follow from the trials alone.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -39,7 +41,8 @@ from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
 from service.mirror import figures, rows
 from service.mirror.note import note
-from service.operations.report import read_rows
+from service.operations.report import keep_importances, read_rows
+from service.report.data import Rows, importances_of
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
@@ -213,7 +216,7 @@ class Mirror:
         with reading(self._engine) as session:
             self._check_live(session)
             content = read_rows(session, study.study_id)
-        drawn = figures.branch_figures(content)
+        drawn = figures.branch_figures(self._with_importances(content))
         for branch in spec.branches:
             copy = self._copy(study, spec, branch)
             small, large = figures.fitting(drawn.get(branch.algorithm, []))
@@ -221,6 +224,21 @@ class Mirror:
             self._write_note(copy.name, note(study, large))
             copy.attributes["mirrored"] = _done_mark(study)
             self._storage.set_study_user_attr(copy.optuna_id, "mirrored", _done_mark(study))
+
+    def _with_importances(self, content: Rows) -> Rows:
+        """The rows with their importances, which are kept: later reports need not compute them."""
+        if content.importances is not None:
+            return content
+        study_id = content.study.study_id
+        try:
+            found = importances_of(content)
+        except Exception as error:  # whatever it is, the rest is worth showing
+            log.warning("importances_failed", study_id=study_id, error=str(error))
+            return content
+        with transaction(self._engine) as session:
+            self._check_live(session)
+            keep_importances(session, study_id, found)
+        return replace(content, importances=found)
 
     def _sync_branch(self, study: Study, spec: StudySpec, branch: Branch) -> bool:
         """Bring over the branch's trials; return whether all of them have ended."""

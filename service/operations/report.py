@@ -1,20 +1,30 @@
 """The report of a study: its rows read at one moment, made into data outside the transaction."""
 
 from collections import defaultdict
+from datetime import datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from service.db.reports import last_curves, points_of
+from service.db.reports import find_importances, last_curves, points_of, save_importances
 from service.db.roles import TrialRole
-from service.db.trials import trials_of
+from service.db.segments import times_of
+from service.db.trials import rows_of
 from service.operations.lookup import get_study
 from service.operations.stored_specs import stored_spec
-from service.operations.views import study_views, trial_view
+from service.operations.views import study_views
 from service.planning.plan import Plan
 from service.report.data import Rows
-from service.wire.views.report import RungPoint
+from service.report.timeline import timeline
+from service.wire.views.report import BranchImportances, RungPoint
 from service.wire.views.result import StudyResult
-from service.wire.views.studies import StudyView
+from service.wire.views.studies import StudyView, TrialView
+from service.wire.views.timeline import Timeline
+
+# Many at once: an object by itself takes ten times as long to make.
+_TRIALS = TypeAdapter(list[TrialView])
+_POINTS = TypeAdapter(dict[int, list[RungPoint]])
+_IMPORTANCES = TypeAdapter(list[BranchImportances] | None)
 
 
 def read_rows(session: Session, study_id: str) -> Rows:
@@ -26,22 +36,43 @@ def read_rows(session: Session, study_id: str) -> Rows:
     study = get_study(session, study_id)
     spec = stored_spec(study.spec)
     plan = Plan.of(spec)[TrialRole.SEARCH]
-    points: dict[int, list[RungPoint]] = defaultdict(list)
-    for row in points_of(session, study_id, TrialRole.SEARCH):
-        number, meta_iteration, score, low, high = row
-        tasks = plan.tasks_at(meta_iteration)
-        points[number].append(
-            RungPoint(meta_iteration=meta_iteration, tasks=tasks, score=score, low=low, high=high)
-        )
+    found = points_of(session, study_id, TrialRole.SEARCH)
+    tasks_at = {rung: plan.tasks_at(rung) for rung in {point.meta_iteration for point in found}}
+    plain: dict[int, list[dict[str, float]]] = defaultdict(list)
+    for number, rung, score, low, high in found:
+        at_rung = {"meta_iteration": rung, "tasks": tasks_at[rung]}
+        plain[number].append({**at_rung, "score": score, "low": low, "high": high})
     result = StudyResult.model_validate(study.result) if study.result else None
     view = study_views(session, [study])[0]
+    trials = rows_of(session, study_id, TrialView.model_fields)
     return Rows(
         study=view,
-        trials=[trial_view(row) for row in trials_of(session, study_id)],
-        points=points,
+        trials=_TRIALS.validate_python([row._asdict() for row in trials]),
+        points=_POINTS.validate_python(plain),
         curves=last_curves(session, study_id, _adapting(view, result)),
         result=result,
+        importances=_IMPORTANCES.validate_python(find_importances(session, study_id)),
     )
+
+
+def read_timeline(session: Session, study_id: str, *, now: datetime) -> Timeline:
+    """What the slots did for the study until its end, or till now.
+
+    Raises:
+        StudyNotFound: There is none.
+    """
+    study = get_study(session, study_id)
+    return timeline(
+        times_of(session, study_id),
+        submitted_at=study.created_at,
+        started_at=study.started_at,
+        ended_at=study.finished_at or now,
+    )
+
+
+def keep_importances(session: Session, study_id: str, found: list[BranchImportances]) -> None:
+    """Keep them for every later report of a study that has ended."""
+    save_importances(session, study_id, _IMPORTANCES.dump_python(found, mode="json"))
 
 
 def _adapting(study: StudyView, result: StudyResult | None) -> list[int]:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
+from pydantic import TypeAdapter
 
 from metaopt.errors import in_words
 from service.report.importances import branch_importances
@@ -35,6 +37,10 @@ PARTS = (
 
 log = structlog.get_logger("report")
 
+# Many at once: an object by itself takes ten times as long to make.
+_CURVES = TypeAdapter(list[LearningCurve])
+_SLICE_POINTS = TypeAdapter(list[SlicePoint])
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -48,6 +54,7 @@ class Rows:
             there are any of the best trial of each branch.
         result: The verdict, if there is one.
         timeline: What the slots did for it, where that was read too.
+        importances: As they were kept when the study had ended; None where they were not.
     """
 
     study: StudyView
@@ -56,6 +63,14 @@ class Rows:
     curves: Mapping[int, list[float]]
     result: StudyResult | None
     timeline: Timeline | None = None
+    importances: Sequence[BranchImportances] | None = None
+
+
+def importances_of(rows: Rows) -> list[BranchImportances]:
+    """Which parameters mattered, branch by branch; it may take a second."""
+    search = [trial for trial in rows.trials if trial.role == "search"]
+    spec = rows.study.spec
+    return branch_importances(spec, search, ranked(search, rows.points, spec.goals()))
 
 
 def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -> StudyReport:
@@ -66,7 +81,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     importances: list[BranchImportances] = []
     failed: dict[str, str] = {}
 
-    def made_of(name: str, make: Callable[[], object]) -> object:
+    def made_of(name: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
         except Exception as error:  # one part that fails must not take the others with it
@@ -75,8 +90,10 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
             return None
 
     if "importances" in parts:
-        found = made_of("importances", lambda: branch_importances(spec, search, order))
-        importances = found if isinstance(found, list) else []
+        found = rows.importances
+        if found is None:
+            found = made_of("importances", lambda: branch_importances(spec, search, order))
+        importances = list(found or [])
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {
         "verdict": lambda: rows.result,
@@ -123,15 +140,17 @@ def _learning_curves(
     trials: Sequence[TrialView], points: Mapping[int, Sequence[RungPoint]], order: Sequence[int]
 ) -> list[LearningCurve]:
     by_number = {trial.trial_number: trial for trial in trials}
-    return [
-        LearningCurve(
-            trial_number=number,
-            branch=by_number[number].branch,
-            status=by_number[number].status,
-            points=list(points[number]),
-        )
-        for number in order
-    ]
+    return _CURVES.validate_python(
+        [
+            {
+                "trial_number": number,
+                "branch": by_number[number].branch,
+                "status": by_number[number].status,
+                "points": points[number],
+            }
+            for number in order
+        ]
+    )
 
 
 def _slices(
@@ -145,20 +164,20 @@ def _slices(
             shown = [_slice_point(t, name, points.get(t.trial_number, ())) for t in scored]
             log = isinstance(entry, Range) and entry.log
             if shown:
-                slices.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=shown))
+                drawn = _SLICE_POINTS.validate_python(shown)
+                slices.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=drawn))
     return slices
 
 
-def _slice_point(trial: TrialView, name: str, points: Sequence[RungPoint]) -> SlicePoint:
-    assert trial.score is not None
+def _slice_point(trial: TrialView, name: str, points: Sequence[RungPoint]) -> dict[str, object]:
     rung = points[-1].meta_iteration if points else trial.meta_iteration  # it may be past that
-    return SlicePoint(
-        trial_number=trial.trial_number,
-        value=trial.params[name],
-        score=trial.score,
-        meta_iteration=rung,
-        status=trial.status,
-    )
+    return {
+        "trial_number": trial.trial_number,
+        "value": trial.params[name],
+        "score": trial.score,
+        "meta_iteration": rung,
+        "status": trial.status,
+    }
 
 
 def _adaptation(rows: Rows) -> list[AdaptationCurve]:

@@ -72,7 +72,7 @@ def _standing(trial: TrialView, points: Sequence[RungPoint], common: int, goals:
         out=trial.status in OUT,
         unfinished=not completed,
         behind=-compared.meta_iteration,
-        violation=goals.violation(trial.metrics or {}),
+        violation=goals.violation(trial.metrics or {}) if goals.bounds else 0.0,
         loss=goals.loss(compared.score),
         trial_number=trial.trial_number,
     )

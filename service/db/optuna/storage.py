@@ -21,8 +21,8 @@ def open_storage(database_url: str | URL) -> RDBStorage:
     engine = open_engine(database_url)
     try:
         # Optuna's own engine would make a database where there is none; and without tables
-        # its refusal would leave a connection open.
-        if not inspect(engine).has_table("studies"):
+        # its refusal would leave a connection open.  It makes the table of its version last.
+        if not inspect(engine).has_table("alembic_version"):
             raise RuntimeError("they are not there yet: metaopt db upgrade")
     finally:
         engine.dispose()

@@ -13,15 +13,19 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sqlalchemy import Engine, event, select, text
 
 from service.db.dispatcher import EpochLost, acquire
-from service.db.engine import open_engine, transaction
+from service.db.engine import open_engine, reading, transaction
 from service.db.optuna.storage import open_storage
+from service.db.reports import find_importances
 from service.db.schema import migrate
 from service.db.tables import Study, Trial
 from service.mirror import figures
 from service.mirror.sync import MOST_TOGETHER, Mirror, run_mirror
+from service.operations.report import read_rows
+from service.report import data
+from service.report.data import study_report
 from service.wire.views.result import ConfigurationCost
-from tests.fakes.rows import add_report, add_study, add_trial, end_trial, finish_study, result
-from tests.fakes.specs import SPEC
+from tests.fakes.rows import NOON, add_report, add_study, add_trial, end_trial, finish_study, result
+from tests.fakes.specs import PARAMS, SPEC
 from tests.waiting import wait_until
 
 MAML = "sinusoid · maml · aaaaaaaa"
@@ -269,6 +273,34 @@ def test_an_ended_study_has_the_figures_of_its_report_once_for_each_branch(engin
     again.sync()
     again.close()
     assert figures_of(far(MAML)) == maml
+
+
+def test_importances_of_an_ended_study_are_kept_for_its_reports(engine, mirror, monkeypatch):
+    with transaction(engine) as session:
+        study = add_study(session)
+        for number in range(20):
+            params = PARAMS["maml"] | {"inner_lr": 0.01 * (number + 1), "outer_lr": 1e-3 + 1e-5}
+            trial = add_trial(session, number, params=params)
+            add_report(session, trial, 90, 1.0 + number)
+            end_trial(session, trial, "completed")
+    mirror.sync()
+    assert kept_importances(engine) is None  # it goes on
+    with transaction(engine) as session:
+        finish_study(session, session.get_one(Study, study.study_id), 0)
+    with reading(engine) as session:
+        computed = study_report(read_rows(session, study.study_id), now=NOON)
+    mirror.sync()
+    assert [branch["branch"] for branch in kept_importances(engine)] == ["maml", "reptile"]
+    monkeypatch.setattr(data, "branch_importances", None)  # a later report computes nothing
+    with reading(engine) as session:
+        report = study_report(read_rows(session, study.study_id), now=NOON)
+    assert report == computed
+    assert report.importances[0].parameters
+
+
+def kept_importances(engine: Engine) -> list[dict[str, Any]] | None:
+    with reading(engine) as session:
+        return find_importances(session, "a" * 32)
 
 
 def test_a_study_that_goes_on_has_no_figures_yet(engine, mirror, far):
