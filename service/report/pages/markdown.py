@@ -14,6 +14,7 @@ from service.report.pages.summary import (
     importance_rows,
     pareto_rows,
     stability_rows,
+    timeline_rows,
 )
 from service.wire.characters import printable
 from service.wire.views.report import StudyReport
@@ -32,6 +33,7 @@ _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "stability": ("Trials that trained and that diverged, and the inner rate between them with "
                   "its neighbours on both sides.", stability_rows),
     "cost": ("", cost_rows),
+    "timeline": ("What each slot did with its time.", timeline_rows),
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from service.report.pareto import costs_of
 from service.wire.views.report import StudyReport
+from service.wire.views.timeline import ACTIVITIES
 from service.wire.words import importances, numbers
 from service.wire.words.finalists import Table, joined
 
@@ -77,6 +78,17 @@ def cost_sentence(report: StudyReport) -> str:
     if cost.busy_share is not None:
         parts.append(f"slots busy {numbers.share(cost.busy_share)}")
     return f"In all: {', '.join(parts)}; {cost.meta_iterations:,} meta-iterations."
+
+
+def timeline_rows(report: StudyReport) -> Table:
+    """Seconds of each slot by activity; activities that took none are left out."""
+    slots = report.timeline.slots if report.timeline else []
+    shown = [name for name in ACTIVITIES if any(name in slot.seconds for slot in slots)]
+    rows = [
+        [slot.slot, *(numbers.seconds(slot.seconds.get(name, 0.0)) for name in shown)]
+        for slot in slots
+    ]
+    return Table(("slot", *shown), rows)
 
 
 def curve_rows(report: StudyReport) -> Table:

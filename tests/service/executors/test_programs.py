@@ -26,6 +26,7 @@ from tests.waiting import wait_until
 
 MUCH, LITTLE = 10**9, 100
 SIGNATURE = Signature.from_json(order().signature)
+BESIDE = pytest.mark.skipif(usable_cores().number < 2, reason="no core is idle beside one slot")
 
 
 def programs(directory: Path, mode: str = "auto", **options: Any) -> Programs:
@@ -155,6 +156,7 @@ def test_lanes_wait_for_a_program_that_the_next_worker_finds(tmp_path):
         second.close()
 
 
+@BESIDE
 @pytest.mark.slow
 def test_a_missing_compiler_costs_nothing_but_speed(tmp_path):
     slot = Slot("cpu:0", "cpu", {"CXX": "/nonexistent/c++"})
@@ -170,6 +172,7 @@ def test_a_missing_compiler_costs_nothing_but_speed(tmp_path):
         executor.close()
 
 
+@BESIDE
 @pytest.mark.slow
 def test_the_compiling_process_ends_with_its_worker(tmp_path):
     executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=tmp_path / "programs")
@@ -180,6 +183,7 @@ def test_the_compiling_process_ends_with_its_worker(tmp_path):
     assert not list((tmp_path / "programs").glob("*.pt2"))
 
 
+@BESIDE
 @pytest.mark.slow
 def test_what_a_killed_compiler_left_is_no_program_and_is_cleared(tmp_path):
     directory = tmp_path / "programs"

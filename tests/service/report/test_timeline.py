@@ -8,6 +8,7 @@ import pytest
 from service.cli.pages.timeline import timeline_lines
 from service.db.segments import SegmentTimes
 from service.report.figures.timeline import timeline_figures
+from service.report.pages.markdown import markdown_page
 from service.report.timeline import MOST_GROUPS, timeline
 from service.wire.views.report import StudyReport
 from service.wire.views.timeline import Timeline
@@ -88,6 +89,13 @@ def test_the_command_line_has_a_strip_and_the_seconds_of_each_slot() -> None:
     assert next(line for line in lines if line.startswith("seconds")).split()[1:] == [
         "start", "compiling", "sampling", "eager", "compiled", "evaluation", "other", "between",
     ]  # fmt: skip
+
+
+def test_the_markdown_page_has_the_seconds_of_each_slot(completed: StudyReport) -> None:
+    assert "## Timeline" not in markdown_page(completed)
+    page = markdown_page(completed.model_copy(update={"timeline": of(*SEGMENTS)}))
+    assert "| slot | start | compiling | sampling | eager | compiled |" in page
+    assert "| cpu:0 | 3.0 s | 2.0 s | 0.6 s | 2.4 s | 4.0 s |" in page
 
 
 def test_the_figure_has_a_bar_for_each_slot_and_a_line_at_the_verdict(
