@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import CursorResult, delete, exists, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from service.db.mirror import LATE_EVENTS
+from service.db.events import LATE_EVENTS
 from service.db.states import DeliveryStatus
 from service.db.tables import Delivery, Event, Notified, Study
 

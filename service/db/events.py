@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from service.db.tables import Event
 from service.events import EVENTS
 
+LATE_EVENTS = 1000  # on Postgres an event may be committed after others with a greater id
+
 
 def append_event(
     session: Session, study_id: str, kind: str, data: dict[str, Any], *, now: datetime

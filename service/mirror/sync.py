@@ -32,9 +32,9 @@ from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
 from metaopt.search.distributions import distribution
-from service.db import mirror as queries
 from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
+from service.db.optuna import mirrored as queries
 from service.db.optuna.storage import open_storage, relax
 from service.db.optuna.trials import Change, add_trials, change_trials, set_attributes
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS

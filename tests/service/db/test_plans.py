@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "counts": [[Count(STUDY, "search", "maml", s, 1, 1.0, 1.0)] for s in ("completed", "queued")],
     "current": ["running"],
     "digits": ["ab"],
+    "data": [[]],
     "ended_by": ["trials"],
     "epoch": [1],
     "error": ["an error"],
@@ -102,7 +103,7 @@ GROWS = tuple(
 
 WHY_ALL = {
     "baselines.newest_of_each": "keys of the versions that people made; it lists them all",
-    "mirror.all_studies": "once, when the mirror begins",
+    "optuna.mirrored.all_studies": "once, when the mirror begins",
     "studies.count_by_status": "keys alone: metrics say how many there are of everything",
 }
 """Queries that read a table as a whole, and why they may."""

@@ -9,10 +9,9 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, column, func, select, table
 from sqlalchemy.orm import Session
 
+from service.db.events import LATE_EVENTS
 from service.db.roles import roles_where
 from service.db.tables import Event, Report, Study, Trial
-
-LATE_EVENTS = 1000  # on Postgres an event may be committed after others with a greater id
 
 _optuna_studies = table("studies", column("study_id"))
 _optuna_trials = table("trials", column("trial_id"))
