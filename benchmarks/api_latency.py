@@ -281,7 +281,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         try:
             server.wait_until_ready()
             running = server.submit(spec("endless", **ENDLESS))
-            while server.get(f"/api/v1/studies/{running}")[1]["trials"]["pruned"] < 1:
+            while server.get(f"/api/v1/studies/{running}")[1]["spent"]["meta_iterations"] == 0:
                 time.sleep(0.25)
             taken = {
                 name: latencies(server, path, rounds_of(path, arguments.rounds))

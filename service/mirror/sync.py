@@ -9,7 +9,8 @@ read from it to decide anything.
 A sync compares a fingerprint of both sides (one small query) and stops there if nothing
 happened.  Otherwise it brings over the studies that had events; if Optuna's side is not as the
 last sync left it (or at the start), it reads what is there and completes all studies.  Of a
-branch it looks at the trials from the first on that has not ended there, and writes many in one
+branch it looks at the trials that the events are about (when it completes a study, or the study
+has ended, at those from the first on that has not ended there), and writes many in one
 transaction: what a trial costs must not grow with the study.  Once all trials of an ended study are
 there, its figures follow (`service.mirror.figures`), and a mark that there is nothing left to do.
 Importances, which take long, are made for the figures and kept in our tables for its reports: they
@@ -148,7 +149,9 @@ class Mirror:
             session.expunge_all()
         if self._seen is None:
             self._read_copies()
-        failure = self._sync_studies([study for study in studies if not self._is_done(study)])
+        since = None if self._seen is None else self._seen.last_event
+        undone = [study for study in studies if not self._is_done(study)]
+        failure = self._sync_studies(undone, since)
         if failure is not None or self._stop.is_set():
             self._seen = None
         else:
@@ -187,13 +190,13 @@ class Mirror:
         done = _done_mark(study)
         return all(copy is not None and copy.attributes.get("mirrored") == done for copy in copies)
 
-    def _sync_studies(self, studies: list[Study]) -> Exception | None:
+    def _sync_studies(self, studies: list[Study], since: int | None) -> Exception | None:
         first: Exception | None = None
         for study in studies:
             if self._stop.is_set():
                 break
             try:
-                self._sync_study(study)
+                self._sync_study(study, None if study.status in TERMINAL_STUDIES else since)
             except EpochLost:
                 raise
             except Exception as error:
@@ -201,10 +204,10 @@ class Mirror:
                 first = first or error
         return first
 
-    def _sync_study(self, study: Study) -> None:
+    def _sync_study(self, study: Study, since: int | None) -> None:
         spec = StudySpec.model_validate(study.spec)
         # Those in flight when a study is cancelled or fails end after it.
-        ended = [self._sync_branch(study, spec, branch) for branch in spec.branches]
+        ended = [self._sync_branch(study, spec, branch, since) for branch in spec.branches]
         for branch in spec.branches:
             if not self._stop.is_set():
                 self._finish(self._copy(study, spec, branch), study, spec, branch)
@@ -240,12 +243,24 @@ class Mirror:
             keep_importances(session, study_id, found)
         return replace(content, importances=found)
 
-    def _sync_branch(self, study: Study, spec: StudySpec, branch: Branch) -> bool:
-        """Bring over the branch's trials; return whether all of them have ended."""
+    def _sync_branch(
+        self, study: Study, spec: StudySpec, branch: Branch, since: int | None
+    ) -> bool:
+        """Bring over the branch's trials, if not all those that events after one are about.
+
+        Returns:
+            Whether all that were looked at have ended.
+        """
+        known = (study.study_id, branch.algorithm) in self._copies
         copy = self._copy(study, spec, branch)
-        place = study.study_id, branch.algorithm, copy.first_open
         with reading(self._engine) as session:
             self._check_live(session)
+            told_of = (
+                queries.trials_told_of(session, study.study_id, since)
+                if since is not None and known
+                else None
+            )
+            place = study.study_id, branch.algorithm, copy.first_open, told_of
             trials = queries.search_trials(session, *place)
             scores: dict[str, dict[int, float]] = {trial.trial_id: {} for trial in trials}
             for trial_id, meta_iteration, score in queries.search_scores(session, *place):
@@ -258,7 +273,8 @@ class Mirror:
                 return False
             some = news[begin : begin + MOST_TOGETHER]
             self._write(copy, some, scores, distributions, spec.goals())
-        copy.first_open = _first_open(copy, trials)
+        if told_of is None:
+            copy.first_open = _first_open(copy, trials)
         return all(trial.status in TERMINAL_TRIALS for trial in trials)
 
     def _copy(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:

@@ -90,7 +90,8 @@ def add_report(session: Session, trial: Trial, meta_iteration: int, score: float
     trial.meta_iteration = meta_iteration
     trial.score = score
     session.flush()
-    append_event(session, trial.study_id, "trial_reported", {"score": score}, now=NOON)
+    told = {"trial_number": trial.trial_number, "score": score}
+    append_event(session, trial.study_id, "trial_reported", told, now=NOON)
 
 
 def add_segment(session: Session, study_id: str = "a" * 32, **changes: Any) -> None:
@@ -127,7 +128,8 @@ def end_trial(session: Session, trial: Trial, status: str, **changes: Any) -> No
     for name, value in changes.items():
         setattr(trial, name, value)
     session.flush()
-    append_event(session, trial.study_id, "trial_finished", {"status": status}, now=NOON)
+    told = {"trial_number": trial.trial_number, "status": status}
+    append_event(session, trial.study_id, "trial_finished", told, now=NOON)
 
 
 def finish_study(session: Session, study: Study, *trial_numbers: int) -> None:

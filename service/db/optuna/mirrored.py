@@ -61,27 +61,44 @@ def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study
     return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
 
 
-def search_trials(session: Session, study_id: str, branch: str, first: int) -> Sequence[Trial]:
-    """The branch's search trials by number, from the one of number `first`."""
-    query = select(Trial).where(*_searched(study_id, branch, first))
+def trials_told_of(session: Session, study_id: str, event_id: int) -> Sequence[int]:
+    """The numbers of the study's trials that events after one are about, late ones included."""
+    number = Event.data["trial_number"].as_integer()
+    query = select(number).where(
+        Event.study_id == study_id, Event.event_id > event_id - LATE_EVENTS, number.is_not(None)
+    )
+    return session.scalars(query.distinct()).all()
+
+
+def search_trials(
+    session: Session, study_id: str, branch: str, first: int, numbers: Sequence[int] | None = None
+) -> Sequence[Trial]:
+    """The branch's search trials by number, from `first` on, or only those of some numbers."""
+    query = select(Trial).where(*_searched(study_id, branch, first, numbers))
     return session.scalars(query.order_by(Trial.trial_number)).all()
 
 
-def search_scores(session: Session, study_id: str, branch: str, first: int) -> Sequence[Scored]:
+def search_scores(
+    session: Session, study_id: str, branch: str, first: int, numbers: Sequence[int] | None = None
+) -> Sequence[Scored]:
     """The scores of these trials, without their per-task vectors."""
     query = (
         select(Report.trial_id, Report.meta_iteration, Report.score)
         .join(Trial, Trial.trial_id == Report.trial_id)
-        .where(*_searched(study_id, branch, first))
+        .where(*_searched(study_id, branch, first, numbers))
         .order_by(Trial.trial_number, Report.meta_iteration)
     )
     return [Scored(*row) for row in session.execute(query)]
 
 
-def _searched(study_id: str, branch: str, first: int) -> tuple[ColumnElement[bool], ...]:
+def _searched(
+    study_id: str, branch: str, first: int, numbers: Sequence[int] | None
+) -> tuple[ColumnElement[bool], ...]:
+    some = () if numbers is None else (Trial.trial_number.in_(numbers),)
     return (
         Trial.study_id == study_id,
         Trial.role.in_(roles_where(told_to_sampler=True)),
         Trial.branch == branch,
         Trial.trial_number >= first,
+        *some,
     )

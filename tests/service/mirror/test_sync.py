@@ -12,6 +12,7 @@ from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sqlalchemy import Engine, event, select, text
 
+from service.db import mirror as queries
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, reading, transaction
 from service.db.optuna.storage import open_storage
@@ -395,6 +396,37 @@ def test_trials_that_have_ended_are_not_read_again(engine, mirror):
     mirror.sync()
     event.remove(Trial, "load", note)
     assert read == [6, 8]
+
+
+def test_while_one_waits_at_a_rung_those_after_it_are_not_read_again(
+    engine, mirror, far, monkeypatch
+):
+    monkeypatch.setattr(queries, "LATE_EVENTS", 0)
+    with transaction(engine) as session:
+        add_study(session)
+        waits = add_trial(session, 0, "queued", started_at=NOON)
+        add_report(session, waits, 10, 4.0)
+        for number in range(1, 6):
+            add_trial(session, number, "completed", score=1.0)
+    mirror.sync()
+    with transaction(engine) as session:
+        add_trial(session, 6)
+    read: list[int] = []
+
+    def note(trial, _context):
+        read.append(trial.trial_number)
+
+    event.listen(Trial, "load", note)
+    mirror.sync()
+    event.remove(Trial, "load", note)
+    assert read == [6]
+    with transaction(engine) as session:
+        study = session.get_one(Study, "a" * 32)
+        for number in (0, 6):
+            end_trial(session, session.get_one(Trial, f"{'a' * 8}{number:024d}"), "completed")
+        finish_study(session, study, 1)
+    mirror.sync()
+    assert [t.state for t in far(MAML).trials].count(TrialState.COMPLETE) == 6
 
 
 def test_a_branch_that_begins_late_is_mirrored_from_its_start(engine, mirror, far):
