@@ -6,8 +6,8 @@
 
 Each try at running a trial has a row of its own, written before the trial is handed to a worker.
 The caller has fenced its transaction (`service.db.dispatcher`), so it is the only writer.  What a
-step of the dispatcher changes is gathered and written at once (`service.db.writes`); here is what
-is read, and what a new dispatcher does with the trials of an older one.
+step of the dispatcher changes is gathered and written at once (`service.db.bulk.writes`); here is
+what is read, and what a new dispatcher does with the trials of an older one.
 
 Transactions belong to the caller; nothing here commits.
 """

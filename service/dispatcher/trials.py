@@ -35,7 +35,7 @@ def new(
     """
     branch, params = configuration
     return TrialState(
-        trial_id=uuid.uuid4().hex,
+        trial_id=_new_id(trial_number),
         trial_number=trial_number,
         group=group_of(study, role, branch, params, 0),
         params=params,
@@ -48,7 +48,7 @@ def new(
 def look_again(trial: TrialState, *, trial_number: int, bank_tasks: int) -> TrialState:
     """A queued trial that begins at the end of another, to be scored on more tasks."""
     return TrialState(
-        trial_id=uuid.uuid4().hex,
+        trial_id=_new_id(trial_number),
         trial_number=trial_number,
         group=trial.group,
         params=trial.params,
@@ -59,6 +59,11 @@ def look_again(trial: TrialState, *, trial_number: int, bank_tasks: int) -> Tria
         checkpoint_sha256=trial.checkpoint_sha256,
         bank_tasks=bank_tasks,
     )
+
+
+def _new_id(trial_number: int) -> str:
+    # Trials that are made together change together: so do their ids, by which rows are indexed.
+    return f"{trial_number:08x}{uuid.uuid4().hex[8:]}"
 
 
 def next_number(study: StudyState) -> int:

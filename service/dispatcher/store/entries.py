@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.db import spending, study_progress
+from service.db.bulk.writes import Row, Writes
 from service.db.events import event_row
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Attempt, Event, Report, Segment, Trial
-from service.db.writes import Row, Writes
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState

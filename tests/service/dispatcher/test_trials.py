@@ -43,3 +43,13 @@ def test_a_trial_is_looked_at_again_with_the_weights_that_it_ended_with() -> Non
     assert (again.seed, again.source_trial_number, again.group) == (7, 0, ended.group)
     assert (again.status, again.loss) == (TrialStatus.QUEUED, None)
     assert again.trial_id != ended.trial_id
+
+
+def test_ids_of_trials_that_are_made_together_lie_together() -> None:
+    """Rows are indexed by them, and those of a segment change together."""
+    ids = [trial.trial_id for trial in states.asked(states.study(), "maml", 3)]
+    assert ids == sorted(ids) and len({one[:6] for one in ids}) == 1
+    assert all(len(one) == 32 and int(one, 16) >= 0 for one in ids)
+    assert not {one[8:] for one in ids} & {
+        t.trial_id[8:] for t in states.asked(states.study(), "maml", 3)
+    }

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select, text
 
+from service.db.bulk.writes import Writes
 from service.db.engine import reading, transaction
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Attempt, Event, Report, Trial
 from service.db.trials import IllegalTransition
-from service.db.writes import Writes
 from tests.fakes.rows import NOON, add_study, add_trial
 
 STUDY = "a" * 32

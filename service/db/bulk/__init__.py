@@ -1,0 +1,1 @@
+"""Many rows at once: what a step of the dispatcher writes."""
