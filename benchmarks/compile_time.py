@@ -16,11 +16,8 @@ from pathlib import Path
 
 VARIANTS = {
     "as it is": {},
-    "calls of kernels optimised": {"aot_inductor.compile_wrapper_opt_level": "O1"},
-    "and precompiled headers": {
-        "aot_inductor.compile_wrapper_opt_level": "O1",
-        "aot_inductor.precompile_headers": True,
-    },
+    "with precompiled headers": {"aot_inductor.precompile_headers": True},
+    "calls not optimised": {"aot_inductor.compile_wrapper_opt_level": "O0"},
 }
 
 

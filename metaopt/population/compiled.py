@@ -35,8 +35,6 @@ PARTIAL = "partial-"
 INDUCTOR: Mapping[str, object] = {
     # They take longer to compile than they save, and lie outside the directory of programs.
     "aot_inductor.precompile_headers": False,
-    # Of the code that calls kernels; theirs is another.  It takes no longer to run.
-    "aot_inductor.compile_wrapper_opt_level": "O0",
 }
 """Options of the compiler for every program."""
 
