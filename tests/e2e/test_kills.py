@@ -150,12 +150,12 @@ def test_replicas_survive_the_death_of_the_dispatcher(engine: Engine, start: Sta
         is_replica = Trial.role == "replica", Trial.meta_iteration > 0
         return count(engine, Trial.study_id == study_id, *is_replica)
 
-    wait_until(lambda: trained() > 0, 240, what="a replica with a checkpoint")
+    wait_until(lambda: trained() > 0, 120, what="a replica with a checkpoint")
     workers = first.worker_pids()
     first.kill()
     wait_until(lambda: not any(map(runs, workers)), 5, what="the death of the orphans")
     start(METAOPT_SLOTS="1")
-    wait_until(lambda: status(engine, study_id) == "completed", 240, what="the study")
+    wait_until(lambda: status(engine, study_id) == "completed", 120, what="the study")
     with reading(engine) as session:
         query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.trial_number)
         rows = session.scalars(query).all()

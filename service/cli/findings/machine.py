@@ -39,9 +39,7 @@ def installation() -> Iterator[Finding]:
             yield Finding(Level.OK, name, metadata.version(name))
         except metadata.PackageNotFoundError:
             level = Level.WARN if name == "metaopt" else Level.FAIL
-            yield Finding(
-                level, name, "is not installed", "pip install -c constraints.txt -e '.[server]'"
-            )
+            yield Finding(level, name, "is not installed", INSTALL)
 
 
 def slots() -> Iterator[Finding]:

@@ -44,7 +44,7 @@ def test_a_study_of_every_part_survives_a_kill_and_is_replayed(
         first.kill()
         second = DispatcherProcess(str(api.url), tmp_path / "dispatcher")
         try:
-            wait_until(lambda: "study_completed" in events(api), 200, what="the study")
+            wait_until(lambda: "study_completed" in events(api), 120, what="the study")
             assert_whole(api, metaopt, study_id, spec)
             for branch in ("maml", "reptile"):
                 assert_mirrored(api, study_id, branch, spec)
