@@ -234,9 +234,11 @@ class Dispatcher:
         """
         if work.group is not None and not ROLES[work.group.role].paid_by_search:
             return False
+        lanes = len(work.keep) + len(work.admit) + work.ask
+        if not lanes:
+            return False  # lanes are given up, and none is trained
         if work.study.search_ended_by is not None:
             return True
-        lanes = len(work.keep) + len(work.admit) + work.ask
         if affordable_iterations(work.study, self._slots, lanes) != 0:
             return False
         if not lane_iterations_under_way(work.study, self._slots):

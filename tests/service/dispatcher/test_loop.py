@@ -154,6 +154,31 @@ def test_a_study_resumed_while_its_segment_runs_goes_on_at_once(engine: Engine, 
     wait_for(engine, study_id, "completed")
 
 
+def test_a_study_that_is_judged_gives_its_slots_back_to_an_older_one(
+    engine: Engine, run: Run
+) -> None:
+    older, younger = (submit(engine, small_spec()) for _ in range(2))
+    executor = ScriptedExecutor(slots=2)
+    executor.seconds_per_iteration = 0.02  # so that a training takes many orders
+    resumed: list[int] = []
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if len(executor.orders) == 2:
+            set_status(engine, older, "paused")
+        if order.study_id == younger and order.at_end == "model" and not resumed:  # it is judged
+            set_status(engine, older, "running")
+            resumed.append(len(executor.orders))
+        return None
+
+    executor._script = script
+    run(executor)
+    wait_for(engine, older, "completed")
+    wait_for(engine, younger, "completed")
+    after = [order.study_id for _, order in executor.orders[resumed[0] :]]
+    assert after.index(older) < 100
+    assert younger in after[after.index(older) :], "it ended before it could give anything back"
+
+
 def test_a_cancelled_study_ends_its_trials(engine: Engine, run: Run, tmp_path: Path) -> None:
     study_id = submit(engine, small_spec(**ONE_BRANCH))
     executor = ScriptedExecutor(slots=1)
