@@ -9,11 +9,12 @@ file, without tracing and without a compiler, and gets the same bits.
 """
 
 import hashlib
+import io
 import platform
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -100,23 +101,36 @@ def load_step(path: Path) -> Step:
         RuntimeError, OSError: it is not there, or not for this build of torch.
     """
     _check_whole(path)
-    # `torch.compile`'s own loader is this one behind its compiler, whose import takes longer than
-    # a short segment.
-    compiled = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    compiled = _loaded(path)
 
     def step(lanes: Lanes, drawn: Drawn) -> Lanes:
-        changed = compiled.boxed_run(list(_arguments(lanes, drawn)))
+        changed = compiled(list(_arguments(lanes, drawn)))
         return lanes.replace(**dict(zip(CHANGED, changed, strict=True)))
 
     return step
 
 
+def _loaded(path: Path) -> Callable[[list[Tensor]], Sequence[Tensor]]:
+    # `torch.compile`'s own loader is this one behind its compiler, whose import takes longer than
+    # a short segment.
+    try:
+        run: Callable[[list[Tensor]], Sequence[Tensor]] = torch._C._aoti.AOTIModelPackageLoader(
+            str(path), "model", False, 1, -1
+        ).boxed_run
+    except (TypeError, AttributeError):  # it is private, and another torch may have another
+        package = torch._inductor.aoti_load_package(str(path))
+        return lambda arguments: package(*arguments)
+    return run
+
+
 def _check_whole(path: Path) -> None:
     """Compare the file's parts with their check sums: half of a program crashes who calls it."""
+    content = io.BytesIO(path.read_bytes())
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(content) as archive:
             damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
+    # Damage may look like another compression, a password, a name in another encoding and more.
+    except Exception as error:
         raise CorruptProgram(f"{path.name} is no compiled program: {error}") from None
     if damaged is not None:
         raise CorruptProgram(f"{path.name} is damaged in {damaged}")

@@ -26,12 +26,14 @@ from service.cli.processes.supervisor import tethered
 from service.cli.specs import read_spec
 from service.client.client import Client
 from service.client.errors import ClientError
+from service.variables import variable
 from service.wire.words import numbers
 
 EXAMPLES = ("sinusoid.yaml", "omniglot.yaml")
 START_SECONDS = 90.0
 POLL_SECONDS = 0.2
 DRAIN_SECONDS = 60.0
+PROGRAMS = "METAOPT_PROGRAMS_DIRECTORY"
 OWN_SETTINGS = ("METAOPT_DATABASE_URL", "METAOPT_HOST", "METAOPT_API_KEYS_FILE")
 
 
@@ -92,7 +94,7 @@ def running_server(directory: Path) -> Iterator[str]:
     with open(log, "wb") as output:
         server = subprocess.Popen(
             tethered("service.cli", "serve"),
-            env=_environment(directory, port),
+            env=environment_of(directory, port),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -125,13 +127,13 @@ def farewell(took_seconds: float, directory: Path | None) -> str:
     return "\n".join(lines)
 
 
-def _environment(directory: Path, port: int) -> dict[str, str]:
+def environment_of(directory: Path, port: int) -> dict[str, str]:
     """What the server is told: programs outlive it, so that a second demo need not compile."""
     inherited = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
-    cache = programs_cache(os.environ)
+    programs = variable(os.environ, PROGRAMS) or programs_cache(os.environ)
     return {
-        **({"METAOPT_PROGRAMS_DIRECTORY": str(cache)} if cache else {}),
         **inherited,
+        **({PROGRAMS: str(programs)} if programs else {}),
         "METAOPT_DATA_DIRECTORY": str(directory.resolve()),
         "METAOPT_PORT": str(port),
     }

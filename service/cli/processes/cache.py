@@ -23,13 +23,17 @@ def programs_cache(environment: Mapping[str, str]) -> Path | None:
     base = variable(environment, "XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
     if base is None or not Path(base).is_absolute():
         return None
-    directory = Path(base) / "metaopt" / "programs"
+    ours = Path(base) / "metaopt"  # who can write there can put another directory in its place
+    directory = ours / "programs"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.stat()
+        ours.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        private = all(map(_is_private, (ours, directory)))
     except (OSError, ValueError):
         return None
-    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if found.st_uid != os.geteuid() or others_write or not os.access(directory, os.W_OK | os.X_OK):
-        return None
-    return directory
+    return directory if private and os.access(directory, os.W_OK | os.X_OK) else None
+
+
+def _is_private(directory: Path) -> bool:
+    found = directory.stat()
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -136,6 +136,26 @@ print(case.weights(made, "t0").numpy().tobytes().hex())
     assert output.stdout.strip() == weights(here, "t0").numpy().tobytes().hex()
 
 
+def test_a_torch_whose_loader_takes_other_arguments_gets_the_same_bits(programs, monkeypatch):
+    known = population("second order", ["t0"], programs)
+    real, refusals = torch._C._aoti.AOTIModelPackageLoader, [TypeError("other arguments")]
+
+    class Loader:
+        load_metadata_from_package = real.load_metadata_from_package
+
+        def __new__(cls, *arguments):
+            if refusals:
+                raise refusals.pop()
+            return real(*arguments)
+
+    monkeypatch.setattr(torch._C._aoti, "AOTIModelPackageLoader", Loader)
+    other = population("second order", ["t0"], programs)
+    assert other.compiled and not refusals
+    for made in (known, other):
+        made.advance(ITERATIONS)
+    assert torch.equal(weights(known, "t0"), weights(other, "t0"))
+
+
 def test_other_shapes_are_other_programs(programs):
     one = population("second order", ["t0"], None)
     tasks, model, algorithm, fixed = CASES["second order"]

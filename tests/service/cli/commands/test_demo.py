@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.commands.demo import farewell, running_server
+from service.cli.commands.demo import environment_of, farewell, running_server
 from service.cli.exits import Exit, Stop
 from service.client.client import Client
 
@@ -36,6 +36,18 @@ def test_a_server_that_does_not_start_shows_its_last_words(
             pass
     assert stopped.value.code == Exit.UNREACHABLE
     assert "METAOPT_LANES" in stopped.value.message
+
+
+@pytest.mark.parametrize(("given", "told"), [(" ", "cache/metaopt/programs"), ("mine", "mine")])
+def test_a_blank_directory_of_programs_is_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, told: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv(
+        "METAOPT_PROGRAMS_DIRECTORY", given if given == " " else str(tmp_path / given)
+    )
+    environment = environment_of(tmp_path / "demo", 1)
+    assert environment["METAOPT_PROGRAMS_DIRECTORY"] == str(tmp_path / told)
 
 
 def test_the_last_words_say_how_long_it_took_and_what_comes_next() -> None:

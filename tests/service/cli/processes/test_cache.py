@@ -30,16 +30,26 @@ def test_without_a_home_there_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702])
-def test_a_directory_that_others_can_write_to_is_not_used(tmp_path: Path, mode: int) -> None:
-    found = programs_cache({"HOME": str(tmp_path)})
-    assert found is not None
-    found.chmod(mode)
-    assert programs_cache({"HOME": str(tmp_path)}) is None
+@pytest.mark.parametrize("name", ["metaopt", "metaopt/programs"])
+def test_a_directory_that_others_can_write_to_is_not_used(
+    tmp_path: Path, mode: int, name: str
+) -> None:
+    assert programs_cache({"XDG_CACHE_HOME": str(tmp_path)}) is not None
+    (tmp_path / name).chmod(mode)
+    assert programs_cache({"XDG_CACHE_HOME": str(tmp_path)}) is None
+
+
+def test_what_is_made_is_private_whatever_the_mask(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        assert programs_cache({"XDG_CACHE_HOME": str(tmp_path)}) is not None
+    finally:
+        os.umask(mask)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_directory_of_somebody_else_is_not_used(tmp_path: Path) -> None:
-    found = programs_cache({"HOME": str(tmp_path)})
-    assert found is not None
-    os.chown(found, 12345, -1)
-    assert programs_cache({"HOME": str(tmp_path)}) is None
+@pytest.mark.parametrize("name", ["metaopt", "metaopt/programs"])
+def test_a_directory_of_somebody_else_is_not_used(tmp_path: Path, name: str) -> None:
+    assert programs_cache({"XDG_CACHE_HOME": str(tmp_path)}) is not None
+    os.chown(tmp_path / name, 12345, -1)
+    assert programs_cache({"XDG_CACHE_HOME": str(tmp_path)}) is None
