@@ -21,6 +21,7 @@ def source_of(context: Context, study_id: str) -> Source:
     return Source(
         study_id,
         look=partial(_look, context, study_id),
+        last=partial(_last, context, study_id),
         pause=partial(pause, context, context.poll_seconds),
         stopping=context.stopping.is_set,
     )
@@ -36,8 +37,9 @@ async def until_ended(context: Context, study_id: str, seconds: float) -> None:
     """Wait until the study has ended, the server stops, or so many seconds are over."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    last = await to_thread.run_sync(_last, context, study_id)
-    with context.feeds.reading(source_of(context, study_id), last) as feed:
+    source = source_of(context, study_id)
+    last = await to_thread.run_sync(source.last)
+    with context.feeds.reading(source, last) as feed:
         while not (feed.ended or context.stopping.is_set()):
             left = deadline - loop.time()
             if left <= 0:

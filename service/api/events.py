@@ -66,7 +66,10 @@ async def _stream(context: Context, study_id: str, after: int) -> AsyncIterator[
             return
         if missed.frames:
             continue
-        with context.feeds.reading(source, after) as feed:
+        begin = min(after, await to_thread.run_sync(source.last))  # a client may name any id
+        with context.feeds.reading(source, begin) as feed:
+            if not feed.has_all_after(after):
+                await source.pause()
             while feed.has_all_after(after):
                 if frames := feed.frames_after(after):
                     yield _joined(frames)

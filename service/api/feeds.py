@@ -39,12 +39,14 @@ class Source(NamedTuple):
     Args:
         study_id: The study.
         look: Reads what comes after an id; called in a thread.
+        last: Reads the id of the latest event; called in a thread.
         pause: Waits until the next look is due, or the server is asked to stop.
         stopping: Whether it is.
     """
 
     study_id: str
     look: Callable[[int], Look]
+    last: Callable[[], int]
     pause: Callable[[], Awaitable[None]]
     stopping: Callable[[], bool]
 
@@ -77,7 +79,7 @@ class Feed:
         """Wait for news, of events or of the end, and return whether there are some in time.
 
         Raises:
-            Exception: What a look at the database raised.
+            Exception: What ended the feed, such as a look at the database that failed.
         """
         done = {self._news}
         if not self._task.done():
@@ -91,15 +93,14 @@ class Feed:
         self._task.cancel()
 
     async def _follow(self) -> None:
-        while not (self.ended or self._source.stopping()):
-            try:
+        try:
+            while not (self.ended or self._source.stopping()):
                 look = await to_thread.run_sync(self._source.look, self._last)
-            except Exception as error:  # it is raised where it is waited for
-                self.failure = error
-                break
-            self._take(look)
-            if not look.frames:
-                await self._source.pause()
+                self._take(look)
+                if not look.frames:
+                    await self._source.pause()
+        except Exception as error:  # it is raised where it is waited for
+            self.failure = error
         self._tell()
 
     def _take(self, look: Look) -> None:
@@ -130,7 +131,8 @@ class Feeds:
 
         Args:
             source: Of the study.
-            after: Where a new feed begins.
+            after: Where a new feed begins: no later than at the study's latest event, or it would
+                lack what others wait for.
         """
         key = asyncio.get_running_loop(), source.study_id
         feed = self._open.get(key)

@@ -8,6 +8,7 @@ An engine never makes a database: one that is asked for where there is none fail
 `service.db.schema.migrate.upgrade` makes one.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic_core import from_json  # twice to four times as fast as json.loads
+from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
@@ -37,14 +38,14 @@ def open_engine(database_url: str | URL) -> Engine:
     url = parse_database_url(database_url)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
-            url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, json_deserializer=from_json
+            url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, json_deserializer=_from_json
         )
         event.listen(engine, "do_connect", _open_existing)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     return create_engine(
-        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_deserializer=from_json
+        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_deserializer=_from_json
     )
 
 
@@ -73,6 +74,13 @@ def snapshot(engine: Engine, path: Path) -> None:
         assert isinstance(source, sqlite3.Connection)
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+
+
+def _from_json(text: str | bytes) -> Any:
+    try:
+        return from_json(text)  # twice to four times as fast as json.loads
+    except ValueError:  # it takes no lone surrogates and nothing deeply nested
+        return json.loads(text)
 
 
 def _open_existing(

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import sys
 import threading
+import time
 from typing import TextIO
 
 from service.logs import configure_logging
@@ -11,10 +13,12 @@ from service.mirror.process import STOP
 from service.mirror.sync import run_mirror
 
 NICE = 5
+CUT_SECONDS = 2.0  # for what is under way, such as a study's importances, once nobody needs it
 
 
 def main() -> None:
     """Follow until the parent wants no more of it, or its epoch is over."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICE)
     configure_logging(sys.stderr)
     order = json.loads(sys.stdin.readline())
@@ -29,6 +33,8 @@ def _listen(parent: TextIO, stop: threading.Event, cut: threading.Event) -> None
         parent.read()
     cut.set()
     stop.set()
+    time.sleep(CUT_SECONDS)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ would be loaded there.
     "stop"        one more sync, then it ends
     end of input  it ends as it is: its parent, whatever killed it, needs it no longer
 
-It leads a process group of its own, so Ctrl-C in a terminal does not reach it while its parent
-drains, and it steps back (`nice`) for those that train.
+While its parent drains nothing else ends it: it leads a process group of its own, so that Ctrl-C
+in a terminal does not reach it, and ignores SIGTERM, which may be sent to every process of a
+service.  It steps back (`nice`) for those that train.
 """
 
 import io
@@ -54,7 +55,7 @@ def mirroring(database_url: str | URL, epoch: int, log_to: TextIO | None = None)
 
 
 class _Mirror:
-    """The process, started again if it dies by itself."""
+    """The process, started again if it dies by itself or cannot be started."""
 
     def __init__(self, database_url: str | URL, epoch: int, log_to: TextIO | None) -> None:
         url = parse_database_url(database_url).render_as_string(hide_password=False)
@@ -62,7 +63,8 @@ class _Mirror:
         self._log_to = log_to
         self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._process = self._begin()
+        self._process: subprocess.Popen[str] | None = None
+        self._begin()
         self._keeper = threading.Thread(target=self._keep, name="mirror", daemon=True)
 
     def start(self) -> None:
@@ -82,34 +84,43 @@ class _Mirror:
         with self._lock:
             self._close()
         self._keeper.join(END_SECONDS)
-        self._process.kill()
+        if self._process is not None:
+            self._process.kill()
         self._keeper.join()
 
     def _keep(self) -> None:
-        while (code := self._process.wait()) and not self._ending.is_set():
-            log.warning("mirror_died", exit_code=code, retry_seconds=RETRY_SECONDS)
+        while True:
+            if self._process is not None:
+                code = self._process.wait()
+                if code == 0 or self._ending.is_set():
+                    return
+                log.warning("mirror_died", exit_code=code, retry_seconds=RETRY_SECONDS)
             if self._ending.wait(RETRY_SECONDS):
                 return
             with self._lock:
                 if not self._ending.is_set():
                     self._close()
-                    self._process = self._begin()
+                    self._begin()
 
-    def _begin(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service.mirror"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=_file_number(self._log_to),
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
-            text=True,
-        )
-        self._process = process
+    def _begin(self) -> None:
+        self._process = None
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service.mirror"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=_file_number(self._log_to),
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                start_new_session=True,
+                text=True,
+            )
+        except OSError as error:  # the machine is short of memory, processes or files
+            log.warning("mirror_not_started", error=str(error), retry_seconds=RETRY_SECONDS)
         self._say(self._order)
-        return process
 
     def _say(self, line: str) -> None:
+        if self._process is None:
+            return
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line)
@@ -118,6 +129,8 @@ class _Mirror:
             pass
 
     def _close(self) -> None:
+        if self._process is None:
+            return
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()

@@ -92,7 +92,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     if "importances" in parts:
         found = rows.importances
         if found is None:
-            found = made_of("importances", lambda: branch_importances(spec, search, order))
+            found = made_of("importances", lambda: importances_of(rows))
         importances = list(found or [])
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {

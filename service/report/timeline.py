@@ -6,17 +6,20 @@
                       └──────── `seconds` of the segment ────────────────┘
 
 How long each part took is measured; in which order they came within a segment is only nearly so.
+Of long studies several segments are shown together: those of one kind (role, branch, program), and
+where kinds take turns more often than can be shown, those of several.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
-from math import ceil
+from math import ceil, inf
 
 from service.db.segments import SegmentTimes
 from service.wire.views.timeline import ACTIVITIES, Activity, SlotTimeline, Span, Timeline
 
-MOST_GROUPS = 100  # of segments of a slot: more cannot be told apart
+MOST_GROUPS = 100  # of one kind, or of several: more cannot be told apart
 
 
 def timeline(
@@ -67,21 +70,37 @@ def _slot(slot: str, segments: list[tuple[SegmentTimes, float]], begin: float) -
 def _groups(
     segments: list[tuple[SegmentTimes, float]], begin: float
 ) -> Iterator[tuple[float, list[tuple[SegmentTimes, float]]]]:
-    """Segments that are shown together, with when the one before them ended."""
-    size = ceil(len(segments) / MOST_GROUPS)
-    alike = groupby(segments, key=lambda pair: (pair[0].role, pair[0].branch, pair[0].program))
-    for _, own in alike:
-        several = list(own)
-        for i in range(0, len(several), size):
-            yield begin, several[i : i + size]
-            begin = several[i : i + size][-1][1]
+    """Segments that are shown together, with when the one before them ended.
+
+    The first is by itself: only what comes before it is the start.
+    """
+    first, *others = segments
+    yield begin, [first]
+    begin = first[1]
+    size = ceil(len(others) / MOST_GROUPS)
+    alike = groupby(others, key=lambda pair: (pair[0].role, pair[0].branch, pair[0].program))
+    several = [list(own) for _, own in alike]
+    groups = [own[i : i + size] for own in several for i in range(0, len(own), size)]
+    crowded = len(groups) > 2 * MOST_GROUPS
+    shortest = (others[-1][1] - begin) / MOST_GROUPS if crowded else -inf
+    together: list[tuple[SegmentTimes, float]] = []
+    for group in groups:
+        together += group
+        end = group[-1][1]
+        if end - begin >= shortest or group is groups[-1]:
+            yield begin, together
+            begin, together = end, []
 
 
 def _spans(
     segments: list[tuple[SegmentTimes, float]], begin: float, before: Activity
 ) -> Iterator[Span]:
-    first, end = segments[0][0], segments[-1][1]
+    end = segments[-1][1]
     seconds = _seconds([segment for segment, _ in segments])
+    shares: dict[tuple[str, str], float] = defaultdict(float)
+    for segment, _ in segments:
+        shares[segment.role, segment.branch] += segment.seconds
+    role, branch = max(shares, key=shares.__getitem__)
     # Clocks of two processes, and a report on its way: parts never stand before their slot's turn.
     idle = max(0.0, end - begin - sum(seconds.values()))
     edges = [begin, begin + idle]
@@ -89,23 +108,23 @@ def _spans(
         edges.append(min(end, edges[-1] + took))
     for activity, (left, right) in zip((before, *seconds), pairwise(edges), strict=True):
         if right > left:
-            yield Span(
-                activity=activity, role=first.role, branch=first.branch, begin=left, end=right
-            )
+            yield Span(activity=activity, role=role, branch=branch, begin=left, end=right)
 
 
 def _seconds(segments: Sequence[SegmentTimes]) -> dict[Activity, float]:
-    """The parts of some segments together, in their order; all of one program."""
-    total = sum(segment.seconds for segment in segments)
-    if segments[0].program == "compiling":
-        return {"compiling": total}
-    train = sum(segment.train_seconds for segment in segments)
-    sampling = sum(segment.train_seconds * (segment.sample_share or 0.0) for segment in segments)
-    evaluation = sum(segment.evaluate_seconds for segment in segments)
-    program: Activity = "compiled" if segments[0].program == "compiled" else "eager"
-    return {
-        "other": max(0.0, total - train - evaluation),
-        "sampling": sampling,
-        program: train - sampling,
-        "evaluation": evaluation,
-    }
+    """The parts of some segments together, in their order."""
+    parts: tuple[Activity, ...] = (
+        "compiling", "other", "sampling", "eager", "compiled", "evaluation",
+    )  # fmt: skip
+    seconds = dict.fromkeys(parts, 0.0)
+    for segment in segments:
+        if segment.program == "compiling":
+            seconds["compiling"] += segment.seconds
+            continue
+        train, evaluation = segment.train_seconds, segment.evaluate_seconds
+        sampling = train * (segment.sample_share or 0.0)
+        seconds["other"] += max(0.0, segment.seconds - train - evaluation)
+        seconds["sampling"] += sampling
+        seconds["compiled" if segment.program == "compiled" else "eager"] += train - sampling
+        seconds["evaluation"] += evaluation
+    return seconds

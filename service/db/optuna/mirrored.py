@@ -13,6 +13,8 @@ from service.db.events import LATE_EVENTS
 from service.db.roles import roles_where
 from service.db.tables import Event, Report, Study, Trial
 
+MOST_NUMBERS = 10_000  # in a query: SQLite takes some 30,000 values, PostgreSQL 65,535
+
 _optuna_studies = table("studies", column("study_id"))
 _optuna_trials = table("trials", column("trial_id"))
 
@@ -61,13 +63,17 @@ def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study
     return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
 
 
-def trials_told_of(session: Session, study_id: str, event_id: int) -> Sequence[int]:
-    """The numbers of the study's trials that events after one are about, late ones included."""
+def trials_told_of(session: Session, study_id: str, event_id: int) -> Sequence[int] | None:
+    """The numbers of the study's trials that events after one are about, late ones included.
+
+    None if they are more than `MOST_NUMBERS`: look at all trials.
+    """
     number = Event.data["trial_number"].as_integer()
     query = select(number).where(
         Event.study_id == study_id, Event.event_id > event_id - LATE_EVENTS, number.is_not(None)
     )
-    return session.scalars(query.distinct()).all()
+    numbers = session.scalars(query.distinct().limit(MOST_NUMBERS + 1)).all()
+    return numbers if len(numbers) <= MOST_NUMBERS else None
 
 
 def search_trials(

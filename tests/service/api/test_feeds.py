@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.event import listen
@@ -182,3 +183,46 @@ def test_who_waits_for_the_end_shares_the_looks(app: FastAPI, engine: Engine) ->
         assert {answer.json()["status"] for answer in answers} == {"cancelled"}
 
     run(app, engine, body)
+
+
+def test_a_reader_from_the_future_costs_the_others_no_looks(app: FastAPI, engine: Engine) -> None:
+    looks: list[str] = []
+
+    def collect(_c: object, _u: object, statement: str, *_: object) -> None:
+        if "FROM mo_events" in statement:
+            looks.append(statement)
+
+    listen(app.state.context.engine, "before_cursor_execute", collect)
+
+    async def body() -> None:
+        future = Reader(app, last_event_id=10**12)
+        await until(lambda: app.state.context.feeds._open != {})
+        reader = Reader(app)
+        await until(lambda: reader.numbers() == [0, 1])
+        looks.clear()
+        begun = time.monotonic()
+        for number in range(2, 8):
+            tell(engine, number)
+            await until(lambda number=number: reader.numbers()[-1] == number)
+            await asyncio.sleep(2 * POLL_SECONDS)  # time in which to look too often
+        polls = (time.monotonic() - begun) / POLL_SECONDS
+        assert len(looks) <= polls + 6 + 4
+        end(engine)
+        await asyncio.gather(future.task, reader.task)
+        assert (future.numbers(), reader.numbers()) == ([], list(range(8)))
+
+    run(app, engine, body)
+
+
+def test_whatever_ends_a_feed_is_raised_where_it_is_waited_for() -> None:
+    async def pause() -> None:
+        raise RuntimeError("no loop")
+
+    async def body() -> None:
+        source = feeds.Source(
+            STUDY, lambda _: feeds.Look([], False), lambda: 0, pause, lambda: False
+        )
+        with feeds.Feeds().reading(source, 0) as feed, pytest.raises(RuntimeError, match="no loop"):
+            await feed.wait(60)
+
+    asyncio.run(body())

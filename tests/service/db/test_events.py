@@ -1,11 +1,14 @@
 """Events in the database."""
 
+import json
+
 import pytest
 from sqlalchemy import Engine
 
 from metaopt.errors import MetaoptError
 from service.db.engine import reading, transaction
 from service.db.events import append_event, events_after
+from service.db.tables import Event
 from service.events import EVENTS
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.toy_cost import DEVICE_HOT
@@ -28,3 +31,12 @@ def test_an_event_of_somebody_else_is_appended_as_ours_are(engine: Engine) -> No
     with reading(engine) as session:
         events = [(event.kind, event.data) for event in events_after(session, "a" * 32, 0)]
     assert events[-1] == ("device_hot", HOT)
+
+
+@pytest.mark.parametrize("value", ["\ud800", json.loads("[" * 500 + "]" * 500)])
+def test_what_can_be_stored_can_be_read(engine: Engine, value: object) -> None:
+    with transaction(engine) as session:
+        add_study(session)
+        session.add(Event(study_id="a" * 32, kind="odd", data={"it": value}, created_at=NOON))
+    with reading(engine) as session:
+        assert events_after(session, "a" * 32, 0)[-1].data == {"it": value}

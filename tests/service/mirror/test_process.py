@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine
+from structlog.testing import capture_logs
 
 from service.db.dispatcher import acquire
 from service.db.engine import transaction
@@ -56,6 +57,10 @@ def test_an_orderly_stop_mirrors_what_the_drain_brought_in(
     storage = open_storage(database_url)
     with mirroring(database_url, epoch):
         wait_until(lambda: len(storage.get_all_studies()) == 2, 60, what="the mirror")
+        (mirror,) = mirrors()
+        os.kill(
+            mirror, signal.SIGTERM
+        )  # as to every process of a unit or container that is stopped
         with transaction(engine) as session:
             end_trial(session, session.get_one(Trial, trial_id), "completed", score=1.5)
     (trial,) = (t for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id))
@@ -81,6 +86,20 @@ def test_one_that_dies_is_started_again(
     storage.engine.dispose()
 
 
+def test_one_that_cannot_be_started_is_tried_again(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "RETRY_SECONDS", 0.01)
+    epoch, python = begin(engine), sys.executable
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with capture_logs() as logs, mirroring(database_url, epoch):
+        wait_until(lambda: len(logs) >= 2, 60, what="a second try")
+        assert {line["event"] for line in logs} == {"mirror_not_started"}
+        monkeypatch.setattr(sys, "executable", python)
+        wait_until(lambda: mirrors() != [], 60, what="the mirror")
+    assert mirrors() == []
+
+
 def test_it_does_not_outlive_a_parent_that_is_killed(engine: Engine, database_url: str) -> None:
     program = (
         "import sys, time; from service.mirror.process import mirroring\n"
@@ -92,6 +111,17 @@ def test_it_does_not_outlive_a_parent_that_is_killed(engine: Engine, database_ur
         (mirror,) = mirrors(parent.pid)
         parent.kill()
     wait_until(lambda: not Path(f"/proc/{mirror}").exists(), 60, what="its end")
+
+
+def test_a_long_computation_ends_with_the_parent() -> None:
+    program = (
+        "import time; from service.mirror import __main__ as mirror\n"
+        "mirror.CUT_SECONDS = 0.1\n"
+        "mirror.run_mirror = lambda *_: time.sleep(600)\n"
+        "mirror.main()"
+    )
+    order = '{"database_url": "", "epoch": 1}\n'
+    subprocess.run([sys.executable, "-c", program], input=order, text=True, timeout=60, check=True)
 
 
 def test_the_dispatcher_does_not_load_what_only_the_mirror_needs() -> None:

@@ -12,9 +12,9 @@ from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sqlalchemy import Engine, event, select, text
 
-from service.db import mirror as queries
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, reading, transaction
+from service.db.optuna import mirrored as queries
 from service.db.optuna.storage import open_storage
 from service.db.reports import find_importances
 from service.db.schema import migrate
@@ -439,6 +439,23 @@ def test_a_branch_that_begins_late_is_mirrored_from_its_start(engine, mirror, fa
         add_trial(session, 1, "completed", branch="reptile", score=3.0)
     mirror.sync()
     assert [t.value for t in far(REPTILE).trials] == [3.0]
+
+
+def test_of_more_trials_than_a_query_takes_all_are_looked_at(engine, mirror, far, monkeypatch):
+    monkeypatch.setattr(queries, "MOST_NUMBERS", 3)
+    with transaction(engine) as session:
+        add_study(session)
+    mirror.sync()
+    asked: list[str] = []
+    event.listen(mirror._engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    for first, named in ((0, True), (3, False)):  # late events are looked at again
+        with transaction(engine) as session:
+            for number in range(first, first + 3):
+                add_trial(session, number, "completed", score=1.0)
+        asked.clear()
+        mirror.sync()
+        assert any("trial_number IN (" in query for query in asked) == named
+        assert len(far(MAML).trials) == first + 3
 
 
 def test_many_trials_take_few_transactions(engine, mirror, far):

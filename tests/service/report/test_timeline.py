@@ -68,9 +68,33 @@ def test_clocks_that_disagree_leave_no_part_of_negative_length() -> None:
 def test_a_long_study_has_no_more_spans_than_a_figure_needs() -> None:
     many = [segment(1 + i, 2 + i, 0.75, train_seconds=0.5) for i in range(5 * MOST_GROUPS)]
     (slot,) = of(*many, end=1 + len(many)).slots
-    assert len(slot.spans) <= 4 * MOST_GROUPS
+    assert len(slot.spans) <= 4 * (MOST_GROUPS + 1)
+    assert slot.seconds["start"] == pytest.approx(0.25)
     assert slot.seconds["eager"] == pytest.approx(0.5 * len(many))
     assert sum(slot.seconds.values()) == pytest.approx(len(many))
+
+
+def test_branches_that_take_turns_have_no_more_spans_than_a_figure_needs() -> None:
+    kinds = [
+        {"branch": "maml", "train_seconds": 0.5},
+        {"branch": "reptile", "program": "compiling"},
+        {"branch": "reptile", "program": "compiled", "train_seconds": 0.25, "sample_share": 0.5},
+    ]
+    turns = 20 * MOST_GROUPS
+    many = [segment(1 + i, 2 + i, 0.75, **kinds[i % 3]) for i in range(3 * turns)]
+    whole = segment(1 + 3 * turns, 1 + 6 * turns, 2.5 * turns, role="verdict", branch="reptile")
+    (slot,) = of(*many, whole, end=1 + 6 * turns).slots
+    assert len(slot.spans) <= 7 * (MOST_GROUPS + 2)
+    assert slot.seconds == pytest.approx(
+        {
+            "start": 0.25, "compiling": 0.75 * turns, "sampling": 0.125 * turns,
+            "eager": 0.5 * turns, "compiled": 0.125 * turns,
+            "other": (0.25 + 0.5 + 2.5) * turns, "between": 1.25 * turns - 0.25,
+        }
+    )  # fmt: skip
+    edges = [edge for span in slot.spans for edge in (span.begin, span.end)]
+    assert edges == sorted(edges) and edges[0] == 1.0 and edges[-1] == 1 + 6 * turns
+    assert {span.role for span in slot.spans if span.begin >= 1 + 3 * turns} == {"verdict"}
 
 
 def test_a_study_that_waits_has_no_slots() -> None:

@@ -1,0 +1,13 @@
+"""Stored specs are kept, but no long ones."""
+
+from service.operations.stored_specs import stored_spec, stored_warnings
+from tests.fakes.specs import SPEC
+
+
+def test_a_spec_is_read_once_unless_it_is_long() -> None:
+    trial = {"branch": "maml", "params": {"inner_lr": 0.01, "inner_steps": 2, "order": "second"}}
+    for trials, kept in ((1, True), (1000, False)):
+        spec = SPEC | {"warm_start": {"trials": [trial] * trials}}
+        first, second = stored_spec(spec), stored_spec(dict(spec))
+        assert first == second and (first is second) == kept
+        assert stored_warnings(spec, None) == stored_warnings(spec, None)
