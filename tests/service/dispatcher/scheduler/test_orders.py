@@ -52,6 +52,7 @@ def test_an_order_says_what_time_the_budget_leaves(tmp_path: Path) -> None:
             admit=[trial],
             store=CheckpointStore(tmp_path),
             segment_seconds=5.0,
+            ahead=1000,
             workers=2,
         ).seconds_left
 
