@@ -3,7 +3,7 @@
     python -m service.executors.compiler        (a `Job` as one line of JSON on stdin)
 
 It trains nothing and holds no lane, so whatever happens to it happens to nobody else.  It ends
-with the worker that started it: then its stdin closes.
+with the worker that started it, and so do the compilers that it called: then its stdin closes.
 """
 
 import fcntl
@@ -12,12 +12,16 @@ import os
 import resource
 import shlex
 import shutil
+import signal
 import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+WORKSHOP = "workshop-"
+"""How the names of directories begin that Inductor works in."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def main() -> int:
             return 0
         if not _locked(locks, path.with_suffix(".lock")) or path.exists():
             return 0
-        workshop = path.with_name(f"workshop-{path.stem}")
+        workshop = path.with_name(f"{WORKSHOP}{path.stem}")
         shutil.rmtree(workshop, ignore_errors=True)  # of one that was killed
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = _plain(workshop)
         # Else Inductor compiles a test for each vector extension of the processor, for seconds.  A
@@ -91,15 +95,17 @@ def _compile(job: Job, path: Path) -> int:
     import torch
 
     from metaopt.models.kind import CompileGuess
+    from metaopt.models.registry import MODELS
     from metaopt.population.compiled import PARTIAL
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
     from service.executors import records
     from service.executors.probe import compiled_seconds
-    from service.executors.program_files import note_failure
+    from service.executors.program_files import forget_failure, note_failure
 
     for left in path.parent.glob(f"{PARTIAL}{path.stem}*"):  # of one that was killed, too
         shutil.rmtree(left, ignore_errors=True)
+    clear(path.parent, WORKSHOP, PARTIAL)
     if job.device == "cpu":
         torch.set_num_threads(1)  # as the worker: it is a part of the program
     signature = Signature.from_json(job.signature)
@@ -110,11 +116,25 @@ def _compile(job: Job, path: Path) -> int:
         note_failure(path, error)
         print(f"not compiled: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    forget_failure(path)
     seconds = _core_seconds()
     if job.eager_seconds is not None:
-        faster = job.eager_seconds / compiled_seconds(population, path.parent)
-        records.keep(path.parent, signature, CompileGuess(seconds, faster))
+        if job.device == "cpu":
+            faster = job.eager_seconds / compiled_seconds(population, path.parent)
+        else:
+            faster = MODELS.get(str(signature.model["kind"])).compile_guess.faster
+        records.keep(path.parent, signature, job.device, CompileGuess(seconds, faster))
     return 0
+
+
+def clear(directory: Path, *prefixes: str) -> None:
+    """Remove what compilers of other programs left that were killed: nobody holds their locks."""
+    for left in [left for prefix in prefixes for left in directory.glob(f"{prefix}*")]:
+        lock = directory / f"{left.name.split('-')[1]}.lock"
+        with ExitStack() as locks:
+            # Who compiles without a process of its own has no lock, and is none of those.
+            if lock.exists() and _locked(locks, lock):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _core_seconds() -> float:
@@ -126,6 +146,8 @@ def _core_seconds() -> float:
 
 def _end_with_parent() -> None:
     sys.stdin.read()
+    if os.getpgrp() == os.getpid():  # else it would end others than it called
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 

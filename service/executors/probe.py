@@ -1,5 +1,7 @@
 """What eager lanes of a signature cost on a device, measured: how many at once fit and pay."""
 
+import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +39,18 @@ class Facts:
     bytes_per_lane: int = 0
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Facts":
-        """Facts from plain data."""
-        return cls(**data)
+    def read(cls, path: Path) -> "Facts | None":
+        """The facts in a file; None where there are none that make sense."""
+        try:
+            data: Any = json.loads(path.read_text())
+            facts = cls(**data)
+            seconds = (facts.seconds, *facts.by_lanes.values())
+            sensible = isinstance(facts.lane_chunk, int)
+            sensible &= 0 < min(map(int, facts.by_lanes)) <= facts.lane_chunk
+            sensible &= all(math.isfinite(value) and value > 0 for value in seconds)
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+        return facts if sensible else None
 
 
 def probe(signature: Signature, device: str) -> Facts:

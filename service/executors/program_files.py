@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 NOTED_SECONDS = 24 * 3600.0  # who has no compiler today may have one tomorrow
@@ -18,7 +19,8 @@ def write_whole(path: Path, data: dict[str, object]) -> None:
 
 def note_failure(program: Path, error: Exception) -> None:
     """Write beside where a program would be why it cannot be compiled or used."""
-    _note(program).write_text(f"{type(error).__name__}: {error}"[:2000])
+    text = f"{type(error).__name__}: {error}"[:2000]
+    _note(program).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def failed_lately(program: Path) -> bool:
@@ -27,6 +29,12 @@ def failed_lately(program: Path) -> bool:
         return time.time() - _note(program).stat().st_mtime < NOTED_SECONDS
     except OSError:
         return False
+
+
+def forget_failure(program: Path) -> None:
+    """Remove the note: the program was compiled after all."""
+    with suppress(OSError):  # then it lapses
+        _note(program).unlink()
 
 
 def _note(program: Path) -> Path:

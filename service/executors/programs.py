@@ -10,14 +10,19 @@ other workers lose nothing.  Where cores are idle, or on a GPU, it trains on bes
 
 What is measured and what is compiled lies in one directory, shared by all workers of a machine
 and kept over restarts: a second process only loads.  A compiler that is missing, fails or crashes
-costs nothing but speed; it is not tried again for the same program on the same day.
+costs nothing but speed, as does a directory that cannot be used.  For the same program none is
+tried again on the same day after it has failed or hung, nor after it has crashed twice.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,15 +33,19 @@ from metaopt.population.compiled import program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk
+from service.executors.answers import ending
 from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
-from service.executors.program_files import failed_lately, note_failure, write_whole
+from service.executors.program_files import failed_lately, forget_failure, note_failure, write_whole
 from service.executors.records import core_seconds, expected
 from service.executors.worth import Costs, Work, saved_seconds, worth_compiling
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
 WAIT_SECONDS = 5.0  # in one go: then the dispatcher may have another order
 LOOK_SECONDS = 0.05
+# On the clock, since a compiler that stands still takes no seconds of a core: it has hung if it
+# runs so many times as long as was expected, and for so many seconds.
+HUNG_TIMES, HUNG_SECONDS = 10.0, 120.0
 
 log = structlog.get_logger("worker")
 
@@ -69,6 +78,7 @@ class Programs:
         self._lends = lends
         self._wait_seconds = wait_seconds
         self._facts: dict[str, Facts | None] = {}
+        self._crashes: Counter[Path] = Counter()
         self._compiling: _Compiling | None = None
 
     def population(self, signature: Signature, ahead: int) -> Population:
@@ -77,7 +87,11 @@ class Programs:
         Args:
             ahead: Lane-meta-iterations expected; few are not worth measuring for.
         """
-        facts = self._measured(signature, ahead)
+        facts = None
+        try:
+            facts = self._measured(signature, ahead)
+        except OSError as error:
+            self._do_without(error)
         chunk = facts.lane_chunk if facts else default_lane_chunk(signature, self._device)
         return Population(signature, device=self._device, lane_chunk=chunk)
 
@@ -87,19 +101,12 @@ class Programs:
         Returns:
             False while it is compiled and its lanes had better wait: ask again.
         """
-        if self._compiling is not None and not self.compiling:
-            self.close()
-        if self._mode == "never" or self._directory is None or population.compiled:
+        try:
+            self._look_after_compiler()
+            return self._ready(population, work)
+        except OSError as error:
+            self._do_without(error)
             return True
-        path = population.program_path(self._directory)
-        if path.exists() or self._mode == "always":
-            self._use(population, path)
-        elif not failed_lately(path) and (costs := self._costs(population, work.ahead)):
-            if worth_compiling(work, costs):
-                self._compile(population, path)
-                waits = self._lends and self._takes_less(path, saved_seconds(work, costs))
-                return not waits or self._arrived(population, path)
-        return True
 
     @property
     def compiling(self) -> bool:
@@ -107,29 +114,80 @@ class Programs:
         return self._compiling is not None and self._compiling.process.poll() is None
 
     def close(self) -> None:
-        """End the compiling process."""
+        """End the compiling process and the compilers that it called."""
         if self._compiling is not None:
             with self._compiling.process as process:  # closes its pipe and waits
-                process.kill()
+                with suppress(ProcessLookupError, PermissionError):  # all have ended
+                    os.killpg(process.pid, signal.SIGKILL)
             self._compiling = None
+
+    def _ready(self, population: Population, work: Work) -> bool:
+        if self._mode == "never" or self._directory is None or population.compiled:
+            return True
+        path = population.program_path(self._directory)
+        if failed_lately(path):
+            return True
+        if path.exists() or self._mode == "always":
+            self._use(population, path)
+        elif costs := self._costs(population, work.ahead):
+            taken = self._taken(path)  # that is spent, whatever is decided now
+            left = replace(costs, compiling=max(0.0, costs.compiling - taken))
+            if worth_compiling(work, left):
+                self._compile(population, path, costs.compiling)
+                overdue = max(0.0, taken - costs.compiling)
+                waits = self._compiles(path) and overdue < saved_seconds(work, left)
+                return not (self._lends and waits) or self._arrived(population, path)
+        return True
+
+    def _do_without(self, error: OSError) -> None:
+        """Measure, load and compile nothing from now on: the directory cannot be used."""
+        log.warning("programs_unusable", directory=str(self._directory), cause=str(error)[:500])
+        self.close()
+        self._mode, self._directory = "never", None
+
+    def _look_after_compiler(self) -> None:
+        """End a compiling process that has hung; note its failure, or a second crash."""
+        if self._compiling is None:
+            return
+        process, path, begun, patience = self._compiling
+        code = process.poll()
+        if code is None and time.monotonic() - begun < patience:
+            return
+        self.close()
+        if code == 0 or path.exists() or failed_lately(path):
+            return
+        if code is None:
+            cause = f"the compiler had not ended after {patience:.0f} seconds"
+        else:
+            self._crashes[path] += 1
+            cause = f"the compiler crashed: {ending(code)}"
+        log.warning("compiler_failed", program=path.name, cause=cause)
+        if code is None or self._crashes[path] > 1:  # a first crash may have been a stray kill
+            note_failure(path, ChildProcessError(cause))
 
     def _use(self, population: Population, path: Path) -> None:
         assert self._directory is not None
         try:
             population.use_compiled(self._directory)
             log.info("program_loaded", program=path.name)
-        except Exception as error:  # eager training needs nothing of all this
-            path.unlink(missing_ok=True)
-            if not isinstance(error, CorruptProgram):  # else it may be compiled again
-                note_failure(path, error)
+            forget_failure(path)
+        except CorruptProgram as error:  # it may be compiled again
             log.warning("program_failed", program=path.name, cause=str(error)[:500])
+            path.unlink(missing_ok=True)
+        except Exception as error:  # eager training needs nothing of all this
+            log.warning("program_failed", program=path.name, cause=str(error)[:500])
+            note_failure(path, error)
 
-    def _takes_less(self, path: Path, saved: float) -> bool:
-        """Whether the program at `path` is being compiled, so far for less than it will save."""
+    def _compiles(self, path: Path) -> bool:
+        """Whether a process of this worker was started for the program at `path`."""
+        return self._compiling is not None and self._compiling.path == path
+
+    def _taken(self, path: Path) -> float:
+        """Seconds that compiling the program at `path` has taken so far."""
         if self._compiling is None or self._compiling.path != path:
-            return False
+            return 0.0
         taken = core_seconds(self._compiling.process.pid)
-        return (time.monotonic() - self._compiling.begun if taken is None else taken) < saved
+        return time.monotonic() - self._compiling.begun if taken is None else taken
 
     def _arrived(self, population: Population, path: Path) -> bool:
         """Wait for a while; whether the compiling process has ended, with or without a program."""
@@ -149,7 +207,7 @@ class Programs:
         facts = self._measured(signature, ahead)
         if facts is None or self._directory is None:
             return None
-        guess = expected(self._directory, signature)
+        guess = expected(self._directory, signature, self._device)
         return Costs(
             by_lanes={int(n): s for n, s in facts.by_lanes.items() if int(n) <= facts.lane_chunk},
             program_lanes=population.program_lanes,
@@ -163,17 +221,24 @@ class Programs:
         name = f"{program_key(signature, self._device)}.json"
         if self._facts.get(name) is None:
             path = self._directory / name
-            if not path.exists() and ahead >= WORTH_PROBING:
-                facts = probe(signature, self._device)
-                log.info("lanes_measured", lane_chunk=facts.lane_chunk, seconds=facts.seconds)
-                if not path.exists():  # another worker was faster: all go by one measurement
-                    write_whole(path, asdict(facts))
-            if path.exists():
-                self._facts[name] = Facts.from_json(json.loads(path.read_text()))
+            facts = Facts.read(path)
+            if facts is None and ahead >= WORTH_PROBING:
+                measured = probe(signature, self._device)
+                log.info("lanes_measured", lane_chunk=measured.lane_chunk, seconds=measured.seconds)
+                facts = Facts.read(path)  # another worker was faster: all go by one measurement
+                if facts is None:
+                    write_whole(path, asdict(measured))
+                    facts = measured
+            self._facts[name] = facts
         return self._facts.get(name)
 
-    def _compile(self, population: Population, path: Path) -> None:
-        if self.compiling:
+    def _compile(self, population: Population, path: Path, seconds: float) -> None:
+        """Start the compiling process; one for another program keeps no core that is lent to this.
+
+        Args:
+            seconds: What it is expected to take.
+        """
+        if self.compiling and (self._compiles(path) or not self._lends):
             return
         self.close()
         facts = self._measured(population.signature, 0)
@@ -189,16 +254,23 @@ class Programs:
             [sys.executable, "-m", "service.executors.compiler"],
             stdin=subprocess.PIPE,  # it ends when this process does
             stdout=subprocess.DEVNULL,
+            bufsize=0,
+            process_group=0,  # it is killed with the compilers that it called
         )
-        self._compiling = _Compiling(process, path, time.monotonic())
+        patience = max(HUNG_SECONDS, HUNG_TIMES * seconds)
+        self._compiling = _Compiling(process, path, time.monotonic(), patience)
         assert process.stdin is not None
-        process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has crashed, which is seen by its exit status
+            process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
 
 
 class _Compiling(NamedTuple):
-    """A process that compiles the program at `path`, since the monotonic time `begun`."""
+    """A process that compiles the program at `path`, since the monotonic time `begun`.
+
+    It has hung if it has not ended `patience` seconds later.
+    """
 
     process: "subprocess.Popen[bytes]"
     path: Path
     begun: float
+    patience: float

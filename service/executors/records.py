@@ -1,8 +1,9 @@
-"""Records: what compiling took and brought on this machine, by kinds of model and algorithm.
+"""Records: what compiling took and brought here, by device and kinds of model and algorithm.
 
     record of the same kinds ─▶ of the same model ─▶ the model's own guess, for this machine's speed
 
-All seconds are of one core, so that a record of a busy hour serves an idle one.
+All seconds are of one core, so that a record of a busy hour serves an idle one.  A GPU's would be
+on the clock, beside a worker that trains on it: what a program brings there is the model's guess.
 """
 
 import json
@@ -21,15 +22,16 @@ from service.executors.program_files import write_whole
 _GUESSED_WHERE_A_LOOP_TAKES = 0.011  # seconds; `_loop_seconds` where guesses were measured
 
 
-def keep(directory: Path, signature: Signature, guess: CompileGuess) -> None:
+def keep(directory: Path, signature: Signature, device: str, record: CompileGuess) -> None:
     """Keep what compiling a program of `signature` took and brought."""
-    write_whole(_path(directory, signature), guess._asdict())
+    write_whole(_path(directory, signature, device), record._asdict())
 
 
-def expected(directory: Path, signature: Signature) -> CompileGuess:
+def expected(directory: Path, signature: Signature, device: str) -> CompileGuess:
     """What compiling a program of `signature` will take and bring here."""
     model = str(signature.model["kind"])
-    for path in (_path(directory, signature), *sorted(directory.glob(f"compiled-{model}-*.json"))):
+    alike = sorted(directory.glob(f"compiled-{device}-{model}-*.json"))
+    for path in (_path(directory, signature, device), *alike):
         if (record := _read(path)) is not None:
             return record
     guess = MODELS.get(model).compile_guess
@@ -45,18 +47,21 @@ def core_seconds(process_id: int) -> float | None:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _path(directory: Path, signature: Signature) -> Path:
-    return directory / f"compiled-{signature.model['kind']}-{signature.algorithm}.json"
+def _path(directory: Path, signature: Signature, device: str) -> Path:
+    return directory / f"compiled-{device}-{signature.model['kind']}-{signature.algorithm}.json"
 
 
 def _read(path: Path) -> CompileGuess | None:
-    """A record; None where there is none that makes sense."""
+    """A record; None where there is none that makes sense.
+
+    Nor does one of a program that is no faster: it would keep all others from being compiled.
+    """
     try:
         data: Any = json.loads(path.read_text())
         record = CompileGuess(float(data["seconds"]), float(data["faster"]))
     except (OSError, ValueError, TypeError, LookupError):
         return None
-    sensible = all(math.isfinite(value) and value > 0 for value in record)
+    sensible = all(map(math.isfinite, record)) and record.seconds > 0 and record.faster > 1
     return record if sensible else None
 
 

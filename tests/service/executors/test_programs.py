@@ -1,26 +1,38 @@
 """Workers choose their programs: eager at once, compiled where it pays."""
 
+import fcntl
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from metaopt.population.compiled import PARTIAL
+from metaopt.population.compiled import PARTIAL, program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
+from service.executors import compiler
 from service.executors.base import Slot
 from service.executors.cores import usable_cores
 from service.executors.local import LocalExecutor
-from service.executors.program_files import NOTED_SECONDS, note_failure, write_whole
+from service.executors.probe import Facts
+from service.executors.program_files import (
+    NOTED_SECONDS,
+    failed_lately,
+    forget_failure,
+    note_failure,
+    write_whole,
+)
 from service.executors.programs import Programs
 from service.executors.records import core_seconds, expected
 from service.executors.segment import Segments
-from tests.fakes.processes import children
+from service.executors.worth import eager_seconds
+from tests.fakes.processes import children, runs
 from tests.service.executors.test_local import admit, order
 from tests.waiting import wait_until
 
@@ -35,7 +47,7 @@ def programs(directory: Path, mode: str = "auto", **options: Any) -> Programs:
 
 def record(directory: Path, seconds: float, faster: float = 3.0) -> Path:
     """Let compiling have taken so long here."""
-    path = directory / "compiled-mlp-maml.json"
+    path = directory / "compiled-cpu-mlp-maml.json"
     write_whole(path, {"seconds": seconds, "faster": faster})
     return path
 
@@ -73,12 +85,17 @@ def test_what_compiling_costs_decides(tmp_path, seconds, compiles):
 
 
 def test_a_record_that_is_damaged_is_none(tmp_path):
-    for data in ("", "{}", '{"seconds": -1, "faster": 2}', '{"seconds": 1e999, "faster": 2}'):
+    none = expected(tmp_path / "nothing", SIGNATURE, "cpu")
+    for seconds, faster in ((-1, 2), (float("inf"), 2), (1, 1.0), (1, 0.5)):  # no gain: no record
+        record(tmp_path, seconds, faster)
+        assert expected(tmp_path, SIGNATURE, "cpu") == none
+    for data in ("", "{}"):
         record(tmp_path, 1.0).write_text(data)
-        assert expected(tmp_path, SIGNATURE) == expected(tmp_path / "nothing", SIGNATURE)
+        assert expected(tmp_path, SIGNATURE, "cpu") == none
     record(tmp_path, 7.0)
     reptile = replace(SIGNATURE, algorithm="reptile")
-    assert expected(tmp_path, SIGNATURE) == expected(tmp_path, reptile) == (7.0, 3.0)
+    assert expected(tmp_path, SIGNATURE, "cpu") == expected(tmp_path, reptile, "cpu") == (7.0, 3.0)
+    assert expected(tmp_path, SIGNATURE, "cuda") == none
 
 
 def test_a_damaged_program_is_thrown_away_and_may_be_compiled_again(tmp_path):
@@ -99,6 +116,142 @@ def test_a_failure_is_tried_again_on_another_day(tmp_path):
         Segments("cpu", chosen).run(order(ahead=10**6))
         assert chosen.compiling == compiles
         chosen.close()
+
+
+def test_a_failure_is_heeded_whatever_the_mode_and_forgotten_after_a_success(tmp_path):
+    path = Population(SIGNATURE).program_path(tmp_path)
+    note_failure(path, OSError("\udcff no compiler"))
+    report = Segments("cpu", programs(tmp_path, "always")).run(order(ahead=LITTLE))
+    assert report.program == "eager" and [path.suffix for path in tmp_path.iterdir()] == [".failed"]
+    forget_failure(path)
+    forget_failure(path)
+    assert not failed_lately(path)
+
+
+def test_a_program_that_cannot_be_loaded_is_kept_and_not_tried_again(tmp_path):
+    path = Population(SIGNATURE).program_path(tmp_path)
+    path.mkdir()  # reading it fails, for whoever reads
+    report = Segments("cpu", programs(tmp_path)).run(order(ahead=LITTLE))
+    assert report.program == "eager" and path.exists() and failed_lately(path)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "full"])
+def test_a_directory_that_cannot_be_used_costs_nothing_but_speed(tmp_path, place, capfd):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").symlink_to("/dev/null")
+    segments = Segments("cpu", programs(tmp_path / place))
+    reports = [segments.run(order(ahead=MUCH)), segments.run(order(admit=[], ahead=MUCH))]
+    assert [report.program for report in reports] == ["eager"] * 2
+    assert {lane.meta_iteration for lane in reports[-1].lanes} == {6}
+    output = capfd.readouterr()
+    assert (output.out + output.err).count("programs_unusable") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"lane_chunk": 2, "seconds": 1, "by_lanes": {}}']
+)
+def test_measurements_that_are_damaged_are_made_again(tmp_path, text):
+    path = tmp_path / f"{program_key(SIGNATURE, 'cpu')}.json"
+    path.write_text(text)
+    segments = Segments("cpu", programs(tmp_path, "never"))
+    segments.run(order(ahead=LITTLE))
+    assert path.read_text() == text
+    Segments("cpu", programs(tmp_path, "never")).run(order(ahead=5000))
+    assert Facts.read(path) is not None
+
+
+def test_a_compiler_that_hangs_is_ended_with_its_own_and_noted(tmp_path):
+    record(tmp_path, 1e-3)
+    chosen = programs(tmp_path, lends=True, wait_seconds=0.2)
+    segments = Segments("cpu", chosen)
+    assert segments.run(order(ahead=10**6)).program == "compiling"
+    (pid,) = children(os.getpid())
+    os.kill(pid, signal.SIGSTOP)
+    with subprocess.Popen(["sleep", "1000"], process_group=pid) as called:
+        assert segments.run(order(admit=[], ahead=10**6)).program == "compiling"
+        chosen._compiling = chosen._compiling._replace(patience=0.0)
+        report = segments.run(order(admit=[], ahead=10**6))
+        assert called.wait(30) == -signal.SIGKILL
+    assert report.program == "eager" and not chosen.compiling and not runs(pid)
+    assert failed_lately(Population(SIGNATURE).program_path(tmp_path))
+
+
+def test_a_compiler_that_crashes_is_tried_once_more(tmp_path):
+    record(tmp_path, 1e-3)
+    chosen = programs(tmp_path)
+    segments = Segments("cpu", chosen)
+    noted = []
+    for lanes in (order(ahead=10**6), order(admit=[], ahead=10**6)):
+        segments.run(lanes)
+        (pid,) = children(os.getpid())
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not chosen.compiling, 30)
+        noted.append(failed_lately(Population(SIGNATURE).program_path(tmp_path)))
+    segments.run(order(admit=[], ahead=10**6))
+    assert not chosen.compiling and noted == [False, False]
+    assert "SIGKILL" in next(tmp_path.glob("*.failed")).read_text()
+
+
+def test_what_compiling_has_taken_is_spent(tmp_path):
+    """Lanes that would not begin it now wait for its end, since only what is left counts."""
+    record(tmp_path, 1.0)
+    chosen = programs(tmp_path, lends=True, wait_seconds=0.2)
+    segments = Segments("cpu", chosen)
+    assert segments.run(order(ahead=10**6)).program == "compiling"
+    (pid,) = children(os.getpid())
+    wait_until(lambda: (core_seconds(pid) or 0.0) >= 1.0, 60, what="some compiling")
+    os.kill(pid, signal.SIGSTOP)
+    taken = core_seconds(pid)
+    assert taken is not None
+    facts = Facts.read(tmp_path / f"{program_key(SIGNATURE, 'cpu')}.json")
+    assert facts is not None
+    record(tmp_path, taken)
+    by_lanes = {int(lanes): seconds for lanes, seconds in facts.by_lanes.items()}
+    eager = eager_seconds(by_lanes, len(order().admit))
+    ahead = int(taken / 2 / eager)  # half of what it costs
+    report = segments.run(order(admit=[], ahead=ahead))
+    chosen.close()
+    assert report.program == "compiling"
+    other = Segments("cpu", programs(tmp_path, lends=True, wait_seconds=0.2))
+    assert other.run(order(ahead=ahead)).program == "eager"
+
+
+@pytest.mark.parametrize("lends", [True, False])
+def test_a_lent_core_compiles_what_is_wanted_now(tmp_path, lends):
+    record(tmp_path, 1e-3)
+    chosen = programs(tmp_path, lends=lends, wait_seconds=0.1)
+    Segments("cpu", chosen).run(order(ahead=10**6))
+    (first,) = children(os.getpid())
+    other = replace(order(ahead=10**6), signature={**order().signature, "step_cap": 7})
+    Segments("cpu", chosen).run(other)
+    (second,) = children(os.getpid())
+    chosen.close()
+    assert (second == first) == (not lends)
+
+
+def test_a_compiler_ends_with_its_worker_and_what_it_called_too(tmp_path):
+    path = Population(SIGNATURE).program_path(tmp_path)
+    job = compiler.Job(SIGNATURE.to_json(), "cpu", 4, str(path), None, alone=False)
+    command = [sys.executable, "-m", "service.executors.compiler"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+        process.stdin.flush()
+        wait_until(lambda: path.with_suffix(".lock").exists(), 30)
+        with subprocess.Popen(["sleep", "1000"], process_group=process.pid) as called:
+            process.stdin.close()
+            assert called.wait(30) == process.wait(30) == -signal.SIGKILL
+
+
+def test_what_killed_compilers_of_other_programs_left_is_cleared(tmp_path):
+    for name in ("dead", "alive", "unknown"):
+        (tmp_path / f"workshop-{name}").mkdir()
+        (tmp_path / f"{PARTIAL}{name}-x_1").mkdir()
+    (tmp_path / "dead.lock").touch()
+    with (tmp_path / "alive.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        compiler.clear(tmp_path, compiler.WORKSHOP, PARTIAL)
+    assert {path.name.split("-")[1] for path in tmp_path.glob("*-*")} == {"alive", "unknown"}
 
 
 def test_lanes_wait_for_a_program_where_no_core_is_idle(tmp_path):
@@ -142,7 +295,7 @@ def test_lanes_wait_for_a_program_that_the_next_worker_finds(tmp_path):
             reports.append(first.submit("cpu:0", order(admit=[], ahead=MUCH)).result())
         assert len(reports) > 1 and reports[-1].program == "compiled"
         assert reports[-1].lanes[0].meta_iteration == 3
-        record = json.loads((directory / "compiled-mlp-maml.json").read_text())
+        record = json.loads((directory / "compiled-cpu-mlp-maml.json").read_text())
         assert record["seconds"] > 1 and record["faster"] > 0
     finally:
         first.close()
