@@ -95,7 +95,7 @@ def run_mirror(
         except EpochLost as error:
             log.info("mirror_ended", epoch=epoch, cause=str(error))
             break
-        except Exception as error:  # whatever it is, it must not end the dispatcher
+        except Exception as error:  # whatever it is, the mirror goes on
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             log.warning("mirror_failed", error=str(error), retry_seconds=pause)
         if last:

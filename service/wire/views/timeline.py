@@ -24,7 +24,10 @@ ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
 
 
 class Span(View):
-    """What a slot did for a while, in seconds after the study was submitted."""
+    """What a slot did for a while, in seconds after the study was submitted.
+
+    Of several segments together, the role and branch are those that took longest.
+    """
 
     activity: Activity
     role: str
