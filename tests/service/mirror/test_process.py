@@ -42,7 +42,7 @@ def begin(engine: Engine) -> int:
 def test_it_ends_with_its_epoch(engine: Engine, database_url: str) -> None:
     epoch = begin(engine)
     with pytest.raises(OSError, match="disk"), mirroring(database_url, epoch):
-        assert len(mirrors()) == 1
+        wait_until(lambda: len(mirrors()) == 1, what="the mirror")
         raise OSError("no room on the disk")
     assert mirrors() == []
 
@@ -58,9 +58,7 @@ def test_an_orderly_stop_mirrors_what_the_drain_brought_in(
     with mirroring(database_url, epoch):
         wait_until(lambda: len(storage.get_all_studies()) == 2, 60, what="the mirror")
         (mirror,) = mirrors()
-        os.kill(
-            mirror, signal.SIGTERM
-        )  # as to every process of a unit or container that is stopped
+        os.kill(mirror, signal.SIGTERM)  # as to all that is in a unit or container that stops
         with transaction(engine) as session:
             end_trial(session, session.get_one(Trial, trial_id), "completed", score=1.5)
     (trial,) = (t for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id))
