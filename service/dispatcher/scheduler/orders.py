@@ -96,7 +96,8 @@ def _seconds_left(study: StudyState, group: Group, workers: int) -> float | None
 def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     """About how many meta-iterations lanes of the group's signature will still train.
 
-    Trials not asked for yet, and finalists, are taken to have the signatures of the open ones.
+    Trials not asked for yet, and finalists, are taken to have the signatures of the open ones, and
+    finalists to come from each branch alike.
     """
     survival = study.plan.rule.kept_share(study.plan.options)
     of_branch = [t for t in pauses.going_on(study, group.role) if t.group.branch == group.branch]
@@ -106,7 +107,8 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     )
     if not ROLES[group.role].paid_by_search:
         return round(open_now)
-    trials, trainings = study.branches[group.branch].remaining, study.spec.verdict.trainings()
+    trials = study.branches[group.branch].remaining
+    trainings = study.spec.verdict.trainings() / len(study.branches)
     coming = sum(
         count * trials * ahead_in(study, t, group, 0, survival)
         + count * trainings * ahead_in(study, t, group, 0, 1.0)
