@@ -30,15 +30,10 @@ CASES = {
         "reptile",
         {"meta_batch": 2, "inner_optimizer": "adam", "schedule": "cosine"},
     ),
-    "conv4": (OMNIGLOT, CONV4, "maml", {"meta_batch": 1, "order": "first", "gradient_clamp": 0.5}),
-    "conv4, second order": (OMNIGLOT, CONV4, "maml", {"meta_batch": 1, "gradient_clamp": 0.5}),
+    "conv4": (OMNIGLOT, CONV4, "maml", {"meta_batch": 1, "gradient_clamp": 0.5}),
 }
-# The first two programs are also those of test_order.  Second derivatives of convolutions compile
-# for minutes.
-NIGHT = {"conv4, second order"}
-EVERY = [pytest.param(case, marks=pytest.mark.night) if case in NIGHT else case for case in CASES]
-LANES = {"conv4": 2, "conv4, second order": 2}
-CAP = {"conv4": 1, "conv4, second order": 1, "first order": 5}
+# The first two programs are also those of test_order.  Compiling convolutions takes long.
+LANES, CAP = {"conv4": 2}, {"conv4": 1, "first order": 5}
 
 
 def population(case: str, names: list[str], programs: Path | None) -> Population:
@@ -73,7 +68,7 @@ def weights(made: Population, name: str) -> torch.Tensor:
     return torch.cat([p.flatten() for p in made.weights(name).values()])
 
 
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", CASES)
 def test_a_compiled_program_trains_like_the_plain_one(case, programs):
     names = ["t0", "t1", "t2", "t3", "t4", "wild", "t5"]  # several chunks, not all full
     plain, fast = population(case, names, None), population(case, names, programs)
@@ -87,7 +82,7 @@ def test_a_compiled_program_trains_like_the_plain_one(case, programs):
     assert plain.state("t0").age == ITERATIONS
 
 
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", CASES)
 def test_an_interruption_changes_no_bit(case, programs, tmp_path):
     whole = population(case, ["t0", "t1"], programs)
     whole.advance(ITERATIONS)
