@@ -10,6 +10,7 @@ from metaopt.population.population import Population
 def use_compiled(population: Population, directory: Path) -> None:
     """Train `population` by its program in `directory`, which other processes fill, too."""
     os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")  # as in service.executors.compiler
-    with (directory / "lock").open("w") as lock:
+    path = population.program_path(directory)
+    with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         population.use_compiled(directory)
