@@ -109,6 +109,7 @@ def test_it_does_not_outlive_a_parent_that_is_killed(engine: Engine, database_ur
         (mirror,) = mirrors(parent.pid)
         parent.kill()
     wait_until(lambda: not Path(f"/proc/{mirror}").exists(), 60, what="its end")
+    assert parent.returncode == -signal.SIGKILL
 
 
 def test_a_long_computation_ends_with_the_parent() -> None:
@@ -119,7 +120,8 @@ def test_a_long_computation_ends_with_the_parent() -> None:
         "mirror.main()"
     )
     order = '{"database_url": "", "epoch": 1}\n'
-    subprocess.run([sys.executable, "-c", program], input=order, text=True, timeout=60, check=True)
+    ended = subprocess.run([sys.executable, "-c", program], input=order, text=True, timeout=60)
+    assert ended.returncode == 0
 
 
 def test_the_dispatcher_does_not_load_what_only_the_mirror_needs() -> None:

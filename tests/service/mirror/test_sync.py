@@ -377,6 +377,19 @@ def test_studies_that_look_alike_do_not_share_a_mirror(engine, mirror, far):
     assert far(f"sinusoid · maml · {'a' * 31}b").user_attrs["study_id"] == "a" * 31 + "b"
 
 
+def read_by(mirror) -> list[int]:
+    """Sync; return the numbers of the trials that were read for it."""
+    read: list[int] = []
+
+    def note(trial, _context):
+        read.append(trial.trial_number)
+
+    event.listen(Trial, "load", note)
+    mirror.sync()
+    event.remove(Trial, "load", note)
+    return read
+
+
 def test_trials_that_have_ended_are_not_read_again(engine, mirror):
     with transaction(engine) as session:
         add_study(session)
@@ -387,14 +400,7 @@ def test_trials_that_have_ended_are_not_read_again(engine, mirror):
     with transaction(engine) as session:
         end_trial(session, session.get(Trial, running), "completed", score=0.5)
         add_trial(session, 8)
-    read: list[int] = []
-
-    def note(trial, _context):
-        read.append(trial.trial_number)
-
-    event.listen(Trial, "load", note)
-    mirror.sync()
-    event.remove(Trial, "load", note)
+    read = read_by(mirror)
     assert read == [6, 8]
 
 
@@ -411,14 +417,7 @@ def test_while_one_waits_at_a_rung_those_after_it_are_not_read_again(
     mirror.sync()
     with transaction(engine) as session:
         add_trial(session, 6)
-    read: list[int] = []
-
-    def note(trial, _context):
-        read.append(trial.trial_number)
-
-    event.listen(Trial, "load", note)
-    mirror.sync()
-    event.remove(Trial, "load", note)
+    read = read_by(mirror)
     assert read == [6]
     with transaction(engine) as session:
         study = session.get_one(Study, "a" * 32)
