@@ -34,9 +34,29 @@ LONG = "slow", "browser"
 UNSAFE = "fsync", "synchronous_commit", "full_page_writes", "autovacuum"
 
 
+@pytest.hookimpl(trylast=True)  # after those that are not wanted have been taken out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests: side by side, the processes then end at the same time."""
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, LONG)))
+    """Deal the long tests out, module by module: each process begins with its share of them.
+
+    A process is given the next `len(items) / processes` items; whoever has none left then takes
+    some from the end of another's, and those are short ones.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    modules: dict[Path, list[pytest.Item]] = {}
+    short = []
+    for item in items:
+        long = any(map(item.get_closest_marker, LONG))
+        (modules.setdefault(item.path, []) if long else short).append(item)
+    dealt = list(modules.values())
+    left = len(items)
+    items.clear()
+    for process in range(processes):
+        own = [item for module in dealt[process::processes] for item in module]
+        number = max(0, left // (processes - process) - len(own))
+        left -= len(own) + number
+        items += own + short[:number]
+        del short[:number]
+    items += short
 
 
 @pytest.fixture(scope="session")

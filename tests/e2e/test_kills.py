@@ -61,12 +61,12 @@ def test_a_study_survives_the_death_of_its_workers(
 def test_a_study_survives_the_death_of_the_dispatcher(
     engine: Engine, start: Start, unkilled: Scores, tmp_path: Path
 ) -> None:
-    study_id = submit(engine, small_spec())
     first = start()
     wait_until(lambda: "dispatcher_live" in first.log(), 30, what="a live dispatcher")
     second = start()
-    wait_until(lambda: progress(engine, study_id) > 0, 30, what="a first checkpoint")
     wait_until(lambda: "standing_by" in second.log(), 30, what="a dispatcher that stands by")
+    study_id = submit(engine, small_spec())
+    wait_until(lambda: progress(engine, study_id) > 0, 30, what="a first checkpoint")
     workers = first.worker_pids()
     first.kill()
     wait_until(lambda: not any(map(runs, workers)), 5, what="the death of the orphans")
