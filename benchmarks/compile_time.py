@@ -45,7 +45,7 @@ def one(options: dict[str, object]) -> None:
 
     from metaopt.population import compiled
     from metaopt.population.population import Population
-    from service.executors.probe import compiled_seconds
+    from service.executors.probe import CALLS, fill, least_seconds
     from service.planning.signatures import trial_signature
     from service.wire.spec.study import StudySpec
 
@@ -57,7 +57,9 @@ def one(options: dict[str, object]) -> None:
     population.compile(directory)
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     ours, theirs = (usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, whose))
-    lane = 1e3 * compiled_seconds(population, directory)
+    population.use_compiled(directory)
+    fill(population, population.program_lanes)
+    lane = 1e3 * least_seconds(population, CALLS) / CALLS / population.program_lanes
     print(f"{ours + theirs:5.1f} s ({theirs:4.1f} of g++); {lane:.3f} ms a lane's meta-iteration")
 
 

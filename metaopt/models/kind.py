@@ -63,7 +63,7 @@ class ModelKind:
         most_lanes: Lanes that gain from being stacked on one core, from the options; None leaves
             it to the number of tasks.
         inductor: Options of the compiler.
-        compile_guess: Used until one was compiled on the machine.
+        compile_guess: Used until one of about its size was compiled on the machine.
     """
 
     name: str

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 WORKSHOP = "workshop-"
-"""How the names of directories begin that Inductor works in."""
+"""How the names of directories begin in which a program is made and measured."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Job:
         device: Where it is to run.
         lanes: How many it has.
         path: Where it goes.
-        eager_seconds: Of one lane's meta-iteration without it, if known.
+        facts: Measurements of its signature (`service.executors.probe.Facts`), if there are any.
         alone: Nothing else is to be compiled on the machine meanwhile: it has no core of its own.
     """
 
@@ -41,7 +41,7 @@ class Job:
     device: str
     lanes: int
     path: str
-    eager_seconds: float | None
+    facts: dict[str, Any] | None
     alone: bool
 
 
@@ -63,7 +63,7 @@ def main() -> int:
         # compiler that is older than the processor then fails, and the lanes stay eager.
         os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
         try:
-            return _compile(job, path)
+            return _compile(job, path, workshop)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
 
@@ -91,48 +91,42 @@ def _plain(path: Path) -> str:
     return f"/proc/{os.getpid()}/fd/{folder}/{path.name}"
 
 
-def _compile(job: Job, path: Path) -> int:
+def _compile(job: Job, path: Path, workshop: Path) -> int:
     import torch
 
     from metaopt.models.kind import CompileGuess
-    from metaopt.models.registry import MODELS
-    from metaopt.population.compiled import PARTIAL
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
     from service.executors import records
-    from service.executors.probe import compiled_seconds
+    from service.executors.probe import Facts, faster_than_eager
     from service.executors.program_files import forget_failure, note_failure
 
-    for left in path.parent.glob(f"{PARTIAL}{path.stem}*"):  # of one that was killed, too
-        shutil.rmtree(left, ignore_errors=True)
-    clear(path.parent, WORKSHOP, PARTIAL)
+    clear(path.parent)
     if job.device == "cpu":
         torch.set_num_threads(1)  # as the worker: it is a part of the program
     signature = Signature.from_json(job.signature)
     population = Population(signature, device=job.device, program_lanes=job.lanes)
     try:
-        population.compile(path.parent)
+        population.compile(workshop)
+        seconds = _core_seconds()
+        if job.facts is not None:
+            faster = faster_than_eager(population, workshop, Facts(**job.facts))
+            # Before the program is there: who found that alone would use it, whatever it brings.
+            records.keep(path.parent, population, CompileGuess(seconds, faster))
+        (workshop / path.name).replace(path)
     except Exception as error:
         note_failure(path, error)
         print(f"not compiled: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     forget_failure(path)
-    seconds = _core_seconds()
-    if job.eager_seconds is not None:
-        if job.device == "cpu":
-            faster = job.eager_seconds / compiled_seconds(population, path.parent)
-        else:
-            faster = MODELS.get(str(signature.model["kind"])).compile_guess.faster
-        records.keep(path.parent, signature, job.device, CompileGuess(seconds, faster))
     return 0
 
 
-def clear(directory: Path, *prefixes: str) -> None:
+def clear(directory: Path) -> None:
     """Remove what compilers of other programs left that were killed: nobody holds their locks."""
-    for left in [left for prefix in prefixes for left in directory.glob(f"{prefix}*")]:
-        lock = directory / f"{left.name.split('-')[1]}.lock"
+    for left in directory.glob(f"{WORKSHOP}*"):
+        lock = directory / f"{left.name.removeprefix(WORKSHOP)}.lock"
         with ExitStack() as locks:
-            # Who compiles without a process of its own has no lock, and is none of those.
             if lock.exists() and _locked(locks, lock):
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -1,20 +1,26 @@
-"""What eager lanes of a signature cost on a device, measured: how many at once fit and pay."""
+"""What lanes of a signature cost on a device, measured.
+
+Eager: how many at once fit and pay.  By a program: how many times as fast it trains as many.
+"""
 
 import json
 import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
+from service.executors.worth import eager_seconds
 
 GAIN = 0.95  # twice the lanes must cost less than this per lane, or they do not pay
 REPEATS = 3
-CALLS = 8  # of a compiled program: its tasks are drawn for many at once
+TURNS = 5
+CALLS = 8  # in a turn: tasks are drawn for many at once
 MOST_LANES = 512
 MEMORY_SHARE = 0.8  # of what is free on a GPU; the rest is for evaluations
 
@@ -37,6 +43,12 @@ class Facts:
     seconds: float
     by_lanes: dict[str, float]
     bytes_per_lane: int = 0
+
+    @property
+    def eager(self) -> dict[int, float]:
+        """`by_lanes`, without those that no worker computes at once."""
+        numbers = ((int(lanes), seconds) for lanes, seconds in self.by_lanes.items())
+        return {lanes: seconds for lanes, seconds in numbers if lanes <= self.lane_chunk}
 
     @classmethod
     def read(cls, path: Path) -> "Facts | None":
@@ -78,33 +90,48 @@ def probe(signature: Signature, device: str) -> Facts:
 
 def _measure(signature: Signature, device: str, lanes: int) -> tuple[float, int]:
     population = Population(signature, device=device, lane_chunk=lanes)
-    _admit(population, lanes)
+    fill(population, lanes)
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-    seconds = _seconds(population, 1) / lanes
+    seconds = least_seconds(population, 1) / lanes
     peak = 0 if device == "cpu" else torch.cuda.max_memory_allocated() // lanes
     return seconds, peak
 
 
-def compiled_seconds(population: Population, directory: Path) -> float:
-    """Seconds of one lane's meta-iteration by the compiled program in `directory`, all lanes used.
+def faster_than_eager(population: Population, directory: Path, facts: Facts) -> float:
+    """How many times as fast the program in `directory` trains as eager lanes at their best number.
+
+    It is compared with as many eager lanes as it has, in turn, so that both meet the same load:
+    what else runs takes cache and memory from them, and on a GPU time.  What as many cost more than
+    the best number is in `facts`.
 
     Args:
-        population: Without lanes; it gets them.
+        population: Without lanes; it gets them, and the program.
+        facts: Of its signature.
     """
+    eager = Population(
+        population.signature,
+        device=population.device,
+        lane_chunk=facts.lane_chunk,
+        tasks=population.program.tasks,
+    )
     population.use_compiled(directory)
-    _admit(population, population.program_lanes)
-    return _seconds(population, CALLS) / CALLS / population.program_lanes
+    for each in (population, eager):
+        fill(each, population.program_lanes)
+        each.advance(1)
+    times = median(_timed(eager, CALLS) / _timed(population, CALLS) for _ in range(TURNS))
+    return times * facts.seconds / eager_seconds(facts.eager, population.program_lanes)
 
 
-def _admit(population: Population, lanes: int) -> None:
+def fill(population: Population, lanes: int) -> None:
+    """Admit so many lanes that take as many inner steps as they may."""
     signature = population.signature
     steps = {"inner_steps": signature.step_cap, "test_steps": 1}
     for lane in range(lanes):
         population.admit(str(lane), {**signature.structure, **steps}, seed=lane, horizon=100)
 
 
-def _seconds(population: Population, meta_iterations: int) -> float:
+def least_seconds(population: Population, meta_iterations: int) -> float:
     """The least seconds of so many meta-iterations of all lanes, after one to warm up."""
     population.advance(1)
     return min(_timed(population, meta_iterations) for _ in range(REPEATS))

@@ -1,8 +1,9 @@
 """Programs of a worker: eager at once, compiled where that pays.
 
     population(signature)   lanes computed at once, as measured for this signature and device
-    ready(population)       loads the compiled program if it is there; else, if it pays
-                            (`service.executors.worth`), has it compiled by a process of its own
+    ready(population)       loads the compiled program if it is there and was not found slower;
+                            else, if it pays (`service.executors.worth`), has it compiled by a
+                            process of its own, which also measures what it brings
 
 Where every core has a worker, the compiling process takes the core of the worker that wants it: the
 worker waits, so that nothing is trained slowly that the program would soon train fast, and the
@@ -37,8 +38,8 @@ from service.executors.answers import ending
 from service.executors.compiler import Job
 from service.executors.probe import Facts, probe
 from service.executors.program_files import failed_lately, forget_failure, note_failure, write_whole
-from service.executors.records import core_seconds, expected
-from service.executors.worth import Costs, Work, saved_seconds, worth_compiling
+from service.executors.records import core_seconds, expected, measured
+from service.executors.worth import Costs, Work, is_faster, saved_seconds, worth_compiling
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
 WAIT_SECONDS = 5.0  # in one go: then the dispatcher may have another order
@@ -127,8 +128,10 @@ class Programs:
         path = population.program_path(self._directory)
         if failed_lately(path):
             return True
-        if path.exists() or self._mode == "always":
+        if self._mode == "always":
             self._use(population, path)
+        elif path.exists():
+            self._use_if_faster(population, path, work)
         elif costs := self._costs(population, work.ahead):
             taken = self._taken(path)  # that is spent, whatever is decided now
             left = replace(costs, compiling=max(0.0, costs.compiling - taken))
@@ -136,7 +139,7 @@ class Programs:
                 self._compile(population, path, costs.compiling)
                 overdue = max(0.0, taken - costs.compiling)
                 waits = self._compiles(path) and overdue < saved_seconds(work, left)
-                return not (self._lends and waits) or self._arrived(population, path)
+                return not (self._lends and waits) or self._arrived(population, path, work)
         return True
 
     def _do_without(self, error: OSError) -> None:
@@ -165,6 +168,19 @@ class Programs:
         if code is None or self._crashes[path] > 1:  # a first crash may have been a stray kill
             note_failure(path, ChildProcessError(cause))
 
+    def _use_if_faster(self, population: Population, path: Path, work: Work) -> None:
+        """Use the program at `path` unless it was measured to train this worker's lanes slower.
+
+        One that nobody measured was compiled because somebody said so.
+        """
+        assert self._directory is not None
+        if measured(self._directory, population) is not None:
+            # What eager lanes cost was measured before it, and is again if that has been removed.
+            costs = self._costs(population, max(work.ahead, WORTH_PROBING))
+            if costs is not None and not is_faster(work, costs):
+                return
+        self._use(population, path)
+
     def _use(self, population: Population, path: Path) -> None:
         assert self._directory is not None
         try:
@@ -189,7 +205,7 @@ class Programs:
         taken = core_seconds(self._compiling.process.pid)
         return time.monotonic() - self._compiling.begun if taken is None else taken
 
-    def _arrived(self, population: Population, path: Path) -> bool:
+    def _arrived(self, population: Population, path: Path, work: Work) -> bool:
         """Wait for a while; whether the compiling process has ended, with or without a program."""
         assert self._compiling is not None
         deadline = time.monotonic() + self._wait_seconds
@@ -198,7 +214,7 @@ class Programs:
                 return False
             time.sleep(LOOK_SECONDS)
         if path.exists():
-            self._use(population, path)
+            self._use_if_faster(population, path, work)
         return True
 
     def _costs(self, population: Population, ahead: int) -> Costs | None:
@@ -207,9 +223,9 @@ class Programs:
         facts = self._measured(signature, ahead)
         if facts is None or self._directory is None:
             return None
-        guess = expected(self._directory, signature, self._device)
+        guess = expected(self._directory, population)
         return Costs(
-            by_lanes={int(n): s for n, s in facts.by_lanes.items() if int(n) <= facts.lane_chunk},
+            by_lanes=facts.eager,
             program_lanes=population.program_lanes,
             compiled=facts.seconds / guess.faster,
             compiling=guess.seconds,
@@ -223,12 +239,12 @@ class Programs:
             path = self._directory / name
             facts = Facts.read(path)
             if facts is None and ahead >= WORTH_PROBING:
-                measured = probe(signature, self._device)
-                log.info("lanes_measured", lane_chunk=measured.lane_chunk, seconds=measured.seconds)
+                found = probe(signature, self._device)
+                log.info("lanes_measured", lane_chunk=found.lane_chunk, seconds=found.seconds)
                 facts = Facts.read(path)  # another worker was faster: all go by one measurement
                 if facts is None:
-                    write_whole(path, asdict(measured))
-                    facts = measured
+                    write_whole(path, asdict(found))
+                    facts = found
             self._facts[name] = facts
         return self._facts.get(name)
 
@@ -247,7 +263,7 @@ class Programs:
             device=self._device,
             lanes=population.program_lanes,
             path=str(path),
-            eager_seconds=facts.seconds if facts else None,
+            facts=asdict(facts) if facts else None,
             alone=not self._lends,
         )
         process = subprocess.Popen(

@@ -53,6 +53,11 @@ def worth_compiling(work: Work, costs: Costs) -> bool:
     return saved_seconds(work, costs) > costs.compiling
 
 
+def is_faster(work: Work, costs: Costs) -> bool:
+    """Whether the program, once it is there, trains the lanes of this worker faster than eager."""
+    return compiled_seconds(costs, work.lanes) < eager_seconds(costs.by_lanes, work.lanes)
+
+
 def saved_seconds(work: Work, costs: Costs) -> float:
     """Seconds of training that a program saves; negative if it is slower.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from metaopt.models.kind import CompileGuess
 from metaopt.population.compiled import PARTIAL, program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
@@ -29,7 +30,7 @@ from service.executors.program_files import (
     write_whole,
 )
 from service.executors.programs import Programs
-from service.executors.records import core_seconds, expected
+from service.executors.records import core_seconds, keep
 from service.executors.segment import Segments
 from service.executors.worth import eager_seconds
 from tests.fakes.processes import children, runs
@@ -45,11 +46,15 @@ def programs(directory: Path, mode: str = "auto", **options: Any) -> Programs:
     return Programs("cpu", directory, mode, **options)
 
 
-def record(directory: Path, seconds: float, faster: float = 3.0) -> Path:
-    """Let compiling have taken so long here."""
-    path = directory / "compiled-cpu-mlp-maml.json"
-    write_whole(path, {"seconds": seconds, "faster": faster})
-    return path
+LIKE = replace(SIGNATURE, test_cap=9)
+"""Another signature, whose program is as large."""
+
+
+def record(
+    directory: Path, seconds: float, faster: float = 3.0, signature: Signature = LIKE
+) -> None:
+    """Let compiling a program, by default another one, have taken and brought so much here."""
+    keep(directory, Population(signature), CompileGuess(seconds, faster))
 
 
 def wait_for_program(directory: Path) -> None:
@@ -82,20 +87,6 @@ def test_what_compiling_costs_decides(tmp_path, seconds, compiles):
     assert chosen.compiling == compiles
     chosen.close()
     assert not chosen.compiling
-
-
-def test_a_record_that_is_damaged_is_none(tmp_path):
-    none = expected(tmp_path / "nothing", SIGNATURE, "cpu")
-    for seconds, faster in ((-1, 2), (float("inf"), 2), (1, 1.0), (1, 0.5)):  # no gain: no record
-        record(tmp_path, seconds, faster)
-        assert expected(tmp_path, SIGNATURE, "cpu") == none
-    for data in ("", "{}"):
-        record(tmp_path, 1.0).write_text(data)
-        assert expected(tmp_path, SIGNATURE, "cpu") == none
-    record(tmp_path, 7.0)
-    reptile = replace(SIGNATURE, algorithm="reptile")
-    assert expected(tmp_path, SIGNATURE, "cpu") == expected(tmp_path, reptile, "cpu") == (7.0, 3.0)
-    assert expected(tmp_path, SIGNATURE, "cuda") == none
 
 
 def test_a_damaged_program_is_thrown_away_and_may_be_compiled_again(tmp_path):
@@ -246,11 +237,10 @@ def test_a_compiler_ends_with_its_worker_and_what_it_called_too(tmp_path):
 def test_what_killed_compilers_of_other_programs_left_is_cleared(tmp_path):
     for name in ("dead", "alive", "unknown"):
         (tmp_path / f"workshop-{name}").mkdir()
-        (tmp_path / f"{PARTIAL}{name}-x_1").mkdir()
     (tmp_path / "dead.lock").touch()
     with (tmp_path / "alive.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        compiler.clear(tmp_path, compiler.WORKSHOP, PARTIAL)
+        compiler.clear(tmp_path)
     assert {path.name.split("-")[1] for path in tmp_path.glob("*-*")} == {"alive", "unknown"}
 
 
@@ -295,18 +285,23 @@ def test_lanes_wait_for_a_program_that_the_next_worker_finds(tmp_path):
             reports.append(first.submit("cpu:0", order(admit=[], ahead=MUCH)).result())
         assert len(reports) > 1 and reports[-1].program == "compiled"
         assert reports[-1].lanes[0].meta_iteration == 3
-        record = json.loads((directory / "compiled-cpu-mlp-maml.json").read_text())
+        (path,) = directory.glob("compiled-*.json")
+        record = json.loads(path.read_text())
         assert record["seconds"] > 1 and record["faster"] > 0
     finally:
         first.close()
-    second = LocalExecutor(
-        [Slot("cpu:0", "cpu", {"PATH": "/nonexistent"})], tmp_path, programs=directory
-    )
-    try:
-        report = second.submit("cpu:0", order(ahead=LITTLE)).result()
-        assert report.program == "compiled"
-    finally:
-        second.close()
+    slot = Slot("cpu:0", "cpu", {"PATH": "/nonexistent"})
+    for faster, mode, program in (
+        (record["faster"], "auto", "compiled"),
+        (0.01, "auto", "eager"),
+        (0.01, "always", "compiled"),
+    ):
+        write_whole(path, {**record, "faster": faster})
+        executor = LocalExecutor([slot], tmp_path, programs=directory, compiling=mode)
+        try:
+            assert executor.submit("cpu:0", order(ahead=LITTLE)).result().program == program
+        finally:
+            executor.close()
 
 
 @BESIDE
@@ -343,7 +338,8 @@ def test_what_a_killed_compiler_left_is_no_program_and_is_cleared(tmp_path):
     executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path, programs=directory)
     try:
         executor.submit("cpu:0", order(ahead=MUCH)).result()
-        wait_until(lambda: list(directory.glob(f"{PARTIAL}*")), 300)
+        left = f"{compiler.WORKSHOP}*/{PARTIAL}*"
+        wait_until(lambda: list(directory.glob(left)), 300)
         (compiling,) = children(executor.worker_pids()["cpu:0"])
         os.kill(compiling, signal.SIGKILL)
         assert not list(directory.glob("*.pt2"))
@@ -355,6 +351,6 @@ def test_what_a_killed_compiler_left_is_no_program_and_is_cleared(tmp_path):
 
         wait_until(another_compiles, 30)
         wait_for_program(directory)
-        wait_until(lambda: not list(directory.glob(f"{PARTIAL}*")), 30)
+        wait_until(lambda: not list(directory.glob(left)), 30)
     finally:
         executor.close()

@@ -9,6 +9,7 @@ from service.executors.worth import (
     Work,
     compiled_seconds,
     eager_seconds,
+    is_faster,
     saved_seconds,
     worth_compiling,
 )
@@ -26,6 +27,15 @@ def test_a_study_of_few_lanes_compiles_though_its_best_number_of_lanes_would_be_
     assert work.ahead * best < REPTILE.compiling < work.ahead * eager_seconds(MLP, work.lanes)
     assert worth_compiling(work, REPTILE)
     assert not worth_compiling(replace(work, lanes=128), REPTILE)
+
+
+def test_a_program_is_used_by_who_has_lanes_that_it_trains_faster() -> None:
+    slower_than_the_best_number = replace(REPTILE, compiled=1.2 * min(MLP.values()))
+    assert [is_faster(Work(1, n), slower_than_the_best_number) for n in (1, 6, 128)] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert not is_faster(Work(1, lanes=1), replace(CONV4, program_lanes=2))  # one lane is unused
+    assert is_faster(Work(1, lanes=2), replace(CONV4, program_lanes=2))
 
 
 def test_what_saves_less_than_it_costs_is_not_begun() -> None:
