@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_the_client_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METAOPT_SLOTS", "2")
+    monkeypatch.setenv("METAOPT_SLOTS", "1")
     with running_server(tmp_path / "data") as url:
         ran = subprocess.run(
             [sys.executable, str(ROOT / "examples" / "client.py")],

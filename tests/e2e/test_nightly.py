@@ -10,7 +10,6 @@ import yaml
 
 from service.cli.commands.demo import running_server
 from service.client.client import Client
-from service.executors.cores import usable_cores
 from service.notifications.signature import verify
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
@@ -42,7 +41,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
         file = tmp_path / "webhooks.yaml"
         file.write_text(yaml.safe_dump([told]))
         monkeypatch.setenv("METAOPT_WEBHOOKS_FILE", str(file))
-        monkeypatch.setenv("METAOPT_SLOTS", str(min(2, usable_cores().number)))
+        monkeypatch.setenv("METAOPT_SLOTS", "1")
         with running_server(tmp_path / "data") as url, Client(url) as client:
             yield Night(client, receiver)
 

@@ -56,7 +56,7 @@ def metaopt(
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory, port = tmp_path_factory.mktemp("server"), free_port()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
-    own = {"METAOPT_DATA_DIRECTORY": str(directory), "METAOPT_SLOTS": "2"}
+    own = {"METAOPT_DATA_DIRECTORY": str(directory), "METAOPT_SLOTS": "1"}
     environment = {**inherited, **own, "METAOPT_COMPILE": "never", "CUDA_VISIBLE_DEVICES": ""}
     served = Server(f"http://127.0.0.1:{port}", Settings(data_directory=Path(directory)))
     process = subprocess.Popen(

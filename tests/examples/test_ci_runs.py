@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 TUNE_NIGHTLY = ci_files.step(NIGHTLY, "Tune and judge")
-QUICK = {"METAOPT_SLOTS": "2", "METAOPT_COMPILE": "never", "CUDA_VISIBLE_DEVICES": ""}
+QUICK = {"METAOPT_SLOTS": "1", "METAOPT_COMPILE": "never", "CUDA_VISIBLE_DEVICES": ""}
 NOWHERE = "http://127.0.0.1:9"
 # So small that nothing adapts: surely worse.  Of trainings at a rate of 1 or 2 some explode, which
 # scatters so much that a gate may stay undecided: exit code 1 too, but another answer.
@@ -142,7 +142,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Yield a server with two slots that asks for a key."""
+    """Yield a server with one slot that asks for a key."""
     folder = tmp_path_factory.mktemp("server")
     one = Server(f"http://127.0.0.1:{free_port()}", new_key())
     (folder / "keys").write_text(f"ci:{key_sha256(one.key)}\n")

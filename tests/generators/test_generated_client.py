@@ -35,7 +35,7 @@ def test_a_client_is_generated_without_a_warning_and_submits_waits_and_reads(
 ) -> None:
     if not (GENERATORS / "openapi-python-client").exists():
         pytest.skip(f"no generator of clients in {GENERATORS.parent}: `make setup` installs it")
-    monkeypatch.setenv("METAOPT_SLOTS", "2")
+    monkeypatch.setenv("METAOPT_SLOTS", "1")
     package = tmp_path / "metaopt_client"
     with running_server(tmp_path / "data") as url:
         said = ran(
