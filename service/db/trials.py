@@ -55,7 +55,8 @@ def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
 
 def rows_of(session: Session, study_id: str, columns: Iterable[str]) -> Sequence[Row[Any]]:
     """These columns of the study's trials, by number: quicker than whole trials are made."""
-    query = select(*(getattr(Trial, name) for name in columns)).where(Trial.study_id == study_id)
+    found = select(*(Trial.__table__.c[name] for name in columns))  # of the table: no mapper's way
+    query = found.where(Trial.study_id == study_id)
     return session.execute(query.order_by(Trial.trial_number)).all()
 
 

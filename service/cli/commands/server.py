@@ -30,7 +30,7 @@ from service.settings import Settings
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
-COLLECTED_AFTER = 10_000  # objects
+COLLECTED_AFTER = 50_000  # objects
 
 Host = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Listen here; default METAOPT_HOST.")
