@@ -44,11 +44,10 @@ def read_rows(session: Session, study_id: str) -> Rows:
         plain[number].append({**at_rung, "score": score, "low": low, "high": high})
     result = StudyResult.model_validate(study.result) if study.result else None
     view = study_views(session, [study])[0]
-    names = list(TrialView.model_fields)
-    trials = rows_of(session, study_id, names)
+    trials = rows_of(session, study_id, TrialView.model_fields)
     return Rows(
         study=view,
-        trials=_TRIALS.validate_python([dict(zip(names, row, strict=True)) for row in trials]),
+        trials=_TRIALS.validate_python([row._asdict() for row in trials]),
         points=_POINTS.validate_python(plain),
         curves=last_curves(session, study_id, _adapting(view, result)),
         result=result,
