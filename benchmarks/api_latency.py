@@ -6,7 +6,7 @@
 A server of its own (`metaopt serve`, SQLite, 2 slots) runs one small study of two branches to its
 verdict.  Its rows are then copied in the database: as `--studies` studies that have ended, and
 twice with `--trials` trials, once ended and once paused half-way (no trial has completed, so that
-its best is looked for among reports).  Then the server is started again, is given a study that
+its best is looked for at a common rung).  Then the server is started again, is given a study that
 runs all the time, and each page is asked for in turn, one request after the other on one
 connection: `--rounds` times, the first of each apart, since a report may be made only once.
 

@@ -121,6 +121,7 @@ class Rows:
                 "seed": number,
                 "status": "completed" if completed else "queued",
                 "meta_iteration": reached[stops],
+                "rung": reached[stops],
                 "score": score,
                 "score_stderr": 0.01,
                 "checkpoint": None if completed else f"{self._study_id}/{trial_id}-{stops}",

@@ -19,7 +19,6 @@ search that is rebuilt draws the same points, whether its sampler fails again or
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from metaopt.errors import InvalidSearch, in_words
@@ -41,8 +40,7 @@ class Suggestion(NamedTuple):
     failure: str | None = None
 
 
-@dataclass(frozen=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One ask or tell, as the caller logged it.
 
     Args:
@@ -238,8 +236,9 @@ class BranchSearch:
         """
         self._check_running(trial_number)
         end = end_of(trial_number, outcome, loss, meta_iteration, losses, metrics)
-        if end.loss is not None and self._goals.values(end.loss, end.metrics) is None:
-            needed = ", ".join(self._goals.objectives[1:])
+        goals = self._goals
+        if goals.several and end.loss is not None and goals.values(end.loss, end.metrics) is None:
+            needed = ", ".join(goals.objectives[1:])
             raise InvalidSearch(f"trial {trial_number} {outcome} needs its {needed}")
         if self._sampler is not None:
             try:

@@ -138,7 +138,8 @@ def effects(trials: Trials, draws: Draws) -> tuple[list[Effect], dict[Pair, Effe
     rest = centred(rest[:, None], trials.blocks)[:, 0]
     alone, nulls = [], {}
     for j, basis in enumerate(trials.bases):
-        moved = basis.T[:, draws.orders]  # (M, B, N)
+        # (M, B, N), in this order in memory, too: all that follows takes half as long.
+        moved = np.take(np.ascontiguousarray(basis.T), draws.orders, axis=1)
         alone.append(_effect_alone(trials, j, moved, draws))
         others = [k for k in range(len(trials.bases)) if k != j]
         fixed = [trials.bases[k][:, : trials.paired[k]] * rest[:, None] for k in others]

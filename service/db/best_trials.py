@@ -4,14 +4,15 @@ While scores come from different rungs, like is compared with like (docs/search.
 far"): `service.report.standing` is the same rule in plain Python, for whoever holds the rows.
 
     a branch with completed trials   the best score among these, found by the index
-    another                          its trials counted by rung ──▶ common rung ──▶ the best score
-                                     there, of one report a trial
+    another                          its trials counted by the rung they were last scored at
+                                     ──▶ the furthest at which two stand; who went beyond it: the
+                                     few whose reports are read ──▶ common rung ──▶ the best score
 
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
@@ -32,7 +33,8 @@ OUT = (TrialStatus.DIVERGED, TrialStatus.FAILED)
 Branch = tuple[str, str]
 """Id of a study, and a branch of it."""
 
-_RUNG = Trial.study_id, Trial.branch, Report.meta_iteration
+_GROUP = Trial.study_id, Trial.role, Trial.branch, Trial.status
+"""What the index that serves here begins with; rung and score follow."""
 
 
 class Best(NamedTuple):
@@ -49,6 +51,18 @@ class Best(NamedTuple):
     rung: int
     score: float
     score_stderr: float | None
+
+
+class _Step(NamedTuple):
+    """The trials of a group that were last scored at a rung, and the best of their scores."""
+
+    study_id: str
+    role: str
+    branch: str
+    status: str
+    rung: int
+    trials: int
+    score: float
 
 
 def common_rung(scored: Mapping[int, int]) -> int:
@@ -69,126 +83,183 @@ def best_trials(session: Session, counts: Sequence[Count], *, goals: Goals) -> l
         goals: Of all these studies: the direction and the bounds count.
     """
     searched = [count for count in counts if ROLES[count.role].told_to_sampler]
-    scores = {
-        (count.study_id, count.branch): count.best(goals)
+    ends = {
+        (count.study_id, count.role, count.branch, count.status): count.best(goals)
         for count in searched
         if count.status == TrialStatus.COMPLETED and count.lowest is not None
     }
-    others = {(count.study_id, count.branch) for count in searched} - set(scores)
-    completed = (
-        _least_violating(session, sorted(scores), goals)
-        if goals.bounds
-        else _with_scores(session, scores)
-    )
-    return [*map(_at_its_end, completed), *_at_common_rungs(session, sorted(others), goals)]
+    ended = {(study_id, branch) for study_id, _, branch, _ in ends}
+    others = {(count.study_id, count.branch) for count in searched} - ended
+    completed = _best_of(session, _GROUP, ends, goals)
+    return [
+        *_best_of_each((_at(trial, trial.meta_iteration) for trial in completed), goals),
+        *_at_common_rungs(session, others, goals),
+    ]
 
 
 def best_completed(
     session: Session, study_id: str, branches: Sequence[str], *, goals: Goals, limit: int
 ) -> Sequence[Trial]:
     """The study's best completed search trials of these branches, best first."""
-    query = select(Trial).where(*_completed([(study_id, branch) for branch in branches]))
-    return session.scalars(query.order_by(*_best_first(goals, Trial.score)).limit(limit)).all()
+    query = select(Trial).where(*_completed(study_id, branches))
+    return session.scalars(query.order_by(*_best_first(goals)).limit(limit)).all()
 
 
-def _at_its_end(trial: Trial) -> Best:
+def _at(trial: Trial, rung: int) -> Best:
     assert trial.score is not None
-    return Best(trial, trial.meta_iteration, trial.score, trial.score_stderr)
+    return Best(trial, rung, trial.score, trial.score_stderr)
 
 
-def _with_scores(session: Session, scores: Mapping[Branch, float | None]) -> Sequence[Trial]:
-    """The first completed trial of each branch that has this score."""
+def _best_of_each(found: Iterable[Best], goals: Goals) -> list[Best]:
+    """The best of each branch among those found."""
+
+    def standing(best: Best) -> tuple[float, float, int]:
+        broken = goals.violation(best.trial.metrics or {})
+        return broken, goals.loss(best.score), best.trial.trial_number
+
+    branches: dict[Branch, list[Best]] = defaultdict(list)
+    for best in found:
+        branches[best.trial.study_id, best.trial.branch].append(best)
+    return [min(own, key=standing) for own in branches.values()]
+
+
+def _best_of(
+    session: Session,
+    columns: Sequence[Any],
+    scores: Mapping[tuple[Any, ...], float | None],
+    goals: Goals,
+) -> Sequence[Trial]:
+    """Trials of groups, the best of each branch among them.
+
+    Args:
+        columns: What makes a group: the first columns of the index.
+        scores: The best score in each group, by its values of `columns`.
+    """
     if not scores:
         return []
+    if goals.bounds:
+        return _least_violating(session, columns, scores, goals)
+    columns, groups = (*columns, Trial.score), [(*group, best) for group, best in scores.items()]
     first = (
         select(Trial.study_id, func.min(Trial.trial_number).label("trial_number"))
-        .where(
-            Trial.study_id.in_(sorted({study_id for study_id, _ in scores})),  # by the index
-            Trial.role.in_(roles_where(told_to_sampler=True)),
-            Trial.status == TrialStatus.COMPLETED,
-            tuple_(Trial.study_id, Trial.branch, Trial.score).in_(
-                [(*branch, score) for branch, score in scores.items()]
-            ),
-        )
-        .group_by(Trial.study_id, Trial.branch)
+        .where(_is_one_of(columns, groups))
+        .group_by(*columns)
         .subquery()
     )
     same = and_(Trial.study_id == first.c.study_id, Trial.trial_number == first.c.trial_number)
     return session.scalars(select(Trial).join(first, same)).all()
 
 
-def _least_violating(session: Session, branches: Sequence[Branch], goals: Goals) -> Sequence[Trial]:
-    """The best completed trial of each branch: which bounds it keeps is in no index."""
-    if not branches:
-        return []
-    completed = (
-        select(Trial.trial_id, _place(_best_first(goals, Trial.score)))
-        .where(*_completed(branches))
-        .subquery()
-    )
-    query = select(Trial).join(completed, completed.c.trial_id == Trial.trial_id)
-    return session.scalars(query.where(completed.c.place == 1)).all()
-
-
-def _at_common_rungs(session: Session, branches: Sequence[Branch], goals: Goals) -> list[Best]:
-    """The best trial of each branch at its common rung."""
-    rungs = _common_rungs(session, branches) if branches else {}
-    if not rungs:
-        return []
-    order = _best_first(goals, Report.score)
-    ranked = (
-        select(Report.trial_id, Report.meta_iteration, Report.score, Report.stderr, _place(order))
-        .join(Trial, Trial.trial_id == Report.trial_id)
-        .where(*_comparable(list(rungs)))
-        .where(Report.meta_iteration.in_(sorted(set(rungs.values()))))  # by the key
-        .where(tuple_(*_RUNG).in_([(*branch, rung) for branch, rung in rungs.items()]))
-        .subquery()
-    )
-    query = select(Trial, ranked.c.meta_iteration, ranked.c.score, ranked.c.stderr).join(
-        ranked, ranked.c.trial_id == Trial.trial_id
-    )
-    return [Best(*row) for row in session.execute(query.where(ranked.c.place == 1))]
-
-
-def _common_rungs(session: Session, branches: Sequence[Branch]) -> dict[Branch, int]:
-    """The common rung of each branch that has scores; reads keys of reports, and no report."""
-    query = (
-        select(*_RUNG, func.count())
-        .join(Report, Report.trial_id == Trial.trial_id)
-        .where(*_comparable(branches))
-        .group_by(*_RUNG)
-    )
-    scored: dict[Branch, dict[int, int]] = defaultdict(dict)
-    for study_id, branch, rung, trials in session.execute(query):
-        scored[study_id, branch][rung] = trials
-    return {branch: common_rung(counts) for branch, counts in scored.items()}
-
-
-def _searched(branches: Sequence[Branch]) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Trial.study_id.in_(sorted({study_id for study_id, _ in branches})),  # by the index
-        tuple_(Trial.study_id, Trial.branch).in_(branches),
-        Trial.role.in_(roles_where(told_to_sampler=True)),
-    )
-
-
-def _completed(branches: Sequence[Branch]) -> tuple[ColumnElement[bool], ...]:
-    has_score = Trial.score.is_not(None)
-    return (*_searched(branches), Trial.status == TrialStatus.COMPLETED, has_score)
-
-
-def _comparable(branches: Sequence[Branch]) -> tuple[ColumnElement[bool], ...]:
-    return (*_searched(branches), Trial.status.not_in(OUT))
-
-
-def _place(order: Sequence[Any]) -> ColumnElement[int]:
+def _least_violating(
+    session: Session, columns: Sequence[Any], groups: Collection[tuple[Any, ...]], goals: Goals
+) -> Sequence[Trial]:
+    """The best trial of each branch: which bounds it keeps is in no index."""
     own = Trial.study_id, Trial.branch
-    return func.row_number().over(partition_by=own, order_by=order).label("place")
+    place = func.row_number().over(partition_by=own, order_by=_best_first(goals)).label("place")
+    placed = (
+        select(Trial.trial_id, place)
+        .where(_is_one_of(columns, groups), Trial.score.is_not(None))
+        .subquery()
+    )
+    query = select(Trial).join(placed, placed.c.trial_id == Trial.trial_id)
+    return session.scalars(query.where(placed.c.place == 1)).all()
 
 
-def _best_first(goals: Goals, score: Any) -> list[Any]:
+def _at_common_rungs(session: Session, branches: Collection[Branch], goals: Goals) -> list[Best]:
+    """The best trial of each branch at its common rung.
+
+    That is no less far than the floor, at which enough trials were last scored.  At a rung beyond
+    it only those ahead were ever scored; at the floor also those that stand there.
+    """
+    ladders = _ladders(session, branches, goals) if branches else {}
+    floors = {branch: _floor(ladder) for branch, ladder in ladders.items()}
+    beyond = [
+        step[:5] for branch, own in ladders.items() for step in own if step.rung > floors[branch]
+    ]
+    ahead: dict[Branch, list[Best]] = defaultdict(list)
+    for scored in _scored(session, beyond):
+        ahead[scored.trial.study_id, scored.trial.branch].append(scored)
+    found: list[Best] = []
+    standing: dict[tuple[Any, ...], float] = {}
+    for branch, ladder in ladders.items():
+        there = [step for step in ladder if step.rung == floors[branch]]
+        counts = Counter(scored.rung for scored in ahead[branch])
+        counts[floors[branch]] += sum(step.trials for step in there)
+        rung = common_rung(counts)
+        found += [scored for scored in ahead[branch] if scored.rung == rung]
+        if rung == floors[branch]:
+            standing |= {step[:5]: step.score for step in there}
+    last = _best_of(session, (*_GROUP, Trial.rung), standing, goals)
+    return _best_of_each([*found, *(_at(t, t.rung) for t in last if t.rung is not None)], goals)
+
+
+def _ladders(
+    session: Session, branches: Collection[Branch], goals: Goals
+) -> dict[Branch, list[_Step]]:
+    """Where the trials of each branch that has scores were last scored; reads the index alone."""
+    best = func.min(Trial.score) if goals.loss(1.0) > 0 else func.max(Trial.score)
+    place = *_GROUP, Trial.rung  # as in the index: nothing is sorted
+    query = (
+        select(*place, func.count(), best)
+        .where(Trial.study_id.in_(sorted({study_id for study_id, _ in branches})))
+        .where(Trial.role.in_(roles_where(told_to_sampler=True)))
+        .where(Trial.status.not_in(OUT), Trial.rung.is_not(None))
+        .group_by(*place)
+    )
+    ladders: dict[Branch, list[_Step]] = defaultdict(list)
+    for step in map(_Step._make, session.execute(query)):
+        if (step.study_id, step.branch) in branches:
+            ladders[step.study_id, step.branch].append(step)
+    return ladders
+
+
+def _floor(ladder: Iterable[_Step]) -> int:
+    """The furthest rung at which enough trials were last scored, or 0: those beyond it are few.
+
+    At most one was last scored at each rung beyond, so they are no more than there are rungs.
+    """
+    last: Counter[int] = Counter()
+    for step in ladder:
+        last[step.rung] += step.trials
+    return max((rung for rung, trials in last.items() if trials >= ENOUGH), default=0)
+
+
+def _scored(session: Session, groups: Collection[tuple[Any, ...]]) -> list[Best]:
+    """The trials of these steps at each rung at which they were scored."""
+    if not groups:
+        return []
+    query = (
+        select(Trial, Report.meta_iteration, Report.score, Report.stderr)
+        .join(Report, Report.trial_id == Trial.trial_id)
+        .where(_is_one_of((*_GROUP, Trial.rung), groups))
+    )
+    return [Best(*row) for row in session.execute(query)]
+
+
+def _is_one_of(columns: Sequence[Any], rows: Collection[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Whether the columns have the values of a row; scores are not looked up one by one.
+
+    SQLite looks tuples up in no index, but each of their columns.
+    """
+    each = zip(columns, map(set, zip(*rows, strict=True)), strict=True)
+    by_index = (one.in_(sorted(some)) for one, some in each if one is not Trial.score)
+    return and_(*by_index, tuple_(*columns).in_(rows))
+
+
+def _completed(study_id: str, branches: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Trial.study_id == study_id,
+        Trial.role.in_(roles_where(told_to_sampler=True)),
+        Trial.branch.in_(branches),
+        Trial.status == TrialStatus.COMPLETED,
+        Trial.score.is_not(None),
+    )
+
+
+def _best_first(goals: Goals) -> list[Any]:
     """The order at a rung: least violation, then least loss, then the lowest number."""
-    by_loss = score.asc() if goals.loss(1.0) > 0 else score.desc()  # the column: an index serves
+    score = Trial.score  # the column itself: an index serves
+    by_loss = score.asc() if goals.loss(1.0) > 0 else score.desc()
     return [*([_violation(goals)] if goals.bounds else []), by_loss, Trial.trial_number]
 
 

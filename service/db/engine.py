@@ -62,9 +62,16 @@ def transaction(engine: Engine) -> Iterator[Session]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Yield a session that reads one consistent state and writes nothing."""
-    with Session(engine, expire_on_commit=False) as session:
+    with Session(_of_one_moment(engine), expire_on_commit=False) as session:
         yield session
         session.rollback()
+
+
+def _of_one_moment(engine: Engine) -> Engine:
+    """SQLite's transactions see one state anyway, PostgreSQL's by default one for each query."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def snapshot(engine: Engine, path: Path) -> None:

@@ -131,15 +131,18 @@ class Study(Base):
 class Trial(Base):
     """One point of a branch, or such a point trained again: as a replica, or for the verdict.
 
-    `metrics` are what else was known when `score` was measured.  `bank_tasks` is on how many tasks
-    of the gate bank it is scored; null for roles that have other banks.
+    `score` is that at `rung`, the furthest at which the trial was scored, and `metrics` are what
+    else was known there; a trial that begins again keeps them until it comes further.
+    `bank_tasks` is on how many tasks of the gate bank it is scored; null for roles that have other
+    banks.
     """
 
     __tablename__ = "mo_trials"
     __table_args__ = (
         UniqueConstraint("study_id", "trial_number"),
         Index(None, "study_id", "status"),
-        Index(None, "study_id", "role", "branch", "status", "score"),  # what a study's page shows
+        # What a study's page shows: how many there are, how far they are, and the best of them.
+        Index(None, "study_id", "role", "branch", "status", "rung", "score"),
         _partial_index("ix_mo_trials_open", OPEN, "status", "study_id"),
         _one_of("status", TrialStatus),
         _one_of("role", TrialRole),
@@ -171,6 +174,7 @@ class Trial(Base):
     finished_at: Mapped[datetime | None]
     metrics: Mapped[Json | None]
     bank_tasks: Mapped[int | None]
+    rung: Mapped[int | None]
 
 
 class Attempt(Base):

@@ -12,11 +12,13 @@ what is read, and what a new dispatcher does with the trials of an older one.
 Transactions belong to the caller; nothing here commits.
 """
 
+from collections import namedtuple
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.states import (
@@ -53,10 +55,20 @@ def trials_of(session: Session, study_id: str) -> Sequence[Trial]:
     return session.scalars(query).all()
 
 
-def rows_of(session: Session, study_id: str, columns: Iterable[str]) -> Sequence[Row[Any]]:
-    """These columns of the study's trials, by number: quicker than whole trials are made."""
-    query = select(*(getattr(Trial, name) for name in columns)).where(Trial.study_id == study_id)
-    return session.execute(query.order_by(Trial.trial_number)).all()
+def rows_of(session: Session, study_id: str, columns: Iterable[str]) -> list[Any]:
+    """These columns of the study's trials, by number, as named tuples.
+
+    Quicker than whole trials are made, and than the values of a `Row` are found by their names.
+    """
+    names = tuple(columns)
+    found = select(*(Trial.__table__.c[name] for name in names))  # of the table: no mapper's way
+    query = found.where(Trial.study_id == study_id).order_by(Trial.trial_number)
+    return list(map(_named(names)._make, session.execute(query)))
+
+
+@cache
+def _named(names: tuple[str, ...]) -> Any:
+    return namedtuple("TrialColumns", names)
 
 
 def attempts_of(session: Session, study_id: str) -> dict[str, list[Attempted]]:

@@ -68,16 +68,19 @@ class Rows:
 
 def importances_of(rows: Rows) -> list[BranchImportances]:
     """Which parameters mattered, branch by branch; it may take a second."""
+    return branch_importances(rows.study.spec, *_searched(rows))
+
+
+def _searched(rows: Rows) -> tuple[list[TrialView], list[int]]:
+    """The trials of the search, and the numbers of those that were scored, best first."""
     search = [trial for trial in rows.trials if trial.role == "search"]
-    spec = rows.study.spec
-    return branch_importances(spec, search, ranked(search, rows.points, spec.goals()))
+    return search, ranked(search, rows.points, rows.study.spec.goals())
 
 
 def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -> StudyReport:
     """The report, or `parts` of it: the others are neither made nor called absent."""
     spec = rows.study.spec
-    search = [trial for trial in rows.trials if trial.role == "search"]
-    order = ranked(search, rows.points, spec.goals())
+    search, order = _searched(rows)
     importances: list[BranchImportances] = []
     failed: dict[str, str] = {}
 
@@ -92,7 +95,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     if "importances" in parts:
         found = rows.importances
         if found is None:
-            found = made_of("importances", lambda: importances_of(rows))
+            found = made_of("importances", lambda: branch_importances(spec, search, order))
         importances = list(found or [])
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {

@@ -65,9 +65,9 @@ def _common_rung(trials: Sequence[TrialView], points: Points) -> int:
 
 
 def _standing(trial: TrialView, points: Sequence[RungPoint], common: int, goals: Goals) -> Standing:
-    completed = trial.status == "completed"
-    upto = points[-1].meta_iteration if completed else common
-    compared = next((p for p in reversed(points) if p.meta_iteration <= upto), points[0])
+    completed, compared = trial.status == "completed", points[-1]
+    if not completed and compared.meta_iteration > common:
+        compared = next((p for p in reversed(points) if p.meta_iteration <= common), points[0])
     return Standing(
         out=trial.status in OUT,
         unfinished=not completed,

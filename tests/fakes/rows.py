@@ -87,8 +87,8 @@ def add_report(session: Session, trial: Trial, meta_iteration: int, score: float
             created_at=NOON,
         )
     )
-    trial.meta_iteration = meta_iteration
-    trial.score = score
+    trial.meta_iteration = trial.rung = meta_iteration
+    trial.score, trial.score_stderr = score, score / 20
     session.flush()
     told = {"trial_number": trial.trial_number, "score": score}
     append_event(session, trial.study_id, "trial_reported", told, now=NOON)

@@ -225,6 +225,27 @@ def _old_scores(connection: Connection) -> list[str]:
     return [repr(json.loads(scores)) for scores in connection.scalars(rows)]
 
 
+def test_trials_know_where_they_were_last_scored(bare: Engine, database_url: str) -> None:
+    migrate.upgrade(database_url, "0016")
+    study = {"study_id": "a" * 32, "name": "old", "spec": SPEC, "spec_sha256": "0" * 64}
+    trial = {"study_id": "a" * 32, "branch": "maml", "params": {}, "seed": 1, "created_at": NOON}
+    numbers = ("score", "stderr", "low", "high", "median", "trimmed_mean", "standard_deviation")
+    report = dict.fromkeys([*numbers, "diverged_share", "device_seconds"], 0.5)
+    report |= {"transductive": True, "attempt": 1, "epoch": 1, "created_at": NOON}
+    report |= {"curve": [0.5], "scores": [0.5]}
+    with bare.begin() as connection:  # not as objects: those have today's columns
+        connection.execute(insert(Study).values(**study, status="running", created_at=NOON))
+        for number, rungs in enumerate(([10, 90, 30], [10], [])):
+            own = {"trial_id": f"{number:032x}"}
+            connection.execute(insert(Trial).values(**trial, **own, trial_number=number))
+            for rung in rungs:
+                connection.execute(insert(Report).values(**report, **own, meta_iteration=rung))
+    migrate.upgrade(database_url)
+    with transaction(bare) as session:
+        found = select(Trial.rung).order_by(Trial.trial_number)
+        assert session.scalars(found).all() == [90, 10, None]
+
+
 def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:
     make_optuna_tables(bare)
     version = optuna_version(bare)

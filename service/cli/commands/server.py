@@ -30,7 +30,7 @@ from service.settings import Settings
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
-COLLECTED_AFTER = 10_000  # objects
+COLLECTED_AFTER = 50_000  # objects
 
 Host = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Listen here; default METAOPT_HOST.")
@@ -112,11 +112,15 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = error.strerror or error
         advice = "Another port: --port N or METAOPT_PORT."
         raise Stop(Exit.USAGE, f"cannot listen on {host}:{port}: {reason}. {advice}") from None
+    # Connections inherit it. asyncio sets it for sockets that say they are TCP, which these do not;
+    # without it a body waits until the client has acknowledged the headers: 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[], None]) -> None:

@@ -11,8 +11,6 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row
-
 from service.db.states import TrialStatus
 from service.db.tables import Spending, Trial
 from service.db.trials import Attempted, is_loss
@@ -54,7 +52,7 @@ def row_of(
 
 
 def trial_of(
-    row: Trial | Row[Any],
+    row: Any,
     group: Group,
     attempts: Sequence[Attempted],
     *,
@@ -63,6 +61,7 @@ def trial_of(
     """The trial of a row.
 
     Args:
+        row: With the columns of `READ`.
         attempts: At it, in their order.
         to_loss: Turns its score into what is minimised.
     """
@@ -72,7 +71,7 @@ def trial_of(
     return TrialState(group=group, loss=loss, **values, **_attempted(row, attempts))
 
 
-def _attempted(row: Trial | Row[Any], attempts: Sequence[Attempted]) -> dict[str, Any]:
+def _attempted(row: Any, attempts: Sequence[Attempted]) -> dict[str, Any]:
     began = [attempt.from_meta_iteration for attempt in attempts]
     reached = [*began[1:], row.meta_iteration]
     losses = [is_loss(attempt) for attempt in attempts]

@@ -203,7 +203,11 @@ def _write_score(entry: Entry, outcome: LaneOutcome, seconds: float) -> None:
     summary, score = outcome.summary, _score(entry, outcome)
     assert summary is not None
     entry.writes.change(
-        outcome.trial.trial_id, score=score, score_stderr=summary.stderr, metrics=outcome.metrics
+        outcome.trial.trial_id,
+        rung=outcome.lane.meta_iteration,
+        score=score,
+        score_stderr=summary.stderr,
+        metrics=outcome.metrics,
     )
     if outcome.trial.role.counts_look:
         study_progress.count_look(entry.session, entry.study.study_id)

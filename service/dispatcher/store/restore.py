@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals, Metrics
@@ -118,7 +117,7 @@ def _losses_by_task(
     return {numbers[key]: [to_loss(x) for x in report.scores] for key, report in found.items()}
 
 
-def _add_spent(session: Session, study: StudyState, rows: Sequence[Row[Any]]) -> None:
+def _add_spent(session: Session, study: StudyState, rows: Sequence[Any]) -> None:
     sums = spending.find_spending(session, study.study_id)
     spent = Spent()
     if sums is not None:
@@ -132,13 +131,13 @@ def _add_spent(session: Session, study: StudyState, rows: Sequence[Row[Any]]) ->
     study.spent = study.saved = after_all(spent, ended)
 
 
-def _loss_at_end(study: StudyState, row: Row[Any]) -> float | None:
+def _loss_at_end(study: StudyState, row: Any) -> float | None:
     if row.status != TrialStatus.COMPLETED or not study.plan.goals.feasible(row.metrics or {}):
         return None
     return _loss(study, row)
 
 
-def _loss(study: StudyState, row: Row[Any]) -> float | None:
+def _loss(study: StudyState, row: Any) -> float | None:
     return None if row.score is None else study.plan.goals.loss(row.score)
 
 
@@ -179,11 +178,9 @@ def log_entry(ask: Logged, scores: Mapping[int, float], goals: Goals) -> LogEntr
         outcome=ask.outcome,
         loss=None if ask.value is None else goals.loss(ask.value),
         meta_iteration=ask.meta_iteration,
-        losses={
-            rung: goals.loss(score)
-            for rung, score in scores.items()
-            if told_at is not None and rung <= told_at
-        },
+        losses={}
+        if told_at is None
+        else {rung: goals.loss(score) for rung, score in scores.items() if rung <= told_at},
         metrics=ask.metrics,
         random=_is_random(ask),
     )
@@ -212,6 +209,6 @@ def _branch_state(
     )
 
 
-def _trial_state(study: StudyState, row: Row[Any], attempts: Sequence[Attempted]) -> TrialState:
+def _trial_state(study: StudyState, row: Any, attempts: Sequence[Attempted]) -> TrialState:
     group = group_of(study, row.role, row.branch, row.params, row.meta_iteration)
     return trial_of(row, group, attempts, to_loss=study.plan.goals.loss)

@@ -107,6 +107,21 @@ def test_a_trial_that_begins_again_keeps_its_rung(engine: Engine) -> None:
     assert (best(engine).trial_number, best(engine).rung) == (0, 30)
 
 
+def test_only_reports_of_who_went_ahead_are_read(engine: Engine) -> None:
+    statements: list[str] = []
+    with transaction(engine) as session:
+        add_study(session)
+        for number in range(3):
+            scored(session, number, 2.0, 1.0 + number)
+    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    assert (best(engine).trial_number, best(engine).rung) == (0, 30)
+    assert not any("mo_reports" in sql for sql in statements)
+    with transaction(engine) as session:
+        scored(session, 3, 2.0, 0.5, 0.25)
+    assert (best(engine).trial_number, best(engine).rung, best(engine).score) == (3, 30, 0.5)
+    assert any("mo_reports" in sql for sql in statements)
+
+
 @pytest.mark.parametrize("ended", [True, False])
 def test_who_keeps_the_constraints_comes_first(engine: Engine, ended: bool) -> None:
     scores = (1.0, 1.0, 1.0) if ended else (1.0,)

@@ -187,7 +187,8 @@ def plans(engine: Engine, query: Query) -> Iterator[tuple[str, list[str]]]:
     with transaction(engine) as session:
         acquire(session, "test", lambda _: True)
         add_study(session)
-        add_report(session, add_trial(session, 0), 60, 0.5)
+        for number, rung in enumerate((60, 60, 180)):  # the last went ahead alone
+            add_report(session, add_trial(session, number), rung, 0.5)
         session.flush()
         session.expire_all()
         connection = session.connection()

@@ -53,6 +53,20 @@ def test_a_race_knows_its_leaders_after_a_restart(engine: Engine, run: Run) -> N
     assert {rung for _, rung in study.leaders} == {20, 60, 180}
 
 
+def test_a_trial_has_the_score_of_its_last_report_and_says_where(engine: Engine, run: Run) -> None:
+    race = {"kind": "race", "rungs": [20, 60], "startup_trials": 1}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, pruning=race))
+    run(ScriptedExecutor())
+    wait_for(engine, study_id, "completed")
+    with reading(engine) as session:
+        by_age = select(Report).order_by(Report.meta_iteration)
+        last = {r.trial_id: (r.meta_iteration, r.score, r.stderr) for r in session.scalars(by_age)}
+        of_trial = select(Trial.trial_id, Trial.rung, Trial.score, Trial.score_stderr)
+        told = {trial_id: values for trial_id, *values in session.execute(of_trial)}
+    assert {trial_id: tuple(values) for trial_id, values in told.items()} == last
+    assert {rung for rung, _, _ in told.values()} > {180}
+
+
 def test_lanes_move_to_a_slot_that_finds_no_work(engine: Engine, run: Run) -> None:
     study_id = submit(engine, small_spec())
     executor = ScriptedExecutor(slots=2)

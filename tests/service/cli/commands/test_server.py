@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from service.cli.commands.demo import free_port
+from service.cli.commands.server import listen
 from service.client.client import Client
 from service.client.errors import ClientError
 from service.db.engine import open_engine, reading
@@ -118,6 +119,13 @@ def test_a_killed_serve_leaves_no_dispatcher(service: Service) -> None:
     service.process.kill()
     service.process.wait()
     wait_until(lambda: is_gone(dispatcher), what="the dispatcher's end")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_is_sent_at_once(host: str) -> None:
+    with listen(host, 0) as listener, socket.create_connection(listener.getsockname()[:2]):
+        with listener.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_that_is_taken_is_said_so(metaopt: Command) -> None:
