@@ -14,6 +14,8 @@ FAST := not slow and not browser and not postgres and not gpu and not night
 
 # Test processes that share the cores must not each start a thread per core.
 test slowest night check: export OMP_NUM_THREADS = 1
+# Else each of their hundreds of processes compiles our modules again, where somebody has set it.
+test slowest night check: export PYTHONDONTWRITEBYTECODE =
 # Matrices are small: threads for them would cost more than they bring.
 bench-importances: export OMP_NUM_THREADS = 1
 

@@ -32,7 +32,9 @@ CASES = {
     ),
     "conv4": (OMNIGLOT, CONV4, "maml", {"meta_batch": 1, "gradient_clamp": 0.5}),
 }
-# The first two programs are also those of test_order.  Compiling convolutions takes long.
+# Compiling convolutions takes a minute of a core; whoever makes a program compares it anyway.
+BY_NIGHT = [pytest.param(c, marks=[pytest.mark.night] if c == "conv4" else []) for c in CASES]
+# The first two programs are also those of test_order.
 LANES, CAP = {"conv4": 2}, {"conv4": 1, "first order": 5}
 
 
@@ -68,7 +70,7 @@ def weights(made: Population, name: str) -> torch.Tensor:
     return torch.cat([p.flatten() for p in made.weights(name).values()])
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", BY_NIGHT)
 def test_a_compiled_program_trains_like_the_plain_one(case, programs):
     names = ["t0", "t1", "t2", "t3", "t4", "wild", "t5"]  # several chunks, not all full
     plain, fast = population(case, names, None), population(case, names, programs)
@@ -82,7 +84,7 @@ def test_a_compiled_program_trains_like_the_plain_one(case, programs):
     assert plain.state("t0").age == ITERATIONS
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", BY_NIGHT)
 def test_an_interruption_changes_no_bit(case, programs, tmp_path):
     whole = population(case, ["t0", "t1"], programs)
     whole.advance(ITERATIONS)
