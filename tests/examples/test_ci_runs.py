@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,9 +55,13 @@ class Machine:
     folder: Path
 
     def make(self) -> "Machine":
-        """Copy the spec, and put `metaopt` and `python` where the jobs look for them."""
+        """Copy the spec, and put `metaopt` and `python` where the jobs look for them.
+
+        Half as many meta-iterations are enough for the jobs, of which there are many here.
+        """
         (self.folder / "examples").mkdir(parents=True)
         shutil.copytree(FOLDER, self.folder / "examples" / "ci")
+        self._change_spec(lambda spec: spec["budget"].update(meta_iterations=300))
         programs = self.folder / ".venv" / "bin"
         programs.mkdir(parents=True)
         (programs / "metaopt").symlink_to(Path(sys.executable).parent / "metaopt")
@@ -103,9 +107,13 @@ class Machine:
 
     def sabotage(self) -> None:
         """Fix the spec's inner rate at a bad value, as a commit might."""
-        path = self.folder / "examples" / "ci" / "tune.yaml"
+        space = {"inner_lr": BAD_INNER_LR}
+        self._change_spec(lambda spec: spec["branches"][0]["space"].update(space))
+
+    def _change_spec(self, change: Callable[[Any], None]) -> None:
+        path = self.path("examples/ci/tune.yaml")
         spec = yaml.safe_load(path.read_text())
-        spec["branches"][0]["space"]["inner_lr"] = BAD_INNER_LR
+        change(spec)
         path.write_text(yaml.safe_dump(spec))
 
     def _here(self, text: str) -> str:
