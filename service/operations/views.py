@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from sqlalchemy import Pool
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
@@ -27,9 +30,53 @@ from service.wire.views.studies import (
     View,
 )
 
+MOST_KEPT = 500  # views of completed studies
+
+
+class _Kept:
+    """Views of completed studies, which are made once: nothing of them changes any more.
+
+    But how often their sealed tasks were looked at, also by other studies, which is read each time.
+    Who is extended runs again, and has another version when it is completed once more.
+    """
+
+    def __init__(self) -> None:
+        self._views: dict[tuple[str, int], StudyView] = {}
+        self._lock = Lock()
+
+    def get(self, row: Study) -> StudyView | None:
+        return self._views.get((row.study_id, row.version))
+
+    def keep(self, view: StudyView) -> None:
+        if view.status != "completed":
+            return
+        with self._lock:
+            self._views[view.study_id, view.version] = view
+            if len(self._views) > MOST_KEPT:
+                del self._views[next(iter(self._views))]
+
+
+_kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()  # by database
+
 
 def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     """Studies with their counts and best trials, in a few queries for all of them."""
+    kept = _kept.setdefault(session.get_bind().engine.pool, _Kept())
+    views = {row.study_id: view for row in rows if (view := kept.get(row)) is not None}
+    for view in _views(session, [row for row in rows if row.study_id not in views]):
+        views[view.study_id] = view
+        kept.keep(view)
+    looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
+    sealed = {row.study_id: looks.get(row.sealed_bank or "", row.sealed_looks) for row in rows}
+    return [
+        views[row.study_id].model_copy(update={"sealed_looks": sealed[row.study_id]})
+        for row in rows
+    ]
+
+
+def _views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
+    if not rows:
+        return []
     specs = {row.study_id: stored_spec(row.spec) for row in rows}
     counts: dict[str, list[studies.Count]] = defaultdict(list)
     for count in studies.count_trials(session, list(specs)):
@@ -38,7 +85,6 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     busy = segments.busy_shares(session, list(specs))
     spent = spending.spending_of(session, list(specs))
     queued = waits(session, rows)
-    looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
     return [
         _study_view(
             row,
@@ -48,7 +94,6 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
             busy_share=busy.get(row.study_id),
             spent=spent.get(row.study_id),
             waits=queued.get(row.study_id),
-            sealed_looks=looks.get(row.sealed_bank or "", row.sealed_looks),
         )
         for row in rows
     ]
