@@ -91,7 +91,7 @@ class Manifest:
         if data["version"] != 1:
             raise ValueError(f"the manifest is of version {data['version']}, this program reads 1")
         groups = tuple(Group(**group) for group in data.pop("groups"))
-        tuples = {name: tuple(data.pop(name)) for name in _TUPLES}
+        tuples: dict[str, Any] = {name: tuple(data.pop(name)) for name in _TUPLES}
         return cls(groups=groups, **tuples, **data)
 
 
