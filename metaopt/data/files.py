@@ -23,7 +23,8 @@ from metaopt.messages import shown
 
 _OF_SYSTEMS = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 BAD_ZIP = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError,
+    ValueError,
 )  # fmt: skip
 """What Python raises at a zip that is damaged, encrypted, or of a sort that it does not read."""
 
