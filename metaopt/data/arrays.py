@@ -61,6 +61,15 @@ def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     return hashed.hexdigest()
 
 
+def is_whole(path: Path, expected: str) -> bool:
+    """Whether a file is there and has the SHA-256 that it must have."""
+    try:
+        with path.open("rb") as file:
+            return _digest_of(file) == expected
+    except OSError:
+        return False
+
+
 def read(path: Path, expected: str) -> dict[str, NDArray[Any]]:
     """The arrays of a file.
 
@@ -76,7 +85,7 @@ def read(path: Path, expected: str) -> dict[str, NDArray[Any]]:
             if found != expected:
                 raise InvalidData(
                     f"{path} is damaged: its SHA-256 is {found[:12]}…, not {expected[:12]}…; "
-                    "remove the data set and add it again"
+                    "add the data again"
                 )
             file.seek(0)
             return _arrays(file)

@@ -180,14 +180,19 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Listing:
 
 
 def _member_name(path: Path, info: zipfile.ZipInfo) -> str:
-    """The name, which must stay inside; one whose bytes are UTF-8 is that, whatever its flag."""
+    """The name, which must stay inside.
+
+    One whose bytes are UTF-8 is that, whatever its flag; a backslash is a slash, as old tools of
+    Windows have it.
+    """
     name = info.filename
     if not info.flag_bits & _UTF8_NAME:
         try:
             name = name.encode("cp437").decode()
         except UnicodeError:
             pass  # it is as the format's first edition had it
-    parts = name.replace("\\", "/").split("/")
+    name = name.replace("\\", "/")
+    parts = name.split("/")
     if ".." in parts or parts[0] == "" or ":" in parts[0]:
         raise InvalidData(f"{path} has a name that leads out of it, {shown(name)}: pack it anew")
     if info.flag_bits & _ENCRYPTED:

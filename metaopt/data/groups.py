@@ -69,7 +69,7 @@ def grouped(
     import numpy as np
 
     check_groups(meaning, keys)
-    order = sorted(range(len(keys)), key=lambda place: _rank(keys[place]))
+    order = sorted(range(len(keys)), key=lambda place: rank(keys[place]))
     place = np.empty(len(keys), np.int64)
     place[order] = np.arange(len(keys))
     of = place[of]
@@ -81,7 +81,9 @@ def grouped(
     groups = tuple(Group(k.name, n, k.split) for k, n in zip(keys, counts, strict=True))
     found = [*notices]
     if meaning.target == "class":
-        found += [*shared(keys), *alone(groups)]
+        found += shared(keys)
+    found += alone(meaning, groups)
+    if meaning.target == "class":
         found += duplicates(x, of, keys, lambda row: named(int(rows[row])))
     return pack(meaning, x, y, groups, found)
 
@@ -157,13 +159,15 @@ def shared(keys: Sequence[Key]) -> list[str]:
     ]
 
 
-def alone(groups: Sequence[Group]) -> list[str]:
-    """Say which classes have one example, so no support and query both."""
+def alone(meaning: Meaning, groups: Sequence[Group]) -> list[str]:
+    """Say which classes or tasks have one example, so no support and query both."""
     single = [group.name for group in groups if group.examples == 1]
     if not single:
         return []
+    is_class = meaning.target == "class"
+    words = ("class has", "classes have") if is_class else ("task has", "tasks have")
     return [
-        f"{counted(len(single), 'class has', 'classes have')} one example only, a task needs two: "
+        f"{counted(len(single), *words)} one example only, support and query need one each: "
         f"{listed(single)}"
     ]
 
@@ -185,7 +189,8 @@ def listed(names: Sequence[str]) -> str:
     return f"{few} and {more:,} more" if more > 0 else few
 
 
-def _rank(key: Key) -> tuple[Any, ...]:
+def rank(key: Key) -> tuple[Any, ...]:
+    """What groups are sorted by."""
     split = SPLITS.index(key.split) if key.split in SPLITS else len(SPLITS)
     parts = re.split(r"([0-9]+)", key.name)
     return split, [int(part) if i % 2 else part for i, part in enumerate(parts)], key.name

@@ -52,7 +52,7 @@ class DataStore:
         self._names = Names(self.directory / "names")
 
     def add(self, packed: Packed, name: str) -> str:
-        """Store a data set under a name, and return its digest; again is no change.
+        """Store a data set under a name, and return its digest; again only mends what is damaged.
 
         Raises:
             InvalidData: The name is none, or means another data set here.
@@ -69,10 +69,9 @@ class DataStore:
                     "or remove that data set first"
                 )
             arrays = self._arrays(packed.manifest.arrays)
-            if not arrays.exists():
+            if not files.is_whole(arrays, packed.manifest.arrays):
                 _write(arrays, files.pieces(packed.arrays))
-            if not self._manifest(digest).exists():
-                _write(self._manifest(digest), [packed.manifest.to_json().encode()])
+            _write(self._manifest(digest), [packed.manifest.to_json().encode()])
             _write(self._names.directory / name, [f"{digest}\n".encode()])
         return digest
 
@@ -204,4 +203,7 @@ def _write(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
 
 
 def _damaged(path: Path) -> str:
-    return f"{path} is damaged: it is not what its name says; remove the data set and add it again"
+    return (
+        f"{path} is damaged, it is not what its name says: add the data again, or remove the data "
+        f"set by its digest, {path.stem}"
+    )

@@ -84,13 +84,14 @@ def _split(word: str, column: str) -> str:
 
 
 def check_size(rows: int, columns: Mapping[str, Column], roles: Roles) -> None:
-    """Refuse a table that grows too large.
+    """Refuse a table that grows too large: a small file of Parquet may have any number of rows.
 
     Raises:
-        InvalidData: Its features would take more than a data set may.
+        InvalidData: What is kept of it would take more than a data set may.
     """
     wide = sum(
         len(one.words) if isinstance(one, Words) else 1
         for one in (columns[name] for name in (*roles.features, *roles.targets))
     )
-    check_bytes(4 * rows * wide, "take fewer rows, or leave columns out (without)")
+    words = sum(isinstance(one, Words) for one in columns.values())
+    check_bytes((4 * wide + 8 * words) * rows, "take fewer rows, or leave columns out (without)")

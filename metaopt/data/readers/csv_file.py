@@ -61,6 +61,8 @@ def _encoding(path: Path) -> str:
 
 
 def _separator(path: Path, encoding: str) -> str:
+    with path.open(encoding=encoding, newline="") as file:
+        first = file.readline()
     for separator in SEPARATORS:
         with path.open(encoding=encoding, newline="") as file:
             try:
@@ -69,7 +71,7 @@ def _separator(path: Path, encoding: str) -> str:
                 continue  # quotes that mean something between other cells
         if sample and len(sample[0]) > 1 and len({len(row) for row in sample}) == 1:
             return separator
-    return SEPARATORS[-1]
+    return max(reversed(SEPARATORS), key=first.count)  # a row is wrong, and will be named
 
 
 def _rows(file: TextIO, separator: str) -> Iterator[Numbered]:

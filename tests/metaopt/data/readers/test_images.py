@@ -71,7 +71,7 @@ def test_folders_of_splits_are_splits_whatever_they_call_validation(tmp_path: Pa
         ("a", "train"), ("b", "train"), ("c", "validation"), ("d", "validation"), ("e", "test"),
     ]  # fmt: skip
     (notice,) = manifest.notices
-    assert "5 classes have one example only" in notice
+    assert "5 classes have one example only, support and query need one each" in notice
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

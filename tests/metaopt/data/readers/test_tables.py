@@ -94,6 +94,9 @@ def test_a_task_is_a_group_with_numbers_to_predict(tmp_path: Path) -> None:
     assert found.arrays["x"].tolist() == [[1], [7], [4]]
     assert found.arrays["y"].tolist() == [[2, 3], [8, 9], [5, 6]]
     assert packed(path).manifest.features == ("x", "target2")
+    assert packed(path).manifest.notices == (
+        "1 task has one example only, support and query need one each: '9'",
+    )
     assert packed(path, without=("target2",)).manifest.features == ("x",)
 
 
@@ -133,6 +136,7 @@ def test_a_table_without_names_numbers_its_columns(tmp_path: Path) -> None:
         ("class,x\na,1\nb,1_000\n", "column 'x' has '1_000' in line 3 and numbers before"),
         ("class,x\na,red\nb,1\n", "column 'x' has '1' in line 3 and words before, such as 'red'"),
         ("class,x\na,1\nb,2,3\n", "line 3 has 3 cells, the first row has 2"),
+        ("class;x\na;1,5\nb;2;3\n", "line 3 has 3 cells, the first row has 2"),
         ("class;x\na;1,5\nb;2.5\n", "'2.5' in line 3, and numbers in this file have a decimal com"),
         ("class;x\na;1.5\nb;2,5\n", "'2,5' in line 3, and numbers in this file have a decimal poi"),
         (
@@ -198,6 +202,17 @@ def test_bad_parquet_is_named_too(tmp_path: Path, column: Any, words: str) -> No
     assert words in refused(path)
     path.write_bytes(path.read_bytes()[:40])
     assert "cannot be read as Parquet" in refused(path)
+
+
+def test_a_small_file_cannot_have_too_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pyarrow.table({"class": ["a", "b"] * 1000, "text": ["x", "y"] * 1000})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    monkeypatch.setattr("metaopt.data.limits.MOST_BYTES", 30_000)
+    assert "the arrays would take 31.2 KiB, a data set at most 29.3 KiB" in refused(
+        tmp_path / "t.parquet", kind="text"
+    )
 
 
 def test_classes_of_parquet_are_called_as_one_writes_them(tmp_path: Path) -> None:
