@@ -12,10 +12,12 @@ from typing import Any, Literal, get_args
 from metaopt.data.manifest import Kind
 from metaopt.errors import InvalidData
 from metaopt.messages import did_you_mean, shown
+from metaopt.plain import whole
 
 KINDS: tuple[str, ...] = get_args(Kind)
 LARGEST_SIDE = 4096
 FEATURES = 256
+FEWEST_AND_MOST_FEATURES = (8, 65536)
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 
 
@@ -64,12 +66,10 @@ class Packing:
             raise InvalidData(
                 f"kind must be one of {', '.join(KINDS)}, got {shown(self.kind)}{meant}"
             )
-        if self.size is not None and not all(1 <= side <= LARGEST_SIDE for side in self.size):
-            raise InvalidData(f"size must be 1 to {LARGEST_SIDE} pixels a side, got {self.size}")
-        if self.channels not in (None, 1, 3):
-            raise InvalidData(f"channels must be 1 or 3, got {shown(self.channels)}")
-        if self.features is not None and not 8 <= self.features <= 65536:
-            raise InvalidData(f"features must be in [8, 65536], got {self.features}")
+        self._check_types()
+        self._check_images()
+        if self.features is not None:
+            whole("features", self.features, *FEWEST_AND_MOST_FEATURES, InvalidData)
         if self.header not in ("auto", "yes", "no"):
             raise InvalidData(f"header must be auto, yes or no, got {shown(self.header)}")
         if self.licence is not None and not _SPDX.fullmatch(self.licence):
@@ -82,6 +82,27 @@ class Packing:
                 f"target and class exclude each other: a task predicts numbers "
                 f"({', '.join(self.target)}) or tells classes apart ({self.class_column})"
             )
+
+    def _check_types(self) -> None:
+        for name in ("target", "without"):
+            given = getattr(self, name)
+            if not isinstance(given, tuple) or not all(isinstance(one, str) for one in given):
+                raise InvalidData(f"{name} must be a tuple of names of columns, got {shown(given)}")
+        for name in ("task", "class_column", "split", "text", "licence"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, str):
+                raise InvalidData(f"{name} must be text, got {shown(given)}")
+
+    def _check_images(self) -> None:
+        if self.size is not None:
+            if not isinstance(self.size, tuple) or len(self.size) != 2:
+                raise InvalidData(f"size must be (height, width) in pixels, got {shown(self.size)}")
+            for side in self.size:
+                whole("a side of size", side, 1, LARGEST_SIDE, InvalidData)
+        if self.channels not in (None, 1, 3):
+            raise InvalidData(f"channels must be 1 or 3, got {shown(self.channels)}")
+        if not isinstance(self.invert, bool):
+            raise InvalidData(f"invert must be true or false, got {shown(self.invert)}")
 
     def only(self, what: str, *allowed: str) -> None:
         """Refuse options that have no meaning for some data.

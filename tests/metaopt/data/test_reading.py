@@ -3,16 +3,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metaopt.data.packing import Packing, parse_size
 from metaopt.data.reading import read
 from metaopt.errors import InvalidData
 from tests.fakes.pictures import animals, write_files, write_zip
+from tests.properties import examples
 
 TABLE = "class,x\na,1\nb,2\n"
 
@@ -47,7 +51,12 @@ def test_a_path_is_taken_for_what_is_in_it(tmp_path: Path) -> None:
     ("packing", "words"),
     [
         ({"kind": "imgaes"}, "got 'imgaes', did you mean images?"),
-        ({"size": (0, 4)}, "size must be 1 to 4096 pixels a side, got (0, 4)"),
+        ({"size": (0, 4)}, "a side of size must be in [1, 4096], got 0"),
+        ({"size": 28}, "size must be (height, width) in pixels, got 28"),
+        ({"target": "wear"}, "target must be a tuple of names of columns, got 'wear'"),
+        ({"task": 3}, "task must be text, got 3"),
+        ({"kind": []}, "kind must be one of images, table, episodes, text, got []"),
+        ({"invert": "yes"}, "invert must be true or false, got 'yes'"),
         ({"channels": 4}, "channels must be 1 or 3, got 4"),
         ({"features": 4}, "features must be in [8, 65536], got 4"),
         ({"header": "maybe"}, "header must be auto, yes or no, got 'maybe'"),
@@ -59,6 +68,23 @@ def test_options_have_rules(packing: Any, words: str) -> None:
     with pytest.raises(InvalidData) as error:
         Packing(**packing)
     assert words in str(error.value)
+
+
+JUNK = st.none() | st.booleans() | st.integers(-3, 300) | st.text(max_size=4) | st.floats()
+JUNK |= st.lists(st.text(max_size=2), max_size=2).map(tuple) | st.sampled_from([{}, [], object])
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(name=st.sampled_from([field.name for field in fields(Packing)]), junk=JUNK)
+def test_no_junk_comes_to_an_error_of_the_inside(
+    tmp_path_factory: pytest.TempPathFactory, name: str, junk: Any
+) -> None:
+    path = tmp_path_factory.mktemp("junk") / "t.csv"
+    path.write_text(TABLE)
+    try:
+        read(path, Packing(**{name: junk}))
+    except InvalidData as error:
+        assert str(error).strip()
 
 
 def test_a_size_is_one_number_or_two() -> None:
