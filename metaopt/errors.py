@@ -3,6 +3,7 @@
     MetaoptError (ValueError)
     ├── InvalidMetaParameter   a meta-hyperparameter outside its rule
     ├── InvalidTasks           task family, split, way, shot or data file unusable
+    ├── InvalidData            a user's data that cannot be packed, or a data set that is none
     ├── InvalidModel           model kind or size unusable for these tasks
     ├── InvalidPopulation      lane unknown, already there, or of another signature
     ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
@@ -28,6 +29,10 @@ class InvalidMetaParameter(MetaoptError):
 
 class InvalidTasks(MetaoptError):
     """A task family, split, way, shot or data file cannot be used."""
+
+
+class InvalidData(MetaoptError):
+    """A user's data cannot be packed, or a data set is not there, damaged, or its name is taken."""
 
 
 class InvalidModel(MetaoptError):

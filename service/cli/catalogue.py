@@ -105,6 +105,8 @@ COMMANDS = {
         Listed("doctor", "doctor:doctor",
                "Check this installation and the server, and say what to do about what is wrong.",
                works_here=True),
+        Listed("data", "data:app", "Your own data: look at them, pack and store them.",
+               works_here=True),
         Listed("db", "database:app", "Make, change and look at the database's tables.",
                works_here=True),
         Listed("keys", "keys:app", "Make API keys."),

@@ -67,6 +67,7 @@ def some(api: Engine) -> None:
         ("baseline list main", {"name", "version"}),
         ("webhooks list", set()),
         ("webhooks deliveries", set()),
+        ("data list", set()),
         ("export last", {"trial_number", "created_at"}),
         ("replay last", {"branch", "asks", "agreeing", "difference"}),
         ("task last 0 1", {"task", "bank", "support", "query"}),

@@ -1,0 +1,98 @@
+"""The manifest of a data set: what is in it, and the digest by which everybody names it.
+
+    sha256(manifest as canonical JSON)      the manifest names the sha256 of the arrays' file
+
+So equal data have one name on every machine, and a changed pixel or a changed label has another.
+Names that people give are not part of it: they are kept by whoever stores data sets.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["images", "table", "episodes", "text"]
+Target = Literal["class", "number"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A class (of a classification), or a task (of a regression, or of packed episodes).
+
+    Args:
+        name: As its owner calls it.
+        examples: How many there are.
+        split: "train", "validation" or "test" where the data say it, else None.
+        support: Of packed episodes, how many of its first examples are its support set.
+    """
+
+    name: str
+    examples: int
+    split: str | None = None
+    support: int | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set is.
+
+    Args:
+        kind: What was packed.
+        target: "class" if a group is a class and a task is to tell n of them apart; "number" if a
+            group is a task and its examples have numbers to predict.
+        input_shape: Of one example: (channels, height, width), or (features,).
+        outputs: Numbers to predict of each example; 0 where groups are classes.
+        groups: In the order of their rows.
+        arrays: SHA-256 of the file of the arrays, in hex.
+        features: Names of a table's features, in order; () for images.
+        targets: Names of the numbers to predict, in order.
+        packing: How it was packed (size, channels, …): plain data.
+        licence: SPDX identifier, if its owner said one.
+        notices: What looked suspicious, in sentences.
+        version: Of this format.
+    """
+
+    kind: Kind
+    target: Target
+    input_shape: tuple[int, ...]
+    outputs: int
+    groups: tuple[Group, ...]
+    arrays: str
+    features: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    packing: Mapping[str, Any] = field(default_factory=dict)
+    licence: str | None = None
+    notices: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def examples(self) -> int:
+        """How many examples there are in all."""
+        return sum(group.examples for group in self.groups)
+
+    @property
+    def digest(self) -> str:
+        """The name of the data set: 64 hexadecimal digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal manifests are equal texts."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        """The manifest that `to_json` gave.
+
+        Raises:
+            ValueError, TypeError, LookupError: it is none, or of a later version.
+        """
+        data = json.loads(text)
+        if data["version"] != 1:
+            raise ValueError(f"the manifest is of version {data['version']}, this program reads 1")
+        groups = tuple(Group(**group) for group in data.pop("groups"))
+        tuples: dict[str, Any] = {name: tuple(data.pop(name)) for name in _TUPLES}
+        return cls(groups=groups, **tuples, **data)
+
+
+_TUPLES = ("input_shape", "features", "targets", "notices")

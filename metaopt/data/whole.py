@@ -1,0 +1,38 @@
+"""Whether a data set that comes from a file is whole: manifest and arrays fit each other."""
+
+from pathlib import Path
+
+from metaopt.data.manifest import Manifest
+from metaopt.data.pack import Packed
+from metaopt.errors import InvalidData
+
+
+def parsed(text: str, path: Path) -> Manifest:
+    """The manifest that a file's text is.
+
+    Raises:
+        InvalidData: It is none.
+    """
+    try:
+        return Manifest.from_json(text)
+    except (ValueError, TypeError, LookupError) as error:
+        raise InvalidData(f"{path} is no manifest of a data set: {error}") from None
+
+
+def checked(packed: Packed) -> Packed:
+    """The data set itself.
+
+    Raises:
+        InvalidData: Its arrays are not those that its manifest tells of.
+    """
+    manifest, arrays = packed.manifest, packed.arrays
+    wanted = {"x": (manifest.examples, *manifest.input_shape)}
+    if manifest.target == "number":
+        wanted["y"] = (manifest.examples, manifest.outputs)
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != wanted:
+        raise InvalidData(
+            f"data set sha256:{manifest.digest[:12]}… is damaged: its arrays are {found}, its "
+            f"manifest tells of {wanted}"
+        )
+    return packed
