@@ -6,8 +6,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from metaopt.metrics.metric import Metric
 from metaopt.models.base import Layout, Model, Params
-from metaopt.tasks.base import Examples, mean_loss, task_scores
+from metaopt.tasks.base import Examples, Unit, mean_loss
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,20 @@ class Learner:
         return mean_loss(outputs, examples.y, classification=self.classification)
 
     def scores(
-        self, theta: Params, support: Examples, query: Examples, *, transductive: bool
+        self,
+        theta: Params,
+        support: Examples,
+        query: Examples,
+        *,
+        metric: Metric,
+        transductive: bool,
+        unit: Unit | None = None,
     ) -> Tensor:
         """The score of each task on its query examples (*B,); NaN if outputs overflow.
 
         Args:
+            metric: Of this kind of targets.
+            unit: Of the numbers to predict, where scores are in another than that of `query`.
             transductive: Batch norm takes its statistics from the query examples together;
                 otherwise from the support examples.
         """
@@ -65,6 +75,9 @@ class Learner:
             count = support.x.shape[axis]
             both = torch.cat([support.x, query.x], dim=axis)
             outputs = self.outputs(theta, both, count)[..., count:, :]
-        scores = task_scores(outputs, query.y, classification=self.classification)
+        y = query.y
+        if unit is not None:
+            outputs, y = outputs * unit.scale, y * unit.scale
+        scores = metric.scores(outputs, y)
         # An argmax over NaN or overflowed logits looks like an answer.
         return torch.where(outputs.isfinite().all(-1).all(-1), scores, torch.nan)

@@ -13,6 +13,7 @@ from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
 from metaopt.errors import InvalidTasks
 from metaopt.messages import shown
+from metaopt.tasks.base import Unit
 from metaopt.tasks.dataset.scaling import Scaling, scaling_of, unscaled
 from metaopt.tasks.dataset.splits import noun
 from metaopt.tasks.description import Ink
@@ -33,7 +34,8 @@ class Rows:
         sizes: Examples of each group (G,).
         support: How many of each group's first ones are its support set (G,); None of most data.
         largest: Of `sizes`.
-        inputs, targets: What is scaled by, on the host.
+        unit: Of the numbers to predict.
+        inputs: What they are scaled by, on the host.
         affine: Mean and deviation (C, 1) of images, in the float type of episodes.
         ink: How to see inputs that are images: see `metaopt.tasks.description.Ink`.
     """
@@ -44,8 +46,8 @@ class Rows:
     sizes: Tensor
     support: Tensor | None
     largest: int
+    unit: Unit | None
     inputs: Scaling
-    targets: Scaling
     affine: tuple[Tensor, Tensor] | None = None
     ink: Ink | None = None
 
@@ -92,23 +94,26 @@ def rows_of(
     """
     offsets, x, y = packed.offsets, packed.arrays["x"], packed.arrays.get("y")
     images = x.dtype == np.uint8 and x.ndim == 4
-    inputs, targets = unscaled(x.shape[1]), unscaled(0 if y is None else y.shape[1])
+    inputs = unscaled(x.shape[1])
     if normalise == "train":
         inputs = scaling_of(x, offsets, train)
-        targets = targets if y is None else scaling_of(y, offsets, train)
     elif images:
         inputs = Scaling(inputs.mean, np.full_like(inputs.deviation, WHITE))
     values = torch.tensor(x) if images else _scaled(x, inputs, dtype)
-    support = _support(packed.manifest)
+    support, numbers, unit = _support(packed.manifest), None, None
+    if y is not None:
+        own = scaling_of(y, offsets, train)
+        targets = own if normalise == "train" else unscaled(y.shape[1])
+        numbers, unit = _scaled(y, targets, dtype).to(device), _unit(own, targets, device, dtype)
     return Rows(
         values.reshape(*x.shape[:2], -1).to(device),
-        None if y is None else _scaled(y, targets, dtype).to(device),
+        numbers,
         torch.tensor(offsets[:-1], device=device),
         torch.tensor(offsets, device=device).diff(),
         None if support is None else torch.tensor(support, device=device),
         max(group.examples for group in packed.manifest.groups),
+        unit,
         inputs,
-        targets,
         _affine(inputs, device, dtype) if images else None,
         _ink(x, inputs) if images else None,
     )
@@ -132,6 +137,12 @@ def _support(manifest: Manifest) -> list[int] | None:
             f"{shown(without)} has none: pack all with one, or all without"
         )
     return given or None
+
+
+def _unit(own: Scaling, targets: Scaling, device: str | torch.device, dtype: torch.dtype) -> Unit:
+    """The unit of numbers with moments `own` in meta-training that are scaled by `targets`."""
+    scale = torch.tensor(targets.deviation, dtype=dtype, device=device)
+    return Unit(scale, float(np.sqrt(np.square(own.deviation).mean())))
 
 
 def _affine(

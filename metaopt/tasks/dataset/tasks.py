@@ -20,7 +20,7 @@ from metaopt.data.pack import Packed
 from metaopt.errors import InvalidTasks
 from metaopt.messages import did_you_mean, shown
 from metaopt.plain import whole
-from metaopt.tasks.base import SPLITS, Episodes, Examples
+from metaopt.tasks.base import SPLITS, Episodes, Examples, Unit
 from metaopt.tasks.dataset.rows import Rows, rows_of
 from metaopt.tasks.dataset.scaling import Scaling
 from metaopt.tasks.dataset.splits import (
@@ -163,6 +163,11 @@ class DatasetTasks:
     def outputs(self) -> int:
         """Return n_way, or the numbers to predict."""
         return self.n_way if self.classification else self.manifest.outputs
+
+    @property
+    def unit(self) -> Unit | None:
+        """That of the numbers to predict: scores are in it, normalised or not."""
+        return self.rows.unit
 
     @property
     def scaling(self) -> Scaling:
