@@ -6,9 +6,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from metaopt.metrics.metric import Metric
 from metaopt.models.base import Layout, Model, Params
-from metaopt.tasks.base import Examples, Unit, mean_loss
+from metaopt.tasks.base import Examples, mean_loss
+from metaopt.tasks.scoring import Scoring
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,13 @@ class Learner:
         support: Examples,
         query: Examples,
         *,
-        metric: Metric,
+        scoring: Scoring,
         transductive: bool,
-        unit: Unit | None = None,
     ) -> Tensor:
         """The score of each task on its query examples (*B,); NaN if outputs overflow.
 
         Args:
-            metric: Of this kind of targets.
-            unit: Of the numbers to predict, where scores are in another than that of `query`.
+            scoring: By what they are scored.
             transductive: Batch norm takes its statistics from the query examples together;
                 otherwise from the support examples.
         """
@@ -75,9 +73,4 @@ class Learner:
             count = support.x.shape[axis]
             both = torch.cat([support.x, query.x], dim=axis)
             outputs = self.outputs(theta, both, count)[..., count:, :]
-        y = query.y
-        if unit is not None:
-            outputs, y = outputs * unit.scale, y * unit.scale
-        scores = metric.scores(outputs, y)
-        # An argmax over NaN or overflowed logits looks like an answer.
-        return torch.where(outputs.isfinite().all(-1).all(-1), scores, torch.nan)
+        return scoring.scores(outputs, query.y)

@@ -11,9 +11,9 @@ from metaopt.algorithms.inner import InnerState, for_tasks
 from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
-from metaopt.metrics.metric import Metric
 from metaopt.models.base import Params
-from metaopt.tasks.base import Episodes, Examples, Tasks, Unit
+from metaopt.tasks.base import Episodes, Examples, Tasks
+from metaopt.tasks.scoring import Scoring
 
 _BANK = 7_000_001  # salt: bank tasks are not the tasks any trial trains on
 
@@ -27,26 +27,6 @@ class Curves(NamedTuple):
 
 InnerStep = Callable[..., tuple[Params, InnerState | None]]
 """One step on the support sets: see `metaopt.algorithms.algorithm.Algorithm`."""
-
-
-class Scoring(NamedTuple):
-    """How adapted weights are scored.
-
-    Args:
-        metric: Of the kind of targets.
-        transductive: See `BankSpec`.
-        unit: Of the numbers to predict; None is that of the episodes, with a spread of 1.
-    """
-
-    metric: Metric
-    transductive: bool = True
-    unit: Unit | None = None
-
-    @property
-    def diverged(self) -> float:
-        """Score of a task that diverged."""
-        spread = 1.0 if self.unit is None else self.unit.spread
-        return self.metric.diverged * spread**self.metric.power
 
 
 class Adaptation(NamedTuple):
@@ -99,6 +79,7 @@ def adaptation_curves(
     scoring: Scoring,
     *,
     steps: int,
+    transductive: bool,
 ) -> Curves:
     """Every lane's scores on every task at steps 0…`steps`; no graph is kept.
 
@@ -110,16 +91,17 @@ def adaptation_curves(
         phi: Meta-parameters (H, P).
         episodes: The bank's tasks, leading axis T.
         adaptation: Of the lanes.
-        scoring: By what and how they are scored.
+        scoring: By what they are scored.
         steps: Largest number of inner steps.
+        transductive: See `BankSpec`.
     """
     count = episodes.support.y.shape[0]
     theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
-    columns = [_scores(learner, theta, episodes, scoring)]
+    columns = [_scores(learner, theta, episodes, scoring, transductive)]
     adaptation = adaptation.begun(count)
     for _ in range(steps):
         theta, adaptation = _step(learner, theta, episodes.support, adaptation)
-        columns.append(_scores(learner, theta, episodes, scoring))
+        columns.append(_scores(learner, theta, episodes, scoring, transductive))
     return _finite(torch.stack(columns, dim=-1), scoring)
 
 
@@ -152,16 +134,16 @@ def _step(
 
 
 @torch.no_grad()
-def _scores(learner: Learner, theta: Params, episodes: Episodes, scoring: Scoring) -> Tensor:
-    scores = learner.scores(theta, episodes.support, episodes.query, **scoring._asdict())
+def _scores(
+    learner: Learner, theta: Params, episodes: Episodes, scoring: Scoring, transductive: bool
+) -> Tensor:
+    support, query = episodes
+    scores = learner.scores(theta, support, query, scoring=scoring, transductive=transductive)
     for p in theta.values():
         scores = torch.where(p.isfinite().flatten(2).all(-1), scores, torch.nan)
     return scores
 
 
 def _finite(scores: Tensor, scoring: Scoring) -> Curves:
-    bad = ~scores.isfinite()
-    if not scoring.metric.maximize:
-        bad |= scores >= scoring.diverged
-    diverged = bad.cumsum(-1) > 0
+    diverged = scoring.broken(scores).cumsum(-1) > 0
     return Curves(scores.masked_fill(diverged, scoring.diverged), diverged)

@@ -8,14 +8,14 @@ from torch import Tensor
 from metaopt.algorithms.learner import Learner
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation, InvalidTasks
 from metaopt.evaluation.bank import TASK_CHUNK, BankSpec
-from metaopt.evaluation.curve import Adaptation, Curves, Scoring, adaptation_curves, draw
+from metaopt.evaluation.curve import Adaptation, Curves, adaptation_curves, draw
 from metaopt.messages import shown
-from metaopt.metrics.registry import METRICS, default_metric
 from metaopt.options import Options
 from metaopt.plain import whole
-from metaopt.tasks.base import InUnits, Tasks
+from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.make import metric_of, tasks_of
+from metaopt.tasks.scoring import Scoring, scoring_of
 
 
 class Trained(NamedTuple):
@@ -98,7 +98,8 @@ def evaluate(
     if tasks is not None:
         metric = metric_of(tasks) or trained.metric
         trained = trained._replace(tasks=_other(tasks, trained), metric=metric)
-    scoring = _scoring(trained, bank)
+    scoring = scoring_of(trained.tasks, bank.metric or trained.metric)
+    scoring.metric.check_queries(bank.q_query)
     count = trained.phi.shape[0]
     test_steps = trained.test_steps.tolist()
     if test_steps and max(test_steps) > bank.steps:
@@ -130,19 +131,6 @@ def _other(tasks: Tasks | TaskKind | Options, trained: Trained) -> Tasks:
     return other
 
 
-def _scoring(trained: Trained, bank: BankSpec) -> Scoring:
-    classification = trained.learner.classification
-    metric = METRICS.get(bank.metric or trained.metric or default_metric(classification))
-    if metric.classification != classification:
-        fitting = [each.name for each in METRICS.kinds() if each.classification == classification]
-        targets = "classes" if classification else "numbers"
-        rule = f"metric {metric.name} does not fit tasks of {targets}"
-        raise InvalidTasks(f"{rule}: take one of {', '.join(fitting)}")
-    metric.check_queries(bank.q_query)
-    unit = trained.tasks.unit if isinstance(trained.tasks, InUnits) else None
-    return Scoring(metric, bank.transductive, unit)
-
-
 def _curves(trained: Trained, part: slice, bank: BankSpec, scoring: Scoring) -> Curves:
     pieces = []
     for start in range(0, bank.tasks, TASK_CHUNK):
@@ -153,6 +141,7 @@ def _curves(trained: Trained, part: slice, bank: BankSpec, scoring: Scoring) -> 
             trained.adaptation.lanes(part),
             scoring,
             steps=bank.steps,
+            transductive=bank.transductive,
         )
         pieces.append(piece)
     return Curves(*(torch.cat(both, dim=1) for both in zip(*pieces, strict=True)))

@@ -5,12 +5,13 @@ import torch
 
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
-from metaopt.evaluation.curve import Adaptation, Scoring, adaptation_curves, draw
+from metaopt.evaluation.curve import Adaptation, adaptation_curves, draw
 from metaopt.metrics.registry import METRICS, default_metric
 from metaopt.models.conv4 import Conv4
 from metaopt.models.mlp import Mlp
 from metaopt.tasks.base import Episodes, Examples
 from metaopt.tasks.regression import Sinusoid
+from metaopt.tasks.scoring import Scoring
 from tests import reference
 
 BANK = BankSpec("validation", 11, 30, 5, 10, 4)
@@ -42,6 +43,7 @@ def test_the_curve_equals_adapting_each_task_by_hand(problem):
         Adaptation({"inner_lr": torch.tensor([0.05, 0.1], dtype=torch.float64)}),
         Scoring(METRICS.get(default_metric(learner.classification))),
         steps=3,
+        transductive=True,
     )
     conv = isinstance(learner.model, Conv4)
     for lane, alpha in enumerate((0.05, 0.1)):
@@ -82,6 +84,7 @@ def test_a_task_that_diverges_is_counted_and_its_score_stays_finite(metric):
         Adaptation({"inner_lr": torch.tensor([0.01, 1e6])}),
         Scoring(METRICS.get(metric)),
         steps=4,
+        transductive=True,
     )
     assert not curves.diverged[0].any()
     assert curves.diverged[1, :, -1].all() and not curves.diverged[1, :, 0].any()
@@ -100,7 +103,7 @@ def test_inductive_batch_norm_judges_each_query_example_by_the_support_alone():
         theta,
         Examples(support, y[:, :3]),
         Examples(query, y),
-        metric=METRICS.get("accuracy"),
+        scoring=Scoring(METRICS.get("accuracy")),
         transductive=False,
     )
     assert scored.item() == (both.argmax(-1) == y).double().mean().item()
