@@ -96,7 +96,7 @@ class InUnits(Protocol):
     """Tasks whose numbers have a unit; the scores of others are in that of their episodes."""
 
     @property
-    def unit(self) -> Unit | None:
+    def target_unit(self) -> Unit | None:
         """That of the numbers to predict; None of classes."""
         ...
 

@@ -60,4 +60,4 @@ def scoring_of(tasks: Tasks, metric: str | None) -> Scoring:
         targets = "classes" if classification else "numbers"
         rule = f"metric {record.name} does not fit tasks of {targets}"
         raise InvalidTasks(f"{rule}: take one of {', '.join(fitting)}")
-    return Scoring(record, tasks.unit if isinstance(tasks, InUnits) else None)
+    return Scoring(record, tasks.target_unit if isinstance(tasks, InUnits) else None)

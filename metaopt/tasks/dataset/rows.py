@@ -14,12 +14,11 @@ from metaopt.data.pack import Packed
 from metaopt.errors import InvalidTasks
 from metaopt.messages import shown
 from metaopt.tasks.base import Unit
-from metaopt.tasks.dataset.scaling import Scaling, scaling_of, unscaled
+from metaopt.tasks.dataset.scaling import Scaling, chunks, scaling_of, unscaled
 from metaopt.tasks.dataset.splits import noun
 from metaopt.tasks.description import Ink
 
 WHITE = 255.0
-_CHUNK = 65_536  # rows widened to float64 at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +121,7 @@ def rows_of(
 def _scaled(array: NDArray[Any], scaling: Scaling, dtype: torch.dtype) -> Tensor:
     """Return the array (N, C, …) scaled in float64, a chunk at a time, and then rounded."""
     scaled = torch.empty(array.shape, dtype=dtype)
-    for start in range(0, len(array), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for part in chunks(array, 0, len(array)):
         scaled[part] = torch.from_numpy(scaling.apply(array[part]))
     return scaled
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_WIDENED = 2**22  # values that are float64 at a time: 32 MiB
+
 
 class Scaling(NamedTuple):
     """Means μ and deviations σ by channel or feature (C,); x becomes (x − μ) / σ."""
@@ -54,9 +56,16 @@ def scaling_of(array: NDArray[Any], offsets: Sequence[int], groups: Sequence[int
     return Scaling(mean, np.where(constant, 1.0, np.sqrt(squares / count)))
 
 
+def chunks(array: NDArray[Any], start: int, stop: int) -> Iterator[slice]:
+    """Slices of the rows from `start` to `stop`, each so small that float64 is no burden."""
+    size = max(1, _WIDENED // max(1, array[:1].size))
+    for begin in range(start, stop, size):
+        yield slice(begin, min(stop, begin + size))
+
+
 def _values(array: NDArray[Any], offsets: Sequence[int], groups: Sequence[int]) -> Iterator[Floats]:
-    """Each group's rows (n, C, rest) in float64: one group at a time is widened."""
+    """The groups' rows (n, C, rest) in float64, some at a time."""
     for group in groups:
-        rows = array[offsets[group] : offsets[group + 1]]
-        if len(rows):
+        for part in chunks(array, offsets[group], offsets[group + 1]):
+            rows = array[part]
             yield rows.reshape(len(rows), array.shape[1], -1).astype(np.float64)

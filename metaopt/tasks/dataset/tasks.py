@@ -165,7 +165,7 @@ class DatasetTasks:
         return self.n_way if self.classification else self.manifest.outputs
 
     @property
-    def unit(self) -> Unit | None:
+    def target_unit(self) -> Unit | None:
         """That of the numbers to predict: scores are in it, normalised or not."""
         return self.rows.unit
 

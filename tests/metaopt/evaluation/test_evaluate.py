@@ -73,24 +73,24 @@ def test_scores_are_in_the_unit_of_the_data_normalised_or_not(metric: str, power
     tasks, larger = (DatasetTasks.of(packed) for packed in (raw, large))
     result = trained(tasks)
     errors = torch.tensor(scores(result, bank))
-    assert larger.unit is not None and tasks.unit is not None
-    assert larger.unit.spread == pytest.approx(1e5 * tasks.unit.spread)
+    assert larger.target_unit is not None and tasks.target_unit is not None
+    assert larger.target_unit.spread == pytest.approx(1e5 * tasks.target_unit.spread)
     scaled = torch.tensor(scores(result, bank, tasks=larger))
     assert torch.allclose(scaled, errors * 1e5**power, rtol=1e-4)
     plain = DatasetTasks.of(raw, normalise="none")
-    assert plain.unit is not None and plain.unit.scale.tolist() == [1.0]
-    assert plain.unit.spread == tasks.unit.spread
+    assert plain.target_unit is not None and plain.target_unit.scale.tolist() == [1.0]
+    assert plain.target_unit.spread == tasks.target_unit.spread
 
 
 def test_a_large_unit_is_no_divergence_and_a_diverged_task_scores_in_it() -> None:
     packed = table([20] * 6, given=True, target="number")
     packed.arrays["y"][...] *= 1e6
     tasks = DatasetTasks.of(packed)
-    assert tasks.unit is not None
+    assert tasks.target_unit is not None
     result = trained(tasks)
     (fine,) = evaluate(result, BANK)
     assert fine.diverged_share == 0.0 and min(fine.scores) > 1e6
     numbers = {"inner_lr": torch.tensor([1e9])}
     broken = result._replace(adaptation=result.adaptation._replace(numbers=numbers))
     (lost,) = evaluate(broken, replace(BANK, steps=4), tasks=tasks)
-    assert lost.curve[-1] == pytest.approx(1e6 * tasks.unit.spread**2)
+    assert lost.curve[-1] == pytest.approx(1e6 * tasks.target_unit.spread**2)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from metaopt.tasks.dataset.scaling import scaling_of
+from metaopt.tasks.dataset.scaling import chunks, scaling_of
 
 OFFSETS = (0, 3, 3, 7, 12)
 
@@ -56,3 +56,12 @@ def test_what_is_constant_in_meta_training_stays_finite_elsewhere() -> None:
     x = np.array([[0.1], [0.1], [0.1], [7.1]], dtype=np.float32)
     scaling = scaling_of(x, (0, 3, 4), (0,))
     assert scaling.apply(x)[:, 0] == pytest.approx([0, 0, 0, 7.0])
+
+
+def test_a_group_larger_than_is_widened_at_once_has_the_same_moments() -> None:
+    x = np.random.default_rng(1).integers(0, 256, (700, 2, 70, 60), dtype=np.uint8)
+    scaling = scaling_of(x, (0, 100, 700), (1,))
+    assert sum(part.stop - part.start for part in chunks(x, 100, 700)) == 600
+    assert len(list(chunks(x, 100, 700))) == 2
+    assert scaling.mean == pytest.approx(x[100:].mean((0, 2, 3)), rel=1e-12)
+    assert scaling.deviation == pytest.approx(x[100:].std((0, 2, 3)), rel=1e-12)
