@@ -146,7 +146,7 @@ def standard_error(table: Table) -> float:
 
 def goals_of(table: Table) -> Goals:
     """What the trainings of a table were after."""
-    return Goals(maximize=TASKS.get(table.source.tasks["kind"]).metric.maximize)
+    return Goals(maximize=TASKS.get(table.source.tasks["kind"]).metric(table.source.tasks).maximize)
 
 
 def _training(table: Table, luck: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ at three rungs on one bank of tasks, by task: on sinusoids the MSE after one ste
 
 `edge` is where tails are heavy: on the sinusoids of `examples/sinusoid.yaml`, MAML beside Reptile
 whose rates are so high that adaptation explodes on about one task of a thousand, to at most 1e6
-(`DIVERGED_MSE`): 87 of its 144,000 scores are above 1e5, 20 more above 100.
+(`metaopt.metrics`): 87 of its 144,000 scores are above 1e5, 20 more above 100.
 
 A file holds `scores` (configurations, seeds, rungs, tasks) with 11 significant bits (float16 where
 that has the range), and what was trained.  On one core about two, ten and ten minutes; everything

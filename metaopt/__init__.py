@@ -5,7 +5,8 @@
     trained = train("maml", tasks={"kind": "sinusoid"}, params={"inner_lr": 0.01})
     (scores,) = evaluate(trained, BankSpec("test", 0, tasks=200, k_shot=5, q_query=50, steps=5))
 
-| train and judge | `train`, `evaluate`, `BankSpec`, `Trained`, `LaneScores`, `bank_tasks` |
+| train and judge | `train`, `evaluate`, `BankSpec`, `Trained`, `LaneScores` |
+| a bank's tasks | `bank_tasks`, `trivial_scores` |
 | a trained model | `read_winner`, `Winner`, `Adapted` |
 | published recipes | `find_preset`, `PRESETS`, `Preset` |
 | what there is | `ALGORITHMS`, `TASKS`, `MODELS` |
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from metaopt.evaluation.bank import BankSpec
     from metaopt.evaluation.bank_task import bank_tasks
     from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
+    from metaopt.evaluation.trivial import trivial_scores
     from metaopt.metaparams import MetaParam
     from metaopt.models.kind import ModelKind
     from metaopt.models.registry import MODELS
@@ -61,6 +63,7 @@ __all__ = [
     "find_preset",
     "read_winner",
     "train",
+    "trivial_scores",
 ]
 
 _MODULES = {
@@ -70,6 +73,7 @@ _MODULES = {
     "evaluation.bank": ("BankSpec",),
     "evaluation.bank_task": ("bank_tasks",),
     "evaluation.evaluate": ("LaneScores", "Trained", "evaluate"),
+    "evaluation.trivial": ("trivial_scores",),
     "metaparams": ("MetaParam",),
     "models.kind": ("ModelKind",),
     "models.registry": ("MODELS",),

@@ -16,7 +16,7 @@ from metaopt.plain import between, plain
 
 RESERVED = frozenset(
     {"kind", "options", "record", "copy", "json", "dict", "schema", "construct", "validate"}
-    | {"classes", "input_shape", "outputs"}
+    | {"classes", "distribution", "input_shape", "metric_record", "outputs"}
 )
 """Names that a spec's tasks and models have already."""
 

@@ -17,6 +17,7 @@ from torch import Tensor
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_LARGEST = 0x7FFFFFFFFFFFFFFF
 
 
 def fold_in(keys: Tensor, data: Tensor | int) -> Tensor:
@@ -30,7 +31,7 @@ def fold_in(keys: Tensor, data: Tensor | int) -> Tensor:
 def bits(keys: Tensor, count: int) -> Tensor:
     """Return `count` non-negative 63-bit integers for each key: (*B,) -> (*B, count)."""
     counters = torch.arange(1, count + 1, device=keys.device) * _GOLDEN
-    return _mix(keys[..., None] + counters) & 0x7FFFFFFFFFFFFFFF
+    return _mix(keys[..., None] + counters) & _LARGEST
 
 
 def uniform(keys: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -56,20 +57,34 @@ def integers(keys: Tensor, count: int, high: int) -> Tensor:
     return bits(keys, count) % high
 
 
-def permutation(keys: Tensor, count: int) -> Tensor:
-    """A random order of 0..count-1 for each key: (*B,) -> (*B, count)."""
-    return bits(keys, count).argsort(dim=-1)
+def permutation(keys: Tensor, count: int, sizes: Tensor | None = None) -> Tensor:
+    """A random order of 0..count-1 for each key: (*B,) -> (*B, count).
+
+    Args:
+        sizes: int64 (*B,); of each key the integers from its size on come last.
+    """
+    draws = bits(keys, count)
+    if sizes is not None:
+        beyond = torch.arange(count, device=keys.device) >= sizes[..., None]
+        draws = draws.masked_fill(beyond, _LARGEST)
+    return draws.argsort(dim=-1)
 
 
-def choose(keys: Tensor, population: int, count: int) -> Tensor:
+def choose(keys: Tensor, population: int | Tensor, count: int) -> Tensor:
     """Return `count` distinct integers of [0, population), in random order: (*B,) -> (*B, count).
 
     The i-th draw is uniform over what is left: r in [0, population - i) is moved past the
     s_0 < s_1 < ... chosen so far, by as many as satisfy s_j - j <= r.  Cost grows with `count`,
     not with `population`.
+
+    Args:
+        population: A number, or int64 (*B,), one for each key: these the caller has to have
+            checked, since looking at them would make the device wait.
     """
-    if not 0 <= count <= population:
+    if isinstance(population, int) and not 0 <= count <= population:
         raise ValueError(f"count must be in [0, population={population}], got {count}")
+    if isinstance(population, Tensor):
+        population = population[..., None]
     left = population - torch.arange(count, device=keys.device)
     draws = bits(keys, count) % left
     if count == 0:

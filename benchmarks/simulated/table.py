@@ -109,7 +109,9 @@ def load(name: str) -> Table:
             branch: _grid(arrays, branch, spec["branches"][branch]) for branch in spec["branches"]
         }
         rungs = [int(rung) for rung in arrays["rungs"]]
-    return Table(spec, rungs, grids, maximize=TASKS.get(spec["tasks"]["kind"]).metric.maximize)
+    return Table(
+        spec, rungs, grids, maximize=TASKS.get(spec["tasks"]["kind"]).metric(spec["tasks"]).maximize
+    )
 
 
 def _grid(arrays: Any, branch: str, spec: Json) -> Grid:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from metaopt.models.base import Layout, Model, Params
-from metaopt.tasks.base import Examples, mean_loss, task_scores
+from metaopt.tasks.base import Examples, mean_loss
+from metaopt.tasks.scoring import Scoring
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,18 @@ class Learner:
         return mean_loss(outputs, examples.y, classification=self.classification)
 
     def scores(
-        self, theta: Params, support: Examples, query: Examples, *, transductive: bool
+        self,
+        theta: Params,
+        support: Examples,
+        query: Examples,
+        *,
+        scoring: Scoring,
+        transductive: bool,
     ) -> Tensor:
         """The score of each task on its query examples (*B,); NaN if outputs overflow.
 
         Args:
+            scoring: By what they are scored.
             transductive: Batch norm takes its statistics from the query examples together;
                 otherwise from the support examples.
         """
@@ -65,6 +73,4 @@ class Learner:
             count = support.x.shape[axis]
             both = torch.cat([support.x, query.x], dim=axis)
             outputs = self.outputs(theta, both, count)[..., count:, :]
-        scores = task_scores(outputs, query.y, classification=self.classification)
-        # An argmax over NaN or overflowed logits looks like an answer.
-        return torch.where(outputs.isfinite().all(-1).all(-1), scores, torch.nan)
+        return scoring.scores(outputs, query.y)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaopt.errors import InvalidTasks
 from metaopt.messages import did_you_mean, shown
+from metaopt.metrics.registry import METRICS
 from metaopt.plain import whole
 from metaopt.tasks.kind import SPLITS
 
@@ -71,6 +72,7 @@ class BankSpec:
         steps: Inner steps of the adaptation curve, >= 0; scores are kept at 0…steps.
         transductive: Batch norm takes its statistics from the query examples together, else
             from the support examples.  Training takes them from the batch either way.
+        metric: What tasks are scored by (`metaopt.metrics`); None is what they were trained to be.
 
     Raises:
         InvalidTasks: a field breaks its rule.
@@ -83,6 +85,7 @@ class BankSpec:
     q_query: int
     steps: int
     transductive: bool = True
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         """Check every field; numbers of numpy and torch are as good.
@@ -100,10 +103,15 @@ class BankSpec:
         if not isinstance(self.transductive, bool):
             rule = f"must be True or False, got {shown(self.transductive)}"
             raise InvalidTasks(f"transductive of a bank {rule}")
+        if self.metric is not None:
+            METRICS.get(self.metric).check_queries(self.q_query)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+        """Return plain data; without a metric of its own it is that of earlier versions."""
+        data = asdict(self)
+        if self.metric is None:
+            del data["metric"]
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "BankSpec":

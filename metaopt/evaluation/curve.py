@@ -13,9 +13,7 @@ from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
 from metaopt.models.base import Params
 from metaopt.tasks.base import Episodes, Examples, Tasks
-
-DIVERGED_MSE = 1e6
-"""Score of a regression task that diverged, and ceiling of all: a mean stays finite."""
+from metaopt.tasks.scoring import Scoring
 
 _BANK = 7_000_001  # salt: bank tasks are not the tasks any trial trains on
 
@@ -78,30 +76,33 @@ def adaptation_curves(
     phi: Tensor,
     episodes: Episodes,
     adaptation: Adaptation,
+    scoring: Scoring,
     *,
     steps: int,
     transductive: bool,
 ) -> Curves:
     """Every lane's scores on every task at steps 0…`steps`; no graph is kept.
 
-    A task whose scores or loss stop being finite counts as diverged from there on; its score is
-    0 (accuracy) or `DIVERGED_MSE`, so that no NaN leaves here.
+    A task whose scores or weights stop being finite counts as diverged from there on, and where
+    less is better also one with a score beyond all reason; its score is `Scoring.diverged`, so that
+    no NaN leaves here.
 
     Args:
         phi: Meta-parameters (H, P).
         episodes: The bank's tasks, leading axis T.
         adaptation: Of the lanes.
+        scoring: By what they are scored.
         steps: Largest number of inner steps.
         transductive: See `BankSpec`.
     """
     count = episodes.support.y.shape[0]
     theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
-    columns = [_scores(learner, theta, episodes, transductive)]
+    columns = [_scores(learner, theta, episodes, scoring, transductive)]
     adaptation = adaptation.begun(count)
     for _ in range(steps):
         theta, adaptation = _step(learner, theta, episodes.support, adaptation)
-        columns.append(_scores(learner, theta, episodes, transductive))
-    return _finite(torch.stack(columns, dim=-1), learner.classification)
+        columns.append(_scores(learner, theta, episodes, scoring, transductive))
+    return _finite(torch.stack(columns, dim=-1), scoring)
 
 
 def adapt(
@@ -133,15 +134,16 @@ def _step(
 
 
 @torch.no_grad()
-def _scores(learner: Learner, theta: Params, episodes: Episodes, transductive: bool) -> Tensor:
-    scores = learner.scores(theta, episodes.support, episodes.query, transductive=transductive)
+def _scores(
+    learner: Learner, theta: Params, episodes: Episodes, scoring: Scoring, transductive: bool
+) -> Tensor:
+    support, query = episodes
+    scores = learner.scores(theta, support, query, scoring=scoring, transductive=transductive)
     for p in theta.values():
         scores = torch.where(p.isfinite().flatten(2).all(-1), scores, torch.nan)
     return scores
 
 
-def _finite(scores: Tensor, classification: bool) -> Curves:
-    bad = ~scores.isfinite() | (scores >= DIVERGED_MSE)
-    diverged = bad.cumsum(-1) > 0
-    worst = 0.0 if classification else DIVERGED_MSE
-    return Curves(scores.masked_fill(diverged, worst), diverged)
+def _finite(scores: Tensor, scoring: Scoring) -> Curves:
+    diverged = scoring.broken(scores).cumsum(-1) > 0
+    return Curves(scores.masked_fill(diverged, scoring.diverged), diverged)

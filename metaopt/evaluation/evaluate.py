@@ -14,7 +14,8 @@ from metaopt.options import Options
 from metaopt.plain import whole
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import TaskKind
-from metaopt.tasks.make import tasks_of
+from metaopt.tasks.make import metric_of, tasks_of
+from metaopt.tasks.scoring import Scoring, scoring_of
 
 
 class Trained(NamedTuple):
@@ -26,6 +27,7 @@ class Trained(NamedTuple):
         phi: Meta-parameters (H, P).
         test_steps: Inner steps after which each trial is scored (H,).
         adaptation: How the inner loops run.
+        metric: What they are scored by; None is accuracy, or squared error.
     """
 
     tasks: Tasks
@@ -33,6 +35,7 @@ class Trained(NamedTuple):
     phi: Tensor
     test_steps: Tensor
     adaptation: Adaptation
+    metric: str | None = None
 
 
 class LaneScores(NamedTuple):
@@ -68,7 +71,8 @@ def evaluate(
 
     Returns:
         Of each trial, in their order: a score for each task, and the curve over 0…steps.  Scores
-        are accuracies in [0, 1], or mean squared errors in the unit of y².
+        are those of the bank's metric, or else of `tasks`; without any, accuracies in [0, 1] or
+        mean squared errors.  Errors are in the unit of the data, normalised or not.
 
     Raises:
         InvalidTasks: `bank` or `tasks` are none, or the data have too few examples.
@@ -92,7 +96,10 @@ def evaluate(
     if lane_chunk is not None:
         lane_chunk = whole("lane_chunk", lane_chunk, 1, error=InvalidPopulation)
     if tasks is not None:
-        trained = trained._replace(tasks=_other(tasks, trained))
+        metric = metric_of(tasks) or trained.metric
+        trained = trained._replace(tasks=_other(tasks, trained), metric=metric)
+    scoring = scoring_of(trained.tasks, bank.metric or trained.metric)
+    scoring.metric.check_queries(bank.q_query)
     count = trained.phi.shape[0]
     test_steps = trained.test_steps.tolist()
     if test_steps and max(test_steps) > bank.steps:
@@ -103,7 +110,7 @@ def evaluate(
     results = []
     for start in range(0, count, lane_chunk or count or 1):
         part = slice(start, start + (lane_chunk or count))
-        curves = _curves(trained, part, bank)
+        curves = _curves(trained, part, bank, scoring)
         steps = test_steps[part]
         results += [_lane_scores(curves, i, step) for i, step in enumerate(steps)]
     return results
@@ -124,7 +131,7 @@ def _other(tasks: Tasks | TaskKind | Options, trained: Trained) -> Tasks:
     return other
 
 
-def _curves(trained: Trained, part: slice, bank: BankSpec) -> Curves:
+def _curves(trained: Trained, part: slice, bank: BankSpec, scoring: Scoring) -> Curves:
     pieces = []
     for start in range(0, bank.tasks, TASK_CHUNK):
         piece = adaptation_curves(
@@ -132,6 +139,7 @@ def _curves(trained: Trained, part: slice, bank: BankSpec) -> Curves:
             trained.phi[part],
             draw(trained.tasks, bank, trained.phi.device, start, TASK_CHUNK),
             trained.adaptation.lanes(part),
+            scoring,
             steps=bank.steps,
             transductive=bank.transductive,
         )

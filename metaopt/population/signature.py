@@ -9,6 +9,7 @@ from typing import Any
 from metaopt.algorithms.algorithm import Algorithm
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import Value
+from metaopt.tasks.kind import METRIC
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Signature:
     """Tasks, model, algorithm, structural meta-parameters, step caps and float type.
 
     Args:
-        tasks, model: As in a study spec.
+        tasks, model: As in a study spec, but for the metric: training does not depend on it.
         algorithm: Its name.
         structure: Structural meta-parameters by name.
         step_cap: Most inner steps a lane may train with.
@@ -106,7 +107,7 @@ def signature_of(
     steps = int(values["inner_steps"])
     return Signature(
         # Through JSON, so that tuples and lists make the same signature.
-        tasks=json.loads(json.dumps(tasks)),
+        tasks=json.loads(json.dumps({k: v for k, v in tasks.items() if k != METRIC})),
         model=json.loads(json.dumps(model)),
         algorithm=record.name,
         structure=record.structure(values),

@@ -19,6 +19,7 @@ from metaopt.population.device import checked_device
 from metaopt.population.own import AnyModel, AnyTasks, model_for, model_spec, tasks_spec
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature, signature_of
+from metaopt.tasks.make import metric_of
 
 Trials = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """Meta-parameters of a trial, or of several."""
@@ -111,7 +112,7 @@ def train(
         first, population = population, Population(signature, device=device, **own)
         population.take_over(first, order="second")
     population.advance(length - cheap)
-    return population.trained()
+    return population.trained()._replace(metric=metric_of(tasks))
 
 
 def _trials(params: Trials | None) -> list[Mapping[str, Any]]:

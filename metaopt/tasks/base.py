@@ -7,9 +7,10 @@ Leading axes B of the keys (lanes, tasks) are leading axes of the episodes.
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
+from metaopt.metrics.kinds.cross_entropy import cross_entropy
+from metaopt.metrics.kinds.mse import mse
 from metaopt.tasks.description import Description
 from metaopt.tasks.kind import SPLITS as SPLITS
 
@@ -77,6 +78,29 @@ class SelfDescribing(Protocol):
         ...
 
 
+class Unit(NamedTuple):
+    """The unit of the numbers to predict, where episodes have them normalised or it is large.
+
+    Args:
+        scale: (C,); the numbers of an episode times this are in the unit of the data.
+        spread: Of all numbers for meta-training in that unit: the root of the mean of their C
+            variances.
+    """
+
+    scale: Tensor
+    spread: float
+
+
+@runtime_checkable
+class InUnits(Protocol):
+    """Tasks whose numbers have a unit; the scores of others are in that of their episodes."""
+
+    @property
+    def target_unit(self) -> Unit | None:
+        """That of the numbers to predict; None of classes."""
+        ...
+
+
 def mean_loss(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
     """The mean loss over examples: cross-entropy, or squared error.
 
@@ -88,18 +112,4 @@ def mean_loss(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
         (*B,).  The mean is over all N examples (and C numbers); codes that sum over the N_way
         classes have losses and gradients N_way times as large (docs/meta-learning.md).
     """
-    if classification:
-        index = y.expand(outputs.shape[:-1])[..., None]  # lanes may share their tasks
-        chosen = torch.gather(outputs, -1, index)[..., 0]
-        return (torch.logsumexp(outputs, dim=-1) - chosen).mean(-1)
-    return (outputs - y).square().mean((-2, -1))
-
-
-def task_scores(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
-    """Return one score for each task: the share of right answers, or the mean squared error.
-
-    Args and Returns: as `mean_loss`.
-    """
-    if classification:
-        return (outputs.argmax(-1) == y).to(outputs.dtype).mean(-1)
-    return mean_loss(outputs, y, classification=False)
+    return cross_entropy(outputs, y) if classification else mse(outputs, y)

@@ -4,31 +4,19 @@ No torch here: a study's spec is checked, sized and named by whoever reads it, a
 calls `make`.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from metaopt.errors import InvalidTasks
+from metaopt.metrics.metric import Metric
+from metaopt.metrics.registry import METRICS
 from metaopt.options import Option, Options, complete
 
-
-class Metric(NamedTuple):
-    """A task's score: its name, whether a higher one is better, and what it can be.
-
-    Args:
-        possible: The least and the greatest score.
-    """
-
-    name: Literal["accuracy", "mse"]
-    maximize: bool
-    possible: tuple[float, float]
-
-
-ACCURACY = Metric("accuracy", maximize=True, possible=(0.0, 1.0))
-MSE = Metric("mse", maximize=False, possible=(0.0, math.inf))
-
 SPLITS = ("train", "validation", "test")
+
+METRIC = "metric"
+"""The option of tasks that says how they are scored, and nothing of what is drawn or trained."""
 
 SHOTS = (
     Option("k_shot", "int", 10, minimum=1, maximum=10_000),
@@ -45,7 +33,8 @@ class TaskKind:
         name: As `tasks.kind` in specs.
         doc: One sentence about a task.
         options: With `k_shot` and `q_query`, examples per class (per task in regression).
-        metric: `ACCURACY` for classification, `MSE` for regression.
+        metrics: Names of those that a task may be scored by (`metaopt.metrics`), the default first:
+            all of classification, or all of regression.  Several are an option `metric`.
         make: (options, device, dtype, path) -> `metaopt.tasks.base.Tasks`; imports torch when
             called.  `path` is a user's own copy of the data, or None.
         input_shape: Shape of one input, from the options.
@@ -58,7 +47,7 @@ class TaskKind:
     name: str
     doc: str
     options: tuple[Option, ...]
-    metric: Metric
+    metrics: tuple[str, ...]
     make: Callable[..., Any]
     input_shape: Callable[[Options], tuple[int, ...]]
     outputs: Callable[[Options], int] = lambda options: 1
@@ -71,10 +60,33 @@ class TaskKind:
         missing = {"k_shot", "q_query"} - {option.name for option in self.options}
         if missing:
             raise InvalidTasks(f"tasks {self.name} need an option {min(missing)}: add SHOTS")
+        known = [METRICS.get(name) for name in self.metrics]
+        if len({metric.classification for metric in known}) != 1:
+            raise InvalidTasks(
+                f"tasks {self.name} need metrics of classification or of regression, got "
+                f"{', '.join(self.metrics) or 'none'}"
+            )
+        own = tuple(option for option in self.options if option.name != METRIC)
+        object.__setattr__(self, "options", (*own, *self._choice_of_metric()))
+
+    def _choice_of_metric(self) -> tuple[Option, ...]:
+        if len(self.metrics) == 1:
+            return ()
+        doc = "What a task is scored by; training does not depend on it."
+        return (Option(METRIC, "choice", self.metrics[0], doc, choices=self.metrics),)
+
+    def metric(self, options: Options) -> Metric:
+        """What a task with these options is scored by."""
+        return METRICS.get(options.get(METRIC, self.metrics[0]))
+
+    @property
+    def classification(self) -> bool:
+        """Whether targets are class indices."""
+        return METRICS.get(self.metrics[0]).classification
 
     def classes(self, options: Options) -> int:
         """Classes of a task, by which shots are multiplied; 1 in regression."""
-        return self.outputs(options) if self.metric is ACCURACY else 1
+        return self.outputs(options) if self.classification else 1
 
     def complete(self, options: Options) -> dict[str, Any]:
         """Its name and the options checked, with the default of every other.

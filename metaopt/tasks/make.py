@@ -53,6 +53,20 @@ def tasks_of(
     return own_tasks(tasks)
 
 
+def metric_of(tasks: Tasks | TaskKind | Options) -> str | None:
+    """By what such tasks are scored; None of an object of somebody's own.
+
+    Raises:
+        InvalidTasks: an unknown kind, or a metric that it has not.
+    """
+    if isinstance(tasks, TaskKind):
+        return tasks.metric({}).name
+    if isinstance(tasks, Mapping):
+        kind = TASKS.get(tasks.get("kind"))
+        return kind.metric(kind.complete(tasks)).name
+    return None
+
+
 def own_tasks(tasks: object) -> Tasks:
     """`tasks` itself, an object of somebody's own.
 

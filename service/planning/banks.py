@@ -12,7 +12,7 @@ def sealed_bank(spec: StudySpec) -> str:
     """The SHA-256 of what the sealed tasks follow from, but for how many there are."""
     k_shot, q_query = spec.evaluation_shots()
     named = {
-        "tasks": spec.tasks.model_dump(mode="json"),
+        "tasks": spec.tasks.distribution(),
         "seed": spec.seed,
         "k_shot": k_shot,
         "q_query": q_query,
@@ -28,7 +28,7 @@ def gate_bank(spec: StudySpec, bank: BankSpec) -> str:
         bank: Its gate bank.
     """
     fields = {k: v for k, v in bank.to_json().items() if k not in ("tasks", "steps")}
-    return digest_of({"tasks": spec.tasks.model_dump(mode="json"), **fields})
+    return digest_of({"tasks": spec.tasks.distribution(), **fields})
 
 
 def digest_of(data: Any) -> str:

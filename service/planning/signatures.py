@@ -10,6 +10,7 @@ from metaopt.algorithms.registry import ALGORITHMS, parameters
 from metaopt.evaluation.bank import BankSpec
 from metaopt.keys import key
 from metaopt.metaparams import Value
+from metaopt.metrics.registry import default_metric
 from metaopt.population.signature import Signature, signature_of, step_bucket
 from service.db.roles import BankName
 from service.wire.spec.pruning import may_be_second_order
@@ -57,6 +58,7 @@ def changes_program(spec: StudySpec, branch: Branch) -> bool:
 def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
     """One of the banks of a study, with a curve of `steps` inner steps."""
     k_shot, q_query = spec.evaluation_shots()
+    metric = spec.metric()
     split, stream, tasks = {
         "validation": ("validation", "bank", spec.evaluation.tasks),
         "sealed": ("test", "sealed", spec.verdict.tasks),
@@ -70,6 +72,7 @@ def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
         q_query=q_query,
         steps=steps,
         transductive=spec.evaluation.transductive,
+        metric=None if metric == default_metric(spec.tasks.record.classification) else metric,
     )
 
 

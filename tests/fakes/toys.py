@@ -24,7 +24,7 @@ from metaopt.models.base import Params
 from metaopt.models.kind import ModelKind, Size
 from metaopt.options import Option, Options
 from metaopt.tasks.base import SPLITS, Episodes, Examples, Tasks
-from metaopt.tasks.kind import MSE, SHOTS, TaskKind
+from metaopt.tasks.kind import SHOTS, TaskKind
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ PARABOLA = TaskKind(
         Option("steepest", "float", 2.0, "Largest a.", minimum=0, maximum=100),
         Option("axis", "choice", "up", choices=("up", "down")),
     ),
-    metric=MSE,
+    metrics=("mse",),
     make=_parabola,
     input_shape=lambda options: (1,),
     examples_per_class=50,

@@ -38,7 +38,7 @@ def test_tasks_have_the_shapes_and_the_score_that_their_kind_declares(kind: Task
     tasks = make_tasks({"kind": kind.name})
     assert tuple(tasks.input_shape) == kind.input_shape(options)
     assert tasks.outputs == kind.outputs(options)
-    assert tasks.classification is kind.metric.maximize
+    assert tasks.classification is kind.classification
     support = tasks.sample("train", torch.tensor([1]), 1, 1).support
     assert support.y.shape[1] == kind.classes(options)
 

@@ -53,6 +53,26 @@ def test_choose_can_take_all_or_none_but_not_more():
         seeding.choose(KEYS[:9], 4, 5)
 
 
+def test_a_population_for_each_key_gives_what_that_number_gives():
+    sizes = 3 + KEYS % 5
+    drawn = seeding.choose(KEYS, sizes, 3)
+    for size in range(3, 8):
+        mine = KEYS[sizes == size]
+        assert torch.equal(drawn[sizes == size], seeding.choose(mine, size, 3))
+
+
+def test_a_permutation_has_what_is_beyond_a_size_last():
+    sizes = 1 + KEYS % 5
+    order = seeding.permutation(KEYS, 5, sizes)
+    assert (order.sort(-1).values == torch.arange(5)).all()
+    inside = torch.arange(5) < sizes[:, None]
+    assert torch.equal(order < sizes[:, None], inside)
+    mine = order[sizes == 4][:, :4]
+    _, counts = mine.unique(dim=0, return_counts=True)
+    expected = len(mine) / 24
+    assert len(counts) == 24 and ((counts - expected) ** 2 / expected).sum() < 50
+
+
 def test_permutations_are_uniform():
     _, counts = seeding.permutation(KEYS, 4).unique(dim=0, return_counts=True)
     assert len(counts) == 24

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.options import Option, Options
-from metaopt.tasks.kind import MSE, SHOTS, TaskKind
+from metaopt.tasks.kind import SHOTS, TaskKind
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ KIND = TaskKind(
         Option("features", "int", 1, "Width of x.", minimum=1, maximum=4096),
         Option("noise", "float", 0.0, "Standard deviation of the noise.", minimum=0, maximum=1e3),
     ),
-    metric=MSE,
+    metrics=("mse", "mae", "nmse"),
     make=_make,
     input_shape=lambda options: (options["features"],),
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.options import Option, Options
-from metaopt.tasks.kind import ACCURACY, TaskKind
+from metaopt.tasks.kind import TaskKind
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ KIND = TaskKind(
         ),  # fmt: skip
         Option("rotations", "choice", "none", choices=("none", "task", "classes")),
     ),
-    metric=ACCURACY,
+    metrics=("accuracy", "cross_entropy", "macro_f1"),
     make=_make,
     input_shape=lambda options: (1, 28, 28),
     outputs=lambda options: options["n_way"],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.options import Option, Options
-from metaopt.tasks.kind import MSE, SHOTS, TaskKind
+from metaopt.tasks.kind import SHOTS, TaskKind
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ KIND = TaskKind(
         Option("phase", "interval", (0.0, math.pi), "Range of φ, in radians."),
         Option("x", "interval", (-5.0, 5.0), "Range of x."),
     ),
-    metric=MSE,
+    metrics=("mse", "mae", "nmse"),
     make=_make,
     input_shape=lambda options: (1,),
 )

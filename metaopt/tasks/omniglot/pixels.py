@@ -1,4 +1,4 @@
-"""Omniglot's pixels: from 105 × 105 bits to 28 × 28 greys with ink high, and quarter turns.
+"""Omniglot's pixels: from 105 × 105 bits to 28 × 28 greys with ink high.
 
 Shrinking averages over area: one output pixel covers 105/28 = 15/4 pixels a side.  Weights are
 counted in quarters, so a sum is a whole number, at most 15 a side and 15² = 225 in all: it fits a
@@ -36,15 +36,6 @@ def shrink(bits: NDArray[np.uint8]) -> Tensor:
         covered = _cover(np.ascontiguousarray(_cover(ink).swapaxes(1, 2)))  # (chunk, y, x)
         greys[start : start + _CHUNK] = _GREYS[covered]
     return torch.from_numpy(greys.reshape(*bits.shape[:-2], PIXELS))
-
-
-def turned_pixels() -> Tensor:
-    """Where each pixel of a turned image comes from: (4, 784) int64, turns of 90°.
-
-    `image[turned_pixels()[k]]` is `image` turned k times counter-clockwise.
-    """
-    places = torch.arange(PIXELS).view(SIZE, SIZE)
-    return torch.stack([places.rot90(k).reshape(-1) for k in range(4)])
 
 
 def _cover(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -27,8 +27,9 @@ from metaopt.tasks.base import SPLITS, Episodes, Examples
 from metaopt.tasks.description import Description
 from metaopt.tasks.omniglot.archives import find_archives, read_archives
 from metaopt.tasks.omniglot.file import Drawings, decode
-from metaopt.tasks.omniglot.pixels import SIZE, shrink, turned_pixels
+from metaopt.tasks.omniglot.pixels import SIZE, shrink
 from metaopt.tasks.omniglot.splits import split_members
+from metaopt.tasks.turns import turned_pixels
 
 ROTATIONS = ("none", "task", "classes")
 
@@ -92,7 +93,13 @@ class Omniglot:
         _check_ways(n_way, members, 4 if rotations == "classes" else 1)
         on_device = {part: torch.tensor(chosen, device=device) for part, chosen in members.items()}
         return cls(
-            greys.to(device), names, on_device, turned_pixels().to(device), n_way, rotations, dtype
+            greys.to(device),
+            names,
+            on_device,
+            turned_pixels(SIZE).to(device),
+            n_way,
+            rotations,
+            dtype,
         )
 
     @property

@@ -15,16 +15,18 @@ export function number(value, digits = 3) {
   return text.replaceAll("-", MINUS);
 }
 
-// Accuracies are shares; people read them as per cent.
+// Shares, which people read as per cent: the metrics of metaopt/metrics that say so.
+const SHARES = new Set(["accuracy", "macro_f1"]);
+
 export function score(value, metric) {
   if (value === null || value === undefined) return "–";
-  if (metric === "accuracy") return `${(100 * value).toFixed(1)} %`;
+  if (SHARES.has(metric)) return `${(100 * value).toFixed(1)} %`;
   return fixed(value);
 }
 
 export function interval(it, metric) {
   if (!it || it.low === null || it.low === undefined) return "";
-  if (metric === "accuracy") return `[${(100 * it.low).toFixed(1)}, ${(100 * it.high).toFixed(1)}]`;
+  if (SHARES.has(metric)) return `[${(100 * it.low).toFixed(1)}, ${(100 * it.high).toFixed(1)}]`;
   return `[${fixed(it.low)}, ${fixed(it.high)}]`;
 }
 

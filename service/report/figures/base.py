@@ -11,6 +11,7 @@ from math import ceil, floor, log10
 from typing import Any, NamedTuple
 
 from service.wire.views.studies import StudyView
+from service.wire.words.metrics import in_percent, maximized
 
 Trace = dict[str, Any]
 Axis = dict[str, Any]
@@ -71,9 +72,10 @@ def axis(title: str = "", **more: Any) -> Axis:
 
 
 def score_axis(metric: str, scores: Iterable[float], **more: Any) -> Axis:
-    """The axis of a score: per cent for accuracy, logarithmic where errors differ much."""
-    if metric == "accuracy":
-        return axis("accuracy (more is better)", tickformat=".0%", **more)
+    """The axis of a score: per cent for shares, logarithmic where errors differ much."""
+    if maximized(metric):
+        shares = {"tickformat": ".0%"} if in_percent(metric) else {}
+        return axis(f"{metric} (more is better)", **shares, **more)
     errors = list(scores)
     log = bool(errors) and min(errors) > 0 and max(errors) > LOG_RATIO * min(errors)
     title = f"{metric} (less is better)"

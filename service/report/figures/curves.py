@@ -16,6 +16,7 @@ from service.report.figures.base import (
 )
 from service.wire.views.report import AdaptationCurve, LearningCurve, StudyReport
 from service.wire.words import numbers
+from service.wire.words.metrics import in_percent, maximized
 
 MOST_TICKS = 9  # of whole steps
 
@@ -102,7 +103,7 @@ def _thin(
 def _bold(report: StudyReport, curve: LearningCurve, colour: str) -> list[Trace]:
     x = [point.meta_iteration for point in curve.points]
     # An axis of errors may be logarithmic, on which a bound below zero has no place.
-    floors = [-inf if report.study.metric == "accuracy" else p.score / 4 for p in curve.points]
+    floors = [-inf if maximized(report.study.metric) else p.score / 4 for p in curve.points]
     low = [max(point.low, least) for point, least in zip(curve.points, floors, strict=True)]
     high = [point.high for point in curve.points]
     name = f"{curve.branch}: trial {curve.trial_number}"
@@ -203,4 +204,4 @@ def _adaptation_colour(report: StudyReport, curve: AdaptationCurve) -> str:
 
 
 def _score(report: StudyReport) -> str:
-    return "%{y:.1%}" if report.study.metric == "accuracy" else "%{y:.4g}"
+    return "%{y:.1%}" if in_percent(report.study.metric) else "%{y:.4g}"

@@ -196,7 +196,9 @@ class StudySpec(Wire):
 
     def _check_shots(self) -> None:
         tasks = self.tasks.record
-        tasks.check_shots(*self.evaluation_shots(), where="evaluation.")
+        k_shot, q_query = self.evaluation_shots()
+        tasks.check_shots(k_shot, q_query, where="evaluation.")
+        self.tasks.metric_record.check_queries(q_query, where="evaluation.")
         for branch in self.branches:
             name = ALGORITHMS.get(branch.algorithm).train_shots
             most = largest(branch.space.get(name)) if name else None
@@ -241,9 +243,9 @@ class StudySpec(Wire):
         """How many trials samplers are asked for: those of the budget without replicates."""
         return self.budget.trials - self.search.replicates
 
-    def metric(self) -> Literal["accuracy", "mse"]:
+    def metric(self) -> str:
         """The name of the score."""
-        return self.tasks.record.metric.name
+        return self.tasks.metric_record.name
 
     def allocation(self) -> Literal["bandit", "even", "fixed"]:
         """How the trials of the budget are divided between the branches."""
@@ -255,7 +257,7 @@ class StudySpec(Wire):
 
     def maximize(self) -> bool:
         """Whether a higher score is better."""
-        return self.tasks.record.metric.maximize
+        return self.tasks.metric_record.maximize
 
     def goals(self) -> Goals:
         """The objectives and constraints of the search, and what its score is."""
@@ -264,7 +266,7 @@ class StudySpec(Wire):
             objectives=tuple(self.objectives),
             bounds=self.constraints.bounds(),
             statistic=self.evaluation.statistic,
-            possible=self.tasks.record.metric.possible,
+            possible=self.tasks.metric_record.possible,
         )
 
     def measured(self) -> list[str]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import TypeAdapter, create_model, model_validator
 
-from metaopt.tasks.kind import TaskKind
+from metaopt.metrics.metric import Metric
+from metaopt.tasks.kind import METRIC, TaskKind
 from metaopt.tasks.registry import TASKS
 from service.wire.base import Wire
 from service.wire.spec.kinds import Formed, option_fields, union
@@ -39,9 +40,18 @@ class TasksSpec(Wire):
         """Width of the model's output."""
         return self.record.outputs(self.options())
 
+    @property
+    def metric_record(self) -> Metric:
+        """What a task is scored by."""
+        return self.record.metric(self.options())
+
     def options(self) -> dict[str, Any]:
         """The options by name."""
         return self.model_dump()
+
+    def distribution(self) -> dict[str, Any]:
+        """Plain data that tasks follow from: the options but for the metric."""
+        return self.model_dump(mode="json", exclude={METRIC})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -54,7 +54,7 @@ class BaselineView(View):
     meta_iterations: int
     first_order_until: int | None
     transductive: bool
-    metric: Literal["accuracy", "mse"]
+    metric: str
     maximize: bool
     judged_by: Literal["gates", "verdict"]
     bank: str

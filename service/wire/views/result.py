@@ -189,7 +189,7 @@ class StudyResult(ResultPart):
     `cautions` are what the intervals cannot hold.
     """
 
-    metric: Literal["accuracy", "mse"]
+    metric: str
     maximize: bool
     finalists: list[Finalist]
     trials: dict[str, int]

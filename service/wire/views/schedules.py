@@ -212,7 +212,7 @@ class ScheduleHistory(View):
 
     schedule_id: str
     name: str
-    metric: Literal["accuracy", "mse"]
+    metric: str
     maximize: bool
     time_zone: str = "UTC"
     points: list[ChartPoint]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.wire.spec.study import StudySpec
+from service.wire.words.metrics import in_percent
 
 Value = float | int | str
 
@@ -14,27 +15,27 @@ def number(value: float) -> str:
 
 
 def score(value: float | None, metric: str) -> str:
-    """A score: accuracy in per cent, squared error as it is."""
+    """A score: shares in per cent, errors as they are."""
     if value is None:
         return "-"
-    return f"{100 * value:.1f} %" if metric == "accuracy" else number(value)
+    return f"{100 * value:.1f} %" if in_percent(metric) else number(value)
 
 
 def difference(value: float | None, metric: str) -> str:
-    """A difference of scores with its sign: accuracy in points."""
+    """A difference of scores with its sign: shares in points."""
     if value is None:
         return "-"
-    return f"{100 * value:+.1f}" if metric == "accuracy" else f"{value:+.4g}"
+    return f"{100 * value:+.1f}" if in_percent(metric) else f"{value:+.4g}"
 
 
 def distance(value: float, metric: str) -> str:
-    """A difference of scores without its sign: accuracy in points, and called so."""
-    return f"{100 * abs(value):.1f} points" if metric == "accuracy" else number(abs(value))
+    """A difference of scores without its sign: shares in points, and called so."""
+    return f"{100 * abs(value):.1f} points" if in_percent(metric) else number(abs(value))
 
 
 def interval(low: float, high: float, metric: str) -> str:
     """A 95 % interval in brackets."""
-    if metric == "accuracy":
+    if in_percent(metric):
         return f"[{100 * low:.1f}, {100 * high:.1f}]"
     return f"[{number(low)}, {number(high)}]"
 

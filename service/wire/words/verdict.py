@@ -5,6 +5,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate, HeavyTasks
 from service.wire.views.result import Comparison, Finalist, StudyResult
 from service.wire.words import numbers
+from service.wire.words.metrics import maximized
 
 
 def reference_name(comparison: Comparison) -> str:
@@ -67,7 +68,7 @@ def steps_at_test(finalist: Finalist, metric: str) -> str | None:
 def heavy_sentence(heavy: HeavyTasks, tasks: int, metric: str) -> str:
     """The tasks that a score's uncertainty comes from, and what it would be without them."""
     beyond, without = (numbers.score(score, metric) for score in (heavy.beyond, heavy.without))
-    side = "at most" if metric == "accuracy" else "at least"
+    side = "at most" if maximized(metric) else "at least"
     scores, makes = ("scores", "makes") if heavy.count == 1 else ("score", "make")
     return (
         f"{heavy.count:,} of {tasks:,} tasks {scores} {side} {beyond} and {makes} "

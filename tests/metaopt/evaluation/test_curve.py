@@ -1,14 +1,17 @@
 """The task bank and the adaptation curve."""
 
+import pytest
 import torch
 
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
-from metaopt.evaluation.curve import DIVERGED_MSE, Adaptation, adaptation_curves, draw
+from metaopt.evaluation.curve import Adaptation, adaptation_curves, draw
+from metaopt.metrics.registry import METRICS, default_metric
 from metaopt.models.conv4 import Conv4
 from metaopt.models.mlp import Mlp
 from metaopt.tasks.base import Episodes, Examples
 from metaopt.tasks.regression import Sinusoid
+from metaopt.tasks.scoring import Scoring
 from tests import reference
 
 BANK = BankSpec("validation", 11, 30, 5, 10, 4)
@@ -38,6 +41,7 @@ def test_the_curve_equals_adapting_each_task_by_hand(problem):
         phi,
         bank,
         Adaptation({"inner_lr": torch.tensor([0.05, 0.1], dtype=torch.float64)}),
+        Scoring(METRICS.get(default_metric(learner.classification))),
         steps=3,
         transductive=True,
     )
@@ -69,7 +73,8 @@ def test_the_curve_equals_adapting_each_task_by_hand(problem):
                 fast |= {k: fast[k] - alpha * g for k, g in zip(names, grads, strict=True)}
 
 
-def test_a_task_that_diverges_is_counted_and_its_score_stays_finite():
+@pytest.mark.parametrize("metric", ["mse", "mae", "nmse"])
+def test_a_task_that_diverges_is_counted_and_its_score_stays_finite(metric):
     learner = Learner(Mlp((1,), (8, 8), 1), classification=False)
     phi = learner.layout.flatten(learner.model.init(torch.tensor([1, 2]), torch.float32))
     curves = adaptation_curves(
@@ -77,12 +82,13 @@ def test_a_task_that_diverges_is_counted_and_its_score_stays_finite():
         phi,
         draw(Sinusoid(), BANK, "cpu"),
         Adaptation({"inner_lr": torch.tensor([0.01, 1e6])}),
+        Scoring(METRICS.get(metric)),
         steps=4,
         transductive=True,
     )
     assert not curves.diverged[0].any()
     assert curves.diverged[1, :, -1].all() and not curves.diverged[1, :, 0].any()
-    assert (curves.scores[1, :, -1] == DIVERGED_MSE).all()
+    assert (curves.scores[1, :, -1] == METRICS.get(metric).diverged).all()
 
 
 def test_inductive_batch_norm_judges_each_query_example_by_the_support_alone():
@@ -94,7 +100,11 @@ def test_inductive_batch_norm_judges_each_query_example_by_the_support_alone():
     y = torch.tensor([[0, 1, 2, 0, 1, 2]])
     both = learner.outputs(theta, torch.cat([support, query], 1), 3)[:, 3:]
     scored = learner.scores(
-        theta, Examples(support, y[:, :3]), Examples(query, y), transductive=False
+        theta,
+        Examples(support, y[:, :3]),
+        Examples(query, y),
+        scoring=Scoring(METRICS.get("accuracy")),
+        transductive=False,
     )
     assert scored.item() == (both.argmax(-1) == y).double().mean().item()
     one = learner.outputs(theta, torch.cat([support, query[:, :1]], 1), 3)[:, 3:]

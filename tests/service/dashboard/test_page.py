@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from plotly.offline import get_plotlyjs
 
+from metaopt.metrics.registry import METRICS
 from service.dashboard.page import ASSETS, router
 from service.events import EVENTS
 from service.report.figures.base import COLOURS
@@ -88,3 +89,10 @@ def test_only_files_of_the_page_are_served(page, name):
 
 def test_browsers_find_the_icon_by_its_old_name(page):
     assert page.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+
+
+def test_the_page_shows_those_metrics_in_per_cent_that_are_shares():
+    listed = re.search(r"SHARES = new Set\(\[(.*?)\]\)", ASSETS["format.js"].content.decode())
+    assert listed is not None
+    shares = {metric.name for metric in METRICS if metric.percent}
+    assert set(re.findall(r"\w+", listed[1])) == shares

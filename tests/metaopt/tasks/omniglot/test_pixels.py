@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from metaopt.tasks.omniglot.file import Drawings, pack, unpack
-from metaopt.tasks.omniglot.pixels import shrink, turned_pixels
+from metaopt.tasks.omniglot.pixels import shrink
 
 
 def test_each_grey_is_the_share_of_ink_in_the_area_it_covers() -> None:
@@ -32,9 +32,3 @@ def test_greys_do_not_depend_on_what_is_shrunk_together(few: Drawings) -> None:
     together = shrink(few.bits)
     assert together.shape == (5, 20, 784) and together.dtype == torch.uint8
     assert torch.equal(shrink(few.bits[3, 7]), together[3, 7])
-
-
-def test_turns_are_quarter_turns_counter_clockwise() -> None:
-    image = torch.rand(28, 28)
-    for k, places in enumerate(turned_pixels()):
-        assert torch.equal(image.reshape(-1)[places].view(28, 28), image.rot90(k))
