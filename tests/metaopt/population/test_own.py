@@ -17,6 +17,7 @@ from metaopt.errors import (
 )
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import Trained, evaluate
+from metaopt.models.lift import lift
 from metaopt.models.mlp import Mlp
 from metaopt.models.registry import MODELS
 from metaopt.population.population import Population
@@ -73,6 +74,91 @@ def test_a_class_is_a_function_that_makes_a_model() -> None:
             super().__init__(input_shape, (8,), outputs)
 
     assert torch.equal(trained(model=Wide).phi, trained().phi)
+
+
+class Net(torch.nn.Module):
+    """With batch norm, whose running statistics nobody trains."""
+
+    def __init__(self, hidden: int = 8) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Linear(1, hidden), torch.nn.BatchNorm1d(hidden), torch.nn.Tanh()
+        )
+        self.head = torch.nn.Linear(hidden, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.body(x))
+        return outputs
+
+
+def sized(input_shape: tuple[int, ...], outputs: int) -> torch.nn.Module:
+    return torch.nn.Sequential(
+        torch.nn.Linear(*input_shape, 8), torch.nn.Tanh(), torch.nn.Linear(8, outputs)
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "reptile"])
+@pytest.mark.parametrize("model", [Net, Net(), sized], ids=["class", "module", "function"])
+def test_modules_are_trained_and_judged(model: Any, algorithm: str) -> None:
+    params = [{"meta_batch": 2, "inner_lr": rate} for rate in (0.05, 0.1)]
+    long, again, short = (
+        trained(algorithm, PARABOLA, model, params=params, meta_iterations=count)
+        for count in (40, 40, 1)
+    )
+    assert torch.equal(long.phi, again.phi)
+    for transductive in (True, False):
+        bank = replace(BANK, steps=5, transductive=transductive)
+        for after, before in zip(evaluate(long, bank), evaluate(short, bank), strict=True):
+            assert after.curve[1] < before.curve[1]
+
+
+def test_a_lane_of_a_module_is_the_trial_alone_up_to_rounding() -> None:
+    params = [{"meta_batch": 2, "inner_lr": rate} for rate in (0.05, 0.1)]
+    both = trained(tasks=SINUSOID, model=Net, params=params, dtype="float64")
+    alone = trained(tasks=SINUSOID, model=Net, params=params[:1], dtype="float64")
+    assert torch.allclose(both.phi[0], alone.phi[0], rtol=1e-8)
+
+
+def test_trained_weights_load_into_the_module_they_belong_to() -> None:
+    result = trained(tasks=PARABOLA, model=Net)
+    net, weights = Net(), result.weights(0)
+    missing = net.load_state_dict(weights, strict=False)
+    assert all("running" in name or "num_batches" in name for name in missing.missing_keys)
+    assert not missing.unexpected_keys
+    x = torch.linspace(-1, 1, 9)[:, None]
+    outputs = result.learner.model.apply(weights, x)
+    assert torch.allclose(net.train()(x), outputs, atol=1e-6)
+    small = trained(model=sized)
+    sized((1,), 1).load_state_dict(small.weights(0))  # it has no buffers: nothing is missing
+
+
+def test_a_module_goes_on_from_a_checkpoint_and_is_a_winner_where_it_is_registered(
+    tmp_path: Path,
+) -> None:
+    kind = lift(Net, adapt="head")
+    with MODELS.including(kind), TASKS.including(PARABOLA):
+        signature = signature_of(
+            tasks={"kind": "parabola", "k_shot": 5, "q_query": 5},
+            model=kind.complete({}),
+            algorithm="maml",
+            params={},
+        )
+        begun = Population(signature)
+        begun.admit("a", {}, seed=1, horizon=8)
+        begun.advance(4)
+        digest = begun.checkpoint("a", tmp_path / "a")
+        begun.advance(4)
+        resumed = Population(signature)
+        resumed.admit("a", {}, seed=1, horizon=8, checkpoint=tmp_path / "a", digest=digest)
+        resumed.advance(4)
+        assert torch.equal(resumed.trained().phi, begun.trained().phi)
+        resumed.write_model("a", tmp_path / "model", transductive=False)
+        winner = read_winner(tmp_path / "model")
+        x = torch.tensor([[0.5], [-1.0], [0.1]])
+        adapted = winner.adapt(x, x**2)
+        moved = {n for n, p in adapted.weights.items() if not torch.equal(p, winner.weights[n])}
+        assert moved == {"head.weight", "head.bias"}
+        assert adapted.predict(x).shape == (3, 1)
 
 
 def test_a_model_of_other_inputs_is_refused() -> None:
