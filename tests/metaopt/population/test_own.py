@@ -231,7 +231,9 @@ def test_a_population_takes_objects() -> None:
     population.advance(20)
     (scores,) = population.evaluate(["a"], BANK).values()
     assert scores.curve[1] < 1.0 and population.state("a").age == 20
-    with pytest.raises(InvalidModel, match="model.kind must be one of conv4, linear, mlp"):
+    with pytest.raises(
+        InvalidModel, match="model.kind must be one of conv4, linear, mlp, resnet12"
+    ):
         Population(signature, tasks=Parabola(), algorithm=PULLED)
 
 
