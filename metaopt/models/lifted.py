@@ -26,6 +26,7 @@ from metaopt.models.modules import (
     fresh,
     left_alone,
 )
+from metaopt.models.patches import convolve_by_products
 
 
 class Lifted:
@@ -44,7 +45,8 @@ class Lifted:
 
     Raises:
         InvalidModel: it cannot compute such inputs, gives something else than (N, C), has nothing
-            to train, draws random numbers in its forward pass, or `adapt` moves nothing.
+            to train, draws random numbers in its forward pass or its first weights by another
+            generator, or `adapt` moves nothing.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class Lifted:
         """Why lanes are computed one after the other; None where they are one program."""
         self.mixes_examples: str | None = None
         """Why it cannot be judged example by example; None where it can."""
+        self.no_second_derivative: str | None = None
+        """Why only first-order meta-gradients can be taken of it; None where second-order can."""
         self._build = build
         self.module = fresh(build, 0, input_shape)
         """As its author wrote it."""
@@ -69,7 +73,9 @@ class Lifted:
         self.shapes = {name: tuple(p.shape) for name, p in trained.items()}
         self.not_adapted = left_alone(name, list(self.shapes), adapt)
         self.mapped = fresh(build, 0, input_shape)
-        """The same, its batch norms taking the batch's statistics: what lanes are computed by."""
+        """The same, with other forms of its batch norms and convolutions: what lanes compute."""
+        self._same_weights()
+        convolve_by_products(self.mapped)
         self._statistics = take_batch_statistics(self.mapped)
         self._fixed: dict[tuple[torch.device, torch.dtype], Params] = {}
 
@@ -132,6 +138,15 @@ class Lifted:
         buffers = dict(self.mapped.named_buffers())
         return {name: t.clone() if name in buffers else t for name, t in fixed.items()}
 
+    def _same_weights(self) -> None:
+        again = dict(self.mapped.named_parameters())
+        for name, parameter in self.module.named_parameters():
+            if name not in again or not torch.equal(parameter, again[name]):
+                raise InvalidModel(
+                    f"{name} of {self.name} is not the same when it is made again from the same "
+                    "key: draw initial weights with torch, and not with numpy or random"
+                )
+
     def _trained(self) -> Params:
         """The parameters that can be trained; checks the outputs on the way."""
         own = dict(self.module.named_parameters())
@@ -140,7 +155,10 @@ class Lifted:
         outputs = watched(self, {**own, **copied(self.module)}, x)
         if not asked or not outputs.requires_grad:
             raise InvalidModel(f"model {self.name} has no parameter that can be trained")
-        found = torch.autograd.grad(outputs.sum(), list(asked.values()), allow_unused=True)
+        try:
+            found = torch.autograd.grad(outputs.sum(), list(asked.values()), allow_unused=True)
+        except RuntimeError as error:
+            raise InvalidModel(f"model {self.name} has no gradient: {in_words(error)}") from error
         used: Params = {
             n: p for (n, p), g in zip(asked.items(), found, strict=True) if g is not None
         }

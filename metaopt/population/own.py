@@ -108,6 +108,19 @@ def model_kind(model: object) -> ModelKind:
     return _record(getattr(model, "__name__", type(model).__name__), model)
 
 
+def check_order(model: object, order: object) -> None:
+    """Refuse meta-gradients of an order that a model has not.
+
+    Raises:
+        InvalidModel: `order` is "second", and somebody's module has first derivatives alone.
+    """
+    lacking = getattr(model, "no_second_derivative", None)
+    if order == "second" and lacking:
+        raise InvalidModel(
+            f"the model has no second derivatives ({lacking}): give order = first, or take Reptile"
+        )
+
+
 def _makes_models(model: object) -> bool:
     if not callable(model):
         return False

@@ -39,7 +39,7 @@ from metaopt.population.device import checked_device
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes, padded, stack
-from metaopt.population.own import ModelFactory, model_kind, task_kind
+from metaopt.population.own import ModelFactory, check_order, model_kind, task_kind
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk, default_program_lanes
 from metaopt.population.step import (
@@ -424,6 +424,7 @@ def _program(
         dtype = dtype_of(signature)
         tasks = make_tasks(signature.tasks, kind=record, device=device, dtype=dtype)
     model = make_model(signature.model, tasks.input_shape, tasks.outputs, kind=kinds.model)
+    check_order(model, signature.structure.get("order"))
     compute = PRECISIONS[signature.model.get("precision", "float32")]
     learner = Learner(model, tasks.classification, compute)
     return Program(signature, kinds, Shots(options["k_shot"], options["q_query"]), tasks, learner)

@@ -131,6 +131,17 @@ class Lying(nn.Module):
         return result
 
 
+class Distances(nn.Module):
+    """To five points of the plane; torch has no second derivative of these."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.points = nn.Parameter(torch.randn(5, 2))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.cdist(h, self.points)
+
+
 class Forgetful(nn.Module):
     """Not the same function twice: it counts its calls."""
 

@@ -1,5 +1,6 @@
 """The twelve-layer residual network of the few-shot literature."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metaopt.errors import InvalidModel
@@ -10,15 +11,23 @@ if TYPE_CHECKING:
     from metaopt.models.base import Model
 
 
-def _make(options: Options, input_shape: tuple[int, ...], outputs: int) -> "Model":
+@lru_cache(maxsize=4)  # a winner makes its model at every call
+def _lifted(input_shape: tuple[int, ...], outputs: int, width: int, adapt: str) -> "Model":
     from metaopt.models.lifted import Lifted
     from metaopt.models.resnet12 import ResNet12
 
-    def build() -> ResNet12:
-        return ResNet12(input_shape, outputs, options["width"])
-
     # It needs no proof at each start: tests/metaopt/models/test_resnet12.py has it.
-    return Lifted("resnet12", build, input_shape, outputs, adapt=options["adapt"])
+    return Lifted(
+        "resnet12",
+        lambda: ResNet12(input_shape, outputs, width),
+        input_shape,
+        outputs,
+        adapt=adapt,
+    )
+
+
+def _make(options: Options, input_shape: tuple[int, ...], outputs: int) -> "Model":
+    return _lifted(tuple(input_shape), outputs, options["width"], options["adapt"])
 
 
 def _check(options: Options, input_shape: tuple[int, ...]) -> None:

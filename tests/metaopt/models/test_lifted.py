@@ -1,9 +1,12 @@
 """Lanes of modules against a plain loop over lanes and tasks, in float64; and what is refused."""
 
+import random
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from metaopt.algorithms import maml
@@ -225,6 +228,29 @@ def test_who_mixes_examples_by_himself_can_only_be_judged_transductively() -> No
         model.apply(params, x, reference=3)
 
 
+CONVOLUTIONS = {
+    "1d": (nn.Conv1d(2, 3, 3, stride=2, padding=1, dilation=2), (2, 7)),
+    "2d": (nn.Conv2d(2, 3, (3, 2), stride=(1, 2), padding="valid"), (2, 5, 4)),
+    "2d, same": (nn.Conv2d(2, 3, 3, dilation=2, padding="same", bias=False), (2, 5, 4)),
+    "2d, reflect": (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), (2, 5, 4)),
+    "3d": (nn.Conv3d(2, 3, 2, stride=2), (2, 3, 4, 5)),
+    "grouped": (nn.Conv2d(2, 4, 3, groups=2), (2, 5, 4)),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_of_a_program_are_those_of_the_module(name: str) -> None:
+    """Traced, they are products of patches; the graph gives what the layer gives."""
+    layer, shape = CONVOLUTIONS[name]
+    net = nn.Sequential(layer, nn.Flatten(), nn.LazyLinear(2))
+    model = lifted(lambda: net, shape=shape)
+    params, x = model.init(torch.tensor([1, 2]), torch.float64), numbers(2, 3, *shape)
+    graph = make_fx(lambda params, x: model.apply(params, x))(params, x)
+    calls = [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
+    assert any("convolution" in call for call in calls) == (name == "grouped")
+    assert torch.allclose(graph(params, x), model.apply(params, x), atol=1e-12)
+
+
 def test_a_module_that_lies_is_found_and_computed_lane_by_lane() -> None:
     with pytest.warns(UserWarning, match=r"because layer layer \(Lying\) has other derivatives"):
         model = lifted(lambda: Around(Lying, (6,), 6))
@@ -232,6 +258,15 @@ def test_a_module_that_lies_is_found_and_computed_lane_by_lane() -> None:
     h = torch.tanh(x[0] @ params["body.weight"][0].T + params["body.bias"][0])
     expected = h.square() @ params["head.weight"][0].T + params["head.bias"][0]
     assert torch.allclose(model.apply(params, x)[0], expected)
+
+
+def test_weights_that_are_drawn_by_another_generator_are_refused() -> None:
+    def make() -> nn.Module:
+        net = nn.Linear(4, 2)
+        nn.init.constant_(net.weight, random.random())
+        return net
+
+    refused(make, "weight of <lambda> is not the same when it is made again from the same key")
 
 
 def refused(make, words: str, outputs: int = 2) -> None:

@@ -25,6 +25,7 @@ from metaopt.population.signature import signature_of
 from metaopt.population.train import train
 from metaopt.tasks.registry import TASKS
 from metaopt.winner import read_winner
+from tests.fakes.modules import Distances
 from tests.fakes.toys import PARABOLA, PULLED, QUADRATIC, Parabola, Quadratic
 
 BANK = BankSpec("validation", seed=1, tasks=20, k_shot=5, q_query=10, steps=2)
@@ -98,9 +99,13 @@ def sized(input_shape: tuple[int, ...], outputs: int) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "reptile"])
-@pytest.mark.parametrize("model", [Net, Net(), sized], ids=["class", "module", "function"])
-def test_modules_are_trained_and_judged(model: Any, algorithm: str) -> None:
-    params = [{"meta_batch": 2, "inner_lr": rate} for rate in (0.05, 0.1)]
+@pytest.mark.parametrize("given", ["class", "module", "function"])
+def test_modules_are_trained_and_judged(given: str, algorithm: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = {"class": Net, "module": Net(), "function": sized}[given]
+    faster = {"outer_lr": 0.01} if algorithm == "maml" else {}
+    params = [{"meta_batch": 2, "inner_lr": rate, **faster} for rate in (0.05, 0.1)]
     long, again, short = (
         trained(algorithm, PARABOLA, model, params=params, meta_iterations=count)
         for count in (40, 40, 1)
@@ -130,6 +135,21 @@ def test_trained_weights_load_into_the_module_they_belong_to() -> None:
     assert torch.allclose(net.train()(x), outputs, atol=1e-6)
     small = trained(model=sized)
     sized((1,), 1).load_state_dict(small.weights(0))  # it has no buffers: nothing is missing
+
+
+def test_a_module_with_first_derivatives_alone_trains_in_first_order() -> None:
+    def near(input_shape: tuple[int, ...], outputs: int) -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.Linear(*input_shape, 2), Distances(), torch.nn.Linear(5, outputs)
+        )
+
+    with pytest.raises(InvalidModel, match="no second derivatives .*: give order = first"):
+        trained(model=near)
+    params = {"order": "first", "meta_batch": 2, "inner_lr": 0.01}
+    long, short = (
+        trained(tasks=PARABOLA, model=near, params=params, meta_iterations=n) for n in (40, 1)
+    )
+    assert error(long, 0) < error(short, 0)
 
 
 def test_a_module_goes_on_from_a_checkpoint_and_is_a_winner_where_it_is_registered(
