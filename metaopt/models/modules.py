@@ -133,13 +133,14 @@ class Watch:
     """Says which layer of a module ran when something happened, once it has run within `with`.
 
     `drew` is the innermost layer that drew random numbers first, `inside` the innermost one that
-    was running when an error came; None where there is none.  `inputs` are those of every layer.
+    was running when an error came; None where there is none.  `inputs` are the arguments and named
+    arguments of every layer's first call.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.drew: str | None = None
-        self.inputs: dict[str, tuple[Any, ...]] = {}
+        self.inputs: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
         self._running: list[tuple[str, Tensor]] = []
 
     @property
@@ -153,7 +154,7 @@ class Watch:
         for name, layer in self.module.named_modules():
             described = layer_name(name, layer)
             self._hooks += [
-                layer.register_forward_pre_hook(self._before(name, described)),
+                layer.register_forward_pre_hook(self._before(name, described), with_kwargs=True),
                 layer.register_forward_hook(self._after),
             ]
         return self
@@ -164,8 +165,8 @@ class Watch:
             hook.remove()
 
     def _before(self, name: str, described: str) -> Callable[..., None]:
-        def hook(layer: nn.Module, given: tuple[Any, ...]) -> None:
-            self.inputs.setdefault(name, given)
+        def hook(layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            self.inputs.setdefault(name, (given, named))
             self._running.append((described, torch.get_rng_state()))
 
         return hook

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
+from torch.func import functional_call, vmap
 
 from metaopt.errors import InvalidModel, in_words
 from metaopt.models.base import Params
@@ -221,15 +221,21 @@ def _culprit(model: Lifted, problem: _Problem) -> str:
         model.apply(phi, problem.episodes[0][0, 0])
     for name, layer in model.mapped.named_modules():
         if not any(layer.children()) and name in watch.inputs:
-            if not _lanes_of_layer_agree(layer, watch.inputs[name]):
+            if not _lanes_of_layer_agree(layer, *watch.inputs[name]):
                 return layer_name(name, layer)
     return layer_name("", model.mapped)
 
 
-def _lanes_of_layer_agree(layer: nn.Module, given: tuple[Any, ...]) -> bool:
-    """Whether outputs and derivatives of three lanes are what three calls give."""
+def _lanes_of_layer_agree(
+    layer: nn.Module, given: tuple[Any, ...], named_arguments: dict[str, Any]
+) -> bool:
+    """Whether outputs and derivatives of three lanes are what three calls give.
+
+    A layer that cannot be called by itself, or has no derivatives, is not to blame.
+    """
     floats = {i: t for i, t in enumerate(given) if _floating(t)}
     named = {name: p.detach().double() for name, p in layer.named_parameters()}
+    fixed = constants(layer, named, torch.device("cpu"), torch.float64)
     scale = 1 + 0.1 * torch.arange(LANES)
     leaves = [
         (scale.reshape(-1, *(1,) * t.dim()) * t).requires_grad_()
@@ -239,9 +245,9 @@ def _lanes_of_layer_agree(layer: nn.Module, given: tuple[Any, ...]) -> bool:
     def one(*tensors: Tensor) -> Tensor:
         own = dict(zip(floats, tensors, strict=False))
         weights = dict(zip(named, tensors[len(floats) :], strict=True))
-        rest = constants(layer, named, torch.device("cpu"), torch.float64)
+        copies = {name: t.clone() for name, t in fixed.items()}
         arguments = tuple(own.get(i, argument) for i, argument in enumerate(given))
-        result = torch.func.functional_call(layer, {**weights, **rest}, arguments)
+        result = functional_call(layer, {**weights, **copies}, arguments, named_arguments)
         parts = result if isinstance(result, tuple | list) else (result,)
         return torch.cat([t.flatten() for t in parts if _floating(t)])
 
@@ -252,10 +258,13 @@ def _lanes_of_layer_agree(layer: nn.Module, given: tuple[Any, ...]) -> bool:
 
     with differentiable_twice(isinstance(layer, nn.RNNBase)):
         try:
+            looped = derivatives(torch.stack([one(*(t[i] for t in leaves)) for i in range(LANES)]))
+        except Exception:
+            return True
+        try:
             mapped = derivatives(vmap(one)(*leaves))
-        except RuntimeError:
+        except Exception:
             return False
-        looped = derivatives(torch.stack([one(*(t[i] for t in leaves)) for i in range(LANES)]))
     return bool((mapped - looped).abs().max() <= TOLERANCE * looped.abs().max())
 
 

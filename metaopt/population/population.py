@@ -30,6 +30,7 @@ from metaopt.metaparams import Value
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind
 from metaopt.models.make import make_model
+from metaopt.models.modules import AnyModule
 from metaopt.models.registry import MODELS
 from metaopt.options import with_defaults
 from metaopt.population import lane_files
@@ -93,7 +94,7 @@ class Population:
         lane_chunk: int | None = None,
         program_lanes: int | None = None,
         tasks: Tasks | TaskKind | None = None,
-        model: Model | ModelKind | ModelFactory | None = None,
+        model: Model | ModelKind | ModelFactory | AnyModule | None = None,
         algorithm: Algorithm | None = None,
     ) -> None:
         self.signature = signature
