@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 from metaopt.errors import InvalidModel, in_words
 from metaopt.models.base import Params
@@ -111,6 +112,7 @@ class Lifted:
         lead = params[name].shape[: params[name].dim() - len(shape)]
         x = x.expand(*lead, *x.shape[-1 - len(self.input_shape) :])
         count = x.shape[len(lead)]
+        self._fix(x.device, x.dtype)
         with self._statistics.of_first(reference, count), differentiable_twice(self.recurrent):
             if not lead:
                 return self._one(params, x)
@@ -127,16 +129,16 @@ class Lifted:
         return torch.stack([self._one({n: p[i] for n, p in params.items()}, x[i]) for i in rows])
 
     def _one(self, params: Params, x: Tensor) -> Tensor:
-        outputs: Tensor = call(self.mapped, {**params, **self._constants(x)}, x)
+        buffers = dict(self.mapped.named_buffers())
+        fixed = self._fixed[x.device, x.dtype].items()
+        own = {name: t.clone() if name in buffers else t for name, t in fixed}
+        outputs: Tensor = call(self.mapped, {**params, **own}, x)
         return outputs
 
-    def _constants(self, x: Tensor) -> Params:
-        place = x.device, x.dtype
-        if place not in self._fixed:
-            self._fixed[place] = constants(self.mapped, self.shapes, *place)
-        fixed = self._fixed[place]
-        buffers = dict(self.mapped.named_buffers())
-        return {name: t.clone() if name in buffers else t for name, t in fixed.items()}
+    def _fix(self, device: torch.device, dtype: torch.dtype) -> None:
+        if (device, dtype) not in self._fixed:
+            with disable_proxy_modes_tracing():  # what a program traces is no constant of another
+                self._fixed[device, dtype] = constants(self.mapped, self.shapes, device, dtype)
 
     def _same_weights(self) -> None:
         again = dict(self.mapped.named_parameters())

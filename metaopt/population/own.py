@@ -1,8 +1,8 @@
 """Tasks and models that stand in no registry: what somebody made in a notebook.
 
 A signature names them by their class, so it tells them apart only roughly: lanes of one population
-share them anyway, but their programs are not compiled, and whoever reads a checkpoint of theirs has
-to bring them again.
+share them anyway, but their programs are traced for a name (`Population.program_path`), and whoever
+reads a checkpoint of theirs has to bring them again.
 """
 
 import inspect
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidModel, InvalidTasks
 from metaopt.messages import as_kind, shown
 from metaopt.models.base import Model
@@ -19,6 +20,7 @@ from metaopt.models.lift import lift
 from metaopt.models.modules import AnyModule, is_module, seeded
 from metaopt.models.registry import MODELS
 from metaopt.options import Options, complete
+from metaopt.population.step import Program
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.make import own_tasks
@@ -106,6 +108,25 @@ def model_kind(model: object) -> ModelKind:
             f"a function (input_shape, outputs) that returns one, got {shown(model)}{meant}"
         )
     return _record(getattr(model, "__name__", type(model).__name__), model)
+
+
+def named_by_signature(program: Program, tasks: object) -> bool:
+    """Whether the names of a signature say what its program computes.
+
+    Args:
+        tasks: As the population was given them.
+    """
+    kinds, signature = program.kinds, program.signature
+    module = getattr(program.learner.model, "module", None)
+    ours = module is None or type(module).__module__.startswith("metaopt.")
+    own_tasks = isinstance(tasks, TaskKind) and tasks not in TASKS.kinds()
+    return (
+        ours
+        and not own_tasks
+        and kinds.algorithm in ALGORITHMS.kinds()
+        and kinds.model in MODELS.kinds()
+        and signature.tasks.get("kind") in TASKS.names()
+    )
 
 
 def check_order(model: object, order: object) -> None:

@@ -20,6 +20,7 @@ from metaopt.evaluation.evaluate import Trained, evaluate
 from metaopt.models.lift import lift
 from metaopt.models.mlp import Mlp
 from metaopt.models.registry import MODELS
+from metaopt.population.own import model_spec
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 from metaopt.population.train import train
@@ -257,11 +258,48 @@ def test_a_population_takes_objects() -> None:
         Population(signature, tasks=Parabola(), algorithm=PULLED)
 
 
-def test_own_kinds_are_not_compiled(tmp_path: Path) -> None:
-    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm=PULLED, params={})
-    population = Population(signature, algorithm=PULLED)
-    with pytest.raises(InvalidPopulation, match="of the registries have compiled programs"):
-        population.use_compiled(tmp_path)
+def test_programs_of_ones_own_are_named_by_what_they_compute(tmp_path: Path) -> None:
+    def net(factor: float) -> type[torch.nn.Module]:
+        class Net(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = torch.nn.Linear(1, 1)
+                self.register_buffer("factor", torch.tensor(factor))
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                outputs: torch.Tensor = self.factor * torch.tanh(self.layer(x))
+                return outputs
+
+        return Net
+
+    def path(model: Any, algorithm: Any = "maml") -> Path:
+        signature = signature_of(
+            tasks=SINUSOID, model=model_spec(model), algorithm=algorithm, params={}
+        )
+        own = algorithm if algorithm is PULLED else None
+        made = Population(signature, model=model, algorithm=own, program_lanes=2)
+        return made.program_path(tmp_path)
+
+    assert path(net(2.0)) == path(net(2.0))
+    others = [path(net(3.0)), path(Quadratic()), path(Quadratic(), PULLED)]
+    assert len({path(net(2.0)), *others}) == 4
+    with MODELS.including(lift(net(2.0))) as registered:
+        added = path(registered)
+    assert added != path(net(3.0))
+
+
+@pytest.mark.night
+def test_a_module_is_compiled(tmp_path: Path) -> None:
+    signature = signature_of(
+        tasks=SINUSOID, model=model_spec(Net), algorithm="maml", params={}, dtype="float64"
+    )
+    eager, compiled = (Population(signature, model=Net, program_lanes=2) for _ in range(2))
+    compiled.use_compiled(tmp_path)
+    for population in (eager, compiled):
+        population.admit("a", {}, seed=3, horizon=9)
+        population.advance(3)
+    assert compiled.compiled and not eager.compiled
+    assert torch.allclose(compiled.trained().phi, eager.trained().phi, rtol=1e-8)
 
 
 def test_trials_are_judged_on_other_tasks_of_the_same_shapes() -> None:
