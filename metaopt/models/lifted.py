@@ -153,8 +153,11 @@ class Lifted:
         """The parameters that can be trained; checks the outputs on the way."""
         own = dict(self.module.named_parameters())
         asked = {name: p for name, p in own.items() if p.requires_grad}
-        x = torch.rand(2, *self.input_shape, generator=torch.Generator().manual_seed(0))
-        outputs = watched(self, {**own, **copied(self.module)}, x)
+        generator = torch.Generator().manual_seed(0)
+        x = torch.rand(2, *self.input_shape, generator=generator, dtype=torch.float32)
+        every = {**own, **copied(self.module)}.items()
+        floats = {n: t.float() if t.is_floating_point() else t for n, t in every}
+        outputs = watched(self, floats, x)
         if not asked or not outputs.requires_grad:
             raise InvalidModel(f"model {self.name} has no parameter that can be trained")
         try:

@@ -58,13 +58,13 @@ def seeded(build: Build, key: int) -> Any:
 
 
 def fresh(build: Build, key: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """The module that `build` makes from `key`; lazy layers have found their sizes."""
+    """The module that `build` makes from `key`, on the CPU; lazy layers have found their sizes."""
 
     def whole() -> nn.Module:
         module: nn.Module = build()
         if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
             module(torch.zeros(2, *input_shape))
-        return module
+        return module.cpu()
 
     made: nn.Module = seeded(whole, key)
     return made

@@ -115,6 +115,17 @@ def test_a_module_that_is_made_already_is_where_every_lane_begins() -> None:
     assert model.init(torch.tensor([1]), torch.float32)["0.weight"].abs().min() > 0
 
 
+def test_a_module_of_doubles_begins_with_its_doubles() -> None:
+    net = nn.Linear(4, 2).double()
+    nn.init.constant_(net.weight, 0.1)
+    kind = lift(net)
+    model = kind.make(kind.complete({}), (4,), 2)
+    for dtype in (torch.float64, torch.float32):
+        params = model.init(torch.tensor([1]), dtype)
+        assert torch.equal(params["weight"][0], net.weight.to(dtype))
+        assert model.apply(params, torch.ones(1, 3, 4, dtype=dtype)).dtype == dtype
+
+
 def test_a_class_is_called_with_what_its_signature_takes() -> None:
     class Sized(nn.Module):
         def __init__(self, outputs: int, input_shape: tuple[int, ...], hidden: int = 3) -> None:
