@@ -10,7 +10,8 @@
 | a trained model | `read_winner`, `Winner`, `Adapted` |
 | published recipes | `find_preset`, `PRESETS`, `Preset` |
 | what there is | `ALGORITHMS`, `TASKS`, `MODELS` |
-| your own | `Algorithm`, `MetaParam`, `TaskKind`, `ModelKind`, `Option`, `Examples`, `Episodes` |
+| your own | `Algorithm`, `MetaParam`, `TaskKind`, `ModelKind`, `Option`, `Examples`, `Episodes`, |
+| | `lift` |
 | what goes wrong | `MetaoptError`, a ValueError, and the leaves in `metaopt.errors` |
 
 Names are imported when they are first asked for, so that whoever only names and checks kinds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from metaopt.evaluation.trivial import trivial_scores
     from metaopt.metaparams import MetaParam
     from metaopt.models.kind import ModelKind
+    from metaopt.models.lift import lift
     from metaopt.models.registry import MODELS
     from metaopt.options import Option
     from metaopt.population.train import train
@@ -61,6 +63,7 @@ __all__ = [
     "bank_tasks",
     "evaluate",
     "find_preset",
+    "lift",
     "read_winner",
     "train",
     "trivial_scores",
@@ -76,6 +79,7 @@ _MODULES = {
     "evaluation.trivial": ("trivial_scores",),
     "metaparams": ("MetaParam",),
     "models.kind": ("ModelKind",),
+    "models.lift": ("lift",),
     "models.registry": ("MODELS",),
     "options": ("Option",),
     "population.train": ("train",),

@@ -10,6 +10,7 @@ from metaopt.errors import InvalidMetaParameter, InvalidPopulation, InvalidTasks
 from metaopt.evaluation.bank import TASK_CHUNK, BankSpec
 from metaopt.evaluation.curve import Adaptation, Curves, adaptation_curves, draw
 from metaopt.messages import shown
+from metaopt.models.base import Params
 from metaopt.options import Options
 from metaopt.plain import whole
 from metaopt.tasks.base import Tasks
@@ -36,6 +37,13 @@ class Trained(NamedTuple):
     test_steps: Tensor
     adaptation: Adaptation
     metric: str | None = None
+
+    def weights(self, trial: int) -> Params:
+        """The meta-parameters of the trial at this place, by name.
+
+        Those of a `torch.nn.Module` have the names of its `state_dict`.
+        """
+        return {n: p.clone() for n, p in self.learner.layout.unflatten(self.phi[trial]).items()}
 
 
 class LaneScores(NamedTuple):

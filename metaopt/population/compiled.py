@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from metaopt import errors
@@ -57,7 +58,7 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
     """
     drawn = draw(program, lanes, 1).at(0)
     arguments = _arguments(lanes, drawn)
-    graph = make_fx(_function(program, list(lanes.tensors())))(*arguments)
+    graph = _trace(program, lanes, arguments)
     # A file of its final suffix, as the packager demands, but not where the whole ones are.
     prefix = f"{PARTIAL}{path.stem}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as directory:
@@ -71,6 +72,29 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
             )
         _check(program, load_step(partial)(lanes, drawn), meta_iteration(program, lanes, drawn))
         partial.replace(path)
+
+
+def traced_digest(program: Program, lanes: Lanes) -> str:
+    """A SHA-256 of what the meta-iteration of `program` computes: its operations and constants.
+
+    For those whose signature does not say it, as with a model from a notebook.  Tracing takes
+    seconds.
+    """
+    arguments = _arguments(lanes, draw(program, lanes, 1).at(0))
+    graph = _trace(program, lanes, arguments)
+    digest = hashlib.sha256(repr([(tensor.dtype, tensor.shape) for tensor in arguments]).encode())
+    for part in graph.modules():
+        if isinstance(part, GraphModule):
+            digest.update(part.code.encode())
+    for name, constant in sorted(graph.named_buffers()):
+        digest.update(f"{name} {constant.dtype} {tuple(constant.shape)}".encode())
+        digest.update(constant.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _trace(program: Program, lanes: Lanes, arguments: tuple[Tensor, ...]) -> GraphModule:
+    graph: GraphModule = make_fx(_function(program, list(lanes.tensors())))(*arguments)
+    return graph
 
 
 def _check(program: Program, compiled: Lanes, plain: Lanes) -> None:
@@ -136,9 +160,23 @@ def _check_whole(path: Path) -> None:
         raise CorruptProgram(f"{path.name} is damaged in {damaged}")
 
 
-def program_key(signature: Signature, device: str, lanes: int | None = None) -> str:
-    """A name that equal programs share: same code, torch, processor and shapes."""
-    what = [signature.digest(), lanes, device, torch.get_num_threads(), _machine(device), _code()]
+def program_key(
+    signature: Signature, device: str, lanes: int | None = None, traced: str | None = None
+) -> str:
+    """A name that equal programs share: same code, torch, processor and shapes.
+
+    Args:
+        traced: `traced_digest`, where the signature alone does not say what a program computes.
+    """
+    what = [
+        signature.digest(),
+        lanes,
+        traced,
+        device,
+        torch.get_num_threads(),
+        _machine(device),
+        _code(),
+    ]
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
 

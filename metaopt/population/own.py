@@ -1,8 +1,8 @@
 """Tasks and models that stand in no registry: what somebody made in a notebook.
 
 A signature names them by their class, so it tells them apart only roughly: lanes of one population
-share them anyway, but their programs are not compiled, and whoever reads a checkpoint of theirs has
-to bring them again.
+share them anyway, but their programs are traced for a name (`Population.program_path`), and whoever
+reads a checkpoint of theirs has to bring them again.
 """
 
 import inspect
@@ -11,12 +11,16 @@ from typing import Any
 
 import torch
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidModel, InvalidTasks
 from metaopt.messages import as_kind, shown
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind, Size
+from metaopt.models.lift import lift
+from metaopt.models.modules import AnyModule, is_module, seeded
 from metaopt.models.registry import MODELS
 from metaopt.options import Options, complete
+from metaopt.population.step import Program
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.make import own_tasks
@@ -28,8 +32,8 @@ AnyTasks = Tasks | TaskKind | Options
 ModelFactory = Callable[[tuple[int, ...], int], Model]
 """(input_shape, outputs) -> a model of that size."""
 
-AnyModel = Model | ModelKind | ModelFactory | Options
-"""A model, a kind with its defaults, a function that makes one, or the dict of a study spec."""
+AnyModel = Model | ModelKind | ModelFactory | AnyModule | Options
+"""A model or a module, a kind with its defaults, what makes one, or the dict of a study spec."""
 
 
 def tasks_spec(
@@ -92,20 +96,54 @@ def model_kind(model: object) -> ModelKind:
     """
     if isinstance(model, ModelKind):
         return model
+    if is_module(model):
+        return lift(model)  # type: ignore[arg-type]
     if not isinstance(model, type) and hasattr(model, "shapes"):
         return _record(type(model).__name__, _fitting(model))
     if not _makes_models(model):
         meant = as_kind(model, MODELS.names())
         raise InvalidModel(
             f"model must be a dict with a kind ({', '.join(MODELS.names())}) and its options, a "
-            "ModelKind, an object with shapes, init and apply, or a function (input_shape, "
-            f"outputs) that returns one, got {shown(model)}{meant}"
+            "ModelKind, a torch.nn.Module or its class, an object with shapes, init and apply, or "
+            f"a function (input_shape, outputs) that returns one, got {shown(model)}{meant}"
         )
     return _record(getattr(model, "__name__", type(model).__name__), model)
 
 
+def named_by_signature(program: Program, tasks: object) -> bool:
+    """Whether the names of a signature say what its program computes.
+
+    Args:
+        tasks: As the population was given them.
+    """
+    kinds, signature = program.kinds, program.signature
+    module = getattr(program.learner.model, "module", None)
+    ours = module is None or type(module).__module__.startswith("metaopt.")
+    own_tasks = isinstance(tasks, TaskKind) and tasks not in TASKS.kinds()
+    return (
+        ours
+        and not own_tasks
+        and kinds.algorithm in ALGORITHMS.kinds()
+        and kinds.model in MODELS.kinds()
+        and signature.tasks.get("kind") in TASKS.names()
+    )
+
+
+def check_order(model: object, order: object) -> None:
+    """Refuse meta-gradients of an order that a model has not.
+
+    Raises:
+        InvalidModel: `order` is "second", and somebody's module has first derivatives alone.
+    """
+    lacking = getattr(model, "no_second_derivative", None)
+    if order == "second" and lacking:
+        raise InvalidModel(
+            f"the model has no second derivatives ({lacking}): give order = first, or take Reptile"
+        )
+
+
 def _makes_models(model: object) -> bool:
-    if not callable(model) or isinstance(model, torch.nn.Module):
+    if not callable(model):
         return False
     try:
         inspect.signature(model).bind((), 1)
@@ -117,8 +155,13 @@ def _makes_models(model: object) -> bool:
 
 
 def _record(name: str, factory: Any) -> ModelKind:
+    lifted = lift(factory)
+
     def make(options: Options, input_shape: tuple[int, ...], outputs: int) -> Any:
-        return factory(input_shape, outputs)
+        made = seeded(lambda: factory(input_shape, outputs), 0)
+        if isinstance(made, torch.nn.Module):
+            return lifted.make(lifted.complete({}), input_shape, outputs)
+        return made
 
     return ModelKind(name, "A model of your own.", (), make, lambda *shapes: Size(0, 0))
 

@@ -30,16 +30,23 @@ from metaopt.metaparams import Value
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind
 from metaopt.models.make import make_model
+from metaopt.models.modules import AnyModule
 from metaopt.models.registry import MODELS
 from metaopt.options import with_defaults
 from metaopt.population import lane_files
 from metaopt.population.alone import LaneAlone
-from metaopt.population.compiled import Step, compile_step, load_step, program_key
+from metaopt.population.compiled import Step, compile_step, load_step, program_key, traced_digest
 from metaopt.population.device import checked_device
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes, padded, stack
-from metaopt.population.own import ModelFactory, model_kind, task_kind
+from metaopt.population.own import (
+    ModelFactory,
+    check_order,
+    model_kind,
+    named_by_signature,
+    task_kind,
+)
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk, default_program_lanes
 from metaopt.population.step import (
@@ -54,7 +61,6 @@ from metaopt.population.step import (
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.make import make_tasks
-from metaopt.tasks.registry import TASKS
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}  # of a model: see `Learner`
 
@@ -93,7 +99,7 @@ class Population:
         lane_chunk: int | None = None,
         program_lanes: int | None = None,
         tasks: Tasks | TaskKind | None = None,
-        model: Model | ModelKind | ModelFactory | None = None,
+        model: Model | ModelKind | ModelFactory | AnyModule | None = None,
         algorithm: Algorithm | None = None,
     ) -> None:
         self.signature = signature
@@ -103,10 +109,11 @@ class Population:
             MODELS.get(signature.model.get("kind")) if model is None else model_kind(model),
         )
         self.program = _program(signature, kinds, tasks, device)
-        self._own_tasks = isinstance(tasks, TaskKind) and tasks not in TASKS.kinds()
+        self._named = named_by_signature(self.program, tasks)
         self.lane_chunk = lane_chunk or default_lane_chunk(signature, device, kinds)
         self._program_lanes = program_lanes
         self._steps: dict[int, Step] = {}  # compiled, by the number of lanes
+        self._traced: dict[int, str] = {}  # digests of programs that are traced for their name
         self._blocks: dict[int, int] = {}  # meta-iterations drawn at once, likewise
         self._names: list[str] = []
         self._params: dict[str, dict[str, Value]] = {}
@@ -241,29 +248,37 @@ class Population:
         """Put the compiled program into `directory`, if it is not there.
 
         Raises:
-            InvalidPopulation: tasks, model or algorithm stand in no registry, so that a program
-                could not be told from another's.
             Exception: whatever the compiler says.
         """
-        if self._own_tasks or not _registered(self.program):
-            raise InvalidPopulation(
-                "only tasks, models and algorithms of the registries have compiled programs"
-            )
         path = self.program_path(directory)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
-            steps = {"inner_steps": self.signature.step_cap, "test_steps": 1}
-            values = self._checked({**self.signature.structure, **steps})
-            fresh = [
+            compile_step(self.program, self._example(), path)
+
+    def program_path(self, directory: Path) -> Path:
+        """Where in `directory` a compiled program is, or would be.
+
+        One whose signature does not say what it computes, as with a model of somebody's own, is
+        traced for its name, which takes seconds.
+        """
+        lanes, traced = self.program_lanes, None
+        if not self._named:
+            if lanes not in self._traced:
+                self._traced[lanes] = traced_digest(self.program, self._example())
+            traced = self._traced[lanes]
+        key = program_key(self.signature, self.device, lanes, traced)
+        return directory / f"{key}.pt2"
+
+    def _example(self) -> Lanes:
+        """Fresh lanes, as many as a program has."""
+        steps = {"inner_steps": self.signature.step_cap, "test_steps": 1}
+        values = self._checked({**self.signature.structure, **steps})
+        return stack(
+            [
                 fresh_lane(self.program, values, seed=seed, horizon=2, device=self.device)
                 for seed in range(self.program_lanes)
             ]
-            compile_step(self.program, stack(fresh), path)
-
-    def program_path(self, directory: Path) -> Path:
-        """Where in `directory` a compiled program is, or would be."""
-        key = program_key(self.signature, self.device, self.program_lanes)
-        return directory / f"{key}.pt2"
+        )
 
     @property
     def program_lanes(self) -> int:
@@ -424,16 +439,7 @@ def _program(
         dtype = dtype_of(signature)
         tasks = make_tasks(signature.tasks, kind=record, device=device, dtype=dtype)
     model = make_model(signature.model, tasks.input_shape, tasks.outputs, kind=kinds.model)
+    check_order(model, signature.structure.get("order"))
     compute = PRECISIONS[signature.model.get("precision", "float32")]
     learner = Learner(model, tasks.classification, compute)
     return Program(signature, kinds, Shots(options["k_shot"], options["q_query"]), tasks, learner)
-
-
-def _registered(program: Program) -> bool:
-    """Whether a signature's names say what its program computes."""
-    kinds, signature = program.kinds, program.signature
-    return (
-        kinds.algorithm in ALGORITHMS.kinds()
-        and kinds.model in MODELS.kinds()
-        and signature.tasks.get("kind") in TASKS.names()
-    )

@@ -16,7 +16,7 @@ from metaopt.metaparams import Value
 from metaopt.options import META_ITERATIONS, SEED
 from metaopt.plain import whole
 from metaopt.population.device import checked_device
-from metaopt.population.own import AnyModel, AnyTasks, model_for, model_spec, tasks_spec
+from metaopt.population.own import AnyModel, AnyTasks, model_for, model_kind, model_spec, tasks_spec
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature, signature_of
 from metaopt.tasks.make import metric_of
@@ -48,9 +48,10 @@ def train(
         algorithm: "maml", "reptile", or a record of your own.
         tasks: As in a study spec, e.g. {"kind": "sinusoid", "k_shot": 5}; or a kind of your own,
             with its defaults; or a `Tasks` object, on `device` and of `dtype`.
-        model: As in a study spec; or a kind, a `Model`, or a function (input_shape, outputs) ->
-            `Model` of your own.  None is {"kind": "conv4"} for images and {"kind": "mlp"} for
-            other inputs; a spec has to name its model.
+        model: As in a study spec; or a kind, a `Model`, a `torch.nn.Module` or its class, or a
+            function (input_shape, outputs) that makes one (docs/own-model.md).  None is
+            {"kind": "conv4"} for images and {"kind": "mlp"} for other inputs; a spec has to name
+            its model.
         params: Meta-parameters of each trial; those not given have their defaults
             (docs/meta-parameters.md has units, ranges and sources), and those that are not lane
             numbers must be the same for all.  None is one trial with the defaults.
@@ -92,6 +93,7 @@ def train(
     device = checked_device(device)
     spec = tasks_spec(tasks, k_shot=k_shot, q_query=q_query)
     model = model_for(tasks, spec) if model is None else model
+    model = model if isinstance(model, Mapping) else model_kind(model)
     signature = _signature(record, full, spec, model_spec(model), dtype)
     own: dict[str, Any] = {
         "tasks": None if isinstance(tasks, Mapping) else tasks,

@@ -11,6 +11,7 @@ from metaopt import MetaoptError, train
 
 README = Path(__file__).parents[2] / "README.md"
 LIBRARY = README.parent / "docs" / "library.md"
+OWN_MODEL = LIBRARY.with_name("own-model.md")
 
 
 def test_the_notebook_example_prints_two_adaptation_curves() -> None:
@@ -31,6 +32,16 @@ def test_the_notebook_example_prints_two_adaptation_curves() -> None:
 
 def test_the_example_of_the_library_page_prints_two_curves() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", LIBRARY.read_text("utf-8"), re.DOTALL)
+    shorter = code.replace("in (0.01, 0.1)])", "in (0.01, 0.1)], meta_iterations=2)")
+    assert shorter != code
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(shorter, {})
+    assert [line.count(",") for line in printed.getvalue().splitlines()] == [5, 5]
+
+
+def test_the_example_of_a_model_of_ones_own_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", OWN_MODEL.read_text("utf-8"), re.DOTALL)
     shorter = code.replace("in (0.01, 0.1)])", "in (0.01, 0.1)], meta_iterations=2)")
     assert shorter != code
     printed = io.StringIO()

@@ -29,7 +29,7 @@ def test_declarations_load_no_torch() -> None:
     done = subprocess.run(
         [sys.executable, "-c", DECLARED], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "linear omniglot sinusoid conv4 linear mlp maml reptile\n"
+    assert done.stdout == "linear omniglot sinusoid conv4 linear mlp resnet12 maml reptile\n"
 
 
 @pytest.mark.parametrize("kind", TASKS.kinds(), ids=TASKS.names())

@@ -17,13 +17,16 @@ from metaopt.errors import (
 )
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import Trained, evaluate
+from metaopt.models.lift import lift
 from metaopt.models.mlp import Mlp
 from metaopt.models.registry import MODELS
+from metaopt.population.own import model_spec
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 from metaopt.population.train import train
 from metaopt.tasks.registry import TASKS
 from metaopt.winner import read_winner
+from tests.fakes.modules import Distances
 from tests.fakes.toys import PARABOLA, PULLED, QUADRATIC, Parabola, Quadratic
 
 BANK = BankSpec("validation", seed=1, tasks=20, k_shot=5, q_query=10, steps=2)
@@ -73,6 +76,110 @@ def test_a_class_is_a_function_that_makes_a_model() -> None:
             super().__init__(input_shape, (8,), outputs)
 
     assert torch.equal(trained(model=Wide).phi, trained().phi)
+
+
+class Net(torch.nn.Module):
+    """With batch norm, whose running statistics nobody trains."""
+
+    def __init__(self, hidden: int = 8) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Linear(1, hidden), torch.nn.BatchNorm1d(hidden), torch.nn.Tanh()
+        )
+        self.head = torch.nn.Linear(hidden, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.body(x))
+        return outputs
+
+
+def sized(input_shape: tuple[int, ...], outputs: int) -> torch.nn.Module:
+    return torch.nn.Sequential(
+        torch.nn.Linear(*input_shape, 8), torch.nn.Tanh(), torch.nn.Linear(8, outputs)
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "reptile"])
+@pytest.mark.parametrize("given", ["class", "module", "function"])
+def test_modules_are_trained_and_judged(given: str, algorithm: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = {"class": Net, "module": Net(), "function": sized}[given]
+    faster = {"outer_lr": 0.01} if algorithm == "maml" else {}
+    params = [{"meta_batch": 2, "inner_lr": rate, **faster} for rate in (0.05, 0.1)]
+    long, again, short = (
+        trained(algorithm, PARABOLA, model, params=params, meta_iterations=count)
+        for count in (40, 40, 1)
+    )
+    assert torch.equal(long.phi, again.phi)
+    for transductive in (True, False):
+        bank = replace(BANK, steps=5, transductive=transductive)
+        for after, before in zip(evaluate(long, bank), evaluate(short, bank), strict=True):
+            assert after.curve[1] < before.curve[1]
+
+
+def test_a_lane_of_a_module_is_the_trial_alone_up_to_rounding() -> None:
+    params = [{"meta_batch": 2, "inner_lr": rate} for rate in (0.05, 0.1)]
+    both = trained(tasks=SINUSOID, model=Net, params=params, dtype="float64")
+    alone = trained(tasks=SINUSOID, model=Net, params=params[:1], dtype="float64")
+    assert torch.allclose(both.phi[0], alone.phi[0], rtol=1e-8)
+
+
+def test_trained_weights_load_into_the_module_they_belong_to() -> None:
+    result = trained(tasks=PARABOLA, model=Net)
+    net, weights = Net(), result.weights(0)
+    missing = net.load_state_dict(weights, strict=False)
+    assert all("running" in name or "num_batches" in name for name in missing.missing_keys)
+    assert not missing.unexpected_keys
+    x = torch.linspace(-1, 1, 9)[:, None]
+    outputs = result.learner.model.apply(weights, x)
+    assert torch.allclose(net.train()(x), outputs, atol=1e-6)
+    small = trained(model=sized)
+    sized((1,), 1).load_state_dict(small.weights(0))  # it has no buffers: nothing is missing
+
+
+def test_a_module_with_first_derivatives_alone_trains_in_first_order() -> None:
+    def near(input_shape: tuple[int, ...], outputs: int) -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.Linear(*input_shape, 2), Distances(), torch.nn.Linear(5, outputs)
+        )
+
+    with pytest.raises(InvalidModel, match="no second derivatives .*: give order = first"):
+        trained(model=near)
+    params = {"order": "first", "meta_batch": 2, "inner_lr": 0.01}
+    long, short = (
+        trained(tasks=PARABOLA, model=near, params=params, meta_iterations=n) for n in (40, 1)
+    )
+    assert error(long, 0) < error(short, 0)
+
+
+def test_a_module_goes_on_from_a_checkpoint_and_is_a_winner_where_it_is_registered(
+    tmp_path: Path,
+) -> None:
+    kind = lift(Net, adapt="head")
+    with MODELS.including(kind), TASKS.including(PARABOLA):
+        signature = signature_of(
+            tasks={"kind": "parabola", "k_shot": 5, "q_query": 5},
+            model=kind.complete({}),
+            algorithm="maml",
+            params={},
+        )
+        begun = Population(signature)
+        begun.admit("a", {}, seed=1, horizon=8)
+        begun.advance(4)
+        digest = begun.checkpoint("a", tmp_path / "a")
+        begun.advance(4)
+        resumed = Population(signature)
+        resumed.admit("a", {}, seed=1, horizon=8, checkpoint=tmp_path / "a", digest=digest)
+        resumed.advance(4)
+        assert torch.equal(resumed.trained().phi, begun.trained().phi)
+        resumed.write_model("a", tmp_path / "model", transductive=False)
+        winner = read_winner(tmp_path / "model")
+        x = torch.tensor([[0.5], [-1.0], [0.1]])
+        adapted = winner.adapt(x, x**2)
+        moved = {n for n, p in adapted.weights.items() if not torch.equal(p, winner.weights[n])}
+        assert moved == {"head.weight", "head.bias"}
+        assert adapted.predict(x).shape == (3, 1)
 
 
 def test_a_model_of_other_inputs_is_refused() -> None:
@@ -145,15 +252,54 @@ def test_a_population_takes_objects() -> None:
     population.advance(20)
     (scores,) = population.evaluate(["a"], BANK).values()
     assert scores.curve[1] < 1.0 and population.state("a").age == 20
-    with pytest.raises(InvalidModel, match="model.kind must be one of conv4, linear, mlp"):
+    with pytest.raises(
+        InvalidModel, match="model.kind must be one of conv4, linear, mlp, resnet12"
+    ):
         Population(signature, tasks=Parabola(), algorithm=PULLED)
 
 
-def test_own_kinds_are_not_compiled(tmp_path: Path) -> None:
-    signature = signature_of(tasks=SINUSOID, model=MLP, algorithm=PULLED, params={})
-    population = Population(signature, algorithm=PULLED)
-    with pytest.raises(InvalidPopulation, match="of the registries have compiled programs"):
-        population.use_compiled(tmp_path)
+def test_programs_of_ones_own_are_named_by_what_they_compute(tmp_path: Path) -> None:
+    def net(factor: float) -> type[torch.nn.Module]:
+        class Net(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = torch.nn.Linear(1, 1)
+                self.register_buffer("factor", torch.tensor(factor))
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                outputs: torch.Tensor = self.factor * torch.tanh(self.layer(x))
+                return outputs
+
+        return Net
+
+    def path(model: Any, algorithm: Any = "maml") -> Path:
+        signature = signature_of(
+            tasks=SINUSOID, model=model_spec(model), algorithm=algorithm, params={}
+        )
+        own = algorithm if algorithm is PULLED else None
+        made = Population(signature, model=model, algorithm=own, program_lanes=2)
+        return made.program_path(tmp_path)
+
+    assert path(net(2.0)) == path(net(2.0))
+    others = [path(net(3.0)), path(Quadratic()), path(Quadratic(), PULLED)]
+    assert len({path(net(2.0)), *others}) == 4
+    with MODELS.including(lift(net(2.0))) as registered:
+        added = path(registered)
+    assert added != path(net(3.0))
+
+
+@pytest.mark.night
+def test_a_module_is_compiled(tmp_path: Path) -> None:
+    signature = signature_of(
+        tasks=SINUSOID, model=model_spec(Net), algorithm="maml", params={}, dtype="float64"
+    )
+    eager, compiled = (Population(signature, model=Net, program_lanes=2) for _ in range(2))
+    compiled.use_compiled(tmp_path)
+    for population in (eager, compiled):
+        population.admit("a", {}, seed=3, horizon=9)
+        population.advance(3)
+    assert compiled.compiled and not eager.compiled
+    assert torch.allclose(compiled.trained().phi, eager.trained().phi, rtol=1e-8)
 
 
 def test_trials_are_judged_on_other_tasks_of_the_same_shapes() -> None:

@@ -8,6 +8,7 @@ import metaopt.algorithms.registry
 import metaopt.evaluation.evaluate
 import metaopt.keys
 import metaopt.messages
+import metaopt.models.lift
 import metaopt.plain
 import metaopt.population.train
 from metaopt.errors import InvalidPopulation
@@ -41,6 +42,7 @@ def test_trials_of_different_structure_are_refused():
         metaopt.algorithms.registry,
         metaopt.evaluation.evaluate,
         metaopt.messages,
+        metaopt.models.lift,
         metaopt.plain,
     ],
     ids=lambda m: m.__name__,
