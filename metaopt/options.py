@@ -6,7 +6,7 @@ the library check by them, so an option is declared once, beside the code that r
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -35,17 +35,19 @@ class Option:
 
     Args:
         name: As in specs and JSON.
-        type: "interval" is a rising pair of numbers, "widths" a list of 1 to 8 whole numbers.
+        type: "interval" is a rising pair of numbers, "widths" a list of 1 to 8 whole numbers,
+            "record" a mapping, or None, of which `parse` says the rule.
         default: Of a spec that does not mention it.
         doc: One sentence, where the name does not say it.
         minimum, maximum: Bounds of a number, or of each in a list, inclusive.
         choices: Allowed values of a "choice".
         pattern: Regular expression of a whole "text".
         form: The same in words, as a message says it.
+        parse: (value) -> the "record" as plain data; raises `MetaoptError` where it is none.
     """
 
     name: str
-    type: Literal["int", "float", "bool", "text", "choice", "interval", "widths"]
+    type: Literal["int", "float", "bool", "text", "choice", "interval", "widths", "record"]
     default: Any
     doc: str = ""
     minimum: float = -math.inf
@@ -53,6 +55,7 @@ class Option:
     choices: tuple[str, ...] = ()
     pattern: str | None = None
     form: str = ""
+    parse: Callable[[object], Any] = lambda given: given
 
     def __post_init__(self) -> None:
         """Check name and default: a declaration that is wrong must fail where it is made.
@@ -97,6 +100,8 @@ class Option:
                 return self._interval(given)
             case "widths":
                 return self._widths(given)
+            case "record":
+                return self.parse(value)
 
     def _whole(self, given: object) -> int:
         if isinstance(given, bool) or not isinstance(given, int):

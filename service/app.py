@@ -66,7 +66,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     """
     listed = load_listed(settings.webhooks_file)
     engine = open_engine(settings.url())
-    context = Context(engine=engine, now=now, webhooks=listed)
+    context = Context(engine=engine, now=now, webhooks=listed, data_sets=settings.data_sets())
     app = FastAPI(
         title="metaopt",
         version=_version(),

@@ -143,6 +143,7 @@ def _run_epoch(
             data / "logs",
             compiling=settings.compile,
             programs=settings.programs(),
+            data_sets=settings.data_sets(),
         )
         try:
             store = CheckpointStore(data / "checkpoints")

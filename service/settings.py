@@ -80,6 +80,10 @@ class Settings(BaseSettings):
         """Where compiled programs are."""
         return (self.programs_directory or self.data_directory / "programs").resolve()
 
+    def data_sets(self) -> Path:
+        """Where packed data sets are (`metaopt data`)."""
+        return (self.data_directory / "datasets").resolve()
+
     @field_validator("data_directory", "programs_directory", mode="before")
     @classmethod
     def _is_path(cls, given: object) -> object:

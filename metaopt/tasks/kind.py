@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaopt.errors import InvalidTasks
+from metaopt.messages import shown
 from metaopt.metrics.metric import Metric
 from metaopt.metrics.registry import METRICS
 from metaopt.options import Option, Options, complete
@@ -17,6 +18,9 @@ SPLITS = ("train", "validation", "test")
 
 METRIC = "metric"
 """The option of tasks that says how they are scored, and nothing of what is drawn or trained."""
+
+FITTING = "fitting"
+_FITTING_DOC = "fitting is accuracy for classes, mse for numbers."
 
 SHOTS = (
     Option("k_shot", "int", 10, minimum=1, maximum=10_000),
@@ -33,8 +37,8 @@ class TaskKind:
         name: As `tasks.kind` in specs.
         doc: One sentence about a task.
         options: With `k_shot` and `q_query`, examples per class (per task in regression).
-        metrics: Names of those that a task may be scored by (`metaopt.metrics`), the default first:
-            all of classification, or all of regression.  Several are an option `metric`.
+        metrics: Names of those that a task may be scored by (`metaopt.metrics`), the default first.
+            Several are an option `metric`.
         make: (options, device, dtype, path) -> `metaopt.tasks.base.Tasks`; imports torch when
             called.  `path` is a user's own copy of the data, or None.
         input_shape: Shape of one input, from the options.
@@ -42,6 +46,8 @@ class TaskKind:
         examples_per_class: How many there are; None if they are drawn without end.
         examples: What they are called, e.g. "drawings of a character".
         check: Raises `InvalidTasks` where options do not go together.
+        classifies: Whether targets are class indices, from the options; None is as the first metric
+            has it, and then all have to.
     """
 
     name: str
@@ -54,14 +60,15 @@ class TaskKind:
     examples_per_class: int | None = None
     examples: str = "examples of a class"
     check: Callable[[Options], None] = lambda options: None
+    classifies: Callable[[Options], bool] | None = None
 
     def __post_init__(self) -> None:
         """Demand the numbers of examples, which every bank and every algorithm asks for."""
         missing = {"k_shot", "q_query"} - {option.name for option in self.options}
         if missing:
             raise InvalidTasks(f"tasks {self.name} need an option {min(missing)}: add SHOTS")
-        known = [METRICS.get(name) for name in self.metrics]
-        if len({metric.classification for metric in known}) != 1:
+        sorts = {METRICS.get(name).classification for name in self.metrics}
+        if not sorts or (len(sorts) > 1 and self.classifies is None):
             raise InvalidTasks(
                 f"tasks {self.name} need metrics of classification or of regression, got "
                 f"{', '.join(self.metrics) or 'none'}"
@@ -73,20 +80,39 @@ class TaskKind:
         if len(self.metrics) == 1:
             return ()
         doc = "What a task is scored by; training does not depend on it."
-        return (Option(METRIC, "choice", self.metrics[0], doc, choices=self.metrics),)
+        if self.classifies is None:
+            return (Option(METRIC, "choice", self.metrics[0], doc, choices=self.metrics),)
+        names = (FITTING, *self.metrics)
+        return (Option(METRIC, "choice", FITTING, f"{doc} {_FITTING_DOC}", choices=names),)
 
     def metric(self, options: Options) -> Metric:
-        """What a task with these options is scored by."""
-        return METRICS.get(options.get(METRIC, self.metrics[0]))
+        """What a task with these options is scored by.
 
-    @property
-    def classification(self) -> bool:
+        Raises:
+            InvalidTasks: one of classes for numbers to predict, or the other way round.
+        """
+        known = [METRICS.get(name) for name in self.metrics]
+        fitting = [m for m in known if m.classification == self.classification(options)]
+        name = options.get(METRIC, FITTING)
+        if name == FITTING:
+            return fitting[0]
+        for metric in fitting:
+            if metric.name == name:
+                return metric
+        raise InvalidTasks(
+            f"tasks.metric must be one of {', '.join(m.name for m in fitting)} for such data, got "
+            f"{shown(name)}"
+        )
+
+    def classification(self, options: Options) -> bool:
         """Whether targets are class indices."""
+        if self.classifies is not None:
+            return self.classifies(options)
         return METRICS.get(self.metrics[0]).classification
 
     def classes(self, options: Options) -> int:
         """Classes of a task, by which shots are multiplied; 1 in regression."""
-        return self.outputs(options) if self.classification else 1
+        return self.outputs(options) if self.classification(options) else 1
 
     def complete(self, options: Options) -> dict[str, Any]:
         """Its name and the options checked, with the default of every other.
@@ -106,6 +132,7 @@ class TaskKind:
         """
         self.check_shots(options["k_shot"], options["q_query"])
         self.check(options)
+        self.metric(options)
 
     def check_shots(self, k_shot: int, q_query: int, where: str = "") -> None:
         """Refuse more examples of a class than there are.

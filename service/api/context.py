@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, cast
 
@@ -34,6 +35,7 @@ class Context:
         heartbeat_seconds: Longest silence of a stream.
         webhooks: Those that are configured, without their secrets.
         feeds: New events of studies, for those who wait for them.
+        data_sets: Directory of the data sets that specs may name; None has none.
     """
 
     engine: Engine
@@ -43,6 +45,7 @@ class Context:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     webhooks: Sequence[Listed] = ()
     feeds: Feeds = field(default_factory=Feeds)
+    data_sets: Path | None = None
 
 
 def get_context(request: Request) -> Context:

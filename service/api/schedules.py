@@ -13,6 +13,7 @@ from service.api.problems import RETRY_SECONDS
 from service.api.studies import Cursor, Limit, link_next
 from service.db.engine import reading, transaction
 from service.operations import schedules
+from service.operations.specs.datasets import read_spec
 from service.report.figures.control import control_figure
 from service.wire.views.page import FigureView
 from service.wire.views.schedules import (
@@ -44,7 +45,8 @@ def add(
     context: Ctx,
 ) -> ScheduleView:
     """Add a schedule; adding the very same again changes nothing."""
-    new = parse_schedule(parse_body(body, request.headers.get("content-type", "")))
+    data = parse_body(body, request.headers.get("content-type", ""))
+    new = parse_schedule(data, lambda spec: read_spec(spec, context.data_sets))
     schedule_id = _add(context, new)
     response.headers["Location"] = f"{PREFIX}/{schedule_id}"
     return _show(context, schedule_id, response)

@@ -23,9 +23,9 @@ from service.operations import lookup
 from service.operations.change import change_study
 from service.operations.preview import preview_study
 from service.operations.references import LONGEST, find_reference
+from service.operations.specs.datasets import read_spec
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, submit_study
-from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import Preview
 from service.wire.views.result import StudyResult
@@ -61,7 +61,7 @@ def submit(
     ] = None,
 ) -> StudyView:
     """Queue a study; repeating it with the same Idempotency-Key returns the same study."""
-    spec = parse_spec(parse_body(body, request.headers.get("content-type", "")))
+    spec = read_spec(_plain(request, body), context.data_sets)
     study_id = _submit(context, spec, _once(idempotency_key, who))
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
@@ -73,7 +73,7 @@ def submit(
 )
 def preview(request: Request, body: Annotated[bytes, Depends(read_body)], context: Ctx) -> Preview:
     """Preview a spec: trials, rungs, cost and space; nothing is started."""
-    spec = parse_spec(parse_body(body, request.headers.get("content-type", "")))
+    spec = read_spec(_plain(request, body), context.data_sets)
     with reading(context.engine) as session:
         return preview_study(session, spec)
 
@@ -221,3 +221,7 @@ def _steer(context: Context, study_id: str, move: Move, response: Response) -> S
     with transaction(context.engine) as session:
         steer_study(session, study_id, move, now=context.now())
     return _show(context, study_id, response)
+
+
+def _plain(request: Request, body: bytes) -> Any:
+    return parse_body(body, request.headers.get("content-type", ""))

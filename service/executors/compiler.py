@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metaopt.data.shelf import look_in
+
 WORKSHOP = "workshop-"
 """How the names of directories begin in which a program is made and measured."""
 
@@ -35,6 +37,7 @@ class Job:
         path: Where it goes.
         facts: Measurements of its signature (`service.executors.probe.Facts`), if there are any.
         alone: Nothing else is to be compiled on the machine meanwhile: it has no core of its own.
+        data_sets: Directory of packed data sets, if there is one.
     """
 
     signature: dict[str, Any]
@@ -43,12 +46,14 @@ class Job:
     path: str
     facts: dict[str, Any] | None
     alone: bool
+    data_sets: str | None = None
 
 
 def main() -> int:
     """Compile unless somebody else does; return the exit status."""
     job = Job(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    look_in(Path(job.data_sets) if job.data_sets else None)
     path = Path(job.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as locks:

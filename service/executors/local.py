@@ -31,7 +31,7 @@ from service.executors.base import (
 )
 from service.executors.channel import ChannelClosed, Json
 from service.executors.cores import usable_cores
-from service.executors.process import DeviceBroken, ProgramChoice, WorkerProcess
+from service.executors.process import DeviceBroken, WorkerChoice, WorkerProcess
 from service.executors.proof import device_fault
 
 log = structlog.get_logger("executor")
@@ -48,6 +48,7 @@ class LocalExecutor:
         log_directory: Workers' stdout and stderr go to `worker-<slot>.log` there.
         compiling: "auto", "always" or "never" (`service.executors.programs`).
         programs: Compiled programs are there; None is a directory beside the logs.
+        data_sets: Packed data sets are there; None is a directory beside the logs.
         fault: Says why a slot's device does not work, once its worker has died.
     """
 
@@ -58,6 +59,7 @@ class LocalExecutor:
         *,
         compiling: str = "auto",
         programs: Path | None = None,
+        data_sets: Path | None = None,
         fault: Fault = device_fault,
     ) -> None:
         """Prepare the slots; no process is started yet."""
@@ -65,7 +67,8 @@ class LocalExecutor:
         programs = (programs or log_directory / "programs").resolve()
         on_cores = sum(1 for slot in slots if slot.device == "cpu")
         lends = on_cores >= usable_cores().number  # else a core is idle, and compiles beside them
-        choice = ProgramChoice(compiling, programs, lends)
+        data_sets = (data_sets or log_directory / "datasets").resolve()
+        choice = WorkerChoice(compiling, programs, data_sets, lends)
         self._slots = {slot.name: _SlotThread(slot, log_directory, choice, fault) for slot in slots}
 
     @property
@@ -95,12 +98,10 @@ class LocalExecutor:
 
 
 class _SlotThread:
-    def __init__(
-        self, slot: Slot, log_directory: Path, programs: ProgramChoice, fault: Fault
-    ) -> None:
+    def __init__(self, slot: Slot, log_directory: Path, choice: WorkerChoice, fault: Fault) -> None:
         self.slot = slot
         self._fault = fault
-        self._programs = programs
+        self._choice = choice
         self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._worker: WorkerProcess | None = None
@@ -190,7 +191,7 @@ class _SlotThread:
             if self._stopping.is_set():
                 raise WorkerGone("the executor is closed")
             try:
-                worker = self._worker = WorkerProcess(self.slot, self._log_path, self._programs)
+                worker = self._worker = WorkerProcess(self.slot, self._log_path, self._choice)
             except OSError as error:
                 raise WorkerGone(f"slot {self.slot.name}: {error}") from None
         log.info("worker_started", slot=self.slot.name, worker_pid=worker.pid)

@@ -38,16 +38,23 @@ class DeviceBroken(Exception):
     """The device of a slot does not work, and why."""
 
 
-class ProgramChoice(NamedTuple):
-    """The arguments of a worker's `service.executors.programs.Programs`, but for its device."""
+class WorkerChoice(NamedTuple):
+    """What all workers are told.
+
+    Args:
+        mode, programs, lends: Arguments of `service.executors.programs.Programs`.
+        data_sets: Directory of packed data sets.
+    """
 
     mode: str
-    directory: Path
+    programs: Path
+    data_sets: Path
     lends: bool
 
     def arguments(self) -> list[str]:
         """On the command line of `service.executors.worker`."""
-        return [self.mode, str(self.directory), *(["lends"] if self.lends else [])]
+        lends = ["lends"] if self.lends else []
+        return [self.mode, str(self.programs), str(self.data_sets), *lends]
 
 
 class WorkerProcess:
@@ -57,14 +64,14 @@ class WorkerProcess:
     the process) that started it.
     """
 
-    def __init__(self, slot: Slot, log_path: Path, programs: ProgramChoice) -> None:
+    def __init__(self, slot: Slot, log_path: Path, choice: WorkerChoice) -> None:
         """Start the process."""
         ours, theirs = socket.socketpair()
         with theirs, open(log_path, "ab") as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-m", "service.executors.worker",
-                    str(theirs.fileno()), str(os.getpid()), slot.device, *programs.arguments(),
+                    str(theirs.fileno()), str(os.getpid()), slot.device, *choice.arguments(),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

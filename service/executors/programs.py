@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 import structlog
 
+from metaopt.data.shelf import looked_in
 from metaopt.errors import CorruptProgram
 from metaopt.population.compiled import program_key
 from metaopt.population.population import Population
@@ -265,6 +266,7 @@ class Programs:
             path=str(path),
             facts=asdict(facts) if facts else None,
             alone=not self._lends,
+            data_sets=str(looked_in() or "") or None,
         )
         process = subprocess.Popen(
             [sys.executable, "-m", "service.executors.compiler"],

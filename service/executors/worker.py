@@ -1,10 +1,11 @@
 """The worker process: reads orders, trains, answers; no SQL, no secret, no decision.
 
-    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS [lends]
+    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS DATA_SETS [lends]
 
 FD is its end of a socket pair; COMPILE, PROGRAMS and lends are the arguments
-of `service.executors.programs.Programs`.  It dies with its parent: the kernel is asked to kill it
-(Linux), and a thread ends it when the pair closes, even in the middle of a segment.
+of `service.executors.programs.Programs`; packed data sets are in DATA_SETS.  It dies with its
+parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair closes, even in
+the middle of a segment.
 """
 
 import ctypes
@@ -19,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from metaopt.data.shelf import look_in
 from service.executors.channel import Channel, Json
 
 _PR_SET_PDEATHSIG = 1
@@ -33,7 +35,8 @@ def main(arguments: list[str]) -> None:
     channel = Channel(socket.socket(fileno=file_descriptor))
     orders: SimpleQueue[Json] = SimpleQueue()
     threading.Thread(target=_read, args=(channel, orders), daemon=True).start()
-    lends = "lends" in arguments[5:]
+    look_in(Path(arguments[5]))
+    lends = "lends" in arguments[6:]
     serve(channel, orders, device, mode=arguments[3], directory=Path(arguments[4]), lends=lends)
 
 

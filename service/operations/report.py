@@ -11,7 +11,7 @@ from service.db.roles import TrialRole
 from service.db.segments import times_of
 from service.db.trials import rows_of
 from service.operations.lookup import get_study
-from service.operations.stored_specs import stored_spec
+from service.operations.specs.stored import stored_spec
 from service.operations.views import study_views
 from service.planning.plan import Plan
 from service.report.data import Rows

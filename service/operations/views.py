@@ -15,7 +15,7 @@ from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
-from service.operations.stored_specs import stored_spec, stored_warnings
+from service.operations.specs.stored import stored_spec, stored_warnings
 from service.operations.waiting import left_of, waits
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import (

@@ -15,7 +15,7 @@ from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
 from service.operations.health import dispatcher_checks
-from service.operations.stored_specs import stored_spec
+from service.operations.specs.stored import stored_spec
 from service.planning.time_left import seconds_left
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import StudyName, WaitView

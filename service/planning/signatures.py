@@ -58,7 +58,8 @@ def changes_program(spec: StudySpec, branch: Branch) -> bool:
 def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
     """One of the banks of a study, with a curve of `steps` inner steps."""
     k_shot, q_query = spec.evaluation_shots()
-    metric = spec.metric()
+    metric = spec.tasks.metric_record
+    by_default = metric.name == default_metric(metric.classification)
     split, stream, tasks = {
         "validation": ("validation", "bank", spec.evaluation.tasks),
         "sealed": ("test", "sealed", spec.verdict.tasks),
@@ -72,7 +73,7 @@ def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
         q_query=q_query,
         steps=steps,
         transductive=spec.evaluation.transductive,
-        metric=None if metric == default_metric(spec.tasks.record.classification) else metric,
+        metric=None if by_default else metric.name,
     )
 
 

@@ -174,7 +174,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _store() -> DataStore:
-    return DataStore(Settings().data_directory / "datasets")
+    return DataStore(Settings().data_sets())
 
 
 def _document(manifest: Manifest, names: tuple[str, ...]) -> dict[str, Any]:

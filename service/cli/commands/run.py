@@ -15,6 +15,7 @@ from service.cli.commands.watch import wait_for_verdict
 from service.cli.console import say
 from service.cli.options import Events, Json, Junit, Summary, Timeout
 from service.cli.outputs.results import Outputs
+from service.cli.own_data import with_own_data
 from service.cli.processes.in_process import in_process
 from service.cli.spec_options import (
     BaselineName,
@@ -60,6 +61,7 @@ def run(
         json, junit, summary, events, resume_command=_resume_command(spec, own.data_directory)
     )
     outputs.check()
+    document = with_own_data(document, own.data_sets())
     with in_process(own) as (client, check):
         study = _submitted(client, document, idempotency_key)
         say(f"study {study.study_id} in {own.data_directory}: {study.status}")

@@ -84,8 +84,12 @@ def _bank(spec: StudySpec, bank: BankName) -> BankSpec:
 
 
 def _drawn(spec: TasksSpec, name: BankName, bank: BankSpec, tasks: list[int]) -> list[BankTask]:
+    from metaopt.data.shelf import look_in
     from metaopt.errors import MetaoptError
     from metaopt.evaluation.bank_task import bank_tasks  # torch takes a moment
+    from service.settings import Settings
+
+    look_in(Settings().data_sets())
 
     beyond = [index for index in tasks if index >= bank.tasks]
     if beyond:

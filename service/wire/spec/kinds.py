@@ -108,6 +108,8 @@ def _annotation(option: Option) -> Any:
             return tuple[float, float]
         case "widths":
             return Annotated[list[Annotated[int, bounds]], Field(min_length=1, max_length=8)]
+        case "record":
+            return dict[str, Any] | None
 
 
 def _bound(number: float) -> float | None:

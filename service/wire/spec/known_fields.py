@@ -15,13 +15,28 @@ def known_fields(schema: Schema, loc: Sequence[str | int], data: Any) -> list[st
         data: The whole message, which says of which kind an object is.
     """
     nodes, value = [schema], data
-    for part in loc:
+    for part in without_tags(loc, data):
         if _inside(value, part):
             objects = [one for node in nodes for one in _alternatives(node, value, schema)]
             nodes = [child for one in objects for child in _below(one, part)]
             value = value[part]
     objects = [one for node in nodes for one in _alternatives(node, value, schema)]
     return list(dict.fromkeys(name for one in objects for name in one.get("properties", {})))
+
+
+def without_tags(loc: Sequence[str | int], data: Any) -> Iterator[str | int]:
+    """The place without the kinds that pydantic puts in, where a form follows from the kind.
+
+    A kind may be called as one of its fields is: tasks of kind dataset have a field dataset.
+    """
+    value, entered = data, True
+    for part in loc:
+        if entered and isinstance(value, dict) and value.get("kind") == part:
+            entered = False
+            continue
+        entered = _inside(value, part)
+        value = value[part] if entered else value
+        yield part
 
 
 def _inside(value: Any, part: str | int) -> bool:

@@ -12,7 +12,7 @@ from metaopt.messages import did_you_mean
 from metaopt.search.space import unresolved
 from service.errors import FieldError, InvalidSpec
 from service.wire.parsing.plain_data import MAX_ERRORS, child_path, show
-from service.wire.spec.known_fields import Schema, known_fields
+from service.wire.spec.known_fields import Schema, known_fields, without_tags
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.study import StudySpec
 
@@ -142,7 +142,7 @@ def _locate(entry: Mapping[str, Any], data: Any) -> tuple[str, Any, list[str]]:
     """Return path and value in `data`, and the union's members that pydantic put in between."""
     path, value = "", data
     members: list[str] = []
-    for part in entry["loc"]:
+    for part in without_tags(entry["loc"], data):
         inside = (isinstance(value, dict) and part in value) or (
             isinstance(value, list) and isinstance(part, int) and part < len(value)
         )

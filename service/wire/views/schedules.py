@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -99,8 +100,11 @@ class NewSchedule(Wire):
         return self
 
 
-def parse_schedule(data: Any) -> NewSchedule:
+def parse_schedule(data: Any, parse: Callable[[Any], StudySpec] = parse_spec) -> NewSchedule:
     """The schedule that plain data describes, defaults filled in.
+
+    Args:
+        parse: Reads its spec.
 
     Raises:
         InvalidSpec: Its spec breaks rules.
@@ -109,7 +113,7 @@ def parse_schedule(data: Any) -> NewSchedule:
     if not isinstance(data, dict):
         rule = f"must be an object with name, cron and spec, got {show(data)}"
         raise InvalidRequest(f"schedule: {rule}", [FieldError("schedule", rule)])
-    whole = {**data, "spec": _spec(data)} if "spec" in data else data
+    whole = {**data, "spec": _spec(data, parse)} if "spec" in data else data
     try:
         return NewSchedule.model_validate(whole)
     except ValidationError as error:
@@ -118,9 +122,9 @@ def parse_schedule(data: Any) -> NewSchedule:
         raise InvalidRequest(sentence, broken) from None
 
 
-def _spec(data: dict[str, Any]) -> StudySpec:
+def _spec(data: dict[str, Any], parse: Callable[[Any], StudySpec]) -> StudySpec:
     try:
-        return parse_spec(data["spec"])
+        return parse(data["spec"])
     except InvalidSpec as error:
         errors = [FieldError(_below(entry.field), entry.message) for entry in error.errors]
         raise InvalidSpec(f"{errors[0].field}: {errors[0].message}", errors) from None

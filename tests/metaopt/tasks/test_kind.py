@@ -22,8 +22,8 @@ def test_several_metrics_are_an_option_and_a_single_one_is_none() -> None:
 
 
 def test_what_a_task_is_told_by_follows_from_its_metrics() -> None:
-    assert OMNIGLOT.classification and OMNIGLOT.classes({"n_way": 7}) == 7
-    assert not PARABOLA.classification and PARABOLA.classes({}) == 1
+    assert OMNIGLOT.classification({}) and OMNIGLOT.classes({"n_way": 7}) == 7
+    assert not PARABOLA.classification({}) and PARABOLA.classes({}) == 1
 
 
 @pytest.mark.parametrize(

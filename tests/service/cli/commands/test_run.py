@@ -48,3 +48,33 @@ def test_a_run_writes_into_its_data_directory_alone(tmp_path: Path, names: list[
     database.close()
     made = {path for path in tmp_path.rglob("*") if path.is_file() and data not in path.parents}
     assert made == {spec, result}
+
+
+@pytest.mark.slow
+def test_a_run_takes_a_path_to_data_and_judges_on_them(tmp_path: Path) -> None:
+    rows = [f"day {i % 12},{i % 7},{i % 7 * (i % 12)}" for i in range(144)]
+    (tmp_path / "days.csv").write_text("\n".join(["task,hours,target", *rows]))
+    tasks = {"kind": "dataset", "dataset": "./days.csv", "k_shot": 3, "q_query": 5}
+    (tmp_path / "spec.json").write_text(json.dumps({**SPEC, "tasks": {**tasks, "metric": "nmse"}}))
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
+    command = [sys.executable, "-m", "service.cli", "run", "spec.json", "--json", "result.json"]
+    done = subprocess.run(
+        command,
+        env={
+            **inherited,
+            "METAOPT_SLOTS": "1",
+            "METAOPT_COMPILE": "never",
+            "PYTHONPATH": str(ROOT),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "packed days.csv as data set days" in done.stderr
+    document = json.loads((tmp_path / "result.json").read_text())
+    stored = document["study"]["spec"]["tasks"]
+    assert stored["dataset"].startswith("sha256:") and stored["split"] == "random:0"
+    assert stored["facts"]["groups"] == {"train": 8, "validation": 2, "test": 2}
+    assert document["result"]["metric"] == "nmse"
+    assert document["result"]["finalists"][0]["sealed"]["score"] > 0

@@ -1,6 +1,6 @@
 """Stored specs are kept, but no long ones."""
 
-from service.operations.stored_specs import stored_spec, stored_warnings
+from service.operations.specs.stored import stored_spec, stored_warnings
 from tests.fakes.specs import SPEC
 
 

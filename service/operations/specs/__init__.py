@@ -1,0 +1,1 @@
+"""Specs: as they come in, and as they are stored."""
