@@ -10,6 +10,9 @@ completed trials only; here the model sees every trial that ended:
 The ceiling is the greatest loss at that rung, or, if that is lower, the median plus three times the
 distance from the least to the median: the model is fitted to standardized losses, and one of 1e6
 would make all good ones look alike.  Losses above the ceiling count as the ceiling.
+
+Optuna lists every value of a whole number that it searches, so one of very many is a real number to
+the model, and what it suggests is rounded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +20,18 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from metaopt.goals import CONSTRAINTS_KEY, Goals
+from metaopt.metaparams import Value
 from metaopt.search.samplers import qmc
 from metaopt.search.samplers.history import End, Params, TrialRecord, common_rung
 from metaopt.search.samplers.kind import Problem, SamplerKind
 from metaopt.search.samplers.qmc import Qmc
-from metaopt.search.space import Dimension
+from metaopt.search.space import Dimension, Float, Int, count
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 CEILING_DISTANCES = 3.0
+MOST_LISTED = 10_000  # values of a whole number: eight bytes each at every ask, and looked through
 NOTHING, DIVERGED, SCORED = (0, 0), (1, 0), (1, 1)
 """What a trial adds to the number of those that ended, and of those with a loss."""
 
@@ -58,7 +63,8 @@ class Gp:
         """Begin without trials."""
         from metaopt.search.distributions import distribution
 
-        self._distributions = {name: distribution(space[name]) for name in space}
+        self._space = dict(space)
+        self._distributions = {name: distribution(_modelled(space[name])) for name in space}
         self._goals = goals
         self._seed = seed
         self._start = start
@@ -72,13 +78,14 @@ class Gp:
         if not self.ready():
             return self._start.suggest(index)
         assert self._history is not None, "it was said to be asked no more"
-        return suggest(
+        found = suggest(
             self._distributions,
             self._history,
             learned_losses(self._history, dimensions=len(self._distributions)),
             seed=self._seed(index),
             goals=self._goals,
         )
+        return {name: _rounded(self._space[name], value) for name, value in found.items()}
 
     def ready(self) -> bool:
         """Whether the start is over."""
@@ -115,6 +122,18 @@ class Gp:
         self._counts[index] = counted
         self._ended += counted[0] - ended
         self._scored += counted[1] - scored
+
+
+def _modelled(dimension: Dimension) -> Dimension:
+    if isinstance(dimension, Int) and count(dimension) > MOST_LISTED:
+        return Float(dimension.low, dimension.high, log=dimension.log)
+    return dimension
+
+
+def _rounded(dimension: Dimension, value: Value) -> Value:
+    if isinstance(dimension, Int) and isinstance(value, float):
+        return min(max(round(value), dimension.low), dimension.high)
+    return value
 
 
 def _counted(end: End) -> tuple[int, int]:

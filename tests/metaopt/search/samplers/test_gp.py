@@ -1,6 +1,7 @@
 """The Gaussian process."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from metaopt.search.branches import BranchSearch
 from metaopt.search.samplers.gp import ceiling, learned_losses
 from metaopt.search.samplers.history import End, TrialRecord
 from metaopt.search.samplers.qmc import Qmc
-from metaopt.search.space import Float
+from metaopt.search.space import Float, Int, contains
 
 SPACE = {"inner_lr": Float(1e-4, 1.0, log=True), "outer_lr": Float(1e-5, 1e-1, log=True)}
 
@@ -101,3 +102,17 @@ def test_only_diverged_trials_leave_it_at_its_start():
         run.tell(number, "diverged")
     assert run.slow_asks(1) == 0
     assert set(run.ask(5)) == set(start.suggest(5))
+
+
+def test_whole_numbers_of_very_many_are_not_listed():
+    space = {"x": Int(1, 2**24, log=True), "y": Int(0, 3)}
+    run = BranchSearch(space, sampler="gp", study_seed=1, branch="maml", startup_trials=3)
+    for number in range(3):
+        run.tell(number, "completed", float(run.ask(number)["y"]), 100)
+    tracemalloc.start()
+    points = [run.ask(number) for number in range(3, 6)]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert run.failure is None and most < 50e6
+    assert all(contains(space[name], point[name]) for point in points for name in space)
+    assert {type(value) for point in points for value in point.values()} == {int}
