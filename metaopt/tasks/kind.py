@@ -100,7 +100,7 @@ class TaskKind:
             if metric.name == name:
                 return metric
         raise InvalidTasks(
-            f"tasks.metric must be one of {', '.join(m.name for m in fitting)} for such data, got "
+            f"metric must be one of {', '.join(m.name for m in fitting)} for such data, got "
             f"{shown(name)}"
         )
 

@@ -22,7 +22,7 @@ def _parsed(given: object) -> dict[str, Any] | None:
 def _facts(options: Options) -> Facts:
     if options.get("facts") is None:
         raise InvalidTasks(
-            f"tasks.dataset {shown(options.get('dataset'), 80)} has not been looked up: submit the "
+            f"dataset {shown(options.get('dataset'), 80)} has not been looked up: submit the "
             "spec where the data set is (`metaopt data list`), or run it there with `metaopt run`"
         )
     return read_facts(options["facts"])
@@ -43,7 +43,7 @@ def _check(options: Options) -> None:
     for split, groups in facts.groups.items():
         if facts.target == "class" and options["n_way"] > turns * groups:
             raise InvalidTasks(
-                f"tasks.n_way must be at most the {turns * groups} classes of split {split}, got "
+                f"n_way must be at most the {turns * groups} classes of split {split}, got "
                 f"{options['n_way']}"
             )
 
