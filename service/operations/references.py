@@ -40,7 +40,7 @@ def find_reference(session: Session, reference: str) -> str:
 
 def candidates(session: Session, reference: str) -> Sequence[Study]:
     """The studies that a reference could mean, newest first, and no more than are ever listed."""
-    if not _storable(reference):
+    if not storable(reference):
         return []
     row = studies.find_study(session, reference)
     if row is not None:
@@ -67,7 +67,7 @@ def refusal(session: Session, reference: str, found: Sequence[Study]) -> Service
     return StudyNotFound(_unknown(session, reference))
 
 
-def _storable(text: str) -> bool:
+def storable(text: str) -> bool:
     """Whether a database could hold it: no id and no name is anything else."""
     return len(text) <= LONGEST and not re.search("[\x00-\x1f\x7f\ud800-\udfff]", text)
 

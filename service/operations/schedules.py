@@ -15,6 +15,7 @@ from service.db.tables import Schedule, ScheduleRun
 from service.errors import ScheduleExists, ScheduleNotFound
 from service.operations import pages
 from service.operations.gates import resolve_gates
+from service.operations.references import storable
 from service.operations.warm_start import resolve_warm_start
 from service.planning.warnings import warnings
 from service.schedules.history import Ended, control_chart
@@ -85,6 +86,8 @@ def list_schedules(
     session: Session, *, name: str | None, cursor: str | None, limit: int, now: datetime
 ) -> SchedulePage:
     """A page of schedules, newest first."""
+    if name is not None and not storable(name):
+        return SchedulePage(items=[], next_cursor=None)
     before = pages.decode_position(cursor) if cursor else None
     rows = schedules.schedules_before(session, before, name=name, limit=limit + 1)
     page, last = pages.split_page(rows, limit)

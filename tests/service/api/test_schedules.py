@@ -165,6 +165,8 @@ def test_lists_have_pages(client: TestClient, engine: Engine) -> None:
     rest = client.get(URL, params={"cursor": first.json()["next_cursor"]}).json()
     assert ([one["schedule_id"] for one in rest["items"]], rest["next_cursor"]) == ([ids[0]], None)
     assert [one["name"] for one in client.get(URL, params={"name": "b"}).json()["items"]] == ["b"]
+    for none in ("\x00b", "\x7f", "d"):  # no schedule is called so, nor could one be
+        assert client.get(URL, params={"name": none}).json()["items"] == []
     clock.go(hours=5)
     take_over(engine, clock).step()
     runs = client.get(f"{URL}/{ids[0]}/runs", params={"limit": 3}).json()
