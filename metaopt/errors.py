@@ -11,6 +11,7 @@
     ├── InvalidExamples        examples that do not fit a model
     ├── InvalidCost            a cost metric unknown, or declared in two ways
     ├── InvalidSearch          sampler, pruning rule or space unusable
+    ├── InvalidPlugin          a plug-in not allowed, not installed, or that declares no kind
     ├── InvalidGate            a gate that is no rule, or whose number is out of bounds
     ├── CorruptProgram         a compiled program whose file is damaged
     └── MiscompiledProgram     a compiled program whose results are not the plain one's
@@ -65,6 +66,10 @@ class InvalidSearch(MetaoptError):
 
 class InvalidGate(MetaoptError):
     """A gate is none of the rules that there are, or its argument is outside its bounds."""
+
+
+class InvalidPlugin(MetaoptError):
+    """A plug-in is not allowed, is not there, cannot be imported, or declares no kind."""
 
 
 class CorruptProgram(MetaoptError):

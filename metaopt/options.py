@@ -15,7 +15,7 @@ from metaopt.messages import did_you_mean, shown
 from metaopt.plain import between, plain
 
 RESERVED = frozenset(
-    {"kind", "options", "record", "copy", "json", "dict", "schema", "construct", "validate"}
+    {"kind", "chosen", "record", "copy", "json", "dict", "schema", "construct", "validate"}
     | {"classes", "distribution", "input_shape", "metric_record", "outputs"}
 )
 """Names that a spec's tasks and models have already."""

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any
 
 from metaopt.errors import MetaoptError
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 Data = Mapping[str, Any]
 """Ids, names, causes and finite numbers, by name."""

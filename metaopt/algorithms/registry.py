@@ -3,7 +3,7 @@
 from metaopt.algorithms.algorithm import Algorithm, Values
 from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import MetaParam, Value
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 ALGORITHMS: Registry[Algorithm] = Registry(
     "algorithm", "metaopt.algorithms.kinds", InvalidMetaParameter

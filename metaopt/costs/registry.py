@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from metaopt.costs.metric import BankScores, Clock, Configuration, CostMetric, TrialAlone
 from metaopt.errors import InvalidCost
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 COSTS: Registry[CostMetric] = Registry("cost metric", "metaopt.costs.kinds", InvalidCost)
 

@@ -3,7 +3,7 @@
 from metaopt.errors import InvalidGate
 from metaopt.gates.rule import GateRule, Rule
 from metaopt.messages import did_you_mean, shown
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 RULES: Registry[GateRule] = Registry("a gate", "metaopt.gates.rules", InvalidGate)
 

@@ -2,7 +2,7 @@
 
 from metaopt.errors import InvalidTasks
 from metaopt.metrics.metric import Metric
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 METRICS: Registry[Metric] = Registry("metric", "metaopt.metrics.kinds", InvalidTasks)
 

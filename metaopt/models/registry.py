@@ -2,6 +2,6 @@
 
 from metaopt.errors import InvalidModel
 from metaopt.models.kind import ModelKind
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 MODELS: Registry[ModelKind] = Registry("model.kind", "metaopt.models.kinds", InvalidModel)

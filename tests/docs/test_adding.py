@@ -19,8 +19,8 @@ from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import evaluate
 from metaopt.gates.registry import RULES
 from metaopt.models.registry import MODELS
-from metaopt.plugins import Registry
 from metaopt.population.train import train
+from metaopt.registry import Registry
 from metaopt.search.pruning.registry import PRUNING_RULES
 from metaopt.search.samplers.registry import SAMPLERS
 from metaopt.tasks.registry import TASKS

@@ -56,7 +56,7 @@ def test_what_is_not_given_has_the_default_of_the_spec() -> None:
     trained = train("maml", tasks=SINUSOID, meta_iterations=1)
     spec = parse_spec(LEAST)
     written_out = train(
-        "maml", tasks=spec.tasks.options(), model=spec.model.options(), meta_iterations=1
+        "maml", tasks=spec.tasks.chosen(), model=spec.model.chosen(), meta_iterations=1
     )
     assert torch.equal(trained.phi, written_out.phi)
     images = train(

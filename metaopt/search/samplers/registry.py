@@ -14,7 +14,7 @@ Each is a record in a file of its own (`kind.SamplerKind`), and nobody else asks
 from collections.abc import Sequence
 
 from metaopt.errors import InvalidSearch, in_words
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 from metaopt.search.samplers.kind import Problem, Sampler, SamplerKind
 
 SAMPLERS: Registry[SamplerKind] = Registry("sampler", "metaopt.search.samplers", InvalidSearch)

@@ -99,7 +99,7 @@ def _drawn(spec: TasksSpec, name: BankName, bank: BankSpec, tasks: list[int]) ->
             f"0 to {bank.tasks - 1}",
         )
     try:
-        return bank_tasks(spec.options(), bank, tasks)
+        return bank_tasks(spec.chosen(), bank, tasks)
     except (MetaoptError, OSError, ImportError) as error:
         raise Stop(
             Exit.USAGE, f"tasks of kind {spec.kind} cannot be drawn on this machine: {error}"

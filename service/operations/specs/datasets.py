@@ -59,7 +59,7 @@ def read_spec(data: Any, directory: Path | None) -> StudySpec:
     """
     spec = parse_spec(looked_up(data, directory))
     if directory is not None and spec.tasks.kind == DATASET:
-        options = spec.tasks.options()
+        options = spec.tasks.chosen()
         _check(DataStore(directory).get(options["dataset"]), options, spec)
     return spec
 

@@ -22,7 +22,7 @@ class ModelSpec(Wire):
         """The kind."""
         return MODELS.get(self.kind)
 
-    def options(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
         """The options by name."""
         return self.model_dump()
 

@@ -125,7 +125,7 @@ class StudySpec(Wire):
         names = [branch.algorithm for branch in self.branches]
         if len(set(names)) < len(names):
             raise ValueError(f"each algorithm may have one branch, got {', '.join(names)}")
-        self.model.record.check(self.model.options(), self.tasks.input_shape)
+        self.model.record.check(self.model.chosen(), self.tasks.input_shape)
         for branch in self.branches:
             check_sampler(self.search.sampler, self.problem(branch))
         check_objectives(

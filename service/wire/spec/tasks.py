@@ -28,24 +28,24 @@ class TasksSpec(Wire):
     @property
     def classes(self) -> int:
         """Classes of a task, by which shots are multiplied; 1 in regression."""
-        return self.record.classes(self.options())
+        return self.record.classes(self.chosen())
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
-        return self.record.input_shape(self.options())
+        return self.record.input_shape(self.chosen())
 
     @property
     def outputs(self) -> int:
         """Width of the model's output."""
-        return self.record.outputs(self.options())
+        return self.record.outputs(self.chosen())
 
     @property
     def metric_record(self) -> Metric:
         """What a task is scored by."""
-        return self.record.metric(self.options())
+        return self.record.metric(self.chosen())
 
-    def options(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
         """The options by name."""
         return self.model_dump()
 
@@ -55,7 +55,7 @@ class TasksSpec(Wire):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.record.check_options(self.options())
+        self.record.check_options(self.chosen())
         return self
 
 

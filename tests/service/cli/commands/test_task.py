@@ -44,7 +44,7 @@ def studies(api: Engine) -> Engine:
 
 def drawn(spec: dict[str, Any], number: int, bank: str = "sealed") -> Any:
     whole = StudySpec.model_validate(spec)
-    return bank_tasks(whole.tasks.options(), task_bank(whole, bank, 0), [number])[0]
+    return bank_tasks(whole.tasks.chosen(), task_bank(whole, bank, 0), [number])[0]
 
 
 def pixels(lines: list[str]) -> np.ndarray:

@@ -40,7 +40,7 @@ def spec(name: str, **options: Any) -> dict[str, Any]:
 def test_what_is_stored_names_the_digest_and_needs_no_data_to_be_read(sets: Path) -> None:
     submitted = read_spec(spec("animals", n_way=2, split="random:3"), sets)
     digest = DataStore(sets).get("animals").digest
-    tasks = submitted.tasks.options()
+    tasks = submitted.tasks.chosen()
     assert tasks["dataset"] == f"sha256:{digest}"
     assert tasks["facts"]["groups"] == {"train": 7, "validation": 2, "test": 2}
     assert (submitted.tasks.input_shape, submitted.tasks.outputs) == ((1, 4, 3), 2)
@@ -51,7 +51,7 @@ def test_what_is_stored_names_the_digest_and_needs_no_data_to_be_read(sets: Path
 
 def test_numbers_to_predict_are_a_regression(sets: Path) -> None:
     submitted = read_spec(spec("stations", metric="mae"), sets)
-    tasks = submitted.tasks.options()
+    tasks = submitted.tasks.chosen()
     assert tasks["split"] == "random:0" and tasks["facts"]["target"] == "number"
     assert (submitted.tasks.input_shape, submitted.tasks.outputs) == ((1,), 1)
     assert (submitted.tasks.classes, submitted.metric(), submitted.maximize()) == (1, "mae", False)
@@ -93,7 +93,7 @@ def test_where_no_data_set_is_known_the_way_out_is_said(sets: Path) -> None:
 def test_facts_that_somebody_made_up_are_those_of_the_data(sets: Path) -> None:
     made_up = {"target": "number", "input_shape": [9], "outputs": 3, "groups": {"train": 1}}
     submitted = read_spec(spec("animals", n_way=2, facts=made_up), sets)
-    assert submitted.tasks.options()["facts"]["input_shape"] == [1, 4, 3]
+    assert submitted.tasks.chosen()["facts"]["input_shape"] == [1, 4, 3]
     with pytest.raises(InvalidSpec, match="be what a stored spec says of its data set"):
         parse_spec(spec("animals", facts={"target": "fish"}))
 

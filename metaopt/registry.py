@@ -1,4 +1,4 @@
-"""Plug-ins: every kind of a thing is one record in one file, found by its name.
+"""Registries: every kind of a thing is one record in one file, found by its name.
 
     metaopt/<family>/…/<kind>.py     KIND = TaskKind("sinusoid", …)
     TASKS.get("sinusoid")            the record; `TASKS.names()` are all that there are
@@ -45,6 +45,7 @@ class Registry(Generic[Kind]):
         self._folder = folder
         self._error = error
         self._kinds: dict[str, Kind] | None = None
+        self._ours: frozenset[str] = frozenset()
         self._reading = RLock()  # threads of an API may ask first at once
 
     def names(self) -> tuple[str, ...]:
@@ -84,6 +85,22 @@ class Registry(Generic[Kind]):
         self._all()[kind.name] = kind
         return kind
 
+    def learn(self, kind: Kind) -> Kind:
+        """Add a plug-in's kind, in place of an earlier one of that name.
+
+        Raises:
+            MetaoptError: The registry's own `error`; a kind of ours has this name.
+        """
+        if self.is_ours(kind.name):
+            raise self._error(f"{self._noun} {kind.name!r} is one of metaopt's own: rename it")
+        self._all()[kind.name] = kind
+        return kind
+
+    def is_ours(self, name: object) -> bool:
+        """Whether the kind of that name stands in the registry's own folder."""
+        self._all()
+        return name in self._ours
+
     @contextmanager
     def including(self, kind: Kind) -> Iterator[Kind]:
         """Have `kind` for as long as the block runs."""
@@ -97,6 +114,7 @@ class Registry(Generic[Kind]):
         with self._reading:
             if self._kinds is None:
                 self._kinds = {kind.name: kind for kind in self._declared()}
+                self._ours = frozenset(self._kinds)
             return self._kinds
 
     def _declared(self) -> Iterator[Kind]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from metaopt.errors import InvalidTasks
-from metaopt.plugins import Registry
+from metaopt.registry import Registry
 
 
 class Colour(NamedTuple):
@@ -48,3 +48,15 @@ def test_a_kind_of_somebody_else_comes_through_the_same_door(colours: Registry[C
         with pytest.raises(InvalidTasks, match="colour 'green' is taken"):
             colours.add(Colour("green"))
     assert colours.names() == ("blue", "red")
+
+
+def test_a_learnt_kind_takes_the_place_of_an_earlier_one_and_never_of_ours(
+    colours: Registry[Colour],
+) -> None:
+    colours.learn(Colour("green"))
+    newer = colours.learn(Colour("green"))
+    assert colours.get("green") is newer
+    assert not colours.is_ours("green")
+    assert colours.is_ours("red")
+    with pytest.raises(InvalidTasks, match="'red' is one of metaopt's own"):
+        colours.learn(Colour("red"))
