@@ -57,6 +57,7 @@ fmt: .venv/.dev ## Format the code and write the generated pages of docs/
 
 bench: .venv/.base ## Measure metaopt beside its peers (make bench-peers installs those first)
 	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python -m benchmarks.lifted --results benchmarks/results)
 
 bench-end-to-end: .venv/.base ## Measure a study from submission to verdict beside Optuna with higher
 	$(BIN)/python -m benchmarks.end_to_end --results benchmarks/results $(BENCH_ARGS)

@@ -1,6 +1,6 @@
 """What a `torch.nn.Module` costs as a model beside the built-in one of the same layers.
 
-    python benchmarks/lifted.py [--works mlp conv4] [--repeats 9] [--quick] [--results DIR]
+    python -m benchmarks.lifted [--works mlp conv4] [--repeats 9] [--quick] [--results DIR]
 
 Milliseconds per trial and meta-iteration of MAML, second order, one inner step, on one thread: both
 models eager and compiled, in turns, so that all see the same machine; medians, with the quartiles'
@@ -27,12 +27,8 @@ from benchmarks.suite.process import keep_memory
 from metaopt.models.kind import ModelKind
 from metaopt.models.lift import lift
 from metaopt.models.registry import MODELS
-from metaopt.population.compiled import compile_step, load_step
-from metaopt.population.fresh import fresh_lane
-from metaopt.population.lanes import stack
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
-from metaopt.population.step import draw
 from service.output_file import write_output
 
 FILTERS = 16
@@ -78,8 +74,9 @@ WORKS = {
 }  # fmt: skip
 
 
-def population(work: Work, model: dict[str, Any], own: ModelKind | None) -> Population:
-    """Return the work's trials with one of its models."""
+def population(work: Work, own: ModelKind | None) -> Population:
+    """Return the work's trials with a module as their model, or with the built-in one."""
+    model = work.model if own is None else own.complete({})
     params = {"meta_batch": work.meta_batch}
     signature = signature_of(tasks=work.tasks, model=model, algorithm="maml", params=params)
     made = Population(signature, model=own, program_lanes=work.lanes)
@@ -88,43 +85,17 @@ def population(work: Work, model: dict[str, Any], own: ModelKind | None) -> Popu
     return made
 
 
-def step_of(made: Population, directory: Path) -> Callable[[int], None]:
-    """Return what trains by a compiled program, which a population refuses for a notebook's model.
-
-    It draws as many tasks at once as a population does at most.
-    """
-    program = made.program
-    values = program.kinds.algorithm.complete(dict(made.signature.structure))
-    fresh = [
-        fresh_lane(program, values, seed=lane, horizon=10**6, device="cpu")
-        for lane in range(len(made.lanes))
-    ]
-    state, path = [stack(fresh)], directory / "program.pt2"
-    compile_step(program, state[0], path)
-    step = load_step(path)
-
-    def advance(meta_iterations: int) -> None:
-        lanes = state[0]
-        drawn = draw(program, lanes, meta_iterations)
-        for i in range(meta_iterations):
-            lanes = step(lanes, drawn.at(i))
-        state[0] = lanes
-
-    return advance
-
-
 def contenders(work: Work) -> tuple[dict[str, Callable[[int], None]], dict[str, float]]:
     """Return what is timed by name, and the seconds that compiling took."""
     twin = replace(lift(work.twin), inductor=MODELS.get(work.model["kind"]).inductor)
     timed, seconds = {}, {}
-    for name, made in (
-        ("built in", population(work, work.model, None)),
-        ("module", population(work, twin.complete({}), twin)),
-    ):
-        timed[f"{name}, eager"] = made.advance
+    for name, own in (("built in", None), ("module", twin)):
+        timed[f"{name}, eager"] = population(work, own).advance
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as directory:
-            timed[f"{name}, compiled"] = step_of(made, Path(directory))
+            compiled = population(work, own)
+            compiled.use_compiled(Path(directory))
+            timed[f"{name}, compiled"] = compiled.advance
         seconds[f"{name}, compiled"] = time.perf_counter() - begun
     return timed, seconds
 

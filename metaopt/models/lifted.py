@@ -1,6 +1,6 @@
 """Any `torch.nn.Module` as a model: its forward pass mapped over lanes and tasks.
 
-    params (*B, …), x (*B, N, …) ──flatten B──▶ vmap(functional_call) ──▶ outputs (*B, N, C)
+    params (*B, …), x (*B, N, …) ──vmap each axis of B──▶ functional_call ──▶ outputs (*B, N, C)
 
 `vmap` stands around the forward pass alone and plain autograd around that, never the other way:
 `vmap` over a gradient gives wrong second derivatives of fused norms (pytorch/functorch#534),
@@ -9,7 +9,7 @@ without a word.  What `vmap` cannot map is computed lane by lane, which `lane_by
 Whoever makes one proves it before its first use (`metaopt.models.proof`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch.func import vmap
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 from metaopt.errors import InvalidModel, in_words
-from metaopt.models.base import Params
+from metaopt.models.base import Params, being_compiled
 from metaopt.models.batch_statistics import take_batch_statistics
 from metaopt.models.modules import (
     Build,
@@ -27,7 +27,7 @@ from metaopt.models.modules import (
     fresh,
     left_alone,
 )
-from metaopt.models.patches import convolve_by_products
+from metaopt.models.patches import compute_by_products
 
 
 class Lifted:
@@ -76,7 +76,7 @@ class Lifted:
         self.mapped = fresh(build, 0, input_shape)
         """The same, with other forms of its batch norms and convolutions: what lanes compute."""
         self._same_weights()
-        convolve_by_products(self.mapped)
+        compute_by_products(self.mapped)
         self._statistics = take_batch_statistics(self.mapped)
         self._fixed: dict[tuple[torch.device, torch.dtype], Params] = {}
 
@@ -116,10 +116,19 @@ class Lifted:
         with self._statistics.of_first(reference, count), differentiable_twice(self.recurrent):
             if not lead:
                 return self._one(params, x)
+            if self.lane_by_lane is None and being_compiled():
+                return self._axis_by_axis(len(lead))(params, x)
             flat = {name: p.flatten(0, len(lead) - 1) for name, p in params.items()}
             outputs = self._rows(flat, x.flatten(0, len(lead) - 1))
         result: Tensor = outputs.unflatten(0, lead)
         return result
+
+    def _axis_by_axis(self, axes: int) -> Callable[[Params, Tensor], Tensor]:
+        """`_one` mapped so often: weights that tasks share stay views, and cost more Python."""
+        mapped: Callable[[Params, Tensor], Tensor] = self._one
+        for _ in range(axes):
+            mapped = vmap(mapped)
+        return mapped
 
     def _rows(self, params: Params, x: Tensor) -> Tensor:
         if self.lane_by_lane is None:

@@ -11,8 +11,8 @@ from metaopt.models.lift import lift
 def test_the_twins_compute_what_the_built_in_models_do(name: str) -> None:
     work = WORKS[name]
     kind = lift(work.twin)
-    built_in = population(work, work.model, None).program.learner.model
-    module = population(work, kind.complete({}), kind).program.learner.model
+    built_in = population(work, None).program.learner.model
+    module = population(work, kind).program.learner.model
     keys = torch.tensor([1, 2])
     theirs = built_in.init(keys, torch.float64)
     own = {

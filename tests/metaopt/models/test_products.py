@@ -47,14 +47,21 @@ def test_a_product_and_its_derivatives_are_those_of_matmul(lead_a, lead_b, m, n,
     assert torch.autograd.gradgradcheck(ours, (a, b))
 
 
-def test_shared_weights_are_not_copied_for_each_task():
+@pytest.mark.parametrize("form", [product, torch.vmap(torch.vmap(product))], ids=["", "mapped"])
+def test_shared_weights_are_not_copied_for_each_task(form):
     a, b = operands((2, 50), (2, 50), 10, 40, 40, shared=True)
     with torch.no_grad(), torch.profiler.profile() as profile:
-        product(a, b.expand(-1, 50, -1, -1))
+        form(a, b.expand(-1, 50, -1, -1))
     names = [event.name for event in profile.events()]
     assert names.count("aten::bmm") == 1 and "aten::copy_" not in names
 
 
-def test_a_product_can_be_lifted_by_vmap():
-    a, b = operands((2, 3), (2, 3), 6, 4, 5)
-    assert torch.allclose(torch.vmap(product)(a, b), a @ b)
+def test_mapped_axis_by_axis_a_product_is_the_same():
+    a, b = operands((2, 3), (2, 1), 6, 4, 5)
+
+    def mapped(a, b):
+        return torch.vmap(torch.vmap(product))(a, b.expand(2, 3, 4, 5))
+
+    assert torch.allclose(mapped(a, b), a @ b, rtol=1e-13, atol=1e-13)
+    assert torch.autograd.gradcheck(mapped, (a, b))
+    assert torch.autograd.gradgradcheck(mapped, (a, b))
