@@ -28,6 +28,8 @@ class Packing:
     Args:
         kind: What they are; None is what they look like.
         size: Of images, (height, width) in pixels; None keeps that of the data, if all have one.
+        crop: Of images, whether the middle part that has the form of `size` is taken, and what is
+            beside it cut off; else an image is stretched.
         channels: Of images, 1 (grey) or 3 (red, green, blue); None is 1 if no image has colour.
         invert: Of images, whether 255 becomes 0: where ink is dark on light paper.
         task: Column of a table that says which task a row belongs to.
@@ -43,6 +45,7 @@ class Packing:
 
     kind: Kind | None = None
     size: tuple[int, int] | None = None
+    crop: bool = False
     channels: Literal[1, 3] | None = None
     invert: bool = False
     task: str | None = None
@@ -101,8 +104,12 @@ class Packing:
                 whole("a side of size", side, 1, LARGEST_SIDE, InvalidData)
         if self.channels not in (None, 1, 3):
             raise InvalidData(f"channels must be 1 or 3, got {shown(self.channels)}")
-        if not isinstance(self.invert, bool):
-            raise InvalidData(f"invert must be true or false, got {shown(self.invert)}")
+        for name in ("crop", "invert"):
+            if not isinstance(getattr(self, name), bool):
+                given = shown(getattr(self, name))
+                raise InvalidData(f"{name} must be true or false, got {given}")
+        if self.crop and self.size is None:
+            raise InvalidData("crop needs a size to cut images to: give one, as size 84")
 
     def only(self, what: str, *allowed: str) -> None:
         """Refuse options that have no meaning for some data.

@@ -25,6 +25,10 @@ Size = Annotated[
         metavar="N|HxW", help="Bring images to this size in pixels; needed if theirs differ."
     ),
 ]
+Crop = Annotated[
+    bool,
+    typer.Option("--crop", help="Of images: cut to the form of --size, do not stretch them."),
+]
 Channels = Annotated[
     Literal["1", "3"] | None,
     typer.Option(metavar="1|3", help="Of images: grey or colour; by default grey if all are."),
@@ -80,6 +84,7 @@ def packing_of(
     kind: Kind | None,
     licence: str | None,
     size: str | None,
+    crop: bool,
     channels: str | None,
     invert: bool,
     task: str | None,
@@ -99,6 +104,7 @@ def packing_of(
     return Packing(
         kind=kind,
         size=None if size is None else parse_size(size),
+        crop=crop,
         channels=None if channels is None else (1 if channels == "1" else 3),
         invert=invert,
         task=task,

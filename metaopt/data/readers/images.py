@@ -55,7 +55,7 @@ def packed(listing: Listing, where: Path, packing: Packing) -> Packed:
     """
     import numpy as np
 
-    packing.only("images", "size", "channels", "invert")
+    packing.only("images", "size", "crop", "channels", "invert")
     files = _images(listing, where)
     keys = classes(sorted({_folder(file) for file in files}), where)
     _check_empty(listing.folders, keys, where)
@@ -70,7 +70,8 @@ def packed(listing: Listing, where: Path, packing: Packing) -> Packed:
 
 def image_packing(x: NDArray[Any], packing: Packing) -> dict[str, Any]:
     """What a manifest says of how images (N, C, H, W) were packed."""
-    return {"size": list(x.shape[2:]), "channels": x.shape[1], "invert": packing.invert}
+    cut = {"crop": True} if packing.crop else {}
+    return {"size": list(x.shape[2:]), "channels": x.shape[1], "invert": packing.invert, **cut}
 
 
 def classes(folders: Sequence[str], where: Path) -> dict[str, Key]:
@@ -161,7 +162,7 @@ def _decoded(files: Sequence[File], packing: Packing) -> NDArray[Any]:
     x: NDArray[Any] = np.empty((0,), np.uint8)
     with decoder():
         for row, file in enumerate(files):
-            image = pixels(file, packing.size, grey=packing.channels == 1)
+            image = pixels(file, packing.size, grey=packing.channels == 1, crop=packing.crop)
             size = image.shape[:2]
             if row == 0:
                 x = _empty(len(files), packing.channels or 1, size)

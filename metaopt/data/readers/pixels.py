@@ -50,12 +50,15 @@ def decoder() -> Iterator[None]:
         yield
 
 
-def pixels(file: File, size: tuple[int, int] | None, *, grey: bool) -> NDArray[Any]:
+def pixels(
+    file: File, size: tuple[int, int] | None, *, grey: bool, crop: bool = False
+) -> NDArray[Any]:
     """The pixels of a file: uint8, (height, width), or (height, width, 3) if it has colour.
 
     Args:
         size: Height and width that it is brought to; None keeps its own.
         grey: Whether colour is taken out.
+        crop: Whether the middle of that form is taken, instead of stretching the whole.
 
     Raises:
         InvalidData: It is no readable image, or too large.
@@ -72,7 +75,7 @@ def pixels(file: File, size: tuple[int, int] | None, *, grey: bool) -> NDArray[A
             if grey:
                 flat = flat.convert("L")
             if size is not None and (flat.height, flat.width) != size:
-                flat = flat.resize((size[1], size[0]), Image.Resampling.BOX)
+                flat = _resized(flat, size, crop=crop)
             array = np.asarray(flat)
     except InvalidData:
         raise
@@ -86,6 +89,15 @@ def pixels(file: File, size: tuple[int, int] | None, *, grey: bool) -> NDArray[A
     if array.ndim == 3 and (array == array[..., :1]).all():
         return array[..., 0]
     return array
+
+
+def _resized(flat: "Image", size: tuple[int, int], *, crop: bool) -> "Image":
+    from PIL import Image, ImageOps
+
+    sides = size[1], size[0]
+    if crop:
+        return ImageOps.fit(flat, sides, Image.Resampling.BOX)
+    return flat.resize(sides, Image.Resampling.BOX)
 
 
 def _flat(image: "Image") -> "Image":

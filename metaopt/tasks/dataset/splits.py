@@ -3,8 +3,8 @@
     given          as its manifest says
     random:SEED    64 / 16 / 20 % by an order that the seed names
 
-A group, which is a class or a task, is in one split as a whole.  All that is asked here follows
-from the manifest: no torch and no arrays.
+A group, which is a class or a task, is in one split as a whole, and so are groups of one name.
+All that is asked here follows from the manifest: no torch and no arrays.
 """
 
 import re
@@ -68,22 +68,24 @@ def _in(groups: Sequence[Group], part: str) -> tuple[int, ...]:
 
 def _random(manifest: Manifest, seed: int) -> Members:
     """Validation and test are rounded to the nearest, but at least 1; the rest is for training."""
-    count = len(manifest.groups)
+    names = {group.name for group in manifest.groups}  # two may share one: splits of the data's own
+    count = len(names)
     if count < len(SPLITS):
         raise InvalidTasks(
             f"split random needs at least 3 {noun(manifest, 2)}, one for each of "
             f"{', '.join(SPLITS)}, the data have {count}"
         )
     # By a hash of the name: one more class hardly moves the others between splits.
-    order = sorted(
-        range(count), key=lambda i: (key("dataset", "random", seed, manifest.groups[i].name), i)
-    )
+    order = sorted(names, key=lambda name: (key("dataset", "random", seed, name), name))
     validation, test = (
         max(1, (percent * count + 50) // 100) for percent in (VALIDATION_PERCENT, TEST_PERCENT)
     )
     train = count - validation - test
     parts = order[:train], order[train : train + validation], order[train + validation :]
-    return {part: tuple(sorted(chosen)) for part, chosen in zip(SPLITS, parts, strict=True)}
+    return {
+        part: tuple(i for i, group in enumerate(manifest.groups) if group.name in chosen)
+        for part, chosen in zip(SPLITS, map(set, parts), strict=True)
+    }
 
 
 def check_ways(manifest: Manifest, members: Members, n_way: int, turns: int) -> None:

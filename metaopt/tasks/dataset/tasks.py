@@ -32,27 +32,31 @@ from metaopt.tasks.dataset.splits import (
     split_members,
 )
 from metaopt.tasks.description import Description
-from metaopt.tasks.turns import mirrored_pixels, turned_pixels
+from metaopt.tasks.turns import cut_pixels, mirrored_pixels, turned_pixels
 
 NORMALISE = ("train", "none")
 ROTATIONS = ("none", "task", "classes")
 N_WAY = 5
+MOST_CROPS = 32
 
 _FEW = 64  # of the largest group: up to here a sorted order is drawn faster than row by row
 
-_GROUPS, _SUPPORT, _QUERY, _TURNS, _MIRRORS = 1, 2, 3, 4, 5  # what a task's key is folded with
+_GROUPS, _SUPPORT, _QUERY, _TURNS, _MIRRORS, _CROPS = range(
+    1, 7
+)  # what a task's key is folded with
 
 
 class _Draw(NamedTuple):
     """Which examples W groups give: `group` and `turn` (*B, W), the others (*B, W, K).
 
-    Support examples come first; `mirrored` is 0 or 1.
+    Support examples come first; `mirrored` is 0 or 1, `crop` the number of a place to cut from.
     """
 
     group: Tensor
     turn: Tensor | None
     example: Tensor
     mirrored: Tensor | None
+    crop: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,7 @@ class DatasetTasks:
         places: int64 (turns, or with mirrored ones twice as many; pixels): where each pixel comes
             from; None where images stay as they are.
         flips: Whether images are mirrored at random in meta-training.
+        crops: By how many pixels, at most, images are moved at random in meta-training.
         allowed: Splits and numbers of examples that `check_shots` has let through.
     """
 
@@ -80,6 +85,7 @@ class DatasetTasks:
     rotations: str = "none"
     places: Tensor | None = None
     flips: bool = False
+    crops: int = 0
     allowed: set[tuple[str, int, int]] = field(default_factory=set)
 
     @classmethod
@@ -92,6 +98,7 @@ class DatasetTasks:
         normalise: str = "train",
         rotations: str = "none",
         flips: bool = False,
+        crops: int = 0,
         k_shot: int = 1,
         q_query: int = 1,
         device: str | torch.device = "cpu",
@@ -111,6 +118,8 @@ class DatasetTasks:
             rotations: Of square images of classes by quarter turns, in every split: "task" turns
                 each class of a task by a drawn angle, "classes" makes a class of each angle.
             flips: Mirror each image, left and right, with probability ½; in meta-training alone.
+            crops: Border of so many pixels that each image gets, by repeating its outermost ones,
+                before one of its size is cut out at random; in meta-training alone.
             k_shot, q_query: Examples that every class or task of every split has to have; a task
                 may be sampled with more where its own split has them.
             device, dtype: Where the examples lie, and the float type of the episodes.
@@ -131,13 +140,13 @@ class DatasetTasks:
         """
         manifest = packed.manifest
         _check_choice("normalise", normalise, NORMALISE)
-        _check_images(manifest, rotations, flips)
+        _check_images(manifest, rotations, flips, crops)
         members = split_members(manifest, default_split(manifest) if split is None else split)
         ways = _ways(manifest, n_way)
         check_ways(manifest, members, ways, 4 if rotations == "classes" else 1)
         check_shots(manifest, members, k_shot, q_query)
         rows = rows_of(packed, members["train"], normalise=normalise, device=device, dtype=dtype)
-        places = _pixels(manifest, rotations, flips)
+        places = _pixels(manifest, rotations, flips, crops)
         return cls(
             manifest,
             members,
@@ -147,6 +156,7 @@ class DatasetTasks:
             rotations,
             None if places is None else places.to(device),
             flips,
+            crops,
         )
 
     @property
@@ -240,7 +250,11 @@ class DatasetTasks:
         if self.flips and part == "train":
             by_mirror = seeding.fold_in(seeding.fold_in(keys, _MIRRORS)[..., None], by_group)
             mirrored = seeding.integers(by_mirror, k_shot + q_query, 2)
-        return _Draw(group, turn, example, mirrored)
+        crop = None
+        if self.crops and part == "train":
+            by_crop = seeding.fold_in(seeding.fold_in(keys, _CROPS)[..., None], by_group)
+            crop = seeding.integers(by_crop, k_shot + q_query, (2 * self.crops + 1) ** 2)
+        return _Draw(group, turn, example, mirrored, crop)
 
     def _draw_groups(self, members: Tensor, keys: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return distinct classes as groups (*B, W), and turns if classes have one."""
@@ -270,13 +284,19 @@ class DatasetTasks:
 
     def _places(self, draw: _Draw) -> Tensor | None:
         """Return where pixels come from, (*B, W, 1 or K, pixels); None leaves all as they are."""
-        if self.places is None or (draw.turn is None and draw.mirrored is None):
+        moved = any(part is not None for part in (draw.turn, draw.mirrored, draw.crop))
+        if self.places is None or not moved:
             return None
         code = torch.zeros_like(draw.group) if draw.turn is None else draw.turn
         code = code[..., None]
         if draw.mirrored is not None:
             code = code + draw.mirrored * (len(self.places) // 2)
-        return self.places[code]
+        places = self.places[code]
+        if draw.crop is None:
+            return places
+        _, height, width = self.input_shape
+        cut = cut_pixels(draw.crop, self.crops, height, width)
+        return places.expand(*cut.shape[:-1], -1).gather(-1, cut)
 
     def _examples(self, rows: Tensor, places: Tensor | None) -> Examples:
         """Return examples (*B, W, K) as one axis of N = W · K, with labels or numbers."""
@@ -312,12 +332,14 @@ def _check_choice(name: str, given: object, choices: tuple[str, ...]) -> None:
         raise InvalidTasks(f"{rule}{did_you_mean(given, choices)}")
 
 
-def _check_images(manifest: Manifest, rotations: str, flips: bool) -> None:
+def _check_images(manifest: Manifest, rotations: str, flips: bool, crops: int) -> None:
     _check_choice("rotations", rotations, ROTATIONS)
     shape = manifest.input_shape
     images = len(shape) == 3 and manifest.target == "class"
     if flips and not images:
         raise InvalidTasks(f"flips are of images of classes, these are {_kind(manifest)}")
+    if whole("crops", crops, 0, MOST_CROPS, InvalidTasks) and not images:
+        raise InvalidTasks(f"crops are of images of classes, these are {_kind(manifest)}")
     if rotations != "none" and not (images and shape[1] == shape[2]):
         raise InvalidTasks(
             f"rotations {rotations} needs square images of classes, these are {_kind(manifest)}"
@@ -337,8 +359,8 @@ def _ways(manifest: Manifest, n_way: int | None) -> int:
     return 1
 
 
-def _pixels(manifest: Manifest, rotations: str, flips: bool) -> Tensor | None:
-    if rotations == "none" and not flips:
+def _pixels(manifest: Manifest, rotations: str, flips: bool, crops: int) -> Tensor | None:
+    if rotations == "none" and not flips and not crops:
         return None
     _, height, width = manifest.input_shape
     places = torch.arange(height * width)[None] if rotations == "none" else turned_pixels(width)

@@ -64,6 +64,7 @@ def _make(
         normalise=options["normalise"],
         rotations=options["rotations"],
         flips=options["flips"],
+        crops=options["crops"],
         k_shot=0,  # who samples may ask for others than these: each is checked then
         q_query=0,
         device=device,
@@ -99,6 +100,8 @@ KIND = TaskKind(
                choices=("train", "none")),
         Option("rotations", "choice", "none", choices=("none", "task", "classes")),
         Option("flips", "bool", False, "Mirror images at random in meta-training."),
+        Option("crops", "int", 0, "Border in pixels from which images are cut in meta-training.",
+               minimum=0, maximum=32),
         Option("facts", "record", None, "What the data set is; filled in when it is looked up.",
                parse=_parsed),
     ),

@@ -23,6 +23,7 @@ from service.cli.outputs.answers import answer
 from service.cli.packing_options import (
     Channels,
     ClassColumn,
+    Crop,
     Features,
     Header,
     Invert,
@@ -63,6 +64,7 @@ def add(
     kind: KindOption = None,
     licence: Licence = None,
     size: Size = None,
+    crop: Crop = False,
     channels: Channels = None,
     invert: Invert = False,
     task: Task = None,
@@ -78,8 +80,8 @@ def add(
     """Pack data and store them under a name; print the digest that a spec can name."""
     with _refusals():
         called = name_of(path) if name is None else checked_name(name)
-        packing = packing_of(kind, licence, size, channels, invert, task, target, class_column,
-                             split, text, features, without, header)  # fmt: skip
+        packing = packing_of(kind, licence, size, crop, channels, invert, task, target,
+                             class_column, split, text, features, without, header)  # fmt: skip
         _, packed = read(path, packing)
         digest = _store().add(packed, called)
     for notice in packed.manifest.notices:
@@ -94,6 +96,7 @@ def check(
     kind: KindOption = None,
     licence: Licence = None,
     size: Size = None,
+    crop: Crop = False,
     channels: Channels = None,
     invert: Invert = False,
     task: Task = None,
@@ -108,8 +111,8 @@ def check(
 ) -> None:
     """Say what data were taken for and what looks suspicious; nothing is stored."""
     with _refusals():
-        packing = packing_of(kind, licence, size, channels, invert, task, target, class_column,
-                             split, text, features, without, header)  # fmt: skip
+        packing = packing_of(kind, licence, size, crop, channels, invert, task, target,
+                             class_column, split, text, features, without, header)  # fmt: skip
         look, packed = read(path, packing)
     document = {"form": look.form, **_document(packed.manifest, ())}
     answer(json, document, lambda: manifest_page(packed.manifest, (), look))

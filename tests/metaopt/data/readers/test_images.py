@@ -152,6 +152,17 @@ def test_size_is_the_mean_over_what_a_pixel_covers(tmp_path: Path) -> None:
     )
 
 
+def test_crop_takes_the_middle_of_that_form(tmp_path: Path) -> None:
+    wide = np.kron(np.arange(6), np.ones((4, 2))).astype(np.uint8)  # 4 x 12
+    write_files(tmp_path, {"a/1.png": encoded(wide), "b/2.png": encoded(wide.T.copy())})
+    cut = packed(tmp_path, size=(2, 2), crop=True)
+    assert cut.arrays["x"][:, 0].tolist() == [[[2, 3], [2, 3]], [[2, 2], [3, 3]]]
+    assert cut.manifest.packing["crop"] is True
+    assert "crop" not in packed(tmp_path, size=(2, 2)).manifest.packing  # as before there was one
+    with pytest.raises(InvalidData, match="crop needs a size"):
+        packed(tmp_path, crop=True)
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

@@ -29,6 +29,16 @@ def test_random_splits_are_disjoint_and_have_everything(count: int, seed: int) -
     assert len(train) >= 1
 
 
+def test_groups_of_one_name_are_in_one_random_split() -> None:
+    parts = [Group(f"c{i}", 2, split=part) for i in range(20) for part in ("train", "test")]
+    twice = replace(manifest([2] * 40), groups=tuple(parts))
+    for seed in range(20):
+        members = split_members(twice, f"random:{seed}")
+        names = [{twice.groups[i].name for i in members[part]} for part in SPLITS]
+        assert sum(map(len, names)) == 20 == len(set.union(*names))
+        assert sum(map(len, members.values())) == 40
+
+
 def test_a_seed_names_the_split_and_another_class_hardly_moves_it() -> None:
     few, more = manifest([2] * 100), manifest([2] * 101)
     assert split_members(few, "random:1") == split_members(few, "random:1")

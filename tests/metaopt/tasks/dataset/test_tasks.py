@@ -208,6 +208,29 @@ def test_flips_mirror_half_of_the_images_in_meta_training_alone(shape: tuple[int
         assert same(tasks.sample(split, KEYS, 2, 1), plain.sample(split, KEYS, 2, 1))
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 4), (2, 3, 5)])
+def test_crops_are_cut_from_images_with_a_border_in_meta_training_alone(
+    shape: tuple[int, ...],
+) -> None:
+    packed = images(FEW, shape=shape, given=True)
+    tasks, plain = (of(packed, n_way=3, crops=crops) for crops in (1, 0))
+    ours, theirs = (each.sample("train", KEYS, 2, 1).support.x for each in (tasks, plain))
+    _, height, width = shape
+    bordered = np.pad(theirs.numpy(), [(0, 0)] * 3 + [(1, 1), (1, 1)], mode="edge")
+    cuts = [
+        (bordered[..., i : i + height, j : j + width] == ours.numpy()).all((-3, -2, -1))
+        for i in range(3)
+        for j in range(3)
+    ]
+    assert np.any(cuts, axis=0).all()
+    assert min(cut.mean() for cut in cuts) > 1 / 9 - 0.06
+    for split in ("validation", "test"):
+        assert same(tasks.sample(split, KEYS, 2, 1), plain.sample(split, KEYS, 2, 1))
+    both = of(packed, n_way=3, crops=1, flips=True).sample("train", KEYS, 2, 1).support.x
+    either = (both == ours) | (both == ours.flip(-1))  # mirrored, and then cut elsewhere
+    assert not either.all()
+
+
 def test_turned_and_mirrored_images_are_both() -> None:
     packed = images(FEW, given=True)
     tasks = of(packed, n_way=3, rotations="task", flips=True)
@@ -268,6 +291,8 @@ def test_images_are_shown_as_ink_on_paper(normalise: str) -> None:
         (images(FEW, shape=(1, 3, 4)), {"rotations": "all"}, "rotations must be one of none, task"),
         (images(FEW, shape=(1, 3, 4)), {"rotations": "task"}, "of classes, 1×3×4 an example"),
         (table(FEW), {"flips": True}, "flips are of images of classes"),
+        (table(FEW), {"crops": 1}, "crops are of images of classes"),
+        (images(FEW), {"crops": 33}, "crops must be in [0, 32], got 33"),
         (
             table(FEW, given=True),
             {"n_way": 3, "k_shot": 3, "q_query": 2},
