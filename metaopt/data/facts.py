@@ -5,7 +5,7 @@ everybody else reads them in the spec (docs/adr/0023).
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from metaopt.data.manifest import Manifest, Target
 from metaopt.errors import MetaoptError
@@ -22,9 +22,10 @@ class Facts(NamedTuple):
     """What follows from a data set.
 
     Args:
-        target: "class" or "number".
+        target: "class", "number" or "label".
         input_shape: Of one example.
-        outputs: Numbers to predict of each example; 0 where there are classes.
+        outputs: Numbers to predict of each example, or classes of each task; 0 where groups are
+            classes.
         groups: How many classes, or tasks, each split has.
     """
 
@@ -56,7 +57,7 @@ def read_facts(given: object) -> Facts:
     if isinstance(given, Mapping) and set(given) == set(Facts._fields):
         shape, groups = given["input_shape"], given["groups"]
         if (
-            given["target"] in ("class", "number")
+            given["target"] in get_args(Target)
             and isinstance(shape, list | tuple)
             and all(map(_is_count, (*shape, given["outputs"])))
             and isinstance(groups, Mapping)

@@ -6,6 +6,7 @@ value.  So it does not matter in which order a file system or a table had them.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ def grouped(
     *,
     named: Callable[[int], str],
     y: NDArray[Any] | None = None,
+    labels: NDArray[Any] | None = None,
     notices: Sequence[str] = (),
 ) -> Packed:
     """Pack rows.
@@ -61,6 +63,7 @@ def grouped(
         keys: No two alike, each of one row or more.
         named: What a row is called, by its number.
         y: (N, outputs) float32, of numbers to predict.
+        labels: (N,), the place of each row's class in `meaning.targets`, of tasks with classes.
         notices: Found by whoever read them.
 
     Raises:
@@ -74,11 +77,16 @@ def grouped(
     place[order] = np.arange(len(keys))
     of = place[of]
     keys = [keys[number] for number in order]
-    rows = np.argsort(of, kind="stable")
+    rows = np.lexsort((of,) if labels is None else (labels, of))
     if not np.array_equal(rows, np.arange(len(rows))):
         x, of, y = x[rows], of[rows], None if y is None else y[rows]
     counts = np.bincount(of, minlength=len(keys)).tolist()
     groups = tuple(Group(k.name, n, k.split) for k, n in zip(keys, counts, strict=True))
+    if labels is not None:
+        many = len(meaning.targets)
+        by_label = np.bincount(of * many + labels[rows], minlength=len(keys) * many)
+        each = by_label.reshape(-1, many).tolist()
+        groups = tuple(replace(g, counts=tuple(n)) for g, n in zip(groups, each, strict=True))
     found = [*notices]
     if meaning.target == "class":
         found += shared(keys)
@@ -97,11 +105,14 @@ def pack(
 ) -> Packed:
     """Put arrays whose rows lie group by group beside their manifest."""
     arrays = {"x": x} if y is None else {"x": x, "y": y}
+    outputs = 0 if y is None else y.shape[1]
+    if meaning.target == "label":
+        outputs = len(meaning.targets)
     manifest = Manifest(
         kind=meaning.kind,
         target=meaning.target,
         input_shape=tuple(x.shape[1:]),
-        outputs=0 if y is None else y.shape[1],
+        outputs=outputs,
         groups=groups,
         arrays=files.digest(arrays),
         features=meaning.features,
@@ -161,6 +172,8 @@ def shared(keys: Sequence[Key]) -> list[str]:
 
 def alone(meaning: Meaning, groups: Sequence[Group]) -> list[str]:
     """Say which classes or tasks have one example, so no support and query both."""
+    if meaning.target == "label":
+        return _lacking(meaning, groups)
     single = [group.name for group in groups if group.examples == 1]
     if not single:
         return []
@@ -169,6 +182,18 @@ def alone(meaning: Meaning, groups: Sequence[Group]) -> list[str]:
     return [
         f"{counted(len(single), *words)} one example only, support and query need one each: "
         f"{listed(single)}"
+    ]
+
+
+def _lacking(meaning: Meaning, groups: Sequence[Group]) -> list[str]:
+    few = [group for group in groups if min(group.parts) < 2]
+    if not few:
+        return []
+    label = meaning.targets[few[0].parts.index(min(few[0].parts))]
+    return [
+        f"{counted(len(few), 'task has', 'tasks have')} fewer than two examples of a class, as "
+        f"{shown(few[0].name)} of {shown(label)}, and support and query need one each: "
+        f"{listed([group.name for group in few])}"
     ]
 
 
@@ -192,5 +217,10 @@ def listed(names: Sequence[str]) -> str:
 def rank(key: Key) -> tuple[Any, ...]:
     """What groups are sorted by."""
     split = SPLITS.index(key.split) if key.split in SPLITS else len(SPLITS)
-    parts = re.split(r"([0-9]+)", key.name)
-    return split, [int(part) if i % 2 else part for i, part in enumerate(parts)], key.name
+    return split, *natural(key.name)
+
+
+def natural(name: str) -> tuple[Any, ...]:
+    """What names are sorted by: numbers in them by their value."""
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name

@@ -13,24 +13,32 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["images", "table", "episodes", "text"]
-Target = Literal["class", "number"]
+Target = Literal["class", "number", "label"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """A class (of a classification), or a task (of a regression, or of packed episodes).
+    """A class, or a task (of a regression, of packed episodes, or with classes of its own).
 
     Args:
         name: As its owner calls it.
         examples: How many there are.
         split: "train", "validation" or "test" where the data say it, else None.
         support: Of packed episodes, how many of its first examples are its support set.
+        counts: Of a task with classes of its own, how many examples each has, in the order of the
+            manifest's `targets`; they lie class by class.
     """
 
     name: str
     examples: int
     split: str | None = None
     support: int | None = None
+    counts: tuple[int, ...] | None = None
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """How many examples lie together: of each class of a task, or all."""
+        return (self.examples,) if self.counts is None else self.counts
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,15 @@ class Manifest:
     Args:
         kind: What was packed.
         target: "class" if a group is a class and a task is to tell n of them apart; "number" if a
-            group is a task and its examples have numbers to predict.
+            group is a task and its examples have numbers to predict; "label" if a group is a task
+            and its examples are of the same few classes in every task.
         input_shape: Of one example: (channels, height, width), or (features,).
-        outputs: Numbers to predict of each example; 0 where groups are classes.
+        outputs: Numbers to predict of each example, or classes of each task; 0 where groups are
+            classes.
         groups: In the order of their rows.
         arrays: SHA-256 of the file of the arrays, in hex.
         features: Names of a table's features, in order; () for images.
-        targets: Names of the numbers to predict, in order.
+        targets: Names of the numbers to predict, or of the classes of each task, in order.
         packing: How it was packed (size, channels, …): plain data.
         licence: SPDX identifier, if its owner said one.
         notices: What looked suspicious, in sentences.
@@ -78,7 +88,11 @@ class Manifest:
 
     def to_json(self) -> str:
         """Canonical JSON: equal manifests are equal texts."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        data = asdict(self)
+        for group in data["groups"]:
+            if group["counts"] is None:  # digests are older than counts
+                del group["counts"]
+        return json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -90,9 +104,14 @@ class Manifest:
         data = json.loads(text)
         if data["version"] != 1:
             raise ValueError(f"the manifest is of version {data['version']}, this program reads 1")
-        groups = tuple(Group(**group) for group in data.pop("groups"))
+        groups = tuple(_group(group) for group in data.pop("groups"))
         tuples: dict[str, Any] = {name: tuple(data.pop(name)) for name in _TUPLES}
         return cls(groups=groups, **tuples, **data)
+
+
+def _group(data: dict[str, Any]) -> Group:
+    counts = data.pop("counts", None)
+    return Group(**data, counts=None if counts is None else tuple(counts))
 
 
 _TUPLES = ("input_shape", "features", "targets", "notices")

@@ -2,6 +2,7 @@
 
 classification   class: "class" or "label", else as said          a group is a class
 regression       task and target, likewise                        a group is a task
+labelled tasks   task and class, if both are said                 a group is a task
 text             text and class, likewise                         all others are left out
 each             split, if there is one; all others are features
 """
@@ -16,6 +17,9 @@ from metaopt.errors import InvalidData
 from metaopt.messages import did_you_mean, shown
 
 CLASSES = ("class", "label")
+MOST_LABELS = 64
+"""Classes that every task tells apart."""
+
 MOST_ONE_HOT = 32
 """Different words of a feature column, each of which becomes a feature."""
 
@@ -26,7 +30,8 @@ class Roles:
 
     Args:
         group: The class of a row, or its task.
-        targets: Numbers to predict; () where groups are classes.
+        targets: Numbers to predict; () where there are classes.
+        label: The class of a row, where groups are tasks that tell the same classes apart.
         split: Its split, if a column says it.
         text: The text that is to be told apart, if the data are texts.
         features: All others.
@@ -34,6 +39,7 @@ class Roles:
 
     group: str
     targets: tuple[str, ...] = ()
+    label: str | None = None
     split: str | None = None
     text: str | None = None
     features: tuple[str, ...] = ()
@@ -41,7 +47,7 @@ class Roles:
     @property
     def used(self) -> tuple[str, ...]:
         """All columns that are read."""
-        named = (self.group, *self.targets, self.split, self.text, *self.features)
+        named = (self.group, *self.targets, self.label, self.split, self.text, *self.features)
         return tuple(name for name in named if name is not None)
 
     def column(self, name: str, *, is_number: bool) -> Column:
@@ -56,6 +62,8 @@ class Roles:
         """
         if name in (self.group, self.split):
             return Words(name, MOST_GROUPS, are_labels=True)
+        if name == self.label:
+            return Words(name, MOST_LABELS, are_labels=True)
         if name == self.text:
             return Words(name, 2**62, are_labels=True)
         if name in self.targets and not is_number:
@@ -95,20 +103,22 @@ def roles_of(names: Sequence[str], packing: Packing, *, texts: bool) -> Roles:
         text = packing.text or _one_of(("text",), names, "text", "the texts")
         return Roles(_class(names, packing), split=split, text=_apart(text, packing, split))
     group, targets = _group(names, packing)
-    taken = {group, *targets, split, *packing.without}
+    label = packing.class_column if packing.task is not None else None
+    taken = {group, *targets, label, split, *packing.without}
     features = tuple(name for name in names if name not in taken)
     if not features:
         raise InvalidData(f"no column is left to learn from: there are {_all(names)}")
-    if len({group, *targets, split} - {None}) != 1 + len(targets) + (split is not None):
-        raise InvalidData(f"one column has several roles: {group}, {', '.join(targets)}, {split}")
-    return Roles(group, targets, split, None, features)
+    said = [name for name in (group, *targets, label, split) if name is not None]
+    if len(set(said)) < len(said):
+        raise InvalidData(f"one column has several roles: {', '.join(said)}")
+    return Roles(group, targets, label, split, None, features)
 
 
 def _group(names: Sequence[str], packing: Packing) -> tuple[str, tuple[str, ...]]:
     """The column of the class and no targets, or of the task and its targets."""
     has_tasks = {"task", "target"} <= set(names)
     if packing.class_column is not None and packing.task is not None:
-        raise InvalidData("class and task exclude each other: a task is made of classes, or is one")
+        return packing.task, ()
     if packing.task is not None or packing.target:
         task = packing.task or _one_of(("task",), names, "task", "the tasks")
         targets = packing.target or (_one_of(("target",), names, "target", "what to predict"),)

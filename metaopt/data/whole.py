@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metaopt.data.manifest import Manifest
+from metaopt.data.manifest import Group, Manifest
 from metaopt.data.pack import Packed
 from metaopt.errors import InvalidData
 
@@ -35,4 +35,13 @@ def checked(packed: Packed) -> Packed:
             f"data set sha256:{manifest.digest[:12]}… is damaged: its arrays are {found}, its "
             f"manifest tells of {wanted}"
         )
+    if manifest.target == "label" and not all(_has_counts(g, manifest) for g in manifest.groups):
+        raise InvalidData(
+            f"data set sha256:{manifest.digest[:12]}… is damaged: a task's examples are not those "
+            f"of its {manifest.outputs} classes"
+        )
     return packed
+
+
+def _has_counts(group: Group, manifest: Manifest) -> bool:
+    return len(group.parts) == manifest.outputs and sum(group.parts) == group.examples

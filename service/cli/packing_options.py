@@ -50,7 +50,10 @@ Target = Annotated[
 ClassColumn = Annotated[
     str | None,
     typer.Option(
-        "--class", metavar="COLUMN", help="Of a table: a row's class; default class or label."
+        "--class",
+        metavar="COLUMN",
+        help="Of a table: a row's class; default class or label. "
+        "With --task, every task tells the same ones apart.",
     ),
 ]
 Split = Annotated[

@@ -46,3 +46,14 @@ def images(sizes: Sequence[int], *, shape: tuple[int, ...] = (1, 4, 4), **more: 
     x = np.random.default_rng(2).integers(0, 256, (sum(sizes), *shape), dtype=np.uint8)
     assert len(np.unique(x.reshape(len(x), -1), axis=0)) == len(x)
     return Packed(Manifest("images", "class", shape, 0, groups(sizes, **more), arrays=""), {"x": x})
+
+
+def labelled(counts: Sequence[Sequence[int]]) -> Packed:
+    """Tasks with so many examples of the classes c0, c1, …; rows (task, class, number in it)."""
+    tasks = tuple(Group(f"t{i}", sum(n), counts=tuple(n)) for i, n in enumerate(counts))
+    rows = [
+        (t, c, i) for t, n in enumerate(counts) for c, many in enumerate(n) for i in range(many)
+    ]
+    classes = tuple(f"c{i}" for i in range(len(counts[0])))
+    manifest = Manifest("table", "label", (3,), len(classes), tasks, arrays="", targets=classes)
+    return Packed(manifest, {"x": np.array(rows, np.float32)})

@@ -10,8 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from metaopt.data.columns import Words
-from metaopt.data.groups import Meaning, grouped
+from metaopt.data.groups import Meaning, grouped, natural
 from metaopt.data.limits import check_bytes
+from metaopt.data.manifest import Target
 from metaopt.data.pack import Packed
 from metaopt.data.packing import Packing
 from metaopt.data.readers import csv_file, parquet
@@ -46,27 +47,42 @@ def packed(table: Table, packing: Packing) -> Packed:
     """
     roles = table.roles
     features, x = _matrix(table)
-    y = None
+    y, of_label, targets = None, None, roles.targets
+    target: Target = "class"
     if roles.targets:
-        _check_splits(table)
+        target = "number"
         y = _side_by_side([table.columns[name].values() for name in roles.targets])  # type: ignore[union-attr]
-    meaning = Meaning(
-        kind="table",
-        target="number" if roles.targets else "class",
-        packing=_packing(table),
-        licence=packing.licence,
-        features=features,
-        targets=roles.targets,
-    )
+    if roles.label is not None:
+        target = "label"
+        targets, of_label = _labels(table.words(roles.label))
+    if target != "class":
+        _check_splits(table)
+    meaning = Meaning("table", target, _packing(table), packing.licence, features, targets)
+    notices = table.notices()
     return grouped(
-        meaning, x, table.of, table.keys, named=table.named, y=y, notices=table.notices()
+        meaning, x, table.of, table.keys, named=table.named, y=y, labels=of_label, notices=notices
     )
+
+
+def _labels(column: Words) -> tuple[tuple[str, ...], NDArray[Any]]:
+    """The classes of a column in order, and the place of each row's."""
+    import numpy as np
+
+    names = sorted(column.words, key=natural)
+    if len(names) < 2:
+        raise InvalidData(
+            f"two classes are the least, column {shown(column.name)} has {shown(names[0])} alone"
+        )
+    places = np.array([names.index(word) for word in column.words])
+    return tuple(names), places[column.codes()]
 
 
 def _packing(table: Table) -> dict[str, Any]:
     roles = table.roles
-    group = "task" if roles.targets else "class"
-    said = {group: roles.group, "split": roles.split}
+    has_tasks = bool(roles.targets) or roles.label is not None
+    said = {"task" if has_tasks else "class": roles.group, "split": roles.split}
+    if roles.label is not None:
+        said["class"] = roles.label
     return {name: column for name, column in said.items() if column is not None}
 
 

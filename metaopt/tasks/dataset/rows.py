@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ class Rows:
         values: (N, C, pixels): uint8 of images, which are scaled as they are drawn; others are
             scaled already, in the float type of episodes, and have one pixel.
         numbers: To predict (N, outputs), scaled; None of classes.
-        begins: First row of each group (G,).
-        sizes: Examples of each group (G,).
+        begins: First row of each group, or of each class of a task in turn (G,).
+        sizes: Examples of each (G,).
         support: How many of each group's first ones are its support set (G,); None of most data.
         largest: Of `sizes`.
         unit: Of the numbers to predict.
@@ -98,6 +99,7 @@ def rows_of(
         inputs = scaling_of(x, offsets, train)
     elif images:
         inputs = Scaling(inputs.mean, np.full_like(inputs.deviation, WHITE))
+    sizes = [size for group in packed.manifest.groups for size in group.parts]
     values = torch.tensor(x) if images else _scaled(x, inputs, dtype)
     support, numbers, unit = _support(packed.manifest), None, None
     if y is not None:
@@ -107,10 +109,10 @@ def rows_of(
     return Rows(
         values.reshape(*x.shape[:2], -1).to(device),
         numbers,
-        torch.tensor(offsets[:-1], device=device),
-        torch.tensor(offsets, device=device).diff(),
+        torch.tensor([0, *accumulate(sizes)][:-1], device=device),
+        torch.tensor(sizes, device=device),
         None if support is None else torch.tensor(support, device=device),
-        max(group.examples for group in packed.manifest.groups),
+        max(sizes),
         unit,
         inputs,
         _affine(inputs, device, dtype) if images else None,

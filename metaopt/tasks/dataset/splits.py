@@ -135,17 +135,19 @@ def _small(
 ) -> Iterator[tuple[str, str]]:
     for i in chosen:
         group = manifest.groups[i]
-        lacks = _lacks(group, k_shot, q_query)
+        lacks = _lacks(manifest, group, k_shot, q_query)
         if lacks:
             yield group.name, lacks
 
 
-def _lacks(group: Group, k_shot: int, q_query: int) -> str | None:
+def _lacks(manifest: Manifest, group: Group, k_shot: int, q_query: int) -> str | None:
     if group.support is None:
-        if k_shot + q_query <= group.examples:
+        fewest = min(group.parts)
+        if k_shot + q_query <= fewest:
             return None
+        of = f" of {shown(manifest.targets[group.parts.index(fewest)])}" if group.counts else ""
         return (
-            f"{group.examples} examples, k_shot + q_query = {k_shot} + {q_query} need "
+            f"{fewest} examples{of}, k_shot + q_query = {k_shot} + {q_query} need "
             f"{k_shot + q_query}"
         )
     if k_shot > group.support:

@@ -2,6 +2,7 @@
 
     target "class"      n classes of a split, k + q distinct examples of each
     target "number"     one task of a split, k + q distinct examples of it
+    target "label"      one task of a split, k + q distinct examples of each of its classes
     packed episodes     the same, k of its support examples and q of its query examples
 
 An episode is drawn by gathers from keys, without a loop over tasks or examples, whatever the sizes
@@ -68,7 +69,7 @@ class DatasetTasks:
         members: Positions of each split's groups.
         rows: The examples, on the device.
         groups: int64 positions by split, on the device.
-        n_way: Classes in a task, 1 in regression.
+        n_way: Classes in a task, 1 in regression; what they draw from has so many parts.
         rotations: "none", "task" or "classes".
         places: int64 (turns, or with mirrored ones twice as many; pixels): where each pixel comes
             from; None where images stay as they are.
@@ -108,7 +109,8 @@ class DatasetTasks:
 
         Args:
             packed: The data; classes become classification, tasks regression.
-            n_way: Classes in a task, >= 2; None is 5.  Of a regression there is nothing to give.
+            n_way: Classes in a task, >= 2; None is 5.  Where a task has classes of its own, and in
+                regression, there is nothing to give.
             split: "given", or "random:SEED" (64 / 16 / 20 % of the classes or tasks); None is what
                 the data say, or else random:0.
             normalise: "train" makes inputs, and numbers to predict, (v − μ) / σ with mean and
@@ -143,7 +145,8 @@ class DatasetTasks:
         _check_images(manifest, rotations, flips, crops)
         members = split_members(manifest, default_split(manifest) if split is None else split)
         ways = _ways(manifest, n_way)
-        check_ways(manifest, members, ways, 4 if rotations == "classes" else 1)
+        least = ways if manifest.target == "class" else 1
+        check_ways(manifest, members, least, 4 if rotations == "classes" else 1)
         check_shots(manifest, members, k_shot, q_query)
         rows = rows_of(packed, members["train"], normalise=normalise, device=device, dtype=dtype)
         places = _pixels(manifest, rotations, flips, crops)
@@ -167,11 +170,11 @@ class DatasetTasks:
     @property
     def classification(self) -> bool:
         """Whether a task is to tell classes apart."""
-        return self.manifest.target == "class"
+        return self.manifest.target != "number"
 
     @property
     def outputs(self) -> int:
-        """Return n_way, or the numbers to predict."""
+        """Return the classes of a task, or the numbers to predict."""
         return self.n_way if self.classification else self.manifest.outputs
 
     @property
@@ -223,7 +226,7 @@ class DatasetTasks:
         Examples of a class are numbered from 1, as they lie in the data; * marks mirrored images.
         """
         draw = self._draw(split, key, k_shot, q_query)
-        names = [self.manifest.groups[i].name for i in draw.group.tolist()]
+        names = [self._name(i) for i in draw.group.tolist()]
         turns = [0] * len(names) if draw.turn is None else draw.turn.tolist()
         stars = torch.zeros_like(draw.example) if draw.mirrored is None else draw.mirrored
         counted = zip(names, turns, draw.example.tolist(), stars.tolist(), strict=True)
@@ -233,7 +236,17 @@ class DatasetTasks:
         ]
         if not self.classification:
             return Description(said[0])
-        return Description(f"{self.n_way} classes", tuple(said), self.rows.ink)
+        sentence = f"{self.n_way} classes"
+        if self.manifest.target == "label":
+            task = self.manifest.groups[int(draw.group[0]) // self.n_way].name
+            sentence = f"{task}: {sentence}"
+        return Description(sentence, tuple(said), self.rows.ink)
+
+    def _name(self, group: int) -> str:
+        """What a group is called, or a class of a task."""
+        if self.manifest.target == "label":
+            return self.manifest.targets[group % self.n_way]
+        return self.manifest.groups[group].name
 
     def _draw(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> _Draw:
         part = _known(split)
@@ -258,6 +271,9 @@ class DatasetTasks:
 
     def _draw_groups(self, members: Tensor, keys: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return distinct classes as groups (*B, W), and turns if classes have one."""
+        if self.manifest.target == "label":
+            task = members[seeding.choose(keys, len(members), 1)]
+            return task * self.n_way + torch.arange(self.n_way, device=keys.device), None
         if self.rotations != "classes":
             return members[seeding.choose(keys, len(members), self.n_way)], None
         chosen = seeding.choose(keys, 4 * len(members), self.n_way)
@@ -354,9 +370,14 @@ def _kind(manifest: Manifest) -> str:
 def _ways(manifest: Manifest, n_way: int | None) -> int:
     if manifest.target == "class":
         return whole("n_way", N_WAY if n_way is None else n_way, 2, error=InvalidTasks)
-    if n_way is not None:
-        raise InvalidTasks(f"n_way is of classes, these data have numbers to predict, got {n_way}")
-    return 1
+    if n_way is None:
+        return manifest.outputs if manifest.target == "label" else 1
+    have = (
+        f"tasks of {manifest.outputs} classes"
+        if manifest.target == "label"
+        else "numbers to predict"
+    )
+    raise InvalidTasks(f"n_way is of classes to draw from, these data have {have}, got {n_way}")
 
 
 def _pixels(manifest: Manifest, rotations: str, flips: bool, crops: int) -> Tensor | None:

@@ -29,7 +29,7 @@ def _facts(options: Options) -> Facts:
 
 
 def _classifies(options: Options) -> bool:
-    return _facts(options).target == "class"
+    return _facts(options).target != "number"
 
 
 def _outputs(options: Options) -> int:
@@ -84,7 +84,7 @@ KIND = TaskKind(
             pattern=r"^(|[^\s/\\]{1,200})$",
             form="the name of a data set, or sha256: and its digest",
         ),
-        Option("n_way", "int", 5, "Classes of a task; of no meaning in regression.",
+        Option("n_way", "int", 5, "Classes of a task; of no meaning where tasks are given.",
                minimum=2, maximum=1000),
         Option("k_shot", "int", 1, minimum=1, maximum=10_000),
         Option("q_query", "int", 5, minimum=1, maximum=10_000),

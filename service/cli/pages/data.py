@@ -64,6 +64,8 @@ def _lines(manifest: Manifest, names: Sequence[str], look: Look | None) -> Itera
     if manifest.target == "number":
         predicted = f": {_few(manifest.targets)}" if manifest.targets else ""
         yield f"predicts  {manifest.outputs} {_numbers(manifest.outputs)}{predicted}"
+    if manifest.target == "label":
+        yield f"predicts  one of {manifest.outputs} classes: {_few(manifest.targets)}"
     yield f"groups    {groups_in_words(manifest)}, {_sizes(manifest.groups)}"
     yield f"          {_few([f'{group.name} ({group.examples:,})' for group in manifest.groups])}"
     splits = Counter(group.split for group in manifest.groups if group.split is not None)

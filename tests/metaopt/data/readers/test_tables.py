@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from metaopt.data.manifest import Group
+from metaopt.data.manifest import Group, Manifest
 from metaopt.data.packing import Packing
 from metaopt.data.reading import read
 from metaopt.errors import InvalidData
@@ -100,6 +100,30 @@ def test_a_task_is_a_group_with_numbers_to_predict(tmp_path: Path) -> None:
     assert packed(path, without=("target2",)).manifest.features == ("x",)
 
 
+def test_tasks_that_tell_the_same_classes_apart_have_them_side_by_side(tmp_path: Path) -> None:
+    rows = "patient,ill,x,split\np2,yes,1,test\np1,no,2,train\np1,yes,3,train\np2,no,4,test\n"
+    path = written(tmp_path, f"{rows}p1,no,5,train\n")
+    found = packed(path, task="patient", class_column="ill")
+    manifest = found.manifest
+    assert (manifest.target, manifest.outputs, manifest.targets) == ("label", 2, ("no", "yes"))
+    assert manifest.groups == (
+        Group("p1", 3, "train", counts=(2, 1)),
+        Group("p2", 2, "test", counts=(1, 1)),
+    )
+    assert found.arrays["x"][:, 0].tolist() == [2, 5, 3, 4, 1]
+    assert manifest.packing == {"task": "patient", "class": "ill", "split": "split"}
+    assert (
+        "2 tasks have fewer than two examples of a class, as 'p1' of 'yes'" in (manifest.notices[0])
+    )
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    one = written(tmp_path, "patient,ill,x\np1,no,1\np2,no,2\n", "one.csv")
+    assert "column 'ill' has 'no' alone" in refused(one, task="patient", class_column="ill")
+    parted = written(tmp_path, rows.replace("p1,yes,3,train", "p1,yes,3,test"), "parted.csv")
+    assert "task 'p1' has rows of more than one split" in (
+        refused(parted, task="patient", class_column="ill")
+    )
+
+
 def test_words_become_features_by_their_rule(tmp_path: Path) -> None:
     text = "class,colour,x\na,red,1\nb,blue,2\na,blue,3\n"
     found = packed(written(tmp_path, text))
@@ -171,7 +195,6 @@ def test_columns_that_are_named_must_be_there_and_be_one_thing(tmp_path: Path) -
     assert "there is no column 'wieght', did you mean weight?; there are 'class'" in refused(
         path, without=("wieght",)
     )
-    assert "class and task exclude each other" in refused(path, class_column="class", task="height")
     assert "one column has several roles" in refused(path, task="height", target=("height",))
     assert refused(path, size=(4, 4)) == "size has no meaning for a table: leave it out"
 

@@ -12,7 +12,7 @@ from metaopt.data.pack import Packed
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.base import SPLITS, Episodes, SelfDescribing
 from metaopt.tasks.dataset.tasks import DatasetTasks
-from tests.fakes.packed import images, table
+from tests.fakes.packed import images, labelled, table
 
 SIZES = [7, 4, 90, 5, 6, 4, 12, 4, 5]
 """Three groups in each split; of 90 examples are more drawn by another rule than of few."""
@@ -229,6 +229,30 @@ def test_crops_are_cut_from_images_with_a_border_in_meta_training_alone(
     both = of(packed, n_way=3, crops=1, flips=True).sample("train", KEYS, 2, 1).support.x
     either = (both == ours) | (both == ours.flip(-1))  # mirrored, and then cut elsewhere
     assert not either.all()
+
+
+@given(st.lists(st.lists(st.integers(3, 9), min_size=3, max_size=3), min_size=3, max_size=12))
+def test_a_task_with_classes_of_its_own_draws_from_each(counts: list[list[int]]) -> None:
+    tasks = of(labelled(counts), split="random:0")
+    assert (tasks.classification, tasks.outputs, tasks.n_way) == (True, 3, 3)
+    for split in SPLITS:
+        support, query = tasks.sample(split, KEYS, 1, 2)
+        assert support.y.shape == (len(KEYS), 3) and query.y.shape == (len(KEYS), 6)
+        for part in (support, query):
+            task, label, _ = part.x.unbind(-1)
+            assert (task == task[:, :1]).all(), "one task"
+            assert torch.equal(label.long(), part.y)
+            assert set(task.flatten().long().tolist()) <= set(tasks.members[split])
+        rows = torch.cat([support.x.view(-1, 3, 1, 3), query.x.view(-1, 3, 2, 3)], 2)[..., 2]
+        assert all(len(set(row)) == 3 for row in rows.flatten(0, 1).tolist())
+    said = tasks.describe("test", KEYS[0], 1, 2)
+    assert said.sentence.endswith(": 3 classes") and said.classes[1].startswith("c1, examples ")
+    with pytest.raises(InvalidTasks, match="n_way is of classes to draw from"):
+        of(labelled(counts), n_way=3, split="random:0")
+    with pytest.raises(
+        InvalidTasks, match=r"examples of 'c\d', k_shot \+ q_query = 1 \+ 9 need 10"
+    ):
+        of(labelled(counts), split="random:0", k_shot=1, q_query=9)
 
 
 def test_turned_and_mirrored_images_are_both() -> None:

@@ -58,6 +58,19 @@ def test_numbers_to_predict_are_a_regression(sets: Path) -> None:
     assert read_spec(spec("stations"), sets).metric() == "mse"
 
 
+def test_tasks_with_classes_of_their_own_are_a_classification(tmp_path: Path) -> None:
+    rows = [f"p{i},{'ill' if j % 2 else 'well'},{i + j}" for i in range(5) for j in range(8)]
+    (tmp_path / "patients.csv").write_text("\n".join(["patient,state,dose", *rows]))
+    packing = Packing(task="patient", class_column="state")
+    DataStore(tmp_path).add(read(tmp_path / "patients.csv", packing)[1], "patients")
+    submitted = read_spec(spec("patients"), tmp_path)
+    assert (submitted.tasks.outputs, submitted.tasks.classes, submitted.metric()) == (
+        2, 2, "accuracy",
+    )  # fmt: skip
+    with pytest.raises(InvalidSpec, match="has 4 examples of 'ill'"):
+        read_spec(spec("patients", k_shot=4), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "field", "rule"),
     [
