@@ -21,6 +21,10 @@ MOST_GROUPS = 100_000
 """Classes or tasks: the manifest names each, and whoever checks a spec reads it."""
 
 
+MOST_LABELS = 64
+"""Classes that every task tells apart."""
+
+
 def check_bytes(needed: int, way_out: str) -> None:
     """Refuse arrays that would be too large, before they are made.
 

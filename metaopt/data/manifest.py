@@ -27,6 +27,8 @@ class Group:
         support: Of packed episodes, how many of its first examples are its support set.
         counts: Of a task with classes of its own, how many examples each has, in the order of the
             manifest's `targets`; they lie class by class.
+        supports: Of packed episodes of such tasks, how many of each class's first ones are its
+            support set.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Group:
     split: str | None = None
     support: int | None = None
     counts: tuple[int, ...] | None = None
+    supports: tuple[int, ...] | None = None
 
     @property
     def parts(self) -> tuple[int, ...]:
@@ -90,8 +93,9 @@ class Manifest:
         """Canonical JSON: equal manifests are equal texts."""
         data = asdict(self)
         for group in data["groups"]:
-            if group["counts"] is None:  # digests are older than counts
-                del group["counts"]
+            for name in _NEWER:
+                if group[name] is None:
+                    del group[name]
         return json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -110,8 +114,11 @@ class Manifest:
 
 
 def _group(data: dict[str, Any]) -> Group:
-    counts = data.pop("counts", None)
-    return Group(**data, counts=None if counts is None else tuple(counts))
+    numbers: dict[str, Any] = {name: tuple(data.pop(name)) for name in _NEWER if name in data}
+    return Group(**data, **numbers)
 
+
+_NEWER = ("counts", "supports")
+"""Of a group, and younger than digests: a manifest has them only where they say something."""
 
 _TUPLES = ("input_shape", "features", "targets", "notices")

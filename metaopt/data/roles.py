@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metaopt.data.columns import Column, Numbers, Words
-from metaopt.data.limits import MOST_GROUPS
+from metaopt.data.limits import MOST_GROUPS, MOST_LABELS
 from metaopt.data.packing import Packing
 from metaopt.errors import InvalidData
 from metaopt.messages import did_you_mean, shown
 
 CLASSES = ("class", "label")
-MOST_LABELS = 64
-"""Classes that every task tells apart."""
-
 MOST_ONE_HOT = 32
 """Different words of a feature column, each of which becomes a feature."""
 

@@ -44,4 +44,8 @@ def checked(packed: Packed) -> Packed:
 
 
 def _has_counts(group: Group, manifest: Manifest) -> bool:
-    return len(group.parts) == manifest.outputs and sum(group.parts) == group.examples
+    fits = len(group.parts) == manifest.outputs and sum(group.parts) == group.examples
+    if group.supports is None:
+        return fits
+    fits &= len(group.supports) == len(group.parts)
+    return fits and all(0 <= s <= n for s, n in zip(group.supports, group.parts, strict=True))

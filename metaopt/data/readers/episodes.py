@@ -1,7 +1,8 @@
-"""Episodes: tasks whose support and query sets are given, with numbers to predict.
+"""Episodes: tasks whose support and query sets are given, with numbers to predict or classes.
 
     support_x (T, S, …)   query_x (T, Q, …)     inputs; … is nothing, features, or (C, H, W)
-    support_y (T, S, …)   query_y (T, Q, …)     numbers to predict; … is nothing, or how many
+    support_y (T, S, …)   query_y (T, Q, …)     floats to predict; … is nothing, or how many; or
+                                                whole numbers: classes 0, 1, … of every task
     split     (T,)                              train, validation, test, or 0, 1, 2; or left out
 
     Of tasks of different length all examples lie in one row of arrays, (N, …), and
@@ -10,6 +11,7 @@
 Images (C, H, W) of uint8 stay bytes; everything else becomes float32.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from metaopt.data.groups import SPLIT_WORDS, SPLITS, Meaning, check_groups, pack
 from metaopt.data.groups import Key as GroupKey
-from metaopt.data.limits import check_bytes
+from metaopt.data.limits import MOST_LABELS, check_bytes
 from metaopt.data.manifest import Group
 from metaopt.data.pack import Packed
 from metaopt.data.packing import Packing
@@ -34,7 +36,7 @@ class Side(NamedTuple):
 
     Args:
         x: (N, *input_shape).
-        y: (N, outputs).
+        y: (N, outputs) float32; or (N,) int64, of classes.
         counts: (T,), examples of each task, which lie one after the other.
     """
 
@@ -77,6 +79,8 @@ def packed(arrays: Arrays, path: Path, packing: Packing) -> Packed:
     support, query = _side(arrays, "support"), _side(arrays, "query")
     _check_alike(support, query)
     splits = _splits(arrays, len(support.counts))
+    if support.y.ndim == 1:
+        return _labelled(support, query, splits, packing)
     rows = _interleaved(support.counts, query.counts)
     x = np.concatenate([support.x, query.x])[rows]
     y = np.concatenate([support.y, query.y])[rows]
@@ -87,6 +91,32 @@ def packed(arrays: Arrays, path: Path, packing: Packing) -> Packed:
     meaning = Meaning("episodes", "number", {}, packing.licence)
     check_groups(meaning, [GroupKey(group.name, group.split) for group in groups])
     return pack(meaning, x, y, groups, ())
+
+
+def _labelled(support: Side, query: Side, splits: Sequence[str | None], packing: Packing) -> Packed:
+    """Pack episodes of classes: task by task, class by class, support first."""
+    import numpy as np
+
+    tasks, classes = len(splits), int(max(support.y.max(), query.y.max())) + 1
+    if classes < 2:
+        raise InvalidData("two classes are the least, support_y and query_y hold 0 alone")
+    task = np.concatenate([np.repeat(np.arange(tasks), side.counts) for side in (support, query)])
+    label = np.concatenate([support.y, query.y])
+    counts, supports = (
+        np.bincount(task[:n] * classes + label[:n], minlength=tasks * classes)
+        .reshape(tasks, classes)
+        .tolist()
+        for n in (len(label), len(support.y))
+    )
+    groups = tuple(
+        Group(str(i), sum(counts[i]), split, None, tuple(counts[i]), tuple(supports[i]))
+        for i, split in enumerate(splits)
+    )
+    names = tuple(map(str, range(classes)))
+    meaning = Meaning("episodes", "label", {}, packing.licence, targets=names)
+    check_groups(meaning, [GroupKey(group.name, group.split) for group in groups])
+    x = np.concatenate([support.x, query.x])[np.lexsort((label, task))]
+    return pack(meaning, x, None, groups, ())
 
 
 def _side(arrays: Arrays, name: str) -> Side:
@@ -140,15 +170,29 @@ def _inputs(x: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _targets(y: NDArray[Any], name: str) -> NDArray[Any]:
+    if y.ndim == 1 and y.dtype.kind in "iu":
+        return _classes(y, name)
     y = y[:, None] if y.ndim == 1 else y
     if y.ndim != 2 or y.shape[1] == 0:
         raise InvalidData(f"a target of {name} must be a number or several, is {y.shape[1:]}")
     if y.dtype.kind in "iub":
         raise InvalidData(
-            f"{name} holds whole numbers ({y.dtype}), which look like classes: packed episodes "
-            "predict numbers, as float32; classes are packed as images or as a table"
+            f"{name} holds {y.dtype}: numbers to predict must be floats, and classes one whole "
+            "number for each example"
         )
     return _floats(y, name)
+
+
+def _classes(y: NDArray[Any], name: str) -> NDArray[Any]:
+    import numpy as np
+
+    if y.min() < 0 or y.max() >= MOST_LABELS:
+        wrong = y[(y < 0) | (y >= MOST_LABELS)][0]
+        raise InvalidData(
+            f"{name} must number the classes of a task from 0 to at most {MOST_LABELS - 1}, has "
+            f"{wrong}; numbers to predict must be floats"
+        )
+    return y.astype(np.int64)
 
 
 def _floats(array: NDArray[Any], name: str) -> NDArray[Any]:

@@ -129,11 +129,12 @@ def _scaled(array: NDArray[Any], scaling: Scaling, dtype: torch.dtype) -> Tensor
 
 
 def _support(manifest: Manifest) -> list[int] | None:
-    given = [group.support for group in manifest.groups if group.support is not None]
-    if given and len(given) < len(manifest.groups):
-        without = next(group.name for group in manifest.groups if group.support is None)
+    own = [group for group in manifest.groups if (group.support, group.supports) != (None, None)]
+    given = [n for group in own for n in (group.supports or (group.support or 0,))]
+    if own and len(own) < len(manifest.groups):
+        without = next(group.name for group in manifest.groups if group not in own)
         raise InvalidTasks(
-            f"{len(given)} of the {noun(manifest, 2)} have a support set of their own, "
+            f"{len(own)} of the {noun(manifest, 2)} have a support set of their own, "
             f"{shown(without)} has none: pack all with one, or all without"
         )
     return given or None

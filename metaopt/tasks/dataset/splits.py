@@ -141,6 +141,8 @@ def _small(
 
 
 def _lacks(manifest: Manifest, group: Group, k_shot: int, q_query: int) -> str | None:
+    if group.counts and group.supports:
+        return _lacks_by_class(manifest, group, k_shot, q_query)
     if group.support is None:
         fewest = min(group.parts)
         if k_shot + q_query <= fewest:
@@ -154,6 +156,16 @@ def _lacks(manifest: Manifest, group: Group, k_shot: int, q_query: int) -> str |
         return f"{group.support} support examples, k_shot needs {k_shot}"
     if q_query > group.examples - group.support:
         return f"{group.examples - group.support} query examples, q_query needs {q_query}"
+    return None
+
+
+def _lacks_by_class(manifest: Manifest, group: Group, k_shot: int, q_query: int) -> str | None:
+    each = zip(manifest.targets, group.parts, group.supports or (), strict=True)
+    for label, count, support in each:
+        if k_shot > support:
+            return f"{support} support examples of {shown(label)}, k_shot needs {k_shot}"
+        if q_query > count - support:
+            return f"{count - support} query examples of {shown(label)}, q_query needs {q_query}"
     return None
 
 

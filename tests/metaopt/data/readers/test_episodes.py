@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
-from metaopt.data.manifest import Group
+from metaopt.data.manifest import Group, Manifest
 from metaopt.data.reading import read
-from metaopt.errors import InvalidData
+from metaopt.errors import InvalidData, InvalidTasks
+from metaopt.tasks.dataset.tasks import DatasetTasks
 
 
 def sines(tasks: int = 3, shots: int = 2, queries: int = 4) -> dict[str, Any]:
@@ -76,15 +78,48 @@ def test_images_stay_bytes_and_splits_are_kept(tmp_path: Path) -> None:
         assert splits == ["train", "validation", "test"]
 
 
+def test_whole_numbers_are_the_classes_of_each_task(tmp_path: Path) -> None:
+    arrays = sines()
+    arrays["support_y"] = np.array([[1, 0], [0, 1], [1, 0]])
+    arrays["query_y"] = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0]])
+    packed = read(npz(tmp_path, arrays))[1]
+    manifest = packed.manifest
+    assert (manifest.target, manifest.targets, manifest.outputs) == ("label", ("0", "1"), 2)
+    assert [(g.counts, g.supports) for g in manifest.groups] == [
+        ((3, 3), (1, 1)), ((4, 2), (1, 1)), ((3, 3), (1, 1)),
+    ]  # fmt: skip
+    support, query = arrays["support_x"][0], arrays["query_x"][0]
+    own = [support[1], query[2], query[3], support[0], query[0], query[1]]
+    assert np.array_equal(packed.arrays["x"][:6], own)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    tasks = DatasetTasks.of(packed, split="random:0", normalise="none", k_shot=1, q_query=1)
+    drawn = tasks.sample("train", torch.arange(50), 1, 1)
+    (task,) = tasks.members["train"]
+    given = arrays["support_x"][task][np.argsort(arrays["support_y"][task])]
+    assert np.array_equal(drawn.support.x, np.broadcast_to(given, (50, *given.shape)))
+    for x, y in zip(drawn.query.x.flatten(0, 1), drawn.query.y.flatten(), strict=True):
+        of_class = arrays["query_x"][task][arrays["query_y"][task] == int(y)]
+        assert (of_class == x.numpy()).all(-1).any()
+    with pytest.raises(InvalidTasks, match="1 support examples of '0', k_shot needs 2"):
+        DatasetTasks.of(packed, split="random:0", k_shot=2)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"query_y": None}, "and lacks query_y"),
         ({"support_y": np.zeros((3, 5))}, "must be (tasks, examples, …) alike, are (3, 2, 2) and"),
         ({"query_x": np.zeros((3, 4, 3), np.float32)}, "(2,) and query_x float32 of (3,): both"),
+        ({"support_y": np.zeros((3, 2), int)}, "both must be the same"),
+        ({"support_y": np.full((3, 2), -1)}, "must number the classes of a task from 0 to at most"),
         (
-            {"support_y": np.zeros((3, 2), int)},
-            "holds whole numbers (int64), which look like class",
+            {"support_y": np.full((3, 2), 64)},
+            "at most 63, has 64; numbers to predict must be float",
+        ),
+        ({"support_y": np.zeros((3, 2, 2), int)}, "classes one whole number for each example"),
+        (
+            {"support_y": np.zeros((3, 2), int), "query_y": np.zeros((3, 4), int)},
+            "two classes are the least",
         ),
         ({"support_x": np.full((3, 2, 2), np.nan)}, "support_x has nan in its example 0"),
         ({"support_x": np.full((3, 2, 2), "a")}, "support_x must hold numbers, holds <U1"),
