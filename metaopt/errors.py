@@ -4,6 +4,9 @@
     ├── InvalidMetaParameter   a meta-hyperparameter outside its rule
     ├── InvalidTasks           task family, split, way, shot or data file unusable
     ├── InvalidData            a user's data that cannot be packed, or a data set that is none
+    │   ├── DataNotFound       no data set of that name or digest
+    │   ├── DataNameTaken      the name means another data set
+    │   └── DamagedData        a stored data set whose bytes are not what its digest says
     ├── InvalidModel           model kind or size unusable for these tasks
     ├── InvalidPopulation      lane unknown, already there, or of another signature
     ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
@@ -33,6 +36,18 @@ class InvalidTasks(MetaoptError):
 
 class InvalidData(MetaoptError):
     """A user's data cannot be packed, or a data set is not there, damaged, or its name is taken."""
+
+
+class DataNotFound(InvalidData):
+    """There is no data set of that name or digest, or its arrays are not there."""
+
+
+class DataNameTaken(InvalidData):
+    """The name means another data set here."""
+
+
+class DamagedData(InvalidData):
+    """A stored data set is damaged: adding it again mends it."""
 
 
 class InvalidModel(MetaoptError):

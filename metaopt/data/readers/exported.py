@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from metaopt.data import arrays as files
+from metaopt.data.incoming.arrays_file import check_arrays
+from metaopt.data.incoming.rules import check_manifest, check_packed
 from metaopt.data.limits import check_bytes
 from metaopt.data.look import ARRAYS_FILE, MANIFEST_FILE
 from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
 from metaopt.data.packing import Packing
-from metaopt.data.whole import checked, parsed
 from metaopt.errors import InvalidData
 
 
@@ -16,12 +17,15 @@ def read(path: Path, packing: Packing) -> Packed:
     """The data set in a folder; whatever `packing` says was said when it was packed.
 
     Raises:
-        InvalidData: One of its files is damaged, or the other's.
+        InvalidData: One of its files is damaged, or the other's, or breaks rules of packing.
     """
     manifest = manifest_of(path / MANIFEST_FILE)
+    check_manifest(manifest)
     arrays = path / ARRAYS_FILE
     check_bytes(arrays.stat().st_size, "it was packed by somebody else's rules")
-    return checked(Packed(manifest, files.read(arrays, manifest.arrays)))
+    packed = Packed(manifest, files.read(arrays, manifest.arrays))
+    check_arrays(arrays, manifest)
+    return check_packed(packed)
 
 
 def manifest_of(path: Path) -> Manifest:
@@ -31,8 +35,8 @@ def manifest_of(path: Path) -> Manifest:
         InvalidData: It is none.
     """
     try:
-        return parsed(path.read_text("utf-8"), path)
+        return Manifest.from_json(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise InvalidData(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise InvalidData(f"{path} is no manifest: {error}") from None
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise InvalidData(f"{path} is no manifest of a data set: {error}") from None
