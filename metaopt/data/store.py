@@ -25,7 +25,13 @@ from metaopt.data.manifest import Manifest
 from metaopt.data.names import Names, checked_name, digest_in
 from metaopt.data.pack import Packed
 from metaopt.data.whole import PART, locked, write_whole
-from metaopt.errors import DamagedData, DataNameTaken, DataNotFound, InvalidData
+from metaopt.errors import (
+    DamagedData,
+    DataIncomplete,
+    DataNameTaken,
+    DataNotFound,
+    InvalidData,
+)
 from metaopt.messages import shown
 
 _ARRAYS = ".safetensors"
@@ -90,7 +96,7 @@ class DataStore:
 
         Raises:
             InvalidData: The manifest is none, or the arrays are not those that it tells of.
-            DataNotFound: The arrays are not here.
+            DataIncomplete: The arrays are not here.
             DataNameTaken, OSError: As `add`.
         """
         check_manifest(manifest)
@@ -175,27 +181,27 @@ class DataStore:
         """What a data set is called here."""
         return tuple(name for name, one in self._names.all().items() if one == digest)
 
-    def entries(self) -> list[Entry]:
-        """All data sets, by their first name; those without one at the end, by digest.
+    def listing(self) -> tuple[list[Entry], list[Damaged]]:
+        """All data sets, by their first name, then those without one, by digest; and the damaged.
 
-        Those that are damaged are left out: see `damaged`.
+        Those whose manifest cannot be read are damaged.
         """
-        entries = []
-        for digest in self._digests():
-            with suppress(DamagedData, DataNotFound):
-                entries.append(Entry(self.get(digest), self.names_of(digest)))
-        return sorted(entries, key=lambda one: (not one.names, one.names, one.manifest.digest))
-
-    def damaged(self) -> list[Damaged]:
-        """The data sets whose manifest cannot be read, by digest."""
-        damaged = []
+        called: dict[str, list[str]] = {}
+        for name, digest in self._names.all().items():
+            called.setdefault(digest, []).append(name)
+        entries, damaged = [], []
         for digest in sorted(self._digests()):
+            names = tuple(called.get(digest, ()))
             try:
-                with suppress(DataNotFound):
-                    self.get(digest)
+                with suppress(DataNotFound):  # it was removed meanwhile
+                    entries.append(Entry(self.get(digest), names))
             except DamagedData as error:
-                damaged.append(Damaged(digest, self.names_of(digest), str(error)))
-        return damaged
+                damaged.append(Damaged(digest, names, str(error)))
+        return sorted(entries, key=lambda one: (not one.names, one.names)), damaged
+
+    def entries(self) -> list[Entry]:
+        """The data sets of `listing` that are not damaged."""
+        return self.listing()[0]
 
     def _digests(self) -> list[str]:
         found = (digest_in(path.stem) for path in self.directory.glob("*.json"))
@@ -286,7 +292,7 @@ def _not_found(reference: str) -> DataNotFound:
     return DataNotFound(f"there is no data set {shown(reference, 80)} here")
 
 
-def _no_arrays(manifest: Manifest) -> DataNotFound:
-    return DataNotFound(
+def _no_arrays(manifest: Manifest) -> DataIncomplete:
+    return DataIncomplete(
         f"the arrays of {_named(manifest.digest)}, {manifest.arrays}, are not here: send them first"
     )

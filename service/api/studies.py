@@ -204,11 +204,12 @@ def _submit(context: Context, data: Any, once: Once | None) -> str:
             earlier = submitted_before(session, once)
         if earlier is not None:
             return earlier
-    spec = read_spec(data, context.data_sets)
-    try:
-        return attempt()
-    except IntegrityError:  # the same key was used at the same moment: now it is there to find
-        return attempt()
+    with context.staying():
+        spec = read_spec(data, context.data_sets)
+        try:
+            return attempt()
+        except IntegrityError:  # the same key was used at the same moment: now it is there to find
+            return attempt()
 
 
 def _once(key: str | None, who: Identity, data: Any) -> Once | None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from math import prod
 from typing import NamedTuple, get_args
 
@@ -12,7 +13,7 @@ from metaopt.data.limits import MOST_BYTES, MOST_GROUPS, in_units
 from metaopt.data.manifest import Group, Kind, Manifest, Target
 from metaopt.data.pack import Packed
 from metaopt.data.packing import SPDX
-from metaopt.errors import InvalidData
+from metaopt.errors import InvalidData, InvalidManifest
 from metaopt.messages import shown
 
 _AXES: Mapping[str, tuple[int, ...]] = {
@@ -22,6 +23,8 @@ _TARGETS: Mapping[str, tuple[str, ...]] = {
     "images": ("class",), "table": ("class", "number"), "text": ("class",),
     "episodes": ("number",),
 }  # fmt: skip
+
+MOST_BROKEN = 20
 
 
 class Broken(NamedTuple):
@@ -35,10 +38,20 @@ def check_manifest(manifest: Manifest) -> None:
     """Refuse a manifest that no packing would give.
 
     Raises:
-        InvalidData: It breaks a rule; names the field.
+        InvalidManifest: It breaks rules; names the fields.
     """
-    for field, rule in broken_rules(manifest):
-        raise InvalidData(f"the manifest is none of a data set: {field} {rule}")
+    refuse(broken_rules(manifest))
+
+
+def refuse(broken: Iterator[Broken]) -> None:
+    """Refuse a manifest that breaks rules.
+
+    Raises:
+        InvalidManifest: There is one; has the first of them.
+    """
+    first = list(islice(broken, MOST_BROKEN))
+    if first:
+        raise InvalidManifest(first)
 
 
 def check_packed(packed: Packed) -> Packed:
@@ -67,8 +80,9 @@ def broken_rules(manifest: Manifest) -> Iterator[Broken]:
     Args:
         manifest: With anything in its fields.
     """
-    types = list(_types(manifest))
-    if types:
+    types = _types(manifest)
+    for first in types:
+        yield first
         yield from types
         return
     yield from _form(manifest)

@@ -13,7 +13,6 @@ import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
 
 from metaopt.data.whole import PART
 from metaopt.errors import InvalidData
@@ -94,11 +93,7 @@ class Part:
         self._file.close()
         self._part.replace(self._whole)
 
-    def __enter__(self) -> Self:
-        """The transfer."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Leave nothing of a transfer that has not finished."""
         with suppress(OSError):  # of a full disk, told before
             self._file.close()

@@ -1,16 +1,18 @@
 """A data set that somebody exported: its manifest and its arrays, held against each other."""
 
+import json
 from pathlib import Path
 
 from metaopt.data import arrays as files
 from metaopt.data.incoming.arrays_file import check_arrays
-from metaopt.data.incoming.rules import check_manifest, check_packed
+from metaopt.data.incoming.plain_manifest import read_manifest
+from metaopt.data.incoming.rules import check_packed
 from metaopt.data.limits import check_bytes
 from metaopt.data.look import ARRAYS_FILE, MANIFEST_FILE
 from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
 from metaopt.data.packing import Packing
-from metaopt.errors import InvalidData
+from metaopt.errors import InvalidData, InvalidManifest
 
 
 def read(path: Path, packing: Packing) -> Packed:
@@ -20,7 +22,6 @@ def read(path: Path, packing: Packing) -> Packed:
         InvalidData: One of its files is damaged, or the other's, or breaks rules of packing.
     """
     manifest = manifest_of(path / MANIFEST_FILE)
-    check_manifest(manifest)
     arrays = path / ARRAYS_FILE
     check_bytes(arrays.stat().st_size, "it was packed by somebody else's rules")
     packed = Packed(manifest, files.read(arrays, manifest.arrays))
@@ -32,11 +33,15 @@ def manifest_of(path: Path) -> Manifest:
     """The manifest in a file.
 
     Raises:
-        InvalidData: It is none.
+        InvalidData: It is none, or breaks rules of packing.
     """
     try:
-        return Manifest.from_json(path.read_bytes().decode("utf-8"))
+        data = json.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise InvalidData(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidData(f"{path} is no manifest of a data set: {error}") from None
+    try:
+        return read_manifest(data)
+    except InvalidManifest as error:
+        raise InvalidData(f"{path} is {error}") from None

@@ -140,12 +140,12 @@ def test_one_that_is_damaged_is_named_and_the_others_are_listed(
     store.add(other(tmp_path, invert=True), "dark")
     (store.directory / f"{digest}.json").write_text("{}")
     (store.directory / "notes.json").write_text("somebody else's")
-    assert [entry.names for entry in store.entries()] == [("dark",)]
-    (damaged,) = store.damaged()
+    entries, (damaged,) = store.listing()
+    assert [entry.names for entry in entries] == [("dark",)]
     assert (damaged.digest, damaged.names) == (digest, ("animals",))
     assert "add the data again, or remove the data set by its digest" in damaged.cause
     store.remove(digest)
-    assert store.damaged() == []
+    assert store.listing()[1] == []
 
 
 def test_a_data_set_needs_no_name(store: DataStore, packed: Packed, tmp_path: Path) -> None:

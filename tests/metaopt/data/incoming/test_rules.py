@@ -115,7 +115,7 @@ def test_each_rule_names_its_field(
     check_manifest(manifest)
     broken = list(broken_rules(change(manifest)))
     assert any(one.field == field and rule in one.rule for one in broken), broken
-    with pytest.raises(InvalidData, match="the manifest is none of a data set: "):
+    with pytest.raises(InvalidData, match="no manifest of a data set: "):
         check_manifest(change(manifest))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
-from metaopt.errors import DataNameTaken, DataNotFound, InvalidData
+from metaopt.errors import DataIncomplete, DataNameTaken, InvalidData
 from tests.fakes.pictures import animals, write_files
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -45,7 +46,7 @@ def content_of(packed: Packed) -> bytes:
 
 def send(store: DataStore, content: bytes, digest: str | None = None) -> str:
     digest = digest or hashlib.sha256(content).hexdigest()
-    with store.incoming.begin(digest, NOW) as part:
+    with closing(store.incoming.begin(digest, NOW)) as part:
         for begin in range(0, len(content), 100):
             part.write(content[begin : begin + 100])
         part.finish()
@@ -57,7 +58,7 @@ def there(store: DataStore) -> list[str]:
 
 
 def test_arrays_then_their_manifest_are_a_data_set(store: DataStore, packed: Packed) -> None:
-    with pytest.raises(DataNotFound, match="are not here: send them first"):
+    with pytest.raises(DataIncomplete, match="are not here: send them first"):
         store.add_sent(packed.manifest, "animals")
     arrays = send(store, content_of(packed))
     assert arrays == packed.manifest.arrays and store.has_arrays(arrays)
@@ -74,7 +75,10 @@ def test_a_transfer_that_is_cut_or_changed_leaves_nothing(store: DataStore, pack
     for wrong in (content[:-1], content + b"x", b""):
         with pytest.raises(InvalidData, match=f"what came has {len(wrong)} bytes and SHA-256"):
             send(store, wrong, packed.manifest.arrays)
-    with pytest.raises(KeyError), store.incoming.begin(packed.manifest.arrays, NOW) as part:
+    with (
+        pytest.raises(KeyError),
+        closing(store.incoming.begin(packed.manifest.arrays, NOW)) as part,
+    ):
         part.write(content[:50])
         raise KeyError("the connection is gone")
     assert there(store) == []
@@ -86,7 +90,7 @@ def test_damaged_arrays_are_none(store: DataStore, packed: Packed) -> None:
     path = store.arrays_of(packed.manifest)
     path.write_bytes(content_of(packed)[:-1] + b"?")
     assert not store.has_arrays(arrays)
-    with pytest.raises(DataNotFound):
+    with pytest.raises(DataIncomplete):
         store.add_sent(packed.manifest, "animals")
     send(store, content_of(packed))
     store.add_sent(packed.manifest, "animals")
@@ -178,7 +182,7 @@ def test_a_folder_whose_manifest_breaks_a_rule_is_none(table: Packed, tmp_path: 
         folder = _exported(tmp_path / field, table.manifest, table.arrays)
         said = {**json.loads(table.manifest.to_json()), **change}
         (folder / "manifest.json").write_text(json.dumps(said))
-        with pytest.raises(InvalidData, match=f"the manifest is none of a data set: {field} must"):
+        with pytest.raises(InvalidData, match=f"no manifest of a data set: {field} must"):
             read(folder)
 
 
