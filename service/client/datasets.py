@@ -73,8 +73,8 @@ class Datasets:
         Raises:
             InvalidData: What is at the path cannot be packed.
         """
-        sendable = source if isinstance(source, Sendable) else _sendable(source, packing)
-        manifest = sendable.manifest
+        ready = source if isinstance(source, Sendable) else sendable(source, packing)
+        manifest = ready.manifest
         body = {"name": name, "manifest": json.loads(manifest.to_json())}
         content, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
         for _ in range(MOST_UPLOADS):
@@ -83,7 +83,7 @@ class Datasets:
             except ServerRefused as error:
                 if error.problem.code != "dataset-incomplete":
                     raise
-            self._send(sendable)
+            self._send(ready)
         return self._added(content, headers)
 
     def all(self) -> DatasetList:
@@ -122,14 +122,14 @@ class Datasets:
         arguments: dict[str, Any] = {"content": content, "headers": headers, "timeout": LONG}
         return self._http.call(DatasetView, "POST", "/datasets", **arguments)
 
-    def _send(self, sendable: Sendable) -> None:
-        path = f"/datasets/blobs/{sendable.manifest.arrays}"
+    def _send(self, ready: Sendable) -> None:
+        path = f"/datasets/blobs/{ready.manifest.arrays}"
         headers = {
             "Content-Type": "application/octet-stream",
-            "Content-Length": str(sendable.size),
+            "Content-Length": str(ready.size),
         }
         self._http.content(
-            "PUT", path, content=lambda: _cut(sendable.pieces()), headers=headers, timeout=LONG
+            "PUT", path, content=lambda: _cut(ready.pieces()), headers=headers, timeout=LONG
         )
 
     def _receive(self, digest: str, arrays: str, write: Callable[[bytes], Any]) -> None:
@@ -150,7 +150,12 @@ def manifest_of(view: DatasetView) -> Manifest:
     return Manifest.from_data(view.model_dump(include=set(DatasetManifest.model_fields)))
 
 
-def _sendable(source: "str | Path | Packed", packing: "Packing | None") -> Sendable:
+def sendable(source: "str | Path | Packed", packing: "Packing | None" = None) -> Sendable:
+    """What is at a path, packed; or what is packed already.
+
+    Raises:
+        InvalidData: What is at the path cannot be packed.
+    """
     if not isinstance(source, str | Path):
         return of_packed(source)
     path = Path(source)

@@ -5,7 +5,7 @@ What the store of data sets says in its own words comes out of here as the servi
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -75,7 +75,7 @@ def show_dataset(store: DataStore, reference: str) -> DatasetView:
     """
     with in_our_words():
         manifest = store.get(reference)
-        return _view(store, manifest)
+        return view_of(store, manifest)
 
 
 def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
@@ -98,7 +98,7 @@ def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
         if not store.has_arrays(manifest.arrays):
             check_size(least_bytes(manifest), most_bytes)
         store.add_sent(manifest, name)
-        return _view(store, manifest)
+        return view_of(store, manifest)
 
 
 def check_size(size: int, most_bytes: int) -> None:
@@ -115,11 +115,8 @@ def check_size(size: int, most_bytes: int) -> None:
         )
 
 
-def remove_dataset(store: DataStore, engine: Engine | None, reference: str) -> RemovedDataset:
+def remove_dataset(store: DataStore, engine: Engine, reference: str) -> RemovedDataset:
     """Forget a name, or by digest all names, and the data that have none then.
-
-    Args:
-        engine: The database whose studies may need the data; None if there is none.
 
     Raises:
         DatasetNotFound: There is none.
@@ -127,13 +124,16 @@ def remove_dataset(store: DataStore, engine: Engine | None, reference: str) -> R
     """
 
     def check(digest: str) -> None:
-        if engine is not None:
-            with reading(engine) as session:
-                check_unused(session, digest)
+        with reading(engine) as session:
+            check_unused(session, digest)
 
     with in_our_words():
-        digest = store.remove(reference, check)
-        return RemovedDataset(digest=f"sha256:{digest}", names=list(store.names_of(digest)))
+        return removed(store, store.remove(reference, check))
+
+
+def removed(store: DataStore, digest: str) -> RemovedDataset:
+    """What is said of a data set that was just removed."""
+    return RemovedDataset(digest=f"sha256:{digest}", names=list(store.names_of(digest)))
 
 
 def check_unused(session: Session, digest: str) -> None:
@@ -232,12 +232,18 @@ def _row(store: DataStore, entry: Entry) -> DatasetRow:
     )
 
 
-def _view(store: DataStore, manifest: Manifest) -> DatasetView:
-    own = {
-        "digest": f"sha256:{manifest.digest}",
-        "names": list(store.names_of(manifest.digest)),
-        "size_bytes": _size(store, manifest),
-    }
+def view_of(store: DataStore, manifest: Manifest) -> DatasetView:
+    """What is said of a data set of a store."""
+    return dataset_view(manifest, store.names_of(manifest.digest), _size(store, manifest))
+
+
+def dataset_view(manifest: Manifest, names: Sequence[str], size: int) -> DatasetView:
+    """What is said of a data set.
+
+    Args:
+        size: Bytes of the file of its arrays.
+    """
+    own = {"digest": f"sha256:{manifest.digest}", "names": list(names), "size_bytes": size}
     return DatasetView.model_validate({**asdict(manifest), **own})
 
 
