@@ -4,6 +4,11 @@
     ├── InvalidMetaParameter   a meta-hyperparameter outside its rule
     ├── InvalidTasks           task family, split, way, shot or data file unusable
     ├── InvalidData            a user's data that cannot be packed, or a data set that is none
+    │   ├── DataNotFound       no data set of that name or digest
+    │   ├── DataIncomplete     a manifest whose arrays are not there
+    │   ├── InvalidManifest    a manifest that no packing would give; says which fields
+    │   ├── DataNameTaken      the name means another data set
+    │   └── DamagedData        a stored data set whose bytes are not what its digest says
     ├── InvalidModel           model kind or size unusable for these tasks
     ├── InvalidPopulation      lane unknown, already there, or of another signature
     ├── CorruptCheckpoint      a checkpoint whose bytes are not what its digest says
@@ -18,6 +23,8 @@
 
 Divergence is no error: see `metaopt.population`.
 """
+
+from collections.abc import Sequence
 
 
 class MetaoptError(ValueError):
@@ -34,6 +41,33 @@ class InvalidTasks(MetaoptError):
 
 class InvalidData(MetaoptError):
     """A user's data cannot be packed, or a data set is not there, damaged, or its name is taken."""
+
+
+class DataNotFound(InvalidData):
+    """There is no data set of that name or digest."""
+
+
+class DataIncomplete(InvalidData):
+    """The arrays that a manifest names are not there: send them first."""
+
+
+class InvalidManifest(InvalidData):
+    """A manifest breaks rules of packing; `broken` has fields and rules."""
+
+    def __init__(self, broken: Sequence[tuple[str, str]]) -> None:
+        """Keep the rules, and say the first."""
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        field, rule = broken[0]
+        super().__init__(f"no manifest of a data set: {field} {rule}{more}")
+        self.broken = tuple(broken)
+
+
+class DataNameTaken(InvalidData):
+    """The name means another data set here."""
+
+
+class DamagedData(InvalidData):
+    """A stored data set is damaged: adding it again mends it."""
 
 
 class InvalidModel(MetaoptError):

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from service.api import (
     baselines,
+    datasets,
     events,
     health,
     report,
@@ -44,6 +45,7 @@ ROUTERS = tuple(
         baselines,
         schedules,
         webhooks,
+        datasets,
         page,
     )
 )
@@ -66,7 +68,13 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     """
     listed = load_listed(settings.webhooks_file)
     engine = open_engine(settings.url())
-    context = Context(engine=engine, now=now, webhooks=listed, data_sets=settings.data_sets())
+    context = Context(
+        engine=engine,
+        now=now,
+        webhooks=listed,
+        data_sets=settings.data_sets(),
+        upload_bytes=settings.upload_bytes,
+    )
     app = FastAPI(
         title="metaopt",
         version=_version(),

@@ -8,6 +8,14 @@
     ├── WeightsNotFound         weights-not-found      the study has no winner, or an old one
     ├── ScheduleNotFound        schedule-not-found
     ├── ScheduleExists          schedule-exists        another one has the name
+    ├── DatasetNotFound         dataset-not-found
+    ├── DatasetExists           dataset-exists         another data set has the name
+    ├── DatasetIncomplete       dataset-incomplete     a manifest whose arrays are not here
+    ├── DatasetInUse            dataset-in-use         a study that goes on, or a schedule, names it
+    ├── DatasetDamaged          dataset-damaged        its files are not what their names say
+    ├── UploadCut               upload-cut             what was sent did not come as a whole
+    ├── StorageFull             storage-full           the server's disk
+    ├── StorageUnavailable      storage-unavailable    the server cannot write or read its files
     ├── ResultNotReady          result-not-ready       the study is still at work
     ├── ResultImpossible        result-impossible      the study failed or was cancelled
     ├── TransitionImpossible    transition-impossible  e.g. resuming a cancelled study
@@ -18,6 +26,7 @@
     ├── SearchOver              search-over            there is nothing left to extend
     ├── InvalidRequest          invalid-request        a header, query or body breaks a rule
     │   ├── InvalidSpec         invalid-spec           fields and rules are listed
+    │   ├── InvalidDataset      invalid-dataset        a manifest or arrays, likewise
     │   └── InvalidCursor       invalid-cursor
     ├── BodyTooLarge            body-too-large
     ├── UnsupportedMediaType    unsupported-media-type
@@ -94,6 +103,54 @@ class ScheduleExists(ServiceError):
     code = "schedule-exists"
 
 
+class DatasetNotFound(ServiceError):
+    """There is no data set of that name or digest."""
+
+    code = "dataset-not-found"
+
+
+class DatasetExists(ServiceError):
+    """Another data set has that name."""
+
+    code = "dataset-exists"
+
+
+class DatasetIncomplete(ServiceError):
+    """The arrays that the manifest names are not here: send them, then the manifest again."""
+
+    code = "dataset-incomplete"
+
+
+class DatasetInUse(ServiceError):
+    """A study that has not ended, or a schedule, names the data set; the message says which."""
+
+    code = "dataset-in-use"
+
+
+class DatasetDamaged(ServiceError):
+    """The server cannot read a data set that it has; adding it again mends it."""
+
+    code = "dataset-damaged"
+
+
+class UploadCut(ServiceError):
+    """What was sent did not come as a whole; nothing of it is kept."""
+
+    code = "upload-cut"
+
+
+class StorageFull(ServiceError):
+    """The server's disk has no room; nothing was stored."""
+
+    code = "storage-full"
+
+
+class StorageUnavailable(ServiceError):
+    """The server cannot write or read where its data sets are."""
+
+    code = "storage-unavailable"
+
+
 class ResultNotReady(ServiceError):
     """The study has no verdict yet."""
 
@@ -157,6 +214,12 @@ class InvalidSpec(InvalidRequest):
     """The study spec breaks rules; `errors` lists which."""
 
     code = "invalid-spec"
+
+
+class InvalidDataset(InvalidRequest):
+    """A data set that was sent is none: its manifest or its arrays break rules; `errors` lists."""
+
+    code = "invalid-dataset"
 
 
 class InvalidCursor(InvalidRequest):

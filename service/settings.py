@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
+from metaopt.data.limits import MOST_BYTES
 from service.database_url import parse_database_url, sqlite_url
 from service.variables import is_blank
 
@@ -60,6 +61,12 @@ class Settings(BaseSettings):
         None,
         description="Compiled programs; default is programs/ in the data directory. They are "
         "machine code: let nobody else write there.",
+    )
+    upload_bytes: int = Field(
+        MOST_BYTES,
+        ge=0,
+        le=MOST_BYTES,
+        description="Most bytes of the arrays of a data set that is sent to the API; 0 takes none.",
     )
     segment_seconds: float = Field(
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."

@@ -21,6 +21,10 @@ from metaopt.errors import InvalidData
 
 DTYPES = {"U8": "|u1", "F32": "<f4"}
 PIECE_BYTES = 2**24
+
+Layout = Mapping[str, tuple[str, tuple[int, ...]]]
+"""Type, as the format names it, and shape of each array."""
+
 _ALIGNED = 8
 
 
@@ -33,24 +37,29 @@ def pieces(arrays: Mapping[str, NDArray[Any]]) -> Iterator[bytes | memoryview]:
     import numpy as np
 
     names = {dtype: name for name, dtype in DTYPES.items()}
-    header: dict[str, Any] = {}
-    end = 0
+    layout = {
+        name: (names[array.dtype.newbyteorder("<").str], array.shape)
+        for name, array in arrays.items()
+    }
+    yield head(layout)
     for name in sorted(arrays):
-        array = arrays[name]
-        begin, end = end, end + array.nbytes
-        header[name] = {
-            "dtype": names[array.dtype.newbyteorder("<").str],
-            "shape": list(array.shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNED)
-    yield len(text).to_bytes(8, "little") + text
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name], DTYPES[header[name]["dtype"]])
+        array = np.ascontiguousarray(arrays[name], DTYPES[layout[name][0]])
         flat = array.reshape(-1).view(np.uint8).data
         for begin in range(0, len(flat), PIECE_BYTES):
             yield flat[begin : begin + PIECE_BYTES]
+
+
+def head(layout: Layout) -> bytes:
+    """The bytes of the file before its data: they follow from types and shapes alone."""
+    header: dict[str, Any] = {}
+    end = 0
+    for name in sorted(layout):
+        dtype, shape = layout[name]
+        begin, end = end, end + int(DTYPES[dtype][-1]) * prod(shape)
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNED)
+    return len(text).to_bytes(8, "little") + text
 
 
 def digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -105,20 +105,32 @@ class Manifest:
         Raises:
             ValueError, TypeError, LookupError: it is none, or of a later version.
         """
-        data = json.loads(text)
+        return cls.from_data(json.loads(text))
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Manifest":
+        """The manifest that plain data describe, as they are in JSON.
+
+        Raises:
+            ValueError, TypeError, LookupError: They describe none, or one of a later version.
+        """
         if data["version"] != 1:
             raise ValueError(f"the manifest is of version {data['version']}, this program reads 1")
-        groups = tuple(_group(group) for group in data.pop("groups"))
-        tuples: dict[str, Any] = {name: tuple(data.pop(name)) for name in _TUPLES}
-        return cls(groups=groups, **tuples, **data)
+        groups = tuple(_group(group) for group in data["groups"])
+        tuples = {name: tuple(data[name]) for name in TUPLES}
+        return cls(**{**data, **tuples, "groups": groups})
 
 
-def _group(data: dict[str, Any]) -> Group:
-    numbers: dict[str, Any] = {name: tuple(data.pop(name)) for name in _NEWER if name in data}
-    return Group(**data, **numbers)
+def _group(data: Mapping[str, Any]) -> Group:
+    return Group(**{name: _tupled(value) for name, value in {**data}.items()})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 _NEWER = ("counts", "supports")
 """Of a group, and younger than digests: a manifest has them only where they say something."""
 
-_TUPLES = ("input_shape", "features", "targets", "notices")
+TUPLES = ("input_shape", "features", "targets", "notices")
+"""Fields that are lists in JSON."""

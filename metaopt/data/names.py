@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from metaopt.errors import InvalidData
+from metaopt.errors import DataNotFound, InvalidData
 from metaopt.messages import did_you_mean, shown
 
 MOST_CHARACTERS = 64
@@ -75,7 +75,7 @@ class Names:
         """The digest that a name or a digest means.
 
         Raises:
-            InvalidData: It is neither.
+            DataNotFound: It is neither.
         """
         digest = digest_in(reference) or (
             self._read(self.directory / reference) if _NAME.fullmatch(reference) else None
@@ -84,7 +84,7 @@ class Names:
             there = self.all()
             meant = did_you_mean(reference, there)
             known = f"; there are {', '.join(there)}" if 0 < len(there) <= 10 else ""
-            raise InvalidData(f"there is no data set {shown(reference)}{meant}{known}")
+            raise DataNotFound(f"there is no data set {shown(reference)}{meant}{known}")
         return digest
 
     @staticmethod

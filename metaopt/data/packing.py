@@ -18,7 +18,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 LARGEST_SIDE = 4096
 FEATURES = 256
 FEWEST_AND_MOST_FEATURES = (8, 65536)
-_SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
+SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Packing:
             whole("features", self.features, *FEWEST_AND_MOST_FEATURES, InvalidData)
         if self.header not in ("auto", "yes", "no"):
             raise InvalidData(f"header must be auto, yes or no, got {shown(self.header)}")
-        if self.licence is not None and not _SPDX.fullmatch(self.licence):
+        if self.licence is not None and not SPDX.fullmatch(self.licence):
             raise InvalidData(
                 f"licence must be an SPDX identifier such as CC-BY-4.0 or MIT, "
                 f"got {shown(self.licence)}"

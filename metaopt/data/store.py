@@ -3,29 +3,39 @@
     <digest>.json                the manifest
     <arrays' digest>.safetensors
     names/<name>                 the digest that somebody calls so
+    incoming/                    arrays that were sent here, until a manifest comes for them
 
 A file is written beside and then renamed, arrays before the manifest before the name, so whoever
-has a name or a digest has the whole.  Who adds or removes holds a lock; who reads needs none.
+has a name or a digest has the whole.  Who adds or removes holds a lock; who reads needs none, and
+who relies on a data set that it has found to stay holds another (`staying`), which removing waits
+for.
 """
 
-import fcntl
-import os
-import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from metaopt.data import arrays as files
+from metaopt.data.incoming.arrays_file import check_arrays
+from metaopt.data.incoming.rules import check_manifest, check_packed
+from metaopt.data.incoming.staging import Staging
 from metaopt.data.look import ARRAYS_FILE, MANIFEST_FILE
 from metaopt.data.manifest import Manifest
-from metaopt.data.names import Names, checked_name
+from metaopt.data.names import Names, checked_name, digest_in
 from metaopt.data.pack import Packed
-from metaopt.data.whole import checked, parsed
-from metaopt.errors import InvalidData
+from metaopt.data.whole import PART, locked, write_whole
+from metaopt.errors import (
+    DamagedData,
+    DataIncomplete,
+    DataNameTaken,
+    DataNotFound,
+    InvalidData,
+)
 from metaopt.messages import shown
 
-_PART = ".part"
+_ARRAYS = ".safetensors"
+_STAYING = ".staying"
 
 
 class Entry(NamedTuple):
@@ -33,6 +43,14 @@ class Entry(NamedTuple):
 
     manifest: Manifest
     names: tuple[str, ...]
+
+
+class Damaged(NamedTuple):
+    """A data set of a store that cannot be read, what people call it, and what is wrong."""
+
+    digest: str
+    names: tuple[str, ...]
+    cause: str
 
 
 class DataStore:
@@ -50,30 +68,73 @@ class DataStore:
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self._names = Names(self.directory / "names")
+        self.incoming = Staging(self.directory / "incoming")
 
-    def add(self, packed: Packed, name: str) -> str:
+    def add(self, packed: Packed, name: str | None) -> str:
         """Store a data set under a name, and return its digest; again only mends what is damaged.
 
+        Args:
+            name: None adds none.
+
         Raises:
-            InvalidData: The name is none, or means another data set here.
+            InvalidData: The name is none.
+            DataNameTaken: It means another data set here.
             OSError: It cannot be written; then nothing has the name.
         """
-        digest = packed.manifest.digest
-        checked_name(name)
-        checked(packed)
+        manifest = packed.manifest
+        check_packed(packed)
+        with self._naming(manifest, name):
+            arrays = self.arrays_of(manifest)
+            if not files.is_whole(arrays, manifest.arrays):
+                write_whole(arrays, files.pieces(packed.arrays))
+        return manifest.digest
+
+    def add_sent(self, manifest: Manifest, name: str | None) -> str:
+        """Store a data set whose arrays are here or `incoming`, as `add`.
+
+        They are read twice, piece by piece, and never in memory as a whole.
+
+        Raises:
+            InvalidData: The manifest is none, or the arrays are not those that it tells of.
+            DataIncomplete: The arrays are not here.
+            DataNameTaken, OSError: As `add`.
+        """
+        check_manifest(manifest)
+        arrays, sent = self.arrays_of(manifest), self.incoming.path(manifest.arrays)
+        found = next((p for p in (arrays, sent) if files.is_whole(p, manifest.arrays)), None)
+        if found is None:
+            raise _no_arrays(manifest)
+        check_arrays(found, manifest)
+        with self._naming(manifest, name):
+            if found == sent:
+                with suppress(FileNotFoundError):  # somebody else has just taken them
+                    sent.replace(arrays)
+            if not arrays.exists():
+                raise _no_arrays(manifest)
+        return manifest.digest
+
+    def has_arrays(self, digest: str) -> bool:
+        """Whether arrays of that SHA-256 are here, or `incoming`, undamaged."""
+        places = self.directory / f"{digest}{_ARRAYS}", self.incoming.path(digest)
+        return any(files.is_whole(path, digest) for path in places)
+
+    @contextmanager
+    def _naming(self, manifest: Manifest, name: str | None) -> Iterator[None]:
+        """Hold the lock while arrays are put in place, and then write manifest and name."""
+        digest = manifest.digest
+        if name is not None:
+            checked_name(name)
         with self._locked():
-            taken = self._names.all().get(name, digest)
+            taken = digest if name is None else self._names.all().get(name, digest)
             if taken != digest:
-                raise InvalidData(
+                raise DataNameTaken(
                     f"the name {shown(name)} means sha256:{taken[:12]}… here: take another one, "
                     "or remove that data set first"
                 )
-            arrays = self._arrays(packed.manifest.arrays)
-            if not files.is_whole(arrays, packed.manifest.arrays):
-                _write(arrays, files.pieces(packed.arrays))
-            _write(self._manifest(digest), [packed.manifest.to_json().encode()])
-            _write(self._names.directory / name, [f"{digest}\n".encode()])
-        return digest
+            yield
+            write_whole(self._manifest(digest), [manifest.to_json().encode()])
+            if name is not None:
+                write_whole(self._names.directory / name, [f"{digest}\n".encode()])
 
     def get(self, reference: str) -> Manifest:
         """The manifest of a data set; no array is read.
@@ -82,21 +143,26 @@ class DataStore:
             reference: A name, `sha256:` and 64 hexadecimal digits, or these alone.
 
         Raises:
-            InvalidData: There is none, or it is damaged.
+            DataNotFound: There is none.
+            DamagedData: It is damaged.
         """
         digest = self._names.digest_of(reference)
-        path = self._manifest(digest)
         try:
-            manifest = parsed(path.read_text("utf-8"), path)
+            text = self._manifest(digest).read_bytes().decode("utf-8")
+            manifest = Manifest.from_json(text)
+            if manifest.digest == digest:
+                return manifest
         except FileNotFoundError:
-            raise InvalidData(f"there is no data set {shown(reference, 80)} here") from None
-        except UnicodeDecodeError:
-            raise InvalidData(_damaged(path)) from None
+            raise _not_found(reference) from None
         except OSError as error:
-            raise InvalidData(f"{path} cannot be read: {error.strerror or error}") from None
-        if manifest.digest != digest:
-            raise InvalidData(_damaged(path))
-        return manifest
+            cause = error.strerror or str(error)
+            raise DamagedData(f"the manifest of {_named(digest)} cannot be read: {cause}") from None
+        except (ValueError, TypeError, LookupError, RecursionError):
+            pass  # no manifest at all
+        raise DamagedData(
+            f"{_named(digest)} is damaged, its manifest is not what its name says: add the data "
+            f"again, or remove the data set by its digest, {digest}"
+        )
 
     def load(self, reference: str) -> Packed:
         """A data set with its arrays, which have the digest that the manifest names.
@@ -108,41 +174,72 @@ class DataStore:
             InvalidData: There is none, or it is damaged.
         """
         manifest = self.get(reference)
-        arrays = files.read(self._arrays(manifest.arrays), manifest.arrays)
-        return checked(Packed(manifest, arrays))
+        arrays = files.read(self.arrays_of(manifest), manifest.arrays)
+        return check_packed(Packed(manifest, arrays))
 
     def names_of(self, digest: str) -> tuple[str, ...]:
         """What a data set is called here."""
         return tuple(name for name, one in self._names.all().items() if one == digest)
 
-    def entries(self) -> list[Entry]:
-        """All data sets, by their first name; those without one at the end, by digest.
+    def listing(self) -> tuple[list[Entry], list[Damaged]]:
+        """All data sets, by their first name, then those without one, by digest; and the damaged.
 
-        Raises:
-            InvalidData: One is damaged.
+        Those whose manifest cannot be read are damaged.
         """
-        digests = [path.stem for path in self.directory.glob("*.json")]
-        entries = [Entry(self.get(digest), self.names_of(digest)) for digest in digests]
-        return sorted(entries, key=lambda one: (not one.names, one.names, one.manifest.digest))
+        called: dict[str, list[str]] = {}
+        for name, digest in self._names.all().items():
+            called.setdefault(digest, []).append(name)
+        entries, damaged = [], []
+        for digest in sorted(self._digests()):
+            names = tuple(called.get(digest, ()))
+            try:
+                with suppress(DataNotFound):  # it was removed meanwhile
+                    entries.append(Entry(self.get(digest), names))
+            except DamagedData as error:
+                damaged.append(Damaged(digest, names, str(error)))
+        return sorted(entries, key=lambda one: (not one.names, one.names)), damaged
 
-    def remove(self, reference: str) -> str:
+    def entries(self) -> list[Entry]:
+        """The data sets of `listing` that are not damaged."""
+        return self.listing()[0]
+
+    def _digests(self) -> list[str]:
+        found = (digest_in(path.stem) for path in self.directory.glob("*.json"))
+        return [digest for digest in found if digest is not None]
+
+    def remove(self, reference: str, check: Callable[[str], None] = lambda _: None) -> str:
         """Forget a name, or by digest all names, and what nothing names then; return the digest.
 
+        Args:
+            check: Called with the digest of data that would go; what it raises keeps them.
+
         Raises:
-            InvalidData: There is no such data set.
+            DataNotFound: There is no such data set.
             OSError: A file cannot be removed.
         """
-        with self._locked():
+        with self._locked(), locked(self.directory / _STAYING):
             digest = self._names.digest_of(reference)
             names = self.names_of(digest)
             if not names and not self._manifest(digest).exists():
-                raise InvalidData(f"there is no data set {shown(reference, 80)} here")
-            for name in (reference,) if reference in names else names:
+                raise _not_found(reference)
+            gone = (reference,) if reference in names else names
+            if set(gone) == set(names):
+                check(digest)
+            for name in gone:
                 (self._names.directory / name).unlink()
-            if not self.names_of(digest):
+            if set(gone) == set(names):
                 self._manifest(digest).unlink(missing_ok=True)
             self._sweep()
         return digest
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Hold that no data set that is here is removed during the block."""
+        if not self.directory.is_dir():
+            yield
+            return
+        with locked(self.directory / _STAYING, shared=True):
+            yield
 
     def export(self, reference: str, folder: str | Path) -> Path:
         """Write a data set into a new folder, from which it can be added elsewhere.
@@ -156,54 +253,46 @@ class DataStore:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InvalidData(f"{folder} is there and not an empty folder: name a new one")
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / ARRAYS_FILE, files.pieces(packed.arrays))
-        _write(folder / MANIFEST_FILE, [packed.manifest.to_json().encode()])
+        write_whole(folder / ARRAYS_FILE, files.pieces(packed.arrays))
+        write_whole(folder / MANIFEST_FILE, [packed.manifest.to_json().encode()])
         return folder
 
     def _manifest(self, digest: str) -> Path:
         return self.directory / f"{digest}.json"
 
-    def _arrays(self, digest: str) -> Path:
-        return self.directory / f"{digest}.safetensors"
+    def arrays_of(self, manifest: Manifest) -> Path:
+        """The file of a data set's arrays."""
+        return self.directory / f"{manifest.arrays}{_ARRAYS}"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._names.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also by a kill
+        with locked(self.directory / ".lock"):
             yield
 
     def _sweep(self) -> None:
         """Remove arrays that no manifest names, and what a killed process left half written."""
         try:
-            named = {self.get(path.stem).arrays for path in self.directory.glob("*.json")}
+            named = {self.get(digest).arrays for digest in self._digests()}
         except InvalidData:
             return  # who knows which arrays a damaged manifest names
-        for path in self.directory.glob("*.safetensors"):
+        for path in self.directory.glob(f"*{_ARRAYS}"):
             if path.stem not in named:
                 path.unlink()
         for folder in (self.directory, self._names.directory):
-            for path in folder.glob(f".*{_PART}"):
+            for path in folder.glob(f".*{PART}"):
                 path.unlink()
 
 
-def _write(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{secrets.token_hex(8)}{_PART}")
-    try:
-        with part.open("xb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())  # a full disk may be told only now
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def _named(digest: str) -> str:
+    return f"data set sha256:{digest[:12]}…"
 
 
-def _damaged(path: Path) -> str:
-    return (
-        f"{path} is damaged, it is not what its name says: add the data again, or remove the data "
-        f"set by its digest, {path.stem}"
+def _not_found(reference: str) -> DataNotFound:
+    return DataNotFound(f"there is no data set {shown(reference, 80)} here")
+
+
+def _no_arrays(manifest: Manifest) -> DataIncomplete:
+    return DataIncomplete(
+        f"the arrays of {_named(manifest.digest)}, {manifest.arrays}, are not here: send them first"
     )

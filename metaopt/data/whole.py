@@ -1,51 +1,42 @@
-"""Whether a data set that comes from a file is whole: manifest and arrays fit each other."""
+"""Files that are there whole or not at all, and locks that end with who holds them."""
 
+import fcntl
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from metaopt.data.manifest import Group, Manifest
-from metaopt.data.pack import Packed
-from metaopt.errors import InvalidData
+PART = ".part"
+"""How the names end of files that are not whole yet."""
 
 
-def parsed(text: str, path: Path) -> Manifest:
-    """The manifest that a file's text is.
+def write_whole(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write a file whole or not at all.
 
     Raises:
-        InvalidData: It is none.
+        OSError: It cannot be written.
     """
+    part = path.with_name(f".{secrets.token_hex(8)}{PART}")
     try:
-        return Manifest.from_json(text)
-    except (ValueError, TypeError, LookupError) as error:
-        raise InvalidData(f"{path} is no manifest of a data set: {error}") from None
+        with part.open("xb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())  # a full disk may be told only now
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
-def checked(packed: Packed) -> Packed:
-    """The data set itself.
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock, whose file is made; it is released with the file, also by a kill.
 
-    Raises:
-        InvalidData: Its arrays are not those that its manifest tells of.
+    Args:
+        shared: With others that share it; else alone.
     """
-    manifest, arrays = packed.manifest, packed.arrays
-    wanted = {"x": (manifest.examples, *manifest.input_shape)}
-    if manifest.target == "number":
-        wanted["y"] = (manifest.examples, manifest.outputs)
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != wanted:
-        raise InvalidData(
-            f"data set sha256:{manifest.digest[:12]}… is damaged: its arrays are {found}, its "
-            f"manifest tells of {wanted}"
-        )
-    if manifest.target == "label" and not all(_has_counts(g, manifest) for g in manifest.groups):
-        raise InvalidData(
-            f"data set sha256:{manifest.digest[:12]}… is damaged: a task's examples are not those "
-            f"of its {manifest.outputs} classes"
-        )
-    return packed
-
-
-def _has_counts(group: Group, manifest: Manifest) -> bool:
-    fits = len(group.parts) == manifest.outputs and sum(group.parts) == group.examples
-    if group.supports is None:
-        return fits
-    fits &= len(group.supports) == len(group.parts)
-    return fits and all(0 <= s <= n for s, n in zip(group.supports, group.parts, strict=True))
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield

@@ -18,22 +18,43 @@ async def read_body(request: Request) -> bytes:
         BodyTooLarge: It has more than 1 MiB, announced or not.
         UnsupportedMediaType: It is compressed.
     """
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise UnsupportedMediaType("send the body uncompressed")
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"the body must have at most {MAX_BODY_BYTES} bytes")
+    return await read_up_to(request, MAX_BODY_BYTES)
+
+
+async def read_up_to(request: Request, most_bytes: int) -> bytes:
+    """Return a body of at most so many bytes; otherwise as `read_body`."""
+    check_head(request, most_bytes)
     chunks, size = [], 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise BodyTooLarge(f"the body must have at most {MAX_BODY_BYTES} bytes")
+            if size > most_bytes:
+                raise _too_large(most_bytes)
             chunks.append(chunk)
     except ClientDisconnect:
         return b""
     return b"".join(chunks)
+
+
+def check_head(request: Request, most_bytes: int) -> int | None:
+    """Refuse a body by what is announced of it; return its size, if that is announced.
+
+    Raises:
+        BodyTooLarge: It has more bytes.
+        UnsupportedMediaType: It is compressed.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise UnsupportedMediaType("send the body uncompressed")
+    announced = request.headers.get("content-length", "")
+    size = int(announced[:20]) if announced.isdecimal() else None
+    if size is not None and size > most_bytes:
+        raise _too_large(most_bytes)
+    return size
+
+
+def _too_large(most_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body must have at most {most_bytes} bytes")
 
 
 def parse_body(body: bytes, content_type: str) -> Any:

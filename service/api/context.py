@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from metaopt.data.store import DataStore
 from service.api.feeds import Feeds
 from service.auth.keys import ANYONE, Identity
+from service.errors import DatasetNotFound
 from service.notifications.config import Listed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,6 +38,7 @@ class Context:
         webhooks: Those that are configured, without their secrets.
         feeds: New events of studies, for those who wait for them.
         data_sets: Directory of the data sets that specs may name; None has none.
+        upload_bytes: Most bytes of the arrays of a data set that is sent here.
     """
 
     engine: Engine
@@ -46,6 +49,21 @@ class Context:
     webhooks: Sequence[Listed] = ()
     feeds: Feeds = field(default_factory=Feeds)
     data_sets: Path | None = None
+    upload_bytes: int = 0
+
+    def store(self) -> DataStore:
+        """The data sets.
+
+        Raises:
+            DatasetNotFound: The application was built without.
+        """
+        if self.data_sets is None:
+            raise DatasetNotFound("this server has no directory of data sets")
+        return DataStore(self.data_sets)
+
+    def staying(self) -> AbstractContextManager[None]:
+        """Hold that no data set is removed between being looked up and being named by a row."""
+        return nullcontext() if self.data_sets is None else self.store().staying()
 
 
 def get_context(request: Request) -> Context:

@@ -15,10 +15,11 @@ from service.api.openapi import component
 from service.auth.gate import OPEN_PATHS
 from service.wire.schemas import titled_by_name, without_titles
 from service.wire.spec.budget import CHANGEABLE, Budget
+from service.wire.views.datasets import NewDataset
 from service.wire.views.problems import Problem
 from service.wire.views.schedules import NewSchedule
 
-_UNSEEN = (Problem, NewSchedule)  # FastAPI does not read them from any function
+_UNSEEN = (Problem, NewSchedule, NewDataset)  # FastAPI does not read them from any function
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "basic": {"type": "http", "scheme": "basic", "description": "An API key as the password."},

@@ -54,6 +54,20 @@ EXPORT: Answers = {
         },
     }
 }
+DATASET_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": component("NewDataset")}},
+    }
+}
+ARRAYS_BODY = {
+    "requestBody": {
+        "description": "A safetensors file as `metaopt data export` writes it.",
+        "required": True,
+        "content": {"application/octet-stream": {"schema": BINARY}},
+    }
+}
+ARRAYS = _answer("The file of the arrays (safetensors)", "application/octet-stream", BINARY)
 SPEC_BODY = _spec_body("StudySpec")
 SCHEDULE_BODY = _spec_body("NewSchedule")
 PATCH_BODY = {

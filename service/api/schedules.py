@@ -46,8 +46,9 @@ def add(
 ) -> ScheduleView:
     """Add a schedule; adding the very same again changes nothing."""
     data = parse_body(body, request.headers.get("content-type", ""))
-    new = parse_schedule(data, lambda spec: read_spec(spec, context.data_sets))
-    schedule_id = _add(context, new)
+    with context.staying():
+        new = parse_schedule(data, lambda spec: read_spec(spec, context.data_sets))
+        schedule_id = _add(context, new)
     response.headers["Location"] = f"{PREFIX}/{schedule_id}"
     return _show(context, schedule_id, response)
 

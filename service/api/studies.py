@@ -25,8 +25,7 @@ from service.operations.preview import preview_study
 from service.operations.references import LONGEST, find_reference
 from service.operations.specs.datasets import read_spec
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
-from service.operations.submit import Once, submit_study
-from service.wire.spec.study import StudySpec
+from service.operations.submit import Once, sent_digest, submit_study, submitted_before
 from service.wire.views.preview import Preview
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyPage, StudyView
@@ -61,8 +60,8 @@ def submit(
     ] = None,
 ) -> StudyView:
     """Queue a study; repeating it with the same Idempotency-Key returns the same study."""
-    spec = read_spec(_plain(request, body), context.data_sets)
-    study_id = _submit(context, spec, _once(idempotency_key, who))
+    data = _plain(request, body)
+    study_id = _submit(context, data, _once(idempotency_key, who, data))
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
     return _show(context, study_id, response)
@@ -195,18 +194,25 @@ def _show(context: Context, study_id: str, response: Response) -> StudyView:
     return view
 
 
-def _submit(context: Context, spec: StudySpec, once: Once | None) -> str:
+def _submit(context: Context, data: Any, once: Once | None) -> str:
     def attempt() -> str:
         with transaction(context.engine) as session:
             return submit_study(session, spec, once, study_id=uuid.uuid4().hex, now=context.now())
 
-    try:
-        return attempt()
-    except IntegrityError:  # the same key was used at the same moment: now it is there to find
-        return attempt()
+    if once is not None:
+        with reading(context.engine) as session:
+            earlier = submitted_before(session, once)
+        if earlier is not None:
+            return earlier
+    with context.staying():
+        spec = read_spec(data, context.data_sets)
+        try:
+            return attempt()
+        except IntegrityError:  # the same key was used at the same moment: now it is there to find
+            return attempt()
 
 
-def _once(key: str | None, who: Identity) -> Once | None:
+def _once(key: str | None, who: Identity, data: Any) -> Once | None:
     if key is None:
         return None
     if not re.fullmatch(r"[\x20-\x7e]{1,255}", key):
@@ -214,7 +220,7 @@ def _once(key: str | None, who: Identity) -> Once | None:
         raise InvalidRequest(
             f"Idempotency-Key: {rule}", [FieldError("header.Idempotency-Key", rule)]
         )
-    return Once(key, who.api_key_id)
+    return Once(key, who.api_key_id, sent_digest(data))
 
 
 def _steer(context: Context, study_id: str, move: Move, response: Response) -> StudyView:

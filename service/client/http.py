@@ -84,7 +84,10 @@ class Http:
             ) from None
 
     def content(self, method: str, path: str, *, once: bool = False, **arguments: Any) -> bytes:
-        """The answer of an endpoint as it came; the arguments are those of `call`."""
+        """The answer of an endpoint as it came; the arguments are those of `call`.
+
+        A `content` that is a function gives what is sent, each time it is.
+        """
         if once:
             return self._ask(method, path, arguments)
         for attempt in stamina.retry_context(
@@ -120,8 +123,10 @@ class Http:
         return ServerUnreachable(f"no server answers at {self.url} ({error})")
 
     def _ask(self, method: str, path: str, arguments: dict[str, Any]) -> bytes:
+        content = arguments.get("content")
+        sent = {**arguments, "content": content()} if callable(content) else arguments
         try:
-            response = self._http.request(method, f"/api/v1{path}", **arguments)
+            response = self._http.request(method, f"/api/v1{path}", **sent)
         except UnicodeEncodeError:  # bytes that the shell gave and that are no text
             raise ServerRefused(_invalid("names, ids and keys must be text in UTF-8")) from None
         except httpx2.TransportError as error:

@@ -55,6 +55,17 @@ def find_named(session: Session, name: str) -> Schedule | None:
     return session.scalar(select(Schedule).where(Schedule.name == name))
 
 
+def schedules_on(session: Session, dataset: str, *, limit: int) -> Sequence[str]:
+    """The names of the schedules whose tasks are on a data set, `sha256:` and its digest."""
+    query = (
+        select(Schedule.name)
+        .where(Schedule.spec["tasks"]["dataset"].as_string() == dataset)
+        .order_by(Schedule.name)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
 def schedules_before(
     session: Session, before: tuple[datetime, str] | None, *, name: str | None, limit: int
 ) -> Sequence[Schedule]:

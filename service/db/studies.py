@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, defer
 
 from metaopt.goals import Goals
 from service.db.roles import roles_where
-from service.db.states import StudyStatus
+from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Delivery, DispatcherRow, Event, Report, ScheduleRun, Study, Trial
 
 
@@ -48,6 +48,22 @@ def waiting_line(session: Session) -> list[InLine]:
         select(Study.created_at, Study.study_id, Study.name, Study.status)
         .where(Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)))
         .order_by(Study.created_at, Study.study_id)
+    )
+    return [InLine(*row) for row in session.execute(query)]
+
+
+def studies_on(session: Session, dataset: str, *, limit: int) -> list[InLine]:
+    """The studies that have not ended whose tasks are on a data set, oldest first.
+
+    Args:
+        dataset: As specs name it, `sha256:` and its digest.
+    """
+    query = (
+        select(Study.created_at, Study.study_id, Study.name, Study.status)
+        .where(Study.status.not_in(TERMINAL_STUDIES))
+        .where(Study.spec["tasks"]["dataset"].as_string() == dataset)
+        .order_by(Study.created_at, Study.study_id)
+        .limit(limit)
     )
     return [InLine(*row) for row in session.execute(query)]
 

@@ -1,7 +1,7 @@
 """Submitting: a spec becomes a committed study row, once for each Idempotency-Key."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -13,14 +13,32 @@ from service.errors import IdempotencyConflict
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.planning.banks import digest_of, sealed_bank
+from service.wire.spec.refusals import without_notes
 from service.wire.spec.study import StudySpec
 
 
 class Once(NamedTuple):
-    """An Idempotency-Key and the API key that used it ("" without authentication)."""
+    """An Idempotency-Key, the API key that used it ("" without authentication), and for what.
+
+    Args:
+        sent: SHA-256 of the spec as it was sent (`sent_digest`): what it names, and which defaults
+            it gets, may be another later.
+    """
 
     key: str
     api_key_id: str
+    sent: str
+
+
+def sent_digest(data: Any) -> str:
+    """The SHA-256 of a spec's plain data, be it JSON or YAML, without its notes."""
+    return digest_of(without_notes(data))
+
+
+def submitted_before(session: Session, once: Once) -> str | None:
+    """The study that the same key got for the very same spec, whatever that would mean by now."""
+    earlier = idempotency.find_key(session, once.key, once.api_key_id)
+    return earlier.study_id if earlier is not None and earlier.body_sha256 == once.sent else None
 
 
 def submit_study(
@@ -32,17 +50,16 @@ def submit_study(
         IdempotencyConflict: The key was used with another spec.
         InvalidSpec: The warm start or the gates name something that is not there or does not fit.
     """
-    digest = spec_digest(spec)  # as it was sent: what its warm start and gates name may change
     if once is not None:
         earlier = idempotency.find_key(session, once.key, once.api_key_id)
         if earlier is not None:
-            return _same_study(earlier, digest)
-    stored = resolve_gates(session, resolve_warm_start(session, spec))
+            return _same_study(session, earlier, once, spec)
+    stored = _resolved(session, spec)
     session.add(_queued(stored, spec_digest(stored), study_id, now))
     session.flush()
     append_event(session, study_id, "study_submitted", {"trials": spec.budget.trials}, now=now)
     if once is not None:
-        idempotency.add_key(session, _first_use(once, digest, study_id, now))
+        idempotency.add_key(session, _first_use(once, study_id, now))
     return study_id
 
 
@@ -51,13 +68,27 @@ def spec_digest(spec: StudySpec) -> str:
     return digest_of(spec.model_dump(mode="json"))
 
 
-def _same_study(earlier: IdempotencyKey, digest: str) -> str:
-    if earlier.body_sha256 != digest:
+def _same_study(session: Session, earlier: IdempotencyKey, once: Once, spec: StudySpec) -> str:
+    """The study that the key got, if it was for this spec, however that was written.
+
+    Earlier versions kept the digest of the spec with its defaults of their day.
+    """
+    same = earlier.body_sha256 in (once.sent, spec_digest(spec))
+    if not same and not _is_of(session, spec, earlier.study_id):
         raise IdempotencyConflict(
             f"this Idempotency-Key was used for study {earlier.study_id} with another spec; "
             "use a new key for a new study"
         )
     return earlier.study_id
+
+
+def _is_of(session: Session, spec: StudySpec, study_id: str) -> bool:
+    stored = session.get_one(Study, study_id).spec
+    return StudySpec.model_validate(stored) == _resolved(session, spec)
+
+
+def _resolved(session: Session, spec: StudySpec) -> StudySpec:
+    return resolve_gates(session, resolve_warm_start(session, spec))
 
 
 def _queued(spec: StudySpec, digest: str, study_id: str, now: datetime) -> Study:
@@ -72,11 +103,11 @@ def _queued(spec: StudySpec, digest: str, study_id: str, now: datetime) -> Study
     )
 
 
-def _first_use(once: Once, digest: str, study_id: str, now: datetime) -> IdempotencyKey:
+def _first_use(once: Once, study_id: str, now: datetime) -> IdempotencyKey:
     return IdempotencyKey(
         key=once.key,
         api_key_id=once.api_key_id,
-        body_sha256=digest,
+        body_sha256=once.sent,
         study_id=study_id,
         created_at=now,
     )

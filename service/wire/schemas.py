@@ -16,10 +16,16 @@ def without_titles(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     return {
-        key: below if key in _VALUES else without_titles(below)
+        key: _without(key, below)
         for key, below in node.items()
         if not (key == "title" and isinstance(below, str))
     }
+
+
+def _without(key: str, below: Any) -> Any:
+    if key == "properties" and isinstance(below, dict):  # names of fields, which may be `examples`
+        return {name: without_titles(schema) for name, schema in below.items()}
+    return below if key in _VALUES else without_titles(below)
 
 
 def titled_by_name(models: dict[str, Any]) -> dict[str, Any]:

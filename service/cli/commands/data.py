@@ -1,23 +1,15 @@
 """Commands about a user's own data: data add, check, list, show, export, remove.
 
-They work on this machine, on `datasets/` in the data directory; no server is asked.
+They work on this machine, on `datasets/` in the data directory; with --remote at the server.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from metaopt.data.manifest import Manifest
 from metaopt.data.names import checked_name, name_of
-from metaopt.data.reading import read
-from metaopt.data.store import DataStore
-from metaopt.errors import InvalidData
 from service.cli.console import data, say
-from service.cli.exits import Exit, Stop, unwritable
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
 from service.cli.packing_options import (
@@ -38,10 +30,11 @@ from service.cli.packing_options import (
     packing_of,
 )
 from service.cli.pages.data import list_page, manifest_page
-from service.settings import Settings
+from service.cli.shelves.choice import packed_here, shelf_of
+from service.cli.shelves.refusals import refusals
 
 app = typer.Typer(
-    help="Your own data: look at them, pack and store them.",
+    help="Your own data: look at them, pack them, store them here or at a server.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -50,6 +43,17 @@ Source = Annotated[
     Path,
     typer.Argument(metavar="PATH", help="A folder or zip of images, a table, or arrays."),
 ]
+Sent = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        help="A folder or zip of images, a table, or arrays; for --remote also the name of a data "
+        "set of this machine.",
+    ),
+]
+Remote = Annotated[
+    bool, typer.Option("--remote", help="At the server, not on this machine (METAOPT_URL).")
+]
 Reference = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of a data set, or its digest.")
 ]
@@ -57,10 +61,11 @@ Reference = Annotated[
 
 @app.command()
 def add(
-    path: Source,
+    path: Sent,
     name: Annotated[
-        str | None, typer.Option(metavar="N", help="What it is called here; default after PATH.")
+        str | None, typer.Option(metavar="N", help="What it is called there; default after PATH.")
     ] = None,
+    remote: Remote = False,
     kind: KindOption = None,
     licence: Licence = None,
     size: Size = None,
@@ -78,16 +83,16 @@ def add(
     json: Json = None,
 ) -> None:
     """Pack data and store them under a name; print the digest that a spec can name."""
-    with _refusals():
-        called = name_of(path) if name is None else checked_name(name)
+    with refusals():
         packing = packing_of(kind, licence, size, crop, channels, invert, task, target,
                              class_column, split, text, features, without, header)  # fmt: skip
-        _, packed = read(path, packing)
-        digest = _store().add(packed, called)
-    for notice in packed.manifest.notices:
+        called = name_of(path) if name is None else checked_name(name)
+        with shelf_of(remote) as shelf:
+            view = shelf.add(path, called, packing)
+    for notice in view.notices:
         say(f"mind: {notice}")
-    say(f"stored as {called}")
-    answer(json, _document(packed.manifest, (called,)), lambda: data(f"sha256:{digest}"))
+    say(f"stored as {called}{shelf.place}")
+    answer(json, view, lambda: data(view.digest))
 
 
 @app.command()
@@ -110,33 +115,32 @@ def check(
     json: Json = None,
 ) -> None:
     """Say what data were taken for and what looks suspicious; nothing is stored."""
-    with _refusals():
+    with refusals():
         packing = packing_of(kind, licence, size, crop, channels, invert, task, target,
                              class_column, split, text, features, without, header)  # fmt: skip
-        look, packed = read(path, packing)
-    document = {"form": look.form, **_document(packed.manifest, ())}
-    answer(json, document, lambda: manifest_page(packed.manifest, (), look))
+        look, view = packed_here(path, packing)
+    document = {"form": look.form, **view.model_dump(mode="json")}
+    answer(json, document, lambda: manifest_page(view, look))
 
 
 @app.command("list")
-def list_data(json: Json = None) -> None:
-    """List the data sets of this machine."""
-    with _refusals():
-        entries = _store().entries()
-    documents = [_document(entry.manifest, entry.names) for entry in entries]
-    answer(json, documents, lambda: list_page(entries))
-    if not entries:
-        say("There is none: `metaopt data add PATH` packs one (docs/own-data.md).")
+def list_data(remote: Remote = False, json: Json = None) -> None:
+    """List the data sets of this machine, or of the server."""
+    with refusals(), shelf_of(remote) as shelf:
+        listed = shelf.all()
+    answer(json, listed.items, lambda: list_page(listed.items))
+    for one in listed.damaged:
+        say(f"damaged: {', '.join(one.names) or one.digest}: {one.detail}")
+    if not listed.items and not listed.damaged:
+        say(f"There is none{shelf.place}: `metaopt data add PATH` packs one (docs/own-data.md).")
 
 
 @app.command()
-def show(reference: Reference, json: Json = None) -> None:
+def show(reference: Reference, remote: Remote = False, json: Json = None) -> None:
     """Show what a data set is."""
-    store = _store()
-    with _refusals():
-        manifest = store.get(reference)
-    names = store.names_of(manifest.digest)
-    answer(json, _document(manifest, names), lambda: manifest_page(manifest, names))
+    with refusals(), shelf_of(remote) as shelf:
+        view = shelf.show(reference)
+    answer(json, view, lambda: manifest_page(view))
 
 
 @app.command()
@@ -145,42 +149,23 @@ def export(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A new folder, for manifest and arrays.")
     ],
+    remote: Remote = False,
     json: Json = None,
 ) -> None:
     """Write a data set into a folder, from which `metaopt data add` takes it elsewhere."""
-    store = _store()
-    with _refusals():
-        folder = store.export(reference, path)
-        manifest = store.get(reference)
-    answer(json, {"folder": str(folder), "digest": f"sha256:{manifest.digest}"}, lambda: None)
-    say(f"wrote {folder}")
+    with refusals(), shelf_of(remote) as shelf:
+        digest = shelf.export(reference, path)
+    answer(json, {"folder": str(path), "digest": digest}, lambda: None)
+    say(f"wrote {path}")
 
 
 @app.command()
-def remove(reference: Reference, json: Json = None) -> None:
-    """Forget a name, and the data set that has no other; by digest, all its names."""
-    with _refusals():
-        digest = _store().remove(reference)
-    answer(json, {"digest": f"sha256:{digest}"}, lambda: None)
-    say(f"removed {reference}")
+def remove(reference: Reference, remote: Remote = False, json: Json = None) -> None:
+    """Forget a name, and the data set that has no other; by digest, all its names.
 
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Have what is wrong with data, or with where they are stored, end the command in words."""
-    try:
-        yield
-    except InvalidData as error:
-        raise Stop(Exit.USAGE, str(error)) from None
-    except OSError as error:
-        raise unwritable(error.filename or "the data set", error) from None
-
-
-def _store() -> DataStore:
-    return DataStore(Settings().data_sets())
-
-
-def _document(manifest: Manifest, names: tuple[str, ...]) -> dict[str, Any]:
-    """A data set as JSON: its manifest, its digest, and what it is called here."""
-    document = {"digest": f"sha256:{manifest.digest}", "names": list(names), **asdict(manifest)}
-    return {key: list(one) if isinstance(one, tuple) else one for key, one in document.items()}
+    Data that a study which has not ended, or a schedule, names are not removed.
+    """
+    with refusals(), shelf_of(remote) as shelf:
+        gone = shelf.remove(reference)
+    answer(json, gone, lambda: None)
+    say(f"removed {reference}{shelf.place}")

@@ -4,6 +4,7 @@ from service.cli import console
 from service.cli.connection import connect
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
+from service.cli.own_data import with_data_sent
 from service.cli.spec_options import (
     BaselineName,
     GateRules,
@@ -29,7 +30,7 @@ def preview(
     """Say what a spec would do: trials, rungs, cost and space; nothing is started."""
     document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
     with connect() as client:
-        plan = client.preview(document)
+        plan = client.preview(with_data_sent(document, client))
     answer(json, plan, lambda: _page(plan))
 
 

@@ -10,6 +10,7 @@ from service.cli.connection import connect
 from service.cli.console import data, say
 from service.cli.options import Full, Json
 from service.cli.outputs.answers import answer
+from service.cli.own_data import with_data_sent
 from service.cli.pages import schedules
 from service.cli.spec_options import (
     BaselineName,
@@ -77,10 +78,9 @@ def add(
         "catch_up": catch_up,
         "overlap": overlap,
         "seed": seed,
-        "spec": document,
     }
     with connect() as client:
-        view = client.schedules.add(wanted)
+        view = client.schedules.add({**wanted, "spec": with_data_sent(document, client)})
     for warning in view.warnings:
         say(f"warning: {warning}")
     answer(json, view, lambda: data(view.schedule_id))

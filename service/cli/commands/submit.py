@@ -11,6 +11,7 @@ from service.cli.exits import Exit, Stop
 from service.cli.options import Events, Json, Junit, Summary, Timeout
 from service.cli.outputs.answers import answer
 from service.cli.outputs.results import Outputs
+from service.cli.own_data import with_data_sent
 from service.cli.spec_options import (
     BaselineName,
     GateRules,
@@ -60,7 +61,7 @@ def submit(
     document = changed_spec(read_spec(spec), settings, gate, baseline, promote_on, undecided)
     outputs.check()  # before the study is on its way: nobody should submit twice
     with connect() as client:
-        study = client.submit(document, idempotency_key)
+        study = client.submit(with_data_sent(document, client), idempotency_key)
     tell_submitted(study, outputs, wait=wait, timeout=timeout, cancel=cancel_on_interrupt)
 
 

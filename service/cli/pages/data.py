@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from metaopt.data.look import Look
-from metaopt.data.manifest import Group, Manifest
-from metaopt.data.store import Entry
 from service.cli import console
+from service.wire.views.datasets import DatasetGroup, DatasetRow, DatasetTarget, DatasetView
 
 MOST_NAMED = 6
 DIGITS = 12
@@ -22,43 +21,42 @@ FORMS = {
 }
 
 
-def list_page(entries: Sequence[Entry]) -> None:
+def list_page(listed: Sequence[DatasetRow]) -> None:
     """Print a line for each data set."""
     rows = [
         (
-            ", ".join(entry.names) or "-",
-            entry.manifest.kind,
-            inputs(entry.manifest),
-            groups_in_words(entry.manifest),
-            f"{entry.manifest.examples:,}",
-            entry.manifest.licence or "-",
-            f"sha256:{entry.manifest.digest[:DIGITS]}…",
+            ", ".join(one.names) or "-",
+            one.kind,
+            inputs(one.input_shape),
+            groups_in_words(one.target, one.groups),
+            f"{one.examples:,}",
+            one.licence or "-",
+            f"{one.digest[: len('sha256:') + DIGITS]}…",
         )
-        for entry in entries
+        for one in listed
     ]
     header = ("name", "kind", "input", "groups", "examples", "licence", "digest")
     console.table("", header, rows)
 
 
-def manifest_page(manifest: Manifest, names: Sequence[str] = (), look: Look | None = None) -> None:
+def manifest_page(manifest: DatasetView, look: Look | None = None) -> None:
     """Print what a data set is.
 
     Args:
-        names: What it is called.
         look: What its path was taken for, if it was just read.
     """
-    for line in _lines(manifest, names, look):
+    for line in _lines(manifest, look):
         console.data(line)
 
 
-def _lines(manifest: Manifest, names: Sequence[str], look: Look | None) -> Iterator[str]:
-    if names:
-        yield f"name      {', '.join(names)}"
+def _lines(manifest: DatasetView, look: Look | None) -> Iterator[str]:
+    if manifest.names:
+        yield f"name      {', '.join(manifest.names)}"
     if look is not None:
         yield f"read as   {manifest.kind}: {FORMS[look.form]}"
     else:
         yield f"kind      {manifest.kind}"
-    yield f"input     {inputs(manifest)}"
+    yield f"input     {inputs(manifest.input_shape)}"
     if manifest.features and len(manifest.features) > 1:
         yield f"features  {_few(manifest.features)}"
     if manifest.target == "number":
@@ -66,7 +64,8 @@ def _lines(manifest: Manifest, names: Sequence[str], look: Look | None) -> Itera
         yield f"predicts  {manifest.outputs} {_numbers(manifest.outputs)}{predicted}"
     if manifest.target == "label":
         yield f"predicts  one of {manifest.outputs} classes: {_few(manifest.targets)}"
-    yield f"groups    {groups_in_words(manifest)}, {_sizes(manifest.groups)}"
+    groups = groups_in_words(manifest.target, len(manifest.groups))
+    yield f"groups    {groups}, {_sizes(manifest.groups)}"
     yield f"          {_few([f'{group.name} ({group.examples:,})' for group in manifest.groups])}"
     splits = Counter(group.split for group in manifest.groups if group.split is not None)
     if splits:
@@ -75,14 +74,13 @@ def _lines(manifest: Manifest, names: Sequence[str], look: Look | None) -> Itera
         packing = sorted(manifest.packing.items())
         yield f"packed    {', '.join(f'{name} {_value(value)}' for name, value in packing)}"
     yield f"licence   {manifest.licence or 'not said'}"
-    yield f"digest    sha256:{manifest.digest}"
+    yield f"digest    {manifest.digest}"
     for notice in manifest.notices:
         yield f"mind      {notice}"
 
 
-def inputs(manifest: Manifest) -> str:
+def inputs(shape: Sequence[int]) -> str:
     """The shape of an example, in words."""
-    shape = manifest.input_shape
     if len(shape) == 1:
         return f"{shape[0]:,} {_numbers(shape[0])}"
     channels, height, width = shape
@@ -90,14 +88,13 @@ def inputs(manifest: Manifest) -> str:
     return f"{height} x {width} {colour}"
 
 
-def groups_in_words(manifest: Manifest) -> str:
+def groups_in_words(target: DatasetTarget, number: int) -> str:
     """How many classes or tasks there are."""
-    number = len(manifest.groups)
-    one, more = ("class", "classes") if manifest.target == "class" else ("task", "tasks")
+    one, more = ("class", "classes") if target == "class" else ("task", "tasks")
     return f"{number:,} {one if number == 1 else more}"
 
 
-def _sizes(groups: Sequence[Group]) -> str:
+def _sizes(groups: Sequence[DatasetGroup]) -> str:
     sizes = [group.examples for group in groups]
     if min(sizes) == max(sizes):
         return f"{sizes[0]:,} {'example' if sizes[0] == 1 else 'examples'} each"

@@ -28,8 +28,7 @@ def parse_spec(data: Any, *, stored: bool = False) -> StudySpec:
     Raises:
         InvalidSpec: It breaks rules; `errors` names each field by path and its rule in words.
     """
-    if isinstance(data, dict):
-        data = {name: value for name, value in data.items() if not str(name).startswith("x-")}
+    data = without_notes(data)
     try:
         spec = StudySpec.model_validate(data, context={"new": not stored})
     except ValidationError as error:
@@ -41,6 +40,13 @@ def parse_spec(data: Any, *, stored: bool = False) -> StudySpec:
     if not stored and (broken := list(_unresolved(spec))):
         raise _refused(broken)
     return spec
+
+
+def without_notes(data: Any) -> Any:
+    """A spec's plain data without its fields that begin with `x-`, which mean nothing."""
+    if not isinstance(data, dict):
+        return data
+    return {name: value for name, value in data.items() if not str(name).startswith("x-")}
 
 
 def _refused(broken: list[FieldError]) -> InvalidSpec:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from metaopt.data.pack import Packed
 from metaopt.data.packing import Packing
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
-from metaopt.errors import InvalidData
+from metaopt.errors import DataNameTaken, InvalidData
 from tests.fakes.pictures import animals, write_files
 
 
@@ -104,6 +105,12 @@ def test_what_is_not_there_is_said_with_what_is(store: DataStore, packed: Packed
     assert "there is no data set '../x'" in refused(store.get, "../x")
 
 
+NO_MANIFESTS = (
+    b"", b"{}", b"[]", b"7", b"\xff", b"[" * 100_000, b'{"version": 2}',
+    b'{"version": 1, "groups": [{}]}', b'{"version": 1, "groups": {"a": 1}}',
+)  # fmt: skip
+
+
 def test_damage_is_noticed_and_mended_by_adding_again(store: DataStore, packed: Packed) -> None:
     digest = store.add(packed, "animals")
     arrays = store.directory / f"{packed.manifest.arrays}.safetensors"
@@ -116,15 +123,60 @@ def test_damage_is_noticed_and_mended_by_adding_again(store: DataStore, packed: 
     store.add(packed, "animals")
     assert store.load("animals").manifest == packed.manifest
     manifest.write_text(manifest.read_text().replace("cat", "cow"))
-    assert "is damaged, it is not what its name says" in refused(store.get, "animals")
-    assert digest in refused(store.entries)
+    assert "damaged, its manifest is not what its name says" in refused(store.get, "animals")
     store.add(packed, "animals")
     assert store.get("animals") == packed.manifest
-    for text in ("", "{}", "[]", manifest.read_text().replace('"version": 1', '"version": 2')):
-        manifest.write_text(text)
-        assert "is no manifest of a data set" in refused(store.get, "animals")
+    for text in NO_MANIFESTS:
+        manifest.write_bytes(text)
+        assert "is damaged, its manifest is not" in refused(store.get, "animals")
     store.remove("animals")
     assert store.entries() == []
+
+
+def test_one_that_is_damaged_is_named_and_the_others_are_listed(
+    store: DataStore, packed: Packed, tmp_path: Path
+) -> None:
+    digest = store.add(packed, "animals")
+    store.add(other(tmp_path, invert=True), "dark")
+    (store.directory / f"{digest}.json").write_text("{}")
+    (store.directory / "notes.json").write_text("somebody else's")
+    entries, (damaged,) = store.listing()
+    assert [entry.names for entry in entries] == [("dark",)]
+    assert (damaged.digest, damaged.names) == (digest, ("animals",))
+    assert "add the data again, or remove the data set by its digest" in damaged.cause
+    store.remove(digest)
+    assert store.listing()[1] == []
+
+
+def test_a_data_set_needs_no_name(store: DataStore, packed: Packed, tmp_path: Path) -> None:
+    digest = store.add(packed, None)
+    assert store.entries()[0].names == ()
+    with pytest.raises(DataNameTaken, match="means sha256:"):
+        store.add(other(tmp_path, invert=True), "a") and store.add(packed, "a")
+    assert store.get(digest) == packed.manifest
+    store.remove(digest)
+    assert [entry.names for entry in store.entries()] == [("a",)]
+
+
+def test_what_somebody_relies_on_stays(store: DataStore, packed: Packed) -> None:
+    digest = store.add(packed, "a")
+    store.add(packed, "b")
+
+    def used(gone: str) -> None:
+        raise KeyError(gone)
+
+    store.remove("b", used)  # the data have another name
+    for reference in ("a", digest):
+        with pytest.raises(KeyError, match=digest):
+            store.remove(reference, used)
+    assert store.names_of(digest) == ("a",) and store.load("a").manifest == packed.manifest
+    removed = threading.Thread(target=store.remove, args=("a",))
+    with store.staying(), store.staying():
+        removed.start()
+        removed.join(0.2)
+        assert removed.is_alive() and store.get("a") == packed.manifest
+    removed.join(20)
+    assert store.entries() == [] and not removed.is_alive()
 
 
 def test_arrays_that_are_not_the_manifest_s_are_refused(store: DataStore, packed: Packed) -> None:

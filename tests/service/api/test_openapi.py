@@ -1,6 +1,7 @@
 """Whatever is sent: no server error, and every answer is as the document says."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,13 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy import Engine
 
+from metaopt.data import arrays as files
+from metaopt.data.pack import Packed
+from metaopt.data.store import DataStore
 from service.db.engine import transaction
 from service.operations import schedules
+from service.settings import Settings
+from tests.fakes.packed import images
 from tests.fakes.rows import (
     add_baseline,
     add_report,
@@ -56,8 +62,11 @@ SCHEDULE_ID = "b" * 32
 
 
 @pytest.fixture
-def studied(engine: Engine) -> None:
+def studied(engine: Engine, settings: Settings) -> None:
     """Write a completed study of a schedule with a report, so that answers have a body."""
+    packed = images([2, 2])
+    arrays = replace(packed.manifest, arrays=files.digest(packed.arrays))
+    DataStore(settings.data_sets()).add(Packed(arrays, packed.arrays), "animals")
     new = new_schedule()
     with transaction(engine) as session:
         schedules.add_schedule(session, new, schedule_id=SCHEDULE_ID, now=NOON)
@@ -90,6 +99,8 @@ def try_out(operation: Any, mode: GenerationMode, client: TestClient) -> Counter
             case.query.pop("version", None)
         if real and case.method != "DELETE" and "schedule_id" in case.path_parameters:
             case.path_parameters["schedule_id"] = SCHEDULE_ID
+        if real and case.method != "DELETE" and "reference" in case.path_parameters:
+            case.path_parameters["reference"] = "animals"
         if real and mode is GenerationMode.POSITIVE and "trial_number" in case.path_parameters:
             case.path_parameters["trial_number"] = 0
         response = case.call(session=client)

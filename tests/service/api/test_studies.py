@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading, transaction
-from service.db.tables import Study
+from service.db.tables import IdempotencyKey, Study
+from service.planning.banks import digest_of
 from tests.fakes.rows import add_report, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
 
@@ -85,6 +86,41 @@ def test_the_same_key_and_spec_get_the_same_study(client: TestClient, engine: En
     assert other != first.json()["study_id"]
     with reading(engine) as session:
         assert session.scalar(select(func.count()).select_from(Study)) == 2
+
+
+def test_how_a_spec_is_written_makes_no_difference_to_its_key(client: TestClient) -> None:
+    first = submit(client, Idempotency_Key="k")
+    written = [
+        {**dict(reversed(SPEC.items())), "x-note": "tried on Monday"},
+        {**SPEC, "tasks": {"kind": "sinusoid", "k_shot": 10, "metric": "mse"}},
+        client.get(f"{URL}/{first}").json()["spec"],
+    ]
+    assert {submit(client, spec, Idempotency_Key="k") for spec in written} == {first}
+
+
+def test_a_key_of_an_earlier_version_with_other_defaults_is_still_of_its_study(
+    client: TestClient, engine: Engine
+) -> None:
+    first = submit(client, Idempotency_Key="k")
+    with transaction(engine) as session:  # as it was before specs said their metric
+        study = session.get_one(Study, first)
+        spec = json.loads(json.dumps(study.spec))
+        del spec["tasks"]["metric"]
+        study.spec, study.spec_sha256 = spec, digest_of(spec)
+        session.get_one(IdempotencyKey, ("k", "")).body_sha256 = study.spec_sha256
+    assert submit(client, Idempotency_Key="k") == first
+    response = client.post(URL, json={**SPEC, "seed": 2}, headers={"Idempotency-Key": "k"})
+    assert_problem(response, 422, "idempotency-conflict")
+
+
+def test_a_key_is_of_what_was_sent_whatever_that_means_by_now(
+    client: TestClient, engine: Engine
+) -> None:
+    first = submit(client, Idempotency_Key="k")
+    with transaction(engine) as session:  # as if defaults, or what a name means, had changed
+        study = session.get_one(Study, first)
+        study.spec = {**study.spec, "seed": 77}
+    assert submit(client, Idempotency_Key="k") == first
 
 
 def test_the_same_key_with_another_spec_is_refused(client: TestClient) -> None:

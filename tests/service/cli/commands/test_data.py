@@ -2,11 +2,17 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import URL, Engine
 
+from service.app import create_app
+from service.settings import Settings
 from tests.fakes.pictures import animals, encoded, grey, write_files, write_zip
+from tests.fakes.specs import TINY
 from tests.service.cli.conftest import Command
 
 
@@ -79,11 +85,12 @@ def test_json_is_the_manifest_with_its_names(metaopt: Command, here: Path) -> No
     assert added["names"] == ["t"] and added["features"] == ["weight", "height"]
     assert added["groups"][0] == {"name": "cat", "examples": 1, "split": None, "support": None}
     assert json.loads(metaopt("data", "show", "t", "--json", "-").out) == added
-    assert json.loads(metaopt("data", "list", "--json", "-").out) == [added]
+    (row,) = json.loads(metaopt("data", "list", "--json", "-").out)
+    assert row["digest"] == added["digest"] and (row["groups"], row["examples"]) == (2, 2)
     out = json.loads(metaopt("data", "export", "t", "out", "--json", "-").out)
     assert out == {"folder": "out", "digest": added["digest"]}
     gone = json.loads(metaopt("data", "remove", "t", "--json", "-").out)
-    assert gone == {"digest": added["digest"]}
+    assert gone == {"digest": added["digest"], "names": []}
 
 
 @pytest.mark.parametrize(
@@ -118,3 +125,55 @@ def test_a_store_that_cannot_be_written_is_said(metaopt: Command, here: Path) ->
     (here / "data").write_text("a file where a directory should be")
     said = metaopt("data", "add", "My animals.zip")
     assert said.code == 2 and "cannot be written: Not a directory" in said.err
+
+
+def test_one_that_is_damaged_is_named_and_the_others_are_listed(
+    metaopt: Command, here: Path
+) -> None:
+    digest = metaopt("data", "add", "t.csv", "--class", "species").out.strip()
+    metaopt("data", "add", "My animals.zip")
+    (here / "data" / "datasets" / f"{digest[7:]}.json").write_text("{}")
+    listed = metaopt("data", "list")
+    assert listed.code == 0 and "my-animals" in listed.out
+    assert listed.err.startswith("damaged: t: data set sha256:")
+    assert metaopt("data", "show", "t").code == 2
+    assert metaopt("data", "remove", digest).code == 0
+    assert metaopt("data", "list").err == ""
+
+
+def test_what_a_study_of_this_machine_needs_is_not_removed(
+    metaopt: Command, here: Path, make_tables: Callable[[URL], None]
+) -> None:
+    write_files(here / "animals", animals("ant bee cat dog eel fox gnu"))
+    metaopt("data", "add", "animals")
+    settings = Settings(data_directory=here / "data")
+    make_tables(settings.url())
+    with TestClient(create_app(settings)) as client:
+        tasks = {"kind": "dataset", "dataset": "animals", "n_way": 2, "k_shot": 1, "q_query": 1}
+        spec = {**TINY, "tasks": {**tasks, "rotations": "classes"}}
+        study = client.post("/api/v1/studies", json=spec).json()
+        said = metaopt("data", "remove", "animals")
+        assert said.code == 2 and f"is needed by study {study['study_id']}" in said.err
+        client.post(f"/api/v1/studies/{study['study_id']}:cancel")
+    assert metaopt("data", "remove", "animals").code == 0
+
+
+def test_the_same_commands_at_a_server(metaopt: Command, here: Path, api: Engine) -> None:
+    assert "There is none at http://" in metaopt("data", "list", "--remote").err
+    added = metaopt("data", "add", "t.csv", "--class", "species", "--remote")
+    assert added.code == 0 and "stored as t at http://" in added.err
+    assert metaopt("data", "list", "--json", "-").out == "[]\n"  # nothing is left here
+    metaopt("data", "add", "My animals.zip", "--name", "animals")
+    assert metaopt("data", "add", "animals", "--remote").code == 0
+    for command in (("list",), ("show", "t"), ("show", "animals")):
+        there = metaopt("data", *command, "--remote")
+        assert there.code == 0 and there.out, there.err
+    shown = json.loads(metaopt("data", "show", "animals", "--remote", "--json", "-").out)
+    assert shown == json.loads(metaopt("data", "show", "animals", "--json", "-").out)
+    assert metaopt("data", "export", "t", "out", "--remote").code == 0
+    assert metaopt("data", "add", "out").out == added.out
+    assert metaopt("data", "remove", "t", "--remote").err.startswith("removed t at http://")
+    said = metaopt("data", "show", "t", "--remote")
+    assert said.code == 2 and "there is no data set 't'" in said.err
+    said = metaopt("data", "add", "nothing", "--remote")
+    assert said.code == 2 and "nothing cannot be read: No such file" in said.err

@@ -1,0 +1,134 @@
+"""Data sets: add, list, show, download, remove.
+
+    POST /datasets {manifest, name}   201, or 409 dataset-incomplete: its arrays are not here
+    PUT  /datasets/blobs/SHA-256      the arrays, once; then POST again
+
+So whatever was sent before, by whomever, is not sent again.
+"""
+
+import json
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Path, Request, Response
+from starlette.responses import FileResponse
+
+from service.api.body import read_up_to
+from service.api.context import Ctx
+from service.api.openapi import ARRAYS, ARRAYS_BODY, DATASET_BODY, PROBLEMS
+from service.api.uploads import receive
+from service.errors import DatasetDamaged, FieldError, InvalidDataset
+from service.operations import datasets
+from service.operations.datasets import in_our_words
+from service.wire.views.datasets import (
+    DatasetList,
+    DatasetView,
+    RemovedDataset,
+    Sha256,
+    UploadedArrays,
+)
+
+PREFIX = "/api/v1/datasets"
+MOST_MANIFEST_BYTES = 2**25
+"""Of a hundred thousand classes with the longest names."""
+
+HEAD_BYTES = 2**12
+"""More than a file of arrays has beside these."""
+
+Reference = Annotated[
+    str, Path(description="Name of the data set, or `sha256:` and its digest.", max_length=200)
+]
+
+router = APIRouter(prefix=PREFIX, tags=["datasets"], responses=PROBLEMS)
+
+
+async def read_manifest_body(request: Request) -> bytes:
+    """Return the body of a manifest, which may be larger than others."""
+    return await read_up_to(request, MOST_MANIFEST_BYTES)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=DatasetView,
+    openapi_extra=DATASET_BODY,
+    operation_id="add_dataset",
+)
+def add(
+    response: Response, body: Annotated[bytes, Depends(read_manifest_body)], context: Ctx
+) -> DatasetView:
+    """Add a data set whose arrays are here; the very same again changes nothing."""
+    view = datasets.add_dataset(context.store(), _plain(body), context.upload_bytes)
+    response.headers["Location"] = f"{PREFIX}/{view.digest}"
+    return view
+
+
+@router.put(
+    "/blobs/{sha256}",
+    response_model=UploadedArrays,
+    openapi_extra=ARRAYS_BODY,
+    operation_id="upload_arrays",
+)
+async def upload(
+    sha256: Annotated[Sha256, Path(description="Of the file.")], request: Request, context: Ctx
+) -> UploadedArrays:
+    """Send arrays for a manifest to name; those that are here already are not read again."""
+    store = context.store()
+    with in_our_words():
+        if not await to_thread.run_sync(store.has_arrays, sha256):
+            most = context.upload_bytes and context.upload_bytes + HEAD_BYTES
+            await receive(request, store.incoming, sha256, most, context.now())
+    return UploadedArrays(sha256=sha256)
+
+
+@router.get("", response_model=DatasetList, operation_id="list_datasets")
+def list_datasets(context: Ctx) -> DatasetList:
+    """Return all data sets, by their first name."""
+    return datasets.list_datasets(context.store())
+
+
+@router.get("/{reference}", response_model=DatasetView, operation_id="get_dataset")
+def show(reference: Reference, context: Ctx) -> DatasetView:
+    """Return a data set's manifest, digest and names."""
+    return datasets.show_dataset(context.store(), reference)
+
+
+@router.get(
+    "/{reference}/blob",
+    response_class=Response,
+    responses=ARRAYS,
+    operation_id="get_dataset_arrays",
+)
+def download(reference: Reference, context: Ctx) -> Response:
+    """Send the file of a data set's arrays, or the part of it that `Range` asks for."""
+    store = context.store()
+    with in_our_words():
+        manifest = store.get(reference)
+    path = store.arrays_of(manifest)
+    if not path.is_file():
+        raise DatasetDamaged(f"the arrays of {reference} are gone: add the data again")
+    headers = {"ETag": f'"{manifest.arrays}"', "X-Content-Type-Options": "nosniff"}
+    return FileResponse(
+        path,
+        headers=headers,
+        media_type="application/octet-stream",
+        filename=f"{manifest.digest[:12]}.safetensors",
+    )
+
+
+@router.delete("/{reference}", response_model=RemovedDataset, operation_id="remove_dataset")
+def remove(reference: Reference, context: Ctx) -> RemovedDataset:
+    """Forget a name, and the data that have no other; by digest, all its names.
+
+    Refused while a study that has not ended, or a schedule, names the data that would go.
+    """
+    return datasets.remove_dataset(context.store(), context.engine, reference)
+
+
+def _plain(body: bytes) -> Any:
+    """The data of a JSON document; what they may be is for whoever reads them to say."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        rule = f"must be JSON: {error}"
+        raise InvalidDataset(f"dataset: {rule}", [FieldError("dataset", rule)]) from None

@@ -1,0 +1,255 @@
+"""Data sets of a server: added once their arrays are here, listed, shown, removed if unused.
+
+What the store of data sets says in its own words comes out of here as the service's errors.
+"""
+
+import errno
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from metaopt.data.incoming.plain_manifest import read_manifest
+from metaopt.data.incoming.rules import least_bytes
+from metaopt.data.limits import in_units
+from metaopt.data.manifest import Manifest
+from metaopt.data.names import checked_name
+from metaopt.data.store import DataStore, Entry
+from metaopt.errors import (
+    DamagedData,
+    DataIncomplete,
+    DataNameTaken,
+    DataNotFound,
+    InvalidData,
+    InvalidManifest,
+)
+from metaopt.messages import shown
+from service.db import schedules, studies
+from service.db.engine import reading
+from service.errors import (
+    BodyTooLarge,
+    DatasetDamaged,
+    DatasetExists,
+    DatasetIncomplete,
+    DatasetInUse,
+    DatasetNotFound,
+    FieldError,
+    InvalidDataset,
+    ServiceError,
+    StorageFull,
+    StorageUnavailable,
+)
+from service.wire.views.datasets import (
+    DamagedDataset,
+    DatasetList,
+    DatasetRow,
+    DatasetView,
+    RemovedDataset,
+)
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MOST_NAMED = 5
+
+
+def list_datasets(store: DataStore) -> DatasetList:
+    """All data sets."""
+    entries, damaged = store.listing()
+    return DatasetList(
+        items=[_row(store, entry) for entry in entries],
+        damaged=[
+            DamagedDataset(digest=f"sha256:{one.digest}", names=list(one.names), detail=one.cause)
+            for one in damaged
+        ],
+    )
+
+
+def show_dataset(store: DataStore, reference: str) -> DatasetView:
+    """The data set of that name or digest.
+
+    Raises:
+        DatasetNotFound, DatasetDamaged: There is none that could be shown.
+    """
+    with in_our_words():
+        manifest = store.get(reference)
+        return view_of(store, manifest)
+
+
+def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
+    """Add a data set whose arrays are here; adding it again changes nothing but adds the name.
+
+    Args:
+        data: Plain data: the manifest, and the name if it is to have one.
+        most_bytes: That the arrays may have, where they are not here yet.
+
+    Raises:
+        InvalidDataset: Name, manifest or arrays break rules.
+        BodyTooLarge: The arrays are not here, and are too large to be sent.
+        DatasetIncomplete: They are not here: to be sent first.
+        DatasetExists: The name means another data set.
+        StorageFull, StorageUnavailable: Nothing can be written; nothing was stored.
+    """
+    with in_our_words():
+        name, given = _asked(data)
+        manifest = read_manifest(given)
+        if not store.has_arrays(manifest.arrays):
+            check_size(least_bytes(manifest), most_bytes)
+        store.add_sent(manifest, name)
+        return view_of(store, manifest)
+
+
+def check_size(size: int, most_bytes: int) -> None:
+    """Refuse arrays that are too large to be sent.
+
+    Raises:
+        BodyTooLarge: They are; names the setting.
+    """
+    if size > most_bytes:
+        takes = f"at most {in_units(most_bytes)} of arrays" if most_bytes else "no data sets"
+        raise BodyTooLarge(
+            f"this server takes {takes} (METAOPT_UPLOAD_BYTES), these have {in_units(size)}: add "
+            "the data on its machine (`metaopt data add`), or make them smaller"
+        )
+
+
+def remove_dataset(store: DataStore, engine: Engine, reference: str) -> RemovedDataset:
+    """Forget a name, or by digest all names, and the data that have none then.
+
+    Raises:
+        DatasetNotFound: There is none.
+        DatasetInUse: Data would go that a study which has not ended, or a schedule, names.
+    """
+
+    def check(digest: str) -> None:
+        with reading(engine) as session:
+            check_unused(session, digest)
+
+    with in_our_words():
+        return removed(store, store.remove(reference, check))
+
+
+def removed(store: DataStore, digest: str) -> RemovedDataset:
+    """What is said of a data set that was just removed."""
+    return RemovedDataset(digest=f"sha256:{digest}", names=list(store.names_of(digest)))
+
+
+def check_unused(session: Session, digest: str) -> None:
+    """Refuse to remove data that somebody needs.
+
+    Raises:
+        DatasetInUse: A study that has not ended, or a schedule, names them.
+    """
+    reference, limit = f"sha256:{digest}", MOST_NAMED + 1
+    users = [
+        f"study {one.study_id} ({one.name}, {one.status})"
+        for one in studies.studies_on(session, reference, limit=limit)
+    ]
+    users += [
+        f"schedule {name}" for name in schedules.schedules_on(session, reference, limit=limit)
+    ]
+    if users:
+        more = " and others" if len(users) > MOST_NAMED else ""
+        raise DatasetInUse(
+            f"data set {reference[:19]}… is needed by {', '.join(users[:MOST_NAMED])}{more}: wait "
+            "until studies have ended or cancel them, and remove schedules"
+        )
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Have what the store refuses, or what the machine refuses it, be an error of the service."""
+    try:
+        yield
+    except InvalidManifest as error:
+        broken = [FieldError(_below(field), rule) for field, rule in error.broken]
+        raise InvalidDataset(f"{broken[0].field}: {broken[0].message}", broken) from None
+    except InvalidData as error:
+        kind = next((ours for theirs, ours in _OURS if isinstance(error, theirs)), None)
+        if kind is not None:
+            raise kind(str(error)) from None
+        raise InvalidDataset(str(error), [FieldError("arrays", str(error))]) from None
+    except OSError as error:
+        raise _of_machine(error) from None
+
+
+_OURS: tuple[tuple[type[InvalidData], type[ServiceError]], ...] = (
+    (DataNotFound, DatasetNotFound),
+    (DataNameTaken, DatasetExists),
+    (DataIncomplete, DatasetIncomplete),
+    (DamagedData, DatasetDamaged),
+)
+
+
+def _of_machine(error: OSError) -> ServiceError:
+    if error.errno in FULL:
+        return StorageFull("the server's disk is full: nothing was stored; make room, then again")
+    cause = error.strerror or str(error)
+    return StorageUnavailable(f"the server cannot use the directory of its data sets: {cause}")
+
+
+def _asked(data: Any) -> tuple[str | None, Any]:
+    """The name and the manifest of what is to be added."""
+    if not isinstance(data, Mapping) or "manifest" not in data:
+        raise _refused("dataset", f"must be an object with manifest and name, got {shown(data)}")
+    unknown = [name for name in data if name not in ("manifest", "name")]
+    if unknown:
+        raise _refused("dataset", f"has name and manifest, not {shown(unknown[0])}")
+    name = data.get("name")
+    if name is not None and not isinstance(name, str):
+        raise _refused("name", f"must be text or null, got {shown(name)}")
+    try:
+        return None if name is None else checked_name(name), data["manifest"]
+    except InvalidData as error:
+        raise _refused("name", str(error)) from None
+
+
+def _refused(field: str, rule: str) -> InvalidDataset:
+    return InvalidDataset(f"{field}: {rule}", [FieldError(field, rule)])
+
+
+def _below(field: str) -> str:
+    return field if field == "manifest" else f"manifest.{field}"
+
+
+def _row(store: DataStore, entry: Entry) -> DatasetRow:
+    manifest = entry.manifest
+    splits = Counter(group.split for group in manifest.groups if group.split is not None)
+    return DatasetRow(
+        digest=f"sha256:{manifest.digest}",
+        names=list(entry.names),
+        kind=manifest.kind,
+        target=manifest.target,
+        input_shape=list(manifest.input_shape),
+        outputs=manifest.outputs,
+        groups=len(manifest.groups),
+        examples=manifest.examples,
+        splits=dict(splits),
+        size_bytes=_size(store, manifest),
+        licence=manifest.licence,
+    )
+
+
+def view_of(store: DataStore, manifest: Manifest) -> DatasetView:
+    """What is said of a data set of a store."""
+    return dataset_view(manifest, store.names_of(manifest.digest), _size(store, manifest))
+
+
+def dataset_view(manifest: Manifest, names: Sequence[str], size: int) -> DatasetView:
+    """What is said of a data set.
+
+    Args:
+        size: Bytes of the file of its arrays.
+    """
+    own = {"digest": f"sha256:{manifest.digest}", "names": list(names), "size_bytes": size}
+    return DatasetView.model_validate({**asdict(manifest), **own})
+
+
+def _size(store: DataStore, manifest: Manifest) -> int:
+    """Bytes of the file of arrays; as many as there should be at least, where it is not there."""
+    try:
+        return store.arrays_of(manifest).stat().st_size
+    except OSError:
+        return least_bytes(manifest)
