@@ -52,6 +52,14 @@ def test_every_variable_is_a_setting(services: dict[str, Any]) -> None:
     assert named and named <= KNOWN
 
 
+def test_whoever_takes_data_and_whoever_reads_them_share_a_directory(
+    services: dict[str, Any],
+) -> None:
+    for name in ("api", "dispatcher", "dispatcher-cpu"):
+        assert "data:/data" in services[name]["volumes"]
+        assert services[name]["environment"]["METAOPT_DATA_DIRECTORY"] == "/data"
+
+
 def test_variables_that_the_dockerfile_and_the_comments_name_are_settings() -> None:
     for path in (ROOT / "Dockerfile", FILE):
         named = set(re.findall(r"METAOPT_[A-Z_]+", path.read_text()))
