@@ -112,7 +112,7 @@ def list_asks(
         InvalidRequest: The study has no such branch.
     """
     spec = StudySpec.model_validate(get_study(session, study_id).spec)
-    names = [candidate.algorithm for candidate in spec.branches]
+    names = [candidate.name for candidate in spec.branches]
     if branch not in names:
         rule = f"must be a branch of the study ({', '.join(names)}), got {branch}"
         raise InvalidRequest(f"branch: {rule}", [FieldError("query.branch", rule)])
