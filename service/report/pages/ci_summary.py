@@ -104,16 +104,21 @@ def _trained(spec: StudySpec, best: Finalist, gates: GateReport | None) -> Itera
     model.
     """
     baseline = gates.baseline if gates else None
-    beside = (baseline.branch, baseline.algorithm) if baseline else ("", "")
-    if (best.branch, *beside) != (best.algorithm, *beside[::-1]):
-        yield ["branch", best.branch, beside[0]]
-    yield ["algorithm", best.algorithm, beside[1]]
+    branches, algorithms = [best.branch], [best.algorithm]
+    if baseline is not None:
+        branches, algorithms = [*branches, baseline.branch], [*algorithms, baseline.algorithm]
+    if branches != algorithms:
+        yield _row("branch", branches)
+    yield _row("algorithm", algorithms)
     incumbent = spec.gates.incumbent
     model = spec.model_of(spec.branch(best.branch))
     if spec.branch(best.branch).model or (incumbent and incumbent.model != model):
         models = [model, incumbent.model] if incumbent else [model]
-        words = [model_in_words(each.model_dump(mode="json")) for each in models]
-        yield ["model", *words, *[""] * (2 - len(words))]
+        yield _row("model", [model_in_words(each.model_dump(mode="json")) for each in models])
+
+
+def _row(name: str, values: list[str]) -> list[str]:
+    return [name, *values, *[""] * (2 - len(values))]
 
 
 def _configuration(report: StudyReport, result: StudyResult) -> Table:
