@@ -133,12 +133,19 @@ class Branch(Wire):
 
 
 def check_names(branches: list[Branch]) -> list[Branch]:
-    """The branches, whose names must tell them apart.
+    """The branches, whose names must tell them apart and be short enough for the tables.
 
     Raises:
-        ValueError: two have the same name; says what to do.
+        ValueError: two have the same name, or one has the long name of its algorithm; says what to
+            do.
     """
     names = [branch.name for branch in branches]
+    for name in names:
+        if len(name) > BRANCH_NAME.most:
+            raise ValueError(
+                f"must have names of at most {BRANCH_NAME.most} characters: give that of {name} a "
+                "name of its own"
+            )
     twice = [branch for branch in branches if names.count(branch.name) > 1]
     if not twice:
         return branches

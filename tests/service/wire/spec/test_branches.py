@@ -1,10 +1,12 @@
 """Branches have names: one algorithm may have several, each with a model of its own."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from metaopt.algorithms.registry import ALGORITHMS
 from service.errors import InvalidSpec
 from service.operations.submit import spec_digest
 from service.wire.spec.beyond_defaults import beyond_defaults
@@ -53,6 +55,15 @@ def test_the_same_algorithm_twice_is_asked_for_names() -> None:
 def test_a_name_that_may_not_be_is_refused_at_its_place(name: object, rule: str) -> None:
     found = refusal([MAML, {**MAML, "name": name}])
     assert found["branches[1].name"].startswith(rule)
+
+
+def test_an_algorithm_with_a_long_name_needs_a_short_one_for_its_branch() -> None:
+    long = replace(ALGORITHMS.get("maml"), name="m" * 33)
+    with ALGORITHMS.including(long):
+        branch = {"algorithm": long.name, "space": {}}
+        rule = refusal([branch])["branches"]
+        assert rule.startswith("must have names of at most 32 characters: give that of mmm")
+        assert parse_spec({**LEAST, "branches": [{**branch, "name": "m"}]}).branches
 
 
 def test_an_algorithm_that_is_not_there_is_one_mistake() -> None:
