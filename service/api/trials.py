@@ -13,7 +13,6 @@ from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.operations import lookup
 from service.operations.pages import LARGEST_NUMBER
-from service.wire.spec.space import Algorithm
 from service.wire.views.studies import AskPage, ReportPage, TrialPage
 
 router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
@@ -69,7 +68,7 @@ def list_asks(
     response: Response,
     study_id: StudyId,
     context: Ctx,
-    branch: Annotated[Algorithm, Query(description="A branch of the study.")],
+    branch: Annotated[str, Query(description="A branch of the study, by name.", max_length=32)],
     cursor: Cursor = None,
     limit: Limit = 200,
 ) -> AskPage:

@@ -1,7 +1,8 @@
 """`--set PATH=VALUE`: fields of a spec that the command line changes before it is submitted.
 
-A path has dots between its parts: `budget.trials=20`.  A branch is named by its algorithm:
-`branches.maml.space.inner_lr=0.01`.  The value is YAML: 20, true, [1, 2], {low: 1, high: 2}.
+A path has dots between its parts: `budget.trials=20`.  A branch goes by its name, else by its
+algorithm: `branches.maml.space.inner_lr=0.01`.  The value is YAML: 20, true, [1, 2], {low: 1,
+high: 2}.
 A branch without `space` searches the documented ranges, and goes on searching the others of them
 where one is set.
 """
@@ -57,11 +58,11 @@ def _step(where: Any, part: str, setting: str) -> Any:
     if isinstance(where, dict):
         return where.setdefault(part, _absent(where, part))
     if isinstance(where, list):
-        for branch in where:
-            if isinstance(branch, dict) and branch.get("algorithm") == part:
-                return branch
-        algorithms = [branch.get("algorithm") for branch in where if isinstance(branch, dict)]
-        meant = did_you_mean(part, [name for name in algorithms if isinstance(name, str)])
+        branches = [branch for branch in where if isinstance(branch, dict)]
+        names = [branch.get("name", branch.get("algorithm")) for branch in branches]
+        if part in names:
+            return branches[names.index(part)]
+        meant = did_you_mean(part, [name for name in names if isinstance(name, str)])
         raise _nowhere(setting, part, meant)
     raise _nowhere(setting, part)
 

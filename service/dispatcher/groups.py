@@ -15,13 +15,13 @@ def group_of(
         meta_iteration: From which it trains on.
     """
     plan = study.plan[role]
-    spec, trained = plan.spec, plan.trained_params(params, meta_iteration)
+    by, trained = plan.spec.branch(branch), plan.trained_params(params, meta_iteration)
     # All that a signature depends on, and more, but it takes no time to name.
     steps = trained["inner_steps"], trained["test_steps"]
-    shared = ALGORITHMS.get(branch).structure(trained).values()
+    shared = ALGORITHMS.get(by.algorithm).structure(trained).values()
     structure = (role, branch, *steps, *shared)
     if structure not in study.groups:
-        signature = trial_signature(spec, study.branches[branch].branch, trained)
+        signature = trial_signature(plan.spec, by, trained)
         study.signatures[signature.digest()] = signature
         study.groups[structure] = Group(role, branch, signature.digest())
     return study.groups[structure]

@@ -208,6 +208,8 @@ def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_R
         rank=rank,
         trial_number=trial.trial_number,
         branch=trial.branch,
+        algorithm=spec.branch(trial.branch).algorithm,
+        model=_model(spec, trial.branch),
         params=trial.params,
         search=SearchScore(
             score=trial.score, low=trial.low, high=trial.high, trainings=trial.trainings
@@ -281,6 +283,8 @@ def _comparison(
     return Comparison(
         compared_with=spec.verdict.compare,
         branch=defaults.branch,
+        algorithm=spec.branch(defaults.branch).algorithm,
+        model=_model(spec, defaults.branch),
         params=defaults.params,
         sealed=_sealed(spec, reference) if reference.completed else None,
         difference=difference and Estimate.of(difference.scores(spec.goals())),
@@ -340,8 +344,12 @@ def _sealed(spec: StudySpec, fresh: Contender, beaten: Sequence[Contender] = ())
     )
 
 
+def _model(spec: StudySpec, branch: str) -> dict[str, Any]:
+    return spec.model_of(spec.branch(branch)).model_dump(mode="json")
+
+
 def _branches(spec: StudySpec, trials: Sequence[SearchTrial]) -> dict[str, BranchSummary]:
-    return {branch.algorithm: _branch(spec, branch.algorithm, trials) for branch in spec.branches}
+    return {branch.name: _branch(spec, branch.name, trials) for branch in spec.branches}
 
 
 def _branch(spec: StudySpec, name: str, trials: Sequence[SearchTrial]) -> BranchSummary:
@@ -355,4 +363,5 @@ def _branch(spec: StudySpec, name: str, trials: Sequence[SearchTrial]) -> Branch
         trials=len(own),
         best_score=goals.score(min(losses)) if losses else None,
         device_seconds=sum(trial.device_seconds for trial in own),
+        algorithm=spec.branch(name).algorithm,
     )

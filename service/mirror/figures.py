@@ -51,7 +51,7 @@ def branch_figures(rows: Rows) -> dict[str, list[Drawn]]:
     study = rows.study
     try:
         report = study_report(rows, now=study.finished_at or study.created_at)
-        names = [branch.algorithm for branch in study.spec.branches]
+        names = [branch.name for branch in study.spec.branches]
         return {
             name: [_drawn(figure) for figure in figures(of_branch(report, name))] for name in names
         }

@@ -133,7 +133,8 @@ def study_attributes(study: Study, spec: StudySpec, branch: Branch) -> Attribute
     """The user attributes of the branch's Optuna study."""
     return {
         "study_id": study.study_id,
-        "branch": branch.algorithm,
+        "branch": branch.name,
+        "algorithm": branch.algorithm,
         "status": study.status,
         "metric": spec.metric(),
         "spec_sha256": study.spec_sha256,

@@ -184,7 +184,7 @@ class Mirror:
 
     def _is_done(self, study: Study) -> bool:
         copies = [
-            self._copies.get((study.study_id, branch["algorithm"]))
+            self._copies.get((study.study_id, branch.get("name", branch["algorithm"])))
             for branch in study.spec["branches"]
         ]
         done = _done_mark(study)
@@ -222,7 +222,7 @@ class Mirror:
         drawn = figures.branch_figures(self._with_importances(content))
         for branch in spec.branches:
             copy = self._copy(study, spec, branch)
-            small, large = figures.fitting(drawn.get(branch.algorithm, []))
+            small, large = figures.fitting(drawn.get(branch.name, []))
             figures.save_figures(self._far(copy.name), small)
             self._write_note(copy.name, note(study, large))
             copy.attributes["mirrored"] = _done_mark(study)
@@ -251,7 +251,7 @@ class Mirror:
         Returns:
             Whether all that were looked at have ended.
         """
-        known = (study.study_id, branch.algorithm) in self._copies
+        known = (study.study_id, branch.name) in self._copies
         copy = self._copy(study, spec, branch)
         with reading(self._engine) as session:
             self._check_live(session)
@@ -260,7 +260,7 @@ class Mirror:
                 if since is not None and known
                 else None
             )
-            place = study.study_id, branch.algorithm, copy.first_open, told_of
+            place = study.study_id, branch.name, copy.first_open, told_of
             trials = queries.search_trials(session, *place)
             scores: dict[str, dict[int, float]] = {trial.trial_id: {} for trial in trials}
             for trial_id, meta_iteration, score in queries.search_scores(session, *place):
@@ -278,7 +278,7 @@ class Mirror:
         return all(trial.status in TERMINAL_TRIALS for trial in trials)
 
     def _copy(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
-        key = study.study_id, branch.algorithm
+        key = study.study_id, branch.name
         if key not in self._copies:
             self._copies[key] = self._create(study, spec, branch)
         copy = self._copies[key]
@@ -296,13 +296,13 @@ class Mirror:
         goals = spec.goals()
         score = StudyDirection.MAXIMIZE if goals.maximize else StudyDirection.MINIMIZE
         directions = [score, *[StudyDirection.MINIMIZE] * (len(goals.objectives) - 1)]
-        name = f"{study.name} · {branch.algorithm} · {study.study_id[:8]}"
+        name = f"{study.name} · {branch.name} · {study.study_id[:8]}"
         optuna_id = self._claim(name, directions, study.study_id)
         if optuna_id is None:  # another study has the same name and begins with the same letters
-            name = f"{study.name} · {branch.algorithm} · {study.study_id}"
+            name = f"{study.name} · {branch.name} · {study.study_id}"
             optuna_id = self._claim(name, directions, study.study_id)
             assert optuna_id is not None, f"{name} belongs to another study"
-        attributes = {"study_id": study.study_id, "branch": branch.algorithm}
+        attributes = {"study_id": study.study_id, "branch": branch.name}
         for attribute, value in attributes.items():
             self._storage.set_study_user_attr(optuna_id, attribute, value)
         names = [spec.metric(), *goals.objectives[1:]]

@@ -6,7 +6,7 @@ Each page is read by a transaction of its own: a slow reader holds none open.  W
 shown does not change, for reports are written once; the status of a trial may, while it runs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ _TRIAL = {
     "source_trial_number": "int", "created_at": "instant", "started_at": "instant",
     "finished_at": "instant",
 }  # fmt: skip
+_ALGORITHM = {"algorithm": "text"}  # of its branch
 _OF_TRIAL = {"trial_number": "int", "role": "text", "branch": "text"}
 _REPORT = {
     "meta_iteration": "int", "score": "float", "stderr": "float", "low": "float", "high": "float",
@@ -74,8 +75,12 @@ def export_table(read: Read, study_id: str, what: What, file_format: Format) -> 
 
 def _trials(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
     study_id = study.study_id
-    kinds = _param_kinds(StudySpec.model_validate(study.spec))
-    columns = _columns(_TRIAL) + [Column(PARAMS + name, kind) for name, kind in kinds.items()]
+    spec = StudySpec.model_validate(study.spec)
+    kinds = _param_kinds(spec)
+    algorithms = {branch.name: branch.algorithm for branch in spec.branches}
+    columns = _columns({**_TRIAL, **_ALGORITHM}) + [
+        Column(PARAMS + name, kind) for name, kind in kinds.items()
+    ]
 
     def records() -> Iterator[Record]:
         after: int | None = None
@@ -85,7 +90,7 @@ def _trials(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
                     session, study_id, after, status=None, role=None, limit=PAGE_ROWS
                 )
                 session.expunge_all()
-            yield from (_trial(trial, list(kinds)) for trial in page)
+            yield from (_trial(trial, algorithms, list(kinds)) for trial in page)
             if len(page) < PAGE_ROWS:
                 return
             after = page[-1].trial_number
@@ -93,8 +98,9 @@ def _trials(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
     return columns, records()
 
 
-def _trial(trial: Trial, names: list[str]) -> Record:
-    return [*(getattr(trial, name) for name in _TRIAL), *(trial.params.get(n) for n in names)]
+def _trial(trial: Trial, algorithms: Mapping[str, str], names: list[str]) -> Record:
+    own = (getattr(trial, name) for name in _TRIAL)
+    return [*own, algorithms[trial.branch], *(trial.params.get(name) for name in names)]
 
 
 def _reports(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:

@@ -43,6 +43,7 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
         name=view.name,
         version=view.version,
         branch=view.branch,
+        algorithm=view.algorithm,
         params=view.params,
         model=view.model,
         meta_iterations=view.meta_iterations,
@@ -54,13 +55,13 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
 def _with(spec: StudySpec, baseline: str, incumbent: Incumbent) -> StudySpec:
     """The spec with an incumbent that has every parameter, and can be trained beside it."""
     label = f"{incumbent.name}@{incumbent.version}"
-    if incumbent.branch not in [branch.algorithm for branch in spec.branches]:
+    if not spec.branches_for(incumbent.branch, incumbent.algorithm):
         raise _invalid(
-            f"baseline {label} is a configuration of {incumbent.branch}, and this study has no "
+            f"baseline {label} is a configuration of {incumbent.algorithm}, and this study has no "
             "such branch: add one, or name another baseline"
         )
     try:
-        whole = complete(incumbent.branch, dict(incumbent.params))  # newer ones have defaults
+        whole = complete(incumbent.algorithm, dict(incumbent.params))  # newer ones have defaults
     except InvalidMetaParameter as error:
         raise _invalid(f"baseline {label} cannot be trained by this version: {error}") from None
     until = incumbent.first_order_until

@@ -22,6 +22,7 @@ from service.errors import (
 )
 from service.operations import pages
 from service.operations.views import ask_view, report_view, study_views, trial_view
+from service.wire.parsing.plain_data import show
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import AskPage, ReportPage, StudyPage, StudyView, TrialPage
 
@@ -112,9 +113,9 @@ def list_asks(
         InvalidRequest: The study has no such branch.
     """
     spec = StudySpec.model_validate(get_study(session, study_id).spec)
-    names = [candidate.algorithm for candidate in spec.branches]
+    names = [candidate.name for candidate in spec.branches]
     if branch not in names:
-        rule = f"must be a branch of the study ({', '.join(names)}), got {branch}"
+        rule = f"must be a branch of the study ({', '.join(names)}), got {show(branch)}"
         raise InvalidRequest(f"branch: {rule}", [FieldError("query.branch", rule)])
     after = pages.decode_number(cursor) if cursor else None
     rows = asks.asks_after(session, study_id, branch, after, limit=limit + 1)

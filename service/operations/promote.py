@@ -14,6 +14,7 @@ from service.judgement.estimates import Contender, contender, loss_of, own_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank
 from service.planning.signatures import task_bank
+from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.gate_report import BaselineName
 from service.wire.views.judged import Estimate
@@ -38,7 +39,7 @@ def add_version(
         "origin": origin,
         "study_name": study.name,
         "spec_sha256": study.spec_sha256,
-        **_of_spec(spec),
+        **_of_spec(spec, spec.branch(best.branch)),
         **_of_result(result),
         "bank": gate_bank(spec, task_bank(spec, ROLES[role].bank, 0)),
         "tasks": fresh.tasks,
@@ -51,11 +52,12 @@ def add_version(
     return BaselineName(name=name, version=version)
 
 
-def _of_spec(spec: StudySpec) -> dict[str, Any]:
+def _of_spec(spec: StudySpec, branch: Branch) -> dict[str, Any]:
     """What a version was trained on, and how."""
     return {
         "task_distribution": spec.tasks.model_dump(mode="json"),
-        "model": spec.model.model_dump(mode="json"),
+        "model": spec.model_of(branch).model_dump(mode="json"),
+        "algorithm": branch.algorithm,
         "meta_iterations": spec.budget.meta_iterations,
         "first_order_until": spec.pruning.first_order_until,
         "transductive": spec.evaluation.transductive,

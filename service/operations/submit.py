@@ -14,6 +14,7 @@ from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.planning.banks import digest_of, sealed_bank
 from service.wire.spec.refusals import without_notes
+from service.wire.spec.space import without_defaults
 from service.wire.spec.study import StudySpec
 
 
@@ -64,8 +65,17 @@ def submit_study(
 
 
 def spec_digest(spec: StudySpec) -> str:
-    """The SHA-256 of the spec with every default: the same however it was written."""
-    return digest_of(spec.model_dump(mode="json"))
+    """The SHA-256 of the spec with every default: the same however it was written.
+
+    Names and models of branches are left out where they are at their default, so that a spec of a
+    time without them has the digest that it had.
+    """
+    data = spec.model_dump(mode="json")
+    data["branches"] = [without_defaults(branch) for branch in data["branches"]]
+    incumbent = data["gates"]["incumbent"]
+    if incumbent and incumbent["algorithm"] == incumbent["branch"]:
+        del incumbent["algorithm"]
+    return digest_of(data)
 
 
 def _same_study(session: Session, earlier: IdempotencyKey, once: Once, spec: StudySpec) -> str:

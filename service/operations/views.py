@@ -149,7 +149,7 @@ def _study_view(
     **columns: Any,
 ) -> StudyView:
     search = [count for count in counts if ROLES[count.role].told_to_sampler]
-    names = [branch.algorithm for branch in spec.branches]
+    names = [branch.name for branch in spec.branches]
     begun = {name: sum(c.trials for c in search if c.branch == name) for name in names}
     ended_by = spent.ended_by if spent else None
     derived: dict[str, Any] = {

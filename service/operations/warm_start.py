@@ -4,9 +4,10 @@ What a submitted study begins with is written into its spec, so it can be repeat
 studies it came from are gone.  Of an earlier study only search scores decide: choosing by its
 sealed scores would use the sealed tasks up.
 
-A point takes what this study searches and nothing else: values that it fixes are its own.  A
-number outside a range becomes the nearest bound, and the point's `source` says so; a choice that
-is not listed has no nearest one, so it is refused.
+A point is for the branch that is called as its own was and has its algorithm; where there is none,
+for every branch of that algorithm, as one of a preset is.  It takes what this study searches and
+nothing else: values that it fixes are its own.  A number outside a range becomes the nearest bound,
+and the point's `source` says so; a choice that is not listed has no nearest one, so it is refused.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from service.db.baselines import find_baseline
 from service.db.best_trials import best_completed
 from service.db.tables import Study
 from service.errors import FieldError, InvalidSpec
+from service.operations.baselines import baseline_view
 from service.operations.references import candidates, refusal
 from service.planning.branch_shares import first_budgets
 from service.wire.spec.gates import parse_label
@@ -30,10 +32,10 @@ from service.wire.spec.warm_start import WarmStart, WarmTrial, in_words
 
 
 class _Candidate(NamedTuple):
-    """A configuration that a field of the spec named."""
+    """A configuration that a field of the spec named, and the branch of this study it is for."""
 
     field: str
-    branch: str
+    branch: Branch
     params: Mapping[str, Value]
     source: str
 
@@ -48,10 +50,9 @@ def resolve_warm_start(session: Session, spec: StudySpec) -> StudySpec:
             study, a choice that is not listed, or more points than the budget has trials for.
     """
     named = [*_of_studies(session, spec), *_of_baselines(session, spec), *_of_presets(spec)]
-    branches: dict[str, Branch] = {branch.algorithm: branch for branch in spec.branches}
     trials = list(spec.warm_start.trials)
     for candidate in named:
-        point = _fitted(candidate, branches[candidate.branch])
+        point = _fitted(candidate)
         if not any(
             trial.branch == point.branch and trial.params == point.params for trial in trials
         ):
@@ -62,18 +63,23 @@ def resolve_warm_start(session: Session, spec: StudySpec) -> StudySpec:
 
 
 def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
-    branches = [branch.algorithm for branch in spec.branches]
     for index, name in enumerate(spec.warm_start.studies):
         field = f"warm_start.studies[{index}]"
         row = _find(session, field, name)
-        goals = StudySpec.model_validate(row.spec).goals()
+        theirs = StudySpec.model_validate(row.spec)
+        here = {b.name: spec.branches_for(b.name, b.algorithm) for b in theirs.branches}
         best = best_completed(
-            session, row.study_id, branches, goals=goals, limit=spec.warm_start.best
+            session,
+            row.study_id,
+            [branch for branch, those in here.items() if those],
+            goals=theirs.goals(),
+            limit=spec.warm_start.best,
         )
         if not best:
+            algorithms = dict.fromkeys(branch.algorithm for branch in spec.branches)
             raise _invalid(
                 field,
-                f"study {row.study_id} has no completed trial of {' or '.join(branches)}: "
+                f"study {row.study_id} has no completed trial of {' or '.join(algorithms)}: "
                 "name another, or give points in warm_start.trials",
             )
         for rank, trial in enumerate(best, start=1):
@@ -81,7 +87,8 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
                 f"study {row.study_id} ({row.name}), trial {trial.trial_number}, "
                 f"rank {rank} by search score {trial.score:.6g}"
             )
-            yield _Candidate(field, trial.branch, trial.params, source)
+            for branch in here[trial.branch]:
+                yield _Candidate(field, branch, trial.params, source)
 
 
 def _find(session: Session, field: str, name: str) -> Study:
@@ -93,7 +100,6 @@ def _find(session: Session, field: str, name: str) -> Study:
 
 
 def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
-    branches = [branch.algorithm for branch in spec.branches]
     for index, label in enumerate(spec.warm_start.baselines):
         field = f"warm_start.baselines[{index}]"
         try:
@@ -102,35 +108,39 @@ def _of_baselines(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
             raise _invalid(field, str(error)) from None
         if row is None:
             raise _invalid(field, f"must be the name of a baseline, or name@version, got {label!r}")
-        branch, source = row.data["branch"], f"baseline {row.name}@{row.version}"
-        if branch not in branches:
+        view, source = baseline_view(row), f"baseline {row.name}@{row.version}"
+        branches = spec.branches_for(view.branch, view.algorithm)
+        if not branches:
             raise _invalid(
                 field,
-                f"{source} is a configuration of {branch}, and this study has no such branch",
+                f"{source} is a configuration of {view.algorithm}, and this study has no such "
+                "branch",
             )
-        yield _Candidate(field, branch, row.data["params"], source)
+        for branch in branches:
+            yield _Candidate(field, branch, view.params, source)
 
 
 def _of_presets(spec: StudySpec) -> Iterator[_Candidate]:
-    branches = [branch.algorithm for branch in spec.branches]
     for index, name in enumerate(spec.warm_start.presets):
         field = f"warm_start.presets[{index}]"
         try:
             preset = find_preset(name)
         except InvalidMetaParameter as error:
             raise _invalid(field, str(error)) from None
-        if preset.algorithm not in branches:
+        branches = [b for b in spec.branches if b.algorithm == preset.algorithm]
+        if not branches:
             raise _invalid(
                 field,
                 f"{name} is a recipe of {preset.algorithm}, and this study has no such branch",
             )
-        yield _Candidate(field, preset.algorithm, preset.params(), f"preset {name}")
+        for branch in branches:
+            yield _Candidate(field, branch, preset.params(), f"preset {name}")
 
 
-def _fitted(candidate: _Candidate, branch: Branch) -> WarmTrial:
+def _fitted(candidate: _Candidate) -> WarmTrial:
     params: dict[str, Value] = {}
     changes: list[str] = []
-    for name, entry in branch.distributions().items():
+    for name, entry in candidate.branch.distributions().items():
         value = candidate.params.get(name)
         if value is None:
             raise _invalid(candidate.field, f"{candidate.source} has no value for {name}")
@@ -138,7 +148,7 @@ def _fitted(candidate: _Candidate, branch: Branch) -> WarmTrial:
         if params[name] != value:
             changes.append(f"{name} {value:g} → {params[name]:g}")
     clipped = f"; into this space: {', '.join(changes)}" if changes else ""
-    return WarmTrial(branch=candidate.branch, params=params, source=candidate.source + clipped)
+    return WarmTrial(branch=candidate.branch.name, params=params, source=candidate.source + clipped)
 
 
 def _nearest(candidate: _Candidate, name: str, entry: Range | ChoiceList, value: Value) -> Value:
@@ -157,11 +167,11 @@ def _nearest(candidate: _Candidate, name: str, entry: Range | ChoiceList, value:
 
 def _check_budget(spec: StudySpec, trials: list[WarmTrial]) -> None:
     for branch, share in zip(spec.branches, first_budgets(spec), strict=True):
-        points = sum(trial.branch == branch.algorithm for trial in trials)
+        points = sum(trial.branch == branch.name for trial in trials)
         if points > share:
             raise _invalid(
                 "warm_start",
-                f"{branch.algorithm} would begin with {points} trials, but budget.trials = "
+                f"{branch.name} would begin with {points} trials, but budget.trials = "
                 f"{spec.budget.trials}{_kept(spec)} gives it {share}: raise the budget or lower "
                 "warm_start.best",
             )

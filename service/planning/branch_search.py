@@ -19,7 +19,7 @@ def branch_search(spec: StudySpec, branch: Branch, log: Iterable[LogEntry]) -> B
         log,
         sampler=spec.search.sampler,
         study_seed=spec.seed,
-        branch=branch.algorithm,
+        branch=branch.name,
         startup_trials=spec.search.startup_trials,
         grid_points=spec.search.grid_points,
         goals=spec.goals(),

@@ -16,7 +16,7 @@ def floors(spec: StudySpec) -> list[int]:
     """How many trials each branch gets in any case."""
     warm = [trial.branch for trial in spec.warm_start.trials]
     return [
-        max(warm.count(branch.algorithm), math.ceil(spec.search.floor * first))
+        max(warm.count(branch.name), math.ceil(spec.search.floor * first))
         for branch, first in zip(spec.branches, first_budgets(spec), strict=True)
     ]
 

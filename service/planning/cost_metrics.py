@@ -6,26 +6,27 @@ from metaopt.costs.metric import Configuration
 from metaopt.costs.registry import costs_of_configuration
 from metaopt.metaparams import Value
 from service.planning.signatures import own_test_steps
+from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 
 
-def costing(spec: StudySpec) -> Configuration:
-    """What the costs of a study's trials follow from, but for their parameters."""
+def costing(spec: StudySpec, branch: Branch) -> Configuration:
+    """What the costs of a branch's trials follow from, but for their parameters."""
     k_shot, _ = spec.evaluation_shots()
     return Configuration(
         params={},
         test_steps=0,
         support_examples=k_shot * spec.tasks.classes,
         tasks=spec.tasks.model_dump(),
-        model=spec.model.model_dump(),
+        model=spec.model_of(branch).model_dump(),
     )
 
 
-def metrics_of_params(of_study: Configuration, params: Mapping[str, Value]) -> dict[str, float]:
+def metrics_of_params(of_branch: Configuration, params: Mapping[str, Value]) -> dict[str, float]:
     """What a trial's parameters say about its costs.
 
     Args:
-        of_study: Its study's `costing`.
+        of_branch: Its branch's `costing`.
     """
     own_steps = own_test_steps(dict(params))
-    return costs_of_configuration(of_study._replace(params=params, test_steps=own_steps))
+    return costs_of_configuration(of_branch._replace(params=params, test_steps=own_steps))

@@ -36,6 +36,7 @@ class RolePlan:
         stops: Where their segments must end: at rungs, and where programs change.
         fewer_tasks: On how many tasks they are scored where these are not all of the bank's.
         compared_with: What is trained beside them, by the branch that leads the search.
+        costing: What the costs of a branch's trials follow from, without their parameters.
     """
 
     role: Role
@@ -45,6 +46,7 @@ class RolePlan:
     stops: tuple[int, ...]
     fewer_tasks: Mapping[int, int]
     compared_with: Mapping[str, Configuration]
+    costing: Mapping[str, Costing]
 
     @property
     def horizon(self) -> int:
@@ -88,7 +90,6 @@ class Plan:
         goals, rule, options: Its objectives, its pruning rule, and what that may read.
         beyond_score: Whether anything but the score has a say in the search.
         measured, named_costs: Metrics that workers measure, and those that the search goes by.
-        costing: What a trial's costs follow from, without its parameters.
         moves_budget: Whether results may move trials between the branches.
         floors: How many trials each branch gets in any case.
         startups: How many trials of each branch end before it is compared.
@@ -101,7 +102,6 @@ class Plan:
     beyond_score: bool
     measured: tuple[str, ...]
     named_costs: tuple[str, ...]
-    costing: Costing
     roles: Mapping[str, RolePlan]
     moves_budget: bool
     floors: tuple[int, ...]
@@ -118,7 +118,6 @@ class Plan:
             beyond_score=spec.beyond_score(),
             measured=tuple(spec.measured()),
             named_costs=tuple(spec.named_costs()),
-            costing=costing(spec),
             roles={name: _role_plan(spec, name, role) for name, role in ROLES.items()},
             moves_budget=moves(spec),
             floors=tuple(floors(spec)),
@@ -141,6 +140,7 @@ def _role_plan(spec: StudySpec, name: str, role: Role) -> RolePlan:
         stops=tuple(sorted({*rungs, *([] if until is None else [until])})),
         fewer_tasks=tasks_at_rungs(spec) if role.judged_at == "rungs" else {},
         compared_with=_compared_with(spec, role),
+        costing={branch.name: costing(trained, branch) for branch in trained.branches},
     )
 
 
@@ -152,13 +152,21 @@ def _as_promoted(spec: StudySpec) -> StudySpec:
     budget = spec.budget.model_copy(update={"meta_iterations": incumbent.meta_iterations})
     until = {"rungs": None, "tasks": None, "first_order_until": incumbent.first_order_until}
     pruning = spec.pruning.model_copy(update=until)
-    return spec.model_copy(update={"model": incumbent.model, "budget": budget, "pruning": pruning})
+    changes = {
+        "model": incumbent.model,
+        "branches": [branch.model_copy(update={"model": None}) for branch in spec.branches],
+        "budget": budget,
+        "pruning": pruning,
+    }
+    return spec.model_copy(update=changes)
 
 
 def _compared_with(spec: StudySpec, role: Role) -> dict[str, Configuration]:
-    names = [branch.algorithm for branch in spec.branches]
+    names = [branch.name for branch in spec.branches]
     if role.bank == "gates" and (incumbent := spec.gates.incumbent) is not None:
-        return dict.fromkeys(names, Configuration(incumbent.branch, dict(incumbent.params)))
+        # A spec is refused where no branch could.
+        beside = spec.branches_for(incumbent.branch, incumbent.algorithm)[0]
+        return dict.fromkeys(names, Configuration(beside.name, dict(incumbent.params)))
     if role.bank != "sealed":
         return {}
     references = {name: reference(spec.verdict.compare, spec.branches, name) for name in names}

@@ -117,10 +117,12 @@ def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:
     branch = spec.branches[position]
     return BranchPlan(
         algorithm=branch.algorithm,
+        branch=branch.name,
+        model=None if branch.model is None else branch.model.model_dump(mode="json"),
         trials=first_budgets(spec)[position],
         searched=[_shown(name, entry) for name, entry in dimensions(branch).items()],
         fixed=branch.fixed(),
-        warm_start=[entry for entry in spec.warm_start.trials if entry.branch == branch.algorithm],
+        warm_start=[entry for entry in spec.warm_start.trials if entry.branch == branch.name],
     )
 
 

@@ -33,7 +33,7 @@ def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -
     most, test_cap = _trial_caps(spec, branch, params)
     return signature_of(
         tasks=spec.tasks.model_dump(),
-        model=spec.model.model_dump(),
+        model=spec.model_of(branch).model_dump(),
         algorithm=branch.algorithm,
         params=params,
         step_cap=step_bucket(ALGORITHMS.get(branch.algorithm), params, most),

@@ -9,6 +9,7 @@ look at other values only.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from itertools import combinations
 
 from pydantic import BaseModel
 
@@ -35,7 +36,7 @@ def warnings(spec: StudySpec, trials: Trials | None = None) -> list[str]:
         spec: Its warm start resolved or not.
         trials: Of each branch, once its search has ended.
     """
-    names = [branch.algorithm for branch in spec.branches]
+    names = [branch.name for branch in spec.branches]
     planned = trials or dict(zip(names, first_budgets(spec), strict=True))
     return [sentence for rule in RULES for sentence in rule(spec, planned)]
 
@@ -53,7 +54,7 @@ def never_tried(spec: StudySpec, trials: Trials) -> Iterator[str]:
     for branch, first in zip(spec.branches, first_budgets(spec), strict=True):
         if first == 0:
             yield (
-                f"branch {branch.algorithm} is never tried: its share of "
+                f"branch {branch.name} is never tried: its share of "
                 f"budget.trials = {spec.budget.trials} comes to none; raise one of them"
             )
 
@@ -61,11 +62,11 @@ def never_tried(spec: StudySpec, trials: Trials) -> Iterator[str]:
 def repeats(spec: StudySpec, trials: Trials) -> Iterator[str]:
     """Branches whose trials cannot all differ."""
     for branch in spec.branches:
-        yield from _repeats(spec, branch, trials[branch.algorithm])
+        yield from _repeats(spec, branch, trials[branch.name])
 
 
 def _repeats(spec: StudySpec, branch: Branch, trials: int) -> Iterator[str]:
-    name = branch.algorithm
+    name = branch.name
     configurations = size(dimensions(branch))
     limit = _limit(spec, branch)
     if limit is not None and limit < trials:
@@ -89,6 +90,24 @@ def _limit(spec: StudySpec, branch: Branch) -> int | None:
         return SAMPLERS.get(spec.search.sampler).limit(spec.problem(branch))
     except Exception:  # a sampler may be anybody's; its search goes on at random
         return None
+
+
+def models(spec: StudySpec, trials: Trials) -> Iterator[str]:
+    """A model that no branch trains."""
+    if all(branch.model is not None for branch in spec.branches):
+        why = "every branch has a model of its own; leave out that of a branch that is to train it"
+        yield _idle("model.kind", spec.model.kind, why)
+
+
+def twins(spec: StudySpec, trials: Trials) -> Iterator[str]:
+    """Branches that differ by name alone."""
+    for one, other in combinations(spec.branches, 2):
+        alike = one.algorithm == other.algorithm and one.space == other.space
+        if alike and spec.model_of(one) == spec.model_of(other):
+            yield (
+                f"branches {one.name} and {other.name} differ by name alone: they search one space "
+                "twice, with other seeds; give them other spaces or models, or leave one out"
+            )
 
 
 def no_early_stop(spec: StudySpec, trials: Trials) -> Iterator[str]:
@@ -258,8 +277,10 @@ def warm_start(spec: StudySpec, trials: Trials) -> Iterator[str]:
 def evaluation(spec: StudySpec, trials: Trials) -> Iterator[str]:
     """Ways of scoring that change no score."""
     given = spec.evaluation
-    if _chosen(given, "transductive") and not spec.model.record.batch_statistics:
-        why = f"model {spec.model.kind} takes no statistics of a batch"
+    models = {model.kind: model.record for model in map(spec.model_of, spec.branches)}
+    if _chosen(given, "transductive") and not any(r.batch_statistics for r in models.values()):
+        takes = "takes" if len(models) == 1 else "take"
+        why = f"model {' and '.join(models)} {takes} no statistics of a batch"
         yield _idle("evaluation.transductive", given.transductive, why)
     fewest = math.ceil(1 / TRIMMED)
     if given.statistic == "trimmed_mean" and given.tasks < fewest:
@@ -273,6 +294,8 @@ def evaluation(spec: StudySpec, trials: Trials) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     never_tried,
     repeats,
+    models,
+    twins,
     no_early_stop,
     pruning_options,
     sampler_options,

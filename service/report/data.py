@@ -161,14 +161,14 @@ def _slices(
 ) -> list[Slice]:
     slices = []
     for branch in spec.branches:
-        own = [trial for trial in trials if trial.branch == branch.algorithm]
+        own = [trial for trial in trials if trial.branch == branch.name]
         for name, entry in branch.distributions().items():
             scored = [t for t in own if t.score is not None and name in t.params]
             shown = [_slice_point(t, name, points.get(t.trial_number, ())) for t in scored]
             log = isinstance(entry, Range) and entry.log
             if shown:
                 drawn = _SLICE_POINTS.validate_python(shown)
-                slices.append(Slice(branch=branch.algorithm, parameter=name, log=log, points=drawn))
+                slices.append(Slice(branch=branch.name, parameter=name, log=log, points=drawn))
     return slices
 
 
@@ -200,7 +200,7 @@ def _cost(rows: Rows, now: datetime) -> StudyCost | None:
     study = rows.study
     if not any(trial.started_at for trial in rows.trials):
         return None
-    branches = [_branch_cost(branch.algorithm, rows.trials) for branch in study.spec.branches]
+    branches = [_branch_cost(branch.name, rows.trials) for branch in study.spec.branches]
     until = study.finished_at or now
     return StudyCost(
         device_seconds=sum(trial.device_seconds for trial in rows.trials),

@@ -36,7 +36,7 @@ def branch_importances(
         order: The numbers of those that were scored, best first.
     """
     return [
-        _branch(spec, branch, [t for t in trials if t.branch == branch.algorithm], order)
+        _branch(spec, branch, [t for t in trials if t.branch == branch.name], order)
         for branch in spec.branches
     ]
 
@@ -48,16 +48,16 @@ def _branch(
     points = ranked_points(trials, order)[-MOST_TRIALS:]
     shares = None
     if space and len(points) >= least_trials(len(space)):
-        seed = key(spec.seed, "importances", branch.algorithm)
+        seed = key(spec.seed, "importances", branch.name)
         plain = tuple((tuple(sorted(point.params.items())), point.value) for point in points)
         shares = _cached_shares(tuple(space.items()), plain, seed)
     if shares is None:
-        reason = _why_none(branch.algorithm, len(space), len(points))
+        reason = _why_none(branch.name, len(space), len(points))
         return BranchImportances(
-            branch=branch.algorithm, trials=len(points), resamples=0, parameters=[], reason=reason
+            branch=branch.name, trials=len(points), resamples=0, parameters=[], reason=reason
         )
     return BranchImportances(
-        branch=branch.algorithm,
+        branch=branch.name,
         trials=len(points),
         resamples=RESAMPLES,
         permutations=shares.permutations,

@@ -21,12 +21,12 @@ def stability_maps(spec: StudySpec, trials: Sequence[TrialView]) -> list[Stabili
     for branch in spec.branches:
         if not set(AXES) & set(branch.distributions()):
             continue
-        own = [trial for trial in trials if trial.branch == branch.algorithm]
+        own = [trial for trial in trials if trial.branch == branch.name]
         found = [point for trial in own if (point := _point(trial)) is not None]
         if found:
             points = _POINTS.validate_python(found)  # many at once: ten times as fast
             frontier = divergence_frontier(points)
-            maps.append(StabilityMap(branch=branch.algorithm, points=points, frontier=frontier))
+            maps.append(StabilityMap(branch=branch.name, points=points, frontier=frontier))
     return maps
 
 

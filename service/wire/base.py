@@ -13,6 +13,9 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
+BranchAlgorithm = Annotated[str, Field(default_factory=lambda fields: fields["branch"])]
+"""The algorithm of the `branch` beside it; where only that is known, it was called so."""
+
 Count = Annotated[int, Field(ge=1, le=10_000)]
 
 Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]

@@ -108,6 +108,13 @@ SCHEDULE_NAME = NameRule(
     first="A-Za-z0-9",
 )
 BASELINE_NAME = NameRule(SCHEDULE_NAME.words, "main", SCHEDULE_NAME.allowed, SCHEDULE_NAME.first)
+BRANCH_NAME = NameRule(
+    "letters A-Z and a-z, digits, _ and - after a first letter or digit",
+    "second-order",
+    allowed="A-Za-z0-9_-",  # no dot: it parts the path of --set
+    first="A-Za-z0-9",
+    most=32,  # as the tables have it
+)
 WEBHOOK_NAME = NameRule(
     "a-z, digits, _ and - after a first letter or digit",
     "ci-nightly",

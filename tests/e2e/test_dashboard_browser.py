@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import URL
 
 from service.database_url import sqlite_url
-from tests.fakes.specs import WATCHED
+from tests.fakes.specs import NAMED, WATCHED
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
@@ -283,3 +283,19 @@ def test_a_study_that_does_not_exist_is_said_to_be_missing(chromium, server):
     heading.wait_for()
     assert heading.count() == 1
     page.close()
+
+
+def test_branches_of_one_algorithm_go_by_name(page, server):
+    short = {"budget": {"trials": 3, "meta_iterations": 60}, "pruning": {"kind": "none"}}
+    answer = server.post("/api/v1/studies", json={**NAMED, **short, "verdict": {"finalists": 1}})
+    assert answer.status_code == 202, answer.text
+    page.goto(f"/#/studies/{answer.json()['study_id']}")
+    page.locator(".facts").get_by_text("second: maml", exact=True).wait_for()
+    page.locator(".facts").get_by_text("wide: maml, mlp widths=[24]").wait_for()
+    assert page.locator(".bests .key").all_inner_texts() == ["first", "second", "wide"]
+    page.locator("tr.trial").nth(2).wait_for()
+    for number, name in enumerate(["first", "second", "wide"]):
+        row = page.locator(f'tr.trial[data-trial="{number}"]')
+        assert row.locator(f".key.branch-{number}").inner_text() == name
+    for name in ("first", "second", "wide"):
+        page.get_by_role("link", name=f"Optuna: {name}").wait_for()

@@ -132,6 +132,26 @@ SPREAD: dict[str, Any] = {
     "evaluation": {"tasks": 20, "curve_steps": 4},
 }
 
+# One algorithm in three branches: both orders, and another model.
+_RATES = {"inner_lr": {"low": 0.003, "high": 0.03, "log": True}, "meta_batch": 4}
+NAMED: dict[str, Any] = {
+    **SMALL,
+    "name": "orders and widths",
+    "branches": [
+        {"name": "first", "algorithm": "maml", "space": {**_RATES, "order": "first"}},
+        {"name": "second", "algorithm": "maml", "space": {**_RATES, "order": "second"}},
+        {
+            "name": "wide",
+            "algorithm": "maml",
+            "model": {"kind": "mlp", "widths": [24]},
+            "space": {**_RATES, "order": "first"},
+        },
+    ],
+    "search": {"sampler": "random", "allocation": "even"},
+    "budget": {"trials": 9, "meta_iterations": 180},
+    "verdict": {"finalists": 3, "seeds": 2, "tasks": 20, "compare": "default"},
+}
+
 # Two branches with rungs and finalists, to look at while it runs.
 WATCHED: dict[str, Any] = {
     "name": "sinusoid in a browser",

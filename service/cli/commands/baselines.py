@@ -15,6 +15,7 @@ from service.client.client import Client
 from service.wire.spec.gates import parse_label
 from service.wire.views.baselines import BaselineView
 from service.wire.words import numbers
+from service.wire.words.branches import beyond_name, with_trained
 
 app = typer.Typer(help="Results that later studies are compared with.", no_args_is_help=True)
 
@@ -113,7 +114,7 @@ def _version(client: Client, label: str) -> BaselineView:
 def _row(version: BaselineView) -> tuple[str, ...]:
     return (
         str(version.label()),
-        version.branch,
+        _branch(version),
         numbers.score(version.score.value, version.metric),
         numbers.interval(version.score.low, version.score.high, version.metric),
         version.judged_by,
@@ -122,6 +123,10 @@ def _row(version: BaselineView) -> tuple[str, ...]:
         words.instant(version.created_at),
         version.origin,
     )
+
+
+def _branch(version: BaselineView) -> str:
+    return with_trained(version.branch, beyond_name(version.branch, version.algorithm, None))
 
 
 def _lines(version: BaselineView) -> Iterator[str]:
@@ -143,7 +148,7 @@ def _facts(version: BaselineView) -> dict[str, str]:
         "spec SHA-256": version.spec_sha256[:12],
         version.metric: f"{score}, {trainings} trainings on {version.tasks} tasks",
         "judged by": f"{version.judged_by}, bank {version.bank[:12]}",
-        "branch": version.branch,
+        "branch": _branch(version),
         **{name: numbers.param(value) for name, value in version.params.items()},
         "model": numbers.params(_plain(version.model.model_dump(mode="json"))),
         "tasks": numbers.params(_plain(version.task_distribution.model_dump(mode="json"))),

@@ -20,6 +20,7 @@ from service.cli.options import Json, StudyId, Timeout
 from service.cli.outputs.results import Outputs
 from service.client.client import Client
 from service.planning.fidelity import first_order_until
+from service.planning.plan import Plan
 from service.wire.spec.budget import Budget
 from service.wire.spec.pruning import Pruning
 from service.wire.spec.space import Branch
@@ -76,16 +77,17 @@ def evaluation(
 
     `first_seed` is the number of looks so far: each look had one seed, so those are used up.
     """
-    spec = study.spec
-    whole = {"algorithm": trial.branch, "space": trial.params}
+    spec = Plan.of(study.spec)[trial.role].spec  # an incumbent is trained as it was promoted
+    branch = spec.branch(trial.branch)
+    whole = {"algorithm": branch.algorithm, "name": branch.name, "space": trial.params}
     judging = StudySpec(
         name=f"trial {trial.trial_number} of {spec.name}"[:LONGEST_NAME],
         seed=spec.seed,
         tasks=spec.tasks,
-        model=spec.model,
+        model=spec.model_of(branch),
         branches=[Branch.model_validate(whole)],
         search=Search(sampler="random"),
-        pruning=_same_order(study.spec, trial),
+        pruning=_same_order(spec, trial),
         budget=Budget(trials=1, meta_iterations=spec.budget.meta_iterations),
         evaluation=spec.evaluation,
     ).model_dump(mode="json")
@@ -97,9 +99,8 @@ def evaluation(
         "first_seed": study.sealed_looks,
     }
     if compare != "none":
-        (branch,) = [b for b in spec.branches if b.algorithm == trial.branch]
         point = {name: trial.params[name] for name in branch.distributions()}
-        judging["branches"] = [branch.model_dump(mode="json")]
+        judging["branches"] = [branch.model_copy(update={"model": None}).model_dump(mode="json")]
         origin = f"study {study.study_id} ({study.name}), trial {trial.trial_number}"
         begin = {"branch": trial.branch, "params": point, "source": origin}
         judging["warm_start"]["trials"] = [begin]

@@ -16,6 +16,7 @@ from service.cli.spec_options import (
 from service.cli.specs import changed_spec, read_spec
 from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
 from service.wire.words import numbers
+from service.wire.words.branches import beyond_name, with_trained
 
 
 def preview(
@@ -56,7 +57,8 @@ def _page(plan: Preview) -> None:
 def _branch(branch: BranchPlan) -> None:
     rows = [(dimension.name, *_space(dimension)) for dimension in branch.searched]
     header = ("parameter", "kind", "from", "to", "scale")
-    console.data(f"branch {branch.algorithm}: {branch.trials} trials")
+    trained = beyond_name(branch.branch, branch.algorithm, branch.model)
+    console.data(f"branch {with_trained(branch.branch, trained)}: {branch.trials} trials")
     if rows:
         console.table("searched", header, rows)
     console.data(f"fixed: {numbers.params(branch.fixed)}")

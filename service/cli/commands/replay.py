@@ -20,7 +20,7 @@ def replay(study_id: StudyId, json: Json = None) -> None:
     with connect() as client:
         study = client.study(study_id)
         spec = study.spec
-        logs = [(branch, client.asks(study.study_id, branch.algorithm)) for branch in spec.branches]
+        logs = [(branch, client.asks(study.study_id, branch.name)) for branch in spec.branches]
     replays = [replay_branch(spec, branch, log) for branch, log in logs]
     answer(json, list(map(asdict, replays)), lambda: data("\n".join(map(_line, replays))))
     if any(outcome.difference for outcome in replays):

@@ -8,6 +8,7 @@ from service.cli import console
 from service.wire.spec.beyond_defaults import beyond_defaults
 from service.wire.spec.study import StudySpec
 from service.wire.words import numbers
+from service.wire.words.branches import trained_by, with_trained
 
 
 def spec_page(spec: StudySpec, *, full: bool) -> None:
@@ -18,7 +19,8 @@ def spec_page(spec: StudySpec, *, full: bool) -> None:
         text = _yaml(beyond_defaults(spec), flow=None)
         console.data(f"spec, without what is at its default (--full shows it):\n{text}")
     for branch in spec.branches:
-        console.data(f"not searched in {branch.algorithm}: {numbers.params(branch.fixed())}")
+        name = with_trained(branch.name, trained_by(spec, branch.name))
+        console.data(f"not searched in {name}: {numbers.params(branch.fixed())}")
 
 
 def _yaml(data: dict[str, Any], *, flow: bool | None) -> str:

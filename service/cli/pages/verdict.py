@@ -8,6 +8,7 @@ from service.cli.pages import words
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
 from service.wire.words import numbers, verdict
+from service.wire.words.branches import trained_by, with_trained
 from service.wire.words.finalists import side_by_side
 from service.wire.words.gates import gate_sentences
 
@@ -56,7 +57,8 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     for name, branch in result.branches.items():
         best = numbers.score(branch.best_score, result.metric)
         spent = numbers.seconds(branch.device_seconds)
-        yield f"branch {name}: {branch.trials} trials, best search score {best}, {spent}"
+        named = with_trained(name, trained_by(study.spec, name))
+        yield f"branch {named}: {branch.trials} trials, best search score {best}, {spent}"
     for finalist in result.finalists:
         if finalist.search.trainings > 1:
             yield (

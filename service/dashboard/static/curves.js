@@ -2,7 +2,7 @@
 
 import { partCard } from "/ui/figures.js";
 
-export const colour = (study, branch) => study.spec.branches.findIndex((b) => b.algorithm === branch) % 6;
+export const colour = (study, branch) => study.spec.branches.findIndex((b) => b.name === branch) % 6;
 
 const RESTING = {
   learning_curves: {

@@ -45,11 +45,18 @@ function judging({ verdict_trials: counts, finished_at: end }) {
 
 const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
 
+// What a branch trains that its name does not say: its algorithm, and a model of its own.
+export function trained({ name, algorithm, model }) {
+  const options = Object.entries(model ?? {}).filter(([option]) => option !== "kind");
+  const words = options.map(([option, value]) => `${option}=${JSON.stringify(value).replaceAll('"', "")}`);
+  return [name === algorithm ? null : algorithm, model ? [model.kind, ...words].join(" ") : null].filter(Boolean).join(", ");
+}
+
 export function bests(study) {
   const found = study.spec.branches.map((branch, i) => {
-    const best = study.branches[branch.algorithm]?.best;
+    const best = study.branches[branch.name]?.best;
     return h("span", { class: "best" },
-      h("span", { class: `key branch-${i} small` }, branch.algorithm),
+      h("span", { class: `key branch-${i} small`, title: trained(branch) }, branch.name),
       h("b", {}, best ? score(best.score, study.metric) : "–"),
       best && best.status !== "completed" ? h("span", { class: "small quiet" }, ` at ${best.rung}`) : null);
   });

@@ -6,7 +6,7 @@ import { h, printable, show, toast } from "/ui/dom.js";
 import { gallery } from "/ui/figures.js";
 import { duration, plural, since } from "/ui/format.js";
 import { gatesCard } from "/ui/gates.js";
-import { bests, pill, progress } from "/ui/studies.js";
+import { bests, pill, progress, trained } from "/ui/studies.js";
 import { trialsCard } from "/ui/trials.js";
 import { verdictCard } from "/ui/verdict.js";
 
@@ -52,10 +52,11 @@ function buttons(state, refresh) {
     }, verb[0].toUpperCase() + verb.slice(1)));
 }
 
-function tasksInWords({ tasks, model }) {
+function tasksInWords({ tasks, model, branches }) {
   const ways = tasks.n_way ? `${tasks.n_way}-way ` : "";
   const shots = tasks.k_shot ? `${ways}${tasks.k_shot}-shot` : "";
-  return `${tasks.kind} ${shots}, ${model.kind}`;
+  const models = new Set(branches.map((branch) => (branch.model ?? model).kind));
+  return `${tasks.kind} ${shots}, ${[...models].join(" and ")}`;
 }
 
 function head(state, refresh) {
@@ -66,6 +67,7 @@ function head(state, refresh) {
       h("div", { class: "title" }, h("h1", {}, study.name), pill(study.status)),
       h("div", { class: "facts" },
         h("span", {}, tasksInWords(study.spec)),
+        study.spec.branches.filter(trained).map((branch) => h("span", {}, `${branch.name}: ${trained(branch)}`)),
         h("span", {}, `${plural(study.spec.budget.meta_iterations, "meta-iteration")} a trial`),
         h("span", {}, study.started_at ? `running time ${duration(study.started_at, study.finished_at)}` : ["submitted ", since(study.created_at)]),
         h("span", { class: "mono" }, study.study_id))),

@@ -18,7 +18,7 @@ const SORTS = {
 };
 
 function searched(study, trial) {
-  const branch = study.spec.branches.find((b) => b.algorithm === trial.branch);
+  const branch = study.spec.branches.find((b) => b.name === trial.branch);
   const names = Object.entries(branch?.space ?? {})
     .filter(([, entry]) => typeof entry === "object")
     .map(([name]) => name);

@@ -244,6 +244,7 @@ def _contender(
     score = interval(loss_of(fresh)).scores(goals) if fresh.completed else None
     return GateContender(
         branch=named.branch,
+        algorithm=named.algorithm,
         params=dict(named.params),
         score=score and Estimate.of(score),
         diverged_share=fresh.diverged_share,

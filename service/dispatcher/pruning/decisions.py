@@ -101,7 +101,7 @@ def _scored(
     if lane is None:
         raise BadReport(f"the worker says nothing about trial {trial.trial_number}")
     if lane.diverged_at is not None:
-        metrics = {**metrics_of_params(study.plan.costing, trial.params), **trial.metrics}
+        metrics = {**_known_costs(study, trial), **trial.metrics}
         return LaneOutcome(trial, lane, TrialStatus.DIVERGED, metrics=metrics)
     if lane.meta_iteration != trial.meta_iteration + iterations:
         raise BadReport(
@@ -135,10 +135,15 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
     )
 
 
+def _known_costs(study: StudyState, trial: TrialState) -> dict[str, float]:
+    costing = study.plan_of(trial).costing[trial.group.branch]
+    return metrics_of_params(costing, trial.params)
+
+
 def _metrics(study: StudyState, trial: TrialState, lane: LaneReport) -> dict[str, float]:
     assert lane.diverged_share is not None
     metrics: dict[str, float] = {
-        **metrics_of_params(study.plan.costing, trial.params),
+        **_known_costs(study, trial),
         **costs_of_scores(BankScores(lane.scores or [], lane.diverged_share)),
     }
     for name in study.plan.measured:

@@ -84,7 +84,7 @@ def _follow(study: StudyState, trial: TrialState) -> None:
 
 
 def _claim(study: StudyState, branch: BranchState, floor: int) -> Claim:
-    name = branch.branch.algorithm
+    name = branch.branch.name
     return Claim(
         asked=asked_by(branch),
         ended=study.points_of[name] - study.open.count(GOING_ON, roles=POINTS, branch=name),

@@ -41,7 +41,7 @@ def askable(study: StudyState, branch: BranchState, *, idle: bool = False) -> in
         return branch.remaining
     else:
         most = max(1, search.startup_trials, math.ceil(branch.budget / 4))
-    open_now = pauses.count_going_on(study, POINTS, branch.branch.algorithm)
+    open_now = pauses.count_going_on(study, POINTS, branch.branch.name)
     return max(0, min(branch.remaining, most - open_now))
 
 
@@ -109,4 +109,4 @@ def _others(study: StudyState, branch: BranchState) -> list[BranchState]:
 
 
 def _trains(study: StudyState, branch: BranchState) -> bool:
-    return study.open.count(("running",), roles=POINTS, branch=branch.branch.algorithm) > 0
+    return study.open.count(("running",), roles=POINTS, branch=branch.branch.name) > 0

@@ -160,7 +160,7 @@ def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
             break
     else:
         return None
-    name = branch.branch.algorithm
+    name = branch.branch.name
     target = lane_target(study, Group(TrialRole.SEARCH, name, ""), slots=slots, lanes=lanes)
     may = askable_in_turn(study, branch, idle=idle)
     return Work(study, None, branch=branch, ask=min(target, may))

@@ -37,7 +37,7 @@ def new_trial(
         found: What its sampler has found for it; None is to ask it now.
         sequence: Place of the ask in the branch's log.
     """
-    name, ask_index = branch.branch.algorithm, branch.search.asks
+    ask_index = branch.search.asks
     number = trial_number(branch, ask_index, len(study.branches))
     warm = warm_points_left(study, branch)
     if warm:
@@ -47,10 +47,11 @@ def new_trial(
     else:
         branch.search.restore(number, found.params, failure=found.failure)
     asked = found.params
+    params = complete(branch.branch.algorithm, {**branch.fixed, **asked})
     trial = trials.new(
         study,
         TrialRole.SEARCH,
-        Configuration(name, complete(name, {**branch.fixed, **asked})),
+        Configuration(branch.branch.name, params),
         trial_number=number,
         seed=key(study.spec.seed, "trial", number),
     )

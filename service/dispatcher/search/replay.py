@@ -68,14 +68,14 @@ def replay_branch(spec: StudySpec, branch: Branch, log: Iterable[AskView]) -> Re
                 suggestion = search.ask(entry.trial_number)
             derived, logged = as_bytes(suggestion), as_bytes(entry.params or {})
         except InvalidSearch as error:
-            return Replayed(branch.algorithm, asks, agreeing, str(error))
+            return Replayed(branch.name, asks, agreeing, str(error))
         if derived != logged:
             difference = (
                 f"trial {entry.trial_number}: the log has {logged}, the sampler gives {derived}"
             )
-            return Replayed(branch.algorithm, asks, agreeing, difference)
+            return Replayed(branch.name, asks, agreeing, difference)
         agreeing += 1
-    return Replayed(branch.algorithm, asks, agreeing)
+    return Replayed(branch.name, asks, agreeing)
 
 
 def as_bytes(params: Mapping[str, Any]) -> str:

@@ -108,6 +108,7 @@ def _pareto_trial(study: StudyState, candidate: Candidate) -> ParetoTrial:
     return ParetoTrial(
         trial_number=candidate.trial_number,
         branch=trial.group.branch,
+        algorithm=study.spec.branch(trial.group.branch).algorithm,
         params=trial.params,
         values=dict(zip(goals.objectives, values, strict=True)),
     )

@@ -276,7 +276,7 @@ def _warn_of_failures(entry: Entry, new: Sequence[NewTrial]) -> list[BranchState
             failed.append(branch)
             entries.warn(
                 entry,
-                f"sampler {entry.study.spec.search.sampler} of branch {branch.branch.algorithm} "
+                f"sampler {entry.study.spec.search.sampler} of branch {branch.branch.name} "
                 f"failed ({asked.failure}): from trial {asked.trial.trial_number} on its points "
                 "are drawn at random",
             )

@@ -158,7 +158,7 @@ def branch_states(
     for scored in scores:
         by_trial.setdefault(scored.trial_number, {})[scored.meta_iteration] = scored.score
     return {
-        branch.algorithm: _branch_state(spec, position, log.get(branch.algorithm, []), by_trial)
+        branch.name: _branch_state(spec, position, log.get(branch.name, []), by_trial)
         for position, branch in enumerate(spec.branches)
     }
 

@@ -74,7 +74,7 @@ def _check(manifest: Manifest, options: Mapping[str, Any], spec: StudySpec) -> N
         name = ALGORITHMS.get(branch.algorithm).train_shots
         shots = largest(branch.space.get(name)) if name else None
         if name and shots:
-            asked[f"branches.{branch.algorithm}.space.{name}"] = int(shots), 0, ("train",)
+            asked[f"branches.{branch.name}.space.{name}"] = int(shots), 0, ("train",)
     for field, (k_shot, q_query, parts) in asked.items():
         try:
             check_shots(manifest, members, k_shot, q_query, parts)

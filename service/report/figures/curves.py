@@ -27,7 +27,7 @@ def learning_figures(report: StudyReport) -> list[Figure]:
     if not curves:
         return []
     traces: list[Trace] = []
-    for name in [branch.algorithm for branch in report.study.spec.branches]:
+    for name in [branch.name for branch in report.study.spec.branches]:
         own = [curve for curve in curves if curve.branch == name]
         if own:
             best = leading(report, own)

@@ -25,7 +25,7 @@ ROW_HEIGHT = 270
 
 def slice_figures(report: StudyReport) -> list[Figure]:
     """A figure for each branch: a small plot for each searched parameter."""
-    names = [branch.algorithm for branch in report.study.spec.branches]
+    names = [branch.name for branch in report.study.spec.branches]
     slices = report.slices or []
     by_branch = {name: [s for s in slices if s.branch == name] for name in names}
     return [_slices(report, name, own) for name, own in by_branch.items() if own]

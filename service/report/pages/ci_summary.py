@@ -1,13 +1,17 @@
 """The summary of a study for a CI page, in Markdown: gates, changes to the baseline, cost."""
 
+from collections.abc import Iterator
+
 from service.report.pages.markdown import escape, table
 from service.report.pages.sentences import headline, warnings
 from service.report.pages.summary import cost_sentence, importance_rows
+from service.wire.spec.study import StudySpec
 from service.wire.views.gate_report import GateAnswer, GateContender, GateReport
 from service.wire.views.judged import Estimate
 from service.wire.views.report import StudyReport
-from service.wire.views.result import StudyResult
+from service.wire.views.result import Finalist, StudyResult
 from service.wire.words import numbers
+from service.wire.words.branches import model_in_words
 from service.wire.words.finalists import Table
 from service.wire.words.gates import LIMITS, compared, outcome, reason, score_difference
 from service.wire.words.judgement import judgement_sentences
@@ -95,6 +99,28 @@ def _difference(
     return numbers.difference(candidate.score.value - baseline.score.value, metric)
 
 
+def _trained(spec: StudySpec, best: Finalist, gates: GateReport | None) -> Iterator[list[str]]:
+    """What the best and the baseline train: algorithm, and where they are of interest, branch and
+    model.
+    """
+    baseline = gates.baseline if gates else None
+    branches, algorithms = [best.branch], [best.algorithm]
+    if baseline is not None:
+        branches, algorithms = [*branches, baseline.branch], [*algorithms, baseline.algorithm]
+    if branches != algorithms:
+        yield _row("branch", branches)
+    yield _row("algorithm", algorithms)
+    incumbent = spec.gates.incumbent
+    model = spec.model_of(spec.branch(best.branch))
+    if spec.branch(best.branch).model or (incumbent and incumbent.model != model):
+        models = [model, incumbent.model] if incumbent else [model]
+        yield _row("model", [model_in_words(each.model_dump(mode="json")) for each in models])
+
+
+def _row(name: str, values: list[str]) -> list[str]:
+    return [name, *values, *[""] * (2 - len(values))]
+
+
 def _configuration(report: StudyReport, result: StudyResult) -> Table:
     """The searched parameters, and all others that are not as in the baseline."""
     best = result.finalists[0]
@@ -106,7 +132,7 @@ def _configuration(report: StudyReport, result: StudyResult) -> Table:
         for name, value in best.params.items()
         if name in searched or before.get(name, value) != value
     }
-    rows = [["algorithm", best.branch, gates.baseline.branch if gates and gates.baseline else ""]]
+    rows = list(_trained(report.study.spec, best, gates))
     rows += [
         [name, numbers.param(value), numbers.param(before[name]) if name in before else "–"]
         for name, value in listed.items()

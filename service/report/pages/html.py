@@ -6,7 +6,7 @@ JSON in which no `<` is left.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -20,8 +20,10 @@ from service.report.pages.captions import CAPTIONS, Caption
 from service.report.pages.sentences import headline
 from service.report.pages.summary import cost_rows, finalist_rows, pareto_rows
 from service.wire.characters import printable
+from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.words import numbers
+from service.wire.words.branches import trained_by
 from service.wire.words.finalists import Table
 from service.wire.words.instants import instant
 
@@ -117,7 +119,14 @@ def _facts(report: StudyReport) -> list[str]:
     ]
     if report.cost is not None:
         facts.insert(2, f"{numbers.seconds(report.cost.device_seconds)} of devices")
-    return facts
+    return [*facts, *_branches(study.spec)]
+
+
+def _branches(spec: StudySpec) -> Iterator[str]:
+    """What branches train whose names do not say so."""
+    for branch in spec.branches:
+        if trained := trained_by(spec, branch.name):
+            yield f"{branch.name}: {trained}"
 
 
 def _cards(report: StudyReport, drawn: Sequence[Figure]) -> list[Card]:

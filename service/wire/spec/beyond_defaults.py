@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.wire.spec.space import without_defaults
 from service.wire.spec.study import StudySpec
 
 
@@ -13,6 +14,7 @@ def beyond_defaults(spec: StudySpec) -> dict[str, Any]:
     shown: dict[str, Any] = _kept(
         spec.model_dump(mode="json"), spec.model_dump(mode="json", exclude_defaults=True)
     )
+    shown["branches"] = [without_defaults(branch) for branch in shown["branches"]]
     return shown
 
 

@@ -19,7 +19,7 @@ from service.wire.spec.space import Branch
 
 
 class Configuration(NamedTuple):
-    """What a trial trains: the algorithm of a branch with all its meta-hyperparameters."""
+    """What a trial trains: a branch, by name, with all meta-hyperparameters of its algorithm."""
 
     branch: str
     params: dict[str, Value]
@@ -59,7 +59,7 @@ def check_fit(compare: str, tasks: str, branches: Sequence[Branch]) -> None:
             f"verdict.compare: {compare} is a recipe for {preset.tasks} tasks, and these are "
             f"{tasks}: take {listed}"
         )
-    names = [branch.algorithm for branch in branches]
+    names = list(dict.fromkeys(branch.algorithm for branch in branches))
     if preset.algorithm not in names:
         raise ValueError(
             f"verdict.compare: {compare} is a recipe of {preset.algorithm}, and this study has "
@@ -75,14 +75,17 @@ def reference(compare: str, branches: Sequence[Branch], leading: str) -> Configu
         compare: As in the spec.
         branches: Of the spec.
         leading: The branch that leads the search, whose defaults count; where it searches
-            nothing, the finalists are its defaults.
+            nothing, the finalists are its defaults.  A preset is trained by it, too, if it is
+            one of its algorithm, else by the first that is.
     """
     preset = PRESETS.get(compare)
     if compare == "none":
         return None
-    name = leading if preset is None else preset.algorithm
-    (branch,) = [branch for branch in branches if branch.algorithm == name]
+    leader_first = sorted(branches, key=lambda branch: branch.name != leading)
     if preset is None:
-        return Configuration(name, branch.defaults()) if branch.distributions() else None
+        leader = leader_first[0]
+        return Configuration(leader.name, leader.defaults()) if leader.distributions() else None
+    branch = next(branch for branch in leader_first if branch.algorithm == preset.algorithm)
     published = {parameter: value.value for parameter, value in preset.values.items()}
-    return Configuration(name, complete(name, {**branch.fixed(), **published}))
+    params = complete(branch.algorithm, {**branch.fixed(), **published})
+    return Configuration(branch.name, params)

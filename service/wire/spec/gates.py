@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.gates.registry import listed_forms, parse_rule
 from metaopt.gates.rule import Rule
-from service.wire.base import Wire
+from service.wire.base import BranchAlgorithm, Wire
 from service.wire.names import BASELINE_NAME
 from service.wire.parsing.plain_data import show
 from service.wire.spec.model import Model
@@ -55,7 +55,8 @@ class Incumbent(Wire):
 
     Args:
         name, version: Of the baseline.
-        branch: Its algorithm.
+        branch: By name, in the study that it comes from.
+        algorithm: Of that branch.
         params: All its meta-hyperparameters.
         model: What it trains.
         meta_iterations: For how long.
@@ -65,6 +66,7 @@ class Incumbent(Wire):
     name: Annotated[str, Field(max_length=64)]
     version: Annotated[int, Field(ge=1)]
     branch: Annotated[str, Field(max_length=32)]
+    algorithm: BranchAlgorithm
     params: dict[Annotated[str, Field(max_length=64)], float | int | str]
     model: Model
     meta_iterations: Annotated[int, Field(ge=1, le=10_000_000)]

@@ -138,7 +138,7 @@ def _check_order(until: int, below: Sequence[int], branches: Sequence[Branch]) -
             f"got {until}"
         )
     if not any(may_be_second_order(branch) for branch in branches):
-        names = ", ".join(branch.algorithm for branch in branches)
+        names = ", ".join(branch.name for branch in branches)
         raise ValueError(
             f"pruning.first_order_until = {until} needs a branch whose trials may have "
             f"order: second, {names} has none: leave it out, or let maml have that order"

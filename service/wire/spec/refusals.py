@@ -70,6 +70,8 @@ def broken_rules(
     result: dict[str, FieldError] = {}
     schema = cache(model.model_json_schema)
     for entry in error.errors(include_url=False):
+        if entry["type"] == "default_factory_not_called":
+            continue  # the field that the default follows from has an error of its own
         if entry["type"] == "extra_forbidden" and len(result) < MAX_ERRORS:
             refusal = _unknown(entry["loc"], data, schema())
         else:

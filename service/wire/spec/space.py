@@ -10,7 +10,9 @@ from metaopt.errors import InvalidMetaParameter
 from metaopt.messages import did_you_mean
 from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
+from service.wire.names import BRANCH_NAME
 from service.wire.spec.kinds import Formed, literal
+from service.wire.spec.model import Model
 
 
 class Range(Wire):
@@ -54,7 +56,10 @@ def documented_space(algorithm: object) -> Space:
 
 
 class Branch(Wire):
-    """One algorithm and its space.
+    """One algorithm and its space, under a name of its own in the study.
+
+    `name` is the algorithm's where none is given, so only branches of the same algorithm need one.
+    `model` takes the place of the study's, whole, for the trials of this branch.
 
     An entry of `space` is a value (fixed), {low, high, log}, {choices}, or "default" for the
     parameter's documented range; a parameter that is not mentioned is fixed at its default.
@@ -66,11 +71,24 @@ class Branch(Wire):
     """
 
     algorithm: Algorithm
+    name: Annotated[
+        str,
+        Field(
+            default_factory=lambda fields: fields["algorithm"],
+            json_schema_extra={"pattern": BRANCH_NAME.pattern},
+        ),
+    ]
+    model: Model | None = None
     space: Annotated[
         dict[Annotated[str, Field(max_length=64)], SpaceEntry],
         Field(default_factory=lambda fields: documented_space(fields["algorithm"])),
     ]
     share: Annotated[float, Field(gt=0, le=1e6)] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _may_be_called(cls, name: str, info: ValidationInfo) -> str:
+        return name if name == info.data.get("algorithm") else BRANCH_NAME.check(name)
 
     @field_validator("space")
     @classmethod
@@ -112,6 +130,40 @@ class Branch(Wire):
     def defaults(self) -> dict[str, Value]:
         """Every parameter without a search: fixed values, else documented defaults."""
         return complete(self.algorithm, self.fixed())
+
+
+def check_names(branches: list[Branch]) -> list[Branch]:
+    """The branches, whose names must tell them apart and be short enough for the tables.
+
+    Raises:
+        ValueError: two have the same name, or one has the long name of its algorithm; says what to
+            do.
+    """
+    names = [branch.name for branch in branches]
+    for name in names:
+        if len(name) > BRANCH_NAME.most:
+            raise ValueError(
+                f"must have names of at most {BRANCH_NAME.most} characters: give that of {name} a "
+                "name of its own"
+            )
+    twice = [branch for branch in branches if names.count(branch.name) > 1]
+    if not twice:
+        return branches
+    why = f"must have names of their own, got {', '.join(names)}"
+    if any(branch.name == branch.algorithm for branch in twice):
+        why += ", where one without a name is called as its algorithm"
+    example = f"name: {twice[0].algorithm}-1"
+    raise ValueError(f"{why}: give each of these a name, as {example}")
+
+
+def without_defaults(branch: dict[str, Any]) -> dict[str, Any]:
+    """A dumped branch without a name or a model that it has by default: as there were none yet."""
+    by_default = {"name": branch["algorithm"], "model": None}
+    return {
+        field: value
+        for field, value in branch.items()
+        if field not in by_default or value != by_default[field]
+    }
 
 
 def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.errors import MetaoptError
 from metaopt.goals import SCORE, Goals, Statistic
 from metaopt.options import SEED
 from metaopt.search.samplers.kind import Problem
@@ -17,7 +18,7 @@ from service.wire.names import STUDY_NAME
 from service.wire.spec.budget import Budget
 from service.wire.spec.compare import check_fit, known_name, reference
 from service.wire.spec.gates import Gates
-from service.wire.spec.model import Model
+from service.wire.spec.model import Model, ModelSpec
 from service.wire.spec.objectives import (
     ConstraintsField,
     Objectives,
@@ -29,7 +30,7 @@ from service.wire.spec.objectives import (
 from service.wire.spec.pruning import Pruning, check_fidelity
 from service.wire.spec.samplers import SamplerName, check_sampler, dimensions
 from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
-from service.wire.spec.space import Branch, largest
+from service.wire.spec.space import Branch, check_names, largest
 from service.wire.spec.tasks import Tasks
 from service.wire.spec.warm_start import WarmStart, check_warm_trials
 
@@ -109,7 +110,9 @@ class StudySpec(Wire):
     seed: Annotated[int, Field(ge=int(SEED.minimum), le=int(SEED.maximum))] = SEED.default
     tasks: Tasks
     model: Model
-    branches: Annotated[list[Branch], Field(min_length=1, max_length=8)]
+    branches: Annotated[
+        list[Branch], Field(min_length=1, max_length=8), AfterValidator(check_names)
+    ]
     search: Search = Search()
     pruning: Pruning = Pruning()
     budget: Budget = Budget()
@@ -122,11 +125,9 @@ class StudySpec(Wire):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        names = [branch.algorithm for branch in self.branches]
-        if len(set(names)) < len(names):
-            raise ValueError(f"each algorithm may have one branch, got {', '.join(names)}")
         self.model.record.check(self.model.chosen(), self.tasks.input_shape)
         for branch in self.branches:
+            self._check_model(branch)
             check_sampler(self.search.sampler, self.problem(branch))
         check_objectives(
             self.objectives,
@@ -151,34 +152,42 @@ class StudySpec(Wire):
         self._check_replicates()
         self._check_shots()
         check_fit(self.verdict.compare, self.tasks.kind, self.branches)
-        check_warm_trials(
-            self.warm_start.trials, {entry.algorithm: entry for entry in self.branches}
-        )
+        check_warm_trials(self.warm_start.trials, {entry.name: entry for entry in self.branches})
         self._check_size()
         return self
 
+    def _check_model(self, branch: Branch) -> None:
+        if branch.model is None:
+            return
+        try:
+            branch.model.record.check(branch.model.chosen(), self.tasks.input_shape)
+        except MetaoptError as error:
+            raise ValueError(f"branch {branch.name}: {error}") from None
+
     def _check_size(self) -> None:
         k_shot, q_query = self.evaluation_shots()
-        needed = bank_bytes(
-            self.tasks,
-            self.model,
-            bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self._gate_tasks()),
-            k_shot=k_shot,
-            q_query=q_query,
-        )
+        needed = 0.0
         for branch in self.branches:
+            model = self.model_of(branch)
             entries = {**branch.fixed(), **branch.distributions()}
             most = {name: largest(entry) or 0 for name, entry in entries.items()}
             shots = ALGORITHMS.get(branch.algorithm).train_shots or ""
-            compared = reference(self.verdict.compare, self.branches, branch.algorithm)
-            if compared is not None and compared.branch == branch.algorithm:
+            compared = reference(self.verdict.compare, self.branches, branch.name)
+            if compared is not None and compared.branch == branch.name:
                 for name, value in compared.params.items():
                     most[name] = max(most[name], largest(value) or 0)
             needed = max(
                 needed,
+                bank_bytes(
+                    self.tasks,
+                    model,
+                    bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self._gate_tasks()),
+                    k_shot=k_shot,
+                    q_query=q_query,
+                ),
                 lane_bytes(
                     self.tasks,
-                    self.model,
+                    model,
                     meta_batch=most["meta_batch"],
                     inner_steps=most["inner_steps"],
                     shots=max(most.get(shots, 0), self.tasks.k_shot),
@@ -204,8 +213,7 @@ class StudySpec(Wire):
             most = largest(branch.space.get(name)) if name else None
             if most is not None and not tasks.has(most):
                 raise ValueError(
-                    f"{name} must be at most {tasks.stock}, got {most:g} (branch "
-                    f"{branch.algorithm})"
+                    f"{name} must be at most {tasks.stock}, got {most:g} (branch {branch.name})"
                 )
 
     def evaluation_shots(self) -> tuple[int, int]:
@@ -228,13 +236,29 @@ class StudySpec(Wire):
                 "trained again follows from the score alone"
             )
 
+    def branch(self, name: str) -> Branch:
+        """The branch of that name, which there is."""
+        (named,) = [branch for branch in self.branches if branch.name == name]
+        return named
+
+    def branches_for(self, name: str, algorithm: str) -> list[Branch]:
+        """The branches that could train what a branch of another study did: the one of its name,
+        else all of its algorithm.
+        """
+        alike = [branch for branch in self.branches if branch.algorithm == algorithm]
+        return [branch for branch in alike if branch.name == name] or alike
+
+    def model_of(self, branch: Branch) -> ModelSpec:
+        """What the trials of a branch train: a model of its own, else the study's."""
+        return self.model if branch.model is None else branch.model
+
     def problem(self, branch: Branch) -> Problem:
         """What the sampler of a branch is made for."""
         return Problem(
             space=dimensions(branch),
             goals=self.goals(),
             study_seed=self.seed,
-            branch=branch.algorithm,
+            branch=branch.name,
             startup_trials=self.search.startup_trials,
             grid_points=self.search.grid_points,
         )

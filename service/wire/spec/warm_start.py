@@ -19,7 +19,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class WarmTrial(Wire):
-    """A point to begin with: a value for each searched parameter of a branch.
+    """A point to begin with: a value for each searched parameter of a branch, by its name.
 
     `source` says where it comes from and what was changed to make it fit the space.
     """
@@ -53,7 +53,7 @@ def warm_points(warm_start: WarmStart, branch: Branch) -> list[dict[str, Value]]
     return [
         {name: _typed(entry, params[name], trial.params[name]) for name, entry in searched.items()}
         for trial in warm_start.trials
-        if trial.branch == branch.algorithm
+        if trial.branch == branch.name
     ]
 
 
@@ -69,13 +69,14 @@ def check_warm_trials(trials: Sequence[WarmTrial], branches: Mapping[str, Branch
             raise ValueError(
                 f"{where}.branch must be one of {', '.join(branches)}, got {trial.branch!r}"
             )
-        searched = branches[trial.branch].distributions()
+        branch = branches[trial.branch]
+        searched = branch.distributions()
         if set(trial.params) != set(searched):
             raise ValueError(
                 f"{where}.params must have a value for each searched parameter of {trial.branch} "
                 f"({', '.join(searched) or 'none'}), got {', '.join(trial.params) or 'none'}"
             )
-        params = parameters(trial.branch)
+        params = parameters(branch.algorithm)
         for name, entry in searched.items():
             if not allows(entry, params[name], trial.params[name]):
                 raise ValueError(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from metaopt.metaparams import Value
-from service.wire.base import Instant
+from service.wire.base import BranchAlgorithm, Instant
 from service.wire.spec.model import Model
 from service.wire.spec.tasks import Tasks
 from service.wire.views.gate_report import BaselineName
@@ -35,8 +35,9 @@ class BaselineView(View):
     `score` is its mean over `tasks` tasks of the bank named `bank` and over fresh trainings, of
     which `scores` (one list of scores by task for each) are given only where one version is asked
     for.  `judged_by` says which bank that is: that of the gates, or the sealed tasks of the
-    verdict.  `versions` and `device` are those it was judged with; `weights_sha256` names the
-    weights of one of its fresh trainings.
+    verdict.  `branch` is that of its study, `algorithm` and `model` are what it trains.  `versions`
+    and `device` are those it was judged with; `weights_sha256` names the weights of one of its
+    fresh trainings.
     """
 
     name: str
@@ -48,6 +49,7 @@ class BaselineView(View):
     trial_number: int
     spec_sha256: str
     branch: str
+    algorithm: BranchAlgorithm
     params: dict[str, Value]
     task_distribution: Tasks
     model: Model

@@ -4,6 +4,7 @@ from typing import Literal
 
 from metaopt.gates.rule import Answer, RuleAnswer
 from metaopt.metaparams import Value
+from service.wire.base import BranchAlgorithm
 from service.wire.views.judged import Estimate, ResultPart, VerdictRun
 
 
@@ -39,10 +40,12 @@ class GateContender(ResultPart):
     """A configuration on the gate bank: its mean score over tasks and fresh trainings.
 
     The score is null where no fresh training reached the end.  `stored` says that scores of an
-    earlier study stand in for fresh trainings (same tasks, versions and device).
+    earlier study stand in for fresh trainings (same tasks, versions and device).  `branch` is that
+    of the study that found it, `algorithm` what that trains.
     """
 
     branch: str
+    algorithm: BranchAlgorithm
     params: dict[str, Value]
     score: Estimate | None
     diverged_share: float

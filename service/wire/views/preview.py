@@ -1,6 +1,8 @@
 """What a study would do, before it is submitted: `POST /studies/preview`."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from service.wire.spec.warm_start import WarmTrial
 from service.wire.views.studies import View
@@ -18,9 +20,14 @@ class DimensionView(View):
 
 
 class BranchPlan(View):
-    """A branch: its share of the trials, what is searched, and the value of everything else."""
+    """A branch: its share of the trials, what is searched, and the value of everything else.
+
+    `branch` is its name.  `model` is its own, null where it trains the study's.
+    """
 
     algorithm: str
+    branch: Annotated[str, Field(default_factory=lambda fields: fields["algorithm"])]
+    model: dict[str, Any] | None = None
     trials: int
     searched: list[DimensionView]
     fixed: dict[str, float | int | str]

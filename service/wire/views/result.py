@@ -5,9 +5,10 @@ from training afresh with new seeds and from tasks that nothing was ever chosen 
 `optimism` is how much better the search's figure was, in the direction of the metric.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from metaopt.metaparams import Value
+from service.wire.base import BranchAlgorithm
 from service.wire.views.gate_report import GateReport
 from service.wire.views.judged import Caution, Estimate, HeavyTasks, ResultPart, VerdictRun
 
@@ -93,11 +94,14 @@ class Finalist(ResultPart):
 
     `metrics` are what else the search measured of it, `sealed_metrics` the means of its fresh
     trainings that reached the end.
+
+    `algorithm` and `model` are what its branch trains; no model is told by older verdicts.
     """
 
     rank: int
     trial_number: int
     branch: str
+    algorithm: BranchAlgorithm
     params: dict[str, Value]
     search: SearchScore
     sealed: SealedScore | None
@@ -113,6 +117,7 @@ class Finalist(ResultPart):
     cost: ConfigurationCost | None = None
     metrics: dict[str, float] = {}
     sealed_metrics: dict[str, float] = {}
+    model: dict[str, Any] | None = None
 
 
 class ParetoTrial(ResultPart):
@@ -120,6 +125,7 @@ class ParetoTrial(ResultPart):
 
     trial_number: int
     branch: str
+    algorithm: BranchAlgorithm
     params: dict[str, Value]
     values: dict[str, float]
 
@@ -129,27 +135,32 @@ class Comparison(ResultPart):
 
     `compared_with` is "default", or the name of the preset that the spec's `verdict.compare` is.
     `difference` is the sealed score of the best finalist minus that of this configuration, paired
-    by task; null where no fresh training of one of them reached the end.
+    by task; null where no fresh training of one of them reached the end.  `algorithm` and `model`
+    are as a finalist's.
     """
 
     compared_with: str
     branch: str
+    algorithm: BranchAlgorithm
     params: dict[str, Value]
     sealed: SealedScore | None
     difference: Estimate | None
     cost: ConfigurationCost
     runs: list[VerdictRun]
+    model: dict[str, Any] | None = None
 
 
 class BranchSummary(ResultPart):
     """What a branch of the search cost and reached; the score is null if no trial completed.
 
-    `trials` are its points; the cost is that of their replicas too.
+    `trials` are its points; the cost is that of their replicas too.  `algorithm` is what it
+    trains, null in verdicts of older versions, where the branch is called so.
     """
 
     trials: int
     best_score: float | None
     device_seconds: float
+    algorithm: str | None = None
 
 
 class SearchCost(ResultPart):

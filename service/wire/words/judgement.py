@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import Finalist, StudyResult
 from service.wire.words import numbers, verdict
+from service.wire.words.branches import trained_by
 from service.wire.words.gates import gate_sentences
 
 
@@ -21,7 +22,8 @@ def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
     """
     best, *others = result.finalists
     params = numbers.params(numbers.searched_params(spec, best.branch, best.params))
-    name = f"trial {best.trial_number} ({best.branch})"
+    branch = ": ".join(filter(None, (best.branch, trained_by(spec, best.branch))))
+    name = f"trial {best.trial_number} ({branch})"
     if best.sealed is None:
         return [f"No fresh training of any finalist reached its end; {name} came first: {params}."]
     return [

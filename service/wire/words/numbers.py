@@ -93,7 +93,7 @@ def first_order(until: int) -> str:
 def searched_params(spec: StudySpec, branch: str, values: Mapping[str, Value]) -> dict[str, Value]:
     """Those of the parameters that the spec searches in this branch."""
     for candidate in spec.branches:
-        if candidate.algorithm == branch:
+        if candidate.name == branch:
             searched = candidate.distributions()
             return {name: value for name, value in values.items() if name in searched}
     return dict(values)

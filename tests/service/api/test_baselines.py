@@ -49,7 +49,8 @@ def test_a_study_becomes_the_first_version_and_then_the_next(client: TestClient)
         assert answer.headers["Location"] == f"{URL}/main?version={version}"
         found = answer.json()
         assert (found["name"], found["version"], found["study_id"]) == ("main", version, STUDY)
-    assert found["judged_by"] == "verdict" and found["branch"] == "maml"
+    assert found["judged_by"] == "verdict"
+    assert (found["branch"], found["algorithm"]) == ("maml", "maml")
     assert found["scores"] == [[pytest.approx(0.68)], [pytest.approx(0.69)]]
     assert found["score"]["value"] == pytest.approx(0.685)
     assert found["weights_sha256"] == hashlib.sha256(b"a model").hexdigest()

@@ -103,6 +103,8 @@ def try_out(operation: Any, mode: GenerationMode, client: TestClient) -> Counter
             case.path_parameters["reference"] = "animals"
         if real and mode is GenerationMode.POSITIVE and "trial_number" in case.path_parameters:
             case.path_parameters["trial_number"] = 0
+        if real and mode is GenerationMode.POSITIVE and "branch" in case.query:
+            case.query["branch"] = "maml"
         response = case.call(session=client)
         statuses[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)

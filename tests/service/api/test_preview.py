@@ -11,7 +11,7 @@ from service.db.tables import Event, Study
 from service.planning.preview import signatures
 from service.wire.spec.refusals import parse_spec
 from tests.fakes.rows import add_baseline, add_segment, add_study
-from tests.fakes.specs import SPEC
+from tests.fakes.specs import NAMED, SPEC
 from tests.service.api.test_studies import URL, assert_problem
 
 
@@ -103,6 +103,16 @@ def test_a_preview_names_what_the_search_begins_with(client: TestClient) -> None
     maml, reptile = preview(client, spec)["branches"]
     assert [one["source"] for one in maml["warm_start"]] == ["preset paper:maml-sinusoid"]
     assert reptile["warm_start"] == []
+
+
+def test_a_preview_names_each_branch_with_what_it_trains(client: TestClient) -> None:
+    found = preview(client, NAMED)["branches"]
+    assert [(one["branch"], one["algorithm"]) for one in found] == [
+        ("first", "maml"), ("second", "maml"), ("wide", "maml"),
+    ]  # fmt: skip
+    assert [one["model"] and one["model"]["widths"] for one in found] == [None, None, [24]]
+    programs = [signatures(parse_spec(NAMED), branch) for branch in parse_spec(NAMED).branches]
+    assert len({digest for some in programs if some for digest in some}) == 3
 
 
 def test_a_broken_spec_is_refused(client: TestClient) -> None:

@@ -101,7 +101,11 @@ def test_a_log_of_no_branch_is_refused_and_the_branches_are_named(
     maml = {**SPEC, "branches": SPEC["branches"][:1]}
     with transaction(engine) as session:
         add_study(session, spec=maml)
-    for branch, rule in (("reptile", "(maml), got reptile"), ("anil", "'maml' or 'reptile'")):
+    for branch, rule in (
+        ("reptile", "must be a branch of the study (maml), got 'reptile'"),
+        ("a" * 33, "must have at most 32 characters"),
+        ("%00", "must be a branch of the study (maml), got '\\x00'"),
+    ):
         problem = client.get(f"/api/v1/studies/{'a' * 32}/asks?branch={branch}").json()
         assert problem["errors"][0]["field"] == "query.branch"
         assert rule in problem["errors"][0]["message"]

@@ -54,6 +54,35 @@ def test_the_best_completed_trials_of_a_study_become_points(
     assert trials[1]["source"].endswith("; into this space: inner_lr 10 → 1")
 
 
+MAML_TWICE = [
+    {"name": order, "algorithm": "maml", "space": {"inner_lr": "default", "order": order}}
+    for order in ("first", "second")
+]
+
+
+def test_a_point_goes_to_every_branch_of_its_algorithm_where_none_has_its_name(
+    client: TestClient, earlier: None
+) -> None:
+    twice = {**spec(studies=["earlier"], best=1), "branches": MAML_TWICE}
+    trials = stored(client, twice)
+    assert [(one["branch"], one["params"]) for one in trials] == [
+        ("first", {"inner_lr": 0.03}),
+        ("second", {"inner_lr": 0.03}),
+    ]
+    one_named = {**twice, "branches": [MAML_TWICE[0], {**MAML_TWICE[1], "name": "maml"}]}
+    assert [one["branch"] for one in stored(client, one_named)] == ["maml"]
+    recipe = {**spec(presets=["paper:maml-sinusoid"]), "branches": MAML_TWICE}
+    assert [one["branch"] for one in stored(client, recipe)] == ["first", "second"]
+
+
+def test_a_branch_of_that_name_with_another_algorithm_is_another(
+    client: TestClient, earlier: None
+) -> None:
+    branches = [{"name": "maml", "algorithm": "reptile"}, {"name": "other", "algorithm": "maml"}]
+    trials = stored(client, {**spec(studies=["earlier"], best=1), "branches": branches})
+    assert [one["branch"] for one in trials] == ["other"]
+
+
 def test_what_this_study_fixes_is_its_own(client: TestClient, earlier: None) -> None:
     branches = [{"algorithm": "reptile", "space": {"epsilon": "default", "inner_lr": 0.2}}]
     trials = stored(client, {**spec(studies=["earlier"]), "branches": branches})

@@ -235,6 +235,9 @@ def test_settings_change_a_copy() -> None:
     named = overridden({"branches": [{"algorithm": "maml"}]}, ["branches.maml.space.inner_lr=0.5"])
     searched = {"inner_lr": 0.5, "inner_steps": "default", "outer_lr": "default"}
     assert named["branches"][0]["space"] == searched
+    twice = {"branches": [{"algorithm": "maml"}, {"name": "other", "algorithm": "maml"}]}
+    by_name = overridden(twice, ["branches.other.share=2"])["branches"]
+    assert by_name == [{"algorithm": "maml"}, {"name": "other", "algorithm": "maml", "share": 2}]
     ranged = overridden(SPEC, ["branches.maml.space.inner_lr={low: 0.1, high: 1}"])
     assert ranged["branches"][0]["space"]["inner_lr"] == {"low": 0.1, "high": 1}
 

@@ -3,6 +3,7 @@
 from metaopt.algorithms.registry import complete
 from service.dispatcher.groups import group_of
 from tests.fakes import states
+from tests.fakes.specs import NAMED
 
 SECOND = {
     "branches": [{"algorithm": "maml", "space": {"inner_lr": "default", "meta_batch": 4}}],
@@ -38,3 +39,12 @@ def test_roles_share_programs_but_not_groups() -> None:
     params = complete("maml", {"meta_batch": 4})
     search, verdict = (group_of(study, role, "maml", params, 0) for role in ("search", "verdict"))
     assert search != verdict and search.signature == verdict.signature
+
+
+def test_branches_of_one_algorithm_share_no_group_and_a_program_where_they_train_the_same() -> None:
+    study = states.study(**NAMED)
+    params = complete("maml", {"meta_batch": 4, "order": "first"})
+    first, second, wide = (group_of(study, "search", name, params, 0) for name in study.branches)
+    assert first != second and first.signature == second.signature
+    assert study.signatures[wide.signature].model["widths"] == [24]
+    assert study.signatures[first.signature].model["widths"] == [16, 16]

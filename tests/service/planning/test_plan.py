@@ -8,7 +8,7 @@ from metaopt.algorithms.registry import complete
 from service.db.roles import ROLES
 from service.planning.plan import Plan
 from service.wire.spec.study import StudySpec
-from tests.fakes.specs import small_spec
+from tests.fakes.specs import NAMED, small_spec
 
 MAML = [{"algorithm": "maml", "space": {"inner_lr": "default", "meta_batch": 4}}]
 
@@ -82,6 +82,21 @@ def test_the_candidate_is_compared_with_the_baseline_whatever_branch_leads() -> 
     }
     assert compared["reptile"].params["inner_lr"] == 0.3
     assert Plan.of(small_spec())["candidate"].compared_with == {}
+
+
+@pytest.mark.parametrize(("branch", "beside"), [("wide", "wide"), ("maml", "first")])
+def test_a_baseline_is_trained_by_the_branch_of_its_name_or_its_algorithm(
+    branch: str, beside: str
+) -> None:
+    compared = gated(small_spec(**NAMED), branch=branch, algorithm="maml")
+    assert {one.branch for one in compared["candidate"].compared_with.values()} == {beside}
+    promoted = compared["incumbent"]
+    models = {
+        promoted.spec.model_of(each).options()["widths"][0] for each in promoted.spec.branches
+    }
+    assert models == {7}
+    assert promoted.costing[beside].model["widths"] == [7]
+    assert compared["candidate"].costing["wide"].model["widths"] == [24]
 
 
 @pytest.mark.parametrize("compare", ["default", "none"])

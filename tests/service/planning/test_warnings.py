@@ -6,7 +6,7 @@ import pytest
 
 from service.planning.warnings import repeats, warnings
 from service.wire.spec.study import StudySpec
-from tests.fakes.specs import LEAST, SMALL, SPEC, WATCHED, small_spec
+from tests.fakes.specs import LEAST, NAMED, SMALL, SPEC, WATCHED, small_spec
 
 TWO = {"inner_optimizer": {"choices": ["sgd", "adam"]}}
 
@@ -205,3 +205,34 @@ def test_nothing_is_said_of_studies_that_mean_what_they_say() -> None:
 def test_defaults_of_a_stored_spec_are_nobody_s_choice() -> None:
     stored = small_spec(**{**LEAST, "branches": [{"algorithm": "maml"}]}).model_dump(mode="json")
     assert warnings(StudySpec.model_validate(stored)) == []
+
+
+def test_a_model_that_every_branch_replaces_is_said() -> None:
+    assert not any("model" in warning for warning in warnings(small_spec(**NAMED)))
+    own = [{**branch, "model": {"kind": "linear"}} for branch in SMALL["branches"]]
+    found = warnings(small_spec(branches=own))
+    assert any(
+        one.startswith("model.kind = mlp has no effect: every branch has a model of its own")
+        for one in found
+    )
+
+
+def test_branches_that_differ_by_name_alone_are_said() -> None:
+    maml = SMALL["branches"][0]
+    found = warnings(small_spec(branches=[maml, {**maml, "name": "again"}]))
+    assert any(one.startswith("branches maml and again differ by name alone") for one in found)
+    apart = [maml, {**maml, "name": "again", "model": {"kind": "linear"}}]
+    assert not any("by name alone" in one for one in warnings(small_spec(branches=apart)))
+
+
+def test_statistics_of_a_batch_are_of_any_branch_s_model() -> None:
+    evaluation = {"transductive": False, "tasks": 20}
+    omniglot = {
+        "tasks": {"kind": "omniglot", "n_way": 5, "k_shot": 1},
+        "model": {"kind": "mlp"},
+        "evaluation": evaluation,
+    }
+    found = [one for one in warnings(small_spec(**omniglot)) if "transductive" in one]
+    assert len(found) == 1 and "model mlp takes no statistics" in found[0]
+    mixed = [SMALL["branches"][0], {**SMALL["branches"][1], "model": {"kind": "conv4"}}]
+    assert not any("transductive" in o for o in warnings(small_spec(**omniglot, branches=mixed)))

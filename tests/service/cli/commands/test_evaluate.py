@@ -90,6 +90,25 @@ def test_what_cannot_be_judged_is_refused(
     assert sentence in said.err
 
 
+def test_an_incumbent_is_judged_as_it_was_promoted(metaopt: Command, api: Engine) -> None:
+    incumbent = {
+        "name": "main",
+        "version": 1,
+        "branch": "reptile",
+        "params": PARAMS,
+        "model": {"kind": "mlp", "widths": [7]},
+        "meta_iterations": 45,
+    }
+    gates = {"rules": ["better"], "baseline": "main@1", "incumbent": incumbent}
+    with transaction(api) as session:
+        add_study(session, spec={**SPEC, "gates": gates})
+        trial = {"branch": "reptile", "role": "incumbent", "params": PARAMS}
+        add_trial(session, 9, "completed", **trial)
+    spec, _ = submitted(api, metaopt("evaluate", STUDY, "9").out.strip())
+    assert spec.model.options()["widths"] == [7]
+    assert spec.budget.meta_iterations == 45
+
+
 @pytest.mark.slow
 def test_a_real_trial_is_judged_again_with_other_seeds_on_the_same_tasks(
     metaopt: Command, api: Engine, tmp_path: Path

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from service.db import asks
+from service.db.engine import reading
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import (
     Run,
@@ -13,7 +15,7 @@ from tests.fakes.running import (
     rows,
     wait_for,
 )
-from tests.fakes.specs import SMALL, small_spec
+from tests.fakes.specs import NAMED, SMALL, small_spec
 from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
@@ -31,6 +33,37 @@ def test_a_study_runs_to_its_verdict(engine: Engine, run: Run, tmp_path: Path) -
     best = result(engine, study_id)["finalists"][0]
     assert best["trial_number"] == min(trials[:6], key=lambda t: t["score"])["trial_number"]
     wait_until(lambda: not list((tmp_path / "checkpoints").glob("*/*")), what="an empty disk")
+
+
+def test_a_restart_keeps_branches_of_one_algorithm_apart(engine: Engine, run: Run) -> None:
+    spec = small_spec(**NAMED)
+    study_id = submit(engine, spec)
+    executor = ScriptedExecutor(slots=1)
+    first = run(executor)
+    wait_until(lambda: len(kinds(engine, study_id, "trial_reported")) > 3, 20, what="some scores")
+    first.end()
+    again = ScriptedExecutor(slots=1)
+    run(again)
+    wait_for(engine, study_id, "completed")
+    trials = {trial["trial_id"]: trial for trial in rows(engine, study_id)}
+    trained = {
+        (trials[lane.trial_id]["branch"], *order.signature["model"]["widths"], lane.params["order"])
+        for _, order in [*executor.orders, *again.orders]
+        for lane in order.admit
+    }
+    assert trained == {
+        ("first", 16, 16, "first"), ("second", 16, 16, "second"), ("wide", 24, "first"),
+    }  # fmt: skip
+    with reading(engine) as session:
+        logs = asks.log_of(session, study_id)
+    assert {name: sum(ask.kind == "ask" for ask in log) for name, log in logs.items()} == {
+        "first": 3, "second": 3, "wide": 3,
+    }  # fmt: skip
+    points = [ask.params["inner_lr"] for log in logs.values() for ask in log if ask.kind == "ask"]
+    assert len(set(points)) == 9  # each branch has seeds of its own
+    for finalist in result(engine, study_id)["finalists"]:
+        own = [24] if finalist["branch"] == "wide" else [16, 16]
+        assert (finalist["algorithm"], finalist["model"]["widths"]) == ("maml", own)
 
 
 def test_asha_takes_paused_trials_up_again_and_trains_nothing_twice(

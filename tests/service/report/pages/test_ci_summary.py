@@ -26,6 +26,26 @@ def test_a_completed_study_tells_what_was_found_what_mattered_and_what_it_cost(
     assert "In all:" in page and f"]({URL})" in page
 
 
+def test_the_best_is_told_with_the_branch_and_model_that_its_name_does_not_say(
+    completed: StudyReport,
+) -> None:
+    assert "| algorithm | maml |" in summary_page(completed, None)
+    assert "| branch | maml |" not in summary_page(completed, None)
+    spec = completed.study.spec
+    own = {"name": "wide", "model": spec.model.model_copy(update={"widths": [24]})}
+    branches = [spec.branches[0].model_copy(update=own), *spec.branches[1:]]
+    assert completed.verdict is not None
+    best, *others = completed.verdict.finalists
+    renamed = best.model_copy(update={"branch": "wide", "algorithm": "maml"})
+    verdict = completed.verdict.model_copy(update={"finalists": [renamed, *others]})
+    study = completed.study.model_copy(
+        update={"spec": spec.model_copy(update={"branches": branches})}
+    )
+    page = summary_page(completed.model_copy(update={"verdict": verdict, "study": study}), None)
+    assert "| branch | wide |" in page and "| algorithm | maml |" in page
+    assert "| model | mlp widths=" in page
+
+
 def test_the_table_of_importances_says_how_sure_they_are(completed: StudyReport) -> None:
     mattered = summary_page(completed, None).partition("### What mattered")[2]
     rows = [line for line in mattered.splitlines() if line.startswith("| maml")]

@@ -142,7 +142,7 @@ def test_a_broken_rule_is_named_by_field_and_in_words(spec: Any, field: str, wor
         (
             {**LEAST, "branches": [{"algorithm": "maml", "spaces": {}}]},
             "branches[0].spaces",
-            "did you mean space? branches[0] has algorithm, space, share",
+            "did you mean space? branches[0] has algorithm, name, model, space, share",
         ),
         (
             with_space(inner_lr={"low": 0.1, "hihg": 1}),

@@ -1,0 +1,33 @@
+"""Branches in words: what one trains, where its name does not say so."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.wire.spec.study import StudySpec
+from service.wire.words import numbers
+
+Model = Mapping[str, Any]
+
+
+def trained_by(spec: StudySpec, name: str) -> str:
+    """What a branch trains that its name does not say: its algorithm, and a model of its own."""
+    branch = spec.branch(name)
+    model = None if branch.model is None else branch.model.model_dump(mode="json")
+    return beyond_name(name, branch.algorithm, model)
+
+
+def beyond_name(name: str, algorithm: str, model: Model | None) -> str:
+    """An algorithm that is called otherwise than its branch, and a model, if there is one."""
+    parts = [] if name == algorithm else [algorithm]
+    return ", ".join(parts if model is None else [*parts, model_in_words(model)])
+
+
+def with_trained(name: str, trained: str) -> str:
+    """A branch by name, and behind it what it trains, if its name does not say that."""
+    return f"{name} ({trained})" if trained else name
+
+
+def model_in_words(model: Model) -> str:
+    """A model: its kind and its options."""
+    options = {name: str(value).replace(" ", "") for name, value in model.items() if name != "kind"}
+    return " ".join(filter(None, (str(model["kind"]), numbers.params(options))))
