@@ -36,6 +36,7 @@ class RolePlan:
         stops: Where their segments must end: at rungs, and where programs change.
         fewer_tasks: On how many tasks they are scored where these are not all of the bank's.
         compared_with: What is trained beside them, by the branch that leads the search.
+        beside_trivial: Whether trivial predictors are scored on their tasks too.
     """
 
     role: Role
@@ -45,6 +46,7 @@ class RolePlan:
     stops: tuple[int, ...]
     fewer_tasks: Mapping[int, int]
     compared_with: Mapping[str, Configuration]
+    beside_trivial: bool
 
     @property
     def horizon(self) -> int:
@@ -141,6 +143,7 @@ def _role_plan(spec: StudySpec, name: str, role: Role) -> RolePlan:
         stops=tuple(sorted({*rungs, *([] if until is None else [until])})),
         fewer_tasks=tasks_at_rungs(spec) if role.judged_at == "rungs" else {},
         compared_with=_compared_with(spec, role),
+        beside_trivial=_beside_trivial(spec, role),
     )
 
 
@@ -153,6 +156,12 @@ def _as_promoted(spec: StudySpec) -> StudySpec:
     until = {"rungs": None, "tasks": None, "first_order_until": incumbent.first_order_until}
     pruning = spec.pruning.model_copy(update=until)
     return spec.model_copy(update={"model": incumbent.model, "budget": budget, "pruning": pruning})
+
+
+def _beside_trivial(spec: StudySpec, role: Role) -> bool:
+    """Every verdict is, and gates where a rule asks for it."""
+    asked = role.bank == "gates" and any(rule.kind.trivial for rule in spec.gates.parsed())
+    return asked or role.bank == "sealed"
 
 
 def _compared_with(spec: StudySpec, role: Role) -> dict[str, Configuration]:
