@@ -4,7 +4,7 @@ Scores are losses here: less is better, whatever the metric.  `service.judgement
 statistics behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from metaopt.estimation.intervals import EVERYWHERE, Bounds, Error, Interval, Measured
@@ -51,6 +51,9 @@ class Figures(Protocol):
 
     def number(self, value: float) -> str: ...  # noqa: D102
 
+    def predictor(self, name: str) -> str:
+        """A trivial predictor as people call it."""
+
     def share(self, share: float) -> str:
         """A share in per cent."""
 
@@ -77,6 +80,12 @@ class Evidence(Protocol):
 
     def excess_loss(self) -> Measured:
         """Loss of the candidate minus that of the baseline, paired by task."""
+
+    def excess_over_trivial(self) -> Mapping[str, Measured]:
+        """Loss of the candidate minus that of each trivial predictor, paired by task, by name."""
+
+    def interval_of(self, measured: Measured, *, among: int = 1) -> Interval:
+        """One-sided limits of what was measured; `among` several of which none is to be wrong."""
 
     def interval(
         self, value: float, errors: Sequence[Error], bounds: Bounds = EVERYWHERE

@@ -56,6 +56,7 @@ class GateRule:
         compares_scores: Whether its estimate is the candidate's score minus the baseline's.
         whole_only: Whether a candidate of which a training broke off has lost already; else the
             rule itself counts those.
+        trivial: Whether it needs the scores of trivial predictors.
         helped_by_tasks: Whether it can be decided by an interim analysis of more tasks.
         place: Where it stands in lists for people; those of one place by name.
     """
@@ -68,6 +69,7 @@ class GateRule:
     costs: Callable[[Any], tuple[str, ...]] = _no_costs
     compares_scores: bool = False
     whole_only: bool = True
+    trivial: bool = False
     helped_by_tasks: bool = True
     place: int = 100
 

@@ -21,7 +21,7 @@ def answer_difference(
 def _answer(
     evidence: Evidence, measured: Measured, threshold: float, *, paired: bool, strictly: bool
 ) -> RuleAnswer:
-    interval = evidence.interval(measured.value, measured.errors, measured.bounds)
+    interval = evidence.interval_of(measured)
     answer = side(interval, threshold, strictly=strictly)
     more_tasks, more_seeds = (
         more_needed(evidence.candidate, measured, interval, threshold)

@@ -1,15 +1,18 @@
 """Reports: scores of a trial at a rung, written once; read by rung, as points of curves, by page.
 
+What a verdict and gates judge beside, the scores of trivial predictors, is here too.
+
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, defer
 
-from service.db.tables import Report, StudyImportances, Trial
+from service.db.roles import BankName
+from service.db.tables import Report, StudyImportances, Trial, TrivialScores
 
 
 class RungScore(NamedTuple):
@@ -155,3 +158,26 @@ def find_importances(session: Session, study_id: str) -> list[dict[str, Any]] | 
 def save_importances(session: Session, study_id: str, data: list[dict[str, Any]]) -> None:
     """Keep the importances of a study that has ended, in place of older ones."""
     session.merge(StudyImportances(study_id=study_id, data=data))
+
+
+def trivial_scores(session: Session, study_id: str, bank: BankName) -> dict[str, list[float]]:
+    """The scores by task of trivial predictors on a bank's tasks, by their names."""
+    query = select(TrivialScores).where(
+        TrivialScores.study_id == study_id, TrivialScores.bank == bank
+    )
+    return {row.predictor: row.scores for row in session.scalars(query)}
+
+
+def trivial_banks(session: Session, study_id: str) -> dict[BankName, int]:
+    """On which banks trivial predictors were scored, and on how many of their tasks."""
+    query = select(TrivialScores).where(TrivialScores.study_id == study_id)
+    return {cast("BankName", row.bank): len(row.scores) for row in session.scalars(query)}
+
+
+def save_trivial_scores(
+    session: Session, study_id: str, bank: BankName, scores: Mapping[str, list[float]]
+) -> None:
+    """Keep the scores of trivial predictors, in place of those on fewer tasks."""
+    for predictor, by_task in scores.items():
+        row = TrivialScores(study_id=study_id, bank=bank, predictor=predictor, scores=by_task)
+        session.merge(row)

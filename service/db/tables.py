@@ -6,6 +6,7 @@
                 ├─< mo_segments                    (what the time of the slots went into)
                 ├── mo_spending                    (what the search has spent of its budget)
                 ├── mo_importances                 (of its parameters, once it has ended)
+                ├─< mo_trivial_scores              (what it has to be better than)
                 └─< mo_events ──< mo_deliveries    (what SSE replays; what webhooks are told)
     mo_schedules ──< mo_schedule_runs ──> mo_studies
     mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
@@ -321,6 +322,22 @@ class StudyImportances(Base):
         ForeignKey("mo_studies.study_id", ondelete="CASCADE"), primary_key=True
     )
     data: Mapped[list[Json]] = mapped_column(JSON)
+
+
+class TrivialScores(Base):
+    """Scores by task of a predictor that learns nothing but the support set.
+
+    `bank` is `service.db.roles.BankName`: those on the sealed tasks stand beside the verdict.
+    """
+
+    __tablename__ = "mo_trivial_scores"
+
+    study_id: Mapped[str] = mapped_column(
+        ForeignKey("mo_studies.study_id", ondelete="CASCADE"), primary_key=True
+    )
+    bank: Mapped[str] = mapped_column(String(16), primary_key=True)
+    predictor: Mapped[str] = mapped_column(String(32), primary_key=True)
+    scores: Mapped[list[float]] = mapped_column(Vector)
 
 
 class Event(Base):

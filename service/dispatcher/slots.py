@@ -23,7 +23,7 @@ from service.db.states import TrialStatus
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.lifecycle.handover import hand_over, regroup
 from service.dispatcher.open_trials import GOING_ON
-from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
+from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, check_trivial, judge_report
 from service.dispatcher.retries import decide_retry, halved
 from service.dispatcher.scheduler.budget import affordable_iterations
 from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order
@@ -177,9 +177,10 @@ class Slots:
             ahead=self._ahead_of(study, group),
             workers=1 + self._others_with(study, group, slot),
             most_iterations=self._affordable(study, group, len(keep) + len(admit)),
+            trivial=not self._others_score_trivial(study, slot),
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
-        slot.iterations = order.iterations
+        slot.iterations, slot.trivial_tasks = order.iterations, order.trivial_tasks
         slot.held = {trial.trial_id for trial in slot.lanes}
         slot.ordered_at = self._ledger.now()
         slot.longest_wait_seconds = time.monotonic() - study.running_since
@@ -230,6 +231,7 @@ class Slots:
         """What each lane's report means; None if it means nothing, or cannot be judged."""
         with failing_alone(self._ledger, study):
             try:
+                check_trivial(report, slot.trivial_tasks)
                 return judge_report(study, slot.lanes, report, slot.iterations)
             except BadReport as error:
                 self._lose(study, slot, SegmentFailed(str(error), kind=BAD_REPORT))
@@ -254,6 +256,11 @@ class Slots:
         """How many other slots have lanes of a group."""
         others = (other for other in self.of(study) if other is not slot)
         return sum(1 for other in others if other.group == group)
+
+    def _others_score_trivial(self, study: StudyState, slot: SlotState) -> bool:
+        """Whether another slot scores trivial predictors for a study at the moment."""
+        others = (other for other in self.of(study) if other is not slot and other.future)
+        return any(other.trivial_tasks for other in others)
 
     @staticmethod
     def _ahead_of(study: StudyState, group: Group) -> int:

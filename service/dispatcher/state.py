@@ -20,7 +20,7 @@ from metaopt.search.branches import BranchSearch, Suggestion
 from metaopt.search.curve import LossCurve
 from metaopt.search.pruning.rule import Leader, Need, contenders
 from metaopt.search.pruning.standings import Rank, Standings
-from service.db.roles import ROLES, Role, TrialRole, roles_where
+from service.db.roles import ROLES, BankName, Role, TrialRole, roles_where
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
 from service.dispatcher.open_trials import EVERY_KIND, Drawer, Kind, OpenTrials
 from service.executors.base import SegmentReport, Slot
@@ -198,6 +198,7 @@ class StudyState:
         living: How many trials were scored at each (branch, meta-iteration) and did not diverge.
         moved_since: Trials that have moved since budgets were allotted.
         compared_at: The meta-iteration of whose losses the curves of branches are; null is none.
+        trivial_tasks: On how many tasks of a bank trivial predictors were scored, or could not be.
     """
 
     study_id: str
@@ -228,6 +229,7 @@ class StudyState:
     living: Counter[Place] = field(default_factory=Counter)
     moved_since: set[int] = field(default_factory=set)
     compared_at: int | None = None
+    trivial_tasks: dict[BankName, int] = field(default_factory=dict)
     rule_failure: str | None = None
 
     @property
@@ -421,6 +423,7 @@ class SlotState:
             lane's fault.
         unprepared: Whether that has to come first.
         warmed: Whether its worker has been started before any order.
+        trivial_tasks: On how many tasks the running segment scores trivial predictors.
     """
 
     slot: Slot
@@ -440,6 +443,7 @@ class SlotState:
     preparing: "Future[None] | None" = None
     unprepared: bool = False
     warmed: bool = False
+    trivial_tasks: int = 0
 
 
 def keeps_leaders(plan: Plan) -> bool:

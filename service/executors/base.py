@@ -82,6 +82,8 @@ class SegmentOrder:
         measure: Costs to measure of each lane that is evaluated (`metaopt.costs`).
         at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
             evaluated again, or nothing.
+        trivial_tasks: On how many tasks of the bank, its first ones, trivial predictors are scored
+            too (`metaopt.evaluation.trivial`); 0 asks for none.
     """
 
     signature: Json
@@ -98,6 +100,7 @@ class SegmentOrder:
     fewer_tasks: dict[str, int] = field(default_factory=dict)
     measure: list[str] = field(default_factory=list)
     at_end: AtEnd = "nothing"
+    trivial_tasks: int = 0
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -155,6 +158,8 @@ class SegmentReport:
             wait for their program, and the worker's core compiles it.
         lane_chunk: How many lanes it computes at once: as many as fit and pay, if measured.
         sample_share: Share of `train_seconds` that went into drawing episodes, if measured.
+        trivial: Scores by task of trivial predictors, by their names, if the order asked for them.
+        trivial_failure: Why there are none although it did.
     """
 
     lanes: list[LaneReport]
@@ -167,6 +172,8 @@ class SegmentReport:
     program: str = "eager"
     sample_share: float | None = None
     lane_chunk: int = 0
+    trivial: dict[str, list[float]] | None = None
+    trivial_failure: str | None = None
 
     @property
     def trained(self) -> bool:

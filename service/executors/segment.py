@@ -16,8 +16,10 @@ from pathlib import Path
 
 import torch
 
+from metaopt.errors import in_words
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import LaneScores
+from metaopt.evaluation.trivial import scores_of
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
@@ -84,6 +86,8 @@ class Segments:
         bank = BankSpec.from_json(order.bank)
         costs = {n: population.costs(n, order.measure, bank, self._clock) for n in wanted}
         evaluated = time.perf_counter()
+        asked = order.trivial_tasks and program != "compiling"
+        trivial, failure = _trivial(population, order, self._device) if asked else (None, None)
         lanes = [
             self._report(population, lane, scores.get(lane), costs.get(lane, {}), order)
             for lane in population.lanes
@@ -97,6 +101,8 @@ class Segments:
             device=_device_in_words(self._device),
             program=program,
             lane_chunk=population.lane_chunk,
+            trivial=trivial,
+            trivial_failure=failure,
             sample_share=None
             if program == "compiling"
             else self._sample_share(population, order, trained - admitted),
@@ -197,6 +203,17 @@ def _evaluate(
     for tasks, some in alike.items():
         scores |= population.evaluate(some, replace(bank, tasks=tasks))
     return scores
+
+
+def _trivial(
+    population: Population, order: SegmentOrder, device: str
+) -> tuple[dict[str, list[float]] | None, str | None]:
+    """The scores of trivial predictors, or why there are none."""
+    bank = replace(BankSpec.from_json(order.bank), tasks=order.trivial_tasks)
+    try:
+        return scores_of(population.program.tasks, bank, bank.metric, device=device), None
+    except Exception as error:  # tasks may be anybody's; no lane is lost by it
+        return None, in_words(error)
 
 
 def _change_lanes(population: Population, order: SegmentOrder) -> None:

@@ -192,6 +192,26 @@ def contender(runs: Sequence[SealedRun], goals: Goals, *, unadapted: float = mat
     )
 
 
+def untrained(scores: Sequence[float], goals: Goals) -> Contender:
+    """What nobody has to train: it has losses by task, and no noise of training.
+
+    Args:
+        scores: By task.
+        goals: Of the study.
+    """
+    losses = [goals.loss(score) for score in scores]
+    overall = locate(np.array(losses), goals.statistic)
+    return Contender(
+        runs=[],
+        completed=[],
+        by_task=losses,
+        by_seed=[overall.value],
+        influences=overall.influences,
+        task_degrees=overall.degrees,
+        bounds=Bounds(*goals.possible_losses),
+    )
+
+
 def _exploded(completed: Sequence[SealedRun], losses: Sequence[np.ndarray], limit: float) -> float:
     """Share of tasks that diverged, or whose loss is beyond a limit; mean over trainings."""
     if not completed:
@@ -328,6 +348,7 @@ def _seeds(contenders: Iterable[Contender], *, again: float = 0.0) -> list[Error
     """The noise of training as one part; one estimate of it counts once, whoever shares it."""
     shares: dict[SeedNoise, float] = {}
     for each in contenders:
-        shares[each.noise] = shares.get(each.noise, again) + 1 / each.seeds
-    known = [(noise, share) for noise, share in shares.items() if noise.degrees]
+        if each.noise.degrees:
+            shares[each.noise] = shares.get(each.noise, again) + 1 / each.seeds
+    known = shares.items()
     return together(Error(math.sqrt(n.variance * share), n.degrees) for n, share in known)

@@ -6,8 +6,8 @@ model and length, and one scatter more than the other.  The noise of both traini
 of freedom of Welch and Satterthwaite.  More tasks reduce the noise of tasks only.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from metaopt.estimation.intervals import EVERYWHERE, Bounds, Error, ErrorRates, Interval, Measured
 from metaopt.estimation.limits import interval_of, share_interval
@@ -21,6 +21,7 @@ from service.judgement.estimates import (
     own_noise,
 )
 from service.wire.words import numbers
+from service.wire.words.trivial import name_of
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class ScoreFigures:
         """A cost."""
         return numbers.number(value)
 
+    def predictor(self, name: str) -> str:
+        """A trivial predictor."""
+        return name_of(name)
+
     def share(self, share: float) -> str:
         """A share in per cent."""
         return numbers.share(share)
@@ -66,6 +71,7 @@ class Evidence:
         goals: Of the study.
         metric: Name of the score.
         error_rate: ε of this analysis.
+        trivial: Trivial predictors on the same tasks, by their names.
     """
 
     candidate: Contender
@@ -73,6 +79,7 @@ class Evidence:
     goals: Goals
     metric: str
     error_rate: float
+    trivial: Mapping[str, Contender] = field(default_factory=dict)
 
     @property
     def figures(self) -> ScoreFigures:
@@ -87,6 +94,15 @@ class Evidence:
         """Loss of the candidate minus that of the baseline, paired by task."""
         assert self.baseline is not None
         return difference_of(self.candidate, self.baseline)
+
+    def excess_over_trivial(self) -> dict[str, Measured]:
+        """Loss of the candidate minus that of each trivial predictor, paired by task."""
+        return {name: difference_of(self.candidate, own) for name, own in self.trivial.items()}
+
+    def interval_of(self, measured: Measured, *, among: int = 1) -> Interval:
+        """Limits that the truth exceeds with a probability of at most ε / `among`."""
+        rates = ErrorRates(self.error_rate / among, self.error_rate / among)
+        return interval_of(measured.value, measured.errors, rates, measured.bounds)
 
     def interval(
         self, value: float, errors: Sequence[Error], bounds: Bounds = EVERYWHERE

@@ -12,11 +12,11 @@ is best.  The sealed curve is only read there: whoever chose on it would judge b
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from metaopt.estimation.intervals import Interval
+from metaopt.estimation.intervals import ErrorRates, Interval
 from metaopt.estimation.limits import interval
 from metaopt.estimation.statistics import summarize
 from metaopt.goals import Goals
@@ -25,6 +25,7 @@ from service.judgement import estimates, winner_interval
 from service.judgement.cautions import Judged, cautions
 from service.judgement.estimates import Contender, SealedRun, among_finalists, contender
 from service.judgement.heavy_tasks import heavy_tasks
+from service.judgement.trivial import Winner, trivial_reference
 from service.planning.signatures import own_test_steps
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate, VerdictRun
@@ -95,6 +96,7 @@ def study_result(
     defaults: Defaults | None = None,
     counts: dict[str, int],
     replicas: dict[str, int] | None = None,
+    trivial: Mapping[str, Sequence[float]] | None = None,
     wall_seconds: float,
     busy_share: float | None = None,
     search: SearchCost | None = None,
@@ -107,6 +109,7 @@ def study_result(
         defaults: What the finalists are compared with.
         counts: Trials of the search by status.
         replicas: Its replicas likewise.
+        trivial: Scores by sealed task of trivial predictors, by their names.
         wall_seconds: From the study's start to its end.
         busy_share: Share of the slots' time that went into segments.
         search: What the search spent, and what ended it.
@@ -118,6 +121,7 @@ def study_result(
     finalists = [_finalist(spec, rank, each, ranked) for rank, each in enumerate(ranked, 1)]
     reference = _reference(spec, defaults, ranked, unadapted) if defaults else None
     comparison = _comparison(spec, defaults, reference, ranked) if defaults and reference else None
+    best = Winner(ranked[0].fresh, _luck(ranked)) if scored else None
     return StudyResult(
         **_asked(spec),
         finalists=finalists,
@@ -135,6 +139,7 @@ def study_result(
         busy_share=busy_share,
         search=search,
         comparison=comparison,
+        trivial=trivial_reference(trivial or {}, best, spec.goals()),
         cautions=cautions(_judged(ranked, finalists, reference, comparison), spec.metric()),
     )
 
@@ -277,9 +282,7 @@ def _reference(
 def _comparison(
     spec: StudySpec, defaults: Defaults, reference: Contender, ranked: Sequence[_Ranked]
 ) -> Comparison:
-    best, *others = (each.fresh for each in ranked)
-    luck = winner_interval.winners_error_rates(winner_interval.chosen_among(best, others))
-    difference = estimates.difference(best, reference, luck)
+    difference = estimates.difference(ranked[0].fresh, reference, _luck(ranked))
     return Comparison(
         compared_with=spec.verdict.compare,
         branch=defaults.branch,
@@ -291,6 +294,12 @@ def _comparison(
         cost=_cost(reference.runs),
         runs=[VerdictRun.of(run) for run in reference.runs],
     )
+
+
+def _luck(ranked: Sequence[_Ranked]) -> ErrorRates:
+    """The error rates of what is said of the best, who may have been lucky."""
+    best, *others = (each.fresh for each in ranked)
+    return winner_interval.winners_error_rates(winner_interval.chosen_among(best, others))
 
 
 def _judged(

@@ -37,6 +37,7 @@ class RolePlan:
         fewer_tasks: On how many tasks they are scored where these are not all of the bank's.
         compared_with: What is trained beside them, by the branch that leads the search.
         costing: What the costs of a branch's trials follow from, without their parameters.
+        beside_trivial: Whether trivial predictors are scored on their tasks too.
     """
 
     role: Role
@@ -47,6 +48,7 @@ class RolePlan:
     fewer_tasks: Mapping[int, int]
     compared_with: Mapping[str, Configuration]
     costing: Mapping[str, Costing]
+    beside_trivial: bool
 
     @property
     def horizon(self) -> int:
@@ -141,6 +143,7 @@ def _role_plan(spec: StudySpec, name: str, role: Role) -> RolePlan:
         fewer_tasks=tasks_at_rungs(spec) if role.judged_at == "rungs" else {},
         compared_with=_compared_with(spec, role),
         costing={branch.name: costing(trained, branch) for branch in trained.branches},
+        beside_trivial=_beside_trivial(spec, role),
     )
 
 
@@ -159,6 +162,12 @@ def _as_promoted(spec: StudySpec) -> StudySpec:
         "pruning": pruning,
     }
     return spec.model_copy(update=changes)
+
+
+def _beside_trivial(spec: StudySpec, role: Role) -> bool:
+    """Every verdict is, and gates where a rule asks for it."""
+    asked = role.bank == "gates" and any(rule.kind.trivial for rule in spec.gates.parsed())
+    return asked or role.bank == "sealed"
 
 
 def _compared_with(spec: StudySpec, role: Role) -> dict[str, Configuration]:

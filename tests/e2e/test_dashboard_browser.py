@@ -236,7 +236,12 @@ def test_our_page_follows_a_study_to_its_verdict(page, server):
     assert (
         f"{best['trial_number']} · {best['branch']}" in verdict.locator(".big").first.inner_text()
     )
-    assert f"{best['sealed']['score']:.4g}" in verdict.locator(".big").last.inner_text()
+    assert f"{best['sealed']['score']:.4g}" in verdict.locator(".big").nth(1).inner_text()
+    said = {"better": "better", "open": "not shown", "useless": "useless"}[
+        result["trivial"]["answer"]
+    ]
+    assert verdict.locator("#beside-trivial").inner_text() == said
+    assert "the mean of the support set: sealed" in verdict.inner_text()
 
     page.get_by_role("link", name="Report").click()
     page.locator("body[data-drawn]").wait_for()  # under its policy, too

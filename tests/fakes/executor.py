@@ -26,7 +26,8 @@ class ScriptedExecutor:
     """Holds lanes as a worker does; `script` may return the error of a segment.
 
     Scores are the lane's inner rate on every task, costs its inverse.  A lane named in `diverge`
-    diverges.  The first `compiling` segments only wait for a program.
+    diverges.  The first `compiling` segments only wait for a program.  Trivial predictors score
+    `support_mean` and 1 more, or fail.
     """
 
     def __init__(self, slots: int = 2, script: Script = healthy, device: str = "cpu") -> None:
@@ -45,6 +46,8 @@ class ScriptedExecutor:
         self.wait_seconds = 0.0
         self.seconds_per_iteration = 0.001
         self.compiling = 0
+        self.support_mean = 5.0
+        self.trivial_failure: str | None = None
 
     @property
     def slots(self) -> list[Slot]:
@@ -105,8 +108,24 @@ class ScriptedExecutor:
             lanes.append(self._lane(name, ages[name], order))
         trained = self.seconds_per_iteration * order.iterations
         return SegmentReport(
-            lanes, 0.01 * len(lanes), trained, 0.0, 1, "CPU", wait_seconds=self.wait_seconds
+            lanes,
+            0.01 * len(lanes),
+            trained,
+            0.0,
+            1,
+            "CPU",
+            wait_seconds=self.wait_seconds,
+            trivial=self._trivial(order.trivial_tasks),
+            trivial_failure=self.trivial_failure if order.trivial_tasks else None,
         )
+
+    def _trivial(self, tasks: int) -> dict[str, list[float]] | None:
+        if not tasks or self.trivial_failure is not None:
+            return None
+        scores = {"support_mean": self.support_mean, "ridge": self.support_mean + 1}
+        return {
+            name: [score + 0.001 * (i % 3) for i in range(tasks)] for name, score in scores.items()
+        }
 
     def _lane(self, name: str, age: int, order: SegmentOrder) -> LaneReport:
         if name in self.diverge:

@@ -41,7 +41,7 @@ class Gated(ScriptedExecutor):
 
     def _lane(self, name: str, age: int, order: SegmentOrder) -> LaneReport:
         lane = super()._lane(name, age, order)
-        if lane.scores is None or order.at_end != "checkpoint":
+        if lane.scores is None or not self.gating(order):
             return lane
         worse = 0.0 if self.incumbent(order) else self.worse
         luck = random.Random(self.seeds[name])
@@ -50,6 +50,10 @@ class Gated(ScriptedExecutor):
             for t in range(len(lane.scores))
         ]
         return replace(lane, scores=scores)
+
+    def gating(self, order: SegmentOrder) -> bool:
+        """Return whether those are what gates compare."""
+        return order.at_end == "checkpoint"
 
     def incumbent(self, order: SegmentOrder) -> bool:
         """Return whether those are the baseline's: its model has other widths in these tests."""

@@ -182,6 +182,17 @@ def add_baseline(session: Session, name: str = "main", **changes: Any) -> int:
     )
 
 
+def trivial(answer: str, **standings: str) -> dict[str, Any]:
+    """Return how a verdict's best stands to trivial predictors, by their names."""
+    gap = {"value": -3.35, "stderr": 0.1, "low": -3.5, "high": -3.2}
+    sealed = {"value": 4.0, "stderr": 0.1, "low": 3.8, "high": 4.2}
+    predictors = [
+        {"name": name, "sealed": sealed, "difference": gap, "standing": standing, "scores": [4.0]}
+        for name, standing in standings.items()
+    ]
+    return {"answer": answer, "predictors": predictors}
+
+
 def result(*trial_numbers: int) -> dict[str, Any]:
     """Return a verdict over MAML trials."""
     finalists = [

@@ -14,6 +14,7 @@ from service.wire.views.document import StudyDocument
 from service.wire.views.gate_report import GateAnswer, GateReport
 from service.wire.words import numbers
 from service.wire.words.gates import reason
+from service.wire.words.trivial import trivial_lines
 
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped: colours of a terminal in an error, say."""
@@ -57,7 +58,8 @@ def _add_study(suite: ElementTree.Element, document: StudyDocument) -> None:
     params = numbers.params(numbers.searched_params(study.spec, best.branch, best.params))
     score = numbers.score(best.sealed.score if best.sealed else None, result.metric)
     output = ElementTree.SubElement(case, "system-out")
-    output.text = f"{best.branch} {params}: sealed {result.metric} {score}"
+    said = [f"{best.branch} {params}: sealed {result.metric} {score}", *trivial_lines(result)]
+    output.text = "\n".join(said)
 
 
 def _add_gate(

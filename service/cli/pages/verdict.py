@@ -11,6 +11,7 @@ from service.wire.words import numbers, verdict
 from service.wire.words.branches import trained_by, with_trained
 from service.wire.words.finalists import side_by_side
 from service.wire.words.gates import gate_sentences
+from service.wire.words.trivial import trivial_lines
 
 HEADINGS = {
     "rank": "rank", "branch": "branch", "trial": "trial", "parameters": "parameters",
@@ -47,6 +48,7 @@ def heavy_scores(result: StudyResult) -> dict[int, list[str]]:
 def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     looks = f"; looked at {numbers.times(study.sealed_looks)}" if study.sealed_looks else ""
     yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}{_luck(result)}"
+    yield from trivial_lines(result)
     if result.comparison is not None:
         yield verdict.compared(study.spec, result, result.comparison)
     if result.first_order_until is not None:

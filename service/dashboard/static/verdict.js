@@ -2,12 +2,23 @@
 
 import { h } from "/ui/dom.js";
 
+const USEFUL = { better: "better", open: "not shown", useless: "useless" };
+
+function beside(trivial) {
+  if (!trivial) return null;
+  const bad = trivial.answer === "useless" ? " bad" : "";
+  return h("div", {},
+    h("div", { class: "label" }, "Beside trivial predictors"),
+    h("div", { class: `big${bad}`, id: "beside-trivial" }, USEFUL[trivial.answer]));
+}
+
 function answer({ page, result }) {
   const best = result.finalists[0];
   if (!page.score) return h("p", { class: "quiet" }, page.sentences.join(" "));
   return h("div", { class: "answer" },
     h("div", {}, h("div", { class: "label" }, "Best trial"), h("div", { class: "big" }, `${best.trial_number} · ${best.branch}`)),
     h("div", {}, h("div", { class: "label" }, page.label), h("div", { class: "big" }, page.score)),
+    beside(result.trivial),
     h("div", { class: "why" }, page.sentences.slice(1).map((sentence) => h("p", {}, sentence))));
 }
 

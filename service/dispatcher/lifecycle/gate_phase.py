@@ -16,14 +16,14 @@ from metaopt.costs.registry import COSTS
 from metaopt.estimation.limits import interval
 from metaopt.goals import Goals
 from metaopt.keys import key
-from service.db import baselines, studies
+from service.db import baselines, reports, studies
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.db.tables import Baseline
 from service.dispatcher import trials
 from service.dispatcher.state import StudyState, TrialState
 from service.judgement import gates
-from service.judgement.estimates import Contender, SealedRun, loss_of
+from service.judgement.estimates import Contender, SealedRun, loss_of, untrained
 from service.judgement.evidence import Evidence, with_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank, sealed_bank
@@ -213,6 +213,7 @@ def _report(session: Session, study: StudyState, result: StudyResult, look: int)
         goals=goals,
         metric=result.metric,
         error_rate=gates.error_rate(look, len(looks)),
+        trivial=_trivial(session, study, looks[look]),
     )
     answers = gates.judge(evidence, spec.gates.parsed())
     return GateReport(
@@ -231,6 +232,12 @@ def _report(session: Session, study: StudyState, result: StudyResult, look: int)
         bank=_bank(study),
         bank_looks=studies.gate_looks_at(session, sealed_bank(spec)),
     )
+
+
+def _trivial(session: Session, study: StudyState, tasks: int) -> dict[str, Contender]:
+    """Trivial predictors on the tasks of a look."""
+    scores, goals = reports.trivial_scores(session, study.study_id, "gates"), study.plan.goals
+    return {name: untrained(by_task[:tasks], goals) for name, by_task in scores.items()}
 
 
 def _incumbent_runs(session: Session, study: StudyState) -> list[SealedRun]:

@@ -72,6 +72,7 @@ def result_of(entry: Entry) -> StudyResult:
         defaults=_defaults([(row, run) for row, run in sealed if run.source_trial_number is None]),
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
         replicas=trials.count_trials(session, study.study_id, TrialRole.REPLICA),
+        trivial=reports.trivial_scores(session, study.study_id, "sealed"),
         wall_seconds=_wall_seconds(session, entry),
         busy_share=segments.busy_shares(session, [study.study_id]).get(study.study_id),
         search=_search_cost(study),

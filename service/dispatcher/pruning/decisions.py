@@ -95,6 +95,23 @@ def judge_report(
     return [replace(outcome, status=_status(study, outcome, rungs)) for outcome in outcomes]
 
 
+def check_trivial(report: SegmentReport, tasks: int) -> None:
+    """Check what a report says of trivial predictors.
+
+    Args:
+        report: Of an order.
+        tasks: On how many tasks that asked for their scores.
+
+    Raises:
+        BadReport: scores are missing or not finite.
+    """
+    for name, scores in (report.trivial or {}).items():
+        if len(scores) != tasks or not all(map(math.isfinite, scores)):
+            raise BadReport(
+                f"{name} has {len(scores)} scores for {tasks} tasks, or not finite ones"
+            )
+
+
 def _scored(
     study: StudyState, trial: TrialState, lane: LaneReport | None, iterations: int
 ) -> LaneOutcome:

@@ -25,6 +25,7 @@ def segment_order(
     ahead: int,
     workers: int = 1,
     most_iterations: int | None = None,
+    trivial: bool = True,
 ) -> SegmentOrder:
     """The order after which the worker of `slot` holds `keep` and `admit`, trained on.
 
@@ -32,6 +33,7 @@ def segment_order(
         ahead: About how many meta-iterations are to come (`lane_iterations_ahead`).
         workers: How many have lanes of the group then.
         most_iterations: For which the study's budget lasts.
+        trivial: Whether it may ask for trivial predictors: no other order does at the moment.
     """
     lanes, plan = [*keep, *admit], study.plan[group.role]
     iterations = _iterations(study, group, lanes, slot, segment_seconds)
@@ -59,6 +61,7 @@ def segment_order(
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=list(study.plan.measured),
         at_end=plan.role.leaves,
+        trivial_tasks=_trivial_tasks(study, evaluate, of=bank.tasks) if trivial else 0,
     )
 
 
@@ -141,6 +144,15 @@ def _tasks(study: StudyState, trial: TrialState, meta_iteration: int) -> int:
     if trial.bank_tasks is not None:
         return trial.bank_tasks
     return study.plan_of(trial).tasks_at(meta_iteration)
+
+
+def _trivial_tasks(study: StudyState, evaluate: Sequence[TrialState], *, of: int) -> int:
+    """On how many tasks trivial predictors are scored with those lanes: on the same, once."""
+    if not evaluate or not study.plan_of(evaluate[0]).beside_trivial:
+        return 0
+    tasks = max(trial.bank_tasks or of for trial in evaluate)
+    known = study.trivial_tasks.get(evaluate[0].role.bank, 0)
+    return tasks if tasks > known else 0
 
 
 def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:

@@ -6,12 +6,14 @@
 Files that no row names any more are deleted here, after the commit that let go of them.
 """
 
+from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
-from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.state import SlotState, StudyState, TrialState
 from service.dispatcher.store.entries import keeps_file
+from service.executors.base import SegmentReport
 
 
 def admitted(trial: TrialState) -> None:
@@ -39,6 +41,13 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
             store.delete(trial.checkpoint)
             trial.checkpoint = trial.checkpoint_sha256 = None
     study.moved(trial)
+
+
+def trivial(study: StudyState, slot: SlotState, report: SegmentReport) -> None:
+    """Take over that trivial predictors need not be scored on these tasks again."""
+    told = report.trivial is not None or report.trivial_failure is not None
+    if slot.group is not None and told:
+        study.trivial_tasks[ROLES[slot.group.role].bank] = slot.trivial_tasks
 
 
 def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> None:

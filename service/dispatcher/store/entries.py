@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from service.db import spending, study_progress
 from service.db.bulk.writes import Row, Writes
 from service.db.events import event_row
+from service.db.reports import save_trivial_scores
+from service.db.roles import ROLES
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Attempt, Event, Report, Segment, Trial
 from service.dispatcher.pruning.decisions import LaneOutcome
@@ -149,6 +151,17 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
             "peak_memory_bytes": report.peak_memory_bytes,
         },
     )
+
+
+def write_trivial(entry: Entry, slot: SlotState, report: SegmentReport) -> None:
+    """Write what trivial predictors scored on the tasks of a segment, or why there is nothing."""
+    assert slot.group is not None
+    if report.trivial is not None:
+        bank = ROLES[slot.group.role].bank
+        save_trivial_scores(entry.session, entry.study.study_id, bank, report.trivial)
+    if report.trivial_failure is not None:
+        why = f"trivial predictors could not be scored ({report.trivial_failure})"
+        warn(entry, f"{why}: nothing says whether meta-learning is better than they are")
 
 
 def write_spent(entry: Entry, spent: Spent) -> None:

@@ -129,7 +129,9 @@ class Ledger:
             entries.write_spent(entry, spent)
             _log_tells(entry, tells)
             _warn_of_rule(entry)
+            entries.write_trivial(entry, slot, report)
         study.rule_failure = None
+        apply.trivial(study, slot, report)
         study.spent = study.saved = spent
         for outcome in outcomes:
             apply.outcome(study, self.store, outcome)

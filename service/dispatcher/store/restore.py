@@ -60,6 +60,7 @@ def load_study(session: Session, study_id: str) -> StudyState:
         status=StudyStatus(row.status),
         branches=branch_states(spec, log, scores),
         version=row.version,
+        trivial_tasks=reports.trivial_banks(session, study_id),
     )
     metrics = _rung_metrics(session, study) if study.plan.beyond_score else {}
     to_loss = study.plan.goals.loss

@@ -150,6 +150,40 @@ class Comparison(ResultPart):
     model: dict[str, Any] | None = None
 
 
+Standing = Literal["better", "not_told_apart", "worse"]
+TrivialAnswer = Literal["better", "open", "useless"]
+
+
+class TrivialPredictor(ResultPart):
+    """A predictor that learns nothing but the support set, scored on the sealed tasks.
+
+    Of numbers to predict: `support_mean`, the mean of the support targets; `ridge`, ridge
+    regression on the support examples.  Of classes: `class_frequencies`, guessing by how frequent
+    each class is in the support set; `nearest_mean`, the class with the nearest mean; `ridge`.
+
+    `scores` has one for each task, `sealed` is the study's statistic of them.  `difference` is the
+    sealed score of the best finalist minus that, paired by task, and `standing` what its interval
+    says of the finalist.
+    """
+
+    name: str
+    sealed: Estimate
+    difference: Estimate
+    standing: Standing
+    scores: list[float]
+
+
+class TrivialReference(ResultPart):
+    """What meta-learning has to be better than, best first.
+
+    `answer` is `better` if the best finalist is better than each of them beyond the interval,
+    `open` if it is so by its score alone, else `useless`.
+    """
+
+    answer: TrivialAnswer
+    predictors: list[TrivialPredictor]
+
+
 class BranchSummary(ResultPart):
     """What a branch of the search cost and reached; the score is null if no trial completed.
 
@@ -197,7 +231,8 @@ class StudyResult(ResultPart):
     reached its end.  `versions` are those of what trained and judged (`code` is a digest of the
     source of `metaopt`), `device` is where.  `gates` is null where nothing was asked.
 
-    `cautions` are what the intervals cannot hold.
+    `trivial` is null in verdicts of older versions, and where trivial predictors could not be
+    scored.  `cautions` are what the intervals cannot hold.
     """
 
     metric: str
@@ -213,6 +248,7 @@ class StudyResult(ResultPart):
     transductive: bool
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"
     comparison: Comparison | None = None
+    trivial: TrivialReference | None = None
     first_order_until: int | None = None
     objectives: list[str] = ["score"]
     constraints: dict[str, float] = {}

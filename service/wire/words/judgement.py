@@ -7,6 +7,7 @@ from service.wire.views.result import Finalist, StudyResult
 from service.wire.words import numbers, verdict
 from service.wire.words.branches import trained_by
 from service.wire.words.gates import gate_sentences
+from service.wire.words.trivial import trivial_sentences
 
 
 def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
@@ -17,8 +18,8 @@ def verdict_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
 
 
 def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
-    """The verdict but for gates: best configuration, sealed score, ties, what tuning was worth,
-    optimism of the search, and what the intervals cannot hold.
+    """The verdict but for gates: best configuration, sealed score, ties, what meta-learning and
+    tuning were worth, optimism of the search, and what the intervals cannot hold.
     """
     best, *others = result.finalists
     params = numbers.params(numbers.searched_params(spec, best.branch, best.params))
@@ -31,6 +32,7 @@ def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
         *_order(result, best),
         _sealed(result, best),
         _ties(best, others),
+        *trivial_sentences(result),
         *_worth(spec, result),
         _optimism(result, best),
         *_goals(result),

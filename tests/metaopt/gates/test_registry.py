@@ -17,12 +17,15 @@ def test_rules_are_listed_as_people_write_them() -> None:
         "at-least:VALUE",
         "cost:METRIC<=BOUND",
         "divergence:SHARE",
+        "useful",
     ]
 
 
-@pytest.mark.parametrize("text", ["best", "better:1", "better:", "no-worse", "at-least", ""])
+@pytest.mark.parametrize(
+    "text", ["best", "better:1", "better:", "no-worse", "at-least", "useful:1", ""]
+)
 def test_what_is_no_rule_is_refused_with_all_that_are(text: str) -> None:
-    with pytest.raises(InvalidGate, match="a gate must be better, no-worse:DELTA, .* or diverg"):
+    with pytest.raises(InvalidGate, match="a gate must be better, no-worse:DELTA, .* or useful"):
         parse_rule(text)
 
 

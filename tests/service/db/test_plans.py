@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "role": ["search"],
     "roles": [["search"]],
     "schedule": [Schedule(schedule_id=STUDY)],
+    "scores": [{"ridge": [0.5]}],
     "schedule_id": [STUDY],
     "schedule_ids": [[STUDY]],
     "sha256": ["0" * 64],

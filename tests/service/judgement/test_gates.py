@@ -12,7 +12,7 @@ from scipy import stats
 from metaopt.gates.registry import RULES, parse_rule
 from metaopt.goals import Goals
 from service.judgement import gates
-from service.judgement.estimates import SealedRun
+from service.judgement.estimates import SealedRun, untrained
 from service.judgement.evidence import Evidence, with_noise
 from service.wire.views.gate_report import GateAnswer
 from tests.fakes.toy_gate import STEADY
@@ -87,6 +87,53 @@ def test_a_rule_compares_with_the_baseline(rule: str, mean: float, says: str) ->
     # of errors less is better: the same with every sign turned
     flipped = [[training([-s for s in run.scores]) for run in some] for some in (mine, baseline)]
     assert answer(rule, *flipped, maximize=False).answer == says
+
+
+@pytest.mark.parametrize(
+    ("gaps", "says", "names"),
+    [
+        ((0.2, 0.3), "pass", "ridge regression"),
+        ((0.0, 0.3), "undecided", "ridge regression"),
+        ((0.3, -0.2), "fail", "the mean"),
+        ((-0.1, -0.2), "fail", "the mean"),
+    ],
+)
+def test_useful_is_who_is_better_than_every_trivial_predictor(
+    gaps: tuple[float, float], says: str, names: str
+) -> None:
+    mine = trainings(0.7)
+    for goals, sign in ((Goals(True), 1), (Goals(False), -1)):
+        runs = [training([sign * s for s in run.scores]) for run in mine]
+        candidate, _ = with_noise(runs, None, goals)
+        beside = {
+            name: untrained([s - sign * gap for s in runs[0].scores], goals)
+            for name, gap in zip(("ridge", "support_mean"), gaps, strict=True)
+        }
+        evidence = Evidence(candidate, None, goals, "mse", 0.05, beside)
+        (found,) = gates.judge(evidence, [parse_rule("useful")])
+        assert found.answer == says and f"candidate minus {names}" in found.why
+        assert found.threshold == 0.0 and found.estimate is not None
+
+
+def test_each_of_several_predictors_has_its_part_of_the_error_rate() -> None:
+    goals, runs = Goals(True), trainings(0.7)
+    candidate, _ = with_noise(runs, None, goals)
+    one = untrained([s - 0.1 + 0.1 * (i % 2) for i, s in enumerate(runs[0].scores)], goals)
+    widths = []
+    for beside in ({"ridge": one}, {"ridge": one, "nearest_mean": one}):
+        evidence = Evidence(candidate, None, goals, "accuracy", 0.05, beside)
+        found = gates.judge(evidence, [parse_rule("useful")])[0].estimate
+        assert found is not None
+        widths.append(found.high - found.low)
+    halved = Evidence(candidate, None, goals, "accuracy", 0.025, {"ridge": one})
+    same = gates.judge(halved, [parse_rule("useful")])[0].estimate
+    assert widths[1] > widths[0] and same is not None
+    assert same.high - same.low == pytest.approx(widths[1])
+
+
+def test_where_no_trivial_predictor_was_scored_useful_is_undecided() -> None:
+    found = answer("useful", trainings(0.7))
+    assert (found.answer, found.why) == ("undecided", "no trivial predictor could be scored")
 
 
 @pytest.mark.parametrize(("rule", "says"), [("at-least:0.6", "pass"), ("at-least:0.9", "fail")])

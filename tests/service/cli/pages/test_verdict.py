@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
-from tests.fakes.rows import add_study, finish_study
+from tests.fakes.rows import add_study, finish_study, trivial
 from tests.fakes.specs import PARAMS, SPEC
 from tests.service.cli.conftest import Command
 
@@ -41,7 +41,8 @@ def completed(engine: Engine, difference: dict[str, float] | None) -> None:
             "cost": COST,
             "runs": [{"trial_number": 12, "status": "failed", "score": None, "cause": "too large"}],
         }
-        study.result = {**study.result, "comparison": comparison}
+        beside = trivial("useless", support_mean="not_told_apart")
+        study.result = {**study.result, "comparison": comparison, "trivial": beside}
 
 
 def test_everything_that_was_found_out_is_on_the_page(metaopt: Command, api: Engine) -> None:
@@ -59,6 +60,10 @@ def test_everything_that_was_found_out_is_on_the_page(metaopt: Command, api: Eng
     assert (
         "trial 0: best after 2 inner steps on meta-validation; sealed mean 0.45 there, "
         "0.65 after its own 1"
+    ) in said.out
+    assert (
+        "beside trivial predictors: useless: the mean of the support set is as good\n"
+        "the mean of the support set: sealed 4; best minus this -3.35 [-3.5, -3.2]: cannot be"
     ) in said.out
     assert "fresh training 12 failed: too large" in said.out
 

@@ -197,3 +197,23 @@ def test_lanes_at_their_end_beside_one_that_begins_again(promoted: Engine, run: 
     told = completed(promoted, run, Gated(slots=1), study_id)
     assert told.gates is not None
     assert {one.status for one in told.gates.candidate.runs} == {"completed"}
+
+
+def test_useful_asks_for_trivial_predictors_on_the_tasks_of_each_look(
+    engine: Engine, run: Run
+) -> None:
+    rules = {"rules": ["useful"], "baseline": None, "promote": "never"}
+    executor = Gated()
+    executor.support_mean, executor.noise = 0.62, 0.4
+    spec = gated(gates={**rules, "tasks": 5, "most_tasks": 40})
+    report = completed(engine, run, executor, submitted(engine, spec)).gates
+    assert report is not None and report.looks > 1
+    asked = [o.trivial_tasks for _, o in executor.orders if executor.gating(o) and o.trivial_tasks]
+    assert asked == sorted(set(asked)) and asked[0] == 5 and asked[-1] == report.tasks
+    assert "candidate minus the mean of the support set" in report.answers[0].why
+
+
+def test_gates_without_it_ask_for_none(engine: Engine, run: Run) -> None:
+    executor = Gated()
+    completed(engine, run, executor, submitted(engine, gated()))
+    assert not any(o.trivial_tasks for _, o in executor.orders if executor.gating(o))

@@ -3,17 +3,21 @@
 import pytest
 from sqlalchemy import Engine
 
+from service.db import reports
 from service.db.engine import reading
 from service.db.tables import Study
+from service.executors.base import SegmentOrder, WorkerGone, WorkerLost
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import (
     Run,
+    kinds,
     result,
     rows,
     wait_for,
 )
 from tests.fakes.specs import SMALL, small_spec
 from tests.fakes.studies import submit
+from tests.waiting import wait_until
 
 ONE_BRANCH = {"branches": SMALL["branches"][:1], "budget": {"trials": 4, "meta_iterations": 180}}
 
@@ -74,3 +78,84 @@ def test_extra_finalists_are_judged_where_the_search_leaves_it_open(
     wait_for(engine, study_id, "completed")
     finalists = result(engine, study_id)["finalists"]
     assert sorted(one["trial_number"] for one in finalists) == [0, 1, 2]
+
+
+def test_trivial_predictors_are_scored_once_on_the_sealed_tasks(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    asked = [order for _, order in executor.orders if order.trivial_tasks]
+    assert len(asked) == 1 and asked[0].bank["split"] == "test" and asked[0].evaluate
+    tasks = SMALL["verdict"]["tasks"]
+    assert asked[0].trivial_tasks == tasks
+    trivial = result(engine, study_id)["trivial"]
+    assert [one["name"] for one in trivial["predictors"]] == ["support_mean", "ridge"]
+    assert trivial["answer"] == "better"
+    support_mean = trivial["predictors"][0]
+    assert len(support_mean["scores"]) == tasks and support_mean["standing"] == "better"
+    assert support_mean["sealed"]["value"] == pytest.approx(5.001, abs=0.001)
+    with reading(engine) as session:
+        stored = reports.trivial_scores(session, study_id, "sealed")
+    assert stored["support_mean"] == support_mean["scores"]
+
+
+def test_a_winner_that_a_trivial_predictor_beats_is_said_to_be_useless(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor()
+    executor.support_mean = 1e-5
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    trivial = result(engine, study_id)["trivial"]
+    assert trivial["answer"] == "useless" and trivial["predictors"][0]["standing"] == "worse"
+
+
+def test_scores_of_trivial_predictors_outlive_their_dispatcher(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    first, known = ScriptedExecutor(), {"then": False}
+
+    def breaks_after_them(slot: str, order: SegmentOrder) -> Exception | None:
+        known["then"] |= any(given.trivial_tasks for _, given in first.orders[:-1])
+        return WorkerGone("unplugged") if known["then"] else None
+
+    first._script = breaks_after_them
+    running = run(first)
+    wait_until(lambda: known["then"], 30, what="an order after that")
+    running.end()
+    second = ScriptedExecutor()
+    run(second)
+    wait_for(engine, study_id, "completed")
+    assert not any(order.trivial_tasks for _, order in second.orders)
+    assert result(engine, study_id)["trivial"]["answer"] == "better"
+
+
+def test_a_worker_that_is_lost_with_them_leaves_them_to_the_next(engine: Engine, run: Run) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor, lost = ScriptedExecutor(), []
+
+    def lost_once(slot: str, order: SegmentOrder) -> Exception | None:
+        if not order.trivial_tasks or lost:
+            return None
+        lost.append(slot)
+        return WorkerLost("its worker died")
+
+    executor._script = lost_once
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert lost and result(engine, study_id)["trivial"]["answer"] == "better"
+
+
+def test_where_they_cannot_be_scored_the_verdict_says_nothing_and_a_warning_why(
+    engine: Engine, run: Run
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    executor = ScriptedExecutor()
+    executor.trivial_failure = "RuntimeError: seven is too many"
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    assert result(engine, study_id)["trivial"] is None
+    assert sum(order.trivial_tasks > 0 for _, order in executor.orders) == 1
+    (event,) = kinds(engine, study_id, "study_warned")
+    assert "trivial predictors could not be scored (RuntimeError: seven" in event["warning"]
