@@ -46,6 +46,7 @@ class Registry(Generic[Kind]):
         self._error = error
         self._kinds: dict[str, Kind] | None = None
         self._ours: frozenset[str] = frozenset()
+        self._past: dict[str, Kind] = {}
         self._reading = RLock()  # threads of an API may ask first at once
 
     def names(self) -> tuple[str, ...]:
@@ -60,13 +61,17 @@ class Registry(Generic[Kind]):
         """All kinds, in the order in which they were added."""
         return iter(tuple(self._all().values()))
 
+    def __contains__(self, name: object) -> bool:
+        """Whether `get` finds a kind of that name."""
+        return self._find(name) is not None
+
     def get(self, name: object) -> Kind:
-        """The kind of that name.
+        """The kind of that name, also one that nobody can choose any more.
 
         Raises:
             MetaoptError: The registry's own `error`, listing what there is.
         """
-        kind = self._all().get(name) if isinstance(name, str) else None
+        kind = self._find(name)
         if kind is None:
             raise self._error(
                 f"{self._noun} must be one of {', '.join(self.names())}, got {shown(name)}"
@@ -94,7 +99,18 @@ class Registry(Generic[Kind]):
         if self.is_ours(kind.name):
             raise self._error(f"{self._noun} {kind.name!r} is one of metaopt's own: rename it")
         self._all()[kind.name] = kind
+        self._past.pop(kind.name, None)
         return kind
+
+    def remember(self, kind: Kind) -> None:
+        """Let `get` find a kind that nobody can choose any more, so that its results are shown."""
+        if kind.name not in self._all():
+            self._past[kind.name] = kind
+
+    def retire(self, name: str) -> None:
+        """Let nobody choose a plug-in's kind any more; `get` still finds it."""
+        if not self.is_ours(name) and (kind := self._all().pop(name, None)) is not None:
+            self._past[name] = kind
 
     def is_ours(self, name: object) -> bool:
         """Whether the kind of that name stands in the registry's own folder."""
@@ -109,6 +125,11 @@ class Registry(Generic[Kind]):
             yield kind
         finally:
             del self._all()[kind.name]
+
+    def _find(self, name: object) -> Kind | None:
+        if not isinstance(name, str):
+            return None
+        return self._all().get(name) or self._past.get(name)
 
     def _all(self) -> dict[str, Kind]:
         with self._reading:

@@ -18,6 +18,7 @@ from service.db.studies import trials_after
 from service.db.tables import Report, Study, Trial
 from service.operations.lookup import get_study
 from service.planning.plan import Plan
+from service.plugins.stored import spec_of
 from service.report.pages.tables import Column, Record
 from service.wire.spec.study import StudySpec
 from service.wire.views.export import Format, What, file_stem
@@ -74,7 +75,7 @@ def export_table(read: Read, study_id: str, what: What, file_format: Format) -> 
 
 def _trials(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
     study_id = study.study_id
-    kinds = _param_kinds(StudySpec.model_validate(study.spec))
+    kinds = _param_kinds(spec_of(study))
     columns = _columns(_TRIAL) + [Column(PARAMS + name, kind) for name, kind in kinds.items()]
 
     def records() -> Iterator[Record]:
@@ -98,7 +99,7 @@ def _trial(trial: Trial, names: list[str]) -> Record:
 
 
 def _reports(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
-    plan = Plan.of(StudySpec.model_validate(study.spec))
+    plan = Plan.of(spec_of(study))
 
     def record(trial: Trial, report: Report) -> Record:
         values = [*(getattr(trial, n) for n in _OF_TRIAL), *(getattr(report, n) for n in _REPORT)]

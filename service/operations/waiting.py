@@ -15,8 +15,8 @@ from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
 from service.operations.health import dispatcher_checks
-from service.operations.specs.stored import stored_spec
 from service.planning.time_left import seconds_left
+from service.plugins.stored import spec_of_data
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import StudyName, WaitView
 from service.wire.words import waiting
@@ -90,6 +90,6 @@ def _seconds_left(session: Session, study_ids: Sequence[str]) -> dict[str, float
     spent = spending.spending_of(session, study_ids)
     specs = studies.specs_of(session, study_ids)
     return {
-        study_id: left_of(stored_spec(specs[study_id]), counts[study_id], found)
+        study_id: left_of(spec_of_data(specs[study_id], session), counts[study_id], found)
         for study_id, found in ((study_id, spent.get(study_id)) for study_id in study_ids)
     }

@@ -1,20 +1,15 @@
 """What the API says about studies: summaries, trials, reports, events."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, ConfigDict
 
 from service.wire.base import Instant
-from service.wire.spec.study import StudySpec
+from service.wire.spec.stored import ShownSpec
 
 StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
 TrialRole = Literal["search", "replica", "verdict", "candidate", "incumbent"]
-
-
-def _read_once(spec: object, read: ValidatorFunctionWrapHandler) -> object:
-    # Pydantic would check an instance's fields again, all that must fit together.
-    return spec if isinstance(spec, StudySpec) else read(spec)
 
 
 class View(BaseModel):
@@ -122,7 +117,7 @@ class StudyView(View):
     warnings: list[str] = []
     waits: WaitView | None = None
     seconds_left: float | None = None
-    spec: Annotated[StudySpec, WrapValidator(_read_once)]
+    spec: ShownSpec
 
 
 class TrialView(View):

@@ -1,0 +1,67 @@
+"""Kinds that a spec names and that plug-ins may bring: read from plain data, whatever it is worth.
+
+tasks.kind ─▶ tasks      model.kind ─▶ models      branches[i].algorithm ─▶ algorithms
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.models.registry import MODELS
+from metaopt.plugins.described import Family
+from metaopt.registry import Registry
+from metaopt.tasks.registry import TASKS
+
+REGISTRIES: dict[Family, Registry[Any]] = {
+    "tasks": TASKS,
+    "models": MODELS,
+    "algorithms": ALGORITHMS,
+}
+
+
+class NamedKind(NamedTuple):
+    """A kind as a spec names it.
+
+    Args:
+        family, name: As `metaopt.plugins.described.Described` has them.
+        field: Path of the field that names it.
+        part: The object that it stands in, with its options.
+    """
+
+    family: Family
+    name: str
+    field: str
+    part: dict[str, Any]
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is one of metaopt's own."""
+        return REGISTRIES[self.family].is_ours(self.name)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of it, also if nobody can choose it any more."""
+        return self.name in REGISTRIES[self.family]
+
+
+def named_kinds(spec: Any) -> list[NamedKind]:
+    """The kinds that the plain data of a spec name, each as often as it does."""
+    return list(_named(spec)) if isinstance(spec, dict) else []
+
+
+def _named(spec: dict[str, Any]) -> Iterator[NamedKind]:
+    yield from _of("tasks", spec.get("tasks"), "tasks.kind")
+    yield from _of("models", spec.get("model"), "model.kind")
+    branches = spec.get("branches")
+    for position, branch in enumerate(branches if isinstance(branches, list) else ()):
+        yield from _of("algorithms", branch, f"branches[{position}].algorithm")
+    gates = spec.get("gates")
+    incumbent = gates.get("incumbent") if isinstance(gates, dict) else None
+    if isinstance(incumbent, dict):
+        yield from _of("models", incumbent.get("model"), "gates.incumbent.model.kind")
+
+
+def _of(family: Family, part: Any, field: str) -> Iterator[NamedKind]:
+    name = part.get(field.rpartition(".")[2]) if isinstance(part, dict) else None
+    if isinstance(name, str):
+        yield NamedKind(family, name, field, part)
