@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
 from threading import RLock
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from metaopt.errors import MetaoptError
 from metaopt.messages import did_you_mean, shown
@@ -28,6 +28,22 @@ class Named(Protocol):
 
 
 Kind = TypeVar("Kind", bound=Named)
+
+
+class Origin(NamedTuple):
+    """Where a plug-in's kind is from.
+
+    Args:
+        package: Distribution that declares it, or the path of the imported file.
+        version: Of the distribution; "" of a file.
+        digest: SHA-256 of the sources.
+        imported: Whether its code is here; else its record was made from a description.
+    """
+
+    package: str
+    version: str
+    digest: str
+    imported: bool = False
 
 
 class Registry(Generic[Kind]):
@@ -46,6 +62,7 @@ class Registry(Generic[Kind]):
         self._error = error
         self._kinds: dict[str, Kind] | None = None
         self._ours: frozenset[str] = frozenset()
+        self._origins: dict[str, Origin] = {}
         self._past: dict[str, Kind] = {}
         self._reading = RLock()  # threads of an API may ask first at once
 
@@ -90,7 +107,7 @@ class Registry(Generic[Kind]):
         self._all()[kind.name] = kind
         return kind
 
-    def learn(self, kind: Kind) -> Kind:
+    def learn(self, kind: Kind, origin: Origin | None = None) -> Kind:
         """Add a plug-in's kind, in place of an earlier one of that name.
 
         Raises:
@@ -100,6 +117,9 @@ class Registry(Generic[Kind]):
             raise self._error(f"{self._noun} {kind.name!r} is one of metaopt's own: rename it")
         self._all()[kind.name] = kind
         self._past.pop(kind.name, None)
+        self._origins.pop(kind.name, None)
+        if origin is not None:
+            self._origins[kind.name] = origin
         return kind
 
     def remember(self, kind: Kind) -> None:
@@ -111,6 +131,18 @@ class Registry(Generic[Kind]):
         """Let nobody choose a plug-in's kind any more; `get` still finds it."""
         if not self.is_ours(name) and (kind := self._all().pop(name, None)) is not None:
             self._past[name] = kind
+            self._origins.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """Take out a plug-in's kind; nothing where there is none of that name."""
+        if not self.is_ours(name):
+            self._all().pop(name, None)
+            self._past.pop(name, None)
+            self._origins.pop(name, None)
+
+    def origin(self, name: object) -> Origin | None:
+        """The plug-in that the kind of that name is from; None of any other."""
+        return self._origins.get(name) if isinstance(name, str) else None
 
     def is_ours(self, name: object) -> bool:
         """Whether the kind of that name stands in the registry's own folder."""

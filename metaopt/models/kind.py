@@ -56,7 +56,8 @@ class ModelKind:
             whoever draws by `metaopt.models.initialization`.
         make: (options, input_shape, outputs) -> `metaopt.models.base.Model`; imports torch when
             called.
-        size: (options, input_shape, outputs) -> its size, from shapes alone, roughly.
+        size: (options, input_shape, outputs) -> its size, from shapes alone, roughly; None where
+            nobody knows it before one is built.
         check: (options, input_shape): raises `InvalidModel` for tasks that it is not made for.
         batch_statistics: Whether an example's output depends on the others beside it, as with batch
             norm: then it matters whether scores are transductive.
@@ -70,12 +71,16 @@ class ModelKind:
     doc: str
     options: tuple[Option, ...]
     make: Callable[..., Any]
-    size: Callable[[Options, tuple[int, ...], int], Size]
+    size: Callable[[Options, tuple[int, ...], int], Size] | None = None
     check: Callable[[Options, tuple[int, ...]], None] = lambda options, input_shape: None
     batch_statistics: bool = False
     most_lanes: Callable[[Options], int | None] = lambda options: None
     inductor: Mapping[str, Any] = field(default_factory=dict)
     compile_guess: CompileGuess = SMALL_MODELS
+
+    def size_of(self, options: Options, input_shape: tuple[int, ...], outputs: int) -> Size:
+        """Its size, or one of nothing where that is not known."""
+        return Size(0, 0) if self.size is None else self.size(options, input_shape, outputs)
 
     def complete(self, options: Options) -> dict[str, Any]:
         """Its name and the options checked, with the default of every other.

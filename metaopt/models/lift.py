@@ -7,7 +7,7 @@ import torch
 
 from metaopt.errors import InvalidModel, in_words
 from metaopt.messages import shown
-from metaopt.models.kind import ModelKind, Size
+from metaopt.models.kind import ModelKind
 from metaopt.models.lifted import Lifted
 from metaopt.models.modules import AnyModule, Build, builder, seeded
 from metaopt.models.proof import prove
@@ -59,7 +59,6 @@ def lift(module: AnyModule, *, adapt: str = "all") -> ModelKind:
         doc="A module of your own.",
         options=(Option("adapt", "text", adapt, doc),),
         make=make,
-        size=lambda options, input_shape, outputs: Size(0, 0),
         batch_statistics=True,  # for all that is known without building one
     )
 

@@ -15,7 +15,7 @@ from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidModel, InvalidTasks
 from metaopt.messages import as_kind, shown
 from metaopt.models.base import Model
-from metaopt.models.kind import ModelKind, Size
+from metaopt.models.kind import ModelKind
 from metaopt.models.lift import lift
 from metaopt.models.modules import AnyModule, is_module, seeded
 from metaopt.models.registry import MODELS
@@ -77,7 +77,7 @@ def model_for(tasks: AnyTasks, spec: Options) -> dict[str, Any]:
     kind = tasks if isinstance(tasks, TaskKind) else None
     if isinstance(tasks, Mapping):
         kind = TASKS.get(spec["kind"])
-    shape = kind.input_shape(spec) if kind else own_tasks(tasks).input_shape
+    shape = kind.shape(spec) if kind else own_tasks(tasks).input_shape
     return {"kind": "conv4" if len(shape) == 3 else "mlp"}
 
 
@@ -163,7 +163,7 @@ def _record(name: str, factory: Any) -> ModelKind:
             return lifted.make(lifted.complete({}), input_shape, outputs)
         return made
 
-    return ModelKind(name, "A model of your own.", (), make, lambda *shapes: Size(0, 0))
+    return ModelKind(name, "A model of your own.", (), make)
 
 
 def _fitting(model: Any) -> ModelFactory:

@@ -15,10 +15,9 @@ from sqlalchemy.orm import Session
 
 from metaopt.errors import MetaoptError
 from metaopt.plugins.described import Described
-from metaopt.plugins.description import learn, record_of
+from metaopt.plugins.description import FAMILIES, learn, record_of
 from service.db.plugins import rows
 from service.db.plugins.rows import Kind, Mark
-from service.wire.spec.named import REGISTRIES
 from service.wire.spec.stored import forget_kept
 
 log = structlog.get_logger("plugins")
@@ -38,7 +37,7 @@ def learn_present(session: Session) -> None:
 def learn_kinds(session: Session, kinds: Collection[Kind]) -> None:
     """Let these be found, as they were described last; nobody can choose what is not there now."""
     for described in reversed(rows.of_kinds(session, kinds)):
-        registry = REGISTRIES[described.family]
+        registry = FAMILIES[described.family]
         if described.record is None or registry.is_ours(described.name):
             continue
         if (described.family, described.name) not in _offered:
@@ -54,7 +53,7 @@ def _offer(present: Iterable[Described]) -> None:
             key = described.family, described.name
             _offered[key] = Mark(*key, described.digest, refused=False)
     for family, name in before.keys() - _offered.keys():
-        REGISTRIES[family].retire(name)
+        FAMILIES[family].retire(name)
     forget_kept()
 
 

@@ -42,8 +42,8 @@ COMPLETE = [kind for kind in TASKS.kinds() if kind.name != "dataset"]
 def test_tasks_have_the_shapes_and_the_score_that_their_kind_declares(kind: TaskKind) -> None:
     options = with_defaults(kind.options, {})
     tasks = make_tasks({"kind": kind.name})
-    assert tuple(tasks.input_shape) == kind.input_shape(options)
-    assert tasks.outputs == kind.outputs(options)
+    assert tuple(tasks.input_shape) == kind.shape(options)
+    assert tasks.outputs == kind.width(options)
     assert tasks.classification is kind.classification(options)
     support = tasks.sample("train", torch.tensor([1]), 1, 1).support
     assert support.y.shape[1] == kind.classes(options)
@@ -54,6 +54,6 @@ def test_tasks_have_the_shapes_and_the_score_that_their_kind_declares(kind: Task
 )
 def test_a_declared_size_is_about_that_of_the_model(name: str, spec: dict[str, str]) -> None:
     kind, shape = MODELS.get(name), (1, 28, 28)
-    size = kind.size(with_defaults(kind.options, spec), shape, 5)
+    size = kind.size_of(with_defaults(kind.options, spec), shape, 5)
     total = Layout(make_model({"kind": name, **spec}, shape, 5).shapes).total
     assert 0.95 * total < size.weights <= total

@@ -1,22 +1,17 @@
 """Kinds that a spec names and that plug-ins may bring: read from plain data, whatever it is worth.
 
-tasks.kind ─▶ tasks      model.kind ─▶ models      branches[i].algorithm ─▶ algorithms
+tasks.kind names tasks, model.kind a model, branches[i].algorithm an algorithm, and the ref of a
+model of kind module a class of modules.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from metaopt.algorithms.registry import ALGORITHMS
-from metaopt.models.registry import MODELS
 from metaopt.plugins.described import Family
-from metaopt.registry import Registry
-from metaopt.tasks.registry import TASKS
+from metaopt.plugins.description import FAMILIES
 
-REGISTRIES: dict[Family, Registry[Any]] = {
-    "tasks": TASKS,
-    "models": MODELS,
-    "algorithms": ALGORITHMS,
-}
+MODULE = "module"
+"""The kind of model whose `ref` names a class of modules."""
 
 
 class NamedKind(NamedTuple):
@@ -36,12 +31,12 @@ class NamedKind(NamedTuple):
     @property
     def ours(self) -> bool:
         """Whether it is one of metaopt's own."""
-        return REGISTRIES[self.family].is_ours(self.name)
+        return FAMILIES[self.family].is_ours(self.name)
 
     @property
     def known(self) -> bool:
         """Whether anything is known of it, also if nobody can choose it any more."""
-        return self.name in REGISTRIES[self.family]
+        return self.name in FAMILIES[self.family]
 
 
 def named_kinds(spec: Any) -> list[NamedKind]:
@@ -51,14 +46,20 @@ def named_kinds(spec: Any) -> list[NamedKind]:
 
 def _named(spec: dict[str, Any]) -> Iterator[NamedKind]:
     yield from _of("tasks", spec.get("tasks"), "tasks.kind")
-    yield from _of("models", spec.get("model"), "model.kind")
+    yield from _of_model(spec.get("model"), "model")
     branches = spec.get("branches")
     for position, branch in enumerate(branches if isinstance(branches, list) else ()):
         yield from _of("algorithms", branch, f"branches[{position}].algorithm")
     gates = spec.get("gates")
     incumbent = gates.get("incumbent") if isinstance(gates, dict) else None
     if isinstance(incumbent, dict):
-        yield from _of("models", incumbent.get("model"), "gates.incumbent.model.kind")
+        yield from _of_model(incumbent.get("model"), "gates.incumbent.model")
+
+
+def _of_model(part: Any, field: str) -> Iterator[NamedKind]:
+    yield from _of("models", part, f"{field}.kind")
+    if isinstance(part, dict) and part.get("kind") == MODULE:
+        yield from _of("modules", part, f"{field}.ref")
 
 
 def _of(family: Family, part: Any, field: str) -> Iterator[NamedKind]:

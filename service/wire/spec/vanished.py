@@ -14,9 +14,11 @@ from metaopt.errors import InvalidMetaParameter, InvalidModel, InvalidTasks
 from metaopt.metaparams import MetaParam, Value
 from metaopt.metrics.registry import METRICS
 from metaopt.models.kind import ModelKind, Size
+from metaopt.models.module_kind import ModuleKind
 from metaopt.options import Options
+from metaopt.plugins.description import FAMILIES
 from metaopt.tasks.kind import METRIC, SHOTS, TaskKind
-from service.wire.spec.named import REGISTRIES, named_kinds
+from service.wire.spec.named import named_kinds
 
 VANISHED = "Nothing is known of it here."
 
@@ -38,7 +40,7 @@ def remember_vanished(spec: Any) -> None:
     """Have a record of each kind that a spec names and nothing is known of."""
     for kind in named_kinds(spec):
         if not kind.known:
-            REGISTRIES[kind.family].remember(_STAND_INS[kind.family](kind.name, kind.part))
+            FAMILIES[kind.family].remember(_STAND_INS[kind.family](kind.name, kind.part))
 
 
 def likely_metric(tasks: Options) -> str:
@@ -93,4 +95,8 @@ def _refuse_algorithm(*given: object, **named: object) -> Any:
     raise InvalidMetaParameter("this algorithm is not there any more")
 
 
-_STAND_INS = {"tasks": _tasks, "models": _model, "algorithms": _algorithm}
+def _module(name: str, part: Mapping[str, Any]) -> ModuleKind:
+    return ModuleKind(name=name, doc=VANISHED, options=(), source=_refuse_model, takes_any=True)
+
+
+_STAND_INS = {"tasks": _tasks, "models": _model, "modules": _module, "algorithms": _algorithm}

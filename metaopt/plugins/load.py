@@ -1,0 +1,207 @@
+"""The one place where somebody's code is imported: allowed packages, and files that were named.
+
+    Declaration ──import──▶ record or class of modules ──learn──▶ registry, and a description of it
+
+Whatever goes wrong in one package is said of that package, and the others are as if it were not
+there.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from metaopt.errors import InvalidPlugin, MetaoptError, in_words
+from metaopt.messages import shown
+from metaopt.models.module_kind import module_kind
+from metaopt.plugins.declared import Declaration, declared
+from metaopt.plugins.described import Described, Family, Needed
+from metaopt.plugins.description import FAMILIES, RECORDS, Kind, describe, family_of
+from metaopt.plugins.files import digest_of_file, kinds_of_file
+from metaopt.plugins.imports import is_class_of_modules, object_at
+from metaopt.plugins.sources import Sources
+from metaopt.registry import Origin
+
+
+def describe_all(sources: Sources) -> tuple[Described, ...]:
+    """All that packages declare and files bring, imported where that is allowed.
+
+    In the order of packages, families and names; files come last.
+    """
+    return load(sources)
+
+
+def load(
+    what: Sources | Iterable[Declaration], needed: Collection[str] | None = None
+) -> tuple[Described, ...]:
+    """Import what is declared, for use by its name, and say what it is.
+
+    Args:
+        what: Sources, of which everything is loaded that is declared; or some declarations.
+        needed: Names of kinds, or refs of modules; None is all.  Names that nobody declares are
+            left out.
+
+    Returns:
+        A description each, in order; one that cannot be used says why.
+
+    Example:
+        >>> load(Sources())
+        ()
+    """
+    if isinstance(what, Sources):
+        declarations, files = declared(what), what.files
+    else:
+        declarations, files = tuple(what), ()
+    found = [_loaded(one) for one in declarations if _asked(needed, one.name, one.value)]
+    for path in files:
+        found += [one for one in _of_file(path) if _asked(needed, one.name)]
+    return tuple(found)
+
+
+def provide(needed: Sequence[Needed], sources: Sources) -> None:
+    """Have in this process what an order needs, exactly as it was when its study was submitted.
+
+    What is here already is not looked at again.
+
+    Raises:
+        InvalidPlugin: it is not here, not allowed, cannot be imported, or its code is another.
+    """
+    lacking = [one for one in needed if not _is_here(one)]
+    if not lacking:
+        return
+    declarations = declared(sources)
+    for one in lacking:
+        _provide(one, declarations, sources)
+
+
+def _asked(needed: Collection[str] | None, *names: str) -> bool:
+    return needed is None or any(name in needed for name in names)
+
+
+def _provide(needed: Needed, declarations: Iterable[Declaration], sources: Sources) -> None:
+    what = f"{needed.family} {needed.name} of {needed.package} {needed.version}".strip()
+    ours = FAMILIES[needed.family].origin(needed.name)
+    is_file = needed.package in sources.files
+    if ours is not None and ours.imported and ours.package == needed.package and not is_file:
+        # Python imports a package once: a newer one needs a new process.
+        _check_same(what, needed, ours.version, ours.digest)
+    if is_file:
+        digest = digest_of_file(needed.package)
+        _check_same(what, needed, "", digest)
+        found = [one for one in _of_file(needed.package) if one.name == needed.name]
+    else:
+        fitting = [one for one in declarations if _declares(one, needed)]
+        for one in fitting:
+            if one.refused is None:
+                _check_same(what, needed, one.version, one.digest)
+        found = [_loaded(one) for one in fitting]
+    if not found:
+        raise InvalidPlugin(f"{what} is not installed here, or declares it no more")
+    if found[0].refused is not None:
+        raise InvalidPlugin(f"{what} cannot be used here: {found[0].refused}")
+
+
+def _declares(declaration: Declaration, needed: Needed) -> bool:
+    if declaration.package != needed.package:
+        return False
+    if needed.family == "modules":
+        return declaration.family == "models" and declaration.value == needed.name
+    return (declaration.family, declaration.name) == (needed.family, needed.name)
+
+
+def _check_same(what: str, needed: Needed, version: str, digest: str) -> None:
+    if (version, digest) != (needed.version, needed.digest):
+        asked, here = (
+            f"{v} (sha256:{d})".strip()
+            for v, d in ((needed.version, needed.digest), (version, digest))
+        )
+        raise InvalidPlugin(f"{what}: the study needs {asked}, here is {here}")
+
+
+def _is_here(needed: Needed) -> bool:
+    origin = Origin(needed.package, needed.version, needed.digest, imported=True)
+    return FAMILIES[needed.family].origin(needed.name) == origin
+
+
+def _loaded(declaration: Declaration) -> Described:
+    described = Described(
+        *_named(declaration),
+        declaration.package,
+        declaration.version,
+        declaration.digest,
+        refused=declaration.refused,
+    )
+    if declaration.refused is not None:
+        return described
+    try:
+        kind = _kind(declaration, object_at(declaration.value))
+        return _learnt(kind, described)
+    except MetaoptError as error:
+        return replace(described, refused=in_words(error))
+
+
+def _named(declaration: Declaration) -> tuple[Family, str]:
+    """Family and name, as far as they are known without an import.
+
+    A class of modules is named in specs by its ref, and told from a record by how it is written.
+    """
+    attribute = declaration.value.rpartition(":")[2]
+    if declaration.family == "models" and attribute[:1].isupper() and not attribute.isupper():
+        return "modules", declaration.value
+    return declaration.family, declaration.name
+
+
+def _kind(declaration: Declaration, found: object) -> Kind:
+    """The record that an entry point stands for.
+
+    Raises:
+        InvalidPlugin: it is none of its family, or of another name.
+    """
+    if declaration.family == "models" and is_class_of_modules(found):
+        return module_kind(declaration.value, found)
+    wanted = RECORDS[declaration.family]
+    if not isinstance(found, wanted):
+        modules = " or a class of torch.nn.Module" if declaration.family == "models" else ""
+        raise InvalidPlugin(
+            f"{declaration.value} must be of {wanted.__name__}{modules}, got {shown(found)}"
+        )
+    if found.name != declaration.name:
+        raise InvalidPlugin(
+            f"the entry point {declaration.name} leads to {shown(found.name)}: they need one name"
+        )
+    return found
+
+
+def _learnt(kind: Kind, described: Described) -> Described:
+    """Put a record into its registry, and describe it.
+
+    Raises:
+        MetaoptError: its name is taken, or it cannot be described.
+    """
+    family = family_of(kind)
+    registry: Any = FAMILIES[family]
+    before = registry.origin(kind.name)
+    if before is not None and before.package != described.package:
+        raise InvalidPlugin(f"{kind.name} is declared by {before.package} already: rename it")
+    record = describe(kind)
+    registry.learn(
+        kind, Origin(described.package, described.version, described.digest, imported=True)
+    )
+    return replace(described, family=family, name=kind.name, record=record)
+
+
+def _of_file(path: str) -> Iterator[Described]:
+    """A description of each kind that a file brings, or of the file if it brings none."""
+    whole = Described("tasks", "", path, "", "")
+    try:
+        digest = digest_of_file(path)
+        whole = replace(whole, digest=digest)
+        kinds = kinds_of_file(path, digest)
+    except MetaoptError as error:
+        yield replace(whole, refused=in_words(error))
+        return
+    for kind in kinds:
+        named = replace(whole, family=family_of(kind), name=kind.name)
+        try:
+            yield _learnt(kind, named)
+        except MetaoptError as error:
+            yield replace(named, refused=in_words(error))
