@@ -10,7 +10,9 @@ time.  Messages are plain data (JSON): a worker sees no SQL, no secret and no cl
 
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+from metaopt.plugins.described import Described
 
 Json = dict[str, Any]
 AtEnd = Literal["nothing", "model", "checkpoint"]
@@ -31,6 +33,14 @@ class Slot:
     device: str
     environment: dict[str, str] = field(default_factory=dict)
     place: str = "CPU"
+
+
+class Plugin(NamedTuple):
+    """A plug-in as it must be the same wherever a study trains."""
+
+    family: str
+    name: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class SegmentOrder:
         measure: Costs to measure of each lane that is evaluated (`metaopt.costs`).
         at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
             evaluated again, or nothing.
+        plugins: What the study needs, `metaopt.plugins.described.Needed` as dicts.
     """
 
     signature: Json
@@ -98,6 +109,7 @@ class SegmentOrder:
     fewer_tasks: dict[str, int] = field(default_factory=dict)
     measure: list[str] = field(default_factory=list)
     at_end: AtEnd = "nothing"
+    plugins: list[Json] = field(default_factory=list)
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -223,8 +235,21 @@ class Executor(Protocol):
         """The slots, always the same."""
         ...
 
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """What its workers say of plug-ins, also of those that cannot be used; always the same."""
+        ...
+
+    def plugins(self, slot: str) -> frozenset[Plugin]:
+        """The plug-ins that a slot can be given work with; always the same."""
+        ...
+
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
-        """Start a segment; the future fails with WorkerLost or SegmentFailed."""
+        """Start a segment; the future fails with WorkerLost or SegmentFailed.
+
+        A plug-in that the order names and the slot has not fails it, too.  What one study's
+        plug-ins do to their process never reaches a study without them.
+        """
         ...
 
     def prepare(self, slot: str) -> "Future[None]":
