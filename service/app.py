@@ -16,6 +16,7 @@ from service.api import (
     baselines,
     events,
     health,
+    plugins,
     report,
     schedules,
     studies,
@@ -44,6 +45,7 @@ ROUTERS = tuple(
         baselines,
         schedules,
         webhooks,
+        plugins,
         page,
     )
 )

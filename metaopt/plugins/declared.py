@@ -6,7 +6,7 @@ from importlib.metadata import Distribution, distributions
 from typing import get_args
 
 from metaopt.plugins.allowed import Allowed, normalized
-from metaopt.plugins.described import Family
+from metaopt.plugins.described import Described, Family
 from metaopt.plugins.digest import digest_of
 from metaopt.plugins.sources import Sources
 
@@ -38,6 +38,21 @@ class Declaration:
     version: str
     digest: str = ""
     refused: str | None = None
+
+    def described(self) -> Described:
+        """What is known of it without an import."""
+        named = self._named()
+        return Described(*named, self.package, self.version, self.digest, refused=self.refused)
+
+    def _named(self) -> tuple[Family, str]:
+        """Family and name in specs.
+
+        A class of modules is named there by its ref, and told from a record by how it is written.
+        """
+        attribute = self.value.rpartition(":")[2]
+        if self.family == "models" and attribute[:1].isupper() and not attribute.isupper():
+            return "modules", self.value
+        return self.family, self.name
 
 
 def declared(sources: Sources) -> tuple[Declaration, ...]:

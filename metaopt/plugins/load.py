@@ -14,7 +14,7 @@ from metaopt.errors import InvalidPlugin, MetaoptError, in_words
 from metaopt.messages import shown
 from metaopt.models.module_kind import module_kind
 from metaopt.plugins.declared import Declaration, declared
-from metaopt.plugins.described import Described, Family, Needed
+from metaopt.plugins.described import Described, Needed
 from metaopt.plugins.description import FAMILIES, RECORDS, Kind, describe, family_of
 from metaopt.plugins.files import digest_of_file, kinds_of_file
 from metaopt.plugins.imports import is_class_of_modules, object_at
@@ -123,13 +123,7 @@ def _is_here(needed: Needed) -> bool:
 
 
 def _loaded(declaration: Declaration) -> Described:
-    described = Described(
-        *_named(declaration),
-        declaration.package,
-        declaration.version,
-        declaration.digest,
-        refused=declaration.refused,
-    )
+    described = declaration.described()
     if declaration.refused is not None:
         return described
     try:
@@ -137,17 +131,6 @@ def _loaded(declaration: Declaration) -> Described:
         return _learnt(kind, described)
     except MetaoptError as error:
         return replace(described, refused=in_words(error))
-
-
-def _named(declaration: Declaration) -> tuple[Family, str]:
-    """Family and name, as far as they are known without an import.
-
-    A class of modules is named in specs by its ref, and told from a record by how it is written.
-    """
-    attribute = declaration.value.rpartition(":")[2]
-    if declaration.family == "models" and attribute[:1].isupper() and not attribute.isupper():
-        return "modules", declaration.value
-    return declaration.family, declaration.name
 
 
 def _kind(declaration: Declaration, found: object) -> Kind:

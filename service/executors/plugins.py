@@ -21,7 +21,6 @@ import structlog
 
 from metaopt.plugins.declared import declared
 from metaopt.plugins.described import Described
-from metaopt.plugins.load import load
 from metaopt.plugins.sources import Sources
 from service.executors.answers import last_line
 from service.executors.base import Plugin, Slot
@@ -108,7 +107,7 @@ def _described(
     sources: Sources, environment: Mapping[str, str], seconds: float
 ) -> tuple[Described, ...]:
     declarations = declared(sources)
-    not_allowed = load([one for one in declarations if one.refused is not None])
+    not_allowed = tuple(one.described() for one in declarations if one.refused is not None)
     if not sources:
         return not_allowed
     try:
@@ -148,13 +147,13 @@ def _usable(sources: Sources, described: Sequence[Described]) -> tuple[Described
 
 def _all_refused(sources: Sources, why: str) -> tuple[Described, ...]:
     packages = {one.package for one in sources.packages}
-    asked = [
-        replace(one, refused=why)
+    asked = (
+        replace(one.described(), refused=why)
         for one in declared(sources)
         if one.package in packages and one.refused is None
-    ]
+    )
     files = (Described("tasks", "", path, "", "", refused=why) for path in sources.files)
-    return (*load(asked), *files)
+    return (*asked, *files)
 
 
 def _ask(sources: Sources, environment: Mapping[str, str], seconds: float) -> list[Described]:

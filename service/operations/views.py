@@ -171,6 +171,7 @@ def _study_view(
         ],
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
+        "plugins": row.plugins or [],
         "seconds_left": left_of(spec, counts, spent) if row.status == "running" else None,
         **columns,
     }

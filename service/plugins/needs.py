@@ -9,6 +9,7 @@ from metaopt.plugins.described import Described, Needed
 from service.db.plugins import rows
 from service.db.plugins.rows import Kind, Mark
 from service.errors import FieldError, InvalidSpec
+from service.plugins.known import learn_present
 from service.wire.spec.named import NamedKind, named_kinds
 from service.wire.spec.study import StudySpec
 
@@ -24,6 +25,16 @@ def needs_of(session: Session, spec: StudySpec) -> list[Needed]:
         return []
     found = {_key(one): one for one in _usable(session)}
     return [_needed(found[key]) for key in named if key in found]
+
+
+def look_up(session: Session, data: Any) -> None:
+    """Learn which plug-ins there are, before the spec in `data` is checked by them.
+
+    Raises:
+        InvalidSpec: It names one that is there and cannot be used.
+    """
+    learn_present(session)
+    refuse_unusable(session, data)
 
 
 def refuse_unusable(session: Session, data: Any) -> None:

@@ -59,6 +59,7 @@ def segment_order(
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=list(study.plan.measured),
         at_end=plan.role.leaves,
+        plugins=[needed.to_json() for needed in study.needs],
     )
 
 
