@@ -55,6 +55,16 @@ class Plugins:
             if one.refused is None
         )
 
+    def refusals(self) -> list[str]:
+        """Why some of the sources cannot be used, each once."""
+        asked = {*(one.package for one in self.sources.packages), *self.sources.files}
+        why = (
+            f"{one.package}: {one.refused}"
+            for one in self.described()
+            if one.refused is not None and one.package in asked
+        )
+        return list(dict.fromkeys(why))
+
     def described(self) -> tuple[Described, ...]:
         """Every plug-in once: as it can be used, if it can be anywhere."""
         found: dict[tuple[str, ...], Described] = {}

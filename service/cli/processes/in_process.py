@@ -67,9 +67,8 @@ def in_process(settings: Settings, files: Sequence[str] = ()) -> Iterator[InProc
         say(f"training goes on with {slots_in_words(view_of(found))}")
     sources = Sources(parse_allowed(settings.plugins), tuple(files))
     plugins = describe_plugins(sources, found.slots, os.environ)
-    for told in plugins.described():
-        if told.refused is not None:
-            say(f"warning: {told.refused}")
+    for warning in plugins.refusals():
+        say(f"warning: {warning}")
     migrate.upgrade(settings.url())
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="metaopt-"))

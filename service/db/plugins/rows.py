@@ -54,7 +54,10 @@ def marks(session: Session) -> frozenset[Mark]:
         Plugin.refused.is_not(None),
     )
     query = select(*columns).where(Plugin.present.is_(True))
-    return frozenset(Mark(*row) for row in session.execute(query).tuples())
+    return frozenset(
+        Mark(family, name, digest, refused)
+        for family, name, digest, refused in session.execute(query)
+    )
 
 
 def present(session: Session) -> list[Told]:
