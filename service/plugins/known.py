@@ -34,6 +34,12 @@ def learn_present(session: Session) -> None:
             _offer(told.described for told in rows.present(session))
 
 
+def offered() -> frozenset[Mark]:
+    """What specs may name in this process now, as it was learnt last."""
+    with _lock:
+        return frozenset(_offered.values())
+
+
 def learn_kinds(session: Session, kinds: Collection[Kind]) -> None:
     """Let these be found, as they were described last; nobody can choose what is not there now."""
     for described in reversed(rows.of_kinds(session, kinds)):
