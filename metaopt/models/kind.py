@@ -24,6 +24,12 @@ INIT = Option(
 )  # fmt: skip
 
 
+def adapt_option(default: str = "all") -> Option:
+    """Of somebody's module: what inner steps move (`metaopt.models.modules.left_alone`)."""
+    doc = "Which parameters inner steps move: all, head, body, or a pattern of names."
+    return Option("adapt", "text", default, doc)
+
+
 class Size(NamedTuple):
     """Numbers of weights, and of activations for each example."""
 
@@ -58,6 +64,8 @@ class ModelKind:
             called.
         size: (options, input_shape, outputs) -> its size, from shapes alone, roughly; None where
             nobody knows it before one is built.
+        settle: (options) -> options, each by itself right, with what one says of the others filled
+            in; raises `InvalidModel` where they do not go together.
         check: (options, input_shape): raises `InvalidModel` for tasks that it is not made for.
         batch_statistics: Whether an example's output depends on the others beside it, as with batch
             norm: then it matters whether scores are transductive.
@@ -72,6 +80,7 @@ class ModelKind:
     options: tuple[Option, ...]
     make: Callable[..., Any]
     size: Callable[[Options, tuple[int, ...], int], Size] | None = None
+    settle: Callable[[dict[str, Any]], dict[str, Any]] = lambda options: options
     check: Callable[[Options, tuple[int, ...]], None] = lambda options, input_shape: None
     batch_statistics: bool = False
     most_lanes: Callable[[Options], int | None] = lambda options: None
@@ -86,7 +95,8 @@ class ModelKind:
         """Its name and the options checked, with the default of every other.
 
         Raises:
-            InvalidModel: an unknown option, or a value that breaks its rule.
+            InvalidModel: an unknown option, a value that breaks its rule, or options that do not
+                go together.
         """
         values = complete(f"model {self.name}", self.options, options, InvalidModel)
-        return {"kind": self.name, **values}
+        return {"kind": self.name, **self.settle(values)}

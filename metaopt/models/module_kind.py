@@ -52,7 +52,7 @@ class ModuleOption:
         Raises:
             InvalidModel: it is of another type.
         """
-        place, given = f"model.options.{self.name}", plain_data(value)
+        place, given = f"model.options.{self.name}", _of_option(self.name, value)
         if self.type == "code":
             raise InvalidModel(f"{place} is made by code and cannot be chosen by a spec")
         if given is None and self.default is None and not self.required:
@@ -109,7 +109,7 @@ class ModuleKind:
             if option.required and name not in chosen:
                 raise InvalidModel(f"model {self.name} needs model.options.{name}")
         defaults = {o.name: o.default for o in self.options if not o.required and o.type != "code"}
-        own = {n: known[n].check(v) if n in known else plain_data(v) for n, v in chosen.items()}
+        own = {n: known[n].check(v) if n in known else _of_option(n, v) for n, v in chosen.items()}
         return {**defaults, **own}
 
 
@@ -135,7 +135,7 @@ def plain_data(value: object) -> Any:
     """`value` as JSON has it: tuples are lists, numbers of numpy and torch are Python's.
 
     Raises:
-        InvalidModel: it is none, as an object or NaN.
+        InvalidModel: it is none, as an object or NaN; the rule without a name.
     """
     given = plain(value)
     match given:
@@ -147,7 +147,14 @@ def plain_data(value: object) -> Any:
             return [plain_data(one) for one in given]
         case Mapping() if all(isinstance(name, str) for name in given):
             return {name: plain_data(one) for name, one in given.items()}
-    raise InvalidModel(f"options of a module must be plain data, got {shown(value)}")
+    raise InvalidModel(f"must be plain data, got {shown(value)}")
+
+
+def _of_option(name: str, value: object) -> Any:
+    try:
+        return plain_data(value)
+    except InvalidModel as error:
+        raise InvalidModel(f"model.options.{name} {error}") from None
 
 
 def _option(argument: Argument) -> ModuleOption:

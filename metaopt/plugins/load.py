@@ -6,13 +6,15 @@ Whatever goes wrong in one package is said of that package, and the others are a
 there.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from metaopt.errors import InvalidPlugin, MetaoptError, in_words
 from metaopt.messages import shown
 from metaopt.models.module_kind import module_kind
+from metaopt.plugins.allowed import parse_allowed
 from metaopt.plugins.declared import Declaration, declared
 from metaopt.plugins.described import Described, Needed
 from metaopt.plugins.description import FAMILIES, RECORDS, Kind, describe, family_of
@@ -57,6 +59,30 @@ def load(
     return tuple(found)
 
 
+def load_plugins(*sources: str) -> tuple[Described, ...]:
+    """Import plug-ins into this process, to use their kinds by name in `train` and the rest.
+
+    Args:
+        sources: Installed packages, as "package" or "package==1.0", and Python files, as
+            "./mine.py".
+
+    Returns:
+        What they brought.
+
+    Raises:
+        InvalidPlugin: one is not there, cannot be imported, or brings nothing.
+    """
+    files = tuple(one for one in sources if one.endswith(".py"))
+    packages = [_versioned(one) for one in sources if one not in files]
+    chosen = Sources(parse_allowed(", ".join(packages)), files)
+    names = {*files, *(allowed.package for allowed in chosen.packages)}
+    found = tuple(one for one in load(chosen) if one.package in names)
+    for one in found:
+        if one.refused is not None:
+            raise InvalidPlugin(f"{one.name or one.package}: {one.refused}")
+    return found
+
+
 def provide(needed: Sequence[Needed], sources: Sources) -> None:
     """Have in this process what an order needs, exactly as it was when its study was submitted.
 
@@ -66,11 +92,48 @@ def provide(needed: Sequence[Needed], sources: Sources) -> None:
         InvalidPlugin: it is not here, not allowed, cannot be imported, or its code is another.
     """
     lacking = [one for one in needed if not _is_here(one)]
-    if not lacking:
-        return
-    declarations = declared(sources)
+    declarations = declared(sources) if lacking else ()
     for one in lacking:
         _provide(one, declarations, sources)
+        _PROVIDED[one] = sources
+
+
+def provided(names: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
+    """What `provide` has put here, as plain data for `provide_again` in another process.
+
+    Args:
+        names: Family and name of what is asked for.
+    """
+    return [
+        {"needed": needed.to_json(), "sources": sources.to_json()}
+        for needed, sources in _PROVIDED.items()
+        if (needed.family, needed.name) in names and _is_here(needed)
+    ]
+
+
+def provide_again(data: Iterable[Mapping[str, Any]]) -> None:
+    """Have in this process what another one was provided with.
+
+    Raises:
+        InvalidPlugin: as `provide`.
+    """
+    for one in data:
+        provide([Needed(**one["needed"])], Sources.from_json(one["sources"]))
+
+
+_PROVIDED: dict[Needed, Sources] = {}
+
+
+def _versioned(package: str) -> str:
+    if "==" in package:
+        return package
+    try:
+        return f"{package}=={version(package)}"
+    except (PackageNotFoundError, ValueError):
+        raise InvalidPlugin(
+            "a plug-in is an installed package, or a Python file as ./mine.py, got "
+            f"{shown(package)}"
+        ) from None
 
 
 def _asked(needed: Collection[str] | None, *names: str) -> bool:

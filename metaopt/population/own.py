@@ -21,6 +21,7 @@ from metaopt.models.modules import AnyModule, is_module, seeded
 from metaopt.models.registry import MODELS
 from metaopt.options import Options, complete
 from metaopt.population.step import Program
+from metaopt.registry import Named, Registry
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.make import own_tasks
@@ -116,17 +117,21 @@ def named_by_signature(program: Program, tasks: object) -> bool:
     Args:
         tasks: As the population was given them.
     """
-    kinds, signature = program.kinds, program.signature
-    module = getattr(program.learner.model, "module", None)
+    kinds, learner = program.kinds, program.learner
+    module = getattr(learner.model, "module", None)
     ours = module is None or type(module).__module__.startswith("metaopt.")
-    own_tasks = isinstance(tasks, TaskKind) and tasks not in TASKS.kinds()
     return (
         ours
-        and not own_tasks
-        and kinds.algorithm in ALGORITHMS.kinds()
-        and kinds.model in MODELS.kinds()
-        and signature.tasks.get("kind") in TASKS.names()
+        and learner.own_loss is None
+        and not (isinstance(tasks, TaskKind) and tasks not in TASKS.kinds())
+        and TASKS.is_ours(program.signature.tasks.get("kind"))
+        and _is_ours(ALGORITHMS, kinds.algorithm)
+        and _is_ours(MODELS, kinds.model)
     )
+
+
+def _is_ours(registry: Registry[Any], kind: Named) -> bool:
+    return registry.is_ours(kind.name) and registry.get(kind.name) is kind
 
 
 def check_order(model: object, order: object) -> None:

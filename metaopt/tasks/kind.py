@@ -55,6 +55,9 @@ class TaskKind:
         examples_per_class: How many there are; None if they are drawn without end.
         examples: What they are called, e.g. "drawings of a character".
         check: Raises `InvalidTasks` where options do not go together.
+        loss: (outputs, y) -> the mean loss of each task (*B,), for outputs (*B, N, C) and targets y
+            (*B, N, …): what inner steps and meta-gradients are of, in place of cross-entropy or
+            squared error.  Scores stay those of the metric.
         classifies: Whether targets are class indices, or that from the options; None is as the
             first metric has it, and then all have to.
     """
@@ -70,6 +73,7 @@ class TaskKind:
     examples: str = "examples of a class"
     check: Callable[[Options], None] = lambda options: None
     classifies: bool | Callable[[Options], bool] | None = None
+    loss: Callable[[Any, Any], Any] | None = None
 
     def __post_init__(self) -> None:
         """Demand the numbers of examples, which every bank and every algorithm asks for."""
