@@ -11,7 +11,7 @@
 | published recipes | `find_preset`, `PRESETS`, `Preset` |
 | what there is | `ALGORITHMS`, `TASKS`, `MODELS` |
 | your own | `Algorithm`, `MetaParam`, `TaskKind`, `ModelKind`, `Option`, `Examples`, `Episodes`, |
-| | `lift` |
+| | `lift`, `load_plugins` |
 | what goes wrong | `MetaoptError`, a ValueError, and the leaves in `metaopt.errors` |
 
 Names are imported when they are first asked for, so that whoever only names and checks kinds
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from metaopt.models.lift import lift
     from metaopt.models.registry import MODELS
     from metaopt.options import Option
+    from metaopt.plugins.load import load_plugins
     from metaopt.population.train import train
     from metaopt.presets import PRESETS, Preset, find_preset
     from metaopt.tasks.base import Episodes, Examples
@@ -64,6 +65,7 @@ __all__ = [
     "evaluate",
     "find_preset",
     "lift",
+    "load_plugins",
     "read_winner",
     "train",
     "trivial_scores",
@@ -82,6 +84,7 @@ _MODULES = {
     "models.lift": ("lift",),
     "models.registry": ("MODELS",),
     "options": ("Option",),
+    "plugins.load": ("load_plugins",),
     "population.train": ("train",),
     "presets": ("PRESETS", "Preset", "find_preset"),
     "tasks.base": ("Episodes", "Examples"),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
 from threading import RLock
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from metaopt.errors import MetaoptError
 from metaopt.messages import did_you_mean, shown
@@ -28,6 +28,22 @@ class Named(Protocol):
 
 
 Kind = TypeVar("Kind", bound=Named)
+
+
+class Origin(NamedTuple):
+    """Where a plug-in's kind is from.
+
+    Args:
+        package: Distribution that declares it, or the path of the imported file.
+        version: Of the distribution; "" of a file.
+        digest: SHA-256 of the sources.
+        imported: Whether its code is here; else its record was made from a description.
+    """
+
+    package: str
+    version: str
+    digest: str
+    imported: bool = False
 
 
 class Registry(Generic[Kind]):
@@ -46,6 +62,8 @@ class Registry(Generic[Kind]):
         self._error = error
         self._kinds: dict[str, Kind] | None = None
         self._ours: frozenset[str] = frozenset()
+        self._origins: dict[str, Origin] = {}
+        self._past: dict[str, Kind] = {}
         self._reading = RLock()  # threads of an API may ask first at once
 
     def names(self) -> tuple[str, ...]:
@@ -60,13 +78,17 @@ class Registry(Generic[Kind]):
         """All kinds, in the order in which they were added."""
         return iter(tuple(self._all().values()))
 
+    def __contains__(self, name: object) -> bool:
+        """Whether `get` finds a kind of that name."""
+        return self._find(name) is not None
+
     def get(self, name: object) -> Kind:
-        """The kind of that name.
+        """The kind of that name, also one that nobody can choose any more.
 
         Raises:
             MetaoptError: The registry's own `error`, listing what there is.
         """
-        kind = self._all().get(name) if isinstance(name, str) else None
+        kind = self._find(name)
         if kind is None:
             raise self._error(
                 f"{self._noun} must be one of {', '.join(self.names())}, got {shown(name)}"
@@ -85,7 +107,7 @@ class Registry(Generic[Kind]):
         self._all()[kind.name] = kind
         return kind
 
-    def learn(self, kind: Kind) -> Kind:
+    def learn(self, kind: Kind, origin: Origin | None = None) -> Kind:
         """Add a plug-in's kind, in place of an earlier one of that name.
 
         Raises:
@@ -94,7 +116,33 @@ class Registry(Generic[Kind]):
         if self.is_ours(kind.name):
             raise self._error(f"{self._noun} {kind.name!r} is one of metaopt's own: rename it")
         self._all()[kind.name] = kind
+        self._past.pop(kind.name, None)
+        self._origins.pop(kind.name, None)
+        if origin is not None:
+            self._origins[kind.name] = origin
         return kind
+
+    def remember(self, kind: Kind) -> None:
+        """Let `get` find a kind that nobody can choose any more, so that its results are shown."""
+        if kind.name not in self._all():
+            self._past[kind.name] = kind
+
+    def retire(self, name: str) -> None:
+        """Let nobody choose a plug-in's kind any more; `get` still finds it."""
+        if not self.is_ours(name) and (kind := self._all().pop(name, None)) is not None:
+            self._past[name] = kind
+            self._origins.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """Take out a plug-in's kind; nothing where there is none of that name."""
+        if not self.is_ours(name):
+            self._all().pop(name, None)
+            self._past.pop(name, None)
+            self._origins.pop(name, None)
+
+    def origin(self, name: object) -> Origin | None:
+        """The plug-in that the kind of that name is from; None of any other."""
+        return self._origins.get(name) if isinstance(name, str) else None
 
     def is_ours(self, name: object) -> bool:
         """Whether the kind of that name stands in the registry's own folder."""
@@ -109,6 +157,11 @@ class Registry(Generic[Kind]):
             yield kind
         finally:
             del self._all()[kind.name]
+
+    def _find(self, name: object) -> Kind | None:
+        if not isinstance(name, str):
+            return None
+        return self._all().get(name) or self._past.get(name)
 
     def _all(self) -> dict[str, Kind]:
         with self._reading:

@@ -19,14 +19,17 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.registry import ALGORITHMS
-from metaopt.errors import CorruptModel, InvalidExamples, MetaoptError
+from metaopt.errors import CorruptModel, InvalidExamples, InvalidTasks, MetaoptError
 from metaopt.evaluation.curve import Adaptation, adapt
 from metaopt.messages import shown
 from metaopt.models.base import Model, Params
 from metaopt.models.make import make_model
 from metaopt.plain import whole
+from metaopt.plugins.loaded import check_plugins
 from metaopt.population.model_file import Card, read
 from metaopt.tasks.base import Examples
+from metaopt.tasks.losses import Loss
+from metaopt.tasks.registry import TASKS
 
 MOST_STEPS = 1_000_000
 
@@ -95,7 +98,20 @@ class Winner:
         return make_model(self.card.model, tuple(self.card.input_shape), self.card.outputs)
 
     def _learner(self) -> Learner:
-        return Learner(self.model(), self.card.classification)
+        return Learner(self.model(), self.card.classification, own_loss=self._loss())
+
+    def _loss(self) -> Loss | None:
+        if not self.card.own_loss:
+            return None
+        kind = self.card.tasks.get("kind")
+        loss = TASKS.get(kind).loss if kind in TASKS.names() else None
+        if loss is None:
+            raise InvalidTasks(
+                f"the model adapts by the loss of tasks {shown(kind)}, which are not here: load "
+                "their package or file with metaopt.load_plugins, or add a TaskKind of that name "
+                "and loss with TASKS.add"
+            )
+        return loss
 
     def _adaptation(self) -> Adaptation:
         algorithm = ALGORITHMS.get(self.card.algorithm)
@@ -189,8 +205,13 @@ def read_winner(source: bytes | str | os.PathLike[str]) -> Winner:
 
     Raises:
         CorruptModel: there is no such file, it is no model file or one of a newer format.
+        InvalidPlugin: it needs a plug-in that is not loaded here.
+
+    Warns:
+        UserWarning: a plug-in that is loaded is not the one that it was trained with.
     """
     winner = _winner(source if isinstance(source, bytes) else _content(source))
+    check_plugins(winner.card.plugins, needs_tasks=winner.card.own_loss)
     try:
         shapes = winner.model().shapes
         fits = {name: tuple(p.shape) for name, p in winner.weights.items()} == shapes

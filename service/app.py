@@ -17,6 +17,7 @@ from service.api import (
     datasets,
     events,
     health,
+    plugins,
     report,
     schedules,
     studies,
@@ -46,6 +47,7 @@ ROUTERS = tuple(
         schedules,
         webhooks,
         datasets,
+        plugins,
         page,
     )
 )

@@ -6,16 +6,18 @@ standing by ──acquire──▶ live ──SIGTERM──▶ draining ──�
      └────────────────────┘                                        found and loaded again
                               epoch lost ──▶ workers ended, exit 1
 
-Slots are found before the epoch is acquired: devices may take longer than a lease to prove
-themselves.  A dispatcher that stood by for long starts with what it found then; its workers try
+Slots are found, and plug-ins described, before the epoch is acquired: that may take longer than a
+lease.  A dispatcher that stood by for long starts with what it found then; its workers try
 their devices again.
+
+Its arguments are files of Python that workers import (`--import`); no variable can name any.
 """
 
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
@@ -24,6 +26,8 @@ import structlog
 from sqlalchemy import URL, Engine
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
+from metaopt.plugins.allowed import parse_allowed
+from metaopt.plugins.sources import Sources
 from service.cron.runner import run_schedules
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, transaction
@@ -35,6 +39,7 @@ from service.dispatcher.slots import SlotsLost
 from service.dispatcher.store.ledger import Ledger
 from service.errors import NoDeviceWorks, SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
+from service.executors.plugins import Plugins, describe_plugins
 from service.executors.slots import Found, find_slots
 from service.logs import configure_logging
 from service.mirror.process import mirroring
@@ -57,6 +62,8 @@ def run(
     stop: threading.Event | None = None,
     log_to: TextIO | None = None,
     found: Found | None = None,
+    files: Sequence[str] = (),
+    plugins: Plugins | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; return the exit code.
 
@@ -67,7 +74,10 @@ def run(
         stop: Ends it too; a thread other than the main one gets no signals.
         log_to: Where its log goes, by default stderr.
         found: The slots to begin with, if they are known already.
+        files: Python files that workers import (`--import`), beside packages that are allowed.
+        plugins: What came of both, if that is known already.
     """
+    sources = Sources(parse_allowed(settings.plugins), tuple(files))
     log_to = log_to or sys.stderr
     configure_logging(log_to)
     stop = stop or threading.Event()
@@ -79,14 +89,15 @@ def run(
             try:
                 migrate.check(engine)
                 found = found or find_slots(os.environ, settings.slots, settings.devices)
+                plugins = plugins or describe_plugins(sources, found.slots, os.environ)
                 epoch = _acquire(engine, stop)
                 if epoch is None:
                     break
                 with notifying(webhooks, settings.url(), epoch):
-                    _run_epoch(settings, engine, epoch, found, stop, log_to)
+                    _run_epoch(settings, engine, epoch, found, plugins, stop, log_to)
             except SlotsLost as error:
                 log.error("slots_lost", cause=str(error))
-                found = None
+                found = plugins = None
             except EpochLost as error:
                 log.error("epoch_lost", cause=str(error))
                 return EXIT_EPOCH_LOST
@@ -132,6 +143,7 @@ def _run_epoch(
     engine: Engine,
     epoch: int,
     found: Found,
+    plugins: Plugins,
     stop: threading.Event,
     log_to: TextIO,
 ) -> None:
@@ -144,6 +156,7 @@ def _run_epoch(
             compiling=settings.compile,
             programs=settings.programs(),
             data_sets=settings.data_sets(),
+            plugins=plugins,
         )
         try:
             store = CheckpointStore(data / "checkpoints")
@@ -190,4 +203,4 @@ def _drain_on_signals(stop: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(Settings()))
+    sys.exit(run(Settings(), files=sys.argv[1:]))

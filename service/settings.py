@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
 from metaopt.data.limits import MOST_BYTES
+from metaopt.errors import InvalidPlugin
+from metaopt.plugins.allowed import parse_allowed
 from service.database_url import parse_database_url, sqlite_url
 from service.variables import is_blank
 
@@ -68,6 +70,11 @@ class Settings(BaseSettings):
         le=MOST_BYTES,
         description="Most bytes of the arrays of a data set that is sent to the API; 0 takes none.",
     )
+    plugins: str = Field(
+        "",
+        description="Installed packages whose plug-ins workers may import, each in one version, as "
+        "`one==1.0, other==2.3.1` (docs/plugins.md); none without.",
+    )
     segment_seconds: float = Field(
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )
@@ -104,6 +111,15 @@ class Settings(BaseSettings):
             raise ValueError(f"must be a path in UTF-8, got {where!r}") from None
         except (OSError, RuntimeError, ValueError) as error:
             raise ValueError(f"must be a path, got {where!r}: {error}") from None
+        return given
+
+    @field_validator("plugins")
+    @classmethod
+    def _is_list_of_packages(cls, given: str) -> str:
+        try:
+            parse_allowed(given)
+        except InvalidPlugin as error:
+            raise ValueError(str(error)) from None
         return given
 
     @field_validator("database_url")

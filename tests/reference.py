@@ -43,7 +43,9 @@ def loss(outputs: Tensor, y: Tensor) -> Tensor:
     return F.mse_loss(outputs, y)
 
 
-def maml_gradient(apply, weights: Weights, tasks, *, inner_lr, steps, first_order, frozen=()):
+def maml_gradient(
+    apply, weights: Weights, tasks, *, inner_lr, steps, first_order, frozen=(), loss=loss
+):
     """Return the meta-gradient by an explicit loop over tasks, as (dict of gradients, loss)."""
     weights = {k: v.detach().requires_grad_() for k, v in weights.items()}
     total = torch.zeros((), dtype=torch.float64)
@@ -62,7 +64,7 @@ def maml_gradient(apply, weights: Weights, tasks, *, inner_lr, steps, first_orde
     return dict(zip(weights, grads, strict=True)), total.detach()
 
 
-def reptile_average(apply, weights: Weights, tasks, *, inner_lr, optimizer, memory=None):
+def reptile_average(apply, weights: Weights, tasks, *, inner_lr, optimizer, memory=None, loss=loss):
     """Return the mean of the adapted weights; each task is a list of mini-batches (x, y).
 
     With optimizer "adam": β1 = 0, β2 = 0.999; `memory` = (v by name, count) is where every task

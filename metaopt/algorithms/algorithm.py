@@ -48,8 +48,9 @@ class Algorithm:
         inner_step: (learner, theta, support, *, numbers, state) -> (theta, state): one step of an
             adaptation that is judged, for theta (H, T, …) and numbers (H, 1).  None is gradient
             descent, or Adam where lanes carry its moment (`metaopt.algorithms.inner_step`).
-        unrolls: From the structural values, whether a program grows with its inner steps, so
-            that trials of few steps get programs of their own (`step_bucket`).  None never does.
+        unrolls: Structural parameters and the values of each under which a program grows with its
+            inner steps, so that trials of few steps get programs of their own (`step_bucket`); {}
+            always does, None never.  Or that from the structural values.
         of_the_gradient: Structural parameters that say how a meta-gradient is computed and nothing
             else: a lane may change them on its way.
         train_shots: Parameter that replaces the tasks' k_shot in training unless it is 0.
@@ -65,7 +66,7 @@ class Algorithm:
     meta_gradient: Callable[..., Any]
     moments: Callable[[Values], Moments] = lambda options: Moments()
     inner_step: Callable[..., Any] | None = None
-    unrolls: Callable[[Values], bool] | None = None
+    unrolls: Mapping[str, tuple[Value, ...]] | Callable[[Values], bool] | None = None
     of_the_gradient: tuple[str, ...] = ()
     train_shots: str | None = None
 
@@ -79,6 +80,14 @@ class Algorithm:
             if param.lane and param.kind == "choice":
                 raise InvalidMetaParameter(
                     f"{param.name} of algorithm {self.name} is a choice: give it lane=False"
+                )
+        structural = {param.name for param in self.params if not param.lane}
+        unrolls = () if self.unrolls is None or callable(self.unrolls) else self.unrolls
+        for name in (*unrolls, *self.of_the_gradient):
+            if name not in structural:
+                raise InvalidMetaParameter(
+                    f"algorithm {self.name} has no structural parameter {shown(name)}"
+                    f"{did_you_mean(name, structural)}"
                 )
 
     def parameters(self) -> dict[str, MetaParam]:
@@ -110,4 +119,8 @@ class Algorithm:
 
     def unrolled(self, options: Values) -> bool:
         """Whether a program with these structural values grows with its inner steps."""
-        return self.unrolls is not None and self.unrolls(options)
+        if self.unrolls is None:
+            return False
+        if callable(self.unrolls):
+            return self.unrolls(options)
+        return all(options[name] in values for name, values in self.unrolls.items())

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.models.base import Layout, Model, Params
 from metaopt.tasks.base import Examples, mean_loss
+from metaopt.tasks.losses import Loss, checked
 from metaopt.tasks.scoring import Scoring
 
 
@@ -18,6 +19,7 @@ class Learner:
     Args:
         model: Pure functions over a dict of tensors.
         classification: Cross-entropy on class indices, else squared error.
+        own_loss: In place of these: see `metaopt.tasks.losses`.
         compute: Float type of activations and their derivatives; None is that of the weights.
             Weights, losses and optimizers keep theirs.  bfloat16 has 8 bits: meta-gradients are
             off by about a percent (tests/metaopt/algorithms/test_precision.py).
@@ -26,6 +28,7 @@ class Learner:
     model: Model
     classification: bool
     compute: torch.dtype | None = None
+    own_loss: Loss | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -48,6 +51,8 @@ class Learner:
     def loss(self, theta: Params, examples: Examples) -> Tensor:
         """The mean loss (*B,)."""
         outputs = self.outputs(theta, examples.x)
+        if self.own_loss is not None:
+            return checked(self.own_loss, outputs, examples.y)
         return mean_loss(outputs, examples.y, classification=self.classification)
 
     def scores(

@@ -24,6 +24,12 @@ INIT = Option(
 )  # fmt: skip
 
 
+def adapt_option(default: str = "all") -> Option:
+    """Of somebody's module: what inner steps move (`metaopt.models.modules.left_alone`)."""
+    doc = "Which parameters inner steps move: all, head, body, or a pattern of names."
+    return Option("adapt", "text", default, doc)
+
+
 class Size(NamedTuple):
     """Numbers of weights, and of activations for each example."""
 
@@ -56,7 +62,10 @@ class ModelKind:
             whoever draws by `metaopt.models.initialization`.
         make: (options, input_shape, outputs) -> `metaopt.models.base.Model`; imports torch when
             called.
-        size: (options, input_shape, outputs) -> its size, from shapes alone, roughly.
+        size: (options, input_shape, outputs) -> its size, from shapes alone, roughly; None where
+            nobody knows it before one is built.
+        settle: (options) -> options, each by itself right, with what one says of the others filled
+            in; raises `InvalidModel` where they do not go together.
         check: (options, input_shape): raises `InvalidModel` for tasks that it is not made for.
         batch_statistics: Whether an example's output depends on the others beside it, as with batch
             norm: then it matters whether scores are transductive.
@@ -70,18 +79,24 @@ class ModelKind:
     doc: str
     options: tuple[Option, ...]
     make: Callable[..., Any]
-    size: Callable[[Options, tuple[int, ...], int], Size]
+    size: Callable[[Options, tuple[int, ...], int], Size] | None = None
+    settle: Callable[[dict[str, Any]], dict[str, Any]] = lambda options: options
     check: Callable[[Options, tuple[int, ...]], None] = lambda options, input_shape: None
     batch_statistics: bool = False
     most_lanes: Callable[[Options], int | None] = lambda options: None
     inductor: Mapping[str, Any] = field(default_factory=dict)
     compile_guess: CompileGuess = SMALL_MODELS
 
+    def size_of(self, options: Options, input_shape: tuple[int, ...], outputs: int) -> Size:
+        """Its size, or one of nothing where that is not known."""
+        return Size(0, 0) if self.size is None else self.size(options, input_shape, outputs)
+
     def complete(self, options: Options) -> dict[str, Any]:
         """Its name and the options checked, with the default of every other.
 
         Raises:
-            InvalidModel: an unknown option, or a value that breaks its rule.
+            InvalidModel: an unknown option, a value that breaks its rule, or options that do not
+                go together.
         """
         values = complete(f"model {self.name}", self.options, options, InvalidModel)
-        return {"kind": self.name, **values}
+        return {"kind": self.name, **self.settle(values)}

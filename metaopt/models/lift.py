@@ -7,11 +7,11 @@ import torch
 
 from metaopt.errors import InvalidModel, in_words
 from metaopt.messages import shown
-from metaopt.models.kind import ModelKind, Size
+from metaopt.models.kind import ModelKind, adapt_option
 from metaopt.models.lifted import Lifted
 from metaopt.models.modules import AnyModule, Build, builder, seeded
 from metaopt.models.proof import prove
-from metaopt.options import Option, Options
+from metaopt.options import Options
 
 
 def lift(module: AnyModule, *, adapt: str = "all") -> ModelKind:
@@ -53,13 +53,11 @@ def lift(module: AnyModule, *, adapt: str = "all") -> ModelKind:
     def make(options: Options, input_shape: tuple[int, ...], outputs: int) -> Lifted:
         return made(tuple(input_shape), outputs, options["adapt"])
 
-    doc = "Which parameters inner steps move: all, head, body, or a pattern of names."
     return ModelKind(
         name=name,
         doc="A module of your own.",
-        options=(Option("adapt", "text", adapt, doc),),
+        options=(adapt_option(adapt),),
         make=make,
-        size=lambda options, input_shape, outputs: Size(0, 0),
         batch_statistics=True,  # for all that is known without building one
     )
 
@@ -81,7 +79,13 @@ def proved(
     Raises:
         InvalidModel: `build` makes no module, it fits the tasks' shapes not, or cannot be lifted.
     """
-    made = seeded(build, 0)
+    try:
+        made = seeded(build, 0)
+    except Exception as error:  # of somebody's constructor
+        raise InvalidModel(
+            f"model {name} cannot be made for inputs of shape {input_shape} and {outputs} outputs: "
+            f"{in_words(error)}"
+        ) from error
     if not isinstance(made, torch.nn.Module):
         raise InvalidModel(f"{name} must return a torch.nn.Module, got {shown(made)}")
     model = Lifted(name, build, input_shape, outputs, adapt=adapt)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from fnmatch import filter as matching
-from inspect import signature
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from metaopt.errors import InvalidModel
 from metaopt.messages import shown
+from metaopt.models.constructor import constructor_of
 
 Build = Callable[[], Any]
 """Makes a module, drawing its initial weights from torch's generator."""
@@ -30,24 +31,26 @@ def is_module(model: object) -> bool:
     )
 
 
-def builder(source: Any, input_shape: tuple[int, ...], outputs: int) -> Build:
+def builder(
+    source: Any,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Build:
     """How the module of `source` is made for tasks of these shapes.
 
-    A module is copied with its weights.  A class is called with what its signature takes: with
-    `input_shape` and `outputs` by name, with nothing where nothing is needed, else with both.
+    A module is copied with its weights.  A class is called with what its signature takes
+    (`metaopt.models.constructor`).
+
+    Args:
+        options: Further arguments of a class.
     """
     if isinstance(source, nn.Module):
         return lambda: deepcopy(source)
     if not isinstance(source, type):
         return lambda: source(input_shape, outputs)
-    asked = signature(source)
-    if {"input_shape", "outputs"} <= set(asked.parameters):
-        return lambda: source(input_shape=input_shape, outputs=outputs)
-    try:
-        asked.bind()
-    except TypeError:
-        return lambda: source(input_shape, outputs)
-    return source
+    constructor = constructor_of(source)
+    return lambda: constructor.call(source, input_shape, outputs, deepcopy(dict(options)))
 
 
 def seeded(build: Build, key: int) -> Any:

@@ -26,6 +26,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from metaopt import errors
 from metaopt.algorithms.drawn import Drawn
 from metaopt.errors import CorruptProgram, MiscompiledProgram
+from metaopt.population.kinds import plugins_of
 from metaopt.population.lanes import Lanes
 from metaopt.population.signature import Signature
 from metaopt.population.step import CHANGED, Program, draw, meta_iteration
@@ -163,7 +164,7 @@ def _check_whole(path: Path) -> None:
 def program_key(
     signature: Signature, device: str, lanes: int | None = None, traced: str | None = None
 ) -> str:
-    """A name that equal programs share: same code, torch, processor and shapes.
+    """A name that equal programs share: same code, plug-ins, torch, processor and shapes.
 
     Args:
         traced: `traced_digest`, where the signature alone does not say what a program computes.
@@ -176,6 +177,7 @@ def program_key(
         torch.get_num_threads(),
         _machine(device),
         _code(),
+        [plugin.origin.digest for plugin in plugins_of(signature)],
     ]
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 

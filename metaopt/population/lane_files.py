@@ -13,6 +13,7 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.errors import InvalidPopulation
 from metaopt.metaparams import Value
 from metaopt.population import checkpoint, model_file
+from metaopt.population.kinds import plugins_of
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program, inner_state
 
@@ -86,6 +87,8 @@ def model_card(
         inner_lr=float(params["inner_lr"]),
         steps=int(lane.test_steps[0]),
         meta_iterations=int(lane.age[0]),
+        own_loss=program.learner.own_loss is not None,
+        plugins=[plugin.to_json() for plugin in plugins_of(signature)],
     )
 
 

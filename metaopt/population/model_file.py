@@ -9,7 +9,7 @@ Reading one needs neither the data it was trained on nor the study.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Card:
         inner_lr: α of the adaptation.
         steps: Inner steps after which the trial was scored.
         meta_iterations: For how many it was trained.
+        own_loss: Whether its tasks have a loss of their own, by which it adapts.
+        plugins: Plug-ins of its kinds: family, name, package, version and digest of each.
     """
 
     algorithm: str
@@ -53,6 +55,16 @@ class Card:
     inner_lr: float
     steps: int
     meta_iterations: int
+    own_loss: bool = False
+    plugins: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; what is not so for most models is left out."""
+        data = asdict(self)
+        return {name: value for name, value in data.items() if name not in _RARE or value}
+
+
+_RARE = ("own_loss", "plugins")
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ def write(path: Path, model: ModelFile) -> str:
     if model.inner is not None:
         tensors |= {_V + name: v for name, v in model.inner.v.items()}
         tensors[_STEPS] = model.inner.steps
-    card = json.dumps({"format": FORMAT, **asdict(model.card)}, sort_keys=True, allow_nan=False)
+    card = json.dumps({"format": FORMAT, **model.card.to_json()}, sort_keys=True, allow_nan=False)
     content = save(
         {n: t.detach().cpu().contiguous() for n, t in tensors.items()}, {"metaopt": card}
     )

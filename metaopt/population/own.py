@@ -15,12 +15,13 @@ from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidModel, InvalidTasks
 from metaopt.messages import as_kind, shown
 from metaopt.models.base import Model
-from metaopt.models.kind import ModelKind, Size
+from metaopt.models.kind import ModelKind
 from metaopt.models.lift import lift
 from metaopt.models.modules import AnyModule, is_module, seeded
 from metaopt.models.registry import MODELS
 from metaopt.options import Options, complete
 from metaopt.population.step import Program
+from metaopt.registry import Named, Registry
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.make import own_tasks
@@ -77,7 +78,7 @@ def model_for(tasks: AnyTasks, spec: Options) -> dict[str, Any]:
     kind = tasks if isinstance(tasks, TaskKind) else None
     if isinstance(tasks, Mapping):
         kind = TASKS.get(spec["kind"])
-    shape = kind.input_shape(spec) if kind else own_tasks(tasks).input_shape
+    shape = kind.shape(spec) if kind else own_tasks(tasks).input_shape
     return {"kind": "conv4" if len(shape) == 3 else "mlp"}
 
 
@@ -116,17 +117,21 @@ def named_by_signature(program: Program, tasks: object) -> bool:
     Args:
         tasks: As the population was given them.
     """
-    kinds, signature = program.kinds, program.signature
-    module = getattr(program.learner.model, "module", None)
+    kinds, learner = program.kinds, program.learner
+    module = getattr(learner.model, "module", None)
     ours = module is None or type(module).__module__.startswith("metaopt.")
-    own_tasks = isinstance(tasks, TaskKind) and tasks not in TASKS.kinds()
     return (
         ours
-        and not own_tasks
-        and kinds.algorithm in ALGORITHMS.kinds()
-        and kinds.model in MODELS.kinds()
-        and signature.tasks.get("kind") in TASKS.names()
+        and learner.own_loss is None
+        and not (isinstance(tasks, TaskKind) and tasks not in TASKS.kinds())
+        and TASKS.is_ours(program.signature.tasks.get("kind"))
+        and _is_ours(ALGORITHMS, kinds.algorithm)
+        and _is_ours(MODELS, kinds.model)
     )
+
+
+def _is_ours(registry: Registry[Any], kind: Named) -> bool:
+    return registry.is_ours(kind.name) and registry.get(kind.name) is kind
 
 
 def check_order(model: object, order: object) -> None:
@@ -163,7 +168,7 @@ def _record(name: str, factory: Any) -> ModelKind:
             return lifted.make(lifted.complete({}), input_shape, outputs)
         return made
 
-    return ModelKind(name, "A model of your own.", (), make, lambda *shapes: Size(0, 0))
+    return ModelKind(name, "A model of your own.", (), make)
 
 
 def _fitting(model: Any) -> ModelFactory:

@@ -60,6 +60,7 @@ from metaopt.population.step import (
 )
 from metaopt.tasks.base import Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
+from metaopt.tasks.losses import check_loss, own_loss
 from metaopt.tasks.make import make_tasks
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}  # of a model: see `Learner`
@@ -441,5 +442,9 @@ def _program(
     model = make_model(signature.model, tasks.input_shape, tasks.outputs, kind=kinds.model)
     check_order(model, signature.structure.get("order"))
     compute = PRECISIONS[signature.model.get("precision", "float32")]
-    learner = Learner(model, tasks.classification, compute)
-    return Program(signature, kinds, Shots(options["k_shot"], options["q_query"]), tasks, learner)
+    shots = Shots(options["k_shot"], options["q_query"])
+    loss = own_loss(tasks, record)
+    if loss is not None:
+        check_loss(loss, tasks, *shots, device)
+    learner = Learner(model, tasks.classification, compute, loss)
+    return Program(signature, kinds, shots, tasks, learner)

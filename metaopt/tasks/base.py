@@ -101,6 +101,15 @@ class InUnits(Protocol):
         ...
 
 
+@runtime_checkable
+class WithLoss(Protocol):
+    """Tasks that are trained on a loss of their own; others on cross-entropy or squared error."""
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of each task (*B,), for outputs (*B, N, C) and targets y (*B, N, …)."""
+        ...
+
+
 def mean_loss(outputs: Tensor, y: Tensor, *, classification: bool) -> Tensor:
     """The mean loss over examples: cross-entropy, or squared error.
 

@@ -1,5 +1,8 @@
 """What a kind of tasks is: its options, its score and its shapes, known without loading any data.
 
+Shapes are numbers, or names of options that are: plain data, which a plug-in's record can be
+described by where its code is never imported.  A kind that is used here alone may have functions.
+
 No torch here: a study's spec is checked, sized and named by whoever reads it, and only a worker
 calls `make`.
 """
@@ -28,6 +31,12 @@ SHOTS = (
 )
 """Support and query examples of a task whose examples are drawn without end."""
 
+Shape = tuple[int | str, ...] | Callable[[Options], tuple[int, ...]]
+"""Of one input: whole numbers and names of options, as ("size", 3); or from the options."""
+
+Width = int | str | Callable[[Options], int]
+"""A whole number, or the name of an option that is one; or from the options."""
+
 
 @dataclass(frozen=True, eq=False)
 class TaskKind:
@@ -41,13 +50,16 @@ class TaskKind:
             Several are an option `metric`.
         make: (options, device, dtype, path) -> `metaopt.tasks.base.Tasks`; imports torch when
             called.  `path` is a user's own copy of the data, or None.
-        input_shape: Shape of one input, from the options.
-        outputs: Width of the model's output, from the options: classes, or numbers to predict.
+        input_shape: Shape of one input.
+        outputs: Width of the model's output: classes, or numbers to predict.
         examples_per_class: How many there are; None if they are drawn without end.
         examples: What they are called, e.g. "drawings of a character".
         check: Raises `InvalidTasks` where options do not go together.
-        classifies: Whether targets are class indices, from the options; None is as the first metric
-            has it, and then all have to.
+        loss: (outputs, y) -> the mean loss of each task (*B,), for outputs (*B, N, C) and targets y
+            (*B, N, …): what inner steps and meta-gradients are of, in place of cross-entropy or
+            squared error.  Scores stay those of the metric.
+        classifies: Whether targets are class indices, or that from the options; None is as the
+            first metric has it, and then all have to.
     """
 
     name: str
@@ -55,12 +67,13 @@ class TaskKind:
     options: tuple[Option, ...]
     metrics: tuple[str, ...]
     make: Callable[..., Any]
-    input_shape: Callable[[Options], tuple[int, ...]]
-    outputs: Callable[[Options], int] = lambda options: 1
+    input_shape: Shape
+    outputs: Width = 1
     examples_per_class: int | None = None
     examples: str = "examples of a class"
     check: Callable[[Options], None] = lambda options: None
-    classifies: Callable[[Options], bool] | None = None
+    classifies: bool | Callable[[Options], bool] | None = None
+    loss: Callable[[Any, Any], Any] | None = None
 
     def __post_init__(self) -> None:
         """Demand the numbers of examples, which every bank and every algorithm asks for."""
@@ -73,8 +86,27 @@ class TaskKind:
                 f"tasks {self.name} need metrics of classification or of regression, got "
                 f"{', '.join(self.metrics) or 'none'}"
             )
+        self._check_lengths()
         own = tuple(option for option in self.options if option.name != METRIC)
         object.__setattr__(self, "options", (*own, *self._choice_of_metric()))
+
+    def _check_lengths(self) -> None:
+        """Demand that shapes given as data are lengths, or options that are."""
+        shape = () if callable(self.input_shape) else self.input_shape
+        width = () if callable(self.outputs) else (self.outputs,)
+        lengths = {option.name for option in self.options if _is_length(option)}
+        if not isinstance(shape, tuple):
+            raise InvalidTasks(
+                f"input_shape of tasks {self.name} must be a tuple of whole numbers and names of "
+                f"options, as (1, 28, 28), got {shown(shape)}"
+            )
+        for length in (*shape, *width):
+            named = isinstance(length, str) and length in lengths
+            if not named and (type(length) is not int or length < 1):
+                raise InvalidTasks(
+                    f"shapes of tasks {self.name} must be whole numbers >= 1, or names of int "
+                    f"options with such a minimum, got {shown(length)}"
+                )
 
     def _choice_of_metric(self) -> tuple[Option, ...]:
         if len(self.metrics) == 1:
@@ -106,13 +138,25 @@ class TaskKind:
 
     def classification(self, options: Options) -> bool:
         """Whether targets are class indices."""
-        if self.classifies is not None:
+        if callable(self.classifies):
             return self.classifies(options)
+        if self.classifies is not None:
+            return self.classifies
         return METRICS.get(self.metrics[0]).classification
+
+    def shape(self, options: Options) -> tuple[int, ...]:
+        """Shape of one input of tasks with these options."""
+        if callable(self.input_shape):
+            return self.input_shape(options)
+        return tuple(_length(one, options) for one in self.input_shape)
+
+    def width(self, options: Options) -> int:
+        """Width of the model's output for tasks with these options."""
+        return self.outputs(options) if callable(self.outputs) else _length(self.outputs, options)
 
     def classes(self, options: Options) -> int:
         """Classes of a task, by which shots are multiplied; 1 in regression."""
-        return self.outputs(options) if self.classification(options) else 1
+        return self.width(options) if self.classification(options) else 1
 
     def complete(self, options: Options) -> dict[str, Any]:
         """Its name and the options checked, with the default of every other.
@@ -157,3 +201,11 @@ class TaskKind:
     def stock(self) -> str:
         """All examples of a class, in words."""
         return f"the {self.examples_per_class} {self.examples}"
+
+
+def _is_length(option: Option) -> bool:
+    return option.type == "int" and option.minimum >= 1
+
+
+def _length(length: int | str, options: Options) -> int:
+    return int(options[length]) if isinstance(length, str) else length

@@ -6,13 +6,17 @@ client that was generated keeps its names when a function gets another one.
 """
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.openapi import component
 from service.auth.gate import OPEN_PATHS
+from service.db.engine import reading
+from service.plugins.known import learn_present, offered
 from service.wire.schemas import titled_by_name, without_titles
 from service.wire.spec.budget import CHANGEABLE, Budget
 from service.wire.views.datasets import NewDataset
@@ -28,14 +32,24 @@ _NO_KEY: dict[str, list[str]] = {}  # where a server has no keys
 
 
 def install_document(app: FastAPI) -> None:
-    """Make `app.openapi()` return the document."""
+    """Make `app.openapi()` return the document, with the kinds that specs may name now."""
+    described: Any = None
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+        nonlocal described
+        kinds = _kinds(app)
+        if app.openapi_schema is None or kinds != described:
+            app.openapi_schema, described = _document(app), kinds
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _kinds(app: FastAPI) -> frozenset[Any]:
+    """The plug-ins that specs may name; those known already where the database cannot be asked."""
+    with suppress(SQLAlchemyError), reading(app.state.context.engine) as session:
+        learn_present(session)
+    return offered()
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

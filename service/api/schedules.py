@@ -10,10 +10,10 @@ from service.api.body import parse_body, read_body
 from service.api.context import Context, Ctx
 from service.api.openapi import PROBLEMS, SCHEDULE_BODY
 from service.api.problems import RETRY_SECONDS
+from service.api.specs import incoming_spec
 from service.api.studies import Cursor, Limit, link_next
 from service.db.engine import reading, transaction
 from service.operations import schedules
-from service.operations.specs.datasets import read_spec
 from service.report.figures.control import control_figure
 from service.wire.views.page import FigureView
 from service.wire.views.schedules import (
@@ -47,7 +47,7 @@ def add(
     """Add a schedule; adding the very same again changes nothing."""
     data = parse_body(body, request.headers.get("content-type", ""))
     with context.staying():
-        new = parse_schedule(data, lambda spec: read_spec(spec, context.data_sets))
+        new = parse_schedule(data, lambda spec: incoming_spec(context, spec))
         schedule_id = _add(context, new)
     response.headers["Location"] = f"{PREFIX}/{schedule_id}"
     return _show(context, schedule_id, response)

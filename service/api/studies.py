@@ -15,6 +15,7 @@ from service.api.model_files import MODEL_FILE, model_file
 from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
 from service.api.problems import RETRY_SECONDS
 from service.api.references import MEANING, Reference, StudyId
+from service.api.specs import incoming_spec
 from service.auth.keys import Identity
 from service.db.engine import reading, transaction
 from service.db.states import TERMINAL_STUDIES, StudyStatus
@@ -23,7 +24,6 @@ from service.operations import lookup
 from service.operations.change import change_study
 from service.operations.preview import preview_study
 from service.operations.references import LONGEST, find_reference
-from service.operations.specs.datasets import read_spec
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import Once, sent_digest, submit_study, submitted_before
 from service.wire.views.preview import Preview
@@ -72,7 +72,7 @@ def submit(
 )
 def preview(request: Request, body: Annotated[bytes, Depends(read_body)], context: Ctx) -> Preview:
     """Preview a spec: trials, rungs, cost and space; nothing is started."""
-    spec = read_spec(_plain(request, body), context.data_sets)
+    spec = incoming_spec(context, _plain(request, body))
     with reading(context.engine) as session:
         return preview_study(session, spec)
 
@@ -205,7 +205,7 @@ def _submit(context: Context, data: Any, once: Once | None) -> str:
         if earlier is not None:
             return earlier
     with context.staying():
-        spec = read_spec(data, context.data_sets)
+        spec = incoming_spec(context, data)
         try:
             return attempt()
         except IntegrityError:  # the same key was used at the same moment: now it is there to find

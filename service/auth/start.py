@@ -4,7 +4,7 @@ What is wrong then stays wrong until somebody mends it; a server that started wo
 request with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.auth.bind import is_loopback
 from service.auth.keys import KeyRing
@@ -14,14 +14,29 @@ from service.errors import OpenToTheNetwork
 from service.settings import Settings
 
 
-def check_start(settings: Settings, monotonic: Callable[[], float] = lambda: 0.0) -> None:
+def check_start(
+    settings: Settings,
+    monotonic: Callable[[], float] = lambda: 0.0,
+    *,
+    files: Sequence[str] = (),
+) -> None:
     """Return if a server may start, and listen on `settings.host`.
+
+    Args:
+        files: Of Python, whose code it is to import.
 
     Raises:
         SchemaOutdated: The database needs `metaopt db upgrade` first.
         KeysUnreadable: The API keys file cannot be read.
-        OpenToTheNetwork: The address is not loopback, and there is no API key.
+        OpenToTheNetwork: The address is not loopback, and there is no API key, or a file is to be
+            imported.
     """
+    if files and not is_loopback(settings.host):
+        raise OpenToTheNetwork(
+            f"refusing to import {', '.join(files)} and listen on {settings.host}: --import is for "
+            "a server of your own, on 127.0.0.1; for others install a package and allow it "
+            "(METAOPT_PLUGINS, docs/plugins.md)"
+        )
     engine = open_engine(settings.url())
     try:
         migrate.check(engine)

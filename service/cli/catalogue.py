@@ -107,12 +107,15 @@ COMMANDS = {
                works_here=True),
         Listed("data", "data:app",
                "Your own data: look at them, pack them, store them here or at a server."),
-        Listed("db", "database:app", "Make, change and look at the database's tables.",
+        Listed("plugins", "operator.plugins:plugins",
+               "List the server's plug-ins, and why some cannot be used; with --import, those of a "
+               "file."),
+        Listed("db", "operator.database:app", "Make, change and look at the database's tables.",
                works_here=True),
-        Listed("keys", "keys:app", "Make API keys."),
+        Listed("keys", "operator.keys:app", "Make API keys."),
         Listed("baseline", "baselines:app", "Results that later studies are compared with."),
         Listed("schedule", "schedules:app", "Submit a spec again and again."),
-        Listed("webhooks", "webhooks:app", "Show and test who is told of events."),
+        Listed("webhooks", "operator.webhooks:app", "Show and test who is told of events."),
     )
 }  # fmt: skip
 """By name, in the order in which `--help` lists them."""

@@ -52,6 +52,7 @@ from service.wire.views.studies import (
 if TYPE_CHECKING:
     from service.client.baselines import Baselines
     from service.client.datasets import Datasets
+    from service.client.plugins import Plugins
     from service.client.schedules import Schedules
     from service.client.webhooks import Webhooks
     from service.wire.views.preview import Preview
@@ -109,6 +110,13 @@ class Client:
         from service.client.datasets import Datasets
 
         return Datasets(self.http)
+
+    @cached_property
+    def plugins(self) -> "Plugins":
+        """Plug-ins of its workers."""
+        from service.client.plugins import Plugins
+
+        return Plugins(self.http)
 
     @cached_property
     def schedules(self) -> "Schedules":

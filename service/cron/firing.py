@@ -22,6 +22,7 @@ from service.errors import ServiceError, TransitionImpossible
 from service.operations.schedules import chart
 from service.operations.steer import CANCEL, steer_study
 from service.operations.submit import submit_study
+from service.plugins.needs import look_up
 from service.schedules.history import Drift, new_drifts
 from service.schedules.plan import Decision, decide, due, run_spec, run_study_id
 from service.wire.spec.gates import parse_label
@@ -90,6 +91,7 @@ def _settle(session: Session, schedule: Schedule, now: datetime) -> None:
 def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetime) -> bool:
     study_id = run_study_id(schedule.schedule_id, run.fire_at)
     try:
+        look_up(session, schedule.spec)
         fresh = schedule.seed == SeedPolicy.FRESH
         spec = run_spec(
             parse_spec(schedule.spec, stored=True), schedule.schedule_id, run.fire_at, fresh=fresh

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, bindparam, or_, select, update
+from sqlalchemy import CursorResult, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
+from metaopt.plugins.described import Needed
 from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Study
 
@@ -23,12 +24,16 @@ class Seen(NamedTuple):
     version: int
 
 
-def at_work_or_next(session: Session, loaded: Iterable[str]) -> list[Seen]:
+def at_work_or_next(
+    session: Session, loaded: Iterable[str], lacking: Iterable[str] = ()
+) -> list[Seen]:
     """How every running study, the known ones and the one that waits longest stand, oldest first.
 
-    However many are queued, it looks at one of them.
+    However many are queued, it looks at one of them, and at none of those that are `lacking` what
+    they need.
     """
-    rows = session.connection().execute(_AT_WORK_OR_NEXT, {"loaded": list(loaded)})
+    given = {"loaded": list(loaded), "lacking": list(lacking)}
+    rows = session.connection().execute(_AT_WORK_OR_NEXT, given)
     return [Seen(*row) for row in rows]
 
 
@@ -48,9 +53,18 @@ def ended_among(session: Session, study_ids: Iterable[str]) -> Sequence[str]:
     return session.scalars(query).all()
 
 
-def oldest_queued(session: Session) -> str | None:
-    """The study that waits longest, or None."""
-    return session.scalar(_OLDEST_QUEUED)
+def oldest_queued(session: Session, lacking: Iterable[str] = ()) -> str | None:
+    """The study that waits longest and is not `lacking` what it needs, or None."""
+    return session.scalar(_OLDEST_QUEUED, {"lacking": list(lacking)})
+
+
+def needs_of(session: Session, study_ids: Iterable[str]) -> dict[str, list[Needed]]:
+    """The plug-ins that each of the studies needs."""
+    query = select(Study.study_id, Study.plugins).where(Study.study_id.in_(list(study_ids)))
+    return {
+        study_id: [Needed(**one) for one in plugins or ()]
+        for study_id, plugins in session.execute(query)
+    }
 
 
 def start_study(session: Session, study_id: str, *, now: datetime) -> bool:
@@ -157,9 +171,10 @@ def _move(
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
 
 
+_NOT_LACKING = Study.study_id.not_in(bindparam("lacking", expanding=True))
 _OLDEST_QUEUED = (
     select(Study.study_id)
-    .where(Study.status == StudyStatus.QUEUED)
+    .where(Study.status == StudyStatus.QUEUED, _NOT_LACKING)
     .order_by(Study.created_at, Study.study_id)
     .limit(1)
 )
@@ -167,7 +182,7 @@ _AT_WORK_OR_NEXT = (  # made once, since it is asked before every order
     select(Study.study_id, Study.status, Study.version)
     .where(
         or_(
-            Study.status == StudyStatus.RUNNING,
+            and_(Study.status == StudyStatus.RUNNING, _NOT_LACKING),
             Study.study_id.in_(bindparam("loaded", expanding=True)),
             Study.study_id == _OLDEST_QUEUED.scalar_subquery(),
         )

@@ -12,6 +12,7 @@
     mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
     mo_notified           (which events each webhook has deliveries of)
+    mo_plugins            (what workers said of plug-ins; a row is never deleted)
 
 Times are UTC; JSON columns hold finite numbers only.  Trials of role "verdict" are the finalists
 trained afresh, those of role "replica" the search's best trained again before that, "candidate"
@@ -101,7 +102,8 @@ class Study(Base):
     `sealed_looks` counts how often a trained trial was scored on the sealed tasks.  Studies of one
     `sealed_bank` have the same sealed tasks (older studies do not say which); whoever chooses
     between studies by their verdicts has chosen by those tasks.  `warnings` are sentences about
-    what failed on its way without ending it.
+    what failed on its way without ending it.  `plugins` are those that it needs, as they were when
+    it was submitted (`metaopt.plugins.described.Needed`); null is none.
     """
 
     __tablename__ = "mo_studies"
@@ -127,6 +129,7 @@ class Study(Base):
     finished_at: Mapped[datetime | None]
     sealed_bank: Mapped[str | None] = mapped_column(String(64))
     warnings: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    plugins: Mapped[list[Json] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Trial(Base):
@@ -505,6 +508,26 @@ class ApiKey(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class Plugin(Base):
+    """A kind of a package, or of a file, as a worker described it (`metaopt.plugins.described`).
+
+    It stays for ever, so that a study of it can be read; `present` says whether the live dispatcher
+    has it, or the last one had.  What is refused has no `record`.
+    """
+
+    __tablename__ = "mo_plugins"
+
+    family: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    package: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str]
+    record: Mapped[Json | None]
+    refused: Mapped[str | None]
+    present: Mapped[bool]
+    described_at: Mapped[datetime]
 
 
 class DispatcherRow(Base):

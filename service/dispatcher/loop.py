@@ -11,14 +11,16 @@ the rows, as after a kill.
 """
 
 import time
+from collections.abc import Iterable
 from threading import Event as Flag
 
 import structlog
+from sqlalchemy.orm import Session
 
 from service.db.engine import reading
 from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
-from service.db.study_progress import at_work_or_next, oldest_queued
+from service.db.study_progress import at_work_or_next, needs_of, oldest_queued
 from service.dispatcher.leadership import takeover
 from service.dispatcher.lifecycle import phases, spending
 from service.dispatcher.lifecycle.failure import failing_alone
@@ -28,7 +30,7 @@ from service.dispatcher.search.background import Asker
 from service.dispatcher.slots import Slots
 from service.dispatcher.state import SlotState, StudyState, oldest_first
 from service.dispatcher.store.ledger import Ledger
-from service.executors.base import Executor
+from service.executors.base import Executor, Plugin
 from service.executors.slots import Found, view_of
 from service.wire.views.slots import SlotsView
 
@@ -68,10 +70,12 @@ class Dispatcher:
         self._found = found or Found(executor.slots)
         self._told: SlotsView | None = None
         self._studies: dict[str, StudyState] = {}
+        self._described = executor.described
         self._slots = Slots(ledger, executor, segment_seconds=segment_seconds)
         self._asker = Asker(wake=self._slots.wake)
         self._refreshed = self._settled = 0.0
         self._waits: str | None = None  # the study that is started next, as last looked for
+        self._runnable: dict[str, bool] = {}  # whether any slot has what a study needs
         self._log = log.bind(epoch=ledger.epoch)
 
     def run(self) -> None:
@@ -83,6 +87,7 @@ class Dispatcher:
             sqlalchemy.exc.DBAPIError: the database failed; begin again with a new Dispatcher.
         """
         takeover.take_over(self._ledger)
+        takeover.tell_plugins(self._ledger, self._described)
         self._tell_slots()
         try:
             while not self._stop.is_set():
@@ -123,17 +128,44 @@ class Dispatcher:
 
     def _look(self) -> None:
         with reading(self._ledger.engine) as session:
-            standing = at_work_or_next(session, self._studies)
-        queued = (seen.study_id for seen in standing if seen.status == StudyStatus.QUEUED)
-        self._waits = next(queued, None)
+            standing = at_work_or_next(session, self._studies, self._lacking())
+            self._look_at_needs(session, [seen.study_id for seen in standing])
+            queued = (seen.study_id for seen in standing if seen.status == StudyStatus.QUEUED)
+            self._waits = self._next(session, next(queued, None))
         for study_id, status, version in standing:
             if study_id in self._studies:
                 study = self._studies[study_id]
                 study.clock(time.monotonic())
                 study.status = StudyStatus(status)
                 spending.follow(self._ledger, study, version)
-            elif status == StudyStatus.RUNNING:
+            elif status == StudyStatus.RUNNING and self._runnable[study_id]:
                 self._load(study_id)
+
+    def _lacking(self) -> list[str]:
+        """Studies that no slot can train: they keep their status, and wait."""
+        return [study_id for study_id, runnable in self._runnable.items() if not runnable]
+
+    def _next(self, session: Session, study_id: str | None) -> str | None:
+        """That queued study, or the oldest one that a slot can train."""
+        while study_id is not None:
+            self._look_at_needs(session, [study_id])
+            if self._runnable[study_id]:
+                break
+            study_id = oldest_queued(session, self._lacking())
+        return study_id
+
+    def _look_at_needs(self, session: Session, study_ids: Iterable[str]) -> None:
+        """Look, once of each study, whether any slot has the plug-ins that it needs."""
+        new = [study_id for study_id in study_ids if study_id not in self._runnable]
+        if not new:
+            return
+        found = needs_of(session, new)
+        for study_id in new:
+            needs = found.get(study_id, [])
+            self._runnable[study_id] = any(slot.has(needs) for slot in self._slots)
+            if not self._runnable[study_id]:
+                plugins = [needed.to_json() for needed in needs]
+                self._log.warning("study_lacks_plugins", study_id=study_id, plugins=plugins)
 
     def _settle(self, study: StudyState) -> None:
         with failing_alone(self._ledger, study):
@@ -159,15 +191,16 @@ class Dispatcher:
             self._ledger.store.delete_study(study.study_id)
         spending.save(self._ledger, study)
         del self._studies[study.study_id]
+        self._runnable.pop(study.study_id, None)
 
     def _fill_slots(self) -> None:
         # Those without lanes first: others give lanes up only if one of these finds no work.
-        nothing_waits = False
+        in_vain: set[frozenset[Plugin]] = set()
         for slot in sorted(self._slots.free(), key=lambda slot: bool(slot.lanes)):
-            if nothing_waits and not slot.lanes:
-                continue  # where one that is empty found nothing, so would the next
+            if slot.plugins in in_vain and not slot.lanes:
+                continue  # where one that is empty found nothing, so would the next like it
             work = self._find_work(slot)
-            nothing_waits = work is None
+            (in_vain.add if work is None else in_vain.discard)(slot.plugins)
             if work is None or self._lacks_budget(work):
                 continue
             self._carry_out(slot, work)
@@ -198,7 +231,7 @@ class Dispatcher:
             return False
         started = takeover.start(self._ledger, study_id)
         with reading(self._ledger.engine) as session:
-            self._waits = oldest_queued(session)
+            self._waits = self._next(session, oldest_queued(session, self._lacking()))
         if not started:
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet

@@ -64,7 +64,10 @@ class Slots:
         self._ledger = ledger
         self._executor = executor
         self._segment_seconds = segment_seconds
-        self._states = {slot.name: SlotState(slot) for slot in executor.slots}
+        self._states = {
+            slot.name: SlotState(slot, plugins=executor.plugins(slot.name))
+            for slot in executor.slots
+        }
         self._ended: SimpleQueue[str | None] = SimpleQueue()  # slots whose segment has ended
         self._log = log.bind(epoch=ledger.epoch)
 

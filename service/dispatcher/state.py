@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from metaopt.errors import in_words
 from metaopt.goals import SCORE
 from metaopt.metaparams import Value
+from metaopt.plugins.described import Needed
 from metaopt.population.signature import Signature
 from metaopt.search.branches import BranchSearch, Suggestion
 from metaopt.search.curve import LossCurve
@@ -23,7 +24,7 @@ from metaopt.search.pruning.standings import Rank, Standings
 from service.db.roles import ROLES, BankName, Role, TrialRole, roles_where
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
 from service.dispatcher.open_trials import EVERY_KIND, Drawer, Kind, OpenTrials
-from service.executors.base import SegmentReport, Slot
+from service.executors.base import Plugin, SegmentReport, Slot
 from service.planning.plan import Plan, RolePlan
 from service.wire.spec.compare import Configuration
 from service.wire.spec.space import Branch
@@ -199,6 +200,7 @@ class StudyState:
         moved_since: Trials that have moved since budgets were allotted.
         compared_at: The meta-iteration of whose losses the curves of branches are; null is none.
         trivial_tasks: On how many tasks of a bank trivial predictors were scored, or could not be.
+        needs: Plug-ins without which none of its trials can be trained.
     """
 
     study_id: str
@@ -231,6 +233,7 @@ class StudyState:
     compared_at: int | None = None
     trivial_tasks: dict[BankName, int] = field(default_factory=dict)
     rule_failure: str | None = None
+    needs: tuple[Needed, ...] = ()
 
     @property
     def spec(self) -> StudySpec:
@@ -424,6 +427,7 @@ class SlotState:
         unprepared: Whether that has to come first.
         warmed: Whether its worker has been started before any order.
         trivial_tasks: On how many tasks the running segment scores trivial predictors.
+        plugins: That its worker can be given work with.
     """
 
     slot: Slot
@@ -444,6 +448,11 @@ class SlotState:
     unprepared: bool = False
     warmed: bool = False
     trivial_tasks: int = 0
+    plugins: frozenset[Plugin] = frozenset()
+
+    def has(self, needs: Iterable[Needed]) -> bool:
+        """Whether its worker has every plug-in of these, as it has to be."""
+        return all(Plugin(one.family, one.name, one.digest) in self.plugins for one in needs)
 
 
 def keeps_leaders(plan: Plan) -> bool:

@@ -10,7 +10,9 @@ time.  Messages are plain data (JSON): a worker sees no SQL, no secret and no cl
 
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+from metaopt.plugins.described import Described
 
 Json = dict[str, Any]
 AtEnd = Literal["nothing", "model", "checkpoint"]
@@ -31,6 +33,14 @@ class Slot:
     device: str
     environment: dict[str, str] = field(default_factory=dict)
     place: str = "CPU"
+
+
+class Plugin(NamedTuple):
+    """A plug-in as it must be the same wherever a study trains."""
+
+    family: str
+    name: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class SegmentOrder:
             evaluated again, or nothing.
         trivial_tasks: On how many tasks of the bank, its first ones, trivial predictors are scored
             too (`metaopt.evaluation.trivial`); 0 asks for none.
+        plugins: What the study needs, `metaopt.plugins.described.Needed` as dicts.
     """
 
     signature: Json
@@ -101,6 +112,7 @@ class SegmentOrder:
     measure: list[str] = field(default_factory=list)
     at_end: AtEnd = "nothing"
     trivial_tasks: int = 0
+    plugins: list[Json] = field(default_factory=list)
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -230,8 +242,21 @@ class Executor(Protocol):
         """The slots, always the same."""
         ...
 
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """What its workers say of plug-ins, also of those that cannot be used; always the same."""
+        ...
+
+    def plugins(self, slot: str) -> frozenset[Plugin]:
+        """The plug-ins that a slot can be given work with; always the same."""
+        ...
+
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
-        """Start a segment; the future fails with WorkerLost or SegmentFailed."""
+        """Start a segment; the future fails with WorkerLost or SegmentFailed.
+
+        A plug-in that the order names and the slot has not fails it, too.  What one study's
+        plug-ins do to their process never reaches a study without them.
+        """
         ...
 
     def prepare(self, slot: str) -> "Future[None]":

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Job:
         facts: Measurements of its signature (`service.executors.probe.Facts`), if there are any.
         alone: Nothing else is to be compiled on the machine meanwhile: it has no core of its own.
         data_sets: Directory of packed data sets, if there is one.
+        plugins: What its worker was provided with (`metaopt.plugins.load.provided`).
     """
 
     signature: dict[str, Any]
@@ -47,6 +48,7 @@ class Job:
     facts: dict[str, Any] | None
     alone: bool
     data_sets: str | None = None
+    plugins: list[dict[str, Any]] = field(default_factory=list)
 
 
 def main() -> int:
@@ -100,6 +102,7 @@ def _compile(job: Job, path: Path, workshop: Path) -> int:
     import torch
 
     from metaopt.models.kind import CompileGuess
+    from metaopt.plugins.load import provide_again
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
     from service.executors import records
@@ -109,6 +112,7 @@ def _compile(job: Job, path: Path, workshop: Path) -> int:
     clear(path.parent)
     if job.device == "cpu":
         torch.set_num_threads(1)  # as the worker: it is a part of the program
+    provide_again(job.plugins)
     signature = Signature.from_json(job.signature)
     population = Population(signature, device=job.device, program_lanes=job.lanes)
     try:

@@ -6,6 +6,9 @@ Each slot has one thread for its whole life; it starts the worker lazily, hands 
 a time and resolves the future.  A worker that dies fails its future at once; the next order gets
 a fresh one.  Workers die with this process, however it ends.
 
+A worker that has imported plug-ins trains nothing that does not need them: another study's order
+gets a fresh one.
+
 Whose fault a worker's death on a GPU was, its device's or its lanes', is asked of the device: if a
 fresh process cannot use it either, it is `WorkerGone`, and no lane is charged.
 """
@@ -19,9 +22,11 @@ from typing import TypeVar
 
 import structlog
 
+from metaopt.plugins.described import Described
 from service.executors.base import (
     MachineFailed,
     OutOfMemory,
+    Plugin,
     SegmentFailed,
     SegmentOrder,
     SegmentReport,
@@ -31,6 +36,7 @@ from service.executors.base import (
 )
 from service.executors.channel import ChannelClosed, Json
 from service.executors.cores import usable_cores
+from service.executors.plugins import Plugins
 from service.executors.process import DeviceBroken, WorkerChoice, WorkerProcess
 from service.executors.proof import device_fault
 
@@ -49,6 +55,7 @@ class LocalExecutor:
         compiling: "auto", "always" or "never" (`service.executors.programs`).
         programs: Compiled programs are there; None is a directory beside the logs.
         data_sets: Packed data sets are there; None is a directory beside the logs.
+        plugins: What its workers may import, as they described it.
         fault: Says why a slot's device does not work, once its worker has died.
     """
 
@@ -60,6 +67,7 @@ class LocalExecutor:
         compiling: str = "auto",
         programs: Path | None = None,
         data_sets: Path | None = None,
+        plugins: Plugins | None = None,
         fault: Fault = device_fault,
     ) -> None:
         """Prepare the slots; no process is started yet."""
@@ -68,13 +76,23 @@ class LocalExecutor:
         on_cores = sum(1 for slot in slots if slot.device == "cpu")
         lends = on_cores >= usable_cores().number  # else a core is idle, and compiles beside them
         data_sets = (data_sets or log_directory / "datasets").resolve()
-        choice = WorkerChoice(compiling, programs, data_sets, lends)
+        self._plugins = plugins or Plugins()
+        choice = WorkerChoice(compiling, programs, data_sets, lends, self._plugins.sources)
         self._slots = {slot.name: _SlotThread(slot, log_directory, choice, fault) for slot in slots}
 
     @property
     def slots(self) -> list[Slot]:
         """The slots, always the same."""
         return [thread.slot for thread in self._slots.values()]
+
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """What its workers say of plug-ins, also of those that cannot be used."""
+        return self._plugins.described()
+
+    def plugins(self, slot: str) -> frozenset[Plugin]:
+        """The plug-ins that a slot can be given work with."""
+        return self._plugins.on(self._slots[slot].slot)
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Start a segment; the future fails with WorkerLost or SegmentFailed."""
@@ -160,7 +178,10 @@ class _SlotThread:
         self._live_worker()
 
     def _carry_out(self, order: SegmentOrder) -> SegmentReport:
+        needed = frozenset(Plugin(p["family"], p["name"], p["digest"]) for p in order.plugins)
+        self._leave_plugins(needed)
         worker = self._live_worker()
+        worker.imported |= needed
         try:
             answer = worker.call({"order": order.to_json()})
         except ChannelClosed:
@@ -171,6 +192,12 @@ class _SlotThread:
         if "error" in answer:
             raise _segment_error(answer["error"])
         return SegmentReport.from_json(answer["report"])
+
+    def _leave_plugins(self, needed: frozenset[Plugin]) -> None:
+        """End a worker that has imported anything else: who knows what that has changed there."""
+        worker = self._worker
+        if worker is not None and worker.alive() and not worker.imported <= needed:
+            self._end_worker()
 
     def _loss(self, how: str) -> WorkerLost:
         cause = None if self._stopping.is_set() else self._fault(self.slot)

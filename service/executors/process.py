@@ -1,24 +1,20 @@
 """A worker as its parent sees it: started, asked, killed.
 
-The child gets one end of a socket pair and a clean environment: no setting of the service, no
-database URL, no key.  It leads a process group of its own, so Ctrl-C in a terminal does not
-reach it while its parent drains, and whatever it started dies with it.
+Its environment is clean: no setting of the service, no database URL, no key.
 """
 
+import json
 import os
 import pwd
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import service
-from service.executors.answers import ending
-from service.executors.base import Slot
-from service.executors.channel import Channel, Json
+from metaopt.plugins.sources import Sources
+from service.executors.base import Plugin, Slot
+from service.executors.channel import Json
+from service.executors.child import ChildProcess
 from service.variables import variable
 
 KEPT_VARIABLES = (
@@ -44,49 +40,33 @@ class WorkerChoice(NamedTuple):
     Args:
         mode, programs, lends: Arguments of `service.executors.programs.Programs`.
         data_sets: Directory of packed data sets.
+        sources: Of plug-ins that they may import.
     """
 
     mode: str
     programs: Path
     data_sets: Path
     lends: bool
+    sources: Sources = Sources()
 
     def arguments(self) -> list[str]:
         """On the command line of `service.executors.worker`."""
         lends = ["lends"] if self.lends else []
-        return [self.mode, str(self.programs), str(self.data_sets), *lends]
+        sources = json.dumps(self.sources.to_json())
+        return [self.mode, str(self.programs), str(self.data_sets), sources, *lends]
 
 
-class WorkerProcess:
-    """A live worker of `slot`; `ready` once it has loaded what it needs.
-
-    Must be made by a thread that outlives it: the kernel kills a child with the thread (not only
-    the process) that started it.
-    """
+class WorkerProcess(ChildProcess):
+    """A live worker of `slot`; `ready` once it has loaded what it needs."""
 
     def __init__(self, slot: Slot, log_path: Path, choice: WorkerChoice) -> None:
         """Start the process."""
-        ours, theirs = socket.socketpair()
-        with theirs, open(log_path, "ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "service.executors.worker",
-                    str(theirs.fileno()), str(os.getpid()), slot.device, *choice.arguments(),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[theirs.fileno()],
-                env=worker_environment(slot, os.environ),
-                start_new_session=True,
-            )  # fmt: skip
-        self._channel = Channel(ours)
+        arguments = [slot.device, *choice.arguments()]
+        environment = worker_environment(slot, os.environ)
+        with open(log_path, "ab") as log:
+            super().__init__("service.executors.worker", arguments, environment, log)
         self.ready = False
-
-    @property
-    def pid(self) -> int:
-        """Return its process id."""
-        return self._process.pid
+        self.imported: frozenset[Plugin] = frozenset()
 
     def wait_until_ready(self) -> None:
         """Wait for its first message.
@@ -95,7 +75,7 @@ class WorkerProcess:
             ChannelClosed: it died before.
             DeviceBroken: it cannot compute anything on its device.
         """
-        message = self._channel.receive(self.alive)
+        message = self.receive()
         if "broken" in message:
             raise DeviceBroken(message["broken"])
         self.ready = True
@@ -106,33 +86,8 @@ class WorkerProcess:
         Raises:
             ChannelClosed: it died before it answered.
         """
-        self._channel.send(message)
-        return self._channel.receive(self.alive)
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process.poll() is None
-
-    def end(self) -> str:
-        """Kill it and all it started, and return how it had ended: "exit code 1", "SIGKILL"."""
-        if self.alive():
-            try:
-                self._process.wait(timeout=0.5)  # its end of the pair closes just before it ends
-            except subprocess.TimeoutExpired:
-                pass
-        code = self._process.poll()
-        how = "it stopped answering" if code is None else ending(code)
-        self.kill()
-        self._process.wait()
-        self._channel.close()
-        return how
-
-    def kill(self) -> None:
-        """Kill it and all it started; safe from another thread."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        self.send(message)
+        return self.receive()
 
 
 def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, str]:

@@ -31,7 +31,9 @@ import structlog
 
 from metaopt.data.shelf import looked_in
 from metaopt.errors import CorruptProgram
+from metaopt.plugins.load import provided
 from metaopt.population.compiled import program_key
+from metaopt.population.kinds import plugins_of
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk
@@ -267,6 +269,7 @@ class Programs:
             facts=asdict(facts) if facts else None,
             alone=not self._lends,
             data_sets=str(looked_in() or "") or None,
+            plugins=provided([one[:2] for one in plugins_of(population.signature)]),
         )
         process = subprocess.Popen(
             [sys.executable, "-m", "service.executors.compiler"],

@@ -1,15 +1,17 @@
 """The worker process: reads orders, trains, answers; no SQL, no secret, no decision.
 
-    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS DATA_SETS [lends]
+    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS DATA SOURCES [lends]
 
 FD is its end of a socket pair; COMPILE, PROGRAMS and lends are the arguments
-of `service.executors.programs.Programs`; packed data sets are in DATA_SETS.  It dies with its
-parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair closes, even in
-the middle of a segment.
+of `service.executors.programs.Programs`; packed data sets are in DATA; plug-ins may come from
+SOURCES (`metaopt.plugins.sources`, as JSON) and are imported when an order needs them.  It dies
+with its parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair closes,
+even in the middle of a segment.
 """
 
 import ctypes
 import errno
+import json
 import os
 import signal
 import socket
@@ -21,6 +23,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from metaopt.data.shelf import look_in
+from metaopt.plugins.described import Needed
+from metaopt.plugins.sources import Sources
 from service.executors.channel import Channel, Json
 
 _PR_SET_PDEATHSIG = 1
@@ -36,8 +40,15 @@ def main(arguments: list[str]) -> None:
     orders: SimpleQueue[Json] = SimpleQueue()
     threading.Thread(target=_read, args=(channel, orders), daemon=True).start()
     look_in(Path(arguments[5]))
-    lends = "lends" in arguments[6:]
-    serve(channel, orders, device, mode=arguments[3], directory=Path(arguments[4]), lends=lends)
+    serve(
+        channel,
+        orders,
+        device,
+        mode=arguments[3],
+        directory=Path(arguments[4]),
+        sources=Sources.from_json(json.loads(arguments[6])),
+        lends="lends" in arguments[7:],
+    )
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -55,11 +66,13 @@ def serve(
     *,
     mode: str,
     directory: Path,
+    sources: Sources,
     lends: bool,
 ) -> None:
     """Load torch, try the device, say so, and answer orders."""
     import torch
 
+    from metaopt.plugins.load import provide
     from service.executors.base import SegmentOrder
     from service.executors.kernel import fault
     from service.executors.programs import Programs
@@ -80,6 +93,7 @@ def serve(
         order = SegmentOrder.from_json(orders.get()["order"])
         wait_seconds = time.perf_counter() - idle_since
         try:
+            provide([Needed(**one) for one in order.plugins], sources)
             report = segments.run(order)
             idle_since = time.perf_counter()
             channel.send({"report": replace(report, wait_seconds=wait_seconds).to_json()})

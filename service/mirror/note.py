@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from service.db.tables import Study
+from service.plugins.stored import spec_of
 from service.wire.characters import printable
-from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers, verdict
 from service.wire.words.finalists import joined
@@ -53,7 +53,7 @@ def _api(study: Study) -> str:
 
 
 def _verdict(study: Study) -> Iterator[str]:
-    spec = StudySpec.model_validate(study.spec)
+    spec = spec_of(study)
     result = StudyResult.model_validate(study.result)
     yield from [f"## Verdict ({result.metric}, 95 % intervals)", ""]
     yield from (_plain(sentence) for sentence in verdict_sentences(spec, result))

@@ -43,6 +43,7 @@ from service.db.tables import Study, Trial
 from service.mirror import figures, rows
 from service.mirror.note import note
 from service.operations.report import keep_importances, read_rows
+from service.plugins.stored import spec_of_data
 from service.report.data import Rows, importances_of
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
@@ -205,7 +206,8 @@ class Mirror:
         return first
 
     def _sync_study(self, study: Study, since: int | None) -> None:
-        spec = StudySpec.model_validate(study.spec)
+        with reading(self._engine) as session:  # for kinds that were described lately
+            spec = spec_of_data(study.spec, session)
         # Those in flight when a study is cancelled or fails end after it.
         ended = [self._sync_branch(study, spec, branch, since) for branch in spec.branches]
         for branch in spec.branches:

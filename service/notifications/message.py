@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from service.db.tables import Study
 from service.events import sentence
-from service.wire.spec.study import StudySpec
+from service.plugins.stored import spec_of
 from service.wire.views.notifications import TEST, Notification
 from service.wire.views.result import StudyResult
 from service.wire.words import numbers
@@ -50,7 +50,7 @@ def _judged(told: Notification, study: Study | None) -> Iterator[str]:
     if study is None or study.result is None:
         return
     try:
-        spec = StudySpec.model_validate(study.spec)
+        spec = spec_of(study)
         result = StudyResult.model_validate(study.result)
     except ValidationError:  # as of a kind that is registered no more
         return

@@ -26,6 +26,8 @@ from service.errors import (
 )
 from service.operations.lookup import get_study
 from service.operations.submit import spec_digest
+from service.plugins.known import learn_present
+from service.plugins.stored import spec_of
 from service.wire.parsing.plain_data import child_path, show
 from service.wire.spec.budget import CHANGEABLE
 from service.wire.spec.refusals import parse_spec
@@ -50,7 +52,8 @@ def change_study(
     study = get_study(session, study_id, fresh=True)
     _check_version(study, if_match)
     changes = budget_changes(patch)
-    before = StudySpec.model_validate(study.spec)
+    before = spec_of(study)
+    learn_present(session)  # the spec is checked as a whole
     after = patched(before, changes)
     _check_search(session, study)
     if after.points() > before.points() and spending.has_replicas(session, study_id):

@@ -18,6 +18,7 @@ from service.db.studies import trials_after
 from service.db.tables import Report, Study, Trial
 from service.operations.lookup import get_study
 from service.planning.plan import Plan
+from service.plugins.stored import spec_of
 from service.report.pages.tables import Column, Record
 from service.wire.spec.study import StudySpec
 from service.wire.views.export import Format, What, file_stem
@@ -75,7 +76,7 @@ def export_table(read: Read, study_id: str, what: What, file_format: Format) -> 
 
 def _trials(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
     study_id = study.study_id
-    spec = StudySpec.model_validate(study.spec)
+    spec = spec_of(study)
     kinds = _param_kinds(spec)
     algorithms = {branch.name: branch.algorithm for branch in spec.branches}
     columns = _columns({**_TRIAL, **_ALGORITHM}) + [
@@ -104,7 +105,7 @@ def _trial(trial: Trial, algorithms: Mapping[str, str], names: list[str]) -> Rec
 
 
 def _reports(read: Read, study: Study) -> tuple[list[Column], Iterator[Record]]:
-    plan = Plan.of(StudySpec.model_validate(study.spec))
+    plan = Plan.of(spec_of(study))
 
     def record(trial: Trial, report: Report) -> Record:
         values = [*(getattr(trial, n) for n in _OF_TRIAL), *(getattr(report, n) for n in _REPORT)]

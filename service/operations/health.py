@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.db.dispatcher import STALE_AFTER, last_refresh, slots_told
 from service.db.engine import reading
+from service.db.plugins.rows import present
 from service.db.schema import migrate
 from service.errors import SchemaOutdated
 from service.wire.views.slots import SlotsView
@@ -25,7 +26,7 @@ FINE = Check("ok")
 
 
 def readiness(engine: Engine) -> dict[str, Check]:
-    """Each check by its name; `devices` is there only where some do not work."""
+    """Each check by its name; `devices` and `plugins` are there only where some do not work."""
     try:
         migrate.check(engine)
     except SchemaOutdated as error:
@@ -33,13 +34,23 @@ def readiness(engine: Engine) -> dict[str, Check]:
     except SQLAlchemyError as error:
         return {"database": Check(f"not reachable ({type(error).__name__})", ok=False)}
     with reading(engine) as session:
-        return {"database": FINE, "schema": FINE, **dispatcher_checks(session)}
+        checks = dispatcher_checks(session)
+        if all(check.ok for check in checks.values()):
+            checks |= _plugins(session)
+        return {"database": FINE, "schema": FINE, **checks}
 
 
 def dispatcher_checks(session: Session) -> dict[str, Check]:
     """Whether a dispatcher is live, and if so, which slots it has."""
     dispatcher = _dispatcher(session)
     return {"dispatcher": dispatcher, **(_slots(session) if dispatcher.ok else {})}
+
+
+def _plugins(session: Session) -> dict[str, Check]:
+    """Which plug-ins cannot be used, and why; nothing where all can."""
+    told = [one.described for one in present(session)]
+    why = dict.fromkeys(f"{one.package}: {one.refused}" for one in told if one.refused is not None)
+    return {"plugins": Check(f"cannot be used: {'; '.join(why)}")} if why else {}
 
 
 def _dispatcher(session: Session) -> Check:

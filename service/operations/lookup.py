@@ -22,8 +22,8 @@ from service.errors import (
 )
 from service.operations import pages
 from service.operations.views import ask_view, report_view, study_views, trial_view
+from service.plugins.stored import spec_of
 from service.wire.parsing.plain_data import show
-from service.wire.spec.study import StudySpec
 from service.wire.views.studies import AskPage, ReportPage, StudyPage, StudyView, TrialPage
 
 
@@ -112,7 +112,7 @@ def list_asks(
     Raises:
         InvalidRequest: The study has no such branch.
     """
-    spec = StudySpec.model_validate(get_study(session, study_id).spec)
+    spec = spec_of(get_study(session, study_id))
     names = [candidate.name for candidate in spec.branches]
     if branch not in names:
         rule = f"must be a branch of the study ({', '.join(names)}), got {show(branch)}"

@@ -14,6 +14,7 @@ from service.judgement.estimates import Contender, contender, loss_of, own_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank
 from service.planning.signatures import task_bank
+from service.plugins.stored import spec_of
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.gate_report import BaselineName
@@ -28,7 +29,7 @@ def add_version(
 
     None if none of the fresh trainings that judged it reached its end.
     """
-    spec, best = StudySpec.model_validate(study.spec), result.finalists[0]
+    spec, best = spec_of(study), result.finalists[0]
     role = TrialRole.CANDIDATE if result.gates else TrialRole.VERDICT
     full = spec.budget.meta_iterations
     runs = latest_runs(session, study.study_id, role, best.trial_number, full)

@@ -11,9 +11,9 @@ from service.db.roles import TrialRole
 from service.db.segments import times_of
 from service.db.trials import rows_of
 from service.operations.lookup import get_study
-from service.operations.specs.stored import stored_spec
 from service.operations.views import study_views
 from service.planning.plan import Plan
+from service.plugins.stored import spec_of
 from service.report.data import Rows
 from service.report.timeline import timeline
 from service.wire.views.report import BranchImportances, RungPoint
@@ -34,7 +34,7 @@ def read_rows(session: Session, study_id: str) -> Rows:
         StudyNotFound: There is none.
     """
     study = get_study(session, study_id)
-    spec = stored_spec(study.spec)
+    spec = spec_of(study)
     plan = Plan.of(spec)[TrialRole.SEARCH]
     found = points_of(session, study_id, TrialRole.SEARCH)
     tasks_at = {rung: plan.tasks_at(rung) for rung in {point.meta_iteration for point in found}}

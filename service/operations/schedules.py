@@ -18,9 +18,9 @@ from service.operations.gates import resolve_gates
 from service.operations.references import storable
 from service.operations.warm_start import resolve_warm_start
 from service.planning.warnings import warnings
+from service.plugins.stored import spec_of
 from service.schedules.history import Ended, control_chart
 from service.schedules.plan import next_fire
-from service.wire.spec.study import StudySpec
 from service.wire.views.schedules import (
     ChartPoint,
     NewSchedule,
@@ -114,7 +114,7 @@ def list_runs(session: Session, schedule_id: str, *, cursor: str | None, limit: 
 def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleHistory:
     """The schedule's control chart, its newest `limit` points, oldest first."""
     schedule = get_schedule(session, schedule_id)
-    spec = StudySpec.model_validate(schedule.spec)
+    spec = spec_of(schedule)
     return ScheduleHistory(
         schedule_id=schedule_id,
         name=schedule.name,
@@ -128,7 +128,7 @@ def show_history(session: Session, schedule_id: str, *, limit: int) -> ScheduleH
 def chart(session: Session, schedule: Schedule) -> list[ChartPoint]:
     """The points of the schedule's control chart, oldest first."""
     rows = schedules.completed_studies(session, schedule.schedule_id, limit=MOST_POINTS)
-    goals = StudySpec.model_validate(schedule.spec).goals()
+    goals = spec_of(schedule).goals()
     return control_chart([Ended(*row) for row in rows], goals)
 
 
@@ -180,7 +180,7 @@ def run_now(session: Session, schedule_id: str, *, now: datetime) -> RunView:
 def _definition(row: Schedule) -> dict[str, object]:
     """What was asked for, with every default that this version writes out."""
     columns = {name: getattr(row, name) for name in NewSchedule.model_fields}
-    spec = StudySpec.model_validate(row.spec)
+    spec = spec_of(row)
     return {**columns, "spec": spec.model_dump(mode="json")}
 
 
@@ -190,7 +190,7 @@ def _views(session: Session, rows: list[Schedule], now: datetime) -> list[Schedu
 
 
 def _view(row: Schedule, last: schedules.RunRow | None, now: datetime) -> ScheduleView:
-    after, spec = max(now, row.planned_to), StudySpec.model_validate(row.spec)
+    after, spec = max(now, row.planned_to), spec_of(row)
     derived = {
         "next_fire_at": None if row.paused else next_fire(row.cron, row.time_zone, after),
         "last_run": _run_view(last) if last else None,

@@ -1,10 +1,12 @@
 """Submitting: a spec becomes a committed study row, once for each Idempotency-Key."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from metaopt.plugins.described import Needed
 from service.db import idempotency
 from service.db.events import append_event
 from service.db.states import StudyStatus
@@ -13,6 +15,8 @@ from service.errors import IdempotencyConflict
 from service.operations.gates import resolve_gates
 from service.operations.warm_start import resolve_warm_start
 from service.planning.banks import digest_of, sealed_bank
+from service.plugins.needs import needs_of
+from service.plugins.stored import spec_of
 from service.wire.spec.refusals import without_notes
 from service.wire.spec.space import without_defaults
 from service.wire.spec.study import StudySpec
@@ -56,7 +60,7 @@ def submit_study(
         if earlier is not None:
             return _same_study(session, earlier, once, spec)
     stored = _resolved(session, spec)
-    session.add(_queued(stored, spec_digest(stored), study_id, now))
+    session.add(_queued(stored, spec_digest(stored), needs_of(session, stored), study_id, now))
     session.flush()
     append_event(session, study_id, "study_submitted", {"trials": spec.budget.trials}, now=now)
     if once is not None:
@@ -93,21 +97,23 @@ def _same_study(session: Session, earlier: IdempotencyKey, once: Once, spec: Stu
 
 
 def _is_of(session: Session, spec: StudySpec, study_id: str) -> bool:
-    stored = session.get_one(Study, study_id).spec
-    return StudySpec.model_validate(stored) == _resolved(session, spec)
+    return spec_of(session.get_one(Study, study_id)) == _resolved(session, spec)
 
 
 def _resolved(session: Session, spec: StudySpec) -> StudySpec:
     return resolve_gates(session, resolve_warm_start(session, spec))
 
 
-def _queued(spec: StudySpec, digest: str, study_id: str, now: datetime) -> Study:
+def _queued(
+    spec: StudySpec, digest: str, needs: Sequence[Needed], study_id: str, now: datetime
+) -> Study:
     return Study(
         study_id=study_id,
         name=spec.name,
         spec=spec.model_dump(mode="json"),
         spec_sha256=digest,
         sealed_bank=sealed_bank(spec),
+        plugins=[needed.to_json() for needed in needs] or None,
         status=StudyStatus.QUEUED,
         created_at=now,
     )

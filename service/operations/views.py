@@ -15,8 +15,9 @@ from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
-from service.operations.specs.stored import stored_spec, stored_warnings
+from service.operations.specs.stored import stored_warnings
 from service.operations.waiting import left_of, waits
+from service.plugins.stored import spec_of
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import (
     AskView,
@@ -77,7 +78,7 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
 def _views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     if not rows:
         return []
-    specs = {row.study_id: stored_spec(row.spec) for row in rows}
+    specs = {row.study_id: spec_of(row) for row in rows}
     counts: dict[str, list[studies.Count]] = defaultdict(list)
     for count in studies.count_trials(session, list(specs)):
         counts[count.study_id].append(count)
@@ -170,6 +171,7 @@ def _study_view(
         ],
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
+        "plugins": row.plugins or [],
         "seconds_left": left_of(spec, counts, spent) if row.status == "running" else None,
         **columns,
     }

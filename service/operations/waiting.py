@@ -1,6 +1,7 @@
 """Waiting: why queued studies have not begun, and for about how long they wait.
 
-A running study waits, too, while no dispatcher is live or none of its slots works.  Nothing is
+A running study waits, too, while no dispatcher is live, none of its slots works, or none has the
+plug-ins that it needs.  Nothing is
 asked of the database unless one of the studies that are shown is queued or runs.
 """
 
@@ -9,14 +10,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from metaopt.plugins.described import Needed
 from service.db import spending, studies
 from service.db.dispatcher import database_now
+from service.db.plugins.rows import marks
 from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
 from service.operations.health import dispatcher_checks
-from service.operations.specs.stored import stored_spec
 from service.planning.time_left import seconds_left
+from service.plugins.needs import lacking
+from service.plugins.stored import spec_of_data
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import StudyName, WaitView
 from service.wire.words import waiting
@@ -35,12 +39,29 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
         sentence = waiting.for_service(*next(iter(wrong.items())))
         view = WaitView(reason="dispatcher", before=0, behind=[], seconds=None, sentence=sentence)
         return {row.study_id: view for row in at_work}
-    queued = [row for row in at_work if row.status == StudyStatus.QUEUED]
+    without = _without_plugins(session, at_work)
+    queued = [
+        row for row in at_work if row.status == StudyStatus.QUEUED and row.study_id not in without
+    ]
     if not queued:
-        return {}
+        return without
     line, now = studies.waiting_line(session), database_now(session)
     left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
-    return {row.study_id: _wait(row, line, left, now) for row in queued}
+    return without | {row.study_id: _wait(row, line, left, now) for row in queued}
+
+
+def _without_plugins(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
+    """Those of the studies that need a plug-in which no worker has."""
+    needing = {row.study_id: row.plugins for row in rows if row.plugins}
+    there = marks(session) if needing else frozenset()
+    waits: dict[str, WaitView] = {}
+    for study_id, plugins in needing.items():
+        if missing := lacking([Needed(**one) for one in plugins], there):
+            sentence = waiting.for_plugins(missing)
+            waits[study_id] = WaitView(
+                reason="plugins", before=0, behind=[], seconds=None, sentence=sentence
+            )
+    return waits
 
 
 def left_of(
@@ -90,6 +111,6 @@ def _seconds_left(session: Session, study_ids: Sequence[str]) -> dict[str, float
     spent = spending.spending_of(session, study_ids)
     specs = studies.specs_of(session, study_ids)
     return {
-        study_id: left_of(stored_spec(specs[study_id]), counts[study_id], found)
+        study_id: left_of(spec_of_data(specs[study_id], session), counts[study_id], found)
         for study_id, found in ((study_id, spent.get(study_id)) for study_id in study_ids)
     }

@@ -25,6 +25,7 @@ from service.errors import FieldError, InvalidSpec
 from service.operations.baselines import baseline_view
 from service.operations.references import candidates, refusal
 from service.planning.branch_shares import first_budgets
+from service.plugins.stored import spec_of
 from service.wire.spec.gates import parse_label
 from service.wire.spec.space import Branch, ChoiceList, Range
 from service.wire.spec.study import StudySpec
@@ -66,7 +67,7 @@ def _of_studies(session: Session, spec: StudySpec) -> Iterator[_Candidate]:
     for index, name in enumerate(spec.warm_start.studies):
         field = f"warm_start.studies[{index}]"
         row = _find(session, field, name)
-        theirs = StudySpec.model_validate(row.spec)
+        theirs = spec_of(row)
         here = {b.name: spec.branches_for(b.name, b.algorithm) for b in theirs.branches}
         best = best_completed(
             session,

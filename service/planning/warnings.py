@@ -21,6 +21,7 @@ from metaopt.search.space import Float, size
 from service.planning.branch_shares import first_budgets, moves
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
+from service.wire.spec.stored import StoredStudy
 from service.wire.spec.study import StudySpec
 
 Trials = Mapping[str, int]
@@ -36,6 +37,8 @@ def warnings(spec: StudySpec, trials: Trials | None = None) -> list[str]:
         spec: Its warm start resolved or not.
         trials: Of each branch, once its search has ended.
     """
+    if isinstance(spec, StoredStudy):
+        return []  # nobody knows any more what its kinds read
     names = [branch.name for branch in spec.branches]
     planned = trials or dict(zip(names, first_budgets(spec), strict=True))
     return [sentence for rule in RULES for sentence in rule(spec, planned)]

@@ -6,8 +6,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+from metaopt.plugins.described import Described
 from service.executors.base import (
     LaneReport,
+    Plugin,
     SegmentOrder,
     SegmentReport,
     Slot,
@@ -48,11 +50,24 @@ class ScriptedExecutor:
         self.compiling = 0
         self.support_mean = 5.0
         self.trivial_failure: str | None = None
+        self.known: dict[str, tuple[Described, ...]] = {}
 
     @property
     def slots(self) -> list[Slot]:
         """Return the slots."""
         return list(self._slots)
+
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """Return what was said of plug-ins on any slot."""
+        everywhere = [one for known in self.known.values() for one in known]
+        return tuple({(one.family, one.name, one.digest): one for one in everywhere}.values())
+
+    def plugins(self, slot: str) -> frozenset[Plugin]:
+        """Return those of a slot that can be used."""
+        known = self.known.get(slot, ())
+        usable = [one for one in known if one.refused is None]
+        return frozenset(Plugin(one.family, one.name, one.digest) for one in usable)
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Carry the order out at once."""

@@ -68,7 +68,7 @@ PARABOLA = TaskKind(
     ),
     metrics=("mse",),
     make=_parabola,
-    input_shape=lambda options: (1,),
+    input_shape=(1,),
     examples_per_class=50,
     examples="points of a parabola",
     check=_not_flat,

@@ -103,7 +103,7 @@ def call(algorithm: Any = "maml", **given: Any) -> Any:
         ({"tasks": {**SINUSOID, "k_shot": "5"}}, "tasks.k_shot must be a whole number, got '5'"),
         ({"tasks": {"kind": "omniglot", "split": "x"}}, "tasks.split must be vinyals, or random"),
         ({"model": "mlp"}, 'got \'mlp\': give {"kind": "mlp"}'),
-        ({"model": 3}, "model must be a dict with a kind (conv4, linear, mlp, resnet12)"),
+        ({"model": 3}, "model must be a dict with a kind (conv4, linear, mlp, module, resnet12)"),
         ({"model": torch.nn.Linear(2, 1)}, "cannot compute inputs of shape (2, 1) in the forward"),
         ({"model": lambda: None}, "or a function (input_shape, outputs) that returns one"),
         ({"model": lambda shape, outputs: None}, "None lacks input_shape"),

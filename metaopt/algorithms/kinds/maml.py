@@ -108,6 +108,6 @@ KIND = Algorithm(
     meta_gradient=_meta_gradient,
     moments=lambda options: Moments(outer=options["outer_optimizer"] == "adam"),
     # First order runs a loop that ends with the lane that needs the most steps.
-    unrolls=lambda options: options["order"] == "second",
+    unrolls={"order": ("second",)},
     of_the_gradient=("order", "inner_graph"),
 )

@@ -30,5 +30,5 @@ KIND = TaskKind(
     ),
     metrics=("mse", "mae", "nmse"),
     make=_make,
-    input_shape=lambda options: (options["features"],),
+    input_shape=("features",),
 )

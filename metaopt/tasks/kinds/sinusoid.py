@@ -35,5 +35,5 @@ KIND = TaskKind(
     ),
     metrics=("mse", "mae", "nmse"),
     make=_make,
-    input_shape=lambda options: (1,),
+    input_shape=(1,),
 )

@@ -13,7 +13,7 @@ from service.cli.commands.server import DataDirectory, settings_with
 from service.cli.commands.submit import tell_warnings
 from service.cli.commands.watch import wait_for_verdict
 from service.cli.console import say
-from service.cli.options import Events, Json, Junit, Summary, Timeout
+from service.cli.options import Events, Import, Json, Junit, Summary, Timeout, paths_of
 from service.cli.outputs.results import Outputs
 from service.cli.own_data import with_own_data
 from service.cli.processes.in_process import in_process
@@ -33,6 +33,7 @@ from service.wire.views.studies import StudyView
 def run(
     spec: SpecFile,
     data_directory: DataDirectory = None,
+    import_: Import = None,
     timeout: Timeout = None,
     gate: GateRules = None,
     baseline: BaselineName = None,
@@ -62,7 +63,7 @@ def run(
     )
     outputs.check()
     document = with_own_data(document, own.data_sets())
-    with in_process(own) as (client, check):
+    with in_process(own, paths_of(import_)) as (client, check):
         study = _submitted(client, document, idempotency_key)
         say(f"study {study.study_id} in {own.data_directory}: {study.status}")
         tell_warnings(study)

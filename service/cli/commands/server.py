@@ -21,6 +21,7 @@ import uvicorn
 from service.auth.start import check_start
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
+from service.cli.options import Import, paths_of
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
 from service.executors.slots import find_slots
@@ -45,17 +46,23 @@ DataDirectory = Annotated[
 ]
 
 
-def serve(host: Host = None, port: Port = None, data_directory: DataDirectory = None) -> None:
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_directory: DataDirectory = None,
+    import_: Import = None,
+) -> None:
     """Start the whole service: API, dashboard, dispatcher and workers."""
     settings = settings_with(host=host, port=port, data_directory=data_directory)
     load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
     if settings.devices == "cuda":
         find_slots(os.environ, settings.slots, settings.devices)  # refuses; likewise
     migrate.upgrade(settings.url())
-    check_start(settings)
+    files = paths_of(import_)
+    check_start(settings, files=files)
     listener = listen(settings.host, settings.port)
     dispatcher = Supervised(
-        tethered("service.daemon"),
+        tethered("service.daemon", *files),
         environment=_environment(settings),
         say=say,
         drain_seconds=30 + 4 * settings.segment_seconds,

@@ -45,5 +45,7 @@ def ask_server() -> Server:
 def _ready(url: str, checks: dict[str, str]) -> Iterator[Finding]:
     slots = f" and {checks['slots']}" if "slots" in checks else ""
     yield Finding(Level.OK, "server", f"{url} is ready, with a live dispatcher{slots}")
+    if "plugins" in checks:
+        yield Finding(Level.WARN, "plugins", f"{url}: {checks['plugins']}", "metaopt plugins")
     if "devices" in checks:
         yield Finding(Level.WARN, "server", f"{url}: {checks['devices']}", DEVICES)

@@ -92,6 +92,9 @@ def _head(study: StudyView, result: StudyResult | None, now: datetime) -> Iterat
     yield f"time: {_time(study, now)}"
     if study.seconds_left is not None:
         yield f"left: about {numbers.seconds(study.seconds_left)}"
+    for plugin in study.plugins:
+        whose = f"{plugin.package} {plugin.version}".strip()
+        yield f"plug-in: {plugin.name} of {whose} (sha256:{plugin.digest})"
     if study.busy_share is not None:
         yield f"devices busy: {numbers.share(study.busy_share)}"
     if any(study.replica_trials.values()):

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +22,15 @@ import httpx2
 import structlog
 import uvicorn
 
+from metaopt.plugins.allowed import parse_allowed
+from metaopt.plugins.sources import Sources
 from service.cli.connection import tell_of_retries
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.client.client import Client
+from service.client.errors import ServerRefused
 from service.db.schema import migrate
+from service.executors.plugins import Plugins, describe_plugins
 from service.executors.slots import Found, find_slots, view_of
 from service.settings import Settings
 from service.wire.words.slots import broken_in_words, slots_in_words
@@ -46,8 +50,11 @@ class InProcess(NamedTuple):
 
 
 @contextmanager
-def in_process(settings: Settings) -> Iterator[InProcess]:
+def in_process(settings: Settings, files: Sequence[str] = ()) -> Iterator[InProcess]:
     """Yield a server on the data directory of `settings`.
+
+    Args:
+        files: Of Python, that its workers import.
 
     Raises:
         Stop: It cannot start, or its dispatcher has ended.
@@ -58,18 +65,39 @@ def in_process(settings: Settings) -> Iterator[InProcess]:
         say(f"warning: {line}")
     if found.broken:
         say(f"training goes on with {slots_in_words(view_of(found))}")
+    sources = Sources(parse_allowed(settings.plugins), tuple(files))
+    plugins = describe_plugins(sources, found.slots, os.environ)
+    for warning in plugins.refusals():
+        say(f"warning: {warning}")
     migrate.upgrade(settings.url())
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="metaopt-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         socket = stack.enter_context(_named_shortly(folder)) / "api"
-        dispatcher = stack.enter_context(_dispatching(settings, found))
+        dispatcher = stack.enter_context(_dispatching(settings, found, plugins))
         stack.enter_context(_serving(settings, socket))
         tell_of_retries()
         transport = httpx2.HTTPTransport(uds=str(socket))
         client = Client(URL, patience_seconds=PATIENCE_SECONDS, transport=transport)
-        yield InProcess(stack.enter_context(client), dispatcher.check)
+        at_work = InProcess(stack.enter_context(client), dispatcher.check)
+        if sources:
+            _wait_for_plugins(at_work)
+        yield at_work
         say("draining: segments that run are finished and kept")
+
+
+def _wait_for_plugins(at_work: InProcess) -> None:
+    """Wait until the dispatcher has told of them, or a spec that names one would be refused."""
+    while not _told_of_slots(at_work.client):
+        at_work.check()
+        time.sleep(POLL_SECONDS)
+
+
+def _told_of_slots(client: Client) -> bool:
+    try:
+        return "slots" in client.checks()  # the last thing that it tells before it begins
+    except ServerRefused:
+        return False
 
 
 @contextmanager
@@ -110,8 +138,8 @@ def _serving(settings: Settings, socket: Path) -> Iterator[None]:
 class _Dispatcher:
     """The dispatcher in a thread; its log is a file."""
 
-    def __init__(self, settings: Settings, found: Found, log: Path) -> None:
-        self._settings, self._found, self._log = settings, found, log
+    def __init__(self, settings: Settings, found: Found, plugins: Plugins, log: Path) -> None:
+        self._settings, self._found, self._plugins, self._log = settings, found, plugins, log
         self._stop = threading.Event()
         self._error: str | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -138,7 +166,14 @@ class _Dispatcher:
         logging = structlog.get_config()
         try:
             with self._log.open("a", encoding="utf-8") as log:
-                code = run(self._settings, stop=self._stop, log_to=log, found=self._found)
+                code = run(
+                    self._settings,
+                    stop=self._stop,
+                    log_to=log,
+                    found=self._found,
+                    files=self._plugins.sources.files,
+                    plugins=self._plugins,
+                )
             self._error = f"exit code {code}"
         except Exception as error:  # nobody else would see it
             self._error = f"{type(error).__name__}: {error}"
@@ -147,8 +182,9 @@ class _Dispatcher:
 
 
 @contextmanager
-def _dispatching(settings: Settings, found: Found) -> Iterator[_Dispatcher]:
-    dispatcher = _Dispatcher(settings, found, settings.data_directory / "dispatcher.log")
+def _dispatching(settings: Settings, found: Found, plugins: Plugins) -> Iterator[_Dispatcher]:
+    log = settings.data_directory / "dispatcher.log"
+    dispatcher = _Dispatcher(settings, found, plugins, log)
     dispatcher.start()
     try:
         yield dispatcher

@@ -8,16 +8,19 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.errors import in_words
+from metaopt.plugins.described import Described
 from service.db import trials
 from service.db.dispatcher import EpochLost, fence, release, tell_slots_of
 from service.db.engine import reading, transaction
 from service.db.events import append_event
+from service.db.plugins.rows import tell_present
 from service.db.states import TrialStatus
 from service.db.study_progress import ended_among, fail_study, start_study
 from service.db.trials import end_trial
 from service.dispatcher.state import StudyState
 from service.dispatcher.store.ledger import Ledger
 from service.dispatcher.store.restore import load_study
+from service.plugins.known import learn_present
 from service.wire.views.slots import SlotsView
 from service.wire.words.slots import broken_in_words, slots_in_words
 
@@ -64,6 +67,14 @@ def tell_slots(ledger: Ledger, view: SlotsView) -> None:
         broken=broken_in_words(view),
         slots=[slot.name for slot in view.working()],
     )
+
+
+def tell_plugins(ledger: Ledger, described: Iterable[Described]) -> None:
+    """Let the API know which plug-ins there are, and offer them here."""
+    with transaction(ledger.engine) as session:
+        fence(session, ledger.epoch)
+        tell_present(session, described, now=ledger.now())
+        learn_present(session)
 
 
 def start(ledger: Ledger, study_id: str) -> bool:

@@ -62,6 +62,7 @@ def segment_order(
         measure=list(study.plan.measured),
         at_end=plan.role.leaves,
         trivial_tasks=_trivial_tasks(study, evaluate, of=bank.tasks) if trivial else 0,
+        plugins=[needed.to_json() for needed in study.needs],
     )
 
 

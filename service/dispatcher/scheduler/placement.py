@@ -3,7 +3,8 @@
 Studies get slots in the order of their submission; a study that has nothing waiting lets the
 next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
 without lanes takes the group of the study's oldest queued trial, else new trials of the branch
-with the fewest so far.  A younger study gives a slot back as soon as an older one has a group
+with the fewest so far.  A study that needs a plug-in which a slot lacks is passed over there.  A
+younger study gives a slot back as soon as an older one has a group
 that no slot trains, as towards its verdict.  If a slot finds no work, as towards the end of a
 search, one that has more lanes than its share gives them up for it, unless little is left of them.
 
@@ -71,14 +72,15 @@ def choose_work(
     total = sum(occupied.values())
     if slot.lanes:
         (study,) = (study for study in studies if study.study_id == slot.study_id)
-        if not idle and any(_waits_for_slot(older) for older in studies[: studies.index(study)]):
+        older = [one for one in studies[: studies.index(study)] if slot.has(one.needs)]
+        if not idle and any(_waits_for_slot(one) for one in older):
             return Work(
                 study, None, release=slot.lanes, cause="an older study has work for its slot"
             )
         free = slots - total + occupied.get(study.study_id, 0)
         return _go_on(study, slot, slots=max(1, free), lanes=lanes, idle=idle)
     for study in studies:
-        if study.status == StudyStatus.RUNNING:
+        if study.status == StudyStatus.RUNNING and slot.has(study.needs):
             free = slots - total + occupied.get(study.study_id, 0)
             work = _begin(study, slots=max(1, free), lanes=lanes)
             if work is not None:

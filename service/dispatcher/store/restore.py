@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals, Metrics
+from metaopt.plugins.described import Needed
 from metaopt.search.branches import LogEntry
 from metaopt.search.pruning.rule import Leader, contenders
 from service.db import asks, reports, spending, trials
@@ -33,6 +34,7 @@ from service.planning.branch_search import branch_search
 from service.planning.branch_shares import first_budgets
 from service.planning.plan import Plan
 from service.planning.signatures import changes_program, searches_structure
+from service.plugins.known import learn_present
 from service.wire.spec.study import StudySpec
 
 _COUNTED = (
@@ -50,6 +52,8 @@ def load_study(session: Session, study_id: str) -> StudyState:
         ValueError: its spec or its log cannot be used.
     """
     row = session.get_one(Study, study_id, populate_existing=True)
+    if row.plugins:
+        learn_present(session)
     spec = StudySpec.model_validate(row.spec)
     log = asks.log_of(session, study_id)
     scores = reports.rung_scores(session, study_id, TrialRole.SEARCH)
@@ -61,6 +65,7 @@ def load_study(session: Session, study_id: str) -> StudyState:
         branches=branch_states(spec, log, scores),
         version=row.version,
         trivial_tasks=reports.trivial_banks(session, study_id),
+        needs=tuple(Needed(**one) for one in row.plugins or ()),
     )
     metrics = _rung_metrics(session, study) if study.plan.beyond_score else {}
     to_loss = study.plan.goals.loss

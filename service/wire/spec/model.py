@@ -1,9 +1,9 @@
 """The model of a spec: one form for each kind in `metaopt.models.registry`."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import TypeAdapter, create_model
+from pydantic import TypeAdapter, create_model, model_validator
 
 from metaopt.models.kind import ModelKind
 from metaopt.models.registry import MODELS
@@ -21,6 +21,13 @@ class ModelSpec(Wire):
     def record(self) -> ModelKind:
         """The kind."""
         return MODELS.get(self.kind)
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        settled = self.record.settle(self.chosen())
+        for name in type(self).model_fields.keys() - {"kind"}:
+            object.__setattr__(self, name, settled[name])  # of a message that is made just now
+        return self
 
     def chosen(self) -> dict[str, Any]:
         """The options by name."""

@@ -31,7 +31,7 @@ def dimensions(branch: Branch) -> dict[str, Dimension]:
     for name, entry in branch.distributions().items():
         if not isinstance(entry, Range):
             space[name] = Choice(tuple(entry.choices))
-        elif params[name].kind == "int":
+        elif name in params and params[name].kind == "int":
             space[name] = Int(int(entry.low), int(entry.high), log=entry.log)
         else:
             space[name] = Float(entry.low, entry.high, log=entry.log)

@@ -40,4 +40,4 @@ def bank_bytes(
 
 
 def _model_size(tasks: TasksSpec, model: ModelSpec) -> Size:
-    return model.record.size(model.chosen(), tasks.input_shape, tasks.outputs)
+    return model.record.size_of(model.chosen(), tasks.input_shape, tasks.outputs)

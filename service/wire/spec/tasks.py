@@ -33,12 +33,12 @@ class TasksSpec(Wire):
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
-        return self.record.input_shape(self.chosen())
+        return self.record.shape(self.chosen())
 
     @property
     def outputs(self) -> int:
         """Width of the model's output."""
-        return self.record.outputs(self.chosen())
+        return self.record.width(self.chosen())
 
     @property
     def metric_record(self) -> Metric:

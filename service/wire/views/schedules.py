@@ -14,6 +14,7 @@ from service.wire.base import Instant, Wire
 from service.wire.names import SCHEDULE_NAME
 from service.wire.parsing.plain_data import MAX_ERRORS, show
 from service.wire.spec.refusals import broken_rules, parse_spec
+from service.wire.spec.stored import ShownSpec
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate
 from service.wire.views.studies import StudyStatus, View
@@ -176,7 +177,7 @@ class ScheduleView(View):
     next_fire_at: Instant | None
     last_run: RunView | None
     warnings: list[str] = []
-    spec: StudySpec
+    spec: ShownSpec
 
 
 class SchedulePage(View):

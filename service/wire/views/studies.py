@@ -1,20 +1,16 @@
 """What the API says about studies: summaries, trials, reports, events."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, ConfigDict
 
+from metaopt.plugins.described import Family
 from service.wire.base import Instant
-from service.wire.spec.study import StudySpec
+from service.wire.spec.stored import ShownSpec
 
 StudyStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialStatus = Literal["queued", "running", "completed", "pruned", "diverged", "failed", "cancelled"]
 TrialRole = Literal["search", "replica", "verdict", "candidate", "incumbent"]
-
-
-def _read_once(spec: object, read: ValidatorFunctionWrapHandler) -> object:
-    # Pydantic would check an instance's fields again, all that must fit together.
-    return spec if isinstance(spec, StudySpec) else read(spec)
 
 
 class View(BaseModel):
@@ -69,19 +65,32 @@ class StudyName(View):
 
 
 class WaitView(View):
-    """Why a queued study has not begun: no dispatcher is live, other studies come first, or no slot
-    has taken it yet.
+    """Why a queued study has not begun: no dispatcher is live, no worker has a plug-in that it
+    needs, other studies come first, or no slot has taken it yet.
 
     Studies begin one after the other, as slots find no more work in those before; `before` is how
     many these are, `behind` names the first of them.  `seconds` is about how long they take at
     most, at their pace so far; null where that is not known.  `sentence` says it in words.
     """
 
-    reason: Literal["dispatcher", "studies", "slots"]
+    reason: Literal["dispatcher", "plugins", "studies", "slots"]
     before: int
     behind: list[StudyName]
     seconds: float | None
     sentence: str
+
+
+class NeededPlugin(View):
+    """A plug-in that a study needs, as it was when the study was submitted.
+
+    `digest` is a SHA-256 of its sources: only a worker that has the very same trains the study.
+    """
+
+    family: Family
+    name: str
+    package: str
+    version: str
+    digest: str
 
 
 class StudyView(View):
@@ -96,8 +105,9 @@ class StudyView(View):
     a trial on them.  `warnings` say what of the spec has
     no effect or may not be meant so, and what failed on the way that the study went on without.
     `waits` says why a queued study has not begun, or that a running one stands still since no
-    dispatcher is live or no slot works, and is null otherwise.  `seconds_left` is about
-    how long a running one goes on, at its pace so far; null while that is not known.
+    dispatcher is live, no slot works, or none has its plug-ins, and is null otherwise.
+    `seconds_left` is about how long a running one goes on, at its pace so far; null while that is
+    not known.  `plugins` are what it cannot be trained without.
     """
 
     study_id: str
@@ -122,7 +132,8 @@ class StudyView(View):
     warnings: list[str] = []
     waits: WaitView | None = None
     seconds_left: float | None = None
-    spec: Annotated[StudySpec, WrapValidator(_read_once)]
+    plugins: list[NeededPlugin] = []
+    spec: ShownSpec
 
 
 class TrialView(View):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from metaopt.plugins.described import Needed
 from service.wire.views.studies import StudyName
 from service.wire.words import numbers
 
@@ -22,6 +23,20 @@ def behind(studies: Sequence[StudyName], total: int, seconds: float | None) -> s
 def for_service(check: str, found: str) -> str:
     """It waits because no dispatcher runs studies, or none of its slots works."""
     return f"waits for {'a slot that works' if check == 'slots' else 'a dispatcher'}: {found}"
+
+
+def for_plugins(missing: Sequence[Needed]) -> str:
+    """It waits for plug-ins that no worker has."""
+    named = " and ".join(_plugin(one) for one in missing)
+    return (
+        f"waits for {named}, which no worker has: install and allow it as it was (METAOPT_PLUGINS, "
+        "`metaopt plugins`), or cancel the study"
+    )
+
+
+def _plugin(one: Needed) -> str:
+    whose = f"{one.package} {one.version}".strip()
+    return f"the plug-in {one.name} of {whose} (sha256:{one.digest[:12]})"
 
 
 NEXT = "is next: it begins when a slot is free"

@@ -70,7 +70,7 @@ def test_its_size_is_known_from_shapes_alone() -> None:
     kind = MODELS.get("resnet12")
     options = kind.complete({"kind": "resnet12"})
     weights = Layout(kind.make(options, (3, 84, 84), 5).shapes).total
-    assert kind.size(options, (3, 84, 84), 5).weights == pytest.approx(weights, rel=1e-3)
+    assert kind.size_of(options, (3, 84, 84), 5).weights == pytest.approx(weights, rel=1e-3)
     assert 7e6 < weights < 9e6
     kind.check(options, (1, 28, 28))
     with pytest.raises(InvalidModel, match="at least 16×16"):

@@ -253,7 +253,7 @@ def test_a_population_takes_objects() -> None:
     (scores,) = population.evaluate(["a"], BANK).values()
     assert scores.curve[1] < 1.0 and population.state("a").age == 20
     with pytest.raises(
-        InvalidModel, match="model.kind must be one of conv4, linear, mlp, resnet12"
+        InvalidModel, match="model.kind must be one of conv4, linear, mlp, module, resnet12"
     ):
         Population(signature, tasks=Parabola(), algorithm=PULLED)
 

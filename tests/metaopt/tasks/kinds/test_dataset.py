@@ -44,8 +44,8 @@ def test_tasks_are_what_their_facts_say(store: DataStore, target: str) -> None:
     stored(store, "rows", table([5] * 12, target=target))
     given = options(store, "rows", n_way=2)
     tasks = make_tasks(given)
-    assert tuple(tasks.input_shape) == KIND.input_shape(given) == (3,)
-    assert tasks.outputs == KIND.outputs(given)
+    assert tuple(tasks.input_shape) == KIND.shape(given) == (3,)
+    assert tasks.outputs == KIND.width(given)
     assert tasks.classification is KIND.classification(given) is (target == "class")
     assert KIND.metric(given).name == ("accuracy" if target == "class" else "mse")
     support = tasks.sample("train", torch.tensor([1]), 1, 1).support

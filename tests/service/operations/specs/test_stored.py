@@ -1,6 +1,7 @@
 """Stored specs are kept, but no long ones."""
 
-from service.operations.specs.stored import stored_spec, stored_warnings
+from service.operations.specs.stored import stored_warnings
+from service.wire.spec.stored import stored_spec
 from tests.fakes.specs import SPEC
 
 

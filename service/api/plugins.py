@@ -1,0 +1,18 @@
+"""Plug-ins: what the workers have, as they described it."""
+
+from fastapi import APIRouter
+
+from service.api.context import Ctx
+from service.api.openapi import PROBLEMS
+from service.db.engine import reading
+from service.operations import plugins
+from service.wire.views.plugins import PluginList
+
+router = APIRouter(prefix="/api/v1/plugins", tags=["plugins"], responses=PROBLEMS)
+
+
+@router.get("", response_model=PluginList, operation_id="list_plugins")
+def list_plugins(context: Ctx) -> PluginList:
+    """Return what packages and files declare, and why some of it cannot be used."""
+    with reading(context.engine) as session:
+        return plugins.list_plugins(session)

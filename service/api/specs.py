@@ -1,0 +1,20 @@
+"""Specs as they come in: their data set and their plug-ins are looked up, then they are checked."""
+
+from typing import Any
+
+from service.api.context import Context
+from service.db.engine import reading
+from service.operations.specs.datasets import read_spec
+from service.plugins.needs import look_up
+from service.wire.spec.study import StudySpec
+
+
+def incoming_spec(context: Context, data: Any) -> StudySpec:
+    """The spec that plain data describe.
+
+    Raises:
+        InvalidSpec: It breaks rules, or names what is not there or cannot be used.
+    """
+    with reading(context.engine) as session:
+        look_up(session, data)
+    return read_spec(data, context.data_sets)

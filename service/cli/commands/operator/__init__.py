@@ -1,0 +1,1 @@
+"""Commands for who runs a server: its database, keys, webhooks and plug-ins."""

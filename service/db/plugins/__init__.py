@@ -1,0 +1,1 @@
+"""Plug-ins as workers described them."""

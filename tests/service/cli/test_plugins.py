@@ -1,0 +1,169 @@
+"""Plug-ins of installed packages, through commands, client and REST: trained, refused, waited for.
+
+One server with two packages that are allowed, one well made and one that raises and kills.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from service.cli.exits import Exit
+from service.client.client import Client
+from service.client.errors import ServerRefused
+from service.wire.views.studies import StudyView
+from tests.fakes.plugins import TASKS, importable, install, install_toys
+from tests.fakes.processes import DispatcherProcess
+from tests.service.cli.conftest import Command
+from tests.waiting import wait_until
+
+ALLOWED = "metaopt-toys==1.0, bad==2.0"
+SPEC: dict[str, Any] = {
+    "name": "somebody's own",
+    "tasks": {"kind": "parabola", "k_shot": 4, "q_query": 4},
+    "model": {"kind": "mlp", "widths": [8]},
+    "branches": [
+        {
+            "algorithm": "pulled",
+            "space": {"inner_lr": {"low": 0.01, "high": 0.2, "log": True}, "pull": 0.01},
+        }
+    ],
+    "search": {"sampler": "random"},
+    "pruning": {"kind": "none"},
+    "budget": {"trials": 2, "meta_iterations": 20},
+    "evaluation": {"tasks": 10, "curve_steps": 1},
+    "verdict": {"finalists": 1, "seeds": 1, "tasks": 10, "compare": "none"},
+}
+
+
+def tasks(name: str, sampling: str) -> str:
+    """The toy tasks by another name, whose sampling does this."""
+    code = TASKS.replace('name="parabola"', f'name="{name}"')
+    own = f"        def sample(self, *given, **named):\n            {sampling}\n\n"
+    return "import os\n" + code.replace("        def sample(", f"{own}        def was(")
+
+
+def with_tasks(kind: str, **changes: Any) -> dict[str, Any]:
+    branch = {"algorithm": "maml", "space": {"meta_batch": 4}}
+    budget = {"trials": 1, "meta_iterations": 20}
+    tasks = {**SPEC["tasks"], "kind": kind}
+    return {**SPEC, "name": kind, "tasks": tasks, "branches": [branch], "budget": budget, **changes}
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    directory = tmp_path / "packages"
+    directory.mkdir()
+    install_toys(directory)
+    files = {
+        "bad/killing.py": tasks("killing", "os._exit(7)"),
+        "bad/raising.py": tasks("raising", "1 / 0"),
+    }
+    points = {"killing": "bad.killing:KIND", "raising": "bad.raising:KIND"}
+    install(directory, "bad", "2.0", files, {"metaopt.tasks": points})
+    other = tasks("not allowed", "raise SystemExit")
+    point = {"not allowed": "other.tasks:KIND"}
+    install(directory, "other", "3.0", {"other/tasks.py": other}, {"metaopt.tasks": point})
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(directory), os.environ["PYTHONPATH"]]))
+    with importable(directory):
+        yield directory
+
+
+@pytest.fixture
+def client(api: Engine) -> Iterator[Client]:
+    with Client.from_environment() as client:
+        yield client
+
+
+def begin(api: Engine, data: Path, **settings: str) -> DispatcherProcess:
+    log = data / "dispatcher.log"
+    before = len(log.read_text()) if log.exists() else 0
+    dispatcher = DispatcherProcess(str(api.url), data, METAOPT_COMPILE="never", **settings)
+    wait_until(lambda: '"slots"' in dispatcher.log()[before:], 120, what="a live dispatcher")
+    return dispatcher
+
+
+def ended(client: Client, study_id: str) -> StudyView:
+    wait_until(lambda: client.study(study_id).finished_at is not None, 200, what="its end")
+    return client.study(study_id)
+
+
+@pytest.mark.slow
+def test_plugins_are_trained_refused_and_waited_for(
+    packages: Path, api: Engine, client: Client, metaopt: Command, tmp_path: Path
+) -> None:
+    dispatcher = begin(api, tmp_path / "server", METAOPT_PLUGINS=ALLOWED)
+    try:
+        check_what_is_listed(client, metaopt)
+        check_that_a_study_is_tuned(client, metaopt, tmp_path)
+        check_that_others_are_refused(metaopt, tmp_path)
+        check_that_bad_ones_fail_alone(client)
+    finally:
+        dispatcher.close()
+    waiting = client.submit({**SPEC, "name": "waiting"}).study_id  # accepted, while nobody is there
+    dispatcher = begin(api, tmp_path / "server")
+    try:
+        check_that_it_waits_for_what_is_gone(client, metaopt, waiting)
+    finally:
+        dispatcher.close()
+
+
+def check_what_is_listed(client: Client, metaopt: Command) -> None:
+    listed = {one.name: one for one in client.plugins.there()}
+    assert listed["pulled"].record is not None and len(listed["pulled"].digest) == 64
+    assert "other==3.0 to METAOPT_PLUGINS" in str(listed["not allowed"].refused)
+    said = metaopt("plugins")
+    assert said.code == 0 and "parabola" in said.out and "METAOPT_PLUGINS" in said.out
+
+
+def check_that_a_study_is_tuned(client: Client, metaopt: Command, tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(SPEC))
+    said = metaopt("submit", str(path), "--wait", "--timeout", "200")
+    assert said.code == 0, said.err
+    study = client.study("last")
+    digests = {one.name: one.digest for one in client.plugins.there()}
+    assert {(one.name, one.digest) for one in study.plugins} >= {
+        (name, digests[name]) for name in ("parabola", "pulled")
+    }
+    assert "metaopt-toys 1.0" in metaopt("show", study.study_id).out
+
+
+def check_that_others_are_refused(metaopt: Command, tmp_path: Path) -> None:
+    path = tmp_path / "refused.json"
+    path.write_text(json.dumps(with_tasks("not allowed")))
+    said = metaopt("submit", str(path))
+    assert said.code == Exit.USAGE
+    assert "tasks.kind" in said.err and "METAOPT_PLUGINS" in said.err
+
+
+def check_that_bad_ones_fail_alone(client: Client) -> None:
+    kinds = ("killing", "raising", "sinusoid")
+    ids = {kind: client.submit(with_tasks(kind)).study_id for kind in kinds}
+    views = {kind: ended(client, study_id) for kind, study_id in ids.items()}
+    assert {kind: view.status for kind, view in views.items()} == {
+        "killing": "failed", "raising": "failed", "sinusoid": "completed",
+    }  # fmt: skip
+    causes = {kind: next(iter(client.trials(ids[kind]))).cause for kind in kinds}
+    assert "exit code 7" in str(causes["killing"])
+    assert "ZeroDivisionError" in str(causes["raising"])
+
+
+def check_that_it_waits_for_what_is_gone(client: Client, metaopt: Command, waiting: str) -> None:
+    before = client.study("somebody's own")
+    assert before.status == "completed" and before.spec.tasks.kind == "parabola"
+    assert metaopt("show", before.study_id, "--full").code == 0
+    assert metaopt("report", before.study_id, "--json", "-").code == 0
+    with pytest.raises(ServerRefused, match="METAOPT_PLUGINS"):
+        client.submit(SPEC)
+    ours = client.submit(with_tasks("sinusoid"))
+    assert ended(client, ours.study_id).status == "completed"
+    view = client.study(waiting)
+    assert view.status == "queued"
+    assert view.waits is not None and view.waits.reason == "plugins"
+    assert "plug-in parabola of metaopt-toys 1.0" in view.waits.sentence
+    assert client.cancel(waiting).status == "cancelled"
