@@ -125,7 +125,7 @@ def assert_used_again(metaopt: Command, api: Engine, study_id: str, path: Path) 
             return StudySpec.model_validate(session.get_one(Study, other.strip()).spec)
 
     judged = spec_of(metaopt("evaluate", study_id, "2").out)  # trial 2 is the third branch's first
-    assert judged.model_of(judged.branches[0]).options()["widths"] == [24]
+    assert judged.model_of(judged.branches[0]).chosen()["widths"] == [24]
     assert judged.branches[0].name == "wide"
     begun = spec_of(metaopt("submit", str(path), "--set", f"warm_start.studies=[{study_id}]").out)
     with reading(api) as session:

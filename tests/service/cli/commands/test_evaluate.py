@@ -105,7 +105,7 @@ def test_an_incumbent_is_judged_as_it_was_promoted(metaopt: Command, api: Engine
         trial = {"branch": "reptile", "role": "incumbent", "params": PARAMS}
         add_trial(session, 9, "completed", **trial)
     spec, _ = submitted(api, metaopt("evaluate", STUDY, "9").out.strip())
-    assert spec.model.options()["widths"] == [7]
+    assert spec.model.chosen()["widths"] == [7]
     assert spec.budget.meta_iterations == 45
 
 

@@ -95,8 +95,8 @@ def test_each_branch_is_as_large_as_its_own_model() -> None:
 def test_a_model_takes_the_place_of_the_study_s_whole() -> None:
     spec = parse_spec({**NAMED, "model": {"kind": "mlp", "activation": "tanh"}})
     first, _, wide = spec.branches
-    assert spec.model_of(first).options()["activation"] == "tanh"
-    options = spec.model_of(wide).options()
+    assert spec.model_of(first).chosen()["activation"] == "tanh"
+    options = spec.model_of(wide).chosen()
     assert (options["widths"], options["activation"]) == ([24], "relu")
 
 
