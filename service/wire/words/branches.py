@@ -10,9 +10,12 @@ Model = Mapping[str, Any]
 
 
 def trained_by(spec: StudySpec, name: str) -> str:
-    """What a branch trains that its name does not say: its algorithm, and a model of its own."""
-    branch = spec.branch(name)
-    model = None if branch.model is None else branch.model.model_dump(mode="json")
+    """What a branch trains that its name does not say: its algorithm, and a model of its own, as
+    far as that is not at its defaults.
+    """
+    branch, model = spec.branch(name), None
+    if branch.model is not None:
+        model = branch.model.model_dump(mode="json", exclude_defaults=True)
     return beyond_name(name, branch.algorithm, model)
 
 

@@ -103,7 +103,7 @@ def assert_results(metaopt: Command, study_id: str, tmp_path: Path) -> None:
     best = result["finalists"][0]
     printed = metaopt("result", study_id).out
     assert "branch second (maml): 3 trials" in printed
-    assert "branch wide (maml, mlp widths=[24] " in printed
+    assert "branch wide (maml, mlp widths=[24]): 3 trials" in printed
     folder = tmp_path / "winner"
     assert metaopt("download", study_id, "--to", str(folder)).code == 0
     card = read_winner((folder / "winner.safetensors").read_bytes()).card
