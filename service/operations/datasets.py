@@ -7,7 +7,6 @@ import errno
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Engine
@@ -244,7 +243,7 @@ def dataset_view(manifest: Manifest, names: Sequence[str], size: int) -> Dataset
         size: Bytes of the file of its arrays.
     """
     own = {"digest": f"sha256:{manifest.digest}", "names": list(names), "size_bytes": size}
-    return DatasetView.model_validate({**asdict(manifest), **own})
+    return DatasetView.model_validate({**manifest.to_data(), **own})
 
 
 def _size(store: DataStore, manifest: Manifest) -> int:
