@@ -12,7 +12,7 @@ for.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -234,11 +234,13 @@ class DataStore:
 
     @contextmanager
     def staying(self) -> Iterator[None]:
-        """Hold that no data set that is here is removed during the block."""
-        if not self.directory.is_dir():
-            yield
-            return
-        with locked(self.directory / _STAYING, shared=True):
+        """Hold that no data set that is here is removed during the block.
+
+        From a directory that cannot be written nobody removes anything.
+        """
+        with ExitStack() as stack:
+            with suppress(OSError):
+                stack.enter_context(locked(self.directory / _STAYING, shared=True))
             yield
 
     def export(self, reference: str, folder: str | Path) -> Path:

@@ -75,7 +75,7 @@ class Datasets:
         """
         ready = source if isinstance(source, Sendable) else sendable(source, packing)
         manifest = ready.manifest
-        body = {"name": name, "manifest": json.loads(manifest.to_json())}
+        body = {"name": name, "manifest": manifest.to_data()}
         content, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
         for _ in range(MOST_UPLOADS):
             try:

@@ -7,7 +7,6 @@ import errno
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Engine
@@ -95,24 +94,11 @@ def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
     with in_our_words():
         name, given = _asked(data)
         manifest = read_manifest(given)
-        if not store.has_arrays(manifest.arrays):
-            check_size(least_bytes(manifest), most_bytes)
+        size = least_bytes(manifest)
+        if size > most_bytes and not store.has_arrays(manifest.arrays):
+            raise _too_large(size, most_bytes)
         store.add_sent(manifest, name)
         return view_of(store, manifest)
-
-
-def check_size(size: int, most_bytes: int) -> None:
-    """Refuse arrays that are too large to be sent.
-
-    Raises:
-        BodyTooLarge: They are; names the setting.
-    """
-    if size > most_bytes:
-        takes = f"at most {in_units(most_bytes)} of arrays" if most_bytes else "no data sets"
-        raise BodyTooLarge(
-            f"this server takes {takes} (METAOPT_UPLOAD_BYTES), these have {in_units(size)}: add "
-            "the data on its machine (`metaopt data add`), or make them smaller"
-        )
 
 
 def remove_dataset(store: DataStore, engine: Engine, reference: str) -> RemovedDataset:
@@ -210,6 +196,14 @@ def _refused(field: str, rule: str) -> InvalidDataset:
     return InvalidDataset(f"{field}: {rule}", [FieldError(field, rule)])
 
 
+def _too_large(size: int, most_bytes: int) -> BodyTooLarge:
+    takes = f"at most {in_units(most_bytes)} of arrays" if most_bytes else "no data sets"
+    return BodyTooLarge(
+        f"this server takes {takes} (METAOPT_UPLOAD_BYTES), these have {in_units(size)}: add the "
+        "data on its machine (`metaopt data add`), or make them smaller"
+    )
+
+
 def _below(field: str) -> str:
     return field if field == "manifest" else f"manifest.{field}"
 
@@ -244,7 +238,7 @@ def dataset_view(manifest: Manifest, names: Sequence[str], size: int) -> Dataset
         size: Bytes of the file of its arrays.
     """
     own = {"digest": f"sha256:{manifest.digest}", "names": list(names), "size_bytes": size}
-    return DatasetView.model_validate({**asdict(manifest), **own})
+    return DatasetView.model_validate({**manifest.to_data(), **own})
 
 
 def _size(store: DataStore, manifest: Manifest) -> int:

@@ -7,6 +7,14 @@ from metaopt.data.incoming.rules import Broken, check_manifest, refuse
 from metaopt.data.manifest import TUPLES, Group, Manifest
 from metaopt.messages import did_you_mean, shown
 
+_KNOWN = {
+    kind: {
+        one.name: one.default is MISSING and one.default_factory is MISSING for one in fields(kind)
+    }
+    for kind in (Manifest, Group)
+}
+"""The fields of each, and whether they are needed."""
+
 
 def read_manifest(data: object) -> Manifest:
     """The manifest that the data of a JSON document describe.
@@ -53,9 +61,7 @@ def _group(group: object, path: str) -> Iterator[Broken]:
 def _fields(
     data: Mapping[str, object], kind: type[Manifest | Group], path: str
 ) -> Iterator[Broken]:
-    known = {
-        one.name: one.default is MISSING and one.default_factory is MISSING for one in fields(kind)
-    }
+    known = _KNOWN[kind]
     for name, is_needed in known.items():
         if is_needed and name not in data:
             yield Broken(f"{path}{name}", "is required")

@@ -177,6 +177,8 @@ def test_what_somebody_relies_on_stays(store: DataStore, packed: Packed) -> None
         assert removed.is_alive() and store.get("a") == packed.manifest
     removed.join(20)
     assert store.entries() == [] and not removed.is_alive()
+    with DataStore(store.directory / "none").staying():
+        assert not (store.directory / "none").exists()
 
 
 def test_arrays_that_are_not_the_manifest_s_are_refused(store: DataStore, packed: Packed) -> None:

@@ -27,14 +27,18 @@ from tests.waiting import wait_until
 
 
 class Counted(httpx2.HTTPTransport):
-    """The way to the server, with what went over it."""
+    """The way to the server, with what went over it; it breaks at the calls of `broken`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[str] = []
+        self.broken: set[int] = set()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self.sent.append(request.method)
+        if len(self.sent) in self.broken:
+            next(iter(request.stream))  # type: ignore[call-overload]
+            raise httpx2.WriteError("the way breaks")
         return super().handle_request(request)
 
 
@@ -74,6 +78,15 @@ def test_a_path_is_packed_and_sent_once(client: Client, way: Counted, pictures: 
     assert [row.names for row in client.datasets.all().items] == [["animals", "zoo"], []]
     assert manifest_of(client.datasets.show("zoo")) == packed.manifest
     assert client.datasets.remove("zoo").names == ["animals"]
+
+
+def test_a_transfer_that_breaks_begins_again(
+    client: Client, way: Counted, pictures: Path, tmp_path: Path
+) -> None:
+    way.broken = {2, 3}
+    assert client.datasets.add(pictures, "animals").names == ["animals"]
+    assert way.sent == ["POST", "PUT", "PUT", "PUT", "POST"]
+    assert DataStore(tmp_path / "server" / "datasets").load("animals").manifest.examples == 6
 
 
 def test_what_is_downloaded_is_what_was_packed(

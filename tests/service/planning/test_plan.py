@@ -91,9 +91,7 @@ def test_a_baseline_is_trained_by_the_branch_of_its_name_or_its_algorithm(
     compared = gated(small_spec(**NAMED), branch=branch, algorithm="maml")
     assert {one.branch for one in compared["candidate"].compared_with.values()} == {beside}
     promoted = compared["incumbent"]
-    models = {
-        promoted.spec.model_of(each).chosen()["widths"][0] for each in promoted.spec.branches
-    }
+    models = {promoted.spec.model_of(each).chosen()["widths"][0] for each in promoted.spec.branches}
     assert models == {7}
     assert promoted.costing[beside].model["widths"] == [7]
     assert compared["candidate"].costing["wide"].model["widths"] == [24]
