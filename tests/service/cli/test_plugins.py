@@ -133,6 +133,7 @@ def test_plugins_are_trained_refused_and_waited_for(
     try:
         check_what_is_listed(client, metaopt)
         check_that_a_study_is_tuned(client, metaopt, tmp_path)
+        check_that_its_winner_is_used(client, metaopt, tmp_path)
         check_that_others_are_refused(metaopt, tmp_path)
         check_that_bad_ones_fail_alone(client)
     finally:
@@ -164,6 +165,23 @@ def check_that_a_study_is_tuned(client: Client, metaopt: Command, tmp_path: Path
         (name, digests[name]) for name in ("parabola", "pulled", "metaopt_toys.nets:Net")
     }
     assert "metaopt-toys 1.0" in metaopt("show", study.study_id).out
+
+
+def check_that_its_winner_is_used(client: Client, metaopt: Command, tmp_path: Path) -> None:
+    study, support = client.study("last"), tmp_path / "support.csv"
+    support.write_text("0.1,0.2\n0.5,0.1\n")
+    adapt = ("adapt", study.study_id, "--support", str(support))
+    said = metaopt(*adapt)
+    assert said.code == Exit.USAGE and "METAOPT_PLUGINS=package==version" in said.err
+    with pytest.MonkeyPatch.context() as own:
+        own.setenv("METAOPT_PLUGINS", "metaopt-toys==1.0")
+        said = metaopt(*adapt)
+        assert said.code == 0 and len(said.out.splitlines()) == 2, said.err
+    said = metaopt("evaluate", study.study_id, "0")
+    assert said.code == 0, said.err
+    judged = client.study(said.out.strip())
+    assert judged.plugins == study.plugins
+    client.cancel(judged.study_id)
 
 
 def check_that_others_are_refused(metaopt: Command, tmp_path: Path) -> None:
