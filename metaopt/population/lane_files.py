@@ -15,6 +15,7 @@ from metaopt.metaparams import Value
 from metaopt.population import checkpoint, model_file
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program, inner_state
+from metaopt.tasks.base import Prepared
 
 NUMBERS = ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps")
 """What tells trials of one signature apart, beside the numbers of the algorithm itself."""
@@ -86,6 +87,7 @@ def model_card(
         inner_lr=float(params["inner_lr"]),
         steps=int(lane.test_steps[0]),
         meta_iterations=int(lane.age[0]),
+        data=tasks.preparation if isinstance(tasks, Prepared) else None,
     )
 
 

@@ -4,6 +4,9 @@ It is a safetensors file: each parameter under its own name (`w0`, `b0`, …), s
 that format has the weights; where the inner optimizer is Adam its memory as `inner_adam.v.NAME`
 and `inner_adam.steps`.  The header's `metaopt` entry is JSON that says the rest (`Card`).
 
+    format 2    says how data become inputs, too (`Card.data`)
+    format 1    has none of that, and is read as such
+
 Reading one needs neither the data it was trained on nor the study.
 """
 
@@ -16,12 +19,14 @@ from typing import Any
 from torch import Tensor
 
 from metaopt.algorithms.inner import InnerState
-from metaopt.errors import CorruptModel
+from metaopt.data.raw.preparation import Preparation
+from metaopt.errors import CorruptModel, InvalidData
 from metaopt.metaparams import Value
 from metaopt.models.base import Params
 from metaopt.population.checkpoint import write_whole
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
 _V, _STEPS = "inner_adam.v.", "inner_adam.steps"
 
 
@@ -40,6 +45,7 @@ class Card:
         inner_lr: α of the adaptation.
         steps: Inner steps after which the trial was scored.
         meta_iterations: For how many it was trained.
+        data: How somebody's data become inputs; None takes inputs as they are.
     """
 
     algorithm: str
@@ -53,6 +59,7 @@ class Card:
     inner_lr: float
     steps: int
     meta_iterations: int
+    data: Preparation | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,9 @@ def write(path: Path, model: ModelFile) -> str:
     if model.inner is not None:
         tensors |= {_V + name: v for name, v in model.inner.v.items()}
         tensors[_STEPS] = model.inner.steps
-    card = json.dumps({"format": FORMAT, **asdict(model.card)}, sort_keys=True, allow_nan=False)
     content = save(
-        {n: t.detach().cpu().contiguous() for n, t in tensors.items()}, {"metaopt": card}
+        {n: t.detach().cpu().contiguous() for n, t in tensors.items()},
+        {"metaopt": _card_json(model.card)},
     )
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -97,13 +104,21 @@ def read(content: bytes) -> ModelFile:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         fields = json.loads(header["__metadata__"]["metaopt"])
         version = fields.pop("format")
-        if version != FORMAT:
-            raise CorruptModel(f"the model file has format {version}, this version reads {FORMAT}")
-        card = Card(**fields)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if version not in READ:
+            rule = f"this version reads {' and '.join(map(str, READ))}"
+            raise CorruptModel(f"the model file has format {version}, {rule}")
+        data = fields.pop("data", None)
+        card = Card(**fields, data=None if data is None else Preparation.from_json(data))
+    except (InvalidData, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptModel(f"this is no model file of metaopt: {error}") from None
     own = {name: t for name, t in tensors.items() if not name.startswith("inner_adam.")}
     return ModelFile(card, own, _inner(tensors))
+
+
+def _card_json(card: Card) -> str:
+    data = card.data and card.data.to_json()
+    fields = {**asdict(card), "data": data, "format": FORMAT}
+    return json.dumps(fields, sort_keys=True, allow_nan=False)
 
 
 def _inner(tensors: dict[str, Tensor]) -> InnerState | None:

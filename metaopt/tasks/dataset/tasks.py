@@ -17,6 +17,7 @@ from torch import Tensor
 from metaopt import seeding
 from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
+from metaopt.data.raw.preparation import Preparation
 from metaopt.errors import InvalidTasks
 from metaopt.messages import did_you_mean, shown
 from metaopt.plain import whole
@@ -173,6 +174,19 @@ class DatasetTasks:
     def scaling(self) -> Scaling:
         """What inputs were normalised by: mean and deviation by channel or feature."""
         return self.rows.inputs
+
+    @property
+    def preparation(self) -> Preparation:
+        """How the data were packed and normalised; the rest of a model file needs no data."""
+        targets = self.rows.targets
+        return Preparation(
+            kind=self.manifest.kind,
+            inputs=self.rows.inputs.moments(),
+            numbers=None if targets is None else targets.moments(),
+            packing=self.manifest.packing,
+            features=self.manifest.features,
+            targets=self.manifest.targets,
+        )
 
     def names(self, split: str) -> list[str]:
         """The names of a split's classes, or tasks; turned classes are NAME/rotDDD."""

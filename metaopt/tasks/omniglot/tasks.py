@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
+from metaopt.data.raw.preparation import Moments, Preparation
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.base import SPLITS, Episodes, Examples
 from metaopt.tasks.description import Description
@@ -62,6 +63,12 @@ class Omniglot:
 
     input_shape = (1, SIZE, SIZE)
     classification = True
+    preparation = Preparation(
+        "images",
+        Moments((0.0,), (1.0,)),
+        packing={"size": [SIZE, SIZE], "channels": 1, "invert": True},
+        white=1.0,
+    )
 
     @classmethod
     def load(
