@@ -58,11 +58,13 @@ def write_model(
     params: Mapping[str, Value],
     *,
     transductive: bool,
+    hardest: str | None = None,
 ) -> str:
     """Write a lane's model file, whole or not at all, and return its SHA-256."""
     weights = program.learner.layout.unflatten(lane.phi[0])
     card = model_card(lane, program, params, transductive=transductive)
-    return model_file.write(path, model_file.ModelFile(card, weights, _inner(lane, program)))
+    model = model_file.ModelFile(card, weights, _inner(lane, program), hardest)
+    return model_file.write(path, model)
 
 
 def model_card(

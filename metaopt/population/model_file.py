@@ -7,6 +7,9 @@ and `inner_adam.steps`.  The header's `metaopt` entry is JSON that says the rest
     format 2    says how data become inputs, too (`Card.data`)
     format 1    has none of that, and is read as such
 
+Beside it `metaopt_hardest` may say what was hardest for the model, with pictures, for a report
+(`metaopt.population.model_header` reads it without torch).
+
 Reading one needs neither the data it was trained on nor the study.
 """
 
@@ -24,6 +27,7 @@ from metaopt.errors import CorruptModel, InvalidData
 from metaopt.metaparams import Value
 from metaopt.models.base import Params
 from metaopt.population.checkpoint import write_whole
+from metaopt.population.model_header import CARD, HARDEST
 
 FORMAT = 2
 READ = (1, 2)
@@ -66,12 +70,14 @@ class Card:
 class ModelFile:
     """A model file's content: its card, weights, and inner Adam's memory (None for SGD).
 
-    `inner` has no leading axes, as the weights; its `steps` are 1 number.
+    `inner` has no leading axes, as the weights; its `steps` are 1 number.  `hardest` is the text of
+    the entry of that name; it is written, and read where it is asked for.
     """
 
     card: Card
     weights: Params
     inner: InnerState | None
+    hardest: str | None = None
 
 
 def write(path: Path, model: ModelFile) -> str:
@@ -82,10 +88,10 @@ def write(path: Path, model: ModelFile) -> str:
     if model.inner is not None:
         tensors |= {_V + name: v for name, v in model.inner.v.items()}
         tensors[_STEPS] = model.inner.steps
-    content = save(
-        {n: t.detach().cpu().contiguous() for n, t in tensors.items()},
-        {"metaopt": _card_json(model.card)},
-    )
+    texts = {CARD: _card_json(model.card)}
+    if model.hardest is not None:
+        texts[HARDEST] = model.hardest
+    content = save({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, texts)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -102,7 +108,7 @@ def read(content: bytes) -> ModelFile:
     try:
         tensors: dict[str, Tensor] = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        fields = json.loads(header["__metadata__"]["metaopt"])
+        fields = json.loads(header["__metadata__"][CARD])
         version = fields.pop("format")
         if version not in READ:
             rule = f"this version reads {' and '.join(map(str, READ))}"

@@ -230,14 +230,15 @@ class DatasetTasks:
         names = [self.manifest.groups[i].name for i in draw.group.tolist()]
         turns = [0] * len(names) if draw.turn is None else draw.turn.tolist()
         stars = torch.zeros_like(draw.example) if draw.mirrored is None else draw.mirrored
-        counted = zip(names, turns, draw.example.tolist(), stars.tolist(), strict=True)
-        said = [
-            f"{name}{f' turned {90 * turn}°' if turn else ''}, {_numbers(examples, stars, k_shot)}"
-            for name, turn, examples, stars in counted
+        called = [
+            f"{name} turned {90 * turn}°" if turn else name
+            for name, turn in zip(names, turns, strict=True)
         ]
+        counted = zip(called, draw.example.tolist(), stars.tolist(), strict=True)
+        said = [f"{name}, {_numbers(chosen, stars, k_shot)}" for name, chosen, stars in counted]
         if not self.classification:
-            return Description(said[0])
-        return Description(f"{self.n_way} classes", tuple(said), self.rows.ink)
+            return Description(said[0], names=tuple(called))
+        return Description(f"{self.n_way} classes", tuple(said), self.rows.ink, tuple(called))
 
     def _draw(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> _Draw:
         part = _known(split)

@@ -86,7 +86,7 @@ def predicted_over_true(task: PredictedTask) -> Chart | None:
         [Line("even", box.path(ends))],
         [Mark("before", box.places(before)), Mark("after", box.places(after))],
         box.labels(f"true {_first(task.targets, 'value')}", "predicted"),
-        [("before", "before adaptation"), ("after", "after"), ("even", "predicted = true")],
+        [("dot before", "before adaptation"), ("dot after", "after"), ("even", "predicted = true")],
     )
 
 
@@ -129,4 +129,5 @@ class _Box:
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 1.0, high + 1.0)
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin

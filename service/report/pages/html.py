@@ -15,6 +15,7 @@ from markupsafe import Markup
 from service.report.figures.all import figures
 from service.report.figures.base import Figure
 from service.report.pages.captions import CAPTIONS, Caption
+from service.report.pages.hardest import hardest_card
 from service.report.pages.sentences import headline
 from service.report.pages.summary import cost_rows, finalist_rows, pareto_rows
 from service.report.pages.templates import asset, template
@@ -56,10 +57,12 @@ def html_page(report: StudyReport) -> str:
         facts=_facts(report),
         answer=headline(report),
         cards=_cards(report, drawn),
+        hardest=hardest_card(report),
+        hardest_caption=CAPTIONS["hardest"],
         absent=[(CAPTIONS[part].title, reason) for part, reason in report.absent.items()],
         spec=json.dumps(report.study.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
         made_at=instant(report.made_at, "minutes"),
-        style=asset("page.css"),
+        style=asset("page.css") + asset("examples.css"),
         figures=_json(drawn),
         plotly=_plotly(),
         theme=asset("theme.js"),
