@@ -3,6 +3,9 @@
     winner = read_winner("winner.safetensors")
     predicted = winner.adapt(support_x, support_y).predict(query_x)
 
+Where the card says how data became inputs, examples are given as they were packed and predictions
+are in the unit of the data.
+
 Inner steps are those of training and of the verdict: gradient descent (or Adam with β1 = 0, with
 the memory it had at the end of training) on the mean loss of the support set.
 """
@@ -19,6 +22,8 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.inner_step import gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.data.ngrams import vectors
+from metaopt.data.raw.preparation import Moments, Preparation
 from metaopt.errors import CorruptModel, InvalidExamples, InvalidTasks, MetaoptError
 from metaopt.evaluation.curve import Adaptation, adapt
 from metaopt.messages import shown
@@ -56,7 +61,7 @@ class Winner:
 
         Args:
             weights: By name, without leading axes.
-            x: Inputs.
+            x: Inputs as the model takes them (`inputs`).
             reference: Batch norm takes its statistics from the first `reference` inputs; None from
                 all of them.
         """
@@ -69,7 +74,7 @@ class Winner:
 
         Args:
             x: Support inputs (S, *input shape).
-            y: Targets: class numbers 0 … C − 1 (S,), or numbers (S, C).
+            y: Targets: class numbers 0 … C − 1 (S,), or numbers (S, C), in the unit of the data.
             steps: Inner steps; None takes those after which the study scored it.
 
         Raises:
@@ -137,18 +142,38 @@ class Winner:
         if card.classification:
             return Examples(inputs, _classes(y, count, card.outputs))
         targets = _numbers(_tensor(y, "targets"), (count, card.outputs), "targets")
+        if card.data is not None and card.data.numbers is not None:
+            targets = _scaled(targets, card.data.numbers)
         return Examples(inputs, targets.to(self._dtype))
 
     def inputs(self, x: Rows) -> Tensor:
         """Return inputs as the model takes them (N, *input shape).
 
+        Args:
+            x: As the data were packed: of images values from 0 to 255 with channels first (the
+                axis of one channel may be left out), of tables features in the card's order, of
+                texts also strings.  Of other tasks what the model takes.
+
         Raises:
             InvalidExamples: of another shape, or not finite.
         """
-        shape = tuple(self.card.input_shape)
-        inputs = _tensor(x, "inputs")
+        shape, data = tuple(self.card.input_shape), self.card.data
+        inputs = _tensor(_features(x, data), "inputs")
         count = inputs.shape[0] if inputs.dim() else 0
-        return _numbers(inputs, (count, *shape), "inputs").to(self._dtype)
+        if len(shape) == 3 and shape[0] == 1 and tuple(inputs.shape[1:]) == shape[1:]:
+            inputs = inputs[:, None]
+        inputs = _numbers(inputs, (count, *shape), "inputs")
+        if data is not None:
+            inputs = _scaled(inputs, data.inputs)
+        return inputs.to(self._dtype)
+
+    def numbers(self, outputs: Tensor) -> Tensor:
+        """Return outputs (N, C) as predictions: logits, or numbers in the unit of the data."""
+        data = self.card.data
+        if data is None or data.numbers is None:
+            return outputs
+        mean, deviation = (torch.tensor(part, dtype=torch.float64) for part in data.numbers)
+        return (outputs.double() * deviation + mean).to(outputs.dtype)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -171,7 +196,7 @@ class Adapted:
 
     @torch.no_grad()
     def outputs(self, x: Rows) -> Tensor:
-        """The model's outputs (N, C) for inputs x (N, *input shape).
+        """The model's outputs (N, C) for inputs x (N, *input shape): logits, or numbers.
 
         A transductive winner takes batch norm's statistics from these inputs together, as it was
         scored; others from the support set.
@@ -181,10 +206,11 @@ class Adapted:
         """
         inputs = self.winner.inputs(x)
         if self.winner.card.transductive:
-            return self.winner.apply(self.weights, inputs)
+            return self.winner.numbers(self.winner.apply(self.weights, inputs))
         shots = len(self.support.x)
         both = torch.cat([self.support.x, inputs])
-        return self.winner.apply(self.weights, both, reference=shots)[shots:]
+        outputs = self.winner.apply(self.weights, both, reference=shots)
+        return self.winner.numbers(outputs[shots:])
 
     def predict(self, x: Rows) -> Tensor:
         """Return class numbers (N,), or predicted numbers (N, C).
@@ -235,6 +261,25 @@ def _content(path: object) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise CorruptModel(f"the model file {shown(path)} cannot be read: {reason}") from None
+
+
+def _features(x: Rows, data: Preparation | None) -> Rows:
+    """Texts as numbers; all else as it is."""
+    if data is None or data.kind != "text" or isinstance(x, Tensor):
+        return x
+    texts = [text for text in x if isinstance(text, str)]
+    if not texts or len(texts) < len(x):
+        return x
+    if blank := [text for text in texts if not text.strip()]:
+        raise InvalidExamples(f"a text must not be blank, got {shown(blank[0])}")
+    return torch.from_numpy(vectors(texts, int(data.packing["features"])))
+
+
+def _scaled(values: Tensor, moments: Moments) -> Tensor:
+    """(v − μ) / σ in float64, of (N, C, …)."""
+    axes = (-1, *[1] * (values.dim() - 2))
+    mean, deviation = (torch.tensor(m, dtype=torch.float64).reshape(axes) for m in moments)
+    return (values - mean) / deviation
 
 
 def _tensor(rows: Rows, what: str) -> Tensor:

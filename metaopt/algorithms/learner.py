@@ -71,11 +71,14 @@ class Learner:
             transductive: Batch norm takes its statistics from the query examples together;
                 otherwise from the support examples.
         """
-        if transductive:
-            outputs = self.outputs(theta, query.x)
-        else:
-            axis = -1 - len(self.model.input_shape)
-            count = support.x.shape[axis]
-            both = torch.cat([support.x, query.x], dim=axis)
-            outputs = self.outputs(theta, both, count)[..., count:, :]
+        outputs = self.answers(theta, support, query.x, transductive=transductive)
         return scoring.scores(outputs, query.y)
+
+    def answers(self, theta: Params, support: Examples, x: Tensor, *, transductive: bool) -> Tensor:
+        """The outputs (*B, Q, C) for query inputs x, as they are scored: see `scores`."""
+        if transductive:
+            return self.outputs(theta, x)
+        axis = -1 - len(self.model.input_shape)
+        count = support.x.shape[axis]
+        both = torch.cat([support.x, x], dim=axis)
+        return self.outputs(theta, both, count)[..., count:, :]

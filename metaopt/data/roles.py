@@ -26,7 +26,7 @@ class Roles:
     """Names of columns by what they are for.
 
     Args:
-        group: The class of a row, or its task.
+        group: The class of a row, or its task; "" where rows have none.
         targets: Numbers to predict; () where there are classes.
         label: The class of a row, where groups are tasks that tell the same classes apart.
         split: Its split, if a column says it.
@@ -45,7 +45,7 @@ class Roles:
     def used(self) -> tuple[str, ...]:
         """All columns that are read."""
         named = (self.group, *self.targets, self.label, self.split, self.text, *self.features)
-        return tuple(name for name in named if name is not None)
+        return tuple(name for name in named if name)
 
     def column(self, name: str, *, is_number: bool) -> Column:
         """What takes up a column.

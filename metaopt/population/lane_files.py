@@ -16,6 +16,7 @@ from metaopt.population import checkpoint, model_file
 from metaopt.population.kinds import plugins_of
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program, inner_state
+from metaopt.tasks.base import Prepared
 
 NUMBERS = ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps")
 """What tells trials of one signature apart, beside the numbers of the algorithm itself."""
@@ -58,11 +59,13 @@ def write_model(
     params: Mapping[str, Value],
     *,
     transductive: bool,
+    hardest: str | None = None,
 ) -> str:
     """Write a lane's model file, whole or not at all, and return its SHA-256."""
     weights = program.learner.layout.unflatten(lane.phi[0])
     card = model_card(lane, program, params, transductive=transductive)
-    return model_file.write(path, model_file.ModelFile(card, weights, _inner(lane, program)))
+    model = model_file.ModelFile(card, weights, _inner(lane, program), hardest)
+    return model_file.write(path, model)
 
 
 def model_card(
@@ -89,6 +92,7 @@ def model_card(
         meta_iterations=int(lane.age[0]),
         own_loss=program.learner.own_loss is not None,
         plugins=[plugin.to_json() for plugin in plugins_of(signature)],
+        data=tasks.preparation if isinstance(tasks, Prepared) else None,
     )
 
 

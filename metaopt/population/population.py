@@ -382,19 +382,24 @@ class Population:
         alone, params = self._alone(lane), self._params[lane]
         return lane_files.write_checkpoint(path, alone, self.program, params)
 
-    def write_model(self, lane: str, path: Path, *, transductive: bool) -> str:
+    def write_model(
+        self, lane: str, path: Path, *, transductive: bool, hardest: str | None = None
+    ) -> str:
         """Write a lane's model file (`metaopt.population.model_file`); return its SHA-256.
 
         Args:
             lane: Whose.
             path: Where, whole or not at all.
             transductive: How it was scored: where batch norm took its statistics from.
+            hardest: What the file says was hardest for it, as JSON (`metaopt.evaluation.hardest`).
 
         Raises:
             InvalidPopulation: no such lane.
         """
         alone, params = self._alone(lane), self._params[lane]
-        return lane_files.write_model(path, alone, self.program, params, transductive=transductive)
+        return lane_files.write_model(
+            path, alone, self.program, params, transductive=transductive, hardest=hardest
+        )
 
     def _checked(self, params: Mapping[str, Any]) -> dict[str, Value]:
         signature = self.signature

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from metaopt.data.raw.preparation import Preparation
 from metaopt.metrics.kinds.cross_entropy import cross_entropy
 from metaopt.metrics.kinds.mse import mse
 from metaopt.tasks.description import Description
@@ -107,6 +108,16 @@ class WithLoss(Protocol):
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The mean loss of each task (*B,), for outputs (*B, N, C) and targets y (*B, N, …)."""
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """Tasks on data that somebody has: how those became examples; of others there is nothing."""
+
+    @property
+    def preparation(self) -> Preparation:
+        """How data become inputs, and outputs numbers in the unit of the data."""
         ...
 
 

@@ -13,7 +13,7 @@ from service.api.references import StudyId
 from service.api.studies import PREFIX
 from service.db.engine import reading
 from service.operations.export import export_table
-from service.operations.report import read_rows, read_timeline
+from service.operations.report import read_hardest, read_rows, read_timeline
 from service.report.data import Rows, study_report
 from service.report.live import study_page
 from service.report.pages.html import html_page
@@ -117,8 +117,11 @@ def export(
 def _report(context: Context, study_id: str) -> StudyReport:
     now = context.now()
     with reading(context.engine) as session:
+        rows = read_rows(session, study_id)
         rows = replace(
-            read_rows(session, study_id), timeline=read_timeline(session, study_id, now=now)
+            rows,
+            timeline=read_timeline(session, study_id, now=now),
+            hardest=read_hardest(session, rows.result),
         )
     return study_report(rows, now=now)
 

@@ -8,10 +8,11 @@ the host.  A failed order drops it: what the worker then holds would be anybody'
 """
 
 import itertools
+import json
 import resource
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ import torch
 from metaopt.errors import in_words
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import LaneScores
+from metaopt.evaluation.hardest import hardest
 from metaopt.evaluation.trivial import scores_of
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
@@ -164,8 +166,12 @@ class Segments:
         self._written.append(path)
         if file == "checkpoint":
             return str(path), population.checkpoint(lane, path)
-        transductive = BankSpec.from_json(order.bank).transductive
-        return str(path), population.write_model(lane, path, transductive=transductive)
+        bank = BankSpec.from_json(order.bank)
+        judged = replace(bank, tasks=order.fewer_tasks.get(lane, bank.tasks))
+        told = _hardest(population, lane, judged)
+        return str(path), population.write_model(
+            lane, path, transductive=bank.transductive, hardest=told
+        )
 
     def _clock(self) -> float:
         if self._device != "cpu":
@@ -214,6 +220,15 @@ def _trivial(
         return scores_of(population.program.tasks, bank, bank.metric, device=device), None
     except Exception as error:  # tasks may be anybody's; no lane is lost by it
         return None, in_words(error)
+
+
+def _hardest(population: Population, lane: str, bank: BankSpec) -> str:
+    """What was hardest for a lane that has been judged, as JSON, or why nobody can say."""
+    try:
+        found = hardest(population.trained([lane]), bank)
+        return json.dumps(asdict(found), allow_nan=False)
+    except Exception as error:  # it is for looking at: no reason to lose a verdict
+        return json.dumps({"failed": in_words(error)})
 
 
 def _change_lanes(population: Population, order: SegmentOrder) -> None:

@@ -1,22 +1,25 @@
 """The report of a study: its rows read at one moment, made into data outside the transaction."""
 
+import json
 from collections import defaultdict
 from datetime import datetime
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
+from metaopt.population.model_header import HARDEST, entry
 from service.db.reports import find_importances, last_curves, points_of, save_importances
 from service.db.roles import TrialRole
 from service.db.segments import times_of
 from service.db.trials import rows_of
+from service.db.weights import find_header
 from service.operations.lookup import get_study
 from service.operations.views import study_views
 from service.planning.plan import Plan
 from service.plugins.stored import spec_of
 from service.report.data import Rows
 from service.report.timeline import timeline
-from service.wire.views.report import BranchImportances, RungPoint
+from service.wire.views.report import BranchImportances, HardestReport, RungPoint
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
 from service.wire.views.timeline import Timeline
@@ -68,6 +71,34 @@ def read_timeline(session: Session, study_id: str, *, now: datetime) -> Timeline
         started_at=study.started_at,
         ended_at=study.finished_at or now,
     )
+
+
+def read_hardest(session: Session, result: StudyResult | None) -> HardestReport | str | None:
+    """What was hardest for the winner, as its model file says, or why nobody can say.
+
+    None as long as there is no winner.
+    """
+    if result is None:
+        return None
+    header = find_header(session, result.weights_sha256)
+    if header is None:
+        return "no model of a winner is kept"
+    text = entry(header, HARDEST)
+    if text is None:
+        return "the winner's model is of a version that did not say"
+    try:
+        return HardestReport.model_validate_json(text)
+    except ValidationError:
+        why = _failed(text) or "the model file is of another version"
+        return f"it could not be found out ({why})"
+
+
+def _failed(text: str) -> str:
+    """Why a worker could not say."""
+    try:
+        return str(json.loads(text)["failed"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def keep_importances(session: Session, study_id: str, found: list[BranchImportances]) -> None:

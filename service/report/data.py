@@ -19,6 +19,7 @@ from service.wire.views.report import (
     AdaptationCurve,
     BranchCost,
     BranchImportances,
+    HardestReport,
     LearningCurve,
     RungPoint,
     Slice,
@@ -31,8 +32,8 @@ from service.wire.views.studies import StudyView, TrialView
 from service.wire.views.timeline import Timeline
 
 PARTS = (
-    "verdict", "pareto", "learning_curves", "slices", "importances", "stability", "adaptation",
-    "cost", "timeline",
+    "verdict", "hardest", "pareto", "learning_curves", "slices", "importances", "stability",
+    "adaptation", "cost", "timeline",
 )  # fmt: skip
 
 log = structlog.get_logger("report")
@@ -54,6 +55,7 @@ class Rows:
             there are any of the best trial of each branch.
         result: The verdict, if there is one.
         timeline: What the slots did for it, where that was read too.
+        hardest: What was hardest for the winner, or why nobody can say; None where nobody asked.
         importances: As they were kept when the study had ended; None where they were not.
     """
 
@@ -63,6 +65,7 @@ class Rows:
     curves: Mapping[int, list[float]]
     result: StudyResult | None
     timeline: Timeline | None = None
+    hardest: HardestReport | str | None = None
     importances: Sequence[BranchImportances] | None = None
 
 
@@ -100,6 +103,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {
         "verdict": lambda: rows.result,
+        "hardest": lambda: rows.hardest if isinstance(rows.hardest, HardestReport) else None,
         "pareto": lambda: pareto(spec, search),
         "learning_curves": lambda: _learning_curves(search, rows.points, order) or None,
         "slices": lambda: _slices(spec, search, rows.points) or None,
@@ -110,7 +114,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
         "timeline": lambda: rows.timeline if rows.timeline and rows.timeline.slots else None,
     }
     made = {name: made_of(name, makers[name]) if name in parts else None for name in PARTS}
-    reasons = _reasons(rows.study, [branch.reason for branch in importances if branch.reason])
+    reasons = _reasons(rows, [branch.reason for branch in importances if branch.reason])
     missing = [name for name in PARTS if name in parts and made[name] is None]
     reasons |= failed
     absent = {name: reasons[name] for name in missing if name in reasons}
@@ -119,7 +123,8 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     )
 
 
-def _reasons(study: StudyView, importances: Sequence[str]) -> dict[str, str]:
+def _reasons(rows: Rows, importances: Sequence[str]) -> dict[str, str]:
+    study = rows.study
     unscored = "no trial has a score yet" if study.finished_at is None else "no trial has a score"
     waiting = f"the study is {study.status}; finalists are judged when its search has ended"
     ended = f"the study is {study.status} and has no finalists: {study.error or 'by request'}"
@@ -128,6 +133,8 @@ def _reasons(study: StudyView, importances: Sequence[str]) -> dict[str, str]:
     no_map = f"no branch searches {' or '.join(AXES)}"
     goals = study.spec.goals()
     reasons = {"pareto": "no trial has completed"} if goals.several or goals.bounds else {}
+    if rows.result is None or isinstance(rows.hardest, str):
+        reasons["hardest"] = rows.hardest if isinstance(rows.hardest, str) else verdict
     return reasons | {
         "verdict": verdict,
         "adaptation": verdict,

@@ -41,11 +41,35 @@ def read(path: Path, packing: Packing, *, texts: bool) -> Table:
     Raises:
         InvalidData: It is no such file, or a cell breaks its rule.
     """
+
+    def roles(names: Sequence[str], _: bool) -> Roles:
+        if len(names) < 2:
+            raise InvalidData(
+                f"{path} has one column, a table has two or more, with commas, semicolons or tabs "
+                "between them"
+            )
+        return roles_of(names, packing, texts=texts)
+
+    return table_of(*read_columns(path, roles, packing.header))
+
+
+def read_columns(
+    path: Path, roles: Callable[[Sequence[str], bool], Roles], header: str = "auto"
+) -> tuple[Roles, dict[str, Column], int]:
+    """Read the columns that have a role, and how many rows they have.
+
+    Args:
+        roles: (names, whether the file has them) -> what each column is for.
+        header: As `Packing.header`.
+
+    Raises:
+        InvalidData: It is no such file, or a cell breaks its rule.
+    """
     try:
         encoding = _encoding(path)
         separator = _separator(path, encoding)
         with path.open(encoding=encoding, newline="") as file:
-            return _table(path, _rows(file, separator), separator, packing, texts=texts)
+            return _with_roles(path, _rows(file, separator), separator, roles, header)
     except UnicodeError as error:
         raise InvalidData(f"{path} is not in UTF-8: {told(error)}; save it as UTF-8") from None
     except csv.Error as error:
@@ -81,24 +105,23 @@ def _rows(file: TextIO, separator: str) -> Iterator[Numbered]:
             yield reader.line_num, row
 
 
-def _table(
-    path: Path, rows: Iterator[Numbered], separator: str, packing: Packing, *, texts: bool
-) -> Table:
+def _with_roles(
+    path: Path,
+    rows: Iterator[Numbered],
+    separator: str,
+    roles_for: Callable[[Sequence[str], bool], Roles],
+    header: str,
+) -> tuple[Roles, dict[str, Column], int]:
     first = list(islice(rows, 2))
     if not first:
         raise InvalidData(f"{path} is empty")
-    if len(first[0][1]) < 2:
-        raise InvalidData(
-            f"{path} has one column, a table has two or more, with commas, semicolons or tabs "
-            "between them"
-        )
-    has_header = _has_header([row for _, row in first], separator, packing.header)
+    has_header = _has_header([row for _, row in first], separator, header)
     names = [name.strip() for name in first[0][1]]
     if not has_header:
         names = [f"column{place + 1}" for place in range(len(names))]
-    roles = roles_of(names, packing, texts=texts)
+    roles = roles_for(names, has_header)
     columns, number = _columns(chain(first[has_header:], rows), names, roles, separator)
-    return table_of(roles, columns, number)
+    return roles, columns, number
 
 
 def _has_header(first: Sequence[Sequence[str]], separator: str, said: str) -> bool:

@@ -40,9 +40,9 @@ def read(path: Path, packing: Packing) -> Packed:
     files = idx_images(path) if path.is_dir() else [path]
     parts = []
     for file in files:
-        labels = _labels_of(file)
+        labels = labels_of(file)
         with unchanged(labels):
-            parts.append((_array(file, 3), _array(labels, 1), _split(file, files)))
+            parts.append((array_of(file, 3), array_of(labels, 1), _split(file, files)))
     first = parts[0][0].shape[1:]
     keys: dict[Key, int] = {}
     of = []
@@ -75,7 +75,12 @@ def _split(file: Path, files: list[Path]) -> str | None:
     )
 
 
-def _labels_of(images: Path) -> Path:
+def labels_of(images: Path) -> Path:
+    """The file of labels beside a file of images.
+
+    Raises:
+        InvalidData: There is none.
+    """
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
     plain = name.removesuffix(".gz")
     for candidate in (name, plain, f"{plain}.gz"):
@@ -84,8 +89,12 @@ def _labels_of(images: Path) -> Path:
     raise InvalidData(f"{images} needs its labels beside it, in {name}")
 
 
-def _array(path: Path, axes: int) -> NDArray[Any]:
-    """The bytes of a file as an array; read no further than its head says."""
+def array_of(path: Path, axes: int) -> NDArray[Any]:
+    """The bytes of a file as an array; read no further than its head says.
+
+    Raises:
+        InvalidData: It is none of so many axes, or damaged.
+    """
     import numpy as np
 
     opened: Callable[..., Any] = open

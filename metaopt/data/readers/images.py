@@ -56,15 +56,15 @@ def packed(listing: Listing, where: Path, packing: Packing) -> Packed:
     import numpy as np
 
     packing.only("images", "size", "crop", "channels", "invert")
-    files = _images(listing, where)
-    keys = classes(sorted({_folder(file) for file in files}), where)
+    files = image_files(listing, where)
+    keys = classes(sorted({folder_of(file) for file in files}), where)
     _check_empty(listing.folders, keys, where)
-    files.sort(key=lambda file: (rank(keys[_folder(file)]), file.name))  # a copy less later
+    files.sort(key=lambda file: (rank(keys[folder_of(file)]), file.name))  # a copy less later
     places = {folder: place for place, folder in enumerate(keys)}
-    of = np.array([places[_folder(file)] for file in files])
-    x = _decoded(files, packing)
+    of = np.array([places[folder_of(file)] for file in files])
+    x = decoded(files, packing)
     meaning = Meaning("images", "class", image_packing(x, packing), packing.licence)
-    named = [_name(file, keys[_folder(file)]) for file in files]
+    named = [_name(file, keys[folder_of(file)]) for file in files]
     return grouped(meaning, x, of, list(keys.values()), named=lambda row: named[row])
 
 
@@ -126,7 +126,12 @@ def _check_depth(parts: dict[str, tuple[str, ...]], where: Path) -> None:
         )
 
 
-def _images(listing: Listing, where: Path) -> list[File]:
+def image_files(listing: Listing, where: Path) -> list[File]:
+    """The images among files.
+
+    Raises:
+        InvalidData: There are none, or some of a format that is not read.
+    """
     files = [file for file in listing.files if _suffix(file) in SUFFIXES]
     other = [file.name for file in listing.files if _suffix(file) in NOT_READ]
     read = ", ".join(suffix[1:] for suffix in SUFFIXES)
@@ -155,8 +160,12 @@ def _check_empty(folders: Sequence[str], full: dict[str, Key], where: Path) -> N
         )
 
 
-def _decoded(files: Sequence[File], packing: Packing) -> NDArray[Any]:
-    """(N, C, H, W) uint8; C is 3 from the first image with colour on, if none is said."""
+def decoded(files: Sequence[File], packing: Packing) -> NDArray[Any]:
+    """The pixels (N, C, H, W) uint8; C is 3 from the first image with colour on, if none is said.
+
+    Raises:
+        InvalidData: One cannot be read, or sizes differ and none is given.
+    """
     import numpy as np
 
     x: NDArray[Any] = np.empty((0,), np.uint8)
@@ -200,6 +209,7 @@ def _suffix(file: File) -> str:
     return PurePosixPath(file.name).suffix.lower()
 
 
-def _folder(file: File) -> str:
+def folder_of(file: File) -> str:
+    """The folder that a file lies in, "" at the top."""
     folder = str(PurePosixPath(file.name).parent)
     return "" if folder == "." else folder

@@ -36,6 +36,7 @@ class Rows:
         largest: Of `sizes`.
         unit: Of the numbers to predict.
         inputs: What they are scaled by, on the host.
+        targets: What the numbers to predict are scaled by, likewise; None of classes.
         affine: Mean and deviation (C, 1) of images, in the float type of episodes.
         ink: How to see inputs that are images: see `metaopt.tasks.description.Ink`.
     """
@@ -48,6 +49,7 @@ class Rows:
     largest: int
     unit: Unit | None
     inputs: Scaling
+    targets: Scaling | None
     affine: tuple[Tensor, Tensor] | None = None
     ink: Ink | None = None
 
@@ -101,7 +103,7 @@ def rows_of(
         inputs = Scaling(inputs.mean, np.full_like(inputs.deviation, WHITE))
     sizes = [size for group in packed.manifest.groups for size in group.parts]
     values = torch.tensor(x) if images else _scaled(x, inputs, dtype)
-    support, numbers, unit = _support(packed.manifest), None, None
+    support, numbers, unit, targets = _support(packed.manifest), None, None, None
     if y is not None:
         own = scaling_of(y, offsets, train)
         targets = own if normalise == "train" else unscaled(y.shape[1])
@@ -115,6 +117,7 @@ def rows_of(
         max(sizes),
         unit,
         inputs,
+        targets,
         _affine(inputs, device, dtype) if images else None,
         _ink(x, inputs) if images else None,
     )

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from metaopt.data.raw.preparation import Moments
+
 Floats = NDArray[np.float64]
 
 _WIDENED = 2**22  # values that are float64 at a time: 32 MiB
@@ -27,6 +29,10 @@ class Scaling(NamedTuple):
         mean, deviation = self.mean.reshape(channels), self.deviation.reshape(channels)
         scaled: Floats = (x.astype(np.float64) - mean) / deviation
         return scaled
+
+    def moments(self) -> Moments:
+        """The same as plain data."""
+        return Moments(tuple(self.mean.tolist()), tuple(self.deviation.tolist()))
 
 
 def unscaled(channels: int) -> Scaling:

@@ -18,6 +18,7 @@ from torch import Tensor
 from metaopt import seeding
 from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
+from metaopt.data.raw.preparation import Preparation
 from metaopt.errors import InvalidTasks
 from metaopt.messages import did_you_mean, shown
 from metaopt.plain import whole
@@ -187,6 +188,19 @@ class DatasetTasks:
         """What inputs were normalised by: mean and deviation by channel or feature."""
         return self.rows.inputs
 
+    @property
+    def preparation(self) -> Preparation:
+        """How the data were packed and normalised; the rest of a model file needs no data."""
+        targets = self.rows.targets
+        return Preparation(
+            kind=self.manifest.kind,
+            inputs=self.rows.inputs.moments(),
+            numbers=None if targets is None else targets.moments(),
+            packing=self.manifest.packing,
+            features=self.manifest.features,
+            targets=self.manifest.targets,
+        )
+
     def names(self, split: str) -> list[str]:
         """The names of a split's classes, or tasks; turned classes are NAME/rotDDD."""
         names = [self.manifest.groups[i].name for i in self.members[_known(split)]]
@@ -229,18 +243,19 @@ class DatasetTasks:
         names = [self._name(i) for i in draw.group.tolist()]
         turns = [0] * len(names) if draw.turn is None else draw.turn.tolist()
         stars = torch.zeros_like(draw.example) if draw.mirrored is None else draw.mirrored
-        counted = zip(names, turns, draw.example.tolist(), stars.tolist(), strict=True)
-        said = [
-            f"{name}{f' turned {90 * turn}°' if turn else ''}, {_numbers(examples, stars, k_shot)}"
-            for name, turn, examples, stars in counted
+        called = [
+            f"{name} turned {90 * turn}°" if turn else name
+            for name, turn in zip(names, turns, strict=True)
         ]
+        counted = zip(called, draw.example.tolist(), stars.tolist(), strict=True)
+        said = [f"{name}, {_numbers(chosen, stars, k_shot)}" for name, chosen, stars in counted]
         if not self.classification:
-            return Description(said[0])
+            return Description(said[0], names=tuple(called))
         sentence = f"{self.n_way} classes"
         if self.manifest.target == "label":
             task = self.manifest.groups[int(draw.group[0]) // self.n_way].name
             sentence = f"{task}: {sentence}"
-        return Description(sentence, tuple(said), self.rows.ink)
+        return Description(sentence, tuple(said), self.rows.ink, tuple(called))
 
     def _name(self, group: int) -> str:
         """What a group is called, or a class of a task."""

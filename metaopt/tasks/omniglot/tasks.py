@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
+from metaopt.data.raw.preparation import Moments, Preparation
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.base import SPLITS, Episodes, Examples
 from metaopt.tasks.description import Description
@@ -62,6 +63,12 @@ class Omniglot:
 
     input_shape = (1, SIZE, SIZE)
     classification = True
+    preparation = Preparation(
+        "images",
+        Moments((0.0,), (1.0,)),
+        packing={"size": [SIZE, SIZE], "channels": 1, "invert": True},
+        white=1.0,
+    )
 
     @classmethod
     def load(
@@ -147,14 +154,18 @@ class Omniglot:
         character, turn, drawing = self._draw(members, key, k_shot + q_query)
         names = [self.names[i] for i in character.tolist()]
         turns = [0] * self.n_way if turn is None else turn.tolist()
+        called = tuple(
+            f"{name} turned {90 * quarters}°" if quarters else name
+            for name, quarters in zip(names, turns, strict=True)
+        )
         classes = (
-            f"{name}{f' turned {90 * quarters}°' if quarters else ''}, {_numbers(drawings, k_shot)}"
-            for name, quarters, drawings in zip(names, turns, drawing.tolist(), strict=True)
+            f"{name}, {_numbers(drawings, k_shot)}"
+            for name, drawings in zip(called, drawing.tolist(), strict=True)
         )
         alphabets = len({name.split("/")[0] for name in names})
         counted = f"{alphabets} alphabets" if alphabets > 1 else "one alphabet"
         return Description(
-            f"{self.n_way} characters of {counted}", tuple(classes), lambda x: x[:, 0]
+            f"{self.n_way} characters of {counted}", tuple(classes), lambda x: x[:, 0], called
         )
 
     def _draw(

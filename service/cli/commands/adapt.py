@@ -1,21 +1,23 @@
 """The command `adapt`: a study's winner on a task of the user's own."""
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.console import data, say
+from service.cli.console import check_writable, data, say, write_text
 from service.cli.exits import Exit, Stop
-from service.cli.options import Json
+from service.cli.options import Json, output_path
 from service.cli.outputs.answers import answer
+from service.cli.outputs.results import check_apart
 from service.cli.own_plugins import Import, allowed_here, paths_of
 
 if TYPE_CHECKING:
+    from metaopt.evaluation.adapted_task import ClassifiedTask, PredictedTask
     from metaopt.winner import Winner
-
-FORMS = "a .csv file with one example in a row, or an .npz file with arrays x and y"
 
 
 def adapt(
@@ -29,14 +31,17 @@ def adapt(
     support: Annotated[
         Path,
         typer.Option(
-            metavar="F",
-            help="Examples to adapt to: .csv (inputs, then targets, in each row) or .npz (x, y).",
+            metavar="PATH",
+            help="Examples to adapt to: a folder or zip with a folder of pictures for each class, "
+            ".csv (inputs, then targets, or columns by name) or .npz (x, y).",
         ),
     ],
     query: Annotated[
         Path | None,
         typer.Option(
-            metavar="F", help="Inputs to predict: .csv or .npz (x); by default the support's own."
+            metavar="PATH",
+            help="What to predict, in the same forms, with or without classes or targets; by "
+            "default the support's own.",
         ),
     ] = None,
     steps: Annotated[
@@ -44,33 +49,52 @@ def adapt(
         typer.Option(metavar="N", min=0, help="Inner steps; by default those it was scored with."),
     ] = None,
     import_: Import = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F",
+            parser=output_path,
+            help="Also write a page that shows the examples and what was predicted of each.",
+        ),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Adapt a winner to examples and print its predictions, one row for each input."""
+    from metaopt.adapted import adapted_to
+    from metaopt.data.raw.reading import FORMS, PICTURES
     from metaopt.errors import InvalidExamples, MetaoptError
+    from metaopt.evaluation.adapted_task import ClassifiedTask
+    from metaopt.models.registry import MODELS
+    from service.report.pages.predictions import Recipe, predictions_page
 
+    check_apart({"--html": html, "--json": json})
+    check_writable(html)
+    forms = FORMS
     try:
         winner = _loaded(source, paths_of(import_))
-        x, y = _support(winner, support)
-        adapted = winner.adapt(x, y, steps=steps)
-        outputs = adapted.predict(x if query is None else _inputs(query))
+        if winner.card.data is not None and winner.card.data.kind == "images":
+            forms = PICTURES
+        task = adapted_to(winner, support, query, steps=steps)
     except InvalidExamples as error:
-        raise Stop(Exit.USAGE, f"{error}\nA file of examples is {FORMS}.") from None
+        raise Stop(Exit.USAGE, f"{error}\nA file of examples is {forms}.") from None
     except MetaoptError as error:
         raise Stop(Exit.USAGE, str(error)) from None
     card = winner.card
-    taken = card.steps if steps is None else steps
-    say(
-        f"{card.algorithm} adapted to {len(x)} examples by {taken} inner steps at {card.inner_lr:g}"
+    recipe = Recipe(
+        source,
+        card.algorithm,
+        card.inner_lr,
+        card.steps if steps is None else steps,
+        together=card.transductive and MODELS.get(card.model.get("kind")).batch_statistics,
     )
-    rows = outputs.reshape(len(outputs), -1).tolist()
-    document = {
-        "algorithm": card.algorithm,
-        "inner_lr": card.inner_lr,
-        "inner_steps": taken,
-        "predictions": rows,
-    }
-    answer(json, document, lambda: data("\n".join(map(_line, rows))))
+    say(recipe.sentence(len(task.support)))
+    if isinstance(task, ClassifiedTask):
+        rows, document = _classes(task)
+    else:
+        rows, document = _numbers(task)
+    if html is not None:
+        write_text(html, predictions_page(task, recipe))
+    answer(json, {**recipe.to_json(), **document}, lambda: _print(rows, html))
 
 
 def _loaded(source: str, files: Sequence[str]) -> "Winner":
@@ -95,45 +119,47 @@ def _loaded(source: str, files: Sequence[str]) -> "Winner":
     return load_winner(source)
 
 
-def _line(row: list[float | int]) -> str:
-    return ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row)
-
-
-def _support(winner: "Winner", path: Path) -> tuple[Any, Any]:
-    """Inputs and targets."""
-    arrays = _read(path)
-    if isinstance(arrays, dict):
-        return _array(arrays, "x", path), _array(arrays, "y", path)
-    targets = 1 if winner.card.classification else winner.card.outputs
-    if arrays.shape[1] <= targets:
-        raise Stop(
-            Exit.USAGE,
-            f"{path} must have inputs and then {targets} target(s) in each row, got "
-            f"{arrays.shape[1]} column(s)",
+def _classes(task: "ClassifiedTask") -> tuple[list[list[str]], dict[str, Any]]:
+    """What is printed of each query example, and what is written as JSON."""
+    told = [example.right for example in task.query if example.right is not None]
+    if told:
+        say(f"right: {sum(told)} of {len(told)} query examples ({sum(told) / len(told):.1%})")
+    rows, query = [], []
+    for example in task.query:
+        assert example.predicted is not None and example.probability is not None
+        name = task.classes[example.predicted]
+        named = [example.name, name, f"{example.probability:.3f}"]
+        rows.append(named if example.name else [name])
+        truth = None if example.label is None else task.classes[example.label]
+        query.append(
+            {
+                "name": example.name,
+                "predicted": name,
+                "probability": example.probability,
+                "class": truth,
+            }
         )
-    x, y = arrays[:, :-targets], arrays[:, -targets:]
-    return x, y[:, 0] if winner.card.classification else y
+    return rows, {
+        "classes": task.classes,
+        "predictions": [[example.predicted] for example in task.query],
+        "query": query,
+        "accuracy": sum(told) / len(told) if told else None,
+    }
 
 
-def _inputs(path: Path) -> Any:
-    arrays = _read(path)
-    return _array(arrays, "x", path) if isinstance(arrays, dict) else arrays
+def _numbers(task: "PredictedTask") -> tuple[list[list[str]], dict[str, Any]]:
+    predictions = [point.after or [] for point in task.query]
+    errors = task.errors()
+    if errors is not None:
+        before, after = errors
+        say(f"mean squared error of the query set: {after:.4g}, before adaptation {before:.4g}")
+    rows = [[f"{value:.6g}" for value in row] for row in predictions]
+    return rows, {"predictions": predictions, "mse": errors and errors[1]}
 
 
-def _read(path: Path) -> Any:
-    """An .npz file's arrays by name, or a .csv file's rows (N, columns)."""
-    import numpy as np
-
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        return np.loadtxt(path, delimiter=",", ndmin=2, comments="#", encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise Stop(Exit.USAGE, f"{path} must be {FORMS}: {error}") from None
-
-
-def _array(arrays: dict[str, Any], name: str, path: Path) -> Any:
-    if name not in arrays:
-        raise Stop(Exit.USAGE, f"{path} must have an array {name}, got {', '.join(arrays)}")
-    return arrays[name]
+def _print(rows: list[list[str]], html: Path | None) -> None:
+    if str(html) == "-":
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    data(text.getvalue().rstrip("\n"))

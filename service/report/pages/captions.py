@@ -16,6 +16,12 @@ CAPTIONS = {
         "The search's own score of each finalist (hollow) beside its score on sealed tasks after "
         "fresh training (filled), with 95 % intervals.",
     ),
+    "hardest": Caption(
+        "Hardest for the winner",
+        "Sealed tasks with the worst scores and classes that were recognised least often, of the "
+        "training whose model is kept: after it was adapted to the support set, what it took each "
+        "query example for.",
+    ),
     "pareto": Caption(
         "What it costs",
         "Score of each completed trial against what it costs; filled points are the Pareto set, "

@@ -8,18 +8,17 @@ JSON in which no `<` is left.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
 from service.report.figures.all import figures
 from service.report.figures.base import Figure
 from service.report.pages.captions import CAPTIONS, Caption
+from service.report.pages.hardest import hardest_card
 from service.report.pages.sentences import headline
 from service.report.pages.summary import cost_rows, finalist_rows, pareto_rows
-from service.wire.characters import printable
+from service.report.pages.templates import asset, template
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
 from service.wire.words import numbers
@@ -56,38 +55,22 @@ class Card(NamedTuple):
 def html_page(report: StudyReport) -> str:
     """The page; it opens from disk and asks the network for nothing."""
     drawn = figures(report)
-    return _template().render(
+    return template("page.html").render(
         study=report.study,
         facts=_facts(report),
         answer=headline(report),
         cards=_cards(report, drawn),
+        hardest=hardest_card(report),
+        hardest_caption=CAPTIONS["hardest"],
         absent=[(CAPTIONS[part].title, reason) for part, reason in report.absent.items()],
         spec=json.dumps(report.study.spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
         made_at=instant(report.made_at, "minutes"),
-        style=_asset("page.css"),
+        style=asset("page.css") + asset("examples.css"),
         figures=_json(drawn),
         plotly=_plotly(),
-        theme=_asset("theme.js"),
-        script=_asset("page.js"),
+        theme=asset("theme.js"),
+        script=asset("page.js"),
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("service.report", "pages"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html")
-
-
-def _finalized(value: object) -> object:
-    return printable(value) if type(value) is str else value  # Markup is ours
 
 
 @cache
@@ -95,11 +78,6 @@ def _plotly() -> Markup:
     from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
     return Markup(get_plotlyjs())
-
-
-@cache
-def _asset(name: str) -> Markup:
-    return Markup((files("service.report.pages") / name).read_text(encoding="utf-8"))
 
 
 def _json(drawn: Sequence[Figure]) -> Markup:

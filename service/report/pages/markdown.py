@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from service.report.pages.captions import CAPTIONS
+from service.report.pages.hardest import hard_task_rows
 from service.report.pages.sentences import headline
 from service.report.pages.summary import (
     adaptation_rows,
@@ -24,6 +25,7 @@ from service.wire.words.plugins import plugins
 
 _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
+    "hardest": ("The hardest sealed tasks and classes, first the hardest.", hard_task_rows),
     "pareto": ("Completed trials: the Pareto set first, then by score.", pareto_rows),
     "learning_curves": ("Scores by meta-iterations, the best trials first.", curve_rows),
     "adaptation": ("Mean score after so many inner steps on a new task.", adaptation_rows),

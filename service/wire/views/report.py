@@ -7,6 +7,7 @@ by the part's name.  A study that runs, failed or was cancelled has a report lik
 
 from typing import Literal
 
+from metaopt.evaluation.hard_tasks import HardClass, HardTask
 from metaopt.metaparams import Value
 from service.wire.base import Instant
 from service.wire.views.result import StudyResult
@@ -192,6 +193,20 @@ class StudyCost(View):
     branches: list[BranchCost]
 
 
+class HardestReport(View):
+    """What was hardest for the winner: sealed tasks and classes, first the hardest.
+
+    Found out by a worker, of the training whose model is kept, when it was judged; `judged` is how
+    many tasks that was, the first ones of the bank.  Tasks have the numbers that `metaopt task`
+    takes.  A class counts in each task that it was in, so its numbers are of few examples often.
+    """
+
+    judged: int
+    tasks: list[HardTask]
+    classes: list[HardClass]
+    known: int
+
+
 class StudyReport(View):
     """A study, its verdict, and what was seen on the way."""
 
@@ -206,5 +221,6 @@ class StudyReport(View):
     adaptation: list[AdaptationCurve] | None
     cost: StudyCost | None
     pareto: Pareto | None = None
+    hardest: HardestReport | None = None
     timeline: Timeline | None = None
     absent: dict[str, str]

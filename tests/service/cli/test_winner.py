@@ -15,6 +15,7 @@ from service.client.winner import load_winner
 from service.db.engine import transaction
 from tests.fakes.rows import add_baseline
 from tests.fakes.specs import TINY
+from tests.fakes.winners import zoo
 from tests.service.cli.conftest import Command
 
 SUPPORT = "-2.0,0.5\n-1.0,1.0\n0.5,-0.3\n2.0,0.1\n"
@@ -126,3 +127,42 @@ def test_two_outputs_cannot_have_stdout(metaopt: Command, api: Engine, tmp_path:
     said = metaopt("submit", str(spec), "--wait", "--events", "--json", "-")
     assert said.code == 2 and "both write to stdout" in said.err
     assert metaopt("submit", str(spec), "--events").err == "--events needs --wait\n"
+
+
+ZOO_STUDY = {
+    **TINY,
+    "name": "animals",
+    "tasks": {"kind": "dataset", "dataset": "zoo", "n_way": 2, "k_shot": 1, "q_query": 2},
+    "budget": {"trials": 1, "meta_iterations": 20},
+}
+
+
+@pytest.mark.slow
+def test_a_study_on_pictures_shows_what_is_hard_and_takes_pictures(
+    metaopt: Command, at_work: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, spec = zoo(tmp_path / "zoo"), tmp_path / "zoo.yaml"
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path / "server"))
+    assert metaopt("data", "add", str(folder), "--invert").code == 0
+    spec.write_text(yaml.safe_dump(ZOO_STUDY))
+    said = metaopt("submit", str(spec), "--wait", "--json", str(tmp_path / "study.json"))
+    assert said.code == 0, said.err
+    page, data = tmp_path / "report.html", tmp_path / "report.json"
+    assert metaopt("report", "last", "--html", str(page), "--json", str(data)).code == 0
+    hardest = json.loads(data.read_text())["hardest"]
+    assert hardest["judged"] == 20 and len(hardest["tasks"]) == 3
+    scores = [task["score"] for task in hardest["tasks"]]
+    assert scores == sorted(scores) and hardest["known"] == 3
+    assert set(hardest["tasks"][0]["classified"]["classes"]) < {"cat", "fox", "ibis"}
+    assert 'id="hardest"' in page.read_text() and "data:image/png" in page.read_text()
+    number = hardest["tasks"][0]["number"]
+    shown = metaopt("task", "last", str(number), "--json", "-")
+    (drawn,) = json.loads(shown.out)
+    names = [name.split(",")[0] for name in drawn["classes"]]
+    assert names == hardest["tasks"][0]["classified"]["classes"]
+
+    support = zoo(tmp_path / "support", each=1, splits=False, classes="cat dog")
+    told = metaopt("adapt", "last", "--support", str(support), "--html", str(tmp_path / "p.html"))
+    assert told.code == 0, told.err
+    assert [line.split(",")[0] for line in told.out.splitlines()] == ["cat/0.png", "dog/0.png"]
+    assert "Predictions of last" in (tmp_path / "p.html").read_text()

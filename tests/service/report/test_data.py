@@ -14,7 +14,8 @@ from service.wire.views.report import StudyReport
 from tests.fakes.seen import STUDY
 
 PARTS = {
-    "verdict", "learning_curves", "slices", "importances", "stability", "adaptation", "cost",
+    "verdict", "hardest", "learning_curves", "slices", "importances", "stability", "adaptation",
+    "cost",
 }  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def test_a_completed_study_has_every_part(completed: StudyReport) -> None:
 
 
 def test_a_running_study_lacks_the_verdict_alone_and_says_why(running: StudyReport) -> None:
-    assert set(running.absent) == {"verdict", "adaptation"}
+    assert set(running.absent) == {"verdict", "hardest", "adaptation"}
     assert "the study is running" in running.absent["verdict"]
 
 
