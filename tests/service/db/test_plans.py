@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "current": ["running"],
     "digits": ["ab"],
     "data": [[]],
+    "dataset": ["sha256:0"],
     "ended_by": ["trials"],
     "epoch": [1],
     "error": ["an error"],
