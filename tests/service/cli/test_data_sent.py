@@ -52,6 +52,19 @@ def test_a_path_is_sent_once_and_named_by_its_digest(
         assert said.code == 2 and "is needed by s" in said.err
 
 
+def test_tasks_of_data_that_lie_at_the_server_can_be_looked_at(
+    metaopt: Command, here: Path, api: Engine
+) -> None:
+    metaopt("submit", "pictures.json")
+    said = metaopt("task", "last", "0")
+    assert said.code == 2 and "the study's data are not on this machine" in said.err
+    digest = said.err.partition("metaopt data export ")[2].split()[0]
+    assert metaopt("data", "export", digest, "got", "--remote").code == 0
+    assert metaopt("data", "add", "got").code == 0
+    shown = metaopt("task", "last", "0")
+    assert shown.code == 0 and "task 0 of the sealed bank" in shown.out
+
+
 def test_a_name_that_means_other_data_there_is_no_hindrance(
     metaopt: Command, here: Path, api: Engine
 ) -> None:
