@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="METAOPT_", extra="ignore", frozen=True)
 
     data_directory: Path = Field(
-        Path("metaopt-data"), validate_default=True, description="Database, checkpoints, logs."
+        Path("metaopt-data"),
+        validate_default=True,
+        description="Database, checkpoints, data sets, logs.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL; default is SQLite under the data directory."

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR
 
 from metaopt.data.files import unreadable, walk
 from metaopt.errors import InvalidData
@@ -39,14 +40,14 @@ def _compare(path: Path, before: State) -> None:
 
 
 def _state(path: Path) -> State:
-    if path.is_dir():
-        return {
-            found.name: (found.status.st_size, found.status.st_mtime_ns)
-            for found in walk(path)
-            if not found.is_folder
-        }
     try:
         status = path.stat()
     except OSError as error:
         raise unreadable(path, error) from None
-    return {"": (status.st_size, status.st_mtime_ns)}
+    if not S_ISDIR(status.st_mode):
+        return {"": (status.st_size, status.st_mtime_ns)}
+    return {
+        found.name: (found.status.st_size, found.status.st_mtime_ns)
+        for found in walk(path)
+        if not found.is_folder
+    }

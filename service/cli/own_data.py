@@ -1,5 +1,6 @@
 """A spec that names its data by a path: they are packed here, and named by their digest."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,8 @@ def _is_path(given: str, directory: Path) -> bool:
     """A name that is known here is one, whatever lies in the working directory."""
     if "/" in given:
         return True
-    return not (directory / "names" / given).is_file() and Path(given).exists()
+    names = directory / "names" / given
+    return not os.path.isfile(names) and os.path.exists(given)  # whatever the name, no error
 
 
 def _packed(path: Path, directory: Path) -> str:

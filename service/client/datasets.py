@@ -9,6 +9,7 @@ data set that is packed already, is sent without.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -159,7 +160,8 @@ def sendable(source: "str | Path | Packed", packing: "Packing | None" = None) ->
     if not isinstance(source, str | Path):
         return of_packed(source)
     path = Path(source)
-    if packing is None and (path / MANIFEST_FILE).is_file() and (path / ARRAYS_FILE).is_file():
+    files = path / MANIFEST_FILE, path / ARRAYS_FILE
+    if packing is None and all(map(os.path.isfile, files)):  # no error, whatever the name
         return exported(path)
     from metaopt.data.reading import read
 

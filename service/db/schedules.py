@@ -55,13 +55,12 @@ def find_named(session: Session, name: str) -> Schedule | None:
     return session.scalar(select(Schedule).where(Schedule.name == name))
 
 
-def schedules_on(session: Session, dataset: str, *, limit: int) -> Sequence[str]:
+def schedules_on(session: Session, dataset: str) -> Sequence[str]:
     """The names of the schedules whose tasks are on a data set, `sha256:` and its digest."""
     query = (
         select(Schedule.name)
         .where(Schedule.spec["tasks"]["dataset"].as_string() == dataset)
         .order_by(Schedule.name)
-        .limit(limit)
     )
     return session.scalars(query).all()
 

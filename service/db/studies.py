@@ -52,7 +52,10 @@ def waiting_line(session: Session) -> list[InLine]:
     return [InLine(*row) for row in session.execute(query)]
 
 
-def studies_on(session: Session, dataset: str, *, limit: int) -> list[InLine]:
+_NOT_ENDED = tuple(status for status in StudyStatus if status not in TERMINAL_STUDIES)
+
+
+def studies_on(session: Session, dataset: str) -> list[InLine]:
     """The studies that have not ended whose tasks are on a data set, oldest first.
 
     Args:
@@ -60,10 +63,9 @@ def studies_on(session: Session, dataset: str, *, limit: int) -> list[InLine]:
     """
     query = (
         select(Study.created_at, Study.study_id, Study.name, Study.status)
-        .where(Study.status.not_in(TERMINAL_STUDIES))
+        .where(Study.status.in_(_NOT_ENDED))
         .where(Study.spec["tasks"]["dataset"].as_string() == dataset)
         .order_by(Study.created_at, Study.study_id)
-        .limit(limit)
     )
     return [InLine(*row) for row in session.execute(query)]
 

@@ -128,16 +128,14 @@ def check_unused(session: Session, digest: str) -> None:
     Raises:
         DatasetInUse: A study that has not ended, or a schedule, names them.
     """
-    reference, limit = f"sha256:{digest}", MOST_NAMED + 1
+    reference = f"sha256:{digest}"
     users = [
         f"study {one.study_id} ({one.name}, {one.status})"
-        for one in studies.studies_on(session, reference, limit=limit)
+        for one in studies.studies_on(session, reference)
     ]
-    users += [
-        f"schedule {name}" for name in schedules.schedules_on(session, reference, limit=limit)
-    ]
+    users += [f"schedule {name}" for name in schedules.schedules_on(session, reference)]
     if users:
-        more = " and others" if len(users) > MOST_NAMED else ""
+        more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
         raise DatasetInUse(
             f"data set {reference[:19]}… is needed by {', '.join(users[:MOST_NAMED])}{more}: wait "
             "until studies have ended or cancel them, and remove schedules"

@@ -46,7 +46,12 @@ def every_route(app: FastAPI) -> list[tuple[str, str]]:
             found += [(method, path) for path in MOUNTED for method in ("GET", "POST", "DELETE")]
         elif isinstance(route, Route):
             path = route.path.format(
-                study_id="a" * 32, schedule_id="b" * 32, trial_number=0, name="app.js"
+                study_id="a" * 32,
+                schedule_id="b" * 32,
+                trial_number=0,
+                name="app.js",
+                reference="kana",
+                sha256="0" * 64,
             )
             found += [(method, path) for method in route.methods or ()]
     return [(method, path) for method, path in found if path != "/healthz"]

@@ -85,7 +85,7 @@ def _bank(spec: StudySpec, bank: BankName) -> BankSpec:
 
 def _drawn(spec: TasksSpec, name: BankName, bank: BankSpec, tasks: list[int]) -> list[BankTask]:
     from metaopt.data.shelf import look_in
-    from metaopt.errors import MetaoptError
+    from metaopt.errors import DataNotFound, MetaoptError
     from metaopt.evaluation.bank_task import bank_tasks  # torch takes a moment
     from service.settings import Settings
 
@@ -100,6 +100,13 @@ def _drawn(spec: TasksSpec, name: BankName, bank: BankSpec, tasks: list[int]) ->
         )
     try:
         return bank_tasks(spec.chosen(), bank, tasks)
+    except DataNotFound as error:
+        found = spec.chosen()["dataset"]
+        raise Stop(
+            Exit.USAGE,
+            f"the study's data are not on this machine: {error}; `metaopt data export {found} "
+            "FOLDER --remote` and `metaopt data add FOLDER` bring them",
+        ) from None
     except (MetaoptError, OSError, ImportError) as error:
         raise Stop(
             Exit.USAGE, f"tasks of kind {spec.kind} cannot be drawn on this machine: {error}"

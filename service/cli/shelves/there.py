@@ -1,5 +1,6 @@
 """The data sets of a server, and data that are sent to it."""
 
+import os
 from pathlib import Path
 
 from metaopt.data.names import name_of
@@ -25,7 +26,7 @@ class There:
     def add(self, path: Path, name: str, packing: Packing) -> DatasetView:
         """Send what is at a path, or else the data set of this machine that is called so."""
         given = None if packing == Packing() else packing
-        if given is None and not path.exists() and (found := _of_this_machine(str(path))):
+        if given is None and not os.path.exists(path) and (found := _of_this_machine(str(path))):
             return self._datasets.add(found, name)
         return self._datasets.add(path, name, packing=given)
 
@@ -55,7 +56,7 @@ def is_path(given: str, client: Client) -> bool:
     """
     if "/" in given:
         return True
-    return Path(given).exists() and _find(client, given) is None
+    return os.path.exists(given) and _find(client, given) is None  # whatever the name, no error
 
 
 def sent(path: Path, client: Client) -> str:

@@ -52,6 +52,19 @@ def test_a_path_is_sent_once_and_named_by_its_digest(
         assert said.code == 2 and "is needed by s" in said.err
 
 
+def test_tasks_of_data_that_lie_at_the_server_can_be_looked_at(
+    metaopt: Command, here: Path, api: Engine
+) -> None:
+    metaopt("submit", "pictures.json")
+    said = metaopt("task", "last", "0")
+    assert said.code == 2 and "the study's data are not on this machine" in said.err
+    digest = said.err.partition("metaopt data export ")[2].split()[0]
+    assert metaopt("data", "export", digest, "got", "--remote").code == 0
+    assert metaopt("data", "add", "got").code == 0
+    shown = metaopt("task", "last", "0")
+    assert shown.code == 0 and "task 0 of the sealed bank" in shown.out
+
+
 def test_a_name_that_means_other_data_there_is_no_hindrance(
     metaopt: Command, here: Path, api: Engine
 ) -> None:
@@ -73,8 +86,9 @@ def test_data_that_cannot_be_packed_are_said_with_their_field(
         assert said.code == 2 and said.err.startswith("tasks.dataset: it does not follow which")
     said = metaopt("submit", "days.json", "--set", "tasks.dataset=nothing/there")
     assert said.code == 2 and "nothing/there cannot be read: No such file" in said.err
-    said = metaopt("submit", "days.json", "--set", "tasks.dataset=nothing")
-    assert said.code == 2 and "there is no data set 'nothing'" in said.err
+    for nothing in ("nothing", "x" * 300):
+        said = metaopt("submit", "days.json", "--set", f"tasks.dataset={nothing}")
+        assert said.code == 2 and said.err.startswith("The spec breaks a rule:\ntasks.dataset: ")
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "described": [[algorithm()]],
     "digits": ["ab"],
     "data": [[]],
+    "dataset": ["sha256:0"],
     "ended_by": ["trials"],
     "epoch": [1],
     "error": ["an error"],

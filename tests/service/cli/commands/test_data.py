@@ -97,6 +97,7 @@ def test_json_is_the_manifest_with_its_names(metaopt: Command, here: Path) -> No
     ("line", "words"),
     [
         ("add nothing", "nothing cannot be read: No such file or directory"),
+        (f"add {'x' * 300} --name x", "x cannot be read: File name too long"),
         ("add t.csv", "it does not follow which column has the classes"),
         ("check t.csv --class spceies", "there is no column 'spceies', did you mean species?"),
         ("add t.csv --class species --name Ä", "the name of a data set has 1 to 64 of a-z"),
