@@ -1,26 +1,68 @@
-"""The data of examples/own-data: what they are, and that what is predicted was never trained on."""
+"""Each study on data of one's own, as its first lines say, at a tiny budget."""
 
+import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from metaopt.data.raw.pictures import read_pictures
 from metaopt.data.reading import read
-from metaopt.data.store import DataStore
 from metaopt.tasks.dataset.splits import split_members
 from metaopt.tasks.dataset.tasks import DatasetTasks
-from service.operations.specs.datasets import read_spec
 
-FOLDER = Path(__file__).parents[2] / "examples" / "own-data"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "own-data"
+SPECS = sorted(FOLDER.glob("*.yaml"))
+TINY = (
+    "budget.trials=1", "budget.meta_iterations=2", "evaluation.tasks=4", "verdict.finalists=1",
+    "verdict.seeds=1", "verdict.tasks=6", "verdict.compare=none",
+    "branches.maml.space.meta_batch=2",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "data"), [("mnist.yaml", "mnist"), ("kana.yaml", "kana.zip")])
-def test_a_spec_fits_its_data(name: str, data: str, tmp_path: Path) -> None:
-    document = yaml.safe_load((FOLDER / name).read_text("utf-8"))
-    DataStore(tmp_path).add(read(FOLDER / data)[1], document["tasks"]["dataset"])
-    spec = read_spec(document, tmp_path)
-    assert spec.tasks.options()["dataset"].startswith("sha256:")
+def commands_of(spec: Path) -> list[list[str]]:
+    """The commands in the spec's first lines, without `metaopt`."""
+    lines = [line[1:].strip() for line in spec.read_text(encoding="utf-8").splitlines()[1:3]]
+    assert all(line.startswith("metaopt ") for line in lines), "it says how it is run"
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def metaopt(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
+    own = {"METAOPT_DATA_DIRECTORY": str(data), "METAOPT_SLOTS": "1", "METAOPT_COMPILE": "never"}
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments],
+        env={**inherited, **own, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+def test_the_commands_of_its_first_lines_end_in_a_verdict(spec: Path, tmp_path: Path) -> None:
+    add, run = commands_of(spec)
+    added = metaopt(tmp_path / "data", *add)
+    assert added.returncode == 0, added.stderr
+    sets = [word for change in TINY for word in ("--set", change)]
+    told = tmp_path / "told.json"
+    done = metaopt(tmp_path / "data", *run, *sets, "--json", str(told))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(told.read_text())["result"]
+    assert [len(one["scores"]) for one in result["trivial"]["predictors"]] in ([6] * 2, [6] * 3)
+    assert "beside trivial predictors: " in done.stdout
+
+
+@pytest.mark.parametrize("path", [*SPECS, *SPECS[0].parent.glob("*.csv")], ids=lambda p: p.name)
+def test_an_extract_is_small_and_its_source_is_named(path: Path) -> None:
+    readme = (path.parent / "README.md").read_text(encoding="utf-8")
+    assert path.name in readme
+    assert path.stat().st_size <= 300_000
 
 
 def test_digits_to_predict_are_of_classes_and_pictures_that_nobody_trained_on() -> None:

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from metaopt import BankSpec
+from metaopt.evaluation.trivial import scores_of
 from metaopt.tasks.dataset.tasks import DatasetTasks
 from tests.fakes.packed import images, table
 
@@ -36,3 +38,16 @@ def test_a_gpu_draws_the_tasks_of_a_cpu_and_does_not_wait(case: str) -> None:
         torch.cuda.set_sync_debug_mode("default")
     for ours, theirs in zip(here.sample("train", keys, 2, 2), drawn, strict=True):
         assert torch.allclose(ours.x, theirs.x.cpu()) and torch.equal(ours.y, theirs.y.cpu())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_gpu_scores_trivial_predictors_as_a_cpu_does(case: str) -> None:
+    packed, options = CASES[case]
+    bank = BankSpec("train", seed=1, tasks=50, k_shot=2, q_query=2, steps=0)
+    here, there = (
+        scores_of(DatasetTasks.of(packed, **options, device=device), bank, None, device=device)
+        for device in ("cpu", "cuda")
+    )
+    assert set(here) == set(there)
+    for name, scores in here.items():
+        assert there[name] == pytest.approx(scores, rel=1e-4)

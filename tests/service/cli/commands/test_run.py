@@ -78,3 +78,6 @@ def test_a_run_takes_a_path_to_data_and_judges_on_them(tmp_path: Path) -> None:
     assert stored["facts"]["groups"] == {"train": 8, "validation": 2, "test": 2}
     assert document["result"]["metric"] == "nmse"
     assert document["result"]["finalists"][0]["sealed"]["score"] > 0
+    trivial = document["result"]["trivial"]
+    assert {one["name"] for one in trivial["predictors"]} == {"support_mean", "ridge"}
+    assert trivial["answer"] in done.stdout or "not shown to be" in done.stdout
