@@ -57,7 +57,7 @@ def test_once_no_slot_works_they_are_found_anew(
     seen: list[list[str]] = []
 
     def run_epoch(*arguments: Any) -> None:
-        found, stop = arguments[3:5]
+        found, _, stop = arguments[3:6]
         seen.append([slot.name for slot in found.slots])
         if len(seen) == 1:
             raise SlotsLost("it fell off the bus")
@@ -110,7 +110,7 @@ def test_webhooks_are_told_while_the_epoch_runs(
 
     def run_epoch(*arguments: Any) -> None:
         seen.append({thread.name for thread in threading.enumerate()})
-        arguments[4].set()
+        arguments[5].set()
 
     monkeypatch.setattr(daemon, "_run_epoch", run_epoch)
     file.write_text(
