@@ -12,6 +12,7 @@ from service.db.dispatcher import last_refresh
 from service.db.engine import reading
 from service.dispatcher.slots import SlotsLost
 from service.executors.base import Slot
+from service.executors.plugins import Plugins
 from service.executors.slots import Found
 from service.settings import Settings
 
@@ -36,6 +37,7 @@ def test_a_full_disk_ends_the_epoch_and_not_the_process(
         _engine: Engine,
         epoch: int,
         _found: Found,
+        _plugins: Plugins,
         stop: threading.Event,
         _log_to: TextIO,
     ) -> None:
