@@ -249,8 +249,13 @@ class Population:
         """Put the compiled program into `directory`, if it is not there.
 
         Raises:
+            InvalidPopulation: its lanes are computed one after the other (`lane_by_lane`).
             Exception: whatever the compiler says.
         """
+        if self.lane_by_lane is not None:
+            raise InvalidPopulation(
+                f"a model that is computed lane by lane is not compiled: {self.lane_by_lane}"
+            )
         path = self.program_path(directory)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -293,6 +298,15 @@ class Population:
         if self.device == "cpu":
             return default_program_lanes(self.signature, self.program.kinds)
         return min(self.lane_chunk, max(8, 1 << (len(self._names) - 1).bit_length()))
+
+    @property
+    def lane_by_lane(self) -> str | None:
+        """Why lanes are computed one after the other, as somebody's module may be; None if not.
+
+        They take as long as each by itself, and a program of them would grow with their number.
+        """
+        why: str | None = getattr(self.program.learner.model, "lane_by_lane", None)
+        return why
 
     @property
     def compiled(self) -> bool:

@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
+from warnings import catch_warnings, filterwarnings
 
 import structlog
 
@@ -84,6 +85,7 @@ class Programs:
         self._facts: dict[str, Facts | None] = {}
         self._crashes: Counter[Path] = Counter()
         self._compiling: _Compiling | None = None
+        self._told: set[str] = set()  # why models are slow
 
     def population(self, signature: Signature, ahead: int) -> Population:
         """An empty population with as many lanes at once as fit and pay.
@@ -91,6 +93,13 @@ class Programs:
         Args:
             ahead: Lane-meta-iterations expected; few are not worth measuring for.
         """
+        with catch_warnings():
+            filterwarnings("ignore", "model .* is computed lane by lane")  # that is logged
+            population = self._population(signature, ahead)
+        self._tell_of_slow(population)
+        return population
+
+    def _population(self, signature: Signature, ahead: int) -> Population:
         facts = None
         try:
             facts = self._measured(signature, ahead)
@@ -98,6 +107,17 @@ class Programs:
             self._do_without(error)
         chunk = facts.lane_chunk if facts else default_lane_chunk(signature, self._device)
         return Population(signature, device=self._device, lane_chunk=chunk)
+
+    def _tell_of_slow(self, population: Population) -> None:
+        why = population.lane_by_lane
+        if why is not None and why not in self._told:
+            self._told.add(why)
+            log.warning(
+                "model_lane_by_lane",
+                model=population.signature.model.get("ref"),
+                because=why[:500],
+                costs="lanes take as long as one after the other, and are not compiled",
+            )
 
     def ready(self, population: Population, work: Work) -> bool:
         """Let `population` train by its compiled program, if there is one or it pays.
@@ -127,6 +147,8 @@ class Programs:
 
     def _ready(self, population: Population, work: Work) -> bool:
         if self._mode == "never" or self._directory is None or population.compiled:
+            return True
+        if population.lane_by_lane is not None:
             return True
         path = population.program_path(self._directory)
         if failed_lately(path):

@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+from torch import Tensor, nn
 
+from metaopt.errors import InvalidPopulation
 from metaopt.models.kind import CompileGuess
+from metaopt.models.module_kind import module_kind
+from metaopt.models.registry import MODULES
 from metaopt.population.compiled import PARTIAL, program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
@@ -32,7 +37,7 @@ from service.executors.program_files import (
 from service.executors.programs import Programs
 from service.executors.records import core_seconds, keep
 from service.executors.segment import Segments
-from service.executors.worth import eager_seconds
+from service.executors.worth import Work, eager_seconds
 from tests.fakes.processes import children, runs
 from tests.service.executors.test_local import admit, order
 from tests.waiting import wait_until
@@ -72,6 +77,34 @@ def test_lanes_are_measured_once_and_remembered(tmp_path):
     segments = Segments("cpu", programs(tmp_path, "never"))
     segments.run(order(ahead=5000))
     assert segments._population is not None and segments._population.lane_chunk == 3
+
+
+class Remembering(nn.Module):
+    """What vmap cannot map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(1, 2, batch_first=True)
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.memory(x[:, None])[0][:, 0])
+        return outputs
+
+
+def test_a_model_that_is_computed_lane_by_lane_is_told_and_not_compiled(tmp_path):
+    model = {"kind": "module", "ref": "toys:Remembering", "options": {}, "adapt": "all"}
+    signature = replace(SIGNATURE, model=model)
+    chosen = programs(tmp_path, "always")
+    with MODULES.including(module_kind("toys:Remembering", Remembering)), capture_logs() as logs:
+        for _ in range(2):
+            population = chosen.population(signature, MUCH)
+    (told,) = [one for one in logs if one["event"] == "model_lane_by_lane"]
+    assert told["model"] == "toys:Remembering" and "LSTM" in told["because"]
+    assert chosen.ready(population, Work(MUCH, 1, 1, None))
+    assert not population.compiled and not list(tmp_path.glob("*.pt2"))
+    with pytest.raises(InvalidPopulation, match="lane by lane is not compiled: .*LSTM"):
+        population.compile(tmp_path)
 
 
 def test_little_work_is_neither_measured_nor_compiled(tmp_path):

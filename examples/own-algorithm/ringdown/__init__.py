@@ -1,0 +1,1 @@
+"""Ringing systems: tasks, a network and an algorithm for metaopt."""
