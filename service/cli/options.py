@@ -7,7 +7,6 @@ import typer
 
 from service.cli.completion import complete_study
 from service.cli.console import STDOUT, check_writable
-from service.cli.exits import Exit, Stop
 from service.output_file import descriptor_of
 
 
@@ -32,33 +31,6 @@ def _writable(context: typer.Context, path: Path | None) -> Path | None:
     if not context.resilient_parsing:  # as when a shell completes
         check_writable(path)
     return path
-
-
-def _imported(context: typer.Context, files: list[Path] | None) -> list[Path] | None:
-    """Refuse what Python could not import before the command does anything."""
-    for file in files or ():
-        if not context.resilient_parsing and not (file.is_file() and file.suffix == ".py"):
-            raise Stop(
-                Exit.USAGE, f"--import must be given a Python file, as ./mine.py, got {file}"
-            )
-    return files
-
-
-Import = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--import",
-        metavar="FILE",
-        help="Let workers import this Python file, for its tasks, models and algorithms; may be "
-        "repeated.",
-        callback=_imported,
-    ),
-]
-
-
-def paths_of(files: list[Path] | None) -> list[str]:
-    """Files to import by the paths that every process knows them by."""
-    return list(dict.fromkeys(str(file.resolve()) for file in files or ()))
 
 
 Json = Annotated[

@@ -52,6 +52,14 @@ def waiting_line(session: Session) -> list[InLine]:
     return [InLine(*row) for row in session.execute(query)]
 
 
+def plugins_at_work(session: Session) -> dict[str, list[dict[str, Any]]]:
+    """What those of the studies that run or are queued need of plug-ins, where it is anything."""
+    query = select(Study.study_id, Study.plugins).where(
+        Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)), Study.plugins.is_not(None)
+    )
+    return {study_id: plugins or [] for study_id, plugins in session.execute(query)}
+
+
 def specs_of(session: Session, study_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The specs of these studies as they are stored."""
     query = select(Study.study_id, Study.spec).where(Study.study_id.in_(study_ids))

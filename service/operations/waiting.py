@@ -39,20 +39,22 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
         sentence = waiting.for_service(*next(iter(wrong.items())))
         view = WaitView(reason="dispatcher", before=0, behind=[], seconds=None, sentence=sentence)
         return {row.study_id: view for row in at_work}
-    without = _without_plugins(session, at_work)
-    queued = [
-        row for row in at_work if row.status == StudyStatus.QUEUED and row.study_id not in without
-    ]
+    queued = [row for row in at_work if row.status == StudyStatus.QUEUED]
+    needing = queued or any(row.plugins for row in at_work)
+    without = _without_plugins(session) if needing else {}
+    queued = [row for row in queued if row.study_id not in without]
+    shown = {row.study_id: without[row.study_id] for row in at_work if row.study_id in without}
     if not queued:
-        return without
-    line, now = studies.waiting_line(session), database_now(session)
+        return shown
+    line = [one for one in studies.waiting_line(session) if one.study_id not in without]
+    now = database_now(session)
     left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
-    return without | {row.study_id: _wait(row, line, left, now) for row in queued}
+    return shown | {row.study_id: _wait(row, line, left, now) for row in queued}
 
 
-def _without_plugins(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
-    """Those of the studies that need a plug-in which no worker has."""
-    needing = {row.study_id: row.plugins for row in rows if row.plugins}
+def _without_plugins(session: Session) -> dict[str, WaitView]:
+    """The studies that need a plug-in which no worker has."""
+    needing = studies.plugins_at_work(session)
     there = marks(session) if needing else frozenset()
     waits: dict[str, WaitView] = {}
     for study_id, plugins in needing.items():

@@ -30,7 +30,7 @@ def learn_present(session: Session) -> None:
     """Offer the plug-ins that there are now, and no others."""
     usable = {mark for mark in rows.marks(session) if not mark.refused}
     with _lock:
-        if usable != set(_offered.values()):
+        if usable != set(_offered.values()) or not all(map(_is_offered, usable)):
             _offer(told.described for told in rows.present(session))
 
 
@@ -61,6 +61,12 @@ def _offer(present: Iterable[Described]) -> None:
     for family, name in before.keys() - _offered.keys():
         FAMILIES[family].retire(name)
     forget_kept()
+
+
+def _is_offered(mark: Mark) -> bool:
+    """Whether a registry has it, and has it from there: somebody may have loaded another since."""
+    origin = FAMILIES[mark.family].origin(mark.name)
+    return origin is not None and origin.digest == mark.digest
 
 
 def _learnt(described: Described) -> bool:

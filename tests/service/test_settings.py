@@ -58,3 +58,11 @@ def test_the_data_directory_is_never_the_current_one_by_an_empty_name(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("METAOPT_DATA_DIRECTORY", "")
     assert Settings().url().database == str(tmp_path / "metaopt-data" / "metaopt.db")
+
+
+def test_a_list_of_plugins_that_is_none_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("METAOPT_PLUGINS", "one==1.0, other>=2")
+    with pytest.raises(ValueError, match="package==version, got 'other>=2'"):
+        Settings()

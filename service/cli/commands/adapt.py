@@ -1,5 +1,6 @@
 """The command `adapt`: a study's winner on a task of the user's own."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
+from service.cli.own_plugins import Import, allowed_here, paths_of
 
 if TYPE_CHECKING:
     from metaopt.winner import Winner
@@ -41,14 +43,14 @@ def adapt(
         int | None,
         typer.Option(metavar="N", min=0, help="Inner steps; by default those it was scored with."),
     ] = None,
+    import_: Import = None,
     json: Json = None,
 ) -> None:
     """Adapt a winner to examples and print its predictions, one row for each input."""
     from metaopt.errors import InvalidExamples, MetaoptError
-    from service.client.winner import load_winner  # torch takes a moment; nobody else needs it
 
     try:
-        winner = load_winner(source)
+        winner = _loaded(source, paths_of(import_))
         x, y = _support(winner, support)
         adapted = winner.adapt(x, y, steps=steps)
         outputs = adapted.predict(x if query is None else _inputs(query))
@@ -69,6 +71,28 @@ def adapt(
         "predictions": rows,
     }
     answer(json, document, lambda: data("\n".join(map(_line, rows))))
+
+
+def _loaded(source: str, files: Sequence[str]) -> "Winner":
+    """The winner; what it needs of plug-ins is imported, if that is allowed or named.
+
+    Raises:
+        Stop: A plug-in that it needs is neither.
+    """
+    from metaopt.errors import InvalidPlugin
+    from metaopt.plugins.load import load_plugins
+    from service.client.winner import load_winner  # torch takes a moment; nobody else needs it
+
+    load_plugins(*files)
+    allowed = [str(one) for one in allowed_here()]
+    try:
+        return load_winner(source)
+    except InvalidPlugin as error:
+        if not allowed:
+            way = "Here it is imported by METAOPT_PLUGINS=package==version, or --import FILE."
+            raise Stop(Exit.USAGE, f"{error}\n{way}") from None
+    load_plugins(*allowed)
+    return load_winner(source)
 
 
 def _line(row: list[float | int]) -> str:

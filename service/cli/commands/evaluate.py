@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from metaopt.plugins.described import Described
+from metaopt.plugins.description import learn
 from service.cli.commands.submit import refuse_without_wait, tell_submitted
 from service.cli.connection import connect
 from service.cli.exits import Exit, Stop
@@ -23,6 +25,7 @@ from service.planning.fidelity import first_order_until
 from service.wire.spec.budget import Budget
 from service.wire.spec.pruning import Pruning
 from service.wire.spec.space import Branch
+from service.wire.spec.stored import StoredStudy
 from service.wire.spec.study import Search, StudySpec
 from service.wire.views.studies import StudyView, TrialView
 
@@ -58,7 +61,7 @@ def evaluate(
         refuse_without_wait(timeout=timeout)
     outputs.check()
     with connect() as client:
-        study = client.study(study_id)
+        study = _known(client, client.study(study_id))
         trial = _trial(client, study.study_id, trial_number)
         document = evaluation(study, trial, tasks, seeds, compare)
         own = client.submit(document)
@@ -112,6 +115,26 @@ def _same_order(spec: StudySpec, trial: TrialView) -> Pruning:
     if until is None:
         return Pruning(kind="none")
     return Pruning(kind="none", rungs=[until], first_order_until=until)
+
+
+def _known(client: Client, study: StudyView) -> StudyView:
+    """The study, with what the server knows of its kinds.
+
+    Raises:
+        Stop: They are plug-ins, and the server has them no more.
+    """
+    if study.plugins:
+        for one in client.plugins.there():
+            if one.refused is None:
+                learn(Described.from_json(one.model_dump(exclude={"described_at"})))
+        study = client.study(study.study_id)
+    if isinstance(study.spec, StoredStudy):
+        raise Stop(
+            Exit.USAGE,
+            f"study {study.study_id} is of kinds that the server has not now, so that none of its "
+            "trials can be trained: `metaopt plugins` lists what it has",
+        )
+    return study
 
 
 def _trial(client: Client, study_id: str, trial_number: int) -> TrialView:

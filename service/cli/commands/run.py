@@ -13,9 +13,10 @@ from service.cli.commands.server import DataDirectory, settings_with
 from service.cli.commands.submit import tell_warnings
 from service.cli.commands.watch import wait_for_verdict
 from service.cli.console import say
-from service.cli.options import Events, Import, Json, Junit, Summary, Timeout, paths_of
+from service.cli.options import Events, Json, Junit, Summary, Timeout
 from service.cli.outputs.results import Outputs
 from service.cli.own_data import with_own_data
+from service.cli.own_plugins import Import, paths_of
 from service.cli.processes.in_process import in_process
 from service.cli.spec_options import (
     BaselineName,

@@ -21,7 +21,7 @@ import uvicorn
 from service.auth.start import check_start
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
-from service.cli.options import Import, paths_of
+from service.cli.own_plugins import Import, paths_of
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
 from service.executors.slots import find_slots

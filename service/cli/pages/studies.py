@@ -13,6 +13,7 @@ from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
 from service.wire.words import numbers
 from service.wire.words.gates import not_passed
+from service.wire.words.plugins import plugins
 
 MOST_TRIALS = 20
 FEWEST_DIGITS = 8
@@ -92,9 +93,7 @@ def _head(study: StudyView, result: StudyResult | None, now: datetime) -> Iterat
     yield f"time: {_time(study, now)}"
     if study.seconds_left is not None:
         yield f"left: about {numbers.seconds(study.seconds_left)}"
-    for plugin in study.plugins:
-        whose = f"{plugin.package} {plugin.version}".strip()
-        yield f"plug-in: {plugin.name} of {whose} (sha256:{plugin.digest})"
+    yield from plugins(study.plugins)
     if study.busy_share is not None:
         yield f"devices busy: {numbers.share(study.busy_share)}"
     if any(study.replica_trials.values()):

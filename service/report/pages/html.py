@@ -24,6 +24,7 @@ from service.wire.views.report import StudyReport
 from service.wire.words import numbers
 from service.wire.words.finalists import Table
 from service.wire.words.instants import instant
+from service.wire.words.plugins import plugins
 
 _TABLES: Mapping[str, Callable[[StudyReport], Table]] = {
     "verdict": finalist_rows,
@@ -114,6 +115,7 @@ def _facts(report: StudyReport) -> list[str]:
         f"{sum(study.trials.values())} trials: {counts}" if counts else "no trials yet",
         f"submitted {instant(study.created_at, 'minutes')}",
         f"study {study.study_id[:8]}",
+        *plugins(study.plugins),
     ]
     if report.cost is not None:
         facts.insert(2, f"{numbers.seconds(report.cost.device_seconds)} of devices")

@@ -20,6 +20,7 @@ from service.wire.characters import printable
 from service.wire.views.report import StudyReport
 from service.wire.words.finalists import Table
 from service.wire.words.instants import instant
+from service.wire.words.plugins import plugins
 
 _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
@@ -44,6 +45,7 @@ def markdown_page(report: StudyReport) -> str:
         f"# {escape(study.name)}",
         f"Study `{study.study_id}` · {study.status} · {study.metric}, "
         f"{'more' if study.maximize else 'less'} is better",
+        *([escape("; ".join(plugins(study.plugins)))] if study.plugins else []),
         *(escape(sentence) for sentence in headline(report).sentences),
     ]
     for part, (sentence, rows) in _TABLES.items():

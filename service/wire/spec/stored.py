@@ -117,6 +117,10 @@ class StoredModel(ModelSpec):
         """The options by name, and what the kind of today has beside them."""
         return with_defaults(self.record.options, self.model_dump())
 
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        return self
+
 
 class StoredBranch(Branch):
     """A branch with the space that it was stored with."""

@@ -84,15 +84,15 @@ def _algorithm(name: str, part: Mapping[str, Any]) -> Algorithm:
 
 
 def _refuse_tasks(*given: object) -> Any:
-    raise InvalidTasks("tasks of this kind are not there any more")
+    raise InvalidTasks("nothing is known here of tasks of this kind but their name")
 
 
 def _refuse_model(*given: object) -> Any:
-    raise InvalidModel("a model of this kind is not there any more")
+    raise InvalidModel("nothing is known here of a model of this kind but its name")
 
 
 def _refuse_algorithm(*given: object, **named: object) -> Any:
-    raise InvalidMetaParameter("this algorithm is not there any more")
+    raise InvalidMetaParameter("nothing is known here of this algorithm but its name")
 
 
 def _module(name: str, part: Mapping[str, Any]) -> ModuleKind:

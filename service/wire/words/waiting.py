@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from metaopt.plugins.described import Needed
 from service.wire.views.studies import StudyName
 from service.wire.words import numbers
+from service.wire.words.plugins import plugin
 
 MOST_NAMED = 3
 
@@ -27,16 +28,11 @@ def for_service(check: str, found: str) -> str:
 
 def for_plugins(missing: Sequence[Needed]) -> str:
     """It waits for plug-ins that no worker has."""
-    named = " and ".join(_plugin(one) for one in missing)
+    named = " and ".join(f"the plug-in {plugin(one)}" for one in missing)
     return (
         f"waits for {named}, which no worker has: install and allow it as it was (METAOPT_PLUGINS, "
         "`metaopt plugins`), or cancel the study"
     )
-
-
-def _plugin(one: Needed) -> str:
-    whose = f"{one.package} {one.version}".strip()
-    return f"the plug-in {one.name} of {whose} (sha256:{one.digest[:12]})"
 
 
 NEXT = "is next: it begins when a slot is free"

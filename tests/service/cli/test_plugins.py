@@ -16,7 +16,7 @@ from service.cli.exits import Exit
 from service.client.client import Client
 from service.client.errors import ServerRefused
 from service.wire.views.studies import StudyView
-from tests.fakes.plugins import TASKS, importable, install, install_toys
+from tests.fakes.plugins import ALGORITHM, MODULE, TASKS, importable, install, install_toys
 from tests.fakes.processes import DispatcherProcess
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
@@ -25,7 +25,7 @@ ALLOWED = "metaopt-toys==1.0, bad==2.0"
 SPEC: dict[str, Any] = {
     "name": "somebody's own",
     "tasks": {"kind": "parabola", "k_shot": 4, "q_query": 4},
-    "model": {"kind": "mlp", "widths": [8]},
+    "model": {"kind": "module", "ref": "metaopt_toys.nets:Net", "options": {"hidden": 6}},
     "branches": [
         {
             "algorithm": "pulled",
@@ -47,11 +47,12 @@ def tasks(name: str, sampling: str) -> str:
     return "import os\n" + code.replace("        def sample(", f"{own}        def was(")
 
 
-def with_tasks(kind: str, **changes: Any) -> dict[str, Any]:
+def with_tasks(kind: str) -> dict[str, Any]:
     branch = {"algorithm": "maml", "space": {"meta_batch": 4}}
     budget = {"trials": 1, "meta_iterations": 20}
-    tasks = {**SPEC["tasks"], "kind": kind}
-    return {**SPEC, "name": kind, "tasks": tasks, "branches": [branch], "budget": budget, **changes}
+    tasks, model = {**SPEC["tasks"], "kind": kind}, {"kind": "mlp", "widths": [8]}
+    named = {"name": kind, "tasks": tasks, "model": model}
+    return {**SPEC, **named, "branches": [branch], "budget": budget}
 
 
 @pytest.fixture
@@ -71,6 +72,38 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(directory), os.environ["PYTHONPATH"]]))
     with importable(directory):
         yield directory
+
+
+@pytest.mark.slow
+def test_a_file_of_ones_own_is_imported_by_run_alone(
+    metaopt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "of_my_own.py"
+    file.write_text("\n".join((TASKS, MODULE, ALGORITHM.replace("KIND = ", "PULLED = "))))
+    model = {**SPEC["model"], "ref": "of_my_own:Net"}
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({**SPEC, "model": model}))
+    monkeypatch.setenv("METAOPT_SLOTS", "1")
+    monkeypatch.setenv("METAOPT_COMPILE", "never")
+    with importable(tmp_path):
+        said = metaopt("plugins", "--import", str(file))
+        assert said.code == 0 and "of_my_own:Net" in said.out
+        result = tmp_path / "result.json"
+        said = metaopt("run", str(path), "--import", str(file), "--json", str(result))
+        assert said.code == 0, said.err
+    plugins = json.loads(result.read_text())["study"]["plugins"]
+    assert {one["name"] for one in plugins} == {"parabola", "pulled", "of_my_own:Net"}
+    assert {one["package"] for one in plugins} == {str(file)}
+
+
+def test_a_server_for_others_imports_no_file(metaopt: Command, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    said = metaopt("serve", "--host", "0.0.0.0", "--import", str(file))
+    assert said.code == Exit.USAGE and f"got {file}" in said.err
+    file.touch()
+    said = metaopt("serve", "--host", "0.0.0.0", "--import", str(file))
+    assert said.code == Exit.USAGE
+    assert "--import is for a server of your own, on 127.0.0.1" in said.err
 
 
 @pytest.fixture
@@ -100,6 +133,7 @@ def test_plugins_are_trained_refused_and_waited_for(
     try:
         check_what_is_listed(client, metaopt)
         check_that_a_study_is_tuned(client, metaopt, tmp_path)
+        check_that_its_winner_is_used(client, metaopt, tmp_path)
         check_that_others_are_refused(metaopt, tmp_path)
         check_that_bad_ones_fail_alone(client)
     finally:
@@ -128,9 +162,26 @@ def check_that_a_study_is_tuned(client: Client, metaopt: Command, tmp_path: Path
     study = client.study("last")
     digests = {one.name: one.digest for one in client.plugins.there()}
     assert {(one.name, one.digest) for one in study.plugins} >= {
-        (name, digests[name]) for name in ("parabola", "pulled")
+        (name, digests[name]) for name in ("parabola", "pulled", "metaopt_toys.nets:Net")
     }
     assert "metaopt-toys 1.0" in metaopt("show", study.study_id).out
+
+
+def check_that_its_winner_is_used(client: Client, metaopt: Command, tmp_path: Path) -> None:
+    study, support = client.study("last"), tmp_path / "support.csv"
+    support.write_text("0.1,0.2\n0.5,0.1\n")
+    adapt = ("adapt", study.study_id, "--support", str(support))
+    said = metaopt(*adapt)
+    assert said.code == Exit.USAGE and "METAOPT_PLUGINS=package==version" in said.err
+    with pytest.MonkeyPatch.context() as own:
+        own.setenv("METAOPT_PLUGINS", "metaopt-toys==1.0")
+        said = metaopt(*adapt)
+        assert said.code == 0 and len(said.out.splitlines()) == 2, said.err
+    said = metaopt("evaluate", study.study_id, "0")
+    assert said.code == 0, said.err
+    judged = client.study(said.out.strip())
+    assert judged.plugins == study.plugins
+    client.cancel(judged.study_id)
 
 
 def check_that_others_are_refused(metaopt: Command, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from service.db.engine import open_engine, transaction
 from service.db.states import StudyStatus, TrialStatus
 from service.db.studies import Count
 from service.db.tables import Delivery, Notified, Schedule, ScheduleRun, Study, Trial
+from tests.fakes.described import algorithm
 from tests.fakes.rows import NOON, add_report, add_study, add_trial
 
 STUDY, TRIAL = "a" * 32, f"{'a' * 8}{0:024d}"
@@ -36,6 +37,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "configured": [["webhook"]],
     "counts": [[Count(STUDY, "search", "maml", s, 1, 1.0, 1.0)] for s in ("completed", "queued")],
     "current": ["running"],
+    "described": [[algorithm()]],
     "digits": ["ab"],
     "data": [[]],
     "ended_by": ["trials"],
@@ -49,6 +51,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "is_dead": [lambda _: True],
     "key": ["key"],
     "kinds": [["study_running"]],
+    "lacking": [[], [STUDY]],
     "limit": [10],
     "loaded": [[STUDY]],
     "meta_iteration": [60],
@@ -83,13 +86,14 @@ ARGUMENTS: dict[str, list[Any]] = {
 """What functions are called with, by the names of their parameters: each of these in turn."""
 
 OWN: dict[str, list[Any]] = {
+    "plugins.rows.of_kinds.kinds": [[("algorithms", "pulled")]],
     "schedules.runs_before.before": [None, NOON],
     "trials.end_trial.status": [TrialStatus.PRUNED],
     "reports.reports_after.after": [None, (0, 0)],
 }
 """Likewise of one function."""
 
-WRITES_KEYS = ("add", "append_event", "record", "change_trials", "set_attributes")
+WRITES_KEYS = ("add", "append_event", "tell_present", "record", "change_trials", "set_attributes")
 """Functions that add rows or name them by their keys, beside those called `add_…`."""
 
 GROWS = tuple(

@@ -275,7 +275,7 @@ def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
             "from service.executors.base import Slot\n"
             "from service.executors.local import LocalExecutor\n"
             "executor = LocalExecutor([Slot('cpu:0', 'cpu')], Path(sys.argv[1]))\n"
-            "executor.submit('cpu:0', None)\n"
+            "executor.prepare('cpu:0')\n"
             "sys.stdin.read()",
             str(tmp_path),
         ],

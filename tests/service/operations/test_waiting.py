@@ -9,9 +9,11 @@ from sqlalchemy import Engine, update
 
 from service.db.dispatcher import acquire, database_now
 from service.db.engine import transaction
+from service.db.plugins.rows import tell_present
 from service.db.tables import DispatcherRow, Spending
 from service.planning.time_left import fresh_trainings, seconds_left
-from tests.fakes.rows import add_study, add_trial
+from tests.fakes.described import algorithm, needed
+from tests.fakes.rows import NOON, add_study, add_trial
 from tests.fakes.specs import SMALL, small_spec
 
 FIRST, SECOND, THIRD = ("a" * 32, "b" * 32, "c" * 32)
@@ -53,6 +55,25 @@ def test_without_a_dispatcher_it_says_so(client: TestClient, engine: Engine) -> 
         assert "not live" in shown(client, study_id)["waits"]["sentence"]
     live(engine)
     assert shown(client, SECOND)["waits"] is None
+
+
+def test_one_whose_plugins_no_worker_has_waits_for_them_and_nobody_behind_it(
+    client: TestClient, engine: Engine
+) -> None:
+    live(engine)
+    for study_id, status in ((FIRST, "running"), (SECOND, "queued")):
+        queue(engine, study_id, ago=60, status=status, plugins=[needed(algorithm())])
+    queue(engine, THIRD, ago=5)
+    for study_id in (FIRST, SECOND):
+        waits = shown(client, study_id)["waits"]
+        assert (waits["reason"], waits["before"]) == ("plugins", 0)
+        assert "plug-in pulled of toys 1.0 (sha256:111111111111)" in waits["sentence"]
+        assert "METAOPT_PLUGINS" in waits["sentence"]
+    assert shown(client, THIRD)["waits"]["before"] == 0
+    with transaction(engine) as session:
+        tell_present(session, [algorithm()], now=NOON)
+    assert shown(client, FIRST)["waits"] is None
+    assert shown(client, SECOND)["waits"]["reason"] == "studies"
 
 
 def test_the_studies_before_it_are_named_with_the_time_that_they_take(

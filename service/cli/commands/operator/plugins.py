@@ -3,14 +3,13 @@
 import os
 from collections.abc import Sequence
 
-from metaopt.plugins.allowed import parse_allowed
 from metaopt.plugins.described import Described
 from metaopt.plugins.sources import Sources
 from service.cli import console
-from service.cli.commands.server import settings_of
 from service.cli.connection import connect
-from service.cli.options import Import, Json, paths_of
+from service.cli.options import Json
 from service.cli.outputs.answers import answer
+from service.cli.own_plugins import Import, allowed_here, paths_of
 from service.wire.views.plugins import PluginView
 
 HEADER = ("family", "name", "package", "digest")
@@ -39,7 +38,7 @@ def _described_here(files: Sequence[str]) -> tuple[Described, ...]:
     from service.executors.plugins import describe_plugins  # only who asks for it needs it
     from service.executors.slots import cpu_slots
 
-    sources = Sources(parse_allowed(settings_of().plugins), tuple(files))
+    sources = Sources(allowed_here(), tuple(files))
     return describe_plugins(sources, cpu_slots(1), os.environ).described()
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+from metaopt.plugins.described import Needed
 from service.db.roles import TrialRole
 from service.db.states import StudyStatus, TrialStatus
 from service.dispatcher.scheduler.branch_budgets import trial_number
 from service.dispatcher.scheduler.placement import Work, choose_work, lane_target
 from service.dispatcher.state import Group, SlotState, StudyState, TrialState
+from service.executors.base import Plugin
 from service.planning.branch_shares import first_budgets
 from tests.fakes import states
 from tests.fakes.specs import SMALL
@@ -152,6 +154,25 @@ def test_no_slot_is_taken_for_trials_that_wait_for_what_a_budget_has_left() -> N
     states.asked(first, "maml", 2)
     work = choose_work([first, second], own, slots=2, lanes=16)
     assert work is not None and work.keep == own.lanes
+
+
+def test_a_study_is_passed_over_where_a_slot_lacks_its_plugins() -> None:
+    needed = Needed("algorithms", "pulled", "toys", "1.0", "1" * 64)
+    first, second = states.study("first", **MAML_ONLY), states.study("second", **MAML_ONLY)
+    first.needs = (needed,)
+    slot = states.slot()
+    slot.plugins = frozenset({Plugin("algorithms", "pulled", "2" * 64)})
+    work = choose_work([first, second], slot, slots=2, lanes=16)
+    assert work is not None and work.study is second
+    assert choose_work([first], slot, slots=2, lanes=16) is None
+    own = put_on(slot, second, states.asked(second, "maml", 2))
+    states.asked(first, "maml", 2)
+    work = choose_work([first, second], own, slots=2, lanes=16)
+    assert work is not None and work.keep == own.lanes  # it gives nothing up for the other
+    slot = states.slot()
+    slot.plugins = frozenset({Plugin("algorithms", "pulled", "1" * 64)})
+    work = choose_work([first, second], slot, slots=2, lanes=16)
+    assert work is not None and work.study is first
 
 
 def crowded(study: StudyState, seconds: float) -> SlotState:
