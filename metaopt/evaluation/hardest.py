@@ -69,14 +69,15 @@ def hardest(trained: Trained, bank: BankSpec) -> Hardest:
 
 
 def _shown(look: "_Look", worst: Sequence[int]) -> list[HardTask]:
-    """The first few tasks; of those that are the same one with other examples the first."""
+    """The first few tasks; of a table's task that comes again with other examples the first."""
+    of_numbers = not look.trained.learner.classification
     shown: list[HardTask] = []
     names: set[tuple[str, ...]] = set()
     for number in worst:
         if len(shown) == SHOWN_TASKS:
             break
         own = look.describe(number).names
-        if not own or own not in names:
+        if not (of_numbers and own and own in names):
             shown.append(look.task(number))
             names.add(own)
     return shown

@@ -14,6 +14,7 @@ from service.cli.options import Json, output_path
 from service.cli.outputs.answers import answer
 from service.cli.outputs.results import check_apart
 from service.cli.own_plugins import Import, allowed_here, paths_of
+from service.wire.words.numbers import share
 
 if TYPE_CHECKING:
     from metaopt.evaluation.adapted_task import ClassifiedTask, PredictedTask
@@ -123,7 +124,7 @@ def _classes(task: "ClassifiedTask") -> tuple[list[list[str]], dict[str, Any]]:
     """What is printed of each query example, and what is written as JSON."""
     told = [example.right for example in task.query if example.right is not None]
     if told:
-        say(f"right: {sum(told)} of {len(told)} query examples ({sum(told) / len(told):.1%})")
+        say(f"right: {sum(told)} of {len(told)} query examples ({share(sum(told) / len(told))})")
     rows, query = [], []
     for example in task.query:
         assert example.predicted is not None and example.probability is not None
