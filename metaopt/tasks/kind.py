@@ -58,6 +58,7 @@ class TaskKind:
         loss: (outputs, y) -> the mean loss of each task (*B,), for outputs (*B, N, C) and targets y
             (*B, N, …): what inner steps and meta-gradients are of, in place of cross-entropy or
             squared error.  Scores stay those of the metric.
+        different: (options, split) -> how many different tasks a split has; None is no end of them.
         classifies: Whether targets are class indices, or that from the options; None is as the
             first metric has it, and then all have to.
     """
@@ -72,6 +73,7 @@ class TaskKind:
     examples_per_class: int | None = None
     examples: str = "examples of a class"
     check: Callable[[Options], None] = lambda options: None
+    different: Callable[[Options, str], int | None] = lambda options, split: None
     classifies: bool | Callable[[Options], bool] | None = None
     loss: Callable[[Any, Any], Any] | None = None
 

@@ -36,15 +36,19 @@ class Judged(NamedTuple):
     sealed: SealedScore
 
 
-def cautions(judged: Sequence[Judged], metric: str) -> list[Caution]:
+def cautions(
+    judged: Sequence[Judged], metric: str, *, different: int | None = None
+) -> list[Caution]:
     """What to say beside the scores of finalists and what they are compared with.
 
     Args:
         judged: Those that have a score, best first.
         metric: Name of the score.
+        different: How many different tasks the sealed ones are drawn from; None is no end of them.
     """
     return [
         *_unseen(judged),
+        *_drawn_again(judged, different),
         *_broken_trainings(judged),
         *_of_tasks(judged, metric),
         *_unsteady(judged),
@@ -66,6 +70,19 @@ def _unseen(judged: Sequence[Judged]) -> Iterator[Caution]:
         f"one training in ten is not seen in {100 * bad_training:.0f} % of such verdicts, nor what "
         f"goes wrong on one task in a thousand in {100 * bad_task:.0f} %, and no interval here "
         "allows for it",
+    )
+
+
+def _drawn_again(judged: Sequence[Judged], different: int | None) -> Iterator[Caution]:
+    """That tasks were judged on more than once, so that they are no sample of what there is."""
+    tasks = min((each.fresh.tasks for each in judged), default=0)
+    if different is None or tasks <= different:
+        return
+    ones = "one and the same" if different == 1 else f"{different:,} different ones"
+    yield Caution(
+        code="few_different",
+        text=f"the {tasks:,} sealed tasks are draws of {ones}, with other examples, so the "
+        "intervals tell what more such draws would give, and nothing of other tasks",
     )
 
 

@@ -140,7 +140,11 @@ def study_result(
         search=search,
         comparison=comparison,
         trivial=trivial_reference(trivial or {}, best, spec.goals()),
-        cautions=cautions(_judged(ranked, finalists, reference, comparison), spec.metric()),
+        cautions=cautions(
+            _judged(ranked, finalists, reference, comparison),
+            spec.metric(),
+            different=spec.tasks.record.different(spec.tasks.chosen(), "test"),
+        ),
     )
 
 

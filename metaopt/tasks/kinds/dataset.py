@@ -1,5 +1,6 @@
 """A user's own data: whatever `metaopt data add` has packed."""
 
+from math import comb
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,15 @@ def _check(options: Options) -> None:
                 f"n_way must be at most the {turns * groups} classes of split {split}, got "
                 f"{options['n_way']}"
             )
+
+
+def _different(options: Options, split: str) -> int:
+    """Choices of classes, or tasks: which examples of them are drawn is not counted."""
+    facts = _facts(options)
+    if facts.target != "class":
+        return facts.groups[split]
+    turns = 4 if options["rotations"] == "classes" else 1
+    return comb(turns * facts.groups[split], options["n_way"])
 
 
 def _make(
@@ -111,4 +121,5 @@ KIND = TaskKind(
     outputs=_outputs,
     check=_check,
     classifies=_classifies,
+    different=_different,
 )  # fmt: skip

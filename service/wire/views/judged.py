@@ -54,11 +54,17 @@ class Caution(ResultPart):
     `unseen`: a rare bad training or task would hardly have been met.  `broken_trainings`: some did
     not reach the end.  `exploding_tasks`: adaptation diverges on some, or leaves a hundred times
     the loss of no adaptation.  `heavy_tasks`: few tasks make most of the uncertainty.
-    `unsteady_training`: its trainings scatter far more than the others'.
+    `unsteady_training`: its trainings scatter far more than the others'.  `few_different`: sealed
+    tasks are drawn more than once, with other examples.
     """
 
     code: Literal[
-        "unseen", "broken_trainings", "exploding_tasks", "heavy_tasks", "unsteady_training"
+        "unseen",
+        "broken_trainings",
+        "exploding_tasks",
+        "heavy_tasks",
+        "unsteady_training",
+        "few_different",
     ]
     text: str
     trial_number: int | None = None

@@ -7,7 +7,7 @@ import pytest
 
 from metaopt.algorithms.registry import complete
 from metaopt.goals import Goals
-from service.judgement.cautions import cautions
+from service.judgement.cautions import Judged, cautions
 from service.judgement.estimates import SealedRun, contender
 from service.judgement.heavy_tasks import heavy_tasks
 from service.judgement.verdict import Defaults, SearchTrial, study_result
@@ -149,6 +149,17 @@ def test_an_unsteady_training_is_pointed_at() -> None:
     runs = [training(n, scattered(m, seed=n)) for n, seeds in means.items() for m in seeds]
     unsteady = [c for c in verdict(runs).cautions if c.code == "unsteady_training"]
     assert [caution.trial_number for caution in unsteady] == [WORSE]
+
+
+def test_sealed_tasks_that_are_drawn_again_are_no_sample_of_others() -> None:
+    runs = [training(MAML, scattered(1.0, seed=seed)) for seed in range(3)]
+    judged = [Judged("trial 0", 0, contender(runs, ERRORS), verdict(runs).finalists[0].sealed)]  # type: ignore[arg-type]
+    tasks = judged[0].fresh.tasks
+    for different, said in ((None, None), (tasks, None), (28, "28 different ones"), (1, "one and")):
+        given = cautions(judged, "mse", different=different)
+        found = [caution.text for caution in given if caution.code == "few_different"]
+        assert len(found) == (said is not None)
+        assert all(f"the {tasks:,} sealed tasks are draws of {said}" in text for text in found)
 
 
 def test_of_three_tasks_that_explode_all_are_heavy() -> None:

@@ -39,6 +39,15 @@ def options(store: DataStore, name: str, **more: Any) -> dict[str, Any]:
     return KIND.complete({"dataset": name, "split": split, "facts": facts, "q_query": 2, **more})
 
 
+def test_it_is_known_how_many_different_tasks_a_split_has(store: DataStore) -> None:
+    facts = {"target": "class", "input_shape": [1, 4, 4], "outputs": 0, "groups": {"test": 6}}
+    options = {"n_way": 5, "rotations": "none", "facts": facts}
+    assert KIND.different(options, "test") == 6
+    assert KIND.different({**options, "rotations": "classes"}, "test") == 42_504
+    assert KIND.different({**options, "facts": {**facts, "target": "number"}}, "test") == 6
+    assert TASKS.get("sinusoid").different({}, "test") is None
+
+
 @pytest.mark.parametrize("target", ["class", "number"])
 def test_tasks_are_what_their_facts_say(store: DataStore, target: str) -> None:
     stored(store, "rows", table([5] * 12, target=target))
