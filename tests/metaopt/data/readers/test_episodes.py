@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from metaopt.data.manifest import Group, Manifest
 from metaopt.data.reading import read
 from metaopt.errors import InvalidData, InvalidTasks
 from metaopt.tasks.dataset.tasks import DatasetTasks
+from tests.properties import examples
+
+PARTS = ("support", "query")
 
 
 def sines(tasks: int = 3, shots: int = 2, queries: int = 4) -> dict[str, Any]:
@@ -50,6 +55,32 @@ def test_rows_lie_task_by_task_support_first(tmp_path: Path) -> None:
             rows = packed.arrays[name][begin : begin + 6, side]
             assert np.array_equal(rows[:2], arrays[f"support_{name}"][task])
             assert np.array_equal(rows[2:], arrays[f"query_{name}"][task])
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5)), min_size=2, max_size=6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_ragged_tasks_come_back_row_for_row(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[tuple[int, int]], seed: int
+) -> None:
+    draw, arrays = np.random.default_rng(seed), {}
+    for part, each in zip(PARTS, zip(*sizes, strict=True), strict=True):
+        arrays[f"{part}_x"] = draw.normal(size=(sum(each), 3)).astype(np.float32)
+        arrays[f"{part}_y"] = draw.normal(size=(sum(each), 2)).astype(np.float32)
+        arrays[f"{part}_offsets"] = np.cumsum([0, *each])
+    packed = read(npz(tmp_path_factory.mktemp("episodes"), arrays))[1]
+    groups = [(group.support, group.examples) for group in packed.manifest.groups]
+    assert groups == [(support, support + query) for support, query in sizes]
+    for task in range(len(sizes)):
+        for name in ("x", "y"):
+            mine = [
+                arrays[f"{part}_{name}"][slice(*arrays[f"{part}_offsets"][task : task + 2])]
+                for part in PARTS
+            ]
+            begin, end = packed.offsets[task : task + 2]
+            assert np.array_equal(packed.arrays[name][begin:end], np.concatenate(mine))
 
 
 def test_safetensors_and_offsets_say_the_same(tmp_path: Path) -> None:
