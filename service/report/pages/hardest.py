@@ -58,10 +58,11 @@ def hardest_card(report: StudyReport) -> HardestCard | None:
 
 def looked_at(found: HardestReport) -> str:
     """How much was looked at, in a sentence."""
-    classes = f", in which {found.known:,} classes were" if found.known else ""
+    classes = f" with {found.known:,} classes" if found.known else ""
+    named = "; these were recognised least often" if found.classes else ""
     few = any(one.examples < FEW for one in found.classes)
     warning = f" Below {FEW} examples a share says little." if few else ""
-    return f"Looked at {found.judged:,} sealed tasks{classes}.{warning}"
+    return f"The worker looked at {found.judged:,} tasks{classes}{named}.{warning}"
 
 
 def hard_task_rows(report: StudyReport) -> Table:
@@ -79,13 +80,13 @@ def hard_task_rows(report: StudyReport) -> Table:
 def _task(report: StudyReport, task: HardTask) -> TaskCard:
     sentences = [task.sentence] if task.sentence else []
     if task.diverged:
-        sentences.append("Adaptation diverged, so nothing was predicted.")
+        sentences.append("adaptation diverged, so nothing was predicted")
     if task.classified and task.classified.hidden:
-        sentences.append(f"{task.classified.hidden} more query examples are not shown.")
+        sentences.append(f"{task.classified.hidden} of the query examples not shown")
     errors = task.predicted.errors() if task.predicted else None
     if errors is not None:
         before, after = map(numbers.number, errors)
-        sentences.append(f"Mean squared error {before} before adaptation, {after} after.")
+        sentences.append(f"mean squared error {before} before adaptation, {after} after")
     return TaskCard(
         task.number,
         f"Task {task.number}: {_score(report, task)}",
