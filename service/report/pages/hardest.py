@@ -18,6 +18,9 @@ from service.wire.words.finalists import Table
 FEW = 30
 """Query examples below which a share of them says little: its 95 % interval is ± 18 points."""
 
+MOST_NAMES = 8
+"""Of the classes of a task in a table."""
+
 
 class TaskCard(NamedTuple):
     """A hard task in the page."""
@@ -70,11 +73,16 @@ def hard_task_rows(report: StudyReport) -> Table:
     found = report.hardest
     rows = []
     for task in found.tasks if found else []:
-        what = " · ".join(task.classified.classes) if task.classified else task.sentence
+        what = _names(task.classified.classes) if task.classified else task.sentence
         rows.append([f"task {task.number}", _score(report, task), what or "–"])
     for one in found.classes if found else []:
         rows.append([f"class {one.name}", _share(one), _taken(one)])
     return Table(("hardest", "score, or recognised", ""), rows)
+
+
+def _names(classes: list[str]) -> str:
+    more = ["…"] if len(classes) > MOST_NAMES else []
+    return " · ".join([*classes[:MOST_NAMES], *more])
 
 
 def _task(report: StudyReport, task: HardTask) -> TaskCard:
