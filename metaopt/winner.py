@@ -272,7 +272,7 @@ def _features(x: Rows, data: Preparation | None) -> Rows:
         return x
     if blank := [text for text in texts if not text.strip()]:
         raise InvalidExamples(f"a text must not be blank, got {shown(blank[0])}")
-    return torch.from_numpy(vectors(texts, int(data.packing["features"])))
+    return torch.from_numpy(vectors(texts, len(data.inputs.mean)))
 
 
 def _scaled(values: Tensor, moments: Moments) -> Tensor:

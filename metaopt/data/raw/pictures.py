@@ -62,8 +62,12 @@ def read_pictures(path: Path, preparation: Preparation) -> Given:
 
 def _packing(preparation: Preparation) -> Packing:
     packing: Any = preparation.packing
-    size = tuple(int(side) for side in packing["size"])
-    return Packing(size=size, channels=packing["channels"], invert=packing["invert"])  # type: ignore[arg-type]
+    size = packing.get("size")
+    return Packing(
+        size=None if size is None else (int(size[0]), int(size[1])),
+        channels=1 if len(preparation.inputs.mean) == 1 else 3,
+        invert=bool(packing.get("invert")),
+    )
 
 
 def _listed(listing: Listing, where: Path, packing: Packing) -> Given:

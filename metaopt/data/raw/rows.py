@@ -57,7 +57,7 @@ def read_rows(path: Path, preparation: Preparation, *, outputs: int) -> Given:
 
 
 def _texts(path: Path, preparation: Preparation) -> Given:
-    text, group = (str(preparation.packing[name]) for name in ("text", "class"))
+    text, group = (str(preparation.packing.get(name, name)) for name in ("text", "class"))
 
     def roles(names: Sequence[str], _: bool) -> Roles:
         if text not in names:

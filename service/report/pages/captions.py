@@ -18,9 +18,8 @@ CAPTIONS = {
     ),
     "hardest": Caption(
         "Hardest for the winner",
-        "Sealed tasks with the worst scores and classes that were recognised least often, of the "
-        "training whose model is kept: after it was adapted to the support set, what it took each "
-        "query example for.",
+        "The sealed tasks on which the model that is kept scored worst, and what it predicted once "
+        "it was adapted to their support sets.",
     ),
     "pareto": Caption(
         "What it costs",

@@ -18,6 +18,9 @@ from service.wire.words.finalists import Table
 FEW = 30
 """Query examples below which a share of them says little: its 95 % interval is ± 18 points."""
 
+MOST_NAMES = 8
+"""Of the classes of a task in a table."""
+
 
 class TaskCard(NamedTuple):
     """A hard task in the page."""
@@ -58,10 +61,11 @@ def hardest_card(report: StudyReport) -> HardestCard | None:
 
 def looked_at(found: HardestReport) -> str:
     """How much was looked at, in a sentence."""
-    classes = f", in which {found.known:,} classes were" if found.known else ""
+    classes = f" with {found.known:,} classes" if found.known else ""
+    named = "; these were recognised least often" if found.classes else ""
     few = any(one.examples < FEW for one in found.classes)
     warning = f" Below {FEW} examples a share says little." if few else ""
-    return f"Looked at {found.judged:,} sealed tasks{classes}.{warning}"
+    return f"The worker looked at {found.judged:,} tasks{classes}{named}.{warning}"
 
 
 def hard_task_rows(report: StudyReport) -> Table:
@@ -69,23 +73,28 @@ def hard_task_rows(report: StudyReport) -> Table:
     found = report.hardest
     rows = []
     for task in found.tasks if found else []:
-        what = " · ".join(task.classified.classes) if task.classified else task.sentence
+        what = _names(task.classified.classes) if task.classified else task.sentence
         rows.append([f"task {task.number}", _score(report, task), what or "–"])
     for one in found.classes if found else []:
         rows.append([f"class {one.name}", _share(one), _taken(one)])
     return Table(("hardest", "score, or recognised", ""), rows)
 
 
+def _names(classes: list[str]) -> str:
+    more = ["…"] if len(classes) > MOST_NAMES else []
+    return " · ".join([*classes[:MOST_NAMES], *more])
+
+
 def _task(report: StudyReport, task: HardTask) -> TaskCard:
     sentences = [task.sentence] if task.sentence else []
     if task.diverged:
-        sentences.append("Adaptation diverged, so nothing was predicted.")
+        sentences.append("adaptation diverged, so nothing was predicted")
     if task.classified and task.classified.hidden:
-        sentences.append(f"{task.classified.hidden} more query examples are not shown.")
+        sentences.append(f"{task.classified.hidden} of the query examples not shown")
     errors = task.predicted.errors() if task.predicted else None
     if errors is not None:
         before, after = map(numbers.number, errors)
-        sentences.append(f"Mean squared error {before} before adaptation, {after} after.")
+        sentences.append(f"mean squared error {before} before adaptation, {after} after")
     return TaskCard(
         task.number,
         f"Task {task.number}: {_score(report, task)}",

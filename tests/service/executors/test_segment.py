@@ -1,11 +1,15 @@
 """A segment: one order in, one report out."""
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from safetensors import safe_open
 
-from metaopt import BankSpec, trivial_scores
+from metaopt import trivial_scores
 from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.evaluation.bank import BankSpec
 from metaopt.models.registry import MODELS
 from metaopt.tasks.registry import TASKS
 from metaopt.tasks.regression import Linear
@@ -14,7 +18,7 @@ from service.executors.segment import Segments
 from service.planning.signatures import task_bank, trial_signature
 from service.wire.spec.study import StudySpec
 from tests.fakes.specs import LEAST
-from tests.fakes.toys import PARABOLA, PULLED, QUADRATIC
+from tests.fakes.toys import PARABOLA, PULLED, QUADRATIC, Parabola
 
 
 def order_of(spec: StudySpec, **changes) -> SegmentOrder:
@@ -96,4 +100,41 @@ def test_a_study_of_toy_kinds_is_trained_and_judged(tmp_path):
         (lane,) = Segments("cpu").run(order).lanes
     assert lane.meta_iteration == 50 and lane.diverged_at is None
     assert lane.curve is not None and lane.curve[-1] < lane.curve[0]
-    assert lane.costs["peak_memory_bytes"] > 0 and list(tmp_path.iterdir())
+    assert lane.costs["peak_memory_bytes"] > 0 and lane.checkpoint is not None
+    found = hardest_in(lane.checkpoint)
+    assert found["judged"] == BankSpec.from_json(bank).tasks and found["classes"] == []
+    worst = max(lane.scores or [])
+    assert found["tasks"][0]["score"] == pytest.approx(worst, rel=1e-5)
+    assert found["tasks"][0]["predicted"]["curve"] is not None
+
+
+def test_what_was_hardest_cannot_cost_a_verdict(tmp_path) -> None:
+    class Mute(Parabola):
+        def describe(self, split, key, k_shot, q_query):
+            raise RuntimeError("nobody knows")
+
+    with TASKS.including(replace(PARABOLA, name="mute", make=lambda *_: Mute())):
+        spec = StudySpec.model_validate({**LEAST, "tasks": {"kind": "mute"}})
+        (branch,) = spec.branches
+        params = branch.defaults()
+        signature = trial_signature(spec, branch, params)
+        order = SegmentOrder(
+            signature=signature.to_json(),
+            study_id="s",
+            evict=[],
+            admit=[Admit("a", params, seed=1, horizon=2)],
+            iterations=2,
+            evaluate=["a"],
+            bank=task_bank(spec, "sealed", signature.test_cap).to_json(),
+            checkpoint_directory=str(tmp_path),
+            at_end="model",
+        )
+        (lane,) = Segments("cpu").run(order).lanes
+    assert lane.scores and lane.checkpoint is not None
+    assert hardest_in(lane.checkpoint) == {"failed": "RuntimeError: nobody knows"}
+
+
+def hardest_in(path: str) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        found: dict[str, Any] = json.loads(file.metadata()["metaopt_hardest"])
+    return found
