@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from metaopt.errors import MetaoptError
 from metaopt.messages import did_you_mean, shown
@@ -19,6 +19,9 @@ RESERVED = frozenset(
     | {"classes", "distribution", "input_shape", "metric_record", "outputs"}
 )
 """Names that a spec's tasks and models have already."""
+
+Type = Literal["int", "float", "bool", "text", "choice", "interval", "widths", "record"]
+TYPES: tuple[str, ...] = get_args(Type)
 
 Options = Mapping[str, Any]
 """Options by name, as in a study spec."""
@@ -47,7 +50,7 @@ class Option:
     """
 
     name: str
-    type: Literal["int", "float", "bool", "text", "choice", "interval", "widths", "record"]
+    type: Type
     default: Any
     doc: str = ""
     minimum: float = -math.inf
@@ -61,9 +64,12 @@ class Option:
         """Check name and default: a declaration that is wrong must fail where it is made.
 
         Raises:
-            MetaoptError: the name is taken by what every spec has, or the default breaks the
-                option's own rule.
+            MetaoptError: the name is taken by what every spec has, there is no such type, or the
+                default breaks the option's own rule.
         """
+        if self.type not in TYPES:
+            rule = f"type of option {self.name} must be one of {', '.join(TYPES)}"
+            raise MetaoptError(f"{rule}, got {shown(self.type)}{did_you_mean(self.type, TYPES)}")
         if self.name in RESERVED or self.name.startswith(("_", "model_")):
             raise MetaoptError(f"an option may not be called {self.name!r}: choose another name")
         try:

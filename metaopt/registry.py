@@ -72,7 +72,8 @@ class Registry(Generic[Kind]):
 
     def kinds(self) -> tuple[Kind, ...]:
         """All kinds, in the order of their names."""
-        return tuple(self._all()[name] for name in self.names())
+        every = self._all()
+        return tuple(every[name] for name in sorted(every))
 
     def __iter__(self) -> Iterator[Kind]:
         """All kinds, in the order in which they were added."""
@@ -104,7 +105,7 @@ class Registry(Generic[Kind]):
         """
         if kind.name in self._all():
             raise self._error(f"{self._noun} {kind.name!r} is taken by another kind")
-        self._all()[kind.name] = kind
+        self._put(kind)
         return kind
 
     def learn(self, kind: Kind, origin: Origin | None = None) -> Kind:
@@ -115,7 +116,7 @@ class Registry(Generic[Kind]):
         """
         if self.is_ours(kind.name):
             raise self._error(f"{self._noun} {kind.name!r} is one of metaopt's own: rename it")
-        self._all()[kind.name] = kind
+        self._put(kind)
         self._past.pop(kind.name, None)
         self._origins.pop(kind.name, None)
         if origin is not None:
@@ -129,14 +130,14 @@ class Registry(Generic[Kind]):
 
     def retire(self, name: str) -> None:
         """Let nobody choose a plug-in's kind any more; `get` still finds it."""
-        if not self.is_ours(name) and (kind := self._all().pop(name, None)) is not None:
+        if not self.is_ours(name) and (kind := self._take(name)) is not None:
             self._past[name] = kind
             self._origins.pop(name, None)
 
     def forget(self, name: str) -> None:
         """Take out a plug-in's kind; nothing where there is none of that name."""
         if not self.is_ours(name):
-            self._all().pop(name, None)
+            self._take(name)
             self._past.pop(name, None)
             self._origins.pop(name, None)
 
@@ -156,12 +157,23 @@ class Registry(Generic[Kind]):
         try:
             yield kind
         finally:
-            del self._all()[kind.name]
+            self._take(kind.name)
 
     def _find(self, name: object) -> Kind | None:
         if not isinstance(name, str):
             return None
         return self._all().get(name) or self._past.get(name)
+
+    def _put(self, kind: Kind) -> None:
+        with self._reading:  # a new dictionary, since others may be reading the one that there is
+            self._kinds = {**self._all(), kind.name: kind}
+
+    def _take(self, name: str) -> Kind | None:
+        with self._reading:
+            left = dict(self._all())
+            taken = left.pop(name, None)
+            self._kinds = left
+        return taken
 
     def _all(self) -> dict[str, Kind]:
         with self._reading:

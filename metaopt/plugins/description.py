@@ -8,7 +8,8 @@ code raises `InvalidPlugin`.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn
 
@@ -56,6 +57,7 @@ def describe(kind: Kind) -> dict[str, Any]:
     """
     form = RECORDS[family_of(kind)]
     try:
+        _check_name(kind)
         data: dict[str, Any] = json.loads(json.dumps(_DESCRIBE[form](kind), allow_nan=False))
         _check_texts(kind.name, data)
         _RECORD_OF[form](data, kind.name)
@@ -114,6 +116,27 @@ def learn(described: Described) -> Kind:
     return kind
 
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+def _check_name(kind: Kind) -> None:
+    """Refuse names that could not stand in a spec, an address or a file."""
+    is_ref = isinstance(kind, ModuleKind)
+    if not is_ref and not (isinstance(kind.name, str) and _NAME.fullmatch(kind.name)):
+        raise InvalidPlugin(
+            "a kind's name must have up to 64 letters, digits, dots, - and _, got "
+            f"{shown(kind.name)}"
+        )
+
+
+def _check_once(owner: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidPlugin(f"{owner} has two of the name {name}")
+        seen.add(name)
+
+
 def _check_texts(owner: str, data: Any) -> None:
     """Refuse texts that no database holds, no page shows, or that fill it."""
     if isinstance(data, Mapping):
@@ -169,6 +192,7 @@ def _options(data: list[Mapping[str, Any]]) -> tuple[Option, ...]:
 
 def _tasks(kind: TaskKind) -> dict[str, Any]:
     owner = f"tasks {kind.name}"
+    _check_once(owner, [option.name for option in kind.options])
     shape = 'numbers and names of int options, as (1, "size", "size")'
     return {
         "name": kind.name,
@@ -197,6 +221,7 @@ def _tasks_of(data: Mapping[str, Any], what: str) -> TaskKind:
 
 def _model(kind: ModelKind) -> dict[str, Any]:
     owner = f"model {kind.name}"
+    _check_once(owner, [option.name for option in kind.options])
     return {
         "name": kind.name,
         "doc": kind.doc,
@@ -225,6 +250,7 @@ def _module_of(data: Mapping[str, Any], what: str) -> ModuleKind:
 
 def _algorithm(kind: Algorithm) -> dict[str, Any]:
     owner = f"algorithm {kind.name}"
+    _check_once(owner, [param.name for param in kind.params])
     conditions = 'a mapping of options to values under which it unrolls, as {"order": ("second",)}'
     return {
         "name": kind.name,
@@ -257,6 +283,16 @@ def _param(owner: str, param: MetaParam) -> dict[str, Any]:
     if not param.name.isidentifier():
         raise InvalidPlugin(f"a parameter of {owner} must be called by a word, got {param.name!r}")
     param.check(param.default)
+    if param.kind not in ("int", "float", "choice"):
+        raise InvalidPlugin(f"{param.name} of {owner} must be an int, a float or a choice")
+    ranged = param.kind != "choice" and (param.searched or param.low != param.high)
+    if ranged and not (param.minimum <= param.low < param.high <= param.maximum):
+        raise InvalidPlugin(
+            f"{param.name} of {owner} must have minimum <= low < high <= maximum, got "
+            f"{param.minimum:g}, {param.low:g}, {param.high:g}, {param.maximum:g}"
+        )
+    if ranged and param.log and param.low <= 0:
+        raise InvalidPlugin(f"{param.name} of {owner} is logarithmic: low must be above 0")
     return {
         **asdict(param),
         "minimum": _bound(param.minimum),

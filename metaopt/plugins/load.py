@@ -6,12 +6,13 @@ Whatever goes wrong in one package is said of that package, and the others are a
 there.
 """
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from metaopt.errors import InvalidPlugin, MetaoptError, in_words
+from metaopt.errors import InvalidPlugin, in_words
 from metaopt.messages import shown
 from metaopt.models.module_kind import module_kind
 from metaopt.plugins.allowed import parse_allowed
@@ -190,10 +191,27 @@ def _loaded(declaration: Declaration) -> Described:
     if declaration.refused is not None:
         return described
     try:
+        _check_fresh(declaration)
         kind = _kind(declaration, object_at(declaration.value))
         return _learnt(kind, described)
-    except MetaoptError as error:
+    except Exception as error:  # of its import, or of an object that is none of ours
         return replace(described, refused=in_words(error))
+
+
+_IMPORTED: dict[str, str] = {}
+"""Digests of packages as this process first imported them."""
+
+
+def _check_fresh(declaration: Declaration) -> None:
+    """Refuse a package that has changed after its import: Python goes on with what it has."""
+    top = declaration.value.partition(":")[0].partition(".")[0].strip()
+    before = _IMPORTED.get(declaration.package)
+    if top in sys.modules and before not in (None, declaration.digest):
+        raise InvalidPlugin(
+            f"{declaration.package} {declaration.version} has changed since it was imported here: "
+            "begin a new process"
+        )
+    _IMPORTED[declaration.package] = declaration.digest
 
 
 def _kind(declaration: Declaration, found: object) -> Kind:
@@ -242,12 +260,12 @@ def _of_file(path: str) -> Iterator[Described]:
         digest = digest_of_file(path)
         whole = replace(whole, digest=digest)
         kinds = kinds_of_file(path, digest)
-    except MetaoptError as error:
+    except Exception as error:  # of the file, or of an object that is none of ours
         yield replace(whole, refused=in_words(error))
         return
     for kind in kinds:
         named = replace(whole, family=family_of(kind), name=kind.name)
         try:
             yield _learnt(kind, named)
-        except MetaoptError as error:
+        except Exception as error:
             yield replace(named, refused=in_words(error))

@@ -24,6 +24,7 @@ from metaopt.options import Option, complete, with_defaults
         ({"name": "w", "type": "widths", "default": (8, 9), "maximum": 8}, "got 9"),
         ({"name": "c", "type": "choice", "default": "z", "choices": ("a",)}, "one of a, got 'z'"),
         ({"name": "i", "type": "interval", "default": (5.0, 1.0)}, "low must be below high"),
+        ({"name": "f", "type": "flaot", "default": 1.0}, "one of int, float, .* mean float"),
     ],
 )
 def test_a_bad_declaration_is_refused(option: dict[str, Any], words: str) -> None:

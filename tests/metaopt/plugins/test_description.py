@@ -47,6 +47,13 @@ def described(kind: Any) -> Described:
     return Described(family_of(kind), kind.name, "toys", "1.0", "d1", record)
 
 
+def with_param(**changes: Any) -> Algorithm:
+    """PULLED with one more parameter, from 0 to 2, that is changed so."""
+    given = {"kind": "float", "low": 0.0, "high": 2.0, "searched": True, **changes}
+    param = MetaParam("x", default=1.0, unit="1", doc="", source="", **given)
+    return replace(PULLED, params=(*PULLED.params, param))
+
+
 def outcome(check: Callable[..., Any], *given: Any) -> Any:
     try:
         return "good", check(*given)
@@ -101,7 +108,7 @@ def test_options_are_checked_the_same_by_a_described_kind(
 
 @settings(max_examples=examples(100))
 @given(
-    low=st.integers(-3, 3), width=st.integers(0, 5), log=st.booleans(), whole=st.booleans(),
+    low=st.integers(1, 3), width=st.integers(1, 5), log=st.booleans(), whole=st.booleans(),
     bounded=st.booleans(), lane=st.booleans(), chosen=anything,
 )  # fmt: skip
 def test_parameters_are_checked_the_same_by_a_described_algorithm(
@@ -170,6 +177,12 @@ def test_what_would_run_code_says_that_it_is_only_described() -> None:
         (replace(PARABOLA, classifies=lambda o: False), "classifies of tasks parabola is a func"),
         (replace(PULLED, unrolls=lambda o: True), "unrolls of algorithm pulled is a function"),
         (replace(PULLED, params=(*PULLED.params, MetaParam("x", "int", -1, "", "", ""))), "x must"),
+        (replace(PARABOLA, name="a b"), "a kind's name must have up to 64 letters.* got 'a b'"),
+        (replace(PARABOLA, options=(*SHOTS, SHOTS[0])), "has two of the name k_shot"),
+        (replace(PULLED, params=(*PULLED.params, PULLED.params[0])), "two of the name inner_lr"),
+        (with_param(kind="number"), "x of algorithm pulled must be an int, a float or a choice"),
+        (with_param(low=3.0), "must have minimum <= low < high <= maximum, got 0, 3, 2, inf"),
+        (with_param(log=True), "x of algorithm pulled is logarithmic: low must be above 0"),
         (replace(PARABOLA, doc=object()), "the record 'parabola' is none: "),
         (replace(PARABOLA, doc="\0"), "a text of 'parabola' cannot be printed"),
         (replace(PARABOLA, doc="x" * 3000), "is longer than 2000"),

@@ -21,6 +21,16 @@ TOYS = Sources(parse_allowed("metaopt-toys==1.0"))
 POINT = {"metaopt.tasks": {"parabola": "toys.tasks:KIND"}}
 
 
+STRANGE = """
+class Strange:
+    def __getattribute__(self, name):
+        raise ValueError("no words")
+
+
+KIND = Strange()
+"""
+
+
 def one_of(
     site: Path, text: str, value: str = "toys.tasks:KIND", name: str = "parabola"
 ) -> Described:
@@ -60,6 +70,7 @@ def test_a_package_is_described_and_then_used_by_name(site: Path) -> None:
         ("raise SystemExit(3)\n", "importing toys.tasks fails: SystemExit: 3"),
         ("def f(:\n", "importing toys.tasks fails: SyntaxError"),
         ("import nothing_of_that_name\n", "ModuleNotFoundError: No module named 'nothing_of"),
+        (STRANGE, "ValueError: no words"),
         ("KIND = 3\n", "toys.tasks:KIND must be of TaskKind, got 3"),
         ("", "toys.tasks has no KIND"),
         (TASKS_TEXT.replace('"parabola"', '"other"'), "leads to 'other': they need one name"),

@@ -1,5 +1,6 @@
 """Programs and winners of plug-ins: named by their code, and used with it alone."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,10 @@ def test_a_winner_of_other_code_is_told(site: Path, tmp_path: Path) -> None:
     changed.write_text(changed.read_text() + "\n")
     ALGORITHMS.forget("pulled")
     MODULES.forget(NET["ref"])
+    with pytest.raises(InvalidPlugin, match="has changed since it was imported here"):
+        load_plugins("metaopt-toys")
+    for name in [name for name in sys.modules if name.startswith("metaopt_toys")]:
+        del sys.modules[name]  # as in another process
     load_plugins("metaopt-toys")
     with pytest.warns(UserWarning, match="trained with .*, here is metaopt-toys 1.0 .sha256:"):
         read_winner(path)
