@@ -50,6 +50,8 @@ def _named(spec: dict[str, Any]) -> Iterator[NamedKind]:
     branches = spec.get("branches")
     for position, branch in enumerate(branches if isinstance(branches, list) else ()):
         yield from _of("algorithms", branch, f"branches[{position}].algorithm")
+        if isinstance(branch, dict):
+            yield from _of_model(branch.get("model"), f"branches[{position}].model")
     gates = spec.get("gates")
     incumbent = gates.get("incumbent") if isinstance(gates, dict) else None
     if isinstance(incumbent, dict):
