@@ -19,14 +19,17 @@ from typing import IO
 
 import structlog
 
+from metaopt.errors import InvalidPlugin, in_words
 from metaopt.plugins.declared import declared
 from metaopt.plugins.described import Described
+from metaopt.plugins.description import FAMILIES, LONGEST, record_of
 from metaopt.plugins.sources import Sources
 from service.executors.answers import last_line
 from service.executors.base import Plugin, Slot
-from service.executors.channel import ChannelClosed
+from service.executors.channel import ChannelClosed, Json
 from service.executors.child import ChildProcess
 from service.executors.process import worker_environment
+from service.wire.characters import printable
 
 DESCRIBE_SECONDS = 60.0  # torch on a slow disk, and what somebody loads beside it
 AT_ONCE = 4  # processes that each describe one source
@@ -94,7 +97,8 @@ def describe_plugins(
         device: _described(sources, worker_environment(slot, environment), seconds)
         for device, slot in first.items()
     }
-    found = Plugins(sources, by_device)
+    checked = {device: tuple(map(_checked, those)) for device, those in by_device.items()}
+    found = Plugins(sources, checked)
     for one in found.described():
         tell = log.info if one.refused is None else log.warning
         tell(
@@ -106,6 +110,32 @@ def describe_plugins(
             refused=one.refused,
         )
     return found
+
+
+def _checked(one: Described) -> Described:
+    """What was said as it can be stored and shown; a record that is none is refused.
+
+    Texts come from anybody's metadata and errors: no database holds all that they may have in them.
+    """
+    refused, record = one.refused, one.record
+    if refused is None:
+        try:
+            record_of(one)
+        except InvalidPlugin as error:
+            refused, record = in_words(error), None
+    return replace(
+        one,
+        name=_text(one.name),
+        package=_text(one.package),
+        version=_text(one.version),
+        digest=_text(one.digest),
+        record=record,
+        refused=None if refused is None else _text(refused),
+    )
+
+
+def _text(said: str) -> str:
+    return printable(said, keep="")[:LONGEST]
 
 
 def _described(
@@ -175,13 +205,27 @@ def _ask(sources: Sources, environment: Mapping[str, str], seconds: float) -> li
             raise _Failed(f"no process can be started: {error.strerror}") from None
         try:
             answer = process.receive(lambda: time.monotonic() < deadline)
-            return [Described.from_json(one) for one in answer["described"]]
+            return [_read(one) for one in answer["described"]]
         except ChannelClosed:
             raise _Failed(_why(process.end(), said, deadline, seconds)) from None
         except (ValueError, TypeError, LookupError):
             raise _Failed("the process that imported it answered nonsense") from None
         finally:
             process.end()
+
+
+def _read(data: Json) -> Described:
+    """A description, of which only what it says may be wrong.
+
+    Raises:
+        ValueError, TypeError, LookupError: it is none.
+    """
+    one = Described.from_json(data)
+    texts = one.name, one.package, one.version, one.digest, one.refused or ""
+    if one.family not in FAMILIES or not all(isinstance(text, str) for text in texts):
+        raise ValueError("no description")
+    json.dumps(one.record, allow_nan=False)
+    return one
 
 
 def _why(how: str, said: IO[bytes], deadline: float, seconds: float) -> str:

@@ -56,10 +56,13 @@ def test_one_that_kills_its_process_is_refused_and_no_other(packages: Path) -> N
     install_toys(packages)
     noise = "import os, sys\nprint('{\"described\": []}', flush=True)\n"
     deadly = bad(packages, "deadly", f"{noise}print('so long', file=sys.stderr)\nos._exit(3)\n")
-    plugins = describe(TOYS, deadly)
+    raising = bad(packages, "raising", "raise ValueError('no \\x00 \\ud800 ' + 9999 * '.')")
+    plugins = describe(TOYS, deadly, raising)
     described = by_name(plugins)
     assert described["parabola"].record is not None
     assert {one.name for one in plugins.on(SLOT)} >= {"parabola", "pulled"}
+    why = str(described["raising"].refused)  # as every database takes it
+    assert r"no \u0000 \ud800" in why and len(why) <= 2000
     refused = str(described["deadly"].refused)
     assert refused == "the process that imported it ended with exit code 3: so long"
 
