@@ -71,12 +71,7 @@ class Plugins:
         everywhere = [one for described in self.by_device.values() for one in described]
         for one in sorted(everywhere, key=lambda one: one.refused is None):
             found[one.family, one.name, one.package, one.digest] = one
-        usable = {one[:2] for one, described in found.items() if described.refused is None}
-        return tuple(
-            one
-            for key, one in sorted(found.items())
-            if one.refused is None or key[:2] not in usable or one.name == ""
-        )
+        return tuple(found[key] for key in sorted(found))
 
 
 def describe_plugins(

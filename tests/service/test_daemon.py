@@ -12,6 +12,7 @@ from service.db.dispatcher import last_refresh
 from service.db.engine import reading
 from service.dispatcher.slots import SlotsLost
 from service.executors.base import Slot
+from service.executors.plugins import Plugins
 from service.executors.slots import Found
 from service.settings import Settings
 
@@ -36,6 +37,7 @@ def test_a_full_disk_ends_the_epoch_and_not_the_process(
         _engine: Engine,
         epoch: int,
         _found: Found,
+        _plugins: Plugins,
         stop: threading.Event,
         _log_to: TextIO,
     ) -> None:
@@ -57,7 +59,7 @@ def test_once_no_slot_works_they_are_found_anew(
     seen: list[list[str]] = []
 
     def run_epoch(*arguments: Any) -> None:
-        found, stop = arguments[3:5]
+        found, _, stop = arguments[3:6]
         seen.append([slot.name for slot in found.slots])
         if len(seen) == 1:
             raise SlotsLost("it fell off the bus")
@@ -110,7 +112,7 @@ def test_webhooks_are_told_while_the_epoch_runs(
 
     def run_epoch(*arguments: Any) -> None:
         seen.append({thread.name for thread in threading.enumerate()})
-        arguments[4].set()
+        arguments[5].set()
 
     monkeypatch.setattr(daemon, "_run_epoch", run_epoch)
     file.write_text(

@@ -75,15 +75,26 @@ def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> 
     """The study that the spec began here and that has not ended, or a new one.
 
     One that has ended is not returned: what it was judged with, code and baseline, may be another
-    by now.  Under a key of the caller's it is.
+    by now.  Under a key of the caller's it is.  One that was begun with other plug-ins, as before a
+    file was changed, cannot go on and is cancelled.
     """
     if key is not None:
         return client.submit(document, key)
     text = jsonlib.dumps(document, sort_keys=True, default=str)
     name, times = hashlib.sha256(text.encode()).hexdigest(), 0
-    while (study := client.submit(document, f"run {name} {times}")).status in ENDED:
+    while (study := client.submit(document, f"run {name} {times}")).status in ENDED or (
+        _was_of_other_plugins(client, study)
+    ):
         times += 1
     return study
+
+
+def _was_of_other_plugins(client: Client, study: StudyView) -> bool:
+    if study.waits is None or study.waits.reason != "plugins":
+        return False
+    say(f"study {study.study_id} {study.waits.sentence}: it is cancelled, and a new one begins")
+    client.cancel(study.study_id)
+    return True
 
 
 def _resume_command(spec: Path, directory: Path) -> str:

@@ -35,7 +35,7 @@ ASKING = (
     "schedule pause hourly", "schedule resume hourly", "schedule run-now hourly",
     "schedule history hourly", "schedule remove hourly",
     'schedule add spec.yaml --cron "0 2 * * *" --tz Europe/Berlin', "webhooks list",
-    "webhooks deliveries",
+    "webhooks deliveries", "plugins",
 )  # fmt: skip
 
 HERE = (

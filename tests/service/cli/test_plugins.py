@@ -88,9 +88,13 @@ def test_a_file_of_ones_own_is_imported_by_run_alone(
     with importable(tmp_path):
         said = metaopt("plugins", "--import", str(file))
         assert said.code == 0 and "of_my_own:Net" in said.out
+        begun = metaopt("run", str(path), "--import", str(file), "--timeout", "0")
+        assert begun.code == Exit.WAIT_TIMED_OUT, begun.err
+        file.write_text(f"{file.read_text()}\n# another\n")
         result = tmp_path / "result.json"
         said = metaopt("run", str(path), "--import", str(file), "--json", str(result))
         assert said.code == 0, said.err
+        assert "it is cancelled, and a new one begins" in said.err
     plugins = json.loads(result.read_text())["study"]["plugins"]
     assert {one["name"] for one in plugins} == {"parabola", "pulled", "of_my_own:Net"}
     assert {one["package"] for one in plugins} == {str(file)}
