@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 
+from metaopt.algorithms.registry import ALGORITHMS
 from service.cron.runner import REST, Runner, run_schedules
 from service.db.dispatcher import EpochLost
 from service.db.engine import transaction
+from service.db.plugins.rows import tell_present
 from service.db.tables import Schedule, ScheduleRun, Study
 from service.operations import schedules
 from service.schedules.plan import run_study_id
+from tests.fakes.described import algorithm, needed, refused
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Running, kinds, wait_for
 from tests.fakes.schedules import NOON, HandClock, add, runs, statuses, submitted, take_over
@@ -65,6 +68,28 @@ def test_a_fire_time_becomes_a_study_once(engine: Engine, clock: HandClock, runn
     assert (study.status, study.created_at) == ("queued", clock())
     assert study.spec["seed"] != 3
     assert kinds(engine, study.study_id, "study_submitted") == [{"trials": 6}]
+
+
+def test_a_run_takes_the_plugins_that_are_there_and_is_refused_without(
+    engine: Engine, clock: HandClock, runner: Runner
+) -> None:
+    schedule_id = add(engine, clock)
+    branch = {"algorithm": "pulled", "space": {"inner_lr": 0.1, "pull": 0.2}}
+    with transaction(engine) as session:
+        schedule = session.get_one(Schedule, schedule_id)
+        schedule.spec = {**schedule.spec, "branches": [branch]}
+    newer = algorithm(digest="2" * 64, version="1.1")
+    for described in ([algorithm()], [newer], [refused("pulled", why="it is not allowed")]):
+        with transaction(engine) as session:
+            tell_present(session, described, now=clock())
+        clock.go(hours=1)
+        runner.step()
+        end_studies(engine)
+    ALGORITHMS.forget("pulled")
+    assert statuses(engine) == ["submitted", "submitted", "refused"]
+    assert "pulled cannot be used: it is not allowed" in str(runs(engine)[-1].reason)
+    studies = sorted(submitted(engine), key=lambda study: study.created_at)
+    assert [study.plugins for study in studies] == [[needed(algorithm())], [needed(newer)]]
 
 
 def test_runs_have_seeds_of_their_own_unless_fixed(

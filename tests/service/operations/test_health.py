@@ -10,11 +10,13 @@ from sqlalchemy import Engine, text, update
 
 from service.db.dispatcher import acquire, database_now, tell_slots_of
 from service.db.engine import transaction
+from service.db.plugins.rows import tell_present
 from service.db.tables import DispatcherRow
 from service.notifications.notifier import new_delivery, utc_now
 from service.operations import schedules
 from service.operations.health import FINE, readiness
 from service.wire.views.notifications import notification_of_test
+from tests.fakes.described import algorithm, refused
 from tests.fakes.rows import NOON, add_study, add_trial
 from tests.fakes.schedules import new_schedule
 
@@ -49,6 +51,18 @@ def test_it_tells_the_slots_and_what_does_not_work(client: TestClient, engine: E
     lines = client.get("/metrics").text.splitlines()
     assert 'metaopt_slots{state="working"} 1.0' in lines
     assert 'metaopt_slots{state="broken"} 1.0' in lines
+
+
+def test_it_tells_which_plugins_cannot_be_used(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        assert acquire(session, "test", lambda holder: False) is not None
+        tell_present(session, [algorithm()], now=NOON)
+    assert "plugins" not in client.get("/readyz").json()
+    with transaction(engine) as session:
+        tell_present(session, [algorithm(), refused(why="it is not allowed")], now=NOON)
+    said = client.get("/readyz")
+    assert said.status_code == 200  # all else can be trained
+    assert said.json()["plugins"] == "cannot be used: other: it is not allowed"
 
 
 def test_it_is_not_ready_while_no_slot_works(client: TestClient, engine: Engine) -> None:

@@ -7,6 +7,9 @@ from service.cli.findings.finding import Level
 from service.cli.findings.server import ask_server
 from service.db.dispatcher import acquire, tell_slots_of
 from service.db.engine import transaction
+from service.db.plugins.rows import tell_present
+from tests.fakes.described import refused
+from tests.fakes.rows import NOON
 from tests.service.cli.conftest import Command
 
 
@@ -34,3 +37,14 @@ def test_a_server_whose_slots_are_all_out_is_a_failure(metaopt: Command, api: En
         tell_slots_of(session, epoch, {"slots": [out]})
     _, (finding,) = ask_server()
     assert finding.level == Level.FAIL and "it fell off the bus" in finding.text
+
+
+def test_plugins_that_cannot_be_used_are_a_warning(metaopt: Command, api: Engine) -> None:
+    with transaction(api) as session:
+        epoch = acquire(session, "test", lambda holder: False)
+        assert epoch is not None
+        tell_slots_of(session, epoch, {"slots": [{"name": "cpu:0", "place": "CPU"}]})
+        tell_present(session, [refused(why="add other==3.0 to METAOPT_PLUGINS")], now=NOON)
+    _, (fine, finding) = ask_server()
+    assert (fine.level, finding.level) == (Level.OK, Level.WARN)
+    assert "METAOPT_PLUGINS" in finding.text and finding.remedy == "metaopt plugins"
