@@ -28,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from metaopt.plugins.described import Described
 from service.database_url import sqlite_url
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, reading, transaction
@@ -36,7 +37,7 @@ from service.db.tables import Study
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.loop import Dispatcher
 from service.dispatcher.store.ledger import Ledger
-from service.executors.base import Admit, LaneReport, SegmentOrder, SegmentReport, Slot
+from service.executors.base import Admit, LaneReport, Plugin, SegmentOrder, SegmentReport, Slot
 from service.logs import configure_logging
 from service.operations.submit import submit_study
 from service.wire.spec.study import StudySpec
@@ -85,6 +86,15 @@ class PlayedWorkers:
     def slots(self) -> list[Slot]:
         """The slots."""
         return list(self._slots)
+
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """No plug-ins."""
+        return ()
+
+    def plugins(self, slot: str) -> frozenset[Plugin]:
+        """No plug-ins."""
+        return frozenset()
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Have the order carried out."""

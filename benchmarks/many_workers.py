@@ -44,6 +44,7 @@ from typing import Any
 
 import structlog
 
+from metaopt.plugins.described import Described
 from service.database_url import sqlite_url
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, transaction
@@ -51,7 +52,7 @@ from service.db.schema import migrate
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.loop import Dispatcher
 from service.dispatcher.store.ledger import Ledger
-from service.executors.base import LaneReport, SegmentOrder, SegmentReport, Slot
+from service.executors.base import LaneReport, Plugin, SegmentOrder, SegmentReport, Slot
 from service.executors.channel import Channel, ChannelClosed
 from service.operations.submit import submit_study
 from service.output_file import write_output
@@ -109,6 +110,15 @@ class SimulatedExecutor:
         self._channel = Channel(ours)
         self._futures: dict[str, Future[SegmentReport]] = {}
         threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """No plug-ins."""
+        return ()
+
+    def plugins(self, slot: str) -> frozenset[Plugin]:
+        """No plug-ins."""
+        return frozenset()
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Send an order."""
