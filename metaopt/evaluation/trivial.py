@@ -94,7 +94,9 @@ def class_ridge(support: Examples, x: Tensor, outputs: int, *, strength: float =
 
 
 def nearest_mean(support: Examples, x: Tensor, outputs: int) -> Tensor:
-    """−‖x − x̄_c‖² for each class c with the mean x̄_c of its support inputs; in float64.
+    """−‖x − x̄_c‖² for each class c with the mean x̄_c of its support inputs, in float64.
+
+    It is that plus ‖x − o‖², the same for all classes, with o the mean of theirs.
 
     Reference:
         Snell, Swersky & Zemel (2017), arXiv:1703.05175, equation 2, on the inputs themselves.
@@ -104,8 +106,10 @@ def nearest_mean(support: Examples, x: Tensor, outputs: int) -> Tensor:
     member = _members(support.y, outputs)
     sizes = member.sum(-2).clamp_min(1)[..., None]
     means = member.mT @ inputs / sizes
-    origin = means.mean(-2, keepdim=True)  # far from 0 squares of distances would cancel
-    return -torch.cdist(asked - origin, means - origin).square()
+    origin = means.mean(-2, keepdim=True)  # far from 0 the squares would cancel
+    means = means - origin
+    products: Tensor = (asked - origin) @ means.mT
+    return 2 * products - means.square().sum(-1).unsqueeze(-2)
 
 
 def _rows(x: Tensor, axes: int) -> Tensor:

@@ -46,8 +46,12 @@ def test_the_nearest_mean_is_that_of_a_loop_over_classes() -> None:
     got = nearest_mean(Examples(torch.tensor(x), torch.tensor(y)), torch.tensor(asked), 3)
     for task in range(5):
         means = [x[task][y[task] == c].mean(0) for c in range(3)]
-        expected = [[-((one - mean) ** 2).sum() for mean in means] for one in asked[task]]
-        assert got[task].numpy() == pytest.approx(np.array(expected), abs=1e-9)
+        origin = np.mean(means, 0)
+        expected = [
+            [((one - origin) ** 2).sum() - ((one - mean) ** 2).sum() for mean in means]
+            for one in asked[task]
+        ]
+        assert got[task].numpy() == pytest.approx(np.array(expected), abs=1e-8)
 
 
 def test_ridge_on_classes_is_least_squares_on_ones_and_zeros() -> None:
