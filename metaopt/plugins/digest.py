@@ -1,7 +1,8 @@
 """A digest of what a plug-in's code is: its files' contents, whenever and wherever they were put.
 
-Which files is said by the package's RECORD, but for what every installation writes anew.  An
-editable installation lists none of its sources there: then it is the folder of the package.
+Which files is said by the package's RECORD, but for what every build and installation writes anew:
+of its metadata the entry points alone count.  An editable installation lists none of its sources
+there: then it is the folder of the package.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-_WRITTEN_ANEW = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
+_POINTS = "entry_points.txt"
 _BLOCK = 2**20
 
 
@@ -49,8 +50,12 @@ def digest_of_files(files: dict[str, Path]) -> str:
 def _listed(distribution: Distribution) -> Iterator[tuple[str, Path]]:
     for path in distribution.files or ():
         outside = path.is_absolute() or ".." in path.parts  # scripts name the interpreter
-        if not outside and _is_source(path) and path.name not in _WRITTEN_ANEW:
-            yield path.as_posix(), Path(str(distribution.locate_file(path)))
+        if outside or not _is_source(path):
+            continue
+        metadata = path.parts[0].endswith((".dist-info", ".egg-info"))
+        if not metadata or path.name == _POINTS:
+            name = _POINTS if metadata else path.as_posix()
+            yield name, Path(str(distribution.locate_file(path)))
 
 
 def _sources(module: str) -> dict[str, Path]:
@@ -86,5 +91,6 @@ def _folders(spec: ModuleSpec, below: list[str]) -> Iterator[Path]:
 
 
 def _is_source(path: PurePosixPath) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return not hidden and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    """Whether a file is the package's own: not compiled, hidden, or where an editable one lies."""
+    hidden = any(part.startswith((".", "__editable__")) for part in path.parts)
+    return not hidden and "__pycache__" not in path.parts and path.suffix not in (".pyc", ".pth")

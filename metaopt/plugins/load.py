@@ -96,7 +96,7 @@ def provide(needed: Sequence[Needed], sources: Sources) -> None:
     declarations = declared(sources) if lacking else ()
     for one in lacking:
         _provide(one, declarations, sources)
-        _PROVIDED[one] = sources
+    _PROVIDED.update(dict.fromkeys(needed, sources))
 
 
 def provided(names: Collection[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -87,6 +87,8 @@ def test_a_digest_is_of_contents_alone(site: Path, tmp_path: Path) -> None:
     (site / "toys" / "__pycache__").mkdir()
     (site / "toys" / "__pycache__" / "tasks.cpython-312.pyc").write_bytes(b"compiled")
     (site / "toys-1.0.dist-info" / "INSTALLER").write_text("uv\n")
+    metadata = site / "toys-1.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text() + "Summary: of another builder\n")
     (site / "toys" / "tasks.py").touch()
     assert of("toys==1.0") == (first,)
     (site / "toys" / "tasks.py").write_text("A = 2\n")
@@ -102,6 +104,11 @@ def test_an_editable_package_is_digested_by_its_folder(site: Path) -> None:
     install(site, "toys", "1.0", files, TOYS, record=False)
     (first,) = of("toys==1.0")
     assert of("toys==1.0") == (first,)
+    shutil.rmtree(site / "toys-1.0.dist-info")
+    install(site, "toys", "1.0", files, TOYS)
+    assert of("toys==1.0") == (first,)  # as it is without being editable
+    shutil.rmtree(site / "toys-1.0.dist-info")
+    install(site, "toys", "1.0", files, TOYS, record=False)
     (site / "toys" / "deep" / "more.py").write_text("B = 2\n")
     (second,) = of("toys==1.0")
     assert second.digest != first.digest

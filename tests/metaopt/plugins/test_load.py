@@ -1,16 +1,19 @@
 """Somebody's code, imported: what it brings is for use, and what it breaks is its own affair."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidPlugin
 from metaopt.models.registry import MODULES
 from metaopt.plugins.allowed import parse_allowed
 from metaopt.plugins.described import Described, Needed
-from metaopt.plugins.load import describe_all, load, provide
+from metaopt.plugins.description import FAMILIES
+from metaopt.plugins.load import describe_all, load, provide, provide_again, provided
 from metaopt.plugins.sources import Sources
 from metaopt.population.train import train
 from metaopt.tasks.registry import TASKS
@@ -182,6 +185,15 @@ def test_an_order_is_given_what_it_needs_once(site: Path) -> None:
     needed = [as_needed(one) for one in describe_all(TOYS)]
     for one in needed:
         provide([one], TOYS)
+    names = [("tasks", "parabola"), ("modules", "metaopt_toys.nets:Net")]
+    told = provided(names)
+    assert [one["needed"]["name"] for one in told] == ["metaopt_toys.nets:Net", "parabola"]
+    for one in needed:
+        FAMILIES[one.family].forget(one.name)
+    assert provided(names) == []
+    provide_again(json.loads(json.dumps(told)))
+    assert "parabola" in TASKS.names() and "pulled" not in ALGORITHMS.names()
+    provide(needed, TOYS)
     (site / "metaopt_toys" / "tasks.py").write_text("1 / 0\n")
     provide(needed, TOYS)  # what is here is not looked at again
 

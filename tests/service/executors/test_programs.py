@@ -15,13 +15,19 @@ import pytest
 from structlog.testing import capture_logs
 from torch import Tensor, nn
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidPopulation
 from metaopt.models.kind import CompileGuess
 from metaopt.models.module_kind import module_kind
-from metaopt.models.registry import MODULES
+from metaopt.models.registry import MODELS, MODULES
+from metaopt.plugins.allowed import parse_allowed
+from metaopt.plugins.described import Needed
+from metaopt.plugins.load import describe_all, provide
+from metaopt.plugins.sources import Sources
 from metaopt.population.compiled import PARTIAL, program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
+from metaopt.tasks.registry import TASKS
 from service.executors import compiler
 from service.executors.base import Slot
 from service.executors.cores import usable_cores
@@ -38,6 +44,7 @@ from service.executors.programs import Programs
 from service.executors.records import core_seconds, keep
 from service.executors.segment import Segments
 from service.executors.worth import Work, eager_seconds
+from tests.fakes.plugins import importable, install_toys
 from tests.fakes.processes import children, runs
 from tests.service.executors.test_local import admit, order
 from tests.waiting import wait_until
@@ -105,6 +112,34 @@ def test_a_model_that_is_computed_lane_by_lane_is_told_and_not_compiled(tmp_path
     assert not population.compiled and not list(tmp_path.glob("*.pt2"))
     with pytest.raises(InvalidPopulation, match="lane by lane is not compiled: .*LSTM"):
         population.compile(tmp_path)
+
+
+@pytest.mark.night
+def test_a_plugin_is_compiled_by_a_process_that_imports_it_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, programs_of = tmp_path / "site", tmp_path / "programs"
+    install_toys(site)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ["PYTHONPATH"]]))
+    sources = Sources(parse_allowed("metaopt-toys==1.0"))
+    with importable(site):
+        described = describe_all(sources)
+        names = ("family", "name", "package", "version", "digest")
+        provide([Needed(*(getattr(one, name) for name in names)) for one in described], sources)
+        signature = replace(
+            SIGNATURE,
+            tasks={**TASKS.get("parabola").complete({"k_shot": 5, "q_query": 5})},
+            model=MODELS.get("module").complete({"ref": "metaopt_toys.nets:Net"}),
+            algorithm="pulled",
+            structure=ALGORITHMS.get("pulled").structure(ALGORITHMS.get("pulled").complete({})),
+        )
+        chosen = programs(programs_of)
+        population = chosen.population(signature, MUCH)
+        record(programs_of, 1.0)
+        assert chosen.ready(population, Work(MUCH, 8, 1, None))
+        wait_for_program(programs_of)
+        chosen.close()
+        assert population.program_path(programs_of).exists()
 
 
 def test_little_work_is_neither_measured_nor_compiled(tmp_path):
