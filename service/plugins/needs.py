@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from metaopt.plugins.described import Described, Needed
+from metaopt.plugins.description import FAMILIES
 from service.db.plugins import rows
 from service.db.plugins.rows import Kind, Mark
 from service.errors import FieldError, InvalidSpec
@@ -15,7 +16,11 @@ from service.wire.spec.study import StudySpec
 
 
 def needs_of(session: Session, spec: StudySpec) -> list[Needed]:
-    """What of plug-ins a spec needs, each once."""
+    """What of plug-ins a spec needs, each once.
+
+    Raises:
+        InvalidSpec: One of them has gone since the spec was checked.
+    """
     named = {
         (kind.family, kind.name): kind
         for kind in named_kinds(spec.model_dump(mode="json"))
@@ -24,6 +29,10 @@ def needs_of(session: Session, spec: StudySpec) -> list[Needed]:
     if not named:
         return []
     found = {_key(one): one for one in _usable(session)}
+    for key, kind in named.items():
+        if key not in found and FAMILIES[kind.family].origin(kind.name) is not None:
+            rule = f"{kind.name} is not there any more: `metaopt plugins` lists what is"
+            raise InvalidSpec(f"{kind.field}: {rule}", [FieldError(kind.field, rule)])
     return [_needed(found[key]) for key in named if key in found]
 
 

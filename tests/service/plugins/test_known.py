@@ -13,9 +13,12 @@ from metaopt.plugins.described import Described
 from service.db.engine import reading, transaction
 from service.db.plugins import rows
 from service.db.tables import Study
+from service.errors import InvalidSpec
+from service.operations.submit import submit_study
 from service.plugins.known import learn_present
 from service.plugins.stored import spec_of
 from service.wire.spec.stored import StoredStudy
+from service.wire.spec.study import StudySpec
 from tests.fakes.described import DIGEST, algorithm, needed, refused
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.specs import TINY
@@ -80,6 +83,17 @@ def test_the_list_and_the_document_have_what_is_there(client: TestClient, engine
     assert (second["digest"], second["described_at"]) == (DIGEST, "2026-01-02T12:00:00Z")
     assert second["record"]["params"][-1]["name"] == "pull"
     assert algorithms() == sorted([*before, "pulled"])
+
+
+def test_one_that_goes_while_a_spec_is_submitted_is_refused(
+    client: TestClient, engine: Engine
+) -> None:
+    tell(engine, algorithm())
+    assert client.post("/api/v1/studies/preview", json=SPEC).status_code == 200
+    spec = StudySpec.model_validate(SPEC)
+    tell(engine)
+    with transaction(engine) as session, pytest.raises(InvalidSpec, match="not there any more"):
+        submit_study(session, spec, None, study_id="f" * 32, now=NOON)
 
 
 def test_what_has_gone_is_offered_no_more_and_still_shown(
