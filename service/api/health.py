@@ -7,8 +7,8 @@ from service.api.context import Ctx
 from service.api.openapi import METRICS, PROBLEMS
 from service.db.engine import reading
 from service.errors import NotReady
-from service.operations.health import readiness
-from service.operations.metrics import render_metrics
+from service.operations.monitoring.health import readiness
+from service.operations.monitoring.metrics import render_metrics
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 

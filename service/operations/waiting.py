@@ -17,7 +17,7 @@ from service.db.plugins.rows import marks
 from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
-from service.operations.health import dispatcher_checks
+from service.operations.monitoring.health import dispatcher_checks
 from service.planning.time_left import seconds_left
 from service.plugins.needs import lacking
 from service.plugins.stored import spec_of_data

@@ -12,6 +12,13 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Said = str | bool | int | list[int]
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class DatasetGroup(View):
     """A class, or a task: its name, examples, split if the data say one, and, of packed episodes,
     how many of its examples are its support set.
@@ -24,8 +31,8 @@ class DatasetGroup(View):
     examples: Annotated[int, Field(ge=1)]
     split: Literal["train", "validation", "test"] | None = None
     support: Annotated[int, Field(ge=1)] | None = None
-    counts: list[Annotated[int, Field(ge=0)]] | None = None
-    supports: list[Annotated[int, Field(ge=0)]] | None = None
+    counts: Annotated[list[Count] | None, Field(exclude_if=_is_none)] = None
+    supports: Annotated[list[Count] | None, Field(exclude_if=_is_none)] = None
 
 
 class DatasetManifest(View):

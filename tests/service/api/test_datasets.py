@@ -98,10 +98,6 @@ def test_what_is_there_is_listed_shown_and_sent_back(client: TestClient, sent: S
     }  # fmt: skip
     for reference in ("animals", digest, digest.removeprefix("sha256:")):
         shown = client.get(f"{URL}/{reference}").json()
-        shown["groups"] = [
-            {name: value for name, value in group.items() if name not in ("counts", "supports")}
-            for group in shown["groups"]
-        ]
         own = {"digest": digest, "names": ["animals"], "size_bytes": len(sent.arrays)}
         assert shown == {**json.loads(sent.packed.manifest.to_json()), **own}
         blob = client.get(f"{URL}/{reference}/blob")

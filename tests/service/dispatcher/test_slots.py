@@ -21,7 +21,7 @@ from service.executors.base import (
     WorkerGone,
     WorkerLost,
 )
-from service.operations.health import readiness
+from service.operations.monitoring.health import readiness
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import (
     Run,

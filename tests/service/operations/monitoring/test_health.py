@@ -14,7 +14,7 @@ from service.db.plugins.rows import tell_present
 from service.db.tables import DispatcherRow
 from service.notifications.notifier import new_delivery, utc_now
 from service.operations import schedules
-from service.operations.health import FINE, readiness
+from service.operations.monitoring.health import FINE, readiness
 from service.wire.views.notifications import notification_of_test
 from tests.fakes.described import algorithm, refused
 from tests.fakes.rows import NOON, add_study, add_trial

@@ -1,0 +1,1 @@
+"""Monitoring: whether the service works, and what it counts."""
