@@ -124,5 +124,5 @@ def test_metrics_tell_of_schedules_and_webhooks(client: TestClient, engine: Engi
 def test_every_metric_is_in_the_docs(client: TestClient) -> None:
     families = text_string_to_metric_families(client.get("/metrics").text)
     told = {family.name for family in families}
-    page = (Path(__file__).parents[3] / "docs" / "troubleshooting.md").read_text()
+    page = (Path(__file__).parents[4] / "docs" / "troubleshooting.md").read_text()
     assert told == set(re.findall(r"^\| `(metaopt_[a-z_]+)", page, re.MULTILINE))
