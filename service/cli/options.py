@@ -67,6 +67,14 @@ Summary = Annotated[
         "to.",
     ),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="F",
+        parser=output_path,
+        help="Write the report, one self-contained page, to this file; - is stdout.",
+    ),
+]
 Events = Annotated[
     bool,
     typer.Option(

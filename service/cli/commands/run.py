@@ -13,7 +13,7 @@ from service.cli.commands.server import DataDirectory, settings_with
 from service.cli.commands.submit import tell_warnings
 from service.cli.commands.watch import wait_for_verdict
 from service.cli.console import say
-from service.cli.options import Events, Json, Junit, Summary, Timeout
+from service.cli.options import Events, Json, Junit, Report, Summary, Timeout
 from service.cli.outputs.results import Outputs
 from service.cli.own_data import with_own_data
 from service.cli.own_plugins import Import, paths_of
@@ -44,6 +44,7 @@ def run(
     json: Json = None,
     junit: Junit = None,
     summary: Summary = None,
+    report: Report = None,
     events: Events = False,
     idempotency_key: Annotated[
         str | None,
@@ -60,7 +61,12 @@ def run(
         update={"database_url": None, "api_keys_file": None}
     )
     outputs = Outputs(
-        json, junit, summary, events, resume_command=_resume_command(spec, own.data_directory)
+        json,
+        junit,
+        summary,
+        report,
+        events,
+        resume_command=_resume_command(spec, own.data_directory),
     )
     outputs.check()
     document = with_own_data(document, own.data_sets())

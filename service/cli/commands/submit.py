@@ -8,7 +8,7 @@ from service.cli.commands.watch import wait_for_verdict
 from service.cli.connection import FOLLOWING_SECONDS, connect
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
-from service.cli.options import Events, Json, Junit, Summary, Timeout
+from service.cli.options import Events, Json, Junit, Report, Summary, Timeout
 from service.cli.outputs.answers import answer
 from service.cli.outputs.results import Outputs
 from service.cli.own_data import with_data_sent
@@ -39,6 +39,7 @@ def submit(
     json: Json = None,
     junit: Junit = None,
     summary: Summary = None,
+    report: Report = None,
     events: Events = False,
     idempotency_key: Annotated[
         str | None,
@@ -49,11 +50,12 @@ def submit(
     ] = False,
 ) -> None:
     """Submit a study; print its id, or with --wait its verdict and what its gates say."""
-    outputs = Outputs(json, junit, summary, events)
+    outputs = Outputs(json, junit, summary, report, events)
     if not wait:
         refuse_without_wait(
             timeout=timeout,
             junit=junit,
+            report=report,
             summary=summary,
             events=events,
             cancel_on_interrupt=cancel_on_interrupt,

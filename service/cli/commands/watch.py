@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from service.cli.connection import FOLLOWING_SECONDS, connect
 from service.cli.exits import Exit, Stop
 from service.cli.follow import follow
-from service.cli.options import Events, Json, Junit, StudyId, Summary, Timeout
+from service.cli.options import Events, Json, Junit, Report, StudyId, Summary, Timeout
 from service.cli.outputs.results import Outputs
 from service.cli.pages.progress import telling
 from service.client.client import Client
@@ -21,10 +21,11 @@ def watch(
     json: Json = None,
     junit: Junit = None,
     summary: Summary = None,
+    report: Report = None,
     events: Events = False,
 ) -> None:
     """Follow a study until it ends, then print its verdict."""
-    outputs = Outputs(json, junit, summary, events)
+    outputs = Outputs(json, junit, summary, report, events)
     outputs.check()
     with connect() as client:
         study = client.study(study_id)

@@ -44,6 +44,7 @@ class Outputs:
         json: The study's document.
         junit: Test cases.
         summary: Markdown.
+        report: The page with figures.
         events: Whether stdout gets notifications, as webhooks do, instead of the verdict.
         resume_command: Goes on with a study that ends with this process; None where a server has
             the study, whose page can be opened too.
@@ -52,6 +53,7 @@ class Outputs:
     json: Path | None = None
     junit: Path | None = None
     summary: Path | None = None
+    report: Path | None = None
     events: bool = False
     resume_command: str | None = None
 
@@ -62,9 +64,8 @@ class Outputs:
             Stop: One cannot, or two want the same.
         """
         events = STDOUT if self.events else None
-        files = {"--json": self.json, "--junit": self.junit, "--summary": self.summary}
-        check_apart({"--events": events, **files})
-        for path in files.values():
+        check_apart({"--events": events, **self._files()})
+        for path in self._files().values():
             check_writable(path)
 
     def finish(self, client: Client, study: StudyView) -> None:
@@ -82,10 +83,18 @@ class Outputs:
         self._write(client, document)
         if self.events:
             _tell_events(client, study)
-        elif result is not None and STDOUT not in (self.json, self.junit, self.summary):
+        elif result is not None and STDOUT not in self._files().values():
             verdict_page(study, result)
         if code != Exit.DONE:
             raise Stop(code, self._why(study, result))
+
+    def _files(self) -> dict[str, Path | None]:
+        return {
+            "--json": self.json,
+            "--junit": self.junit,
+            "--summary": self.summary,
+            "--report": self.report,
+        }
 
     def goes_on(self, study_id: str) -> str:
         """Hint for a study that nobody waits for any more: how to see or cancel it."""
@@ -103,6 +112,8 @@ class Outputs:
 
     def _write(self, client: Client, document: StudyDocument) -> None:
         write_json(self.json, document.model_dump(mode="json"))
+        if self.report is not None:
+            write_text(self.report, client.report_page(document.study.study_id))
         if self.junit is not None:
             write_text(self.junit, junit(document))
         if self.summary is not None:

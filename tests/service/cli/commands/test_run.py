@@ -58,6 +58,7 @@ def test_a_run_takes_a_path_to_data_and_judges_on_them(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps({**SPEC, "tasks": {**tasks, "metric": "nmse"}}))
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
     command = [sys.executable, "-m", "service.cli", "run", "spec.json", "--json", "result.json"]
+    command += ["--report", "report.html"]
     done = subprocess.run(
         command,
         env={
@@ -72,6 +73,8 @@ def test_a_run_takes_a_path_to_data_and_judges_on_them(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "packed days.csv as data set days" in done.stderr
+    page = (tmp_path / "report.html").read_text()
+    assert "Hardest for the winner" in page and "day " in page
     document = json.loads((tmp_path / "result.json").read_text())
     stored = document["study"]["spec"]["tasks"]
     assert stored["dataset"].startswith("sha256:") and stored["split"] == "random:0"
