@@ -78,10 +78,10 @@ def _drawn_again(judged: Sequence[Judged], different: int | None) -> Iterator[Ca
     tasks = min((each.fresh.tasks for each in judged), default=0)
     if different is None or tasks <= different:
         return
-    ones = "one and the same" if different == 1 else f"{different:,} different ones"
+    ones = "one task" if different == 1 else f"{different:,} different ones"
     yield Caution(
         code="few_different",
-        text=f"the {tasks:,} sealed tasks are draws of {ones}, with other examples, so the "
+        text=f"the {tasks:,} sealed tasks are {ones}, drawn again with other examples, so the "
         "intervals tell what more such draws would give, and nothing of other tasks",
     )
 

@@ -155,11 +155,16 @@ def test_sealed_tasks_that_are_drawn_again_are_no_sample_of_others() -> None:
     runs = [training(MAML, scattered(1.0, seed=seed)) for seed in range(3)]
     judged = [Judged("trial 0", 0, contender(runs, ERRORS), verdict(runs).finalists[0].sealed)]  # type: ignore[arg-type]
     tasks = judged[0].fresh.tasks
-    for different, said in ((None, None), (tasks, None), (28, "28 different ones"), (1, "one and")):
+    for different, said in (
+        (None, None),
+        (tasks, None),
+        (28, "28 different ones"),
+        (1, "one task"),
+    ):
         given = cautions(judged, "mse", different=different)
         found = [caution.text for caution in given if caution.code == "few_different"]
         assert len(found) == (said is not None)
-        assert all(f"the {tasks:,} sealed tasks are draws of {said}" in text for text in found)
+        assert all(f"the {tasks:,} sealed tasks are {said}, drawn again" in text for text in found)
 
 
 def test_of_three_tasks_that_explode_all_are_heavy() -> None:
