@@ -62,10 +62,17 @@ def option_fields(kind: str, options: tuple[Option, ...]) -> dict[str, Any]:
     """The fields of an object of that `kind`, as `pydantic.create_model` takes them."""
     fields: dict[str, Any] = {"kind": (Literal[kind], ...)}
     for option in options:
-        default = list(option.default) if option.type == "widths" else option.default
-        described = Field(default, description=option.doc or None)
+        described = _field(option)
         fields[option.name] = (Annotated[Any, Checked(option)], described)
     return fields
+
+
+def _field(option: Option) -> Any:
+    doc = option.doc or None
+    if isinstance(option.default, dict):  # generators of clients take no mapping for a default
+        return Field(default_factory=lambda: dict(option.default), description=doc)
+    default = list(option.default) if option.type == "widths" else option.default
+    return Field(default, description=doc)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def test_training_follows_the_loss_and_scores_follow_the_metric() -> None:
     spread = {}
     for name, kind in (("squares", PARABOLA), ("pinball", with_loss(pinball))):
         trained = train(
-            "maml", tasks=kind, model=MLP, params=ONE, meta_iterations=150, k_shot=4, q_query=4
+            "maml", tasks=kind, model=MLP, params=ONE, meta_iterations=800, k_shot=4, q_query=4
         )
         (scores,) = evaluate(trained, bank)
         spread[name] = scores.curve[0]
@@ -158,7 +158,7 @@ def test_training_follows_the_loss_and_scores_follow_the_metric() -> None:
         weights = {n: p[None] for n, p in trained.weights(0).items()}
         outputs = trained.learner.outputs(weights, query.x)
         over = float((outputs > query.y).float().mean())
-        assert (over > 0.75) == (name == "pinball")
+        assert (over > 0.8) == (name == "pinball")
     assert spread["pinball"] > spread["squares"]  # mean squared errors, both
 
 

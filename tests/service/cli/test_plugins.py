@@ -69,7 +69,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     other = tasks("not allowed", "raise SystemExit")
     point = {"not allowed": "other.tasks:KIND"}
     install(directory, "other", "3.0", {"other/tasks.py": other}, {"metaopt.tasks": point})
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(directory), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(directory), prepend=os.pathsep)
     with importable(directory):
         yield directory
 

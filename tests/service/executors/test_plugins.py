@@ -24,7 +24,7 @@ TOYS = Allowed("metaopt-toys", "1.0")
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     directory = tmp_path / "packages"
     directory.mkdir()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(directory), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(directory), prepend=os.pathsep)
     with importable(directory):
         yield directory
 
