@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from playwright.sync_api import Route
 from sqlalchemy import URL
 
 from service.database_url import sqlite_url
@@ -294,6 +295,24 @@ def test_branches_of_one_algorithm_go_by_name(page, server):
     short = {"budget": {"trials": 3, "meta_iterations": 60}, "pruning": {"kind": "none"}}
     answer = server.post("/api/v1/studies", json={**NAMED, **short, "verdict": {"finalists": 1}})
     assert answer.status_code == 202, answer.text
+    late = ["wide", "second"]
+
+    def show_one_more(route: Route) -> None:
+        """The mirror makes one branch after the other, and each look finds one more of them."""
+        found = route.fetch().json()
+        shown = [
+            one
+            for one in found["study_summaries"]
+            if not any(
+                attribute["key"] == "branch" and attribute["value"].strip('"') in late
+                for attribute in one["user_attrs"]
+            )
+        ]
+        if len(shown) < len(found["study_summaries"]):
+            late.pop()
+        route.fulfill(json={**found, "study_summaries": shown})
+
+    page.route("**/api/studies", show_one_more)
     page.goto(f"/#/studies/{answer.json()['study_id']}")
     page.locator(".facts").get_by_text("second: maml", exact=True).wait_for()
     page.locator(".facts").get_by_text("wide: maml, mlp widths=[24]").wait_for()
@@ -304,3 +323,4 @@ def test_branches_of_one_algorithm_go_by_name(page, server):
         assert row.locator(f".key.branch-{number}").inner_text() == name
     for name in ("first", "second", "wide"):
         page.get_by_role("link", name=f"Optuna: {name}").wait_for()
+    assert not late

@@ -12,6 +12,7 @@ import { verdictCard } from "/ui/verdict.js";
 
 const REFRESH_MS = 400; // events within this time cost one refresh
 const TICK_MS = 5000; // between rungs there are no events, but trials move on
+const LINK_TRIES = 12; // a tick apart: the mirror follows a little behind, at times after the end
 const ENDED = ["completed", "failed", "cancelled"];
 const VERBS = { queued: ["pause", "cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
 
@@ -34,6 +35,9 @@ async function dashboardLinks(state) {
     state.links[unquoted(attributes.branch)] = `/dashboard/studies/${summary.study_id}`;
   }
 }
+
+// Of a study of several branches the mirror makes one after the other.
+const isLinked = (state) => state.study.spec.branches.every(({ name }) => name in state.links);
 
 function buttons(state, refresh) {
   const verbs = VERBS[state.study.status] ?? [];
@@ -142,19 +146,23 @@ function follow(view, state, refresh) {
 export async function openStudy(view, id) {
   const state = { id, gallery: gallery(view.onClose), links: {}, sort: "score", stop: null };
   let timer = null;
+  let later = null;
+  let tries = LINK_TRIES;
   async function refresh() {
     await load(state);
-    if (!Object.keys(state.links).length) await dashboardLinks(state);
+    if (!isLinked(state)) await dashboardLinks(state);
     if (view.isClosed()) return;
     render(view, state, refresh);
-    if (ENDED.includes(state.study.status)) state.stop?.();
+    if (!ENDED.includes(state.study.status)) return;
+    state.stop?.();
+    if (!isLinked(state) && tries-- > 0) later = setTimeout(refresh.soon, TICK_MS);
   }
   refresh.soon = () => {
     timer ??= setTimeout(() => {
       refresh().catch((error) => toast(error.message)).finally(() => (timer = null));
     }, REFRESH_MS);
   };
-  view.onClose(() => clearTimeout(timer));
+  view.onClose(() => [timer, later].forEach(clearTimeout));
   await refresh();
   if (!ENDED.includes(state.study.status) && !view.isClosed()) follow(view, state, refresh);
 }
