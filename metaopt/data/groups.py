@@ -189,11 +189,11 @@ def _lacking(meaning: Meaning, groups: Sequence[Group]) -> list[str]:
     few = [group for group in groups if min(group.parts) < 2]
     if not few:
         return []
-    label = meaning.targets[few[0].parts.index(min(few[0].parts))]
+    classes = [meaning.targets[group.parts.index(min(group.parts))] for group in few]
+    tasks = [f"{group.name} (class {label})" for group, label in zip(few, classes, strict=True)]
     return [
-        f"{counted(len(few), 'task has', 'tasks have')} fewer than two examples of a class, as "
-        f"{shown(few[0].name)} of {shown(label)}, and support and query need one each: "
-        f"{listed([group.name for group in few])}"
+        f"{counted(len(few), 'task has', 'tasks have')} fewer than two examples of a class, and "
+        f"support and query need one each: {listed(tasks)}"
     ]
 
 

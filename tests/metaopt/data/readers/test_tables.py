@@ -112,8 +112,9 @@ def test_tasks_that_tell_the_same_classes_apart_have_them_side_by_side(tmp_path:
     )
     assert found.arrays["x"][:, 0].tolist() == [2, 5, 3, 4, 1]
     assert manifest.packing == {"task": "patient", "class": "ill", "split": "split"}
-    assert (
-        "2 tasks have fewer than two examples of a class, as 'p1' of 'yes'" in (manifest.notices[0])
+    assert manifest.notices[0] == (
+        "2 tasks have fewer than two examples of a class, and support and query need one each: "
+        "'p1 (class yes)', 'p2 (class no)'"
     )
     assert Manifest.from_json(manifest.to_json()) == manifest
     one = written(tmp_path, "patient,ill,x\np1,no,1\np2,no,2\n", "one.csv")
