@@ -45,7 +45,7 @@ def one(options: dict[str, object]) -> None:
 
     from metaopt.population import compiled
     from metaopt.population.population import Population
-    from service.executors.probe import CALLS, fill, least_seconds
+    from service.executors.compiling.probe import CALLS, fill, least_seconds
     from service.planning.signatures import trial_signature
     from service.wire.spec.study import StudySpec
 

@@ -52,7 +52,7 @@ class LocalExecutor:
     Args:
         slots: Places for workers.
         log_directory: Workers' stdout and stderr go to `worker-<slot>.log` there.
-        compiling: "auto", "always" or "never" (`service.executors.programs`).
+        compiling: "auto", "always" or "never" (`service.executors.compiling.programs`).
         programs: Compiled programs are there; None is a directory beside the logs.
         data_sets: Packed data sets are there; None is a directory beside the logs.
         plugins: What its workers may import, as they described it.

@@ -38,7 +38,7 @@ class WorkerChoice(NamedTuple):
     """What all workers are told.
 
     Args:
-        mode, programs, lends: Arguments of `service.executors.programs.Programs`.
+        mode, programs, lends: Arguments of `service.executors.compiling.programs.Programs`.
         data_sets: Directory of packed data sets.
         sources: Of plug-ins that they may import.
     """

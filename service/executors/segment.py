@@ -25,8 +25,8 @@ from metaopt.evaluation.trivial import scores_of
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
-from service.executors.programs import Programs
-from service.executors.worth import Work
+from service.executors.compiling.programs import Programs
+from service.executors.compiling.worth import Work
 
 _Key = tuple[str, Json]
 

@@ -3,10 +3,10 @@
     python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS DATA SOURCES [lends]
 
 FD is its end of a socket pair; COMPILE, PROGRAMS and lends are the arguments
-of `service.executors.programs.Programs`; packed data sets are in DATA; plug-ins may come from
-SOURCES (`metaopt.plugins.sources`, as JSON) and are imported when an order needs them.  It dies
-with its parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair closes,
-even in the middle of a segment.
+of `service.executors.compiling.programs.Programs`; packed data sets are in DATA; plug-ins may come
+from SOURCES (`metaopt.plugins.sources`, as JSON) and are imported when an order needs them.  It
+dies with its parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair
+closes, even in the middle of a segment.
 """
 
 import ctypes
@@ -74,8 +74,8 @@ def serve(
 
     from metaopt.plugins.load import provide
     from service.executors.base import SegmentOrder
+    from service.executors.compiling.programs import Programs
     from service.executors.kernel import fault
-    from service.executors.programs import Programs
     from service.executors.segment import Segments
 
     if device == "cpu":

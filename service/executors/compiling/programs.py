@@ -2,8 +2,8 @@
 
     population(signature)   lanes computed at once, as measured for this signature and device
     ready(population)       loads the compiled program if it is there and was not found slower;
-                            else, if it pays (`service.executors.worth`), has it compiled by a
-                            process of its own, which also measures what it brings
+                            else, if it pays (`…compiling.worth`), has it compiled by a process of
+                            its own, which also measures what it brings
 
 Where every core has a worker, the compiling process takes the core of the worker that wants it: the
 worker waits, so that nothing is trained slowly that the program would soon train fast, and the
@@ -39,11 +39,16 @@ from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from metaopt.population.sizes import default_lane_chunk
 from service.executors.answers import ending
-from service.executors.compiler import Job
-from service.executors.probe import Facts, probe
-from service.executors.program_files import failed_lately, forget_failure, note_failure, write_whole
-from service.executors.records import core_seconds, expected, measured
-from service.executors.worth import Costs, Work, is_faster, saved_seconds, worth_compiling
+from service.executors.compiling.compiler import Job
+from service.executors.compiling.probe import Facts, probe
+from service.executors.compiling.program_files import (
+    failed_lately,
+    forget_failure,
+    note_failure,
+    write_whole,
+)
+from service.executors.compiling.records import core_seconds, expected, measured
+from service.executors.compiling.worth import Costs, Work, is_faster, saved_seconds, worth_compiling
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
 WAIT_SECONDS = 5.0  # in one go: then the dispatcher may have another order
@@ -294,7 +299,7 @@ class Programs:
             plugins=provided([one[:2] for one in plugins_of(population.signature)]),
         )
         process = subprocess.Popen(
-            [sys.executable, "-m", "service.executors.compiler"],
+            [sys.executable, "-m", "service.executors.compiling.compiler"],
             stdin=subprocess.PIPE,  # it ends when this process does
             stdout=subprocess.DEVNULL,
             bufsize=0,

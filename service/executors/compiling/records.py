@@ -19,7 +19,7 @@ from typing import Any
 from metaopt.models.kind import CompileGuess
 from metaopt.models.registry import MODELS
 from metaopt.population.population import Population
-from service.executors.program_files import write_whole
+from service.executors.compiling.program_files import write_whole
 
 _GUESSED_WHERE_A_LOOP_TAKES = 0.011  # seconds; `_loop_seconds` where guesses were measured
 

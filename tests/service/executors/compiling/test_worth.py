@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.executors.worth import (
+from service.executors.compiling.worth import (
     Costs,
     Work,
     compiled_seconds,

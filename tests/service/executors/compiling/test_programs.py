@@ -28,22 +28,22 @@ from metaopt.population.compiled import PARTIAL, program_key
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from metaopt.tasks.registry import TASKS
-from service.executors import compiler
 from service.executors.base import Slot
-from service.executors.cores import usable_cores
-from service.executors.local import LocalExecutor
-from service.executors.probe import Facts
-from service.executors.program_files import (
+from service.executors.compiling import compiler
+from service.executors.compiling.probe import Facts
+from service.executors.compiling.program_files import (
     NOTED_SECONDS,
     failed_lately,
     forget_failure,
     note_failure,
     write_whole,
 )
-from service.executors.programs import Programs
-from service.executors.records import core_seconds, keep
+from service.executors.compiling.programs import Programs
+from service.executors.compiling.records import core_seconds, keep
+from service.executors.compiling.worth import Work, eager_seconds
+from service.executors.cores import usable_cores
+from service.executors.local import LocalExecutor
 from service.executors.segment import Segments
-from service.executors.worth import Work, eager_seconds
 from tests.fakes.plugins import importable, install_toys
 from tests.fakes.processes import children, runs
 from tests.service.executors.test_local import admit, order
@@ -291,7 +291,7 @@ def test_a_lent_core_compiles_what_is_wanted_now(tmp_path, lends):
 def test_a_compiler_ends_with_its_worker_and_what_it_called_too(tmp_path):
     path = Population(SIGNATURE).program_path(tmp_path)
     job = compiler.Job(SIGNATURE.to_json(), "cpu", 4, str(path), None, alone=False)
-    command = [sys.executable, "-m", "service.executors.compiler"]
+    command = [sys.executable, "-m", "service.executors.compiling.compiler"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as process:
         assert process.stdin is not None
         process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")

@@ -1,6 +1,6 @@
 """The compiling process: makes one program for the workers of this machine, then ends.
 
-    python -m service.executors.compiler        (a `Job` as one line of JSON on stdin)
+    python -m service.executors.compiling.compiler        (a `Job` as one line of JSON on stdin)
 
 It trains nothing and holds no lane, so whatever happens to it happens to nobody else.  It ends
 with the worker that started it, and so do the compilers that it called: then its stdin closes.
@@ -35,7 +35,7 @@ class Job:
         device: Where it is to run.
         lanes: How many it has.
         path: Where it goes.
-        facts: Measurements of its signature (`service.executors.probe.Facts`), if there are any.
+        facts: Measurements of its signature (`…compiling.probe.Facts`), if there are any.
         alone: Nothing else is to be compiled on the machine meanwhile: it has no core of its own.
         data_sets: Directory of packed data sets, if there is one.
         plugins: What its worker was provided with (`metaopt.plugins.load.provided`).
@@ -105,9 +105,9 @@ def _compile(job: Job, path: Path, workshop: Path) -> int:
     from metaopt.plugins.load import provide_again
     from metaopt.population.population import Population
     from metaopt.population.signature import Signature
-    from service.executors import records
-    from service.executors.probe import Facts, faster_than_eager
-    from service.executors.program_files import forget_failure, note_failure
+    from service.executors.compiling import records
+    from service.executors.compiling.probe import Facts, faster_than_eager
+    from service.executors.compiling.program_files import forget_failure, note_failure
 
     clear(path.parent)
     if job.device == "cpu":

@@ -15,7 +15,7 @@ import torch
 
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
-from service.executors.worth import eager_seconds
+from service.executors.compiling.worth import eager_seconds
 
 GAIN = 0.95  # twice the lanes must cost less than this per lane, or they do not pay
 REPEATS = 3

@@ -8,11 +8,17 @@ from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.models.registry import MODELS
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
-from service.executors.probe import Facts, faster_than_eager
-from service.executors.records import expected
+from service.executors.compiling.probe import Facts, faster_than_eager
+from service.executors.compiling.records import expected
 from service.executors.segment import Segments
+from tests.service.executors.compiling.test_programs import (
+    LIKE,
+    LITTLE,
+    SIGNATURE,
+    programs,
+    record,
+)
 from tests.service.executors.test_local import order
-from tests.service.executors.test_programs import LIKE, LITTLE, SIGNATURE, programs, record
 
 REPTILE = ALGORITHMS.get("reptile").structure(ALGORITHMS.get("reptile").complete({}))
 
