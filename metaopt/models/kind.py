@@ -87,6 +87,11 @@ class ModelKind:
     inductor: Mapping[str, Any] = field(default_factory=dict)
     compile_guess: CompileGuess = SMALL_MODELS
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether a worker finds out if it can be mapped (`metaopt.models.proof`): anybody's."""
+        return self.size is None
+
     def size_of(self, options: Options, input_shape: tuple[int, ...], outputs: int) -> Size:
         """Its size, or one of nothing where that is not known."""
         return Size(0, 0) if self.size is None else self.size(options, input_shape, outputs)

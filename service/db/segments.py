@@ -15,25 +15,36 @@ from service.db.tables import Segment
 
 
 class Pace(NamedTuple):
-    """What the segments of one signature took together."""
+    """What the segments of one signature took together.
+
+    `lane_by_lane` is why the last of them trained its lanes one after the other, empty if they were
+    one program, None if it does not say.
+    """
 
     segments: int
     seconds: float
     lane_iterations: int
+    lane_by_lane: str | None = None
 
 
 def paces(session: Session, signatures: Collection[str], role: str) -> dict[str, Pace]:
     """Pace of all segments of a role, by signature; those without a segment are left out."""
     trained = func.sum(cast(Segment.lanes, BigInteger) * Segment.meta_iterations)
+    last = func.max(Segment.segment_id)
     query = (
-        select(Segment.signature, func.count(), func.sum(Segment.seconds), trained)
+        select(Segment.signature, func.count(), func.sum(Segment.seconds), trained, last)
         .where(Segment.signature.in_(signatures), Segment.role == role)
         .where(Segment.meta_iterations > 0)  # others wait for their program
         .group_by(Segment.signature)
     )
+    found = session.execute(query).all()
+    told = select(Segment.segment_id, Segment.lane_by_lane).where(
+        Segment.segment_id.in_([newest for *_, newest in found])
+    )
+    why = {segment_id: because for segment_id, because in session.execute(told)}
     return {
-        signature: Pace(count, seconds, int(lane_iterations))
-        for signature, count, seconds, lane_iterations in session.execute(query)
+        signature: Pace(count, seconds, int(lane_iterations), why[newest])
+        for signature, count, seconds, lane_iterations, newest in found
     }
 
 

@@ -260,14 +260,18 @@ class Segment(Base):
     `seconds` is the whole segment; `wait_seconds` is what the worker waited for it while the
     study was running (`service.dispatcher.store.entries.add_segment`).  `slot_seconds` is the
     time that all slots which no other study had spent since the study's segment before: their
-    sum is what the study could have used.
+    sum is what the study could have used.  `lane_by_lane` is why lanes were trained one after the
+    other, empty where they were one program; older segments do not say.
     """
 
     __tablename__ = "mo_segments"
     __table_args__ = (
         Index(None, "study_id", "seconds", "slot_seconds"),  # all that the busy share asks for
         # All that a preview asks for: what segments of a program took so far.
-        Index("ix_mo_segments_pace", "signature", "role", "seconds", "lanes", "meta_iterations"),
+        Index(
+            "ix_mo_segments_pace",
+            *("signature", "role", "seconds", "lanes", "meta_iterations", "segment_id"),
+        ),
         _one_of("role", TrialRole),
     )
 
@@ -291,6 +295,7 @@ class Segment(Base):
     sample_share: Mapped[float | None]
     peak_memory_bytes: Mapped[int] = mapped_column(BigInteger)
     slot_seconds: Mapped[float]
+    lane_by_lane: Mapped[str | None] = mapped_column(String(500))
 
 
 class Spending(Base):
@@ -514,7 +519,8 @@ class Plugin(Base):
     """A kind of a package, or of a file, as a worker described it (`metaopt.plugins.described`).
 
     It stays for ever, so that a study of it can be read; `present` says whether the live dispatcher
-    has it, or the last one had.  What is refused has no `record`.
+    has it, or the last one had.  What is refused has no `record`.  `lane_by_lane` is why a worker
+    that trained it could not map it, if one found so.
     """
 
     __tablename__ = "mo_plugins"
@@ -528,6 +534,7 @@ class Plugin(Base):
     refused: Mapped[str | None]
     present: Mapped[bool]
     described_at: Mapped[datetime]
+    lane_by_lane: Mapped[str | None] = mapped_column(String(500))
 
 
 class DispatcherRow(Base):

@@ -131,8 +131,8 @@ class BranchState:
     """A branch: its search, how much of the study's budget it has, and its place in the log.
 
     `looking` is there while a slow sampler looks for its next trials; `failure_told` says that its
-    study has a warning of the sampler's failure.  `curve` has what it is compared with others by
-    (`service.dispatcher.scheduler.branch_budgets`).
+    study has a warning of the sampler's failure, `slow_told` one of lanes that are not mapped.
+    `curve` has what it is compared with others by (`service.dispatcher.scheduler.branch_budgets`).
     """
 
     branch: Branch
@@ -143,6 +143,7 @@ class BranchState:
     sequence: int = 0
     looking: "Looking | None" = None
     failure_told: bool = False
+    slow_told: bool = False
     curve: LossCurve = field(default_factory=LossCurve)
 
     @cached_property

@@ -172,6 +172,8 @@ class SegmentReport:
         sample_share: Share of `train_seconds` that went into drawing episodes, if measured.
         trivial: Scores by task of trivial predictors, by their names, if the order asked for them.
         trivial_failure: Why there are none although it did.
+        lane_by_lane: Why the model cannot be mapped, so that its lanes are trained one after the
+            other; None where they are one program.
     """
 
     lanes: list[LaneReport]
@@ -186,6 +188,7 @@ class SegmentReport:
     lane_chunk: int = 0
     trivial: dict[str, list[float]] | None = None
     trivial_failure: str | None = None
+    lane_by_lane: str | None = None
 
     @property
     def trained(self) -> bool:

@@ -25,7 +25,7 @@ from metaopt.evaluation.trivial import scores_of
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
-from service.executors.compiling.programs import Programs
+from service.executors.compiling.programs import Programs, why_slow
 from service.executors.compiling.worth import Work
 
 _Key = tuple[str, Json]
@@ -105,6 +105,7 @@ class Segments:
             lane_chunk=population.lane_chunk,
             trivial=trivial,
             trivial_failure=failure,
+            lane_by_lane=why_slow(population),
             sample_share=None
             if program == "compiling"
             else self._sample_share(population, order, trained - admitted),

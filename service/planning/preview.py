@@ -20,9 +20,11 @@ from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import BranchPlan, DimensionView, ExpectedCost, Preview
+from service.wire.words.lanes import lane_by_lane
 
 MOST_STRUCTURES = 512
 NO_SEGMENTS = "no study with such programs has run here yet"
+NOT_PROVED = "that is found when a worker first trains it"
 TOO_MANY = f"the space has more than {MOST_STRUCTURES} programs"
 
 
@@ -45,7 +47,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
     kept = kept_share(spec)
     compared = spec.verdict.compare != "none"
     finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
-    plans = [_branch_plan(spec, position) for position in range(len(spec.branches))]
+    plans = [_branch_plan(spec, position, paces) for position in range(len(spec.branches))]
     full = rungs[-1]
     # Replicas and finalists are taken to come from the branches as their trials do.
     replicas = [plan.trials * spec.search.replicates / spec.points() for plan in plans]
@@ -60,7 +62,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
 
     return Preview(
         branches=plans,
-        warnings=warnings(spec),
+        warnings=[*warnings(spec), *_slow(spec, plans)],
         rungs=rungs,
         bank_tasks=[searched.tasks_at(rung) for rung in rungs],
         first_order_until=spec.pruning.first_order_until,
@@ -113,8 +115,9 @@ def signatures(spec: StudySpec, branch: Branch, meta_iteration: int = 0) -> froz
     return frozenset(trial_signature(spec, branch, params).digest() for params in trained)
 
 
-def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:
+def _branch_plan(spec: StudySpec, position: int, paces: Mapping[str, Pace]) -> BranchPlan:
     branch = spec.branches[position]
+    one_by_one, ground = _lane_by_lane(spec, branch, paces)
     return BranchPlan(
         algorithm=branch.algorithm,
         branch=branch.name,
@@ -123,7 +126,35 @@ def _branch_plan(spec: StudySpec, position: int) -> BranchPlan:
         searched=[_shown(name, entry) for name, entry in dimensions(branch).items()],
         fixed=branch.fixed(),
         warm_start=[entry for entry in spec.warm_start.trials if entry.branch == branch.name],
+        lane_by_lane=one_by_one,
+        lane_by_lane_from=ground,
     )
+
+
+def _lane_by_lane(
+    spec: StudySpec, branch: Branch, paces: Mapping[str, Pace]
+) -> tuple[bool | None, str]:
+    """Whether a branch's lanes are trained one after the other, and why or how that is known."""
+    if not spec.model_of(branch).record.is_proved:
+        return False, "such models take all lanes at once"
+    programs = signatures(spec, branch)
+    if programs is None:
+        return None, TOO_MANY
+    told = [paces[one].lane_by_lane for one in sorted(programs) if one in paces]
+    why = next(filter(None, told), None)
+    if why is not None:
+        return True, why
+    return (False, "it was mapped when it was trained here") if "" in told else (None, NOT_PROVED)
+
+
+def _slow(spec: StudySpec, plans: Sequence[BranchPlan]) -> list[str]:
+    """A sentence for each model that is known to be computed lane by lane."""
+    found = [
+        lane_by_lane(spec.model_of(branch).model_dump(mode="json"), plan.lane_by_lane_from)
+        for branch, plan in zip(spec.branches, plans, strict=True)
+        if plan.lane_by_lane
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _shown(name: str, dimension: Dimension) -> DimensionView:

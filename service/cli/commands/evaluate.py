@@ -127,7 +127,7 @@ def _known(client: Client, study: StudyView) -> StudyView:
     if study.plugins:
         for one in client.plugins.there():
             if one.refused is None:
-                learn(Described.from_json(one.model_dump(exclude={"described_at"})))
+                learn(Described.from_json(one.model_dump(exclude={"described_at", "lane_by_lane"})))
         study = client.study(study.study_id)
     if isinstance(study.spec, StoredStudy):
         raise Stop(

@@ -62,6 +62,8 @@ def _branch(branch: BranchPlan) -> None:
     if rows:
         console.table("searched", header, rows)
     console.data(f"fixed: {numbers.params(branch.fixed)}")
+    if branch.lane_by_lane is None:
+        console.data(f"whether its lanes are one program: {branch.lane_by_lane_from}")
     for start in branch.warm_start:
         console.data(f"begins with: {numbers.params(start.params)}  ({start.source})")
 

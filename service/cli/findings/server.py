@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from service.cli.connection import connect
 from service.cli.findings.finding import Finding, Level
+from service.cli.findings.lanes import Slow, slow_modules
+from service.client.client import Client
 from service.client.errors import ClientError, ServerRefused
 from service.variables import variable
 
@@ -30,7 +32,7 @@ def ask_server() -> Server:
     try:
         with connect() as client:
             url = client.url
-            return Server(url, list(_ready(url, client.checks())))
+            return Server(url, [*_ready(url, client.checks()), *_slow(url, client)])
     except ServerRefused as error:
         problem = error.problem
         remedy = "METAOPT_API_KEY" if problem.code == "unauthenticated" else ""
@@ -40,6 +42,13 @@ def ask_server() -> Server:
         level = Level.FAIL if named else Level.WARN
         finding = Finding(level, "server", str(error), "metaopt serve, or METAOPT_URL")
         return Server(variable(os.environ, "METAOPT_URL"), [finding])
+
+
+def _slow(url: str, client: Client) -> Iterator[Finding]:
+    """Modules of which its workers found that they cannot be mapped."""
+    listed = client.plugins.there()
+    slow = (Slow(one.name, one.lane_by_lane) for one in listed if one.lane_by_lane is not None)
+    yield from slow_modules(url, slow)
 
 
 def _ready(url: str, checks: dict[str, str]) -> Iterator[Finding]:

@@ -18,7 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.auth.keys import read_keys
 from service.cli.failures import settings_text
 from service.cli.findings.finding import Finding, Level
-from service.db.engine import open_engine
+from service.cli.findings.lanes import Slow, slow_modules
+from service.db.engine import open_engine, reading
+from service.db.plugins import rows
 from service.db.schema import migrate
 from service.errors import KeysUnreadable, SchemaOutdated, WebhooksUnreadable
 from service.notifications.config import load_webhooks
@@ -44,6 +46,20 @@ def storage(server: str | None = None) -> Iterator[Finding]:
     yield _for_here(_data_directory(settings.data_directory), server)
     database = _database(settings, server)
     yield database if settings.database_url else _for_here(database, server)
+    if server is None and database.level == Level.OK:
+        yield from _slow(settings)
+
+
+def _slow(settings: Settings) -> Iterator[Finding]:
+    """Modules of which workers found here that they cannot be mapped."""
+    engine = open_engine(settings.url())
+    try:
+        with reading(engine) as session:
+            told = rows.present(session)
+    finally:
+        engine.dispose()
+    slow = (Slow(one.described.name, one.lane_by_lane) for one in told if one.lane_by_lane)
+    yield from slow_modules(engine.url.render_as_string(hide_password=True), slow)
 
 
 def webhooks() -> Iterator[Finding]:

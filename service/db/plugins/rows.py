@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
-from metaopt.plugins.described import Described, Family
+from metaopt.plugins.described import Described, Family, Needed
 from service.db.tables import Plugin
 
 Kind = tuple[Family, str]
@@ -28,11 +28,12 @@ class Mark(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A plug-in, when it was described last, and whether it is there."""
+    """A plug-in, when it was described last, whether it is there, and why lanes are not mapped."""
 
     described: Described
     described_at: datetime
     present: bool
+    lane_by_lane: str | None
 
 
 def tell_present(session: Session, described: Iterable[Described], *, now: datetime) -> None:
@@ -43,6 +44,17 @@ def tell_present(session: Session, described: Iterable[Described], *, now: datet
     for one in described:
         session.merge(Plugin(**one.to_json(), present=True, described_at=now))
     session.flush()
+
+
+def tell_slow(session: Session, one: Needed, because: str) -> None:
+    """Keep that a worker could not map a module, and why."""
+    session.execute(
+        update(Plugin)
+        .where(Plugin.family == one.family, Plugin.name == one.name)
+        .where(Plugin.package == one.package, Plugin.digest == one.digest)
+        .values(lane_by_lane=because)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def marks(session: Session) -> frozenset[Mark]:
@@ -75,7 +87,7 @@ def of_kinds(session: Session, kinds: Collection[Kind]) -> list[Described]:
 
 
 def _told(row: Plugin) -> Told:
-    return Told(_described(row), row.described_at, row.present)
+    return Told(_described(row), row.described_at, row.present, row.lane_by_lane)
 
 
 def _described(row: Plugin) -> Described:

@@ -50,6 +50,12 @@ def trivial(study: StudyState, slot: SlotState, report: SegmentReport) -> None:
         study.trivial_tasks[ROLES[slot.group.role].bank] = slot.trivial_tasks
 
 
+def slow(study: StudyState, slot: SlotState, report: SegmentReport) -> None:
+    """Take over that the study has a warning of lanes that are not mapped."""
+    if slot.group is not None and report.lane_by_lane is not None:
+        study.branches[slot.group.branch].slow_told = True
+
+
 def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> None:
     """Take over what the loss of its worker means for a lane."""
     trial.status = TrialStatus.FAILED if decided.failed else TrialStatus.QUEUED

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.db import spending, study_progress
 from service.db.bulk.writes import Row, Writes
 from service.db.events import event_row
+from service.db.plugins import rows as plugins
 from service.db.reports import save_trivial_scores
 from service.db.roles import ROLES
 from service.db.states import AttemptOutcome, TrialStatus
@@ -18,6 +19,7 @@ from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
 from service.dispatcher.store.columns import row_of, sums_of
 from service.executors.base import SegmentReport
+from service.wire.words.lanes import lane_by_lane
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,23 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
             "slot_seconds": slot_seconds,
             "sample_share": report.sample_share,
             "peak_memory_bytes": report.peak_memory_bytes,
+            "lane_by_lane": report.lane_by_lane or "",
         },
     )
+
+
+def write_slow(entry: Entry, slot: SlotState, report: SegmentReport) -> None:
+    """Say, once of a branch, that its model could not be mapped."""
+    assert slot.group is not None
+    branch = entry.study.branches[slot.group.branch]
+    if report.lane_by_lane is None or branch.slow_told:
+        return
+    model = entry.study.spec.model_of(branch.branch).model_dump(mode="json")
+    warn(entry, lane_by_lane(model, report.lane_by_lane))
+    named = {("modules", model.get("ref")), ("models", model["kind"])}
+    for need in entry.study.needs:
+        if (need.family, need.name) in named:
+            plugins.tell_slow(entry.session, need, report.lane_by_lane)
 
 
 def write_trivial(entry: Entry, slot: SlotState, report: SegmentReport) -> None:

@@ -130,8 +130,10 @@ class Ledger:
             _log_tells(entry, tells)
             _warn_of_rule(entry)
             entries.write_trivial(entry, slot, report)
+            entries.write_slow(entry, slot, report)
         study.rule_failure = None
         apply.trivial(study, slot, report)
+        apply.slow(study, slot, report)
         study.spent = study.saved = spent
         for outcome in outcomes:
             apply.outcome(study, self.store, outcome)

@@ -49,10 +49,12 @@ from service.executors.compiling.program_files import (
 )
 from service.executors.compiling.records import core_seconds, expected, measured
 from service.executors.compiling.worth import Costs, Work, is_faster, saved_seconds, worth_compiling
+from service.wire.characters import printable
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
 WAIT_SECONDS = 5.0  # in one go: then the dispatcher may have another order
 LOOK_SECONDS = 0.05
+LONGEST_WHY = 500  # characters, of a reason that an error of anybody's may be part of
 # On the clock, since a compiler that stands still takes no seconds of a core: it has hung if it
 # runs so many times as long as was expected, and for so many seconds.
 HUNG_TIMES, HUNG_SECONDS = 10.0, 120.0
@@ -114,13 +116,13 @@ class Programs:
         return Population(signature, device=self._device, lane_chunk=chunk)
 
     def _tell_of_slow(self, population: Population) -> None:
-        why = population.lane_by_lane
+        why = why_slow(population)
         if why is not None and why not in self._told:
             self._told.add(why)
             log.warning(
                 "model_lane_by_lane",
                 model=population.signature.model.get("ref"),
-                because=why[:500],
+                because=why,
                 costs="lanes take as long as one after the other, and are not compiled",
             )
 
@@ -310,6 +312,12 @@ class Programs:
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it has crashed, which is seen by its exit status
             process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+
+
+def why_slow(population: Population) -> str | None:
+    """Why its lanes are trained one after the other, as every database takes it; None if not."""
+    why = population.lane_by_lane
+    return None if why is None else printable(why)[:LONGEST_WHY]
 
 
 class _Compiling(NamedTuple):

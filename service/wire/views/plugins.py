@@ -13,7 +13,8 @@ class PluginView(View):
     `family` and `name` are what a spec names it by: `tasks.kind`, `model.kind`, an `algorithm`, and
     of modules the `ref` of a model of kind module.  `digest` is a SHA-256 of its sources, and
     `record` what a spec is checked by: options or meta-parameters; null where it cannot be used,
-    which `refused` gives the reason of.
+    which `refused` gives the reason of.  `lane_by_lane` is why a worker that trained it could not
+    map it over lanes; null where none found so.
     """
 
     family: Family
@@ -24,6 +25,7 @@ class PluginView(View):
     refused: str | None
     described_at: Instant
     record: dict[str, Any] | None
+    lane_by_lane: str | None = None
 
 
 class PluginList(View):

@@ -22,7 +22,9 @@ class DimensionView(View):
 class BranchPlan(View):
     """A branch: its share of the trials, what is searched, and the value of everything else.
 
-    `branch` is its name.  `model` is its own, null where it trains the study's.
+    `branch` is its name.  `model` is its own, null where it trains the study's.  `lane_by_lane`
+    says whether its trials are known to be trained one after the other; null where no worker has
+    trained such programs yet.  `lane_by_lane_from` says why, or what it is known from.
     """
 
     algorithm: str
@@ -32,6 +34,8 @@ class BranchPlan(View):
     searched: list[DimensionView]
     fixed: dict[str, float | int | str]
     warm_start: list[WarmTrial]
+    lane_by_lane: bool | None = None
+    lane_by_lane_from: str = ""
 
 
 class ExpectedCost(View):

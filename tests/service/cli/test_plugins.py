@@ -21,7 +21,7 @@ from tests.fakes.processes import DispatcherProcess
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
 
-ALLOWED = "metaopt-toys==1.0, bad==2.0"
+ALLOWED = "metaopt-toys==1.0, bad==2.0, remembering==1.0"
 SPEC: dict[str, Any] = {
     "name": "somebody's own",
     "tasks": {"kind": "parabola", "k_shot": 4, "q_query": 4},
@@ -38,6 +38,24 @@ SPEC: dict[str, Any] = {
     "evaluation": {"tasks": 10, "curve_steps": 1},
     "verdict": {"finalists": 1, "seeds": 1, "tasks": 10, "compare": "none"},
 }
+
+
+REMEMBERING = '''"""What vmap cannot map."""
+
+from torch import nn
+
+
+class Net(nn.Module):
+    """An LSTM."""
+
+    def __init__(self, input_shape, outputs):
+        super().__init__()
+        self.memory = nn.LSTM(*input_shape, 2, batch_first=True)
+        self.head = nn.Linear(2, outputs)
+
+    def forward(self, x):
+        return self.head(self.memory(x[:, None])[0][:, 0])
+'''
 
 
 def tasks(name: str, sampling: str) -> str:
@@ -66,6 +84,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     }
     points = {"killing": "bad.killing:KIND", "raising": "bad.raising:KIND"}
     install(directory, "bad", "2.0", files, {"metaopt.tasks": points})
+    nets, declared = {"remembering/nets.py": REMEMBERING}, {"net": "remembering.nets:Net"}
+    install(directory, "remembering", "1.0", nets, {"metaopt.models": declared})
     other = tasks("not allowed", "raise SystemExit")
     point = {"not allowed": "other.tasks:KIND"}
     install(directory, "other", "3.0", {"other/tasks.py": other}, {"metaopt.tasks": point})
@@ -139,6 +159,7 @@ def test_plugins_are_trained_refused_and_waited_for(
         check_that_a_study_is_tuned(client, metaopt, tmp_path)
         check_that_its_winner_is_used(client, metaopt, tmp_path)
         check_that_others_are_refused(metaopt, tmp_path)
+        check_that_slow_modules_are_told(client, metaopt, tmp_path)
         check_that_bad_ones_fail_alone(client)
     finally:
         dispatcher.close()
@@ -194,6 +215,27 @@ def check_that_others_are_refused(metaopt: Command, tmp_path: Path) -> None:
     said = metaopt("submit", str(path))
     assert said.code == Exit.USAGE
     assert "tasks.kind" in said.err and "METAOPT_PLUGINS" in said.err
+
+
+def check_that_slow_modules_are_told(client: Client, metaopt: Command, tmp_path: Path) -> None:
+    mapped = client.preview(SPEC).branches[0]
+    assert mapped.lane_by_lane is False
+    model = {"kind": "module", "ref": "remembering.nets:Net"}
+    spec = {**SPEC, "name": "slow", "model": model, "budget": {"trials": 1, "meta_iterations": 3}}
+    path = tmp_path / "slow.json"
+    path.write_text(json.dumps(spec))
+    said = metaopt("preview", str(path))
+    assert "whether its lanes are one program: that is found when a worker first" in said.out
+    said = metaopt("submit", str(path), "--wait", "--timeout", "200")
+    assert said.code == 0, said.err
+    (branch,) = client.preview(spec).branches
+    assert branch.lane_by_lane and "LSTM" in branch.lane_by_lane_from
+    told = f"remembering.nets:Net is computed lane by lane, because {branch.lane_by_lane_from}"
+    (warning,) = [one for one in client.study("last").warnings if "lane by lane" in one]
+    assert told in warning and "as long as one after the other, and are not compiled" in warning
+    assert f"warning: {warning}" in metaopt("preview", str(path)).out
+    assert warning in metaopt("show", "last").out.replace("\n", " ")
+    assert warning in metaopt("doctor").out
 
 
 def check_that_bad_ones_fail_alone(client: Client) -> None:

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, Engine, event
 
 import service.db
 from metaopt.goals import Goals
+from metaopt.plugins.described import Needed
 from service import database_url as urls
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, transaction
 from service.db.states import StudyStatus, TrialStatus
 from service.db.studies import Count
 from service.db.tables import Delivery, Notified, Schedule, ScheduleRun, Study, Trial
-from tests.fakes.described import algorithm
+from tests.fakes.described import algorithm, needed
 from tests.fakes.rows import NOON, add_report, add_study, add_trial
 
 STUDY, TRIAL = "a" * 32, f"{'a' * 8}{0:024d}"
@@ -30,6 +31,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "after": [None, 0],
     "bank": ["bank"],
     "banks": [["bank"]],
+    "because": ["it remembers"],
     "before": [None, (NOON, STUDY)],
     "branch": ["maml"],
     "branches": [["maml"]],
@@ -59,6 +61,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "name": [None, "name"],
     "newest": [9],
     "now": [NOON],
+    "one": [Needed(**needed(algorithm()))],
     "place": [Notified(webhook="webhook", since_event_id=0, last_event_id=0)],
     "result": [{}],
     "role": ["search"],
