@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.db.connections.failures import is_away, is_full, is_locked
+from service.db.connections.failures import is_away, is_full, is_gone, is_locked
 from service.db.schema import migrate
 from service.errors import FieldError, InvalidRequest, SchemaOutdated, ServiceError
 from service.wire.parsing.plain_data import MAX_ERRORS
@@ -158,7 +158,7 @@ def problem_response(
 
 def _may_lack(error: Exception) -> bool:
     """Whether the database answered, but not as one at this version's schema does."""
-    if not isinstance(error, DBAPIError) or error.connection_invalidated or is_locked(error):
+    if is_gone(error) or is_locked(error):
         return False
     return isinstance(error, OperationalError | ProgrammingError | IntegrityError)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.auth.key import key_sha256
 from service.db import api_keys
@@ -101,46 +100,30 @@ class KeyRing:
         self._of_table: list[StoredKey] = []
         self._table_made_keys = False
         self._table_read_at: float | None = None
-        self._failed: tuple[float, Exception] | None = None  # when, and by what
 
     def required(self) -> bool:
         """Tell whether a request needs a key."""
-        with self._current():
+        with self._lock:
+            self._refresh()
             return self._file is not None or self._table_made_keys
 
     def count(self) -> int:
         """How many keys open the server."""
-        with self._current():
+        with self._lock:
+            self._refresh()
             return len(self._of_file) + len(self._of_table)
 
     def identify(self, key: str) -> Identity | None:
         """Return whose key this is, or None.  Every stored key is compared, in constant time."""
         digest = key_sha256(key)
-        with self._current():
+        with self._lock:
+            self._refresh()
             keys = [*self._of_file, *self._of_table]
         identity = None
         for stored in keys:
             if hmac.compare_digest(stored.sha256, digest):
                 identity = stored.identity
         return identity
-
-    @contextmanager
-    def _current(self) -> Iterator[None]:
-        """Hold the keys as they are now.
-
-        Who waited while another's look at the database failed shares its failure: one after the
-        other, each would wait as long again.
-        """
-        came_at = self._monotonic()
-        with self._lock:
-            if self._failed is not None and self._failed[0] > came_at:
-                raise self._failed[1]
-            try:
-                self._refresh()
-            except SQLAlchemyError as error:
-                self._failed = self._monotonic(), error
-                raise
-            yield
 
     def _refresh(self) -> None:
         self._read_file()

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from service.database_url import parse_database_url
 from service.db.connections.deadlines import PATIENT, Deadlines
+from service.db.connections.outage import Outage
 from service.db.connections.postgres import bound_postgres
 
 CACHE = (
@@ -47,7 +48,11 @@ def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engi
     options = {
         "pool_timeout": deadlines.pool,
         "json_deserializer": _from_json,
-        "execution_options": {"writers": _line(deadlines, on_sqlite), "deadlines": deadlines},
+        "execution_options": {
+            "writers": _line(deadlines, on_sqlite),
+            "deadlines": deadlines,
+            "outage": Outage() if deadlines.fails_together else None,
+        },
     }
     if on_sqlite:
         engine = create_engine(url, connect_args={"timeout": deadlines.lock}, **options)
@@ -65,6 +70,7 @@ def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engi
 def transaction(engine: Engine) -> Iterator[Session]:
     """Yield a session whose work is committed at the end, or rolled back on an exception."""
     with (
+        _watched(engine),
         _in_line(engine),
         Session(engine.execution_options(writes=True), expire_on_commit=False) as session,
         session.begin(),
@@ -75,7 +81,10 @@ def transaction(engine: Engine) -> Iterator[Session]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Yield a session that reads one consistent state and writes nothing."""
-    with Session(_of_one_moment(engine), expire_on_commit=False) as session:
+    with (
+        _watched(engine),
+        Session(_of_one_moment(engine), expire_on_commit=False) as session,
+    ):
         yield session
         session.rollback()
 
@@ -136,6 +145,11 @@ def _line(deadlines: Deadlines, on_sqlite: bool) -> threading.BoundedSemaphore |
     if deadlines.writers is None:
         return None
     return threading.BoundedSemaphore(1 if on_sqlite else deadlines.writers)
+
+
+def _watched(engine: Engine) -> AbstractContextManager[None]:
+    outage: Outage | None = engine.get_execution_options().get("outage")
+    return nullcontext() if outage is None else outage.watching()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Deadlines(NamedTuple):
         silence: Until an unreachable host counts as lost, on TCP.
         writers: Most write transactions at a time of a process on PostgreSQL; 1 on SQLite, which
             has one writer anyway.  None is as many as there are.
+        fails_together: Whether one that got no answer tells the others (`outage`).
     """
 
     pool: float
@@ -37,11 +38,12 @@ class Deadlines(NamedTuple):
     idle: float
     silence: float
     writers: int | None = None
+    fails_together: bool = False
 
 
 API = Deadlines(
     pool=1.0, connect=2.0, ping=1.0, lock=2.5, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
-    writers=6,
+    writers=6, fails_together=True,
 )  # fmt: skip
 """Of the API: pool, ping and connect, or line and lock or answer, are less than five seconds."""
 

@@ -32,6 +32,15 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
+def is_gone(error: Exception) -> bool:
+    """Whether the connection to PostgreSQL is lost, or none was to be had."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    return isinstance(error.orig, psycopg.OperationalError) and error.orig.sqlstate is None
+
+
 def in_words(error: SQLAlchemyError) -> str:
     """The first line of what the database said, without the statement."""
     said = str(getattr(error, "orig", None) or error).strip()
