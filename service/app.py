@@ -31,6 +31,7 @@ from service.auth.gate import Gate
 from service.auth.keys import KeyRing
 from service.dashboard import page
 from service.dashboard.mount import mount_dashboard
+from service.db.connections.deadlines import API
 from service.db.engine import open_engine
 from service.notifications.config import load_listed
 from service.settings import Settings
@@ -69,7 +70,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         WebhooksUnreadable: The webhooks file cannot be read or breaks a rule.
     """
     listed = load_listed(settings.webhooks_file)
-    engine = open_engine(settings.url())
+    engine = open_engine(settings.url(), API)
     context = Context(
         engine=engine,
         now=now,

@@ -24,16 +24,19 @@ from typing import TextIO
 
 import structlog
 from sqlalchemy import URL, Engine
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from metaopt.plugins.allowed import parse_allowed
 from metaopt.plugins.sources import Sources
 from service.cron.runner import run_schedules
-from service.db.dispatcher import EpochLost, acquire
-from service.db.engine import open_engine, transaction
+from service.db.connections.deadlines import DISPATCHER
+from service.db.connections.failures import in_words, is_away
+from service.db.dispatcher import EpochLost
+from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.dispatcher.checkpoints import CheckpointStore
-from service.dispatcher.leadership.holder import is_dead, this_process
+from service.dispatcher.leadership.holder import this_process
+from service.dispatcher.leadership.standby import stand_by
 from service.dispatcher.loop import Dispatcher
 from service.dispatcher.slots import SlotsLost
 from service.dispatcher.store.ledger import Ledger
@@ -82,7 +85,7 @@ def run(
     configure_logging(log_to)
     stop = stop or threading.Event()
     _drain_on_signals(stop)
-    engine = open_engine(settings.url())
+    engine = open_engine(settings.url(), DISPATCHER)
     try:
         webhooks = load_webhooks(settings.webhooks_file)
         while not stop.is_set():
@@ -90,7 +93,7 @@ def run(
                 migrate.check(engine)
                 found = found or find_slots(os.environ, settings.slots, settings.devices)
                 plugins = plugins or describe_plugins(sources, found.slots, os.environ)
-                epoch = _acquire(engine, stop)
+                epoch = stand_by(settings.url(), this_process(), stop)
                 if epoch is None:
                     break
                 with notifying(webhooks, settings.url(), epoch):
@@ -107,8 +110,10 @@ def run(
             except NoDeviceWorks as error:
                 log.error("no_device_works", cause=str(error))
                 return EXIT_UNUSABLE
-            except (OperationalError, InterfaceError, IntegrityError) as error:
-                log.error("database_failed", cause=str(error.orig or error))
+            except SQLAlchemyError as error:
+                if not (is_away(error) or isinstance(error, IntegrityError)):
+                    raise
+                log.error("database_failed", cause=in_words(error))
                 stop.wait(_RETRY_SECONDS)
             except OSError as error:  # as a full disk: it may have room again later
                 log.error("machine_failed", cause=str(error))
@@ -121,21 +126,6 @@ def run(
         engine.dispose()
     log.info("dispatcher_stopped")
     return EXIT_DONE
-
-
-def _acquire(engine: Engine, stop: threading.Event) -> int | None:
-    me, standing_by = this_process(), False
-    while not stop.is_set():
-        with transaction(engine) as session:
-            # After a failure of the database the row may still name this process.
-            epoch = acquire(session, me, lambda holder: holder == me or is_dead(holder))
-        if epoch is not None:
-            return epoch
-        if not standing_by:
-            standing_by = True
-            log.info("dispatcher_standing_by")
-        stop.wait(_RETRY_SECONDS)
-    return None
 
 
 def _run_epoch(

@@ -9,13 +9,20 @@ import structlog
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from service.db.connections.failures import is_away, is_full, is_gone, is_locked
 from service.db.schema import migrate
 from service.errors import FieldError, InvalidRequest, SchemaOutdated, ServiceError
 from service.wire.parsing.plain_data import MAX_ERRORS
@@ -111,9 +118,12 @@ async def refuse(request: Request, error: Exception) -> Response:
         return problem_response("invalid-request", sentence, errors=broken)
     if isinstance(error, HTTPException):
         return _http_problem(request, error)
-    if _lacks_tables(error) and (outdated := await to_thread.run_sync(_schema_fault, request)):
+    if is_full(error):
+        _log.warning("database_full", path=request.url.path)
+        return problem_response("storage-full", "the database has no room left; nothing is changed")
+    if _may_lack(error) and (outdated := await to_thread.run_sync(_schema_fault, request)):
         return problem_response(outdated.code, str(outdated))
-    if isinstance(error, OperationalError | ProgrammingError | PoolTimeout):
+    if is_away(error) or isinstance(error, ProgrammingError):
         _log.warning("database_unavailable", error=type(error).__name__, path=request.url.path)
         return problem_response("database-unavailable", "the database does not answer; try again")
     error_id = uuid.uuid4().hex
@@ -146,10 +156,11 @@ def problem_response(
     return response
 
 
-def _lacks_tables(error: Exception) -> bool:
-    if isinstance(error, OperationalError):
-        return str(error.orig).startswith(("no such", "unable to open"))  # as SQLite says it
-    return isinstance(error, ProgrammingError)
+def _may_lack(error: Exception) -> bool:
+    """Whether the database answered, but not as one at this version's schema does."""
+    if is_gone(error) or is_locked(error):
+        return False
+    return isinstance(error, OperationalError | ProgrammingError | IntegrityError)
 
 
 def _schema_fault(request: Request) -> SchemaOutdated | None:

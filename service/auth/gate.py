@@ -49,6 +49,10 @@ class Gate:
             return
         if scope["type"] != "http":
             raise RuntimeError(f"no route speaks {scope['type']}")
+        if scope["path"] in OPEN_PATHS:  # without a thread, which all may wait for the database
+            scope["identity"] = ANYONE
+            await self._app(scope, receive, send)
+            return
         try:
             scope["identity"] = await to_thread.run_sync(self._admit, scope)
         except Exception as error:  # whatever it is, nobody comes in; `refuse` knows the answers
@@ -58,8 +62,6 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> Identity:
-        if scope["path"] in OPEN_PATHS:
-            return ANYONE
         headers = Headers(scope=scope)
         _check_origin(scope["method"], headers)
         if not self._keys.required():

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from service.cron.firing import fire, look_at_ends
 from service.db import schedules
+from service.db.connections.deadlines import DISPATCHER
 from service.db.dispatcher import EpochLost, check_live, fence
 from service.db.engine import open_engine, reading, transaction
 from service.schedules.plan import next_fire
@@ -47,7 +48,7 @@ def run_schedules(
         stop: When set, this returns.
         now: The time, UTC-aware.
     """
-    engine, pause = open_engine(database_url), INTERVAL_SECONDS
+    engine, pause = open_engine(database_url, DISPATCHER), INTERVAL_SECONDS
     runner = Runner(engine, epoch, now)
     while not stop.wait(pause):
         try:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.db.connections.deadlines import API
 from service.db.optuna.storage import open_storage
 
 PATHS = ("/dashboard", "/api/meta", "/api/studies", "/api/trials", "/static/", "/csv/")
@@ -81,7 +82,7 @@ class Dashboard:
         with self._lock:
             if self._wsgi is None:
                 try:
-                    self._storage = open_storage(self._database_url)
+                    self._storage = open_storage(self._database_url, API)
                 except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
                     raise HTTPException(503, f"Optuna's tables cannot be read: {error}") from error
                 self._wsgi = WSGIMiddleware(wsgi(self._storage), workers=THREADS)

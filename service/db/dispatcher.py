@@ -9,27 +9,57 @@ write begun after a takeover changes no row and raises `EpochLost`.  That is all
 exclusion needed; an advisory lock of Postgres would add nothing but a second truth (it is lost
 with its connection while the epoch still stands).
 
-A row is stale ten seconds after its last refresh by the database's clock, or at once where its
-holder is known to be dead (a process of the same host).
+No clock decides who is live.  Who stands by watches the row, and replaces it once it has stood
+unchanged for `STALE_AFTER` by the watcher's own monotonic clock (`leadership.standby`); at once
+where it was released, or its holder is known to be dead (a process of the same host).  A clock that
+is set, forward or back, so changes nothing.  Who only wants to know, and looks but once, asks
+`sign_of_life`.
 
 Transactions belong to the caller; nothing here commits.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.tables import DispatcherRow
 
-STALE_AFTER = timedelta(seconds=10)
+STALE_AFTER = timedelta(seconds=8)
+SKEW = timedelta(seconds=5)  # a sign of life that is further in the future is of another time
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EpochLost(Exception):
     """Another dispatcher is live: nothing this one holds is true any more."""
+
+
+class Sighting(NamedTuple):
+    """The row as it was seen once; while its dispatcher lives, no two looks see the same for long.
+
+    Args:
+        epoch: Of the dispatcher that took it last.
+        holder: Which process that is.
+        refreshed_at: When it last said that it lives, by the database's clock then.
+    """
+
+    epoch: int
+    holder: str
+    refreshed_at: datetime
+
+    @property
+    def is_released(self) -> bool:
+        """Whether its dispatcher has ended in good order."""
+        return self.refreshed_at == _LONG_AGO
+
+
+def look(session: Session) -> Sighting | None:
+    """See the row, without a lock; None if no dispatcher ever ran."""
+    row = DispatcherRow
+    seen = session.execute(select(row.epoch, row.holder, row.refreshed_at)).one_or_none()
+    return None if seen is None else Sighting(*seen)
 
 
 def database_now(session: Session) -> datetime:
@@ -42,24 +72,44 @@ def database_now(session: Session) -> datetime:
     return now.astimezone(UTC)
 
 
-def acquire(session: Session, holder: str, is_dead: Callable[[str], bool]) -> int | None:
-    """Become the live dispatcher: return the new epoch, or None while another one is live.
+def acquire(
+    session: Session,
+    holder: str,
+    is_dead: Callable[[str], bool],
+    *,
+    stale: Sighting | None = None,
+) -> int | None:
+    """Become the live dispatcher: return the new epoch, or None while another one may be live.
 
     Args:
         holder: Who asks; kept in the row.
         is_dead: Whether the holder named in the row is known to be dead.
+        stale: What the caller has watched for too long: its dispatcher is replaced, if the row
+            still stands like this.
     """
-    row = session.get(DispatcherRow, 1, with_for_update=True)
+    row = session.get(DispatcherRow, 1, with_for_update=True, populate_existing=True)
     now = database_now(session)
     if row is None:
         session.add(DispatcherRow(singleton=1, epoch=1, holder=holder, refreshed_at=now))
         session.flush()  # two that begin together: the second fails on the primary key
         return 1
-    if now - row.refreshed_at < STALE_AFTER and not is_dead(row.holder):
+    seen = Sighting(row.epoch, row.holder, row.refreshed_at)
+    if not (seen.is_released or seen == stale or is_dead(row.holder)):
         return None
     row.epoch, row.holder, row.refreshed_at = row.epoch + 1, holder, now
     row.slots = None
     return row.epoch
+
+
+def end_stuck_transactions(session: Session, older_than: timedelta) -> list[int]:
+    """Have PostgreSQL end the sessions that keep the row locked; return their backends' numbers.
+
+    Of those that have been in their transaction for so long, by the database's clock.  It does so
+    by itself where a session idles; this is for one that is stuck in the middle of a statement, as
+    with a client that does not read.  Needs to be the same database user, as all of us are.
+    """
+    rows = session.execute(_END_STUCK, {"seconds": older_than.total_seconds()})
+    return [int(row.pid) for row in rows]
 
 
 def fence(session: Session, epoch: int) -> None:
@@ -119,10 +169,35 @@ def release(session: Session, epoch: int) -> None:
     _set_refreshed(session, epoch, at=_LONG_AGO)
 
 
-def last_refresh(session: Session) -> tuple[datetime, datetime] | None:
-    """Return (last refresh, now) by the database's clock, or None if no dispatcher ever ran."""
-    refreshed_at = session.scalar(select(DispatcherRow.refreshed_at))
-    return None if refreshed_at is None else (refreshed_at, database_now(session))
+class Life(NamedTuple):
+    """Whether a dispatcher is live, as far as one look can tell, and if not, why in words."""
+
+    is_live: bool
+    text: str = ""
+
+
+def sign_of_life(session: Session) -> Life:
+    """Whether the last sign of life is of now, by the database's clock.
+
+    One that lies in the future tells nothing: the clock was set back since.  A dispatcher that
+    lives gives the next within two seconds.
+    """
+    seen = look(session)
+    if seen is None:
+        return Life(False, "none has ever run: start `metaopt dispatcher` or `metaopt serve`")
+    if seen.is_released:
+        return Life(False, "not live: the last one has ended; start `metaopt dispatcher`")
+    age = database_now(session) - seen.refreshed_at
+    seconds = age.total_seconds()
+    if age > STALE_AFTER:
+        return Life(False, f"not live: its last sign of life is {seconds:.0f} s old")
+    if age < -SKEW:
+        return Life(
+            False,
+            f"not live: its last sign of life is {-seconds:.0f} s in the future, as if the clock "
+            "was set back since",
+        )
+    return Life(True)
 
 
 def _set_refreshed(session: Session, epoch: int, at: datetime | None = None) -> None:
@@ -148,3 +223,12 @@ _REFRESH = update(DispatcherRow.__table__).where(  # type: ignore[arg-type]
 _REFRESH_NOW = _REFRESH.values(refreshed_at=func.clock_timestamp())
 # As SQLAlchemy writes instants; CURRENT_TIMESTAMP has whole seconds only.
 _REFRESH_SQLITE = _REFRESH.values(refreshed_at=func.strftime("%Y-%m-%d %H:%M:%f000", "now"))
+_END_STUCK = text("""
+    SELECT DISTINCT activity.pid, pg_terminate_backend(activity.pid)
+    FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
+    WHERE held.relation = 'mo_dispatcher'::regclass
+        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND held.granted AND held.mode IN ('RowShareLock', 'RowExclusiveLock')
+        AND activity.usename = current_user AND activity.pid <> pg_backend_pid()
+        AND clock_timestamp() - activity.xact_start > make_interval(secs => :seconds)
+""")

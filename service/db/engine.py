@@ -2,7 +2,8 @@
 
 Every transaction is begun, committed or rolled back at the edge by `transaction`.  On SQLite it
 is BEGIN IMMEDIATE, so that a write never fails half-way on an upgraded lock, in WAL mode with
-synchronous=FULL (acknowledged is durable) and a busy timeout; `reading` begins a plain one.
+synchronous=FULL (acknowledged is durable) and a busy timeout; `reading` begins a plain one, which
+waits for no writer.  No wait is without a bound (`service.db.connections.deadlines`).
 
 An engine never makes a database: one that is asked for where there is none fails.  Only
 `service.db.schema.migrate.upgrade` makes one.
@@ -11,58 +12,79 @@ An engine never makes a database: one that is asked for where there is none fail
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.database_url import parse_database_url
+from service.db.connections.deadlines import PATIENT, Deadlines
+from service.db.connections.outage import Outage
+from service.db.connections.postgres import bound_postgres
 
-BUSY_TIMEOUT_SECONDS = 30
 CACHE = (
     "cache_size=-16384"  # KiB; SQLite's own 2 MB are fewer pages than the indexes of 10,000 trials
 )
 
 
-def open_engine(database_url: str | URL) -> Engine:
+def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
+
+    Args:
+        deadlines: How long whoever uses it may wait.
 
     Raises:
         ValueError: another kind of URL.
     """
     url = parse_database_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(
-            url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, json_deserializer=_from_json
-        )
+    on_sqlite = url.get_backend_name() == "sqlite"
+    options = {
+        "pool_timeout": deadlines.pool,
+        "json_deserializer": _from_json,
+        "execution_options": {
+            "writers": _line(deadlines, on_sqlite),
+            "deadlines": deadlines,
+            "outage": Outage() if deadlines.fails_together else None,
+        },
+    }
+    if on_sqlite:
+        engine = create_engine(url, connect_args={"timeout": deadlines.lock}, **options)
         event.listen(engine, "do_connect", _open_existing)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
-        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_deserializer=_from_json
-    )
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), **options)
+    bound_postgres(engine, deadlines)
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """Yield a session whose work is committed at the end, or rolled back on an exception."""
-    with Session(
-        engine.execution_options(sqlite_begin="IMMEDIATE"), expire_on_commit=False
-    ) as session:
-        with session.begin():
-            yield session
+    with (
+        _watched(engine),
+        _in_line(engine),
+        Session(engine.execution_options(writes=True), expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Yield a session that reads one consistent state and writes nothing."""
-    with Session(_of_one_moment(engine), expire_on_commit=False) as session:
+    with (
+        _watched(engine),
+        Session(_of_one_moment(engine), expire_on_commit=False) as session,
+    ):
         yield session
         session.rollback()
 
@@ -107,5 +129,39 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("writes", False):  # a reader may compute meanwhile: it holds nobody up
+        idle = round(1000 * options["deadlines"].idle)
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {idle}")
+
+
+def _line(deadlines: Deadlines, on_sqlite: bool) -> threading.BoundedSemaphore | None:
+    """Where writers of this process wait: without it they would wait in all of its connections."""
+    if deadlines.writers is None:
+        return None
+    return threading.BoundedSemaphore(1 if on_sqlite else deadlines.writers)
+
+
+def _watched(engine: Engine) -> AbstractContextManager[None]:
+    outage: Outage | None = engine.get_execution_options().get("outage")
+    return nullcontext() if outage is None else outage.watching()
+
+
+@contextmanager
+def _in_line(engine: Engine) -> Iterator[None]:
+    options = engine.get_execution_options()
+    writers: threading.BoundedSemaphore | None = options.get("writers")
+    if writers is None:
+        yield
+        return
+    if not writers.acquire(timeout=options["deadlines"].pool):
+        raise PoolTimeout("too many others wait to write to the database")
+    try:
+        yield
+    finally:
+        writers.release()

@@ -33,6 +33,7 @@ from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
 from metaopt.search.distributions import distribution
+from service.db.connections.deadlines import DISPATCHER
 from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
 from service.db.optuna import mirrored as queries
@@ -122,7 +123,7 @@ class Mirror:
         epoch: int | None = None,
     ) -> None:
         """Open both sides; nothing is read yet."""
-        self._engine = open_engine(database_url)
+        self._engine = open_engine(database_url, DISPATCHER)
         relax(self._engine)
         self._storage = open_storage(database_url)
         self._stop = stop or threading.Event()

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.exc import DBAPIError
 
 from service.db import deliveries
+from service.db.connections.deadlines import DISPATCHER
 from service.db.dispatcher import EpochLost, hold_off
 from service.db.engine import open_engine, transaction
 from service.notifications.config import Webhook
@@ -39,7 +40,7 @@ def notifying(webhooks: Sequence[Webhook], database_url: str | URL, epoch: int) 
     if not webhooks:
         yield
         return
-    engine = open_engine(database_url)
+    engine = open_engine(database_url, DISPATCHER)
     try:
         with transaction(engine) as session:
             hold_off(session, epoch)

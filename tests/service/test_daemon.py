@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from service import daemon
-from service.db.dispatcher import last_refresh
+from service.db.dispatcher import look
 from service.db.engine import reading
 from service.dispatcher.slots import SlotsLost
 from service.executors.base import Slot
@@ -85,7 +85,7 @@ def test_it_does_not_begin_where_devices_were_asked_for_and_none_works(
     assert [log["event"] for log in logs] == ["no_device_works"]
     assert "NoDevFiles" in logs[0]["cause"]
     with reading(engine) as session:
-        assert last_refresh(session) is None
+        assert look(session) is None
 
 
 def test_a_broken_webhooks_file_ends_the_process_before_it_stands_by(
@@ -100,7 +100,7 @@ def test_a_broken_webhooks_file_ends_the_process_before_it_stands_by(
     assert [log["event"] for log in logs] == ["webhooks_unreadable"]
     assert "[0].url is required" in logs[0]["cause"]
     with reading(engine) as session:
-        assert last_refresh(session) is None
+        assert look(session) is None
 
 
 def test_webhooks_are_told_while_the_epoch_runs(

@@ -9,16 +9,21 @@ from typing import Any
 from optuna.storages import RDBStorage
 from sqlalchemy import URL, Engine, event, inspect
 
-from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
+from service.db.connections.deadlines import DISPATCHER, Deadlines
+from service.db.connections.postgres import bound_postgres
+from service.db.engine import open_engine
 
 
-def open_storage(database_url: str | URL) -> RDBStorage:
+def open_storage(database_url: str | URL, deadlines: Deadlines = DISPATCHER) -> RDBStorage:
     """Return Optuna's storage on our database.
+
+    Args:
+        deadlines: How long whoever uses it may wait.
 
     Raises:
         RuntimeError: Its tables are not there (`metaopt db upgrade`).
     """
-    engine = open_engine(database_url)
+    engine = open_engine(database_url, deadlines)
     try:
         # Optuna's own engine would make a database where there is none; and without tables
         # its refusal would leave a connection open.  It makes the table of its version last.
@@ -26,16 +31,15 @@ def open_storage(database_url: str | URL) -> RDBStorage:
             raise RuntimeError("they are not there yet: metaopt db upgrade")
     finally:
         engine.dispose()
-    url = storage_url(engine)
-    if engine.dialect.name != "sqlite":
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True)
-    storage = RDBStorage(
-        url,
-        engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}},
-        skip_table_creation=True,
-    )
+    arguments: dict[str, Any] = {"pool_timeout": deadlines.pool}
+    if on_sqlite := engine.dialect.name == "sqlite":
+        arguments["connect_args"] = {"timeout": deadlines.lock}
+    storage = RDBStorage(storage_url(engine), engine_kwargs=arguments, skip_table_creation=True)
     storage.engine.dispose()  # the check of the schema connected before we could listen
-    relax(storage.engine)
+    if on_sqlite:
+        relax(storage.engine)
+    else:
+        bound_postgres(storage.engine, deadlines)
     return storage
 
 

@@ -20,7 +20,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy import URL, Connection, Engine, text
 
 import migrations
-from service.db.engine import BUSY_TIMEOUT_SECONDS, open_engine
+from service.db.connections.deadlines import MIGRATION
+from service.db.engine import open_engine
 from service.db.optuna.storage import storage_url
 from service.db.tables import Base
 from service.errors import SchemaOutdated
@@ -28,11 +29,12 @@ from service.errors import SchemaOutdated
 VERSION_TABLE = "mo_alembic_version"
 VERSIONS = Path(migrations.__file__).parent / "versions"
 LOCK_KEY = 0x6D65_7461_6F70_74  # "metaopt"
+LOCK_SECONDS = 600  # for another process to finish its upgrade
 
 
 def upgrade(database_url: str | URL, revision: str = "head") -> None:
     """Bring our tables to `revision` and Optuna's to its head; safe to run in many processes."""
-    engine = open_engine(database_url)
+    engine = open_engine(database_url, MIGRATION)
     try:
         _make_file(engine)
         with _lock(engine):
@@ -44,7 +46,7 @@ def upgrade(database_url: str | URL, revision: str = "head") -> None:
 
 def downgrade(database_url: str | URL, revision: str) -> None:
     """Take our tables back to `revision` ("base" drops them); Optuna's stay as they are."""
-    engine = open_engine(database_url)
+    engine = open_engine(database_url, MIGRATION)
     try:
         if not _is_there(engine):
             raise SchemaOutdated(_NO_TABLES)
@@ -109,7 +111,7 @@ def _config() -> Config:
 def run(engine: Engine, step: Callable[[Config], None]) -> None:
     """Take a step of Alembic in one transaction, as SQLite needs it to rebuild tables."""
     config = _config()
-    with engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
+    with engine.execution_options(writes=True).connect() as connection:
         _let_tables_be_rebuilt(connection)
         with connection.begin():
             config.attributes.update(connection=connection, models=Base.metadata)
@@ -142,9 +144,9 @@ def _upgrade_optuna(engine: Engine) -> None:
         storage.engine.dispose()
 
 
-def _optuna_engine_arguments(engine: Engine) -> dict[str, dict[str, int]]:
+def _optuna_engine_arguments(engine: Engine) -> dict[str, dict[str, float]]:
     if engine.dialect.name == "sqlite":
-        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+        return {"connect_args": {"timeout": MIGRATION.lock}}
     return {}
 
 
@@ -179,6 +181,7 @@ def _lock(engine: Engine) -> Iterator[None]:
             yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
         try:
             yield

@@ -18,10 +18,28 @@ def this_process() -> str:
 
 def is_dead(holder: str) -> bool:
     """Whether `holder` is known to be dead; False wherever that cannot be known."""
+    pid, started = _parts(holder)
+    return pid is not None and started != "unknown" and _started(pid) != started
+
+
+def process_of(holder: str) -> int | None:
+    """The process id of `holder`, if it is a process of this host that is surely still there."""
+    pid, started = _parts(holder)
+    return pid if pid is not None and _started(pid) == started != "unknown" else None
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter for what a process does (T is stopped), or "X" if it is not there."""
+    fields = _stat(pid)
+    return fields[0] if fields else "X"
+
+
+def _parts(holder: str) -> tuple[int | None, str]:
+    """The process id and start of a holder of this host, or None."""
     parts = holder.split(" ")
     if len(parts) != 3 or parts[0] != _host() or not parts[1].isdigit():
-        return False
-    return parts[2] != "unknown" and _started(int(parts[1])) != parts[2]
+        return None, "unknown"
+    return int(parts[1]), parts[2]
 
 
 def _host() -> str:
@@ -34,12 +52,16 @@ def _host() -> str:
 
 
 def _started(pid: int) -> str:
-    # Fields after the command, which is in parentheses and may hold anything: the 1st is the
-    # state, the 20th the start in clock ticks since boot.
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    fields = _stat(pid)
     if len(fields) < 20 or fields[0] in "ZX":
         return "unknown"
     return fields[19]
+
+
+def _stat(pid: int) -> list[str]:
+    # Fields after the command, which is in parentheses and may hold anything: the 1st is the
+    # state, the 20th the start in clock ticks since boot.
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def _read(path: str) -> str:

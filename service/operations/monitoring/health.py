@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from service.db.dispatcher import STALE_AFTER, last_refresh, slots_told
+from service.db.dispatcher import sign_of_life, slots_told
 from service.db.engine import reading
 from service.db.plugins.rows import present
 from service.db.schema import migrate
@@ -54,14 +54,8 @@ def _plugins(session: Session) -> dict[str, Check]:
 
 
 def _dispatcher(session: Session) -> Check:
-    refresh = last_refresh(session)
-    if refresh is None:
-        return Check("none has ever run: start `metaopt dispatcher` or `metaopt serve`", ok=False)
-    refreshed_at, now = refresh
-    if now - refreshed_at > STALE_AFTER:
-        silent = (now - refreshed_at).total_seconds()
-        return Check(f"not live: its last sign of life is {silent:.0f} s old", ok=False)
-    return FINE
+    life = sign_of_life(session)
+    return FINE if life.is_live else Check(life.text, ok=False)
 
 
 def _slots(session: Session) -> dict[str, Check]:

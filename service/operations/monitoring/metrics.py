@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from service.db import deliveries
-from service.db.dispatcher import STALE_AFTER, last_refresh, slots_told
+from service.db.dispatcher import sign_of_life, slots_told
 from service.db.states import DeliveryStatus, RunStatus, StudyStatus, TrialStatus
 from service.db.studies import count_by_status
 from service.db.tables import Delivery, ScheduleRun, Study, Trial
@@ -40,8 +40,7 @@ class _Snapshot(Collector):
             "Studies that wait for the dispatcher.",
             value=by_status.get(StudyStatus.QUEUED, 0),
         )
-        refresh = last_refresh(self._session)
-        live = refresh is not None and refresh[1] - refresh[0] <= STALE_AFTER
+        live = sign_of_life(self._session).is_live
         yield GaugeMetricFamily(
             "metaopt_dispatcher_live", "Whether a dispatcher is live.", value=int(live)
         )

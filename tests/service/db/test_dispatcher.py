@@ -12,8 +12,9 @@ from service.db.dispatcher import (
     acquire,
     database_now,
     fence,
-    last_refresh,
+    look,
     release,
+    sign_of_life,
 )
 from service.db.engine import reading, transaction
 from service.db.tables import DispatcherRow, Study
@@ -34,9 +35,7 @@ def take(engine: Engine, holder: str = "a") -> int | None:
 def test_the_first_dispatcher_begins_epoch_1(engine: Engine) -> None:
     assert take(engine) == 1
     with reading(engine) as session:
-        refreshed = last_refresh(session)
-    assert refreshed is not None
-    assert refreshed[1] - refreshed[0] < timedelta(seconds=5)
+        assert sign_of_life(session).is_live
 
 
 def test_a_live_dispatcher_is_not_replaced(engine: Engine) -> None:
@@ -44,12 +43,38 @@ def test_a_live_dispatcher_is_not_replaced(engine: Engine) -> None:
     assert take(engine, "b") is None
 
 
-def test_a_stale_dispatcher_is_replaced(engine: Engine) -> None:
+def test_who_was_watched_for_too_long_is_replaced_unless_it_lives_after_all(
+    engine: Engine,
+) -> None:
+    take(engine)
+    with reading(engine) as session:
+        seen = look(session)
+    with transaction(engine) as session:
+        fence(session, 1)
+    with transaction(engine) as session:
+        assert acquire(session, "b", alive, stale=seen) is None
+        assert acquire(session, "b", alive, stale=look(session)) == 2
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (timedelta(seconds=1), ""),
+        (-timedelta(seconds=2), ""),
+        (STALE_AFTER + timedelta(seconds=1), "9 s old"),
+        (-timedelta(hours=1), "in the future"),
+        (-timedelta(days=1), "in the future"),
+        (timedelta(days=1), "86400 s old"),
+    ],
+)
+def test_a_sign_of_life_is_of_now(engine: Engine, age: timedelta, told: str) -> None:
     take(engine)
     with transaction(engine) as session:
-        then = database_now(session) - STALE_AFTER - timedelta(seconds=1)
+        then = database_now(session) - age
         session.execute(update(DispatcherRow).values(refreshed_at=then))
-    assert take(engine, "b") == 2
+        life = sign_of_life(session)
+    assert life.is_live == (told == "")
+    assert told in life.text
 
 
 def test_a_dispatcher_known_to_be_dead_is_replaced_at_once(engine: Engine) -> None:

@@ -1,0 +1,67 @@
+"""Deadlines: how long a process waits for its database, by what it is for.
+
+    pool ──▶ line ──▶ connect ──▶ lock, statement ──▶ answer        all of it bounded, on both kinds
+                                                       idle: what PostgreSQL does to who waits for
+                                                       nothing but holds locks
+
+A server's API says "try again" within five seconds, whatever the database does.  A dispatcher
+rather waits: giving up costs it the segments that run.  Whoever waits inside a transaction of its
+own is ended by PostgreSQL before a standby dispatcher needs its lock (docs/adr/0030).
+"""
+
+from typing import NamedTuple
+
+
+class Deadlines(NamedTuple):
+    """Longest waits, in seconds.
+
+    Args:
+        pool: For a connection of the pool, and for a place in the line of writers.
+        connect: For a new connection; at least 2, as libpq takes it.
+        ping: For an answer of a connection that lay in the pool.
+        lock: For a lock: of a row or table of PostgreSQL, or SQLite's one of all writers.
+        statement: For a statement, on PostgreSQL; None has no limit.
+        answer: For PostgreSQL to say anything; longer than `statement`, None has no limit.
+        idle: PostgreSQL ends a session that writes and does nothing for so long in its transaction.
+        silence: Until an unreachable host counts as lost, on TCP.
+        writers: Most write transactions at a time of a process on PostgreSQL; 1 on SQLite, which
+            has one writer anyway.  None is as many as there are.
+        fails_together: Whether one that got no answer tells the others (`outage`).
+    """
+
+    pool: float
+    connect: float
+    ping: float
+    lock: float
+    statement: float | None
+    answer: float | None
+    idle: float
+    silence: float
+    writers: int | None = None
+    fails_together: bool = False
+
+
+API = Deadlines(
+    pool=1.0, connect=2.0, ping=1.0, lock=2.5, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
+    writers=6, fails_together=True,
+)  # fmt: skip
+"""Of the API: pool, ping and connect, or line and lock or answer, are less than five seconds."""
+
+DISPATCHER = Deadlines(
+    pool=10.0, connect=5.0, ping=5.0, lock=10.0, statement=60.0, answer=65.0, idle=6.0, silence=10.0
+)
+"""Of the dispatcher, and of what runs beside its loop."""
+
+STANDBY = Deadlines(
+    pool=2.0, connect=2.0, ping=2.0, lock=2.0, statement=5.0, answer=6.0, idle=4.0, silence=4.0
+)
+"""Of a dispatcher that stands by: it looks often, and rather once more than for long."""
+
+PATIENT = Deadlines(
+    pool=30.0, connect=10.0, ping=5.0, lock=30.0, statement=None, answer=None, idle=60.0,
+    silence=30.0,
+)  # fmt: skip
+"""Of commands and migrations: they may take long, and a person sees that they do."""
+
+MIGRATION = PATIENT._replace(idle=3600.0)
+"""Of a change of the schema: it computes between its statements, and may for long."""
