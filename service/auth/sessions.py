@@ -67,10 +67,12 @@ class Sessions:
         """Return who is logged in by that cookie, or None."""
         with reading(self._engine) as session:
             row = sessions.find_session(session, key_sha256(token), self._now())
-        identity = None if row is None else self._keys.identify_sha256(row.key_sha256)
-        if row is None or identity is None:
+            found = None if row is None else (row.key_sha256, row.project)
+        if found is None:
             return None
-        return identity._replace(project=row.project, via=Via.SESSION)
+        sha256, project = found
+        identity = self._keys.identify_sha256(sha256)
+        return identity and identity._replace(project=project, via=Via.SESSION)
 
     def end(self, token: str, identity: Identity) -> None:
         """Log out."""

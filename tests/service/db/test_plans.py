@@ -125,8 +125,6 @@ GROWS = tuple(
 """Tables that grow for as long as the service is used; what people make by hand stays small."""
 
 WHY_ALL = {
-    "baselines.newest_of_each": "keys of the versions that people made; it lists them all",
-    "optuna.mirrored.all_studies": "once, when the mirror begins",
     "studies.count_by_status": "keys alone: metrics say how many there are of everything",
 }
 """Queries that read a table as a whole, and why they may."""
