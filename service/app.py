@@ -13,8 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from service.api import (
+    access,
     baselines,
     datasets,
+    document,
     events,
     health,
     plugins,
@@ -24,12 +26,15 @@ from service.api import (
     trials,
     webhooks,
 )
-from service.api.context import Context, stop_on_signals
+from service.api.context import Context, record_change, stop_on_signals
 from service.api.document import install_document
 from service.api.problems import install_problems, refuse
+from service.auth.failures import Failures
 from service.auth.gate import Gate
 from service.auth.keys import KeyRing
-from service.dashboard import page
+from service.auth.policy import check_policies
+from service.auth.sessions import Sessions
+from service.dashboard import login, page
 from service.dashboard.mount import mount_dashboard
 from service.db.connections.deadlines import API
 from service.db.engine import open_engine
@@ -49,7 +54,10 @@ ROUTERS = tuple(
         webhooks,
         datasets,
         plugins,
+        access,
+        document,
         page,
+        login,
     )
 )
 
@@ -85,18 +93,21 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         lifespan=_lifespan,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere; ours is `dashboard.page`
         redoc_url=None,
+        openapi_url=None,  # likewise `api.document`, where its policy is
     )
     app.state.context = context
-    app.add_middleware(
-        Gate, keys=KeyRing(settings.api_keys_file, engine, time.monotonic), refuse=refuse
-    )
+    keys = KeyRing(settings.api_keys_file, engine, time.monotonic, now)
+    app.state.sessions = sessions = Sessions(engine, keys, now)
+    app.state.failures = failures = Failures(time.monotonic)
+    app.add_middleware(Gate, keys=keys, sessions=sessions, failures=failures, refuse=refuse)
     install_problems(app)
     install_document(app)
     for router in ROUTERS:
         app.include_router(router)
     app.state.own_routes = [route for router in ROUTERS for route in router.routes]
+    check_policies(app.state.own_routes)
     app.state.dashboard = mount_dashboard(  # over everything else, so last
-        app, settings.url(), writable=settings.dashboard_writable
+        app, settings.url(), writable=settings.dashboard_writable, record=record_change
     )
     return app
 

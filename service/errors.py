@@ -32,6 +32,8 @@
     ├── UnsupportedMediaType    unsupported-media-type
     ├── FormatUnavailable       format-unavailable     e.g. Parquet where pyarrow is missing
     ├── Unauthenticated         unauthenticated
+    ├── Forbidden               forbidden              the key lacks a scope or a project
+    ├── TooManyFailures         too-many-failures      wrong keys, again and again
     ├── HostNotAllowed          host-not-allowed
     ├── CrossOrigin             cross-origin           a browser on another site's page
     ├── KeysUnreadable          keys-unreadable        the API keys file
@@ -40,6 +42,9 @@
     ├── NotReady                not-ready              database, schema or dispatcher is missing
     ├── SchemaOutdated          schema-outdated        the database needs `metaopt db upgrade`
     ├── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
+    ├── SecretsExposed          secrets-exposed        a file of secrets that others can read
+    ├── KeyNotFound             key-not-found          no API key of that name or id
+    ├── KeyExists               key-exists             another key has the name
     └── NoDeviceWorks           no-device-works        GPUs were asked for (METAOPT_DEVICES=cuda)
 
 `service.api.problems` gives each its HTTP status.
@@ -59,6 +64,7 @@ class ServiceError(Exception):
     """Something the service refuses; the message is a sentence for the user."""
 
     code = "internal-error"
+    retry_after_seconds: int | None = None
 
 
 class StudyNotFound(ServiceError):
@@ -252,6 +258,24 @@ class Unauthenticated(ServiceError):
     code = "unauthenticated"
 
 
+class Forbidden(ServiceError):
+    """The key is right, but not for this: it lacks the scope, or it is for other projects."""
+
+    code = "forbidden"
+
+
+class TooManyFailures(ServiceError):
+    """Too many wrong keys came from the address; a right one is let in all the same."""
+
+    code = "too-many-failures"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"too many wrong API keys came from your address; wait {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
 class HostNotAllowed(ServiceError):
     """A server without keys was asked by another name than loopback."""
 
@@ -298,6 +322,24 @@ class OpenToTheNetwork(ServiceError):
     """Binding to the network without any API key is refused."""
 
     code = "open-to-the-network"
+
+
+class SecretsExposed(ServiceError):
+    """Other users of the machine can read or change a file of secrets; nothing starts with it."""
+
+    code = "secrets-exposed"
+
+
+class KeyNotFound(ServiceError):
+    """There is no API key of that name or id that is not revoked."""
+
+    code = "key-not-found"
+
+
+class KeyExists(ServiceError):
+    """Another API key that is not revoked has that name."""
+
+    code = "key-exists"
 
 
 class NoDeviceWorks(ServiceError):

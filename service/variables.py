@@ -6,7 +6,7 @@ set as the empty text.
 
 from collections.abc import Mapping
 
-OF_CLIENTS = ("METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE")
+OF_CLIENTS = ("METAOPT_URL", "METAOPT_API_KEY", "METAOPT_API_KEY_FILE", "METAOPT_PROJECT")
 """What clients read."""
 
 OF_SETTINGS = (

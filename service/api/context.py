@@ -1,11 +1,17 @@
-"""What an endpoint is handed: the engine, the time, who asks, and whether we are stopping."""
+"""What an endpoint is handed: the database as who asks may see it, the time, who that is.
+
+    with context.reading() as session:     sees the project of who asks, and nothing else
+    with context.changing() as session:    likewise, and leaves a row in the audit log
+
+`context.engine` sees everything: it is for what was found by one of the two before.
+"""
 
 import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -13,10 +19,17 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
+from metaopt.data.shelf import project_directory
 from metaopt.data.store import DataStore
 from service.api.feeds import Feeds
-from service.auth.keys import ANYONE, Identity
+from service.auth.identity import ANYONE, Identity
+from service.auth.policy import identity_of
+from service.db import audit
+from service.db import engine as engines
+from service.db.projects import PROJECT
+from service.db.tables import DEFAULT_PROJECT, AuditRow
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
 
@@ -39,6 +52,9 @@ class Context:
         feeds: New events of studies, for those who wait for them.
         data_sets: Directory of the data sets that specs may name; None has none.
         upload_bytes: Most bytes of the arrays of a data set that is sent here.
+        who: Who asks, in this request.
+        action: What they ask for, as `POST /api/v1/studies/{study_id}:pause`.
+        path: Of the request.
     """
 
     engine: Engine
@@ -50,30 +66,90 @@ class Context:
     feeds: Feeds = field(default_factory=Feeds)
     data_sets: Path | None = None
     upload_bytes: int = 0
+    who: Identity = ANYONE
+    action: str = ""
+    path: str = ""
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session that sees one state of the project of who asks."""
+        with engines.reading(self.engine) as session:
+            session.info[PROJECT] = self.who.project
+            yield session
+
+    @contextmanager
+    def changing(self) -> Iterator[Session]:
+        """Yield a session whose work is committed with a row of the audit log, or not at all."""
+        with engines.transaction(self.engine) as session:
+            session.info[PROJECT] = self.who.project
+            yield session
+            audit.add_row(session, self._audit_row(audit.noted(session)))
+
+    def record(self, **changed: Any) -> None:
+        """Leave a row in the audit log of what was changed elsewhere than in the database."""
+        with self.changing() as session:
+            audit.note(session, **changed)
+
+    def _audit_row(self, changed: dict[str, Any]) -> AuditRow:
+        return AuditRow(
+            created_at=self.now(),
+            request_id=self.who.request_id,
+            api_key_id=self.who.api_key_id,
+            key_name=self.who.name,
+            via=self.who.via,
+            project=self.who.project,
+            action=self.action,
+            object=self.path,
+            changed=changed or None,
+        )
 
     def store(self) -> DataStore:
-        """The data sets.
+        """The data sets of the project of who asks.
 
         Raises:
             DatasetNotFound: The application was built without.
         """
-        if self.data_sets is None:
+        directory = self.data_directory()
+        if directory is None:
             raise DatasetNotFound("this server has no directory of data sets")
-        return DataStore(self.data_sets)
+        return DataStore(directory)
+
+    def data_directory(self) -> Path | None:
+        """Where the data sets of the project of who asks are."""
+        if self.data_sets is None or self.who.project == DEFAULT_PROJECT:
+            return self.data_sets
+        return project_directory(self.data_sets, self.who.project)
 
     def staying(self) -> AbstractContextManager[None]:
         """Hold that no data set is removed between being looked up and being named by a row."""
         return nullcontext() if self.data_sets is None else self.store().staying()
 
 
-def get_context(request: Request) -> Context:
-    """The context that `create_app` put into the application."""
-    return cast(Context, request.app.state.context)
+async def get_context(request: Request) -> Context:
+    """The context that `create_app` put into the application, for who asks."""
+    return context_of(request)
 
 
-def get_identity(request: Request) -> Identity:
+def record_change(request: Request) -> None:
+    """Leave a row in the audit log of a change by what is mounted beside our routes."""
+    context_of(request).record()
+
+
+def context_of(request: Request) -> Context:
+    """The context of a request."""
+    context = cast(Context, request.app.state.context)
+    route = getattr(request.scope.get("route"), "path", request.url.path)
+    return replace(
+        context,
+        who=identity_of(request),
+        action=f"{request.method} {route}",
+        path=request.url.path,
+    )
+
+
+async def get_identity(request: Request) -> Identity:
     """Return who asks; the gate has put it there."""
-    return cast(Identity, request.scope.get("identity", ANYONE))
+    return identity_of(request)
 
 
 Ctx = Annotated[Context, Depends(get_context)]

@@ -17,6 +17,7 @@ from service.api.body import read_up_to
 from service.api.context import Ctx
 from service.api.openapi import ARRAYS, ARRAYS_BODY, DATASET_BODY, PROBLEMS
 from service.api.uploads import receive
+from service.auth.policy import READ, SUBMIT
 from service.errors import DatasetDamaged, FieldError, InvalidDataset
 from service.operations import datasets
 from service.operations.datasets import in_our_words
@@ -49,6 +50,7 @@ async def read_manifest_body(request: Request) -> bytes:
 
 @router.post(
     "",
+    dependencies=SUBMIT,
     status_code=201,
     response_model=DatasetView,
     openapi_extra=DATASET_BODY,
@@ -59,12 +61,14 @@ def add(
 ) -> DatasetView:
     """Add a data set whose arrays are here; the very same again changes nothing."""
     view = datasets.add_dataset(context.store(), _plain(body), context.upload_bytes)
+    context.record(digest=view.digest, names=view.names)
     response.headers["Location"] = f"{PREFIX}/{view.digest}"
     return view
 
 
 @router.put(
     "/blobs/{sha256}",
+    dependencies=SUBMIT,
     response_model=UploadedArrays,
     openapi_extra=ARRAYS_BODY,
     operation_id="upload_arrays",
@@ -78,16 +82,19 @@ async def upload(
         if not await to_thread.run_sync(store.has_arrays, sha256):
             most = context.upload_bytes and context.upload_bytes + HEAD_BYTES
             await receive(request, store.incoming, sha256, most, context.now())
+    await to_thread.run_sync(context.record)
     return UploadedArrays(sha256=sha256)
 
 
-@router.get("", response_model=DatasetList, operation_id="list_datasets")
+@router.get("", dependencies=READ, response_model=DatasetList, operation_id="list_datasets")
 def list_datasets(context: Ctx) -> DatasetList:
     """Return all data sets, by their first name."""
     return datasets.list_datasets(context.store())
 
 
-@router.get("/{reference}", response_model=DatasetView, operation_id="get_dataset")
+@router.get(
+    "/{reference}", dependencies=READ, response_model=DatasetView, operation_id="get_dataset"
+)
 def show(reference: Reference, context: Ctx) -> DatasetView:
     """Return a data set's manifest, digest and names."""
     return datasets.show_dataset(context.store(), reference)
@@ -95,6 +102,7 @@ def show(reference: Reference, context: Ctx) -> DatasetView:
 
 @router.get(
     "/{reference}/blob",
+    dependencies=READ,
     response_class=Response,
     responses=ARRAYS,
     operation_id="get_dataset_arrays",
@@ -116,13 +124,20 @@ def download(reference: Reference, context: Ctx) -> Response:
     )
 
 
-@router.delete("/{reference}", response_model=RemovedDataset, operation_id="remove_dataset")
+@router.delete(
+    "/{reference}",
+    dependencies=SUBMIT,
+    response_model=RemovedDataset,
+    operation_id="remove_dataset",
+)
 def remove(reference: Reference, context: Ctx) -> RemovedDataset:
     """Forget a name, and the data that have no other; by digest, all its names.
 
     Refused while a study that has not ended, or a schedule, names the data that would go.
     """
-    return datasets.remove_dataset(context.store(), context.engine, reference)
+    removed = datasets.remove_dataset(context.store(), context.reading, reference)
+    context.record(digest=removed.digest, names=removed.names)
+    return removed
 
 
 def _plain(body: bytes) -> Any:

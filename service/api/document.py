@@ -9,12 +9,14 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import JSONResponse
 
 from service.api.openapi import component
 from service.auth.gate import OPEN_PATHS
+from service.auth.policy import READ
 from service.db.engine import reading
 from service.plugins.known import learn_present, offered
 from service.wire.schemas import titled_by_name, without_titles
@@ -29,6 +31,19 @@ _KEYS = {
     "basic": {"type": "http", "scheme": "basic", "description": "An API key as the password."},
 }
 _NO_KEY: dict[str, list[str]] = {}  # where a server has no keys
+
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/openapi.json", dependencies=READ)
+def show_document(request: Request) -> JSONResponse:
+    """Return the document; behind a prefix, it names that first."""
+    document = request.app.openapi()
+    prefix = request.scope.get("root_path", "").rstrip("/")
+    if prefix:
+        document = {**document, "servers": [{"url": prefix}, *document["servers"]]}
+    return JSONResponse(document)
 
 
 def install_document(app: FastAPI) -> None:

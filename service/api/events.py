@@ -25,6 +25,7 @@ from service.api.feeds import Frame
 from service.api.openapi import EVENT_STREAM, PROBLEMS
 from service.api.references import StudyId
 from service.api.studies import PREFIX
+from service.auth.policy import READ
 from service.errors import FieldError, InvalidRequest
 
 LARGEST_ID = 2**63 - 1
@@ -35,6 +36,7 @@ router = APIRouter(prefix=PREFIX, tags=["events"], responses=PROBLEMS)
 
 @router.get(
     "/{study_id}/events",
+    dependencies=READ,
     response_class=StreamingResponse,
     responses=EVENT_STREAM,
     operation_id="stream_events",

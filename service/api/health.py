@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api.context import Ctx
 from service.api.openapi import METRICS, PROBLEMS
-from service.db.engine import reading
+from service.auth.policy import PUBLIC, READ, READ_ALL
 from service.errors import NotReady
 from service.operations.monitoring.health import readiness
 from service.operations.monitoring.metrics import render_metrics
@@ -13,14 +13,14 @@ from service.operations.monitoring.metrics import render_metrics
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-@router.get("/healthz", operation_id="check_health")
+@router.get("/healthz", dependencies=PUBLIC, operation_id="check_health")
 async def healthz() -> dict[str, str]:
     """Say that the process answers; it asks nothing else and needs no key."""
     # and waits for no thread: all of them may wait for the database
     return {"status": "ok"}
 
 
-@router.get("/readyz", operation_id="check_readiness")
+@router.get("/readyz", dependencies=READ, operation_id="check_readiness")
 def readyz(context: Ctx) -> dict[str, str]:
     """Say that the database is there, its schema right, and a dispatcher live, with which slots."""
     checks = readiness(context.engine)
@@ -30,8 +30,14 @@ def readyz(context: Ctx) -> dict[str, str]:
     return {name: check.text for name, check in checks.items()}
 
 
-@router.get("/metrics", response_class=Response, responses=METRICS, operation_id="get_metrics")
+@router.get(
+    "/metrics",
+    dependencies=READ_ALL,
+    response_class=Response,
+    responses=METRICS,
+    operation_id="get_metrics",
+)
 def metrics(context: Ctx) -> Response:
     """Return the numbers of this moment for Prometheus."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return Response(render_metrics(session, context.now()), media_type=CONTENT_TYPE_LATEST)

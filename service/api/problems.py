@@ -30,10 +30,9 @@ from service.wire.spec.refusals import rule_in_words
 from service.wire.views.problems import MEDIA_TYPE, TYPE_PREFIX, BrokenRule, Problem
 
 RETRY_SECONDS = "5"
-CHALLENGES = [
-    ("WWW-Authenticate", 'Basic realm="metaopt", charset="UTF-8"'),
-    ("WWW-Authenticate", 'Bearer realm="metaopt"'),
-]
+# A key is taken as the password of HTTP Basic, too, but not asked for so: browsers would put a
+# dialogue over every page whose session has ended.
+CHALLENGES = [("WWW-Authenticate", 'Bearer realm="metaopt"')]
 Headers = Sequence[tuple[str, str]]
 RETRY: Headers = [("Retry-After", RETRY_SECONDS)]
 
@@ -79,6 +78,8 @@ KINDS: dict[str, Kind] = {
     "unsupported-media-type": Kind(415, "The body's type is not supported"),
     "format-unavailable": Kind(406, "The server cannot write this format"),
     "unauthenticated": Kind(401, "An API key is needed", CHALLENGES),
+    "forbidden": Kind(403, "The API key is not for this"),
+    "too-many-failures": Kind(429, "Too many wrong API keys"),
     "host-not-allowed": Kind(403, "The server does not answer to this name"),
     "cross-origin": Kind(403, "Changes from other sites are refused"),
     "keys-unreadable": Kind(503, "The API keys cannot be read", RETRY),
@@ -111,7 +112,9 @@ async def refuse(request: Request, error: Exception) -> Response:
     """Return the problem for an error.  What we did not foresee gets an id, never a trace."""
     if isinstance(error, ServiceError):
         errors = error.errors if isinstance(error, InvalidRequest) else []
-        return problem_response(error.code, str(error), errors=errors)
+        wait = error.retry_after_seconds
+        headers = [] if wait is None else [("Retry-After", str(wait))]
+        return problem_response(error.code, str(error), errors=errors, headers=headers)
     if isinstance(error, RequestValidationError):
         broken = [_field_error(entry) for entry in error.errors()]
         sentence = f"{broken[0].field}: {broken[0].message}"

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Path
 
 from service.api.context import Ctx
-from service.db.engine import reading
 from service.operations.references import FEWEST_DIGITS, find_reference
 
 MEANING = (
@@ -18,7 +17,7 @@ Reference = Annotated[str, Path(description=MEANING)]
 
 
 def _study_id(study_id: Reference, context: Ctx) -> str:
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return find_reference(session, study_id)
 
 

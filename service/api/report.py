@@ -1,7 +1,6 @@
 """The report of a study, as data and as pages, and exports of its tables."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -11,7 +10,7 @@ from service.api.context import Context, Ctx
 from service.api.openapi import EXPORT, PROBLEMS, REPORT_HTML, REPORT_MARKDOWN
 from service.api.references import StudyId
 from service.api.studies import PREFIX
-from service.db.engine import reading
+from service.auth.policy import READ
 from service.operations.export import export_table
 from service.operations.report import read_hardest, read_rows, read_timeline
 from service.report.data import Rows, study_report
@@ -45,20 +44,26 @@ PAGE_HEADERS = {
 router = APIRouter(prefix=PREFIX, tags=["report"], responses=PROBLEMS)
 
 
-@router.get("/{study_id}/report", response_model=StudyReport, operation_id="get_report")
+@router.get(
+    "/{study_id}/report", dependencies=READ, response_model=StudyReport, operation_id="get_report"
+)
 def show_report(study_id: StudyId, context: Ctx) -> StudyReport:
     """Return the study's report so far; parts without data are null and `absent` says why."""
     return _report(context, study_id)
 
 
-@router.get("/{study_id}/timeline", response_model=Timeline, operation_id="get_timeline")
+@router.get(
+    "/{study_id}/timeline", dependencies=READ, response_model=Timeline, operation_id="get_timeline"
+)
 def show_timeline(study_id: StudyId, context: Ctx) -> Timeline:
     """Return what each slot did with its time for the study."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return read_timeline(session, study_id, now=context.now())
 
 
-@router.get("/{study_id}/page", response_model=StudyPage, include_in_schema=False)
+@router.get(
+    "/{study_id}/page", dependencies=READ, response_model=StudyPage, include_in_schema=False
+)
 def show_page(study_id: StudyId, context: Ctx) -> StudyPage:
     """The data that our own page draws of the study; they change with the page."""
     return study_page(_rows(context, study_id), now=context.now())
@@ -66,6 +71,7 @@ def show_page(study_id: StudyId, context: Ctx) -> StudyPage:
 
 @router.get(
     "/{study_id}/report.html",
+    dependencies=READ,
     response_class=Response,
     responses=REPORT_HTML,
     operation_id="get_report_page",
@@ -78,6 +84,7 @@ def show_report_page(study_id: StudyId, context: Ctx) -> Response:
 
 @router.get(
     "/{study_id}/report.md",
+    dependencies=READ,
     response_class=Response,
     responses=REPORT_MARKDOWN,
     operation_id="get_report_text",
@@ -90,6 +97,7 @@ def show_report_text(study_id: StudyId, context: Ctx) -> Response:
 
 @router.get(
     "/{study_id}/export",
+    dependencies=READ,
     response_class=StreamingResponse,
     responses=EXPORT,
     operation_id="export_table",
@@ -103,7 +111,7 @@ def export(
     ] = "csv",
 ) -> StreamingResponse:
     """Send a table: trials, reports (one row per rung), or scores (one row per task)."""
-    table = export_table(partial(reading, context.engine), study_id, what, file_format)
+    table = export_table(context.reading, study_id, what, file_format)
     return StreamingResponse(
         encode(table.columns, table.records, file_format),
         headers={
@@ -116,7 +124,7 @@ def export(
 
 def _report(context: Context, study_id: str) -> StudyReport:
     now = context.now()
-    with reading(context.engine) as session:
+    with context.reading() as session:
         rows = read_rows(session, study_id)
         rows = replace(
             rows,
@@ -127,5 +135,5 @@ def _report(context: Context, study_id: str) -> StudyReport:
 
 
 def _rows(context: Context, study_id: str) -> Rows:
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return read_rows(session, study_id)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from service.api.context import Context
-from service.db.engine import reading
 from service.operations.specs.datasets import read_spec
 from service.plugins.needs import look_up
 from service.wire.spec.study import StudySpec
@@ -15,6 +14,6 @@ def incoming_spec(context: Context, data: Any) -> StudySpec:
     Raises:
         InvalidSpec: It breaks rules, or names what is not there or cannot be used.
     """
-    with reading(context.engine) as session:
+    with context.reading() as session:
         look_up(session, data)
-    return read_spec(data, context.data_sets)
+    return read_spec(data, context.data_directory())

@@ -16,8 +16,8 @@ from service.api.openapi import PATCH_BODY, PROBLEMS, SPEC_BODY
 from service.api.problems import RETRY_SECONDS
 from service.api.references import MEANING, Reference, StudyId
 from service.api.specs import incoming_spec
-from service.auth.keys import Identity
-from service.db.engine import reading, transaction
+from service.auth.identity import Identity
+from service.auth.policy import READ, SUBMIT
 from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.errors import FieldError, InvalidRequest
 from service.operations import lookup
@@ -44,6 +44,7 @@ router = APIRouter(prefix=PREFIX, tags=["studies"], responses=PROBLEMS)
 
 @router.post(
     "",
+    dependencies=SUBMIT,
     status_code=202,
     response_model=StudyView,
     openapi_extra=SPEC_BODY,
@@ -68,16 +69,20 @@ def submit(
 
 
 @router.post(
-    "/preview", response_model=Preview, openapi_extra=SPEC_BODY, operation_id="preview_study"
+    "/preview",
+    dependencies=READ,
+    response_model=Preview,
+    openapi_extra=SPEC_BODY,
+    operation_id="preview_study",
 )
 def preview(request: Request, body: Annotated[bytes, Depends(read_body)], context: Ctx) -> Preview:
     """Preview a spec: trials, rungs, cost and space; nothing is started."""
     spec = incoming_spec(context, _plain(request, body))
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return preview_study(session, spec)
 
 
-@router.get("", response_model=StudyPage, operation_id="list_studies")
+@router.get("", dependencies=READ, response_model=StudyPage, operation_id="list_studies")
 def list_studies(
     request: Request,
     response: Response,
@@ -87,25 +92,25 @@ def list_studies(
     limit: Limit = 50,
 ) -> StudyPage:
     """Return studies, newest first."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         page = lookup.list_studies(session, status=status, cursor=cursor, limit=limit)
     link_next(request, response, page.next_cursor)
     return page
 
 
-@router.get(":find", response_model=StudyView, operation_id="find_study")
+@router.get(":find", dependencies=READ, response_model=StudyView, operation_id="find_study")
 def find(
     response: Response,
     context: Ctx,
     ref: Annotated[str, Query(max_length=LONGEST, description=MEANING)] = LAST,
 ) -> StudyView:
     """Return the study that is meant; so a name with a slash in it is found too."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         study_id = find_reference(session, ref)
     return _show(context, study_id, response)
 
 
-@router.get("/{study_id}", response_model=StudyView, operation_id="get_study")
+@router.get("/{study_id}", dependencies=READ, response_model=StudyView, operation_id="get_study")
 async def show(
     study_id: StudyId,
     response: Response,
@@ -123,7 +128,11 @@ async def show(
 
 
 @router.patch(
-    "/{study_id}", response_model=StudyView, openapi_extra=PATCH_BODY, operation_id="change_study"
+    "/{study_id}",
+    dependencies=SUBMIT,
+    response_model=StudyView,
+    openapi_extra=PATCH_BODY,
+    operation_id="change_study",
 )
 def change(
     study_id: Reference,
@@ -137,46 +146,55 @@ def change(
 ) -> StudyView:
     """Change what the study's search may spend, while it goes on (JSON merge patch)."""
     patch = parse_body(body, request.headers.get("content-type", ""))
-    with transaction(context.engine) as session:
+    with context.changing() as session:
         study_id = find_reference(session, study_id)
         change_study(session, study_id, patch, if_match, now=context.now())
     return _show(context, study_id, response)
 
 
-@router.post("/{study_id}:cancel", response_model=StudyView, operation_id="cancel_study")
+@router.post(
+    "/{study_id}:cancel", dependencies=SUBMIT, response_model=StudyView, operation_id="cancel_study"
+)
 def cancel(study_id: StudyId, response: Response, context: Ctx) -> StudyView:
     """End a study; its running trials stop, and it gets no verdict."""
     return _steer(context, study_id, CANCEL, response)
 
 
-@router.post("/{study_id}:pause", response_model=StudyView, operation_id="pause_study")
+@router.post(
+    "/{study_id}:pause", dependencies=SUBMIT, response_model=StudyView, operation_id="pause_study"
+)
 def pause_study(study_id: StudyId, response: Response, context: Ctx) -> StudyView:
     """Take a study's trials off the workers until it is resumed."""
     return _steer(context, study_id, PAUSE, response)
 
 
-@router.post("/{study_id}:resume", response_model=StudyView, operation_id="resume_study")
+@router.post(
+    "/{study_id}:resume", dependencies=SUBMIT, response_model=StudyView, operation_id="resume_study"
+)
 def resume(study_id: StudyId, response: Response, context: Ctx) -> StudyView:
     """Queue a paused study again; its trials go on from their checkpoints."""
     return _steer(context, study_id, RESUME, response)
 
 
-@router.get("/{study_id}/result", response_model=StudyResult, operation_id="get_result")
+@router.get(
+    "/{study_id}/result", dependencies=READ, response_model=StudyResult, operation_id="get_result"
+)
 def show_result(study_id: StudyId, context: Ctx) -> Any:
     """Return a completed study's verdict."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return lookup.get_result(session, study_id)
 
 
 @router.get(
     "/{study_id}/weights",
+    dependencies=READ,
     response_class=Response,
     responses=MODEL_FILE,
     operation_id="get_study_weights",
 )
 def show_weights(study_id: StudyId, context: Ctx) -> Response:
     """Send the winner's model file: weights as safetensors, and how they are adapted."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return model_file(lookup.get_weights(session, study_id))
 
 
@@ -188,7 +206,7 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
 
 
 def _show(context: Context, study_id: str, response: Response) -> StudyView:
-    with reading(context.engine) as session:
+    with context.reading() as session:
         view = lookup.show_study(session, study_id)
     response.headers["ETag"] = f'"{view.version}"'
     return view
@@ -196,11 +214,11 @@ def _show(context: Context, study_id: str, response: Response) -> StudyView:
 
 def _submit(context: Context, data: Any, once: Once | None) -> str:
     def attempt() -> str:
-        with transaction(context.engine) as session:
+        with context.changing() as session:
             return submit_study(session, spec, once, study_id=uuid.uuid4().hex, now=context.now())
 
     if once is not None:
-        with reading(context.engine) as session:
+        with context.reading() as session:
             earlier = submitted_before(session, once)
         if earlier is not None:
             return earlier
@@ -224,7 +242,7 @@ def _once(key: str | None, who: Identity, data: Any) -> Once | None:
 
 
 def _steer(context: Context, study_id: str, move: Move, response: Response) -> StudyView:
-    with transaction(context.engine) as session:
+    with context.changing() as session:
         steer_study(session, study_id, move, now=context.now())
     return _show(context, study_id, response)
 

@@ -8,7 +8,7 @@ from service.api.context import Ctx
 from service.api.openapi import PROBLEMS
 from service.api.references import StudyId
 from service.api.studies import PREFIX, Cursor, Limit, link_next
-from service.db.engine import reading
+from service.auth.policy import READ
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.operations import lookup
@@ -18,7 +18,9 @@ from service.wire.views.studies import AskPage, ReportPage, TrialPage
 router = APIRouter(prefix=PREFIX, tags=["trials"], responses=PROBLEMS)
 
 
-@router.get("/{study_id}/trials", response_model=TrialPage, operation_id="list_trials")
+@router.get(
+    "/{study_id}/trials", dependencies=READ, response_model=TrialPage, operation_id="list_trials"
+)
 def list_trials(
     request: Request,
     response: Response,
@@ -30,7 +32,7 @@ def list_trials(
     limit: Limit = 50,
 ) -> TrialPage:
     """Return the study's trials by number."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         page = lookup.list_trials(
             session, study_id, status=status, role=role, cursor=cursor, limit=limit
         )
@@ -40,6 +42,7 @@ def list_trials(
 
 @router.get(
     "/{study_id}/trials/{trial_number}/reports",
+    dependencies=READ,
     response_model=ReportPage,
     operation_id="list_reports",
 )
@@ -54,7 +57,7 @@ def list_reports(
     limit: Limit = 200,
 ) -> ReportPage:
     """Return the trial's reports by meta-iteration."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         page = lookup.list_reports(
             session, study_id, trial_number, with_scores=scores, cursor=cursor, limit=limit
         )
@@ -62,7 +65,7 @@ def list_reports(
     return page
 
 
-@router.get("/{study_id}/asks", response_model=AskPage, operation_id="list_asks")
+@router.get("/{study_id}/asks", dependencies=READ, response_model=AskPage, operation_id="list_asks")
 def list_asks(
     request: Request,
     response: Response,
@@ -73,7 +76,7 @@ def list_asks(
     limit: Limit = 200,
 ) -> AskPage:
     """Return the branch's log of asks and tells in its order: `metaopt replay` follows it."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         page = lookup.list_asks(session, study_id, branch=branch, cursor=cursor, limit=limit)
     link_next(request, response, page.next_cursor)
     return page

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.context import Ctx
 from service.api.openapi import PROBLEMS
 from service.api.studies import Cursor, Limit, link_next
-from service.db.engine import reading, transaction
+from service.auth.policy import ADMIN, READ
 from service.db.states import DeliveryStatus
 from service.operations import webhooks
 from service.wire.names import WEBHOOK_NAME
@@ -17,28 +17,33 @@ from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList
 router = APIRouter(prefix="/api/v1", tags=["webhooks"], responses=PROBLEMS)
 
 
-@router.get("/webhooks", response_model=WebhookList, operation_id="list_webhooks")
+@router.get(
+    "/webhooks", dependencies=READ, response_model=WebhookList, operation_id="list_webhooks"
+)
 def list_webhooks(context: Ctx) -> WebhookList:
     """Return the webhooks: name, host and events; secrets and paths are shown to nobody."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         return webhooks.list_webhooks(session, context.webhooks)
 
 
 @router.post(
     "/webhooks/{name}:test",
+    dependencies=ADMIN,
     status_code=202,
     response_model=DeliveryView,
     operation_id="send_webhook_test",
 )
 def send_test(name: str, context: Ctx) -> DeliveryView:
     """Queue a test; the dispatcher delivers it, and the log of deliveries tells how that went."""
-    with transaction(context.engine) as session:
+    with context.changing() as session:
         return webhooks.send_test(
             session, context.webhooks, name, delivery_id=uuid.uuid4().hex, now=context.now()
         )
 
 
-@router.get("/deliveries", response_model=DeliveryPage, operation_id="list_deliveries")
+@router.get(
+    "/deliveries", dependencies=READ, response_model=DeliveryPage, operation_id="list_deliveries"
+)
 def list_deliveries(
     request: Request,
     response: Response,
@@ -51,7 +56,7 @@ def list_deliveries(
     limit: Limit = 50,
 ) -> DeliveryPage:
     """Return deliveries, newest first; also those of webhooks that are configured no more."""
-    with reading(context.engine) as session:
+    with context.reading() as session:
         page = webhooks.list_deliveries(
             session, webhook=webhook, status=status, cursor=cursor, limit=limit
         )

@@ -1,31 +1,46 @@
 """The gate before every route: who asks, under which name, from which site.
 
-- With keys, every path but /healthz needs one: `Authorization: Bearer KEY`, or HTTP Basic with
-  the key as password, which browsers can send for the page and the dashboard.
+- With keys, every path but /healthz and /login needs one: `Authorization: Bearer KEY`, HTTP Basic
+  with the key as password, or the cookie of a browser that is logged in (`service.auth.sessions`).
 - Without keys, the server must be asked by a name of this machine: a site that points its own
   name at 127.0.0.1 (DNS rebinding) is refused.
 - A change asked for by a page of another site is refused, as browsers send it with whatever
-  they know of us.
+  they know of us; one by cookie must say that it comes from a page of ours.
+- An answer that takes long goes on only for as long as the key is valid.
+
+What somebody may do whom the gate lets in is the policy of each route (`service.auth.policy`).
 """
 
 import base64
 import binascii
+import time
+import uuid
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from anyio import to_thread
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.auth.bind import is_loopback
-from service.auth.keys import ANYONE, Identity, KeyRing
-from service.errors import CrossOrigin, HostNotAllowed, Unauthenticated
+from service.auth.failures import Failures
+from service.auth.identity import ANYONE, NOBODY, Identity
+from service.auth.key import is_mistyped
+from service.auth.keys import KeyRing
+from service.auth.sessions import Sessions, token_in
+from service.errors import CrossOrigin, Forbidden, HostNotAllowed, Unauthenticated
+from service.wire.names import PROJECT_NAME
+from service.wire.words.projects import PROJECT_HEADER
 
-OPEN_PATHS = frozenset({"/healthz"})
+HEALTH = "/healthz"
+LOGIN = "/login"
+OPEN_PATHS = frozenset({HEALTH, LOGIN})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TEST_HOST = "testserver"  # the name that Starlette's in-process client uses; it never resolves
+LOOK_AGAIN_SECONDS = 0.25
+"""Together with the half second for which keys are remembered, less than a second."""
 
 Refuse = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -36,11 +51,16 @@ class Gate:
     Args:
         app: The application behind the gate.
         keys: Every key of the server.
+        sessions: Browsers that are logged in.
+        failures: Counts wrong keys.
         refuse: Turns the error into the answer.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, refuse: Refuse) -> None:
-        self._app, self._keys, self._refuse = app, keys, refuse
+    def __init__(
+        self, app: ASGIApp, keys: KeyRing, sessions: Sessions, failures: Failures, refuse: Refuse
+    ) -> None:
+        self._app, self._keys, self._sessions = app, keys, sessions
+        self._failures, self._refuse = failures, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, with `scope["identity"]`, or refuse it."""
@@ -49,31 +69,103 @@ class Gate:
             return
         if scope["type"] != "http":
             raise RuntimeError(f"no route speaks {scope['type']}")
-        if scope["path"] in OPEN_PATHS:  # without a thread, which all may wait for the database
-            scope["identity"] = ANYONE
+        if scope["path"] == HEALTH:  # without a thread, which all may wait for the database
+            scope["identity"] = NOBODY
             await self._app(scope, receive, send)
             return
+        request_id = uuid.uuid4().hex
+        send = _naming(send, request_id)
         try:
-            scope["identity"] = await to_thread.run_sync(self._admit, scope)
+            identity = await to_thread.run_sync(self._admit, scope)
         except Exception as error:  # whatever it is, nobody comes in; `refuse` knows the answers
-            response = await self._refuse(Request(scope, receive), error)
+            response = await self._answer(Request(scope, receive), error)
             await response(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        scope["identity"] = identity._replace(request_id=request_id)
+        if scope["path"] in OPEN_PATHS or identity is ANYONE:
+            await self._app(scope, receive, send)
+            return
+        answer = _WhileValid(send, lambda: self._identify(Headers(scope=scope)) is not None)
+        try:
+            await self._app(scope, receive, answer.send)
+        except _Revoked:
+            await answer.cut(self._refuse, Request(scope, receive))
 
     def _admit(self, scope: Scope) -> Identity:
-        headers = Headers(scope=scope)
-        _check_origin(scope["method"], headers)
+        headers, path = Headers(scope=scope), scope["path"]
+        _check_origin(scope["method"], headers, needed=path == LOGIN)
         if not self._keys.required():
             _check_host(headers.get("host", ""))
-            return ANYONE
-        key = key_of(headers.get("authorization", ""))
-        identity = self._keys.identify(key) if key else None
+            return _at_work(ANYONE, headers)
+        if path in OPEN_PATHS:
+            return NOBODY
+        identity = self._identify(headers)
         if identity is None:
-            raise Unauthenticated(
-                "no API key was given." if not key else "the API key that was given is unknown."
-            )
-        return identity
+            raise self._unknown(headers, scope)
+        if _is_by_cookie(headers):
+            _check_origin(scope["method"], headers, needed=True)
+        return _at_work(identity, headers)
+
+    def _identify(self, headers: Headers) -> Identity | None:
+        if not _is_by_cookie(headers):
+            key = key_of(headers.get("authorization", ""))
+            identity = self._keys.identify(key) if key else None
+            return identity and identity._replace(project=identity.home())
+        token = token_in(headers.get("cookie", ""))
+        return self._sessions.identify(token) if token else None
+
+    def _unknown(self, headers: Headers, scope: Scope) -> Exception:
+        if _is_by_cookie(headers):
+            return Unauthenticated("you are not logged in, or not any more, and gave no API key.")
+        key = key_of(headers.get("authorization", ""))
+        if not key:
+            return Unauthenticated("no API key was given.")
+        self._failures.count((scope.get("client") or ("", 0))[0])
+        if is_mistyped(key):
+            return Unauthenticated("the API key that was given is mistyped: its checksum is wrong.")
+        return Unauthenticated("the API key that was given is unknown.")
+
+    async def _answer(self, request: Request, error: Exception) -> Response:
+        """Send a browser that wants a page to log in; tell others."""
+        wants_page = "text/html" in request.headers.get("accept", "")
+        if (
+            isinstance(error, Unauthenticated)
+            and wants_page
+            and request.method in ("GET", "HEAD")
+            and _is_by_cookie(request.headers)
+        ):
+            return RedirectResponse(f"{LOGIN}?next={quote(_path(request), safe='')}", 303)
+        return await self._refuse(request, error)
+
+
+class _Revoked(Exception):
+    """The key of an answer under way is not valid any more."""
+
+
+class _WhileValid:
+    """Sends an answer for as long as its key is valid, which is looked at again and again."""
+
+    def __init__(self, send: Send, is_valid: Callable[[], bool]) -> None:
+        self._send, self._is_valid = send, is_valid
+        self._looked_at = time.monotonic()
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        """Send it on, or stop the application."""
+        if time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
+            if not await to_thread.run_sync(self._is_valid):
+                raise _Revoked
+            self._looked_at = time.monotonic()
+        self._begun = self._begun or message["type"] == "http.response.start"
+        await self._send(message)
+
+    async def cut(self, refuse: Refuse, request: Request) -> None:
+        """End the answer, or refuse it if nothing of it is sent."""
+        if self._begun:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        response = await refuse(request, Unauthenticated("the API key is not valid any more."))
+        await response(request.scope, request.receive, self._send)
 
 
 def key_of(authorization: str) -> str | None:
@@ -90,6 +182,36 @@ def key_of(authorization: str) -> str | None:
     return pair.partition(":")[2] or None
 
 
+def _is_by_cookie(headers: Headers) -> bool:
+    """Whether nothing but a cookie can say who asks."""
+    return "authorization" not in headers
+
+
+def _at_work(identity: Identity, headers: Headers) -> Identity:
+    """Who asks, in the project that is asked for."""
+    wanted = headers.get(PROJECT_HEADER)
+    if wanted is None or wanted == identity.project:
+        return identity
+    try:
+        PROJECT_NAME.check(wanted)
+    except ValueError as error:
+        raise Forbidden(f"{PROJECT_HEADER}: {error}") from None
+    if identity.projects is not None and wanted not in identity.projects:
+        raise Forbidden(
+            f"your API key is not for project {wanted}, but for {', '.join(identity.projects)}"
+        )
+    return identity._replace(project=wanted)
+
+
+def _naming(send: Send, request_id: str) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["X-Request-ID"] = request_id
+        await send(message)
+
+    return sending
+
+
 def _check_host(host: str) -> None:
     name = _host_name(host)
     if name != TEST_HOST and not is_loopback(name):
@@ -99,11 +221,12 @@ def _check_host(host: str) -> None:
         )
 
 
-def _check_origin(method: str, headers: Headers) -> None:
+def _check_origin(method: str, headers: Headers, *, needed: bool) -> None:
+    """Refuse a change that a page of another site asks for, or if `needed` might ask for."""
     origin = headers.get("origin")
-    if method in SAFE_METHODS or origin is None:
+    if method in SAFE_METHODS or (origin is None and not needed):
         return
-    if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is None or urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
         raise CrossOrigin("a page of another site must not change anything here")
 
 
@@ -112,3 +235,8 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _path(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path

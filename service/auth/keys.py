@@ -1,8 +1,8 @@
 """API keys: random, shown once, kept only as SHA-256, in a file or in the database.
 
-A key is `mo_` and 43 characters of 256 random bits; so much randomness needs no slow hash.  The
-file has one `name:sha256` a line (# begins a comment) and is read again when it changes; the
-table is asked at most once a second, so a revoked key is dead within one.  Once a file is
+The file has one `name:sha256` a line (# begins a comment), each of which may do everything, and
+is read again when it changes.  Keys of the table have scopes, projects and an end (`metaopt keys`);
+the table is asked at most twice a second, so a revoked key is dead within one.  Once a file is
 configured or a key was ever made in the table, keys are required, even if none is left.
 """
 
@@ -11,37 +11,38 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from service.auth.key import key_sha256
+from service.auth.identity import EVERY_SCOPE, Identity, Scope
+from service.auth.key import is_mistyped, key_sha256
 from service.db import api_keys
 from service.db.engine import reading
+from service.db.tables import ApiKey
 from service.errors import KeysUnreadable
 from service.wire.parsing.encoding import NotText, decode
 
-TABLE_SECONDS = 1.0
+TABLE_SECONDS = 0.5
 FILE = "the API keys file METAOPT_API_KEYS_FILE"
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
 _LINE = re.compile(r"([\w.@ -]{1,200}):([0-9a-f]{64})")
 
 
-class Identity(NamedTuple):
-    """Who asks: the id and name of the key, both empty on a server without keys."""
-
-    api_key_id: str
-    name: str
-
-
-ANYONE = Identity("", "")
-
-
 class StoredKey(NamedTuple):
-    """What is kept of a key."""
+    """What is kept of a secret of a key, and until when it is valid."""
 
     identity: Identity
     sha256: str
+    expires_at: datetime | None = None
 
 
 def parse_keys(text: str) -> list[StoredKey]:
@@ -90,10 +91,18 @@ class KeyRing:
         file: The key file, or None.
         engine: The database with the table of keys.
         monotonic: A clock in seconds.
+        now: The time, UTC-aware: keys expire by it.
     """
 
-    def __init__(self, file: Path | None, engine: Engine, monotonic: Callable[[], float]) -> None:
-        self._file, self._engine, self._monotonic = file, engine, monotonic
+    def __init__(
+        self,
+        file: Path | None,
+        engine: Engine,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._file, self._engine = file, engine
+        self._monotonic, self._now = monotonic, now
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._of_file: list[StoredKey] = []
@@ -108,22 +117,30 @@ class KeyRing:
             return self._file is not None or self._table_made_keys
 
     def count(self) -> int:
-        """How many keys open the server."""
-        with self._lock:
-            self._refresh()
-            return len(self._of_file) + len(self._of_table)
+        """How many secrets open the server."""
+        return len(self._valid())
 
     def identify(self, key: str) -> Identity | None:
-        """Return whose key this is, or None.  Every stored key is compared, in constant time."""
-        digest = key_sha256(key)
-        with self._lock:
-            self._refresh()
-            keys = [*self._of_file, *self._of_table]
+        """Return whose key this is, or None."""
+        return None if is_mistyped(key) else self.identify_sha256(key_sha256(key))
+
+    def identify_sha256(self, sha256: str) -> Identity | None:
+        """Return whose key has this SHA-256, or None.
+
+        Every stored one is compared, in constant time.
+        """
         identity = None
-        for stored in keys:
-            if hmac.compare_digest(stored.sha256, digest):
+        for stored in self._valid():
+            if hmac.compare_digest(stored.sha256, sha256):
                 identity = stored.identity
         return identity
+
+    def _valid(self) -> list[StoredKey]:
+        with self._lock:
+            self._refresh()
+            stored = [*self._of_file, *self._of_table]
+        now = self._now()
+        return [key for key in stored if key.expires_at is None or now < key.expires_at]
 
     def _refresh(self) -> None:
         self._read_file()
@@ -146,6 +163,14 @@ class KeyRing:
         with reading(self._engine) as session:
             rows = api_keys.live_keys(session)
             self._table_made_keys = bool(rows) or api_keys.any_key_was_made(session)
-            self._of_table = [
-                StoredKey(Identity(row.api_key_id, row.name), row.sha256) for row in rows
-            ]
+            self._of_table = [stored for row in rows for stored in _secrets_of(row)]
+
+
+def _secrets_of(row: ApiKey) -> Iterator[StoredKey]:
+    """The key's secret, and the one before it while that is valid."""
+    scopes = EVERY_SCOPE if row.scopes is None else tuple(Scope(scope) for scope in row.scopes)
+    projects = None if row.projects is None else tuple(row.projects)
+    identity = Identity(row.api_key_id, row.name, scopes, projects)
+    yield StoredKey(identity, row.sha256, row.expires_at)
+    if row.previous_sha256 is not None and row.previous_expires_at is not None:
+        yield StoredKey(identity, row.previous_sha256, row.previous_expires_at)

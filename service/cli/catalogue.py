@@ -112,7 +112,7 @@ COMMANDS = {
                "file."),
         Listed("db", "operator.database:app", "Make, change and look at the database's tables.",
                works_here=True),
-        Listed("keys", "operator.keys:app", "Make API keys."),
+        Listed("keys", "operator.keys:app", "Make, rotate and revoke API keys."),
         Listed("baseline", "baselines:app", "Results that later studies are compared with."),
         Listed("schedule", "schedules:app", "Submit a spec again and again."),
         Listed("webhooks", "operator.webhooks:app", "Show and test who is told of events."),

@@ -78,6 +78,7 @@ class Client:
         api_key: Key, if the server needs one.
         patience_seconds: How long a call is repeated while the server cannot be reached.
         transport: How bytes travel; for tests.
+        project: In which project to be at work; None is the first that the key is for.
 
     Raises:
         ServerUnreachable: By every method: nobody answers.
@@ -91,9 +92,10 @@ class Client:
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         transport: httpx2.BaseTransport | None = None,
+        project: str | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self.http = Http(self.url, api_key, patience_seconds, transport)
+        self.http = Http(self.url, api_key, patience_seconds, transport, project)
 
     # What few calls are about is loaded with the first of them.
 
@@ -142,7 +144,7 @@ class Client:
         """A client of the server that variables name.
 
         They are METAOPT_URL (default http://127.0.0.1:8000), METAOPT_API_KEY, and where that is
-        not given METAOPT_API_KEY_FILE, a file that holds the key.
+        not given METAOPT_API_KEY_FILE, a file that holds the key; and METAOPT_PROJECT.
 
         Args:
             variables: By default those of this process.
@@ -155,7 +157,8 @@ class Client:
         url = (variable(variables, "METAOPT_URL") or DEFAULT_URL).strip()
         if not url.startswith(("http://", "https://")):
             raise NotConfigured(f"METAOPT_URL must begin with http:// or https://, got {url!r}")
-        return cls(url, api_key_of(variables), patience_seconds=patience_seconds)
+        project = variable(variables, "METAOPT_PROJECT")
+        return cls(url, api_key_of(variables), patience_seconds=patience_seconds, project=project)
 
     def __enter__(self) -> Self:
         """The client."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.client.errors import ClientError, ServerRefused, ServerUnreachable
 from service.wire.views.problems import TYPE_PREFIX, Problem
+from service.wire.words.projects import PROJECT_HEADER
 
 BUSY = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -33,6 +34,7 @@ class Http:
         api_key: Key, if the server needs one.
         patience_seconds: How long a call is repeated while the server cannot be reached.
         transport: How bytes travel, e.g. over a Unix socket; None is over the network.
+        project: In which project to be at work; None is the first that the key is for.
     """
 
     def __init__(
@@ -41,10 +43,13 @@ class Http:
         api_key: str | None,
         patience_seconds: float,
         transport: httpx2.BaseTransport | None,
+        project: str | None = None,
     ) -> None:
         self.url = url
         self._patience_seconds = patience_seconds
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        if project:
+            headers[PROJECT_HEADER] = project
         try:
             self._http = httpx2.Client(
                 base_url=url,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from service.db import schedules
 from service.db.events import append_event
+from service.db.projects import within
 from service.db.states import CatchUp, Overlap, RunStatus, SeedPolicy
 from service.db.tables import Schedule, ScheduleRun
 from service.errors import ServiceError, TransitionImpossible
@@ -96,7 +97,7 @@ def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetim
         spec = run_spec(
             parse_spec(schedule.spec, stored=True), schedule.schedule_id, run.fire_at, fresh=fresh
         )
-        with session.begin_nested():
+        with session.begin_nested(), within(session, schedule.project):
             submit_study(session, spec, None, study_id=study_id, now=now)
     except ServiceError as error:
         _end(run, RunStatus.REFUSED, str(error))

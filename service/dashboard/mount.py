@@ -1,12 +1,13 @@
 """Optuna Dashboard at the root, behind our own routes, read-only unless configured otherwise.
 
 Its paths (/dashboard, /api/studies, /static, …) are written into its script, so it cannot live
-under a prefix; it has neither users nor a read-only mode, so both are made here.  Whatever is
-not one of its paths is not found, in our words.
+under a prefix; it has neither users nor a read-only mode, so both are made here.  It shows the
+studies of every project, so it needs a key that is for every project, and changes need `admin`.
+Whatever is not one of its paths is not found, in our words.
 """
 
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -18,13 +19,18 @@ from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.auth.identity import Scope as Scopes
+from service.auth.policy import Policy, identity_of
 from service.db.connections.deadlines import API
 from service.db.optuna.storage import open_storage
 
 PATHS = ("/dashboard", "/api/meta", "/api/studies", "/api/trials", "/static/", "/csv/")
 READING = ("GET", "HEAD", "OPTIONS")
+LOOK = Policy(Scopes.READ, everywhere=True)
+CHANGE = Policy(Scopes.ADMIN, everywhere=True)
 THREADS = 4
 
 SECURITY_HEADERS = [
@@ -41,10 +47,18 @@ class Dashboard:
         database_url: As for `open_engine`; Optuna's tables exist.
         writable: Let it change Optuna's tables.  Ours it never sees, and the mirror does not
             put right what was changed by hand.
+        record: Called in a thread with each request that has changed something.
     """
 
-    def __init__(self, database_url: str | URL, *, writable: bool) -> None:
+    def __init__(
+        self,
+        database_url: str | URL,
+        *,
+        writable: bool,
+        record: Callable[[Request], None] = lambda _: None,
+    ) -> None:
         """Remember what to open."""
+        self._record = record
         self._database_url = database_url
         self._writable = writable
         self._lock = threading.Lock()
@@ -56,9 +70,12 @@ class Dashboard:
 
         Raises:
             HTTPException: 404 another path, 405 a change, 503 the database is not ready.
+            Forbidden: The key is not for this.
         """
         if scope["type"] != "http" or not scope["path"].startswith(PATHS):
             raise HTTPException(404)
+        policy = LOOK if scope["method"] in READING else CHANGE
+        policy.check(identity_of(Request(scope)))
         if scope["method"] not in READING and not self._writable:
             raise HTTPException(
                 405,
@@ -67,7 +84,10 @@ class Dashboard:
                 headers={"Allow": ", ".join(READING)},
             )
         app = self._wsgi or await to_thread.run_sync(self._open)
-        await cast(ASGIApp, app)(scope, receive, _with_headers(send))
+        statuses: list[int] = []
+        await cast(ASGIApp, app)(scope, receive, _with_headers(send, statuses.append))
+        if policy is CHANGE and statuses and statuses[0] < 400:
+            await to_thread.run_sync(self._record, Request(scope))
 
     def close(self) -> None:
         """Give back all threads and connections."""
@@ -89,16 +109,23 @@ class Dashboard:
             return self._wsgi
 
 
-def mount_dashboard(app: FastAPI, database_url: str | URL, *, writable: bool) -> Dashboard:
+def mount_dashboard(
+    app: FastAPI,
+    database_url: str | URL,
+    *,
+    writable: bool,
+    record: Callable[[Request], None] = lambda _: None,
+) -> Dashboard:
     """Mount Optuna Dashboard at the root of `app`, after every other route; close it at the end."""
-    dashboard = Dashboard(database_url, writable=writable)
+    dashboard = Dashboard(database_url, writable=writable, record=record)
     app.mount("/", dashboard)
     return dashboard
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, tell: Callable[[int], None]) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
+            tell(message["status"])
             _add_headers(message)
         await send(message)
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from service.auth.policy import READ
 from service.events import EVENTS
 
 MEDIA_TYPES = {
@@ -89,25 +90,25 @@ ASSETS = _load()
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.api_route("/", methods=["GET", "HEAD"], dependencies=READ)
 def show_page(request: Request) -> Response:
     """The page."""
     return _answer(ASSETS["index.html"], request)
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.api_route("/docs", methods=["GET", "HEAD"], dependencies=READ)
 def show_docs(request: Request) -> Response:
     """The operations of the API, to read and to try."""
     return _answer(ASSETS["docs.html"], request)
 
 
-@router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+@router.api_route("/favicon.ico", methods=["GET", "HEAD"], dependencies=READ)
 def show_icon(request: Request) -> Response:
     """The icon, for browsers that ask for it by its old name."""
     return _answer(ASSETS["icon.svg"], request)
 
 
-@router.api_route("/ui/{name}", methods=["GET", "HEAD"])
+@router.api_route("/ui/{name}", methods=["GET", "HEAD"], dependencies=READ)
 def show_asset(name: str, request: Request) -> Response:
     """A script, style sheet or picture of the page."""
     if name not in ASSETS and name not in VENDORED:

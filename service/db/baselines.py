@@ -1,5 +1,8 @@
 """Baselines: versions are added, and never changed.
 
+Whoever asks in a session that sees more than one project asks within one (`service.db.projects`):
+two projects may call theirs the same.
+
 Transactions belong to the caller; nothing here commits.
 """
 
@@ -7,9 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
+from service.db import audit
+from service.db.projects import project_of
 from service.db.tables import Baseline
 
 
@@ -24,13 +29,12 @@ def find_baseline(session: Session, name: str, version: int | None = None) -> Ba
 def newest_of_each(session: Session) -> Sequence[Baseline]:
     """The present version of every baseline, by name."""
     newest = (
-        select(Baseline.name, func.max(Baseline.version).label("version"))
-        .group_by(Baseline.name)
+        select(Baseline.project, Baseline.name, func.max(Baseline.version).label("version"))
+        .group_by(Baseline.project, Baseline.name)
         .subquery()
     )
-    query = select(Baseline).join(
-        newest, (Baseline.name == newest.c.name) & (Baseline.version == newest.c.version)
-    )
+    same = [getattr(Baseline, c.name) == c for c in newest.c]
+    query = select(Baseline).join(newest, and_(*same))
     return session.scalars(query.order_by(Baseline.name)).all()
 
 
@@ -53,12 +57,20 @@ def add_version(
 
     Two at the same moment get the same number, and the primary key refuses the second.
     """
+    project = project_of(session)
     newest = find_baseline(session, name)
     version = 1 if newest is None else newest.version + 1
     session.add(
         Baseline(
-            name=name, version=version, study_id=study_id, data=data, scores=scores, created_at=now
+            project=project,
+            name=name,
+            version=version,
+            study_id=study_id,
+            data=data,
+            scores=scores,
+            created_at=now,
         )
     )
     session.flush()
+    audit.note(session, name=name, version=version, study_id=study_id)
     return version

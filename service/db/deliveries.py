@@ -47,9 +47,15 @@ def add_place(session: Session, webhook: str, event_id: int) -> None:
 
 
 def new_events(
-    session: Session, place: Notified, kinds: Collection[str], *, newest: int, limit: int
+    session: Session,
+    place: Notified,
+    kinds: Collection[str],
+    *,
+    project: str,
+    newest: int,
+    limit: int,
 ) -> list[NewEvent]:
-    """Return events of these kinds up to `newest` that the webhook has no delivery of.
+    """Return events of the project, of these kinds, up to `newest`, not delivered to the webhook.
 
     Oldest first.  On Postgres an event may be committed after others with a greater id, so this
     begins some way before the webhook's place.
@@ -65,6 +71,7 @@ def new_events(
         )
         .join(Study, Study.study_id == Event.study_id)
         .where(Event.event_id > first, Event.event_id <= newest, Event.kind.in_(kinds), ~delivered)
+        .where(Study.project == project)
         .order_by(Event.event_id)
         .limit(limit)
     )  # fmt: skip

@@ -40,12 +40,13 @@ class InLine(NamedTuple):
     study_id: str
     name: str
     status: str
+    project: str
 
 
 def waiting_line(session: Session) -> list[InLine]:
     """The studies that run or are queued, in the order in which they begin."""
     query = (
-        select(Study.created_at, Study.study_id, Study.name, Study.status)
+        select(Study.created_at, Study.study_id, Study.name, Study.status, Study.project)
         .where(Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)))
         .order_by(Study.created_at, Study.study_id)
     )
@@ -62,7 +63,7 @@ def studies_on(session: Session, dataset: str) -> list[InLine]:
         dataset: As specs name it, `sha256:` and its digest.
     """
     query = (
-        select(Study.created_at, Study.study_id, Study.name, Study.status)
+        select(Study.created_at, Study.study_id, Study.name, Study.status, Study.project)
         .where(Study.status.in_(_NOT_ENDED))
         .where(Study.spec["tasks"]["dataset"].as_string() == dataset)
         .order_by(Study.created_at, Study.study_id)

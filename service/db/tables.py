@@ -11,6 +11,7 @@
     mo_schedules ──< mo_schedule_runs ──> mo_studies
     mo_baselines          (versions are only added)      mo_weights (of winners, by SHA-256)
     mo_idempotency_keys   mo_api_keys   mo_dispatcher (one row: the live epoch)
+    mo_sessions           (browsers that are logged in)   mo_audit (who changed what; only added to)
     mo_notified           (which events each webhook has deliveries of)
     mo_plugins            (what workers said of plug-ins; a row is never deleted)
 
@@ -18,6 +19,9 @@ Times are UTC; JSON columns hold finite numbers only.  Trials of role "verdict" 
 trained afresh, those of role "replica" the search's best trained again before that, "candidate"
 and "incumbent" those that gates compare; all are numbered after the search trials and never told
 to a sampler.
+
+Studies, schedules, baselines and deliveries belong to a project; what hangs on them belongs to it,
+too (`service.db.projects`).
 """
 
 from datetime import datetime
@@ -55,6 +59,7 @@ from service.db.states import (
 )
 
 Json = dict[str, Any]
+DEFAULT_PROJECT = "default"
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
 
 
@@ -81,6 +86,10 @@ class Base(DeclarativeBase):
 def _one_of(column: str, values: type[Any]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _project() -> Mapped[str]:
+    return mapped_column(String(64), server_default=DEFAULT_PROJECT)
 
 
 def _partial_index(name: str, condition: str, *columns: str) -> Index:
@@ -110,8 +119,8 @@ class Study(Base):
     __table_args__ = (
         _one_of("status", StudyStatus),
         Index(None, "status", "created_at", "study_id"),  # lists of a status, and who is next
-        Index(None, "created_at", "study_id"),  # lists
-        Index(None, "name", "created_at", "study_id"),  # the newest of a name
+        Index(None, "project", "created_at", "study_id"),  # lists
+        Index(None, "project", "name", "created_at", "study_id"),  # the newest of a name
         Index(None, "sealed_bank", "sealed_looks"),  # all that the looks at a bank ask for
     )
 
@@ -130,6 +139,7 @@ class Study(Base):
     sealed_bank: Mapped[str | None] = mapped_column(String(64))
     warnings: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     plugins: Mapped[list[Json] | None] = mapped_column(JSON(none_as_null=True))
+    project: Mapped[str] = _project()
 
 
 class Trial(Base):
@@ -370,7 +380,7 @@ class Schedule(Base):
 
     __tablename__ = "mo_schedules"
     __table_args__ = (
-        UniqueConstraint("name"),
+        UniqueConstraint("project", "name"),
         _one_of("catch_up", CatchUp),
         _one_of("overlap", Overlap),
         _one_of("seed", SeedPolicy),
@@ -388,6 +398,7 @@ class Schedule(Base):
     version: Mapped[int] = mapped_column(default=1)
     planned_to: Mapped[datetime]
     created_at: Mapped[datetime]
+    project: Mapped[str] = _project()
 
 
 class ScheduleRun(Base):
@@ -448,6 +459,7 @@ class Delivery(Base):
     last_error: Mapped[str | None]
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
+    project: Mapped[str] = _project()
 
 
 class Notified(Base):
@@ -473,6 +485,9 @@ class Baseline(Base):
 
     __tablename__ = "mo_baselines"
 
+    project: Mapped[str] = mapped_column(
+        String(64), primary_key=True, default=DEFAULT_PROJECT, server_default=DEFAULT_PROJECT
+    )
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     study_id: Mapped[str] = mapped_column(String(32))
@@ -504,7 +519,11 @@ class IdempotencyKey(Base):
 
 
 class ApiKey(Base):
-    """An API key: only its SHA-256 is kept."""
+    """An API key: only SHA-256s are kept, of its secret and of the one before while that is valid.
+
+    `scopes` null is all of them, `projects` null is every project: so are keys of a time before
+    there were any.
+    """
 
     __tablename__ = "mo_api_keys"
 
@@ -513,6 +532,47 @@ class ApiKey(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    scopes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    projects: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    expires_at: Mapped[datetime | None]
+    previous_sha256: Mapped[str | None] = mapped_column(String(64))
+    previous_expires_at: Mapped[datetime | None]
+
+
+class BrowserSession(Base):
+    """A browser that is logged in, by the SHA-256 of its cookie: for as long as its key is valid.
+
+    `key_sha256` is of the very secret that was given, so a session ends with that.
+    """
+
+    __tablename__ = "mo_sessions"
+
+    session_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_sha256: Mapped[str] = mapped_column(String(64))
+    project: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class AuditRow(Base):
+    """Who changed what; a trigger refuses to change or delete a row.
+
+    `via` is key, session, open (a server without keys) or command (of the operator).
+    """
+
+    __tablename__ = "mo_audit"
+    __table_args__ = (Index(None, "project", "audit_id"),)
+
+    audit_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    created_at: Mapped[datetime]
+    request_id: Mapped[str] = mapped_column(String(32))
+    api_key_id: Mapped[str] = mapped_column(String(32))
+    key_name: Mapped[str] = mapped_column(String(200))
+    via: Mapped[str] = mapped_column(String(16))
+    project: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(100))
+    object: Mapped[str]
+    changed: Mapped[Json | None]
 
 
 class Plugin(Base):

@@ -7,6 +7,7 @@
       allow: [10.1.0.0/16]                      only for targets on premises
       format: slack                             for a chat room, instead of our own JSON
       server_url: https://metaopt.example.com   only for chat rooms: where their readers reach us
+      project: vision                           of whose studies it is told; without, `default`
 
 A chat room checks no signature, so it needs no secret; whoever knows the URL can write there.
 The dispatcher reads all of it; the API reads the same file, but opens no secret_file and keeps
@@ -21,6 +22,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, SecretStr, StrictStr, ValidationError
 
 from metaopt.messages import did_you_mean
+from service.db.tables import DEFAULT_PROJECT
 from service.errors import InvalidRequest, ServiceError, WebhooksUnreadable
 from service.events import notifying
 from service.notifications.address import (
@@ -32,7 +34,7 @@ from service.notifications.address import (
 )
 from service.notifications.formats import FORMATS, OWN
 from service.wire.base import Wire
-from service.wire.names import WEBHOOK_NAME
+from service.wire.names import PROJECT_NAME, WEBHOOK_NAME
 from service.wire.one_of import OneOf
 from service.wire.parsing.encoding import NotText, decode
 from service.wire.parsing.plain_data import parse_yaml
@@ -49,6 +51,7 @@ class Listed(NamedTuple):
     name: str
     host: str
     events: tuple[EventName, ...]
+    project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,11 @@ class Webhook:
     secret: bytes | None = field(repr=False)
     format: str = OWN
     server_url: str | None = None
+    project: str = DEFAULT_PROJECT
 
     def listed(self) -> Listed:
         """The webhook without its secret and path."""
-        return Listed(self.name, self.target.host, self.events)
+        return Listed(self.name, self.target.host, self.events, self.project)
 
 
 class _Entry(Wire):
@@ -77,6 +81,7 @@ class _Entry(Wire):
     allow: list[StrictStr] = []
     format: Annotated[str, OneOf(lambda: list(FORMATS))] = OWN
     server_url: Annotated[str, Field(pattern=SERVER_URL, max_length=500)] | None = None
+    project: Annotated[str, PROJECT_NAME] = DEFAULT_PROJECT
 
 
 def load_webhooks(path: Path | None) -> tuple[Webhook, ...]:
@@ -97,7 +102,7 @@ def load_listed(path: Path | None) -> tuple[Listed, ...]:
     if path is None:
         return ()
     return tuple(
-        Listed(entry.name, _target(place, entry)[0].host, tuple(entry.events))
+        Listed(entry.name, _target(place, entry)[0].host, tuple(entry.events), entry.project)
         for place, entry in _entries(path)
     )
 
@@ -193,6 +198,7 @@ def _webhook(place: str, entry: _Entry, path: Path) -> Webhook:
         secret=_secret_of(place, entry, path),
         format=entry.format,
         server_url=entry.server_url.rstrip("/") if entry.server_url else None,
+        project=entry.project,
     )
 
 

@@ -25,7 +25,7 @@ from service.db.dispatcher import hold_off
 from service.db.engine import reading, transaction
 from service.db.states import DeliveryStatus
 from service.db.studies import find_study
-from service.db.tables import Delivery
+from service.db.tables import Delivery, Notified
 from service.notifications.config import Webhook
 from service.notifications.formats import FORMATS
 from service.notifications.message import message_of
@@ -123,8 +123,7 @@ class Notifier:
             if place is None:
                 return True
             newest = deliveries.newest_event(session)
-            events = self.webhook.events
-            news = deliveries.new_events(session, place, events, newest=newest, limit=1)
+            news = self._news(session, place, newest, limit=1)
             return bool(news) or newest - place.last_event_id >= FAR_BEHIND
 
     def _take_in(self, session: Session) -> None:
@@ -133,15 +132,26 @@ class Notifier:
         if place is None:  # only what happens from now on: nobody wants the past at once
             deliveries.add_place(session, self.name, newest)
             return
-        news = deliveries.new_events(
-            session, place, self.webhook.events, newest=newest, limit=MOST_TOGETHER
-        )
+        news = self._news(session, place, newest, limit=MOST_TOGETHER)
         for event in news:
             content, now = notification(event, event), self.now()
             row = new_delivery(self.name, content, self.new_id(), now, event_id=event.event_id)
+            row.project = self.webhook.project
             deliveries.add(session, row)
         reached = news[-1].event_id if len(news) == MOST_TOGETHER else newest
         place.last_event_id = max(place.last_event_id, reached)
+
+    def _news(
+        self, session: Session, place: Notified, newest: int, *, limit: int
+    ) -> list[deliveries.NewEvent]:
+        return deliveries.new_events(
+            session,
+            place,
+            self.webhook.events,
+            project=self.webhook.project,
+            newest=newest,
+            limit=limit,
+        )
 
     def _due(self) -> Sequence[Delivery]:
         with reading(self.engine) as session:

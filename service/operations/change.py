@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from metaopt.messages import did_you_mean
-from service.db import spending, studies
+from service.db import audit, spending, studies
 from service.db.events import append_event
 from service.db.states import TERMINAL_STUDIES
 from service.db.tables import Study
@@ -65,6 +65,11 @@ def change_study(
     study.spec_sha256 = spec_digest(after)
     study.version += 1
     changed = {name: getattr(after.budget, name) for name in changes}
+    audit.note(
+        session,
+        study_id=study_id,
+        budget={name: [getattr(before.budget, name), new] for name, new in changed.items()},
+    )
     append_event(session, study_id, "budget_changed", {"budget": changed}, now=now)
 
 

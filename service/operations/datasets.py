@@ -5,11 +5,10 @@ What the store of data sets says in its own words comes out of here as the servi
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from metaopt.data.incoming.plain_manifest import read_manifest
@@ -28,7 +27,6 @@ from metaopt.errors import (
 )
 from metaopt.messages import shown
 from service.db import schedules, studies
-from service.db.engine import reading
 from service.errors import (
     BodyTooLarge,
     DatasetDamaged,
@@ -101,8 +99,13 @@ def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
         return view_of(store, manifest)
 
 
-def remove_dataset(store: DataStore, engine: Engine, reference: str) -> RemovedDataset:
+def remove_dataset(
+    store: DataStore, sessions: Callable[[], AbstractContextManager[Session]], reference: str
+) -> RemovedDataset:
     """Forget a name, or by digest all names, and the data that have none then.
+
+    Args:
+        sessions: Yields a session that sees whose store it is.
 
     Raises:
         DatasetNotFound: There is none.
@@ -110,7 +113,7 @@ def remove_dataset(store: DataStore, engine: Engine, reference: str) -> RemovedD
     """
 
     def check(digest: str) -> None:
-        with reading(engine) as session:
+        with sessions() as session:
             check_unused(session, digest)
 
     with in_our_words():

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.db import schedules
+from service.db import audit, schedules
+from service.db.projects import project_of
 from service.db.states import RunStatus
 from service.db.tables import Schedule, ScheduleRun
 from service.errors import ScheduleExists, ScheduleNotFound
@@ -58,9 +59,11 @@ def add_schedule(session: Session, new: NewSchedule, *, schedule_id: str, now: d
             version=1,
             planned_to=now,
             created_at=now,
+            project=project_of(session),
         )
     )
     session.flush()
+    audit.note(session, schedule_id=schedule_id, name=new.name)
     return schedule_id
 
 
@@ -136,6 +139,7 @@ def pause_schedule(session: Session, schedule_id: str) -> None:
     """Let the schedule fire no more until it is resumed; what waits goes on waiting."""
     schedule = get_schedule(session, schedule_id, fresh=True)
     if not schedule.paused:
+        audit.note(session, paused=[False, True])
         schedule.paused = True
         schedule.version += 1
 
@@ -144,6 +148,7 @@ def resume_schedule(session: Session, schedule_id: str, *, now: datetime) -> Non
     """Let the schedule fire again; nothing before `now` is caught up."""
     schedule = get_schedule(session, schedule_id, fresh=True)
     if schedule.paused:
+        audit.note(session, paused=[True, False])
         schedule.paused = False
         schedule.planned_to = max(schedule.planned_to, now)
         schedule.version += 1
@@ -154,6 +159,7 @@ def remove_schedule(session: Session, schedule_id: str, *, now: datetime) -> Sch
     schedule = get_schedule(session, schedule_id, fresh=True)
     view = _views(session, [schedule], now)[0]
     session.delete(schedule)
+    audit.note(session, removed=view.name)
     return view
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.db import studies
+from service.db import audit, studies
 from service.db.events import append_event
 from service.db.states import STUDY_TRANSITIONS, StudyStatus
 from service.errors import TransitionImpossible
@@ -72,4 +72,5 @@ def steer_study(session: Session, study_id: str, move: Move, *, now: datetime) -
         raise TransitionImpossible(
             f"a study that is {status} cannot be {move.verb}; only one that is {allowed} can"
         )
+    audit.note(session, study_id=study_id, status=[status, move.wanted])
     append_event(session, study_id, move.kind, {"from": status, "to": move.wanted}, now=now)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from metaopt.plugins.described import Needed
-from service.db import idempotency
+from service.db import audit, idempotency
 from service.db.events import append_event
+from service.db.projects import project_of
 from service.db.states import StudyStatus
 from service.db.tables import IdempotencyKey, Study
 from service.errors import IdempotencyConflict
@@ -60,8 +61,11 @@ def submit_study(
         if earlier is not None:
             return _same_study(session, earlier, once, spec)
     stored = _resolved(session, spec)
-    session.add(_queued(stored, spec_digest(stored), needs_of(session, stored), study_id, now))
+    study = _queued(stored, spec_digest(stored), needs_of(session, stored), study_id, now)
+    study.project = project_of(session)
+    session.add(study)
     session.flush()
+    audit.note(session, study_id=study_id, name=spec.name)
     append_event(session, study_id, "study_submitted", {"trials": spec.budget.trials}, now=now)
     if once is not None:
         idempotency.add_key(session, _first_use(once, study_id, now))

@@ -3,6 +3,8 @@
 A running study waits, too, while no dispatcher is live, none of its slots works, or none has the
 plug-ins that it needs.  Nothing is
 asked of the database unless one of the studies that are shown is queued or runs.
+
+All projects wait in one line: those before are counted, and only the session's own are named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from metaopt.plugins.described import Needed
 from service.db import spending, studies
 from service.db.dispatcher import database_now
 from service.db.plugins.rows import marks
+from service.db.projects import PROJECT, within
 from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
@@ -46,15 +49,17 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
     shown = {row.study_id: without[row.study_id] for row in at_work if row.study_id in without}
     if not queued:
         return shown
-    line = [one for one in studies.waiting_line(session) if one.study_id not in without]
-    now = database_now(session)
-    left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
-    return shown | {row.study_id: _wait(row, line, left, now) for row in queued}
+    now, project = database_now(session), session.info.get(PROJECT)
+    with within(session, None):
+        line = [one for one in studies.waiting_line(session) if one.study_id not in without]
+        left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
+    return shown | {row.study_id: _wait(row, line, left, now, project) for row in queued}
 
 
 def _without_plugins(session: Session) -> dict[str, WaitView]:
     """The studies that need a plug-in which no worker has."""
-    needing = studies.plugins_at_work(session)
+    with within(session, None):
+        needing = studies.plugins_at_work(session)
     there = marks(session) if needing else frozenset()
     waits: dict[str, WaitView] = {}
     for study_id, plugins in needing.items():
@@ -86,7 +91,11 @@ def left_of(
 
 
 def _wait(
-    row: Study, line: Sequence[studies.InLine], left: Mapping[str, float | None], now: datetime
+    row: Study,
+    line: Sequence[studies.InLine],
+    left: Mapping[str, float | None],
+    now: datetime,
+    project: str | None,
 ) -> WaitView:
     mine = row.created_at, row.study_id
     before = [one for one in line if one.status == "running" or one[:2] < mine]
@@ -96,7 +105,11 @@ def _wait(
     times = [left.get(one.study_id) for one in before]
     known = [seconds for seconds in times if seconds is not None]
     seconds = sum(known) if len(known) == len(times) else None
-    named = [StudyName(study_id=o.study_id, name=o.name, status=o.status) for o in before]
+    named = [
+        StudyName(study_id=o.study_id, name=o.name, status=o.status)
+        for o in before
+        if project in (None, o.project)
+    ]
     return WaitView(
         reason="studies",
         before=len(before),

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.db import deliveries
+from service.db import audit, deliveries
+from service.db.projects import project_of
 from service.db.tables import Delivery
 from service.errors import WebhookNotFound
 from service.notifications.config import Listed
@@ -18,7 +19,7 @@ from service.wire.views.webhooks import DeliveryPage, DeliveryView, WebhookList,
 def list_webhooks(session: Session, configured: Sequence[Listed]) -> WebhookList:
     """The webhooks of the file, each with its latest delivery."""
     views = []
-    for webhook in configured:
+    for webhook in _own(session, configured):
         row = deliveries.latest(session, webhook.name)
         views.append(
             WebhookView(
@@ -39,14 +40,16 @@ def send_test(
     Raises:
         WebhookNotFound: The file has no webhook of that name.
     """
-    names = [webhook.name for webhook in configured]
+    names = [webhook.name for webhook in _own(session, configured)]
     if name not in names:
         rule = f"there are {', '.join(names)}" if names else "METAOPT_WEBHOOKS_FILE names none"
         raise WebhookNotFound(f"there is no webhook of this name; {rule}")
     row = deliveries.pending_test(session, name)
     if row is None:
         row = new_delivery(name, notification_of_test(now), delivery_id, now)
+        row.project = project_of(session)
         deliveries.add(session, row)
+        audit.note(session, delivery_id=delivery_id)
     return delivery_view(row)
 
 
@@ -64,6 +67,11 @@ def list_deliveries(
         items=[delivery_view(row) for row in page],
         next_cursor=pages.encode_position(position) if position else None,
     )
+
+
+def _own(session: Session, configured: Sequence[Listed]) -> list[Listed]:
+    """The webhooks of the session's project."""
+    return [webhook for webhook in configured if webhook.project == project_of(session)]
 
 
 def delivery_view(row: Delivery) -> DeliveryView:

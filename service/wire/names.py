@@ -121,6 +121,9 @@ WEBHOOK_NAME = NameRule(
     allowed="a-z0-9_-",
     first="a-z0-9",
 )
+PROJECT_NAME = NameRule(
+    WEBHOOK_NAME.words, "vision", allowed=WEBHOOK_NAME.allowed, first=WEBHOOK_NAME.first
+)
 KEY_NAME = NameRule(
     "letters, digits, spaces and . @ _ -", "ci@example.com", allowed=r"\w.@ -", most=200
 )

@@ -8,7 +8,8 @@ from metaopt.data.packing import Packing
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
 from service.db.engine import open_engine, reading
-from service.db.tables import Study
+from service.db.projects import within
+from service.db.tables import DEFAULT_PROJECT, Study
 from service.operations import datasets
 from service.settings import Settings
 from service.wire.views.datasets import DatasetList, DatasetView, RemovedDataset
@@ -62,7 +63,7 @@ class Here:
         engine = open_engine(url)
         try:
             if inspect(engine).has_table(Study.__tablename__):
-                with reading(engine) as session:
+                with reading(engine) as session, within(session, DEFAULT_PROJECT):
                     datasets.check_unused(session, digest)
         finally:
             engine.dispose()

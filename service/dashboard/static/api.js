@@ -11,11 +11,20 @@ async function request(path, options) {
   } catch {
     throw new Error("The server does not answer.");
   }
+  if (response.status === 401) {
+    logIn(); // the session has ended
+    return new Promise(() => {}); // nothing more is shown of this page
+  }
+  if (response.status === 204) return {};
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
   const error = new Error(body.detail ?? body.title ?? `The server answered ${response.status}.`);
   error.status = response.status;
   throw error;
+}
+
+export function logIn() {
+  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.hash)}`);
 }
 
 // All pages of a list; `limit` bounds what a page of ours is willing to show.
@@ -31,6 +40,8 @@ async function pages(path, limit) {
   return items;
 }
 
+export const identity = () => request("/identity");
+export const logOut = () => fetch("/logout", { method: "POST" });
 export const studies = () => pages("/studies", 100);
 export const study = (id) => request(`/studies/${id}`);
 export const trials = (id) => pages(`/studies/${id}/trials`, 2000);

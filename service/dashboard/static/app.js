@@ -4,6 +4,7 @@
 import { h, show } from "/ui/dom.js";
 import { watchReadiness } from "/ui/readiness.js";
 import { openSchedule, openSchedules } from "/ui/schedules.js";
+import { showSession } from "/ui/session.js";
 import { openList } from "/ui/studies.js";
 import { openStudy } from "/ui/study.js";
 import { openWebhooks, showLink } from "/ui/webhooks.js";
@@ -49,4 +50,5 @@ function showError(error, what) {
 addEventListener("hashchange", route);
 route();
 showLink();
+showSession();
 watchReadiness();

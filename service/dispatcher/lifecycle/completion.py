@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 
 from service.db import baselines, study_progress, trials
+from service.db.projects import within
 from service.db.roles import ROLES, roles_where
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial
@@ -93,18 +94,15 @@ def _promoted(entry: Entry, row: Study, result: StudyResult, gates: GateReport) 
     if lost:
         why = f"{lost} of its {len(gates.candidate.runs)} fresh trainings did not reach their end"
         return gates.model_copy(update={"not_promoted": why})
-    present, compared = baselines.find_baseline(session, name), gates.baseline_name
+    with within(session, row.project):
+        present = baselines.find_baseline(session, name)
+    compared = gates.baseline_name
     if (present.version if present else None) != (compared.version if compared else None):
         assert present is not None
         why = f"{name} is at version {present.version} by now, and the candidate was compared with "
         why += f"version {compared.version}" if compared else "none"
         return gates.model_copy(update={"not_promoted": why})
-    label = add_version(
-        session,
-        row,
-        result,
-        name,
-        origin=f"passed the gates of study {row.study_id}",
-        now=entry.now,
-    )
+    origin = f"passed the gates of study {row.study_id}"
+    with within(session, row.project):
+        label = add_version(session, row, result, name, origin=origin, now=entry.now)
     return gates.model_copy(update={"promoted": label})

@@ -17,6 +17,7 @@ from metaopt.estimation.limits import interval
 from metaopt.goals import Goals
 from metaopt.keys import key
 from service.db import baselines, reports, studies
+from service.db.projects import project_of_study, within
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.db.tables import Baseline
@@ -166,7 +167,8 @@ def _stored(
     """
     incumbent, spec = study.spec.gates.incumbent, study.spec
     assert incumbent is not None
-    row = baselines.find_baseline(session, incumbent.name, incumbent.version)
+    with within(session, project_of_study(session, study.study_id)):
+        row = baselines.find_baseline(session, incumbent.name, incumbent.version)
     if row is None or not row.scores or len(row.scores) < spec.gates.seeds:
         return None
     same = row.data["bank"] == _bank(study) and len(row.scores[0]) >= tasks

@@ -12,13 +12,14 @@ MOST_NAMED = 3
 
 def behind(studies: Sequence[StudyName], total: int, seconds: float | None) -> str:
     """It waits behind others: which, and for how long."""
-    named = ", ".join(f"{study.name} ({study.status})" for study in studies[:MOST_NAMED])
-    more = f" and {total - MOST_NAMED} more" if total > MOST_NAMED else ""
+    shown = studies[:MOST_NAMED]  # those of other projects are counted, not named
+    named = "".join(f", {study.name} ({study.status})" for study in shown)
+    more = f" and {total - len(shown)} more" if shown and total > len(shown) else ""
     what = "1 study" if total == 1 else f"{total} studies"
     long = "how long is not known yet"
     if seconds is not None:
         long = f"about {numbers.seconds(seconds)} at most"
-    return f"waits behind {what}, {named}{more}: {long}"
+    return f"waits behind {what}{named}{more}: {long}"
 
 
 def for_service(check: str, found: str) -> str:

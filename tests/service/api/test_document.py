@@ -18,9 +18,9 @@ PUBLISHED = Path(__file__).parents[3] / "docs" / "study-document.schema.json"
 # Names of functions and modules in clients that were generated: none is renamed or reused.
 OPERATION_IDS = """
 add_dataset add_schedule cancel_study change_study check_health check_readiness export_table
-find_study get_baseline get_baseline_weights get_dataset get_dataset_arrays get_history
-get_metrics get_report get_report_page get_report_text get_result get_schedule get_study
-get_study_weights get_timeline list_asks list_baseline_versions list_baselines list_datasets
+find_study get_baseline get_baseline_weights get_dataset get_dataset_arrays get_history get_metrics
+get_report get_report_page get_report_text get_result get_schedule get_study get_study_weights
+get_timeline identify list_asks list_audit list_baseline_versions list_baselines list_datasets
 list_deliveries list_plugins list_reports list_runs list_schedules list_studies list_trials
 list_webhooks pause_schedule pause_study preview_study promote_baseline remove_dataset
 remove_schedule resume_schedule resume_study roll_back_baseline run_schedule_now send_webhook_test

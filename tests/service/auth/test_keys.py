@@ -34,7 +34,7 @@ def test_a_key_in_the_table_opens_until_it_is_revoked(engine: Engine) -> None:
 
 
 def test_keys_are_long_random_and_found_by_their_digest() -> None:
-    assert KEY.startswith("mo_") and len(KEY) >= 43 and KEY != new_key()
+    assert KEY.startswith("mok_") and len(KEY) == 4 + 43 + 6 and KEY != new_key()
     [stored] = parse_keys(f"me:{key_sha256(KEY)}  # mine")
     assert stored.identity.name == "me" and KEY not in repr(stored)
 

@@ -18,9 +18,18 @@ from metaopt.plugins.described import Needed
 from service import database_url as urls
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, transaction
+from service.db.projects import PROJECT
 from service.db.states import StudyStatus, TrialStatus
 from service.db.studies import Count
-from service.db.tables import Delivery, Notified, Schedule, ScheduleRun, Study, Trial
+from service.db.tables import (
+    DEFAULT_PROJECT,
+    Delivery,
+    Notified,
+    Schedule,
+    ScheduleRun,
+    Study,
+    Trial,
+)
 from tests.fakes.described import algorithm, needed
 from tests.fakes.rows import NOON, add_report, add_study, add_trial
 
@@ -63,7 +72,10 @@ ARGUMENTS: dict[str, list[Any]] = {
     "now": [NOON],
     "one": [Needed(**needed(algorithm()))],
     "place": [Notified(webhook="webhook", since_event_id=0, last_event_id=0)],
+    "name_or_id": ["name"],
+    "project": ["default"],
     "result": [{}],
+    "session_sha256": ["0" * 64],
     "role": ["search"],
     "roles": [["search"]],
     "schedule": [Schedule(schedule_id=STUDY)],
@@ -91,12 +103,17 @@ ARGUMENTS: dict[str, list[Any]] = {
 """What functions are called with, by the names of their parameters: each of these in turn."""
 
 OWN: dict[str, list[Any]] = {
+    "audit.rows_before.before": [None, 9],
+    "audit.rows_before.project": ["default", None],
     "plugins.rows.of_kinds.kinds": [[("algorithms", "pulled")]],
     "schedules.runs_before.before": [None, NOON],
     "trials.end_trial.status": [TrialStatus.PRUNED],
     "reports.reports_after.after": [None, (0, 0)],
 }
 """Likewise of one function."""
+
+ASKS_NOTHING = ("project_of", "within", "note", "noted")
+"""Functions that look at the session alone."""
 
 WRITES_KEYS = ("add", "append_event", "tell_present", "record", "change_trials", "set_attributes")
 """Functions that add rows or name them by their keys, beside those called `add_…`."""
@@ -111,8 +128,6 @@ GROWS = tuple(
 """Tables that grow for as long as the service is used; what people make by hand stays small."""
 
 WHY_ALL = {
-    "baselines.newest_of_each": "keys of the versions that people made; it lists them all",
-    "optuna.mirrored.all_studies": "once, when the mirror begins",
     "studies.count_by_status": "keys alone: metrics say how many there are of everything",
 }
 """Queries that read a table as a whole, and why they may."""
@@ -149,7 +164,7 @@ def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def queries() -> Iterator[Query]:
     for name, function in functions():
         short = name.rpartition(".")[2]
-        if short in WRITES_KEYS or short.startswith("add_"):
+        if short in (*WRITES_KEYS, *ASKS_NOTHING) or short.startswith("add_"):
             continue
         taken = {
             parameter.name: values_of(name, parameter)
@@ -202,6 +217,7 @@ def plans(engine: Engine, query: Query) -> Iterator[tuple[str, list[str]]]:
         session.expire_all()
         connection = session.connection()
         with statements(connection) as sent:
+            session.info[PROJECT] = DEFAULT_PROJECT  # as of whoever asks the API
             query.call(session, **query.arguments)
         assert sent, f"{query.name} asks nothing: what does it need to be called with?"
         for sql, values in sent:
