@@ -10,12 +10,14 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.databases import KINDS, database
+from tests.chaos.simulation.seeds import run_seeds
 from tests.chaos.storm.storm import Plot, rage, spec_of
+from tests.chaos.sweep.sweep import sweep
 from tests.fakes.specs import small_spec
 
 SHORT = Plot(seed=0, studies=3, trials=20, kills=8, every_seconds=1.2, snapshot_seconds=4.0)
@@ -63,6 +65,34 @@ def _on_each(given: argparse.Namespace, plot: Plot) -> dict[str, Any]:
     return {"runs": outcomes, "passed": all(one["passed"] for one in outcomes)}
 
 
+def crash_points(given: argparse.Namespace) -> dict[str, Any]:
+    """A crash at every commit and file operation of dispatcher and worker."""
+    runs, points = [], {}
+    for kind in given.databases:
+        outcomes, points[kind] = sweep(
+            kind, jobs=given.jobs, sample=None if given.night else 3, seed=given.seed
+        )
+        runs += [asdict(one) for one in outcomes]
+    died = sum(one["died"] for one in runs)
+    violated = sum(bool(one["violations"]) for one in runs)
+    print(f"points {points}: {len(runs)} runs, {died} crashes, {violated} violated")
+    return {"points": points, "crashes": died, "runs": runs, "passed": not violated}
+
+
+def simulation(given: argparse.Namespace) -> dict[str, Any]:
+    """Dispatchers in a simulated world: the seeds after --seed."""
+    count = 20_000 if given.night else 500
+    seeds = range(given.seed, given.seed + count)
+    found = run_seeds(seeds, jobs=given.jobs, most_seconds=60 * given.minutes)
+    print(
+        f"{found.seeds} seeds, {found.lives} dispatchers, {found.segments} segments; "
+        f"{dict(found.statuses)}; {len(found.red)} red",
+        *(f"{seed}: {why}" for seed, why in sorted(found.red.items())),
+        sep="\n  ",
+    )
+    return {**asdict(found), "passed": not found.red}
+
+
 def main(arguments: list[str]) -> int:
     """Run one proof; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
@@ -71,6 +101,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--night", action="store_true", help="the long one")
     parser.add_argument("--stops", action="store_true", help="stop processes for a while, too")
     parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time: sweep, simulation")
+    parser.add_argument("--minutes", type=float, default=90.0, help="most, of a simulation")
     parser.add_argument("--results", type=Path, help="directory for the JSON")
     given = parser.parse_args(arguments)
     verdict = {"proof": given.proof, "seed": given.seed, **PROOFS[given.proof](given)}
@@ -81,7 +113,7 @@ def main(arguments: list[str]) -> int:
     return 0 if verdict["passed"] else 1
 
 
-PROOFS = {"storm": storm, "lanes": lanes}
+PROOFS = {"storm": storm, "lanes": lanes, "sweep": crash_points, "simulation": simulation}
 
 
 if __name__ == "__main__":
