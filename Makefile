@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 JOBS ?= 4
 
 BIN := .venv/bin
@@ -13,13 +14,13 @@ SIDE_BY_SIDE := -n $(JOBS) --dist worksteal
 FAST := not slow and not browser and not postgres and not gpu and not night
 
 # Test processes that share the cores must not each start a thread per core.
-test slowest night check: export OMP_NUM_THREADS = 1
+test slowest night chaos chaos-night check: export OMP_NUM_THREADS = 1
 # Else each of their hundreds of processes compiles our modules again, where somebody has set it.
 test slowest night check: export PYTHONDONTWRITEBYTECODE =
 # Matrices are small: threads for them would cost more than they bring.
 bench-importances: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test slowest night check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers clean
+.PHONY: help setup demo serve test slowest night chaos chaos-night check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -40,6 +41,15 @@ slowest: .venv/.dev .venv/.generators ## Run the same tests, and show the 25 tha
 
 night: .venv/.dev .venv/.generators ## Run the long proofs, and properties on twenty times as many examples
 	$(PYTEST) $(SIDE_BY_SIDE) -m "night or hypothesis" --hypothesis-profile night
+
+chaos: .venv/.dev ## Kill workers, dispatchers and the API at random for a minute, then audit what is left
+	$(BIN)/python -m tests.chaos storm $(CHAOS_ARGS)
+
+chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash point, 20,000 simulated runs
+	$(BIN)/python -m tests.chaos storm --night --results benchmarks/results $(CHAOS_ARGS)
+	$(BIN)/python -m tests.chaos lanes --night --results benchmarks/results $(CHAOS_ARGS)
+	$(BIN)/python -m tests.chaos sweep --night --results benchmarks/results --jobs $(JOBS)
+	$(BIN)/python -m tests.chaos simulation --night --results benchmarks/results --jobs $(JOBS)
 
 check: lint ## What lint does, then the fast tests; they hold the docs to the code
 	$(PYTEST) $(SIDE_BY_SIDE) -m "$(FAST)"

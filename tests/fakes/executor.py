@@ -1,6 +1,7 @@
 """An executor without processes: segments end at once, as a script says."""
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -15,6 +16,8 @@ from service.executors.base import (
     Slot,
     WorkerGone,
 )
+
+FILES = itertools.count()
 
 Script = Callable[[str, SegmentOrder], Exception | None]
 
@@ -147,7 +150,8 @@ class ScriptedExecutor:
             return LaneReport(name, age, diverged_at=age - 1, cause="loss was not finite")
         checkpoint = None
         if age < self._horizons[name] or order.at_end != "nothing":
-            path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{len(self.orders)}"
+            # A name never used before, as a worker's, also by an executor after this one.
+            path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{next(FILES)}"
             path.write_text(str(age))
             checkpoint = str(path)
         digest = hashlib.sha256(str(age).encode()).hexdigest() if checkpoint else None

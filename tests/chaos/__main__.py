@@ -1,0 +1,120 @@
+"""Proofs under faults, as programs: `python -m tests.chaos storm|lanes|sweep|simulation`.
+
+Each prints its seed, what happened and its verdict, and writes them as JSON below --results; the
+exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.databases import KINDS, database
+from tests.chaos.simulation.seeds import run_seeds
+from tests.chaos.storm.storm import Plot, rage, spec_of
+from tests.chaos.sweep.sweep import sweep
+from tests.fakes.specs import small_spec
+
+SHORT = Plot(seed=0, studies=3, trials=20, kills=8, every_seconds=1.2, snapshot_seconds=4.0)
+NIGHT = Plot(seed=0, studies=25, trials=100, kills=160, every_seconds=1.5)
+# Workers that train load torch whenever they start: faults leave them the time.
+LANES = Plot(seed=0, studies=3, trials=6, kills=12, every_seconds=8.0, toy=False)
+
+
+def storm(given: argparse.Namespace) -> dict[str, Any]:
+    """Kills at random: workers, dispatchers, API, mirror."""
+    plot = replace(NIGHT if given.night else SHORT, seed=given.seed, stops=given.stops)
+    return _on_each(given, plot)
+
+
+def lanes(given: argparse.Namespace) -> dict[str, Any]:
+    """The same on lanes that really train."""
+    return _on_each(given, replace(LANES, seed=given.seed, stops=given.stops))
+
+
+def _on_each(given: argparse.Namespace, plot: Plot) -> dict[str, Any]:
+    outcomes = []
+    for kind in given.databases:
+        directory = Path(tempfile.mkdtemp(prefix="metaopt-chaos-"))
+
+        def spec(number: int) -> dict[str, Any]:
+            if plot.toy:
+                return spec_of(number, plot.trials, plot.seed)
+            return small_spec(seed=plot.seed * 1000 + number).model_dump(mode="json")
+
+        with database(kind, directory) as engine:
+            outcome = rage(plot, engine, directory, spec)
+        print(
+            f"{kind}, seed {plot.seed}: {outcome.studies} studies, {outcome.trials} trials, "
+            f"{outcome.reports} reports in {outcome.seconds:.0f} s; {outcome.signals}; "
+            f"{len(outcome.violations)} violations",
+            *outcome.violations[:20],
+            sep="\n  ",
+            flush=True,
+        )
+        outcomes.append(outcome.to_json())
+        if outcome.passed:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            print(f"  what it left: {directory}", flush=True)
+    return {"runs": outcomes, "passed": all(one["passed"] for one in outcomes)}
+
+
+def crash_points(given: argparse.Namespace) -> dict[str, Any]:
+    """A crash at every commit and file operation of dispatcher and worker."""
+    runs, points = [], {}
+    for kind in given.databases:
+        outcomes, points[kind] = sweep(
+            kind, jobs=given.jobs, sample=None if given.night else 3, seed=given.seed
+        )
+        runs += [asdict(one) for one in outcomes]
+    died = sum(one["died"] for one in runs)
+    violated = sum(bool(one["violations"]) for one in runs)
+    print(f"points {points}: {len(runs)} runs, {died} crashes, {violated} violated")
+    return {"points": points, "crashes": died, "runs": runs, "passed": not violated}
+
+
+def simulation(given: argparse.Namespace) -> dict[str, Any]:
+    """Dispatchers in a simulated world: the seeds after --seed."""
+    count = 20_000 if given.night else 500
+    seeds = range(given.seed, given.seed + count)
+    found = run_seeds(seeds, jobs=given.jobs, most_seconds=60 * given.minutes)
+    print(
+        f"{found.seeds} seeds, {found.lives} dispatchers, {found.segments} segments; "
+        f"{dict(found.statuses)}; {len(found.red)} red",
+        *(f"{seed}: {why}" for seed, why in sorted(found.red.items())),
+        sep="\n  ",
+    )
+    return {**asdict(found), "passed": not found.red}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one proof; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("proof", choices=PROOFS)
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
+    parser.add_argument("--night", action="store_true", help="the long one")
+    parser.add_argument("--stops", action="store_true", help="stop processes for a while, too")
+    parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time: sweep, simulation")
+    parser.add_argument("--minutes", type=float, default=90.0, help="most, of a simulation")
+    parser.add_argument("--results", type=Path, help="directory for the JSON")
+    given = parser.parse_args(arguments)
+    verdict = {"proof": given.proof, "seed": given.seed, **PROOFS[given.proof](given)}
+    if given.results:
+        path = given.results / f"chaos_{given.proof}.json"
+        path.write_text(json.dumps(verdict, indent=1) + "\n", encoding="utf-8")
+    print(f"{given.proof}, seed {given.seed}: {'passed' if verdict['passed'] else 'FAILED'}")
+    return 0 if verdict["passed"] else 1
+
+
+PROOFS = {"storm": storm, "lanes": lanes, "sweep": crash_points, "simulation": simulation}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

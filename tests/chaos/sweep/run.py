@@ -1,0 +1,212 @@
+"""One run of the sweep: a study, a dispatcher that dies at a point, its successor, and an audit."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from service.audit.audit import Seen, audit
+from service.audit.processes import orphans
+from service.db.engine import reading
+from service.db.tables import Event, Study
+from tests.fakes.processes import children, kill, runs
+from tests.fakes.specs import small_spec
+from tests.fakes.studies import submit
+
+ROOT = Path(__file__).parents[3]
+TOY, REAL = "tests.chaos.toy.dispatcher", "service.daemon"
+MOST_SECONDS = 240.0
+MOST_STARTS = 6
+CUSTOMIZE = "from tests.chaos.sweep.instrument import begin\n\nbegin({folder!r})\n"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a process dies: at the n-th time that it passes a name."""
+
+    name: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.nth}"
+
+
+@dataclass
+class Passed:
+    """What a run came to.
+
+    Args:
+        died: Whether the point was reached.
+        starts: How many dispatchers it took.
+    """
+
+    point: str
+    database: str
+    died: bool = False
+    starts: int = 0
+    seconds: float = 0.0
+    violations: list[str] = field(default_factory=list)
+
+
+def sweep_spec() -> Any:
+    """A study that does all that a study may do, and is small."""
+    return small_spec(
+        pruning={"kind": "median", "rungs": [60, 120], "startup_trials": 1},
+        search={"sampler": "random", "replicates": 1},
+        verdict={"finalists": 1, "seeds": 1, "tasks": 20, "compare": "none"},
+        budget={"trials": 4, "meta_iterations": 180},
+    )
+
+
+def record(engine: Engine, directory: Path, *, dispatcher: str) -> dict[str, int]:
+    """Run without a crash; return how often each point was passed, by the process that did most."""
+    noted = directory / "points"
+    passed = _Run(engine, directory, {"record": str(noted)}, dispatcher).go("none")
+    assert passed.violations == [], passed.violations
+    lines = Counter(tuple(line.split("\t")) for line in noted.read_text().splitlines())
+    most: dict[str, int] = {}
+    for (name, _), times in lines.items():
+        most[name] = max(most.get(name, 0), times)
+    return dict(sorted(most.items()))
+
+
+def points_of(passed: dict[str, int], role: str) -> list[Point]:
+    """The points of a process: of each name the first, and one amid those that come again."""
+    points = []
+    for name, times in passed.items():
+        if name.startswith(role):
+            points.append(Point(name, 1))
+            if times > 2:
+                points.append(Point(name, 1 + times // 2))
+    return points
+
+
+def crash(engine: Engine, directory: Path, point: Point, *, dispatcher: str) -> Passed:
+    """Run with a crash at a point, to the end of the study, and audit what is left."""
+    plan = {
+        "crash": {"name": point.name, "nth": point.nth},
+        "once": str(directory / "died"),
+    }
+    return _Run(engine, directory, plan, dispatcher).go(str(point))
+
+
+class _Run:
+    def __init__(
+        self, engine: Engine, directory: Path, plan: dict[str, Any], dispatcher: str
+    ) -> None:
+        self._engine, self._directory, self._module = engine, directory, dispatcher
+        self._data = directory / "data"
+        self._data.mkdir(parents=True)
+        folder = directory / "customized"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(CUSTOMIZE.format(folder=str(folder)))
+        (folder / "plan.json").write_text(json.dumps({**plan, "data": str(self._data)}))
+        self._environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")},
+            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "METAOPT_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+            "METAOPT_DATA_DIRECTORY": str(self._data),
+            "METAOPT_DEVICES": "cpu",
+            "METAOPT_SLOTS": "1",
+            "METAOPT_COMPILE": "never",
+            "METAOPT_SEGMENT_SECONDS": "0.1",
+        }
+        self._killed_worker = False
+
+    def go(self, point: str) -> Passed:
+        passed = Passed(point, self._engine.dialect.name)
+        begun = time.monotonic()
+        study_id = submit(self._engine, sweep_spec())
+        process = self._start(passed)
+        try:
+            while not self._ended(study_id):
+                if time.monotonic() - begun > MOST_SECONDS or passed.starts > MOST_STARTS:
+                    passed.violations.append(f"stuck: {passed.starts} dispatchers were started")
+                    break
+                if process.poll() is not None:
+                    process = self._start(passed)
+                self._kill_a_worker(process.pid)
+                time.sleep(0.05)
+            self._drain(process, passed)
+        finally:
+            self._close(process)
+        passed.died = (self._directory / "died").exists()
+        seen = Seen(self._data, at_rest=True)
+        passed.violations += map(str, audit(self._engine, seen).violations)
+        passed.violations += map(str, orphans(self._data))
+        passed.seconds = round(time.monotonic() - begun, 1)
+        return passed
+
+    def _start(self, passed: Passed) -> "subprocess.Popen[bytes]":
+        passed.starts += 1
+        with (self._data / "dispatcher.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", self._module], cwd=ROOT, env=self._environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def _drain(self, process: "subprocess.Popen[bytes]", passed: Passed) -> None:
+        """SIGTERM; one that dies on the way is followed by one more, which drains."""
+        for _ in range(2):
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    passed.violations.append("drain: it took more than 60 s")
+                    return
+            if process.returncode == 0:
+                return
+            process = self._start(passed)
+            log = self._data / "dispatcher.log"
+            deadline = time.monotonic() + 60
+            while log.read_text().count("dispatcher_live") < passed.starts:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    break
+                time.sleep(0.05)
+        code = process.wait(60) if process.poll() is None else process.returncode
+        if code != 0:
+            passed.violations.append(f"drain: exit code {code}")
+
+    def _kill_a_worker(self, pid: int) -> None:
+        """Once, after the first report: so a loss is among what is passed."""
+        if self._killed_worker:
+            return
+        with reading(self._engine) as session:
+            count = select(func.count()).where(Event.kind == "trial_reported")
+            if not session.scalar(count):
+                return
+        for child in children(pid):
+            try:
+                is_worker = b".worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if is_worker:
+                self._killed_worker = True
+                kill(child)
+                return
+
+    def _ended(self, study_id: str) -> bool:
+        with reading(self._engine) as session:
+            if session.get_one(Study, study_id).status != "completed":
+                return False
+        checkpoints = self._data / "checkpoints"
+        return not checkpoints.is_dir() or not any(checkpoints.iterdir())
+
+    def _close(self, process: "subprocess.Popen[bytes]") -> None:
+        workers = children(process.pid)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        deadline = time.monotonic() + 10
+        while any(map(runs, workers)) and time.monotonic() < deadline:
+            time.sleep(0.05)
