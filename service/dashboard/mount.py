@@ -2,12 +2,16 @@
 
 Its paths (/dashboard, /api/studies, /static, …) are written into its script, so it cannot live
 under a prefix; it has neither users nor a read-only mode, so both are made here.  Whatever is
-not one of its paths is not found, in our words.
+not one of its paths is not found, in our words, and so is what it does not have there: its own
+errors are pages for a browser, or exceptions where it did not reckon with a request (a number that
+no column holds, a client that says nothing of compression).
 """
 
+import re
 import threading
 from collections.abc import MutableMapping
 from typing import Any, cast
+from urllib.parse import parse_qs
 
 from a2wsgi import WSGIMiddleware
 from anyio import to_thread
@@ -25,6 +29,7 @@ from service.db.optuna.storage import open_storage
 PATHS = ("/dashboard", "/api/meta", "/api/studies", "/api/trials", "/static/", "/csv/")
 READING = ("GET", "HEAD", "OPTIONS")
 THREADS = 4
+LARGEST_ID = 2**31 - 1  # of a study or trial, as Optuna's columns hold them
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -54,10 +59,12 @@ class Dashboard:
         """Answer a request for one of the dashboard's paths.
 
         Raises:
-            HTTPException: 404 another path, 405 a change, 503 the database is not ready.
+            HTTPException: 400, 404 or 405 where it has nothing there or would change something; 503
+                where the database is not ready; another status, as it answers itself.
         """
-        if scope["type"] != "http" or not scope["path"].startswith(PATHS):
+        if scope["type"] != "http" or not _may_be_there(scope["path"]):
             raise HTTPException(404)
+        _check_query(scope)
         if scope["method"] not in READING and not self._writable:
             raise HTTPException(
                 405,
@@ -66,7 +73,12 @@ class Dashboard:
                 headers={"Allow": ", ".join(READING)},
             )
         app = self._wsgi or await to_thread.run_sync(self._open)
-        await cast(ASGIApp, app)(scope, receive, _with_headers(send))
+        if (plot := re.match(r"/api/studies/(\d+)/plot/", scope["path"])) is not None:
+            await to_thread.run_sync(self._find, int(plot[1]))
+        answer = _Answer(send)
+        await cast(ASGIApp, app)(_said(scope), receive, answer.send)
+        if answer.refused is not None:
+            raise HTTPException(answer.refused)
 
     def close(self) -> None:
         """Give back all threads and connections."""
@@ -76,6 +88,14 @@ class Dashboard:
             self._storage.remove_session()
             self._storage.engine.dispose()
         self._wsgi = self._storage = None
+
+    def _find(self, optuna_id: int) -> None:
+        """Raise 404 where there is no such study; plots take it for granted."""
+        assert self._storage is not None
+        try:
+            self._storage.get_study_name_from_id(optuna_id)
+        except KeyError:
+            raise HTTPException(404) from None
 
     def _open(self) -> WSGIMiddleware:
         with self._lock:
@@ -95,13 +115,45 @@ def mount_dashboard(app: FastAPI, database_url: str | URL, *, writable: bool) ->
     return dashboard
 
 
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            _add_headers(message)
-        await send(message)
+def _may_be_there(path: str) -> bool:
+    """Whether it is one of the dashboard's, and names no id that its database cannot look for."""
+    numbers = re.findall(r"(?<=/)-?\d{10,}(?=/|$)", path)
+    return path.startswith(PATHS) and all(abs(int(n[:20])) <= LARGEST_ID for n in numbers)
 
-    return sending
+
+def _check_query(scope: Scope) -> None:
+    """Raise 400 where `after`, of which only the sign is checked there, is no number."""
+    for value in parse_qs(scope["query_string"].decode("latin-1")).get("after", []):
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
+            raise HTTPException(400, "after: must be a whole number")
+
+
+def _said(scope: Scope) -> Scope:
+    """The request with the header that the dashboard takes for granted."""
+    if any(name == b"accept-encoding" for name, _ in scope["headers"]):
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"accept-encoding", b"identity")]}
+
+
+class _Answer:
+    """What the dashboard sends, with our headers; a page that tells of an error is held back.
+
+    Its script reads errors as JSON, and they are sent as they are.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.refused: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = {name.lower(): value for name, value in message.get("headers", [])}
+            is_page = not headers.get(b"content-type", b"").startswith(b"application/json")
+            if message["status"] >= 400 and is_page:
+                self.refused = message["status"]
+            _add_headers(message)
+        if self.refused is None:
+            await self._send(message)
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:
