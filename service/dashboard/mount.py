@@ -3,12 +3,16 @@
 Its paths (/dashboard, /api/studies, /static, …) are written into its script, so it cannot live
 under a prefix; it has neither users nor a read-only mode, so both are made here.  It shows the
 studies of every project, so it needs a key that is for every project, and changes need `admin`.
-Whatever is not one of its paths is not found, in our words.
+Whatever is not one of its paths is not found, in our words, and so is what it does not have there:
+its own errors are pages for a browser, or exceptions where it did not reckon with a request (a
+number that no column holds, a client that says nothing of compression).
 """
 
+import re
 import threading
 from collections.abc import Callable, MutableMapping
 from typing import Any, cast
+from urllib.parse import parse_qs
 
 from a2wsgi import WSGIMiddleware
 from anyio import to_thread
@@ -32,6 +36,7 @@ READING = ("GET", "HEAD", "OPTIONS")
 LOOK = Policy(Scopes.READ, everywhere=True)
 CHANGE = Policy(Scopes.ADMIN, everywhere=True)
 THREADS = 4
+LARGEST_ID = 2**31 - 1  # of a study or trial, as Optuna's columns hold them
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -69,13 +74,15 @@ class Dashboard:
         """Answer a request for one of the dashboard's paths.
 
         Raises:
-            HTTPException: 404 another path, 405 a change, 503 the database is not ready.
+            HTTPException: 400, 404 or 405 where it has nothing there or would change something; 503
+                where the database is not ready; another status, as it answers itself.
             Forbidden: The key is not for this.
         """
-        if scope["type"] != "http" or not scope["path"].startswith(PATHS):
+        if scope["type"] != "http" or not _may_be_there(scope["path"]):
             raise HTTPException(404)
         policy = LOOK if scope["method"] in READING else CHANGE
         policy.check(identity_of(Request(scope)))
+        _check_query(scope)
         if scope["method"] not in READING and not self._writable:
             raise HTTPException(
                 405,
@@ -84,9 +91,13 @@ class Dashboard:
                 headers={"Allow": ", ".join(READING)},
             )
         app = self._wsgi or await to_thread.run_sync(self._open)
-        statuses: list[int] = []
-        await cast(ASGIApp, app)(scope, receive, _with_headers(send, statuses.append))
-        if policy is CHANGE and statuses and statuses[0] < 400:
+        if (plot := re.match(r"/api/studies/(\d+)/plot/", scope["path"])) is not None:
+            await to_thread.run_sync(self._find, int(plot[1]))
+        answer = _Answer(send)
+        await cast(ASGIApp, app)(_said(scope), receive, answer.send)
+        if answer.refused is not None:
+            raise HTTPException(answer.refused)
+        if policy is CHANGE and answer.status is not None and answer.status < 400:
             await to_thread.run_sync(self._record, Request(scope))
 
     def close(self) -> None:
@@ -97,6 +108,14 @@ class Dashboard:
             self._storage.remove_session()
             self._storage.engine.dispose()
         self._wsgi = self._storage = None
+
+    def _find(self, optuna_id: int) -> None:
+        """Raise 404 where there is no such study; plots take it for granted."""
+        assert self._storage is not None
+        try:
+            self._storage.get_study_name_from_id(optuna_id)
+        except KeyError:
+            raise HTTPException(404) from None
 
     def _open(self) -> WSGIMiddleware:
         with self._lock:
@@ -122,14 +141,47 @@ def mount_dashboard(
     return dashboard
 
 
-def _with_headers(send: Send, tell: Callable[[int], None]) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            tell(message["status"])
-            _add_headers(message)
-        await send(message)
+def _may_be_there(path: str) -> bool:
+    """Whether it is one of the dashboard's, and names no id that its database cannot look for."""
+    numbers = re.findall(r"(?<=/)-?\d{10,}(?=/|$)", path)
+    return path.startswith(PATHS) and all(abs(int(n[:20])) <= LARGEST_ID for n in numbers)
 
-    return sending
+
+def _check_query(scope: Scope) -> None:
+    """Raise 400 where `after`, of which only the sign is checked there, is no number."""
+    for value in parse_qs(scope["query_string"].decode("latin-1")).get("after", []):
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
+            raise HTTPException(400, "after: must be a whole number")
+
+
+def _said(scope: Scope) -> Scope:
+    """The request with the header that the dashboard takes for granted."""
+    if any(name == b"accept-encoding" for name, _ in scope["headers"]):
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"accept-encoding", b"identity")]}
+
+
+class _Answer:
+    """What the dashboard sends, with our headers; a page that tells of an error is held back.
+
+    Its script reads errors as JSON, and they are sent as they are.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+        self.refused: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = {name.lower(): value for name, value in message.get("headers", [])}
+            self.status = message["status"]
+            is_page = not headers.get(b"content-type", b"").startswith(b"application/json")
+            if message["status"] >= 400 and is_page:
+                self.refused = message["status"]
+            _add_headers(message)
+        if self.refused is None:
+            await self._send(message)
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:

@@ -1,10 +1,11 @@
 """Supervised: a child process that is started again when it dies.
 
-    start ─▶ running ──dies──▶ waits 1, 2, 4 … 30 s ─▶ running      stop ─▶ SIGTERM ─▶ (SIGKILL)
+    start ─▶ running ──dies──▶ waits 0, 1, 2, 4 … 30 s ─▶ running   stop ─▶ SIGTERM ─▶ (SIGKILL)
 
-A child that lived for a minute is started again at once.  The child gets a session of its own,
-so that Ctrl-C in a terminal reaches the parent alone; it ends with its parent because
-`service.cli.processes.tethered` asks the kernel for it.
+A child that dies for the first time, or after a life of some seconds, is started again at once:
+whatever killed it is no fault of its start.  Pauses grow while lives are shorter than that.  The
+child gets a session of its own, so that Ctrl-C in a terminal reaches the parent alone; it ends with
+its parent because `service.cli.processes.tethered` asks the kernel for it.
 """
 
 import os
@@ -14,15 +15,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-LONG_LIFE_SECONDS = 60.0
+LONG_LIFE_SECONDS = 10.0  # to start takes two to four of them
 LONGEST_PAUSE_SECONDS = 30.0
 
 
-def pause_before_restart(lived_seconds: float, previous_seconds: float) -> float:
-    """How long to wait before the next start, given the last life and the last pause."""
-    if lived_seconds >= LONG_LIFE_SECONDS:
+def pause_before_restart(lived_seconds: float, short_lives: int) -> float:
+    """How long to wait before the next start.
+
+    Args:
+        lived_seconds: The life that has just ended.
+        short_lives: How many before it, without a long one between, were short.
+    """
+    if lived_seconds >= LONG_LIFE_SECONDS or short_lives == 0:
         return 0.0
-    return min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * previous_seconds))
+    return min(LONGEST_PAUSE_SECONDS, 2.0 ** (short_lives - 1))
 
 
 def tethered(module: str, *arguments: str) -> list[str]:
@@ -103,14 +109,16 @@ class Supervised:
                 self._child.kill()
 
     def _keep_alive(self) -> None:
-        pause = 0.0
+        short_lives = 0
         while (child := self._spawn()) is not None:
             born_at = time.monotonic()
             status = child.wait()
             if self._stopping.is_set():
                 return
-            pause = pause_before_restart(time.monotonic() - born_at, pause)
-            self._say(f"{self._command[-1]} ended with status {status}; again in {pause:g} s")
+            lived = time.monotonic() - born_at
+            pause = pause_before_restart(lived, short_lives)
+            short_lives = 0 if lived >= LONG_LIFE_SECONDS else short_lives + 1
+            self._say(f"{self._command[-1]} ended with status {status}; {_again(pause)}")
             if self._stopping.wait(pause):
                 return
 
@@ -125,3 +133,7 @@ class Supervised:
                 start_new_session=True,
             )
             return self._child
+
+
+def _again(pause_seconds: float) -> str:
+    return f"again in {pause_seconds:g} s" if pause_seconds else "started again"

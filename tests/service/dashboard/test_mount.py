@@ -85,6 +85,35 @@ def test_other_paths_are_not_found(dashboard):
         assert dashboard.get(path).json() == {"detail": "Not Found"}
 
 
+NONSENSE = [
+    "/static/nothing.js", "/static/", "/static/..%2f..%2fsetup.py", "/static/%00", "/static/%ff",
+    "/static/" + "a" * 300, "/static/" + "a/" * 2000, "/static/img/", "/api/meta/x",
+    "/api/studies/7", "/api/studies/x", "/api/studies/-1", "/api/studies/%ff",
+    "/api/studies/1?after=x",
+    "/api/studies/2147483648", "/api/studies/99999999999999999999",
+    "/api/studies/99999999999999999999/param_importances", "/api/studies/7/plot/contour",
+    "/api/studies/1/plot/nothing", "/csv/7", "/csv/x", "/csv/%00", "/csv/99999999999999999999",
+    "/api/trials/1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_what_the_dashboard_does_not_have_is_no_error_of_ours(
+    mirrored, database_url, client, method, encoding
+):
+    del client.headers["accept-encoding"]  # as curl, which says nothing of it
+    said = {} if encoding is None else {"accept-encoding": encoding}
+    wrong = {}
+    for path in NONSENSE:
+        answer = client.request(method, path, headers=said)
+        is_json = "json" in answer.headers.get("content-type", "")
+        if not (400 <= answer.status_code < 500 and is_json):
+            wrong[path] = answer.status_code, answer.text
+    assert wrong == {}
+    assert client.request(method, "/static/bundle.js", headers=said).status_code == 200
+
+
 def test_changes_are_refused_with_the_way_to_allow_them(mirrored, dashboard):
     for method in ["POST", "PUT", "DELETE", "PATCH"]:
         answer = dashboard.request(method, "/api/studies/1")

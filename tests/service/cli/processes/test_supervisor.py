@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from service.cli.processes import supervisor
 from service.cli.processes.supervisor import Supervised, pause_before_restart, tethered
 from tests.waiting import wait_until
 
@@ -20,6 +22,7 @@ signal.pause()
 """
 PARENT = """
 import subprocess, sys
+from service.cli.processes import supervisor
 from service.cli.processes.supervisor import tethered
 child = subprocess.Popen(tethered("http.server", "0", "--bind", "127.0.0.1"), stdout=-3, stderr=-3)
 print(child.pid, flush=True)
@@ -56,12 +59,34 @@ def child(drained: Path) -> Iterator[Supervised]:
 
 
 def test_pauses_grow_while_lives_are_short_and_end_with_a_long_one() -> None:
-    pause, pauses = 0.0, []
-    for _ in range(8):
-        pause = pause_before_restart(0.1, pause)
-        pauses.append(pause)
-    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
-    assert pause_before_restart(61, 30) == 0
+    pauses = [pause_before_restart(0.1, short_lives) for short_lives in range(8)]
+    assert pauses == [0, 1, 2, 4, 8, 16, 30, 30]
+    assert pause_before_restart(11, 8) == 0
+
+
+def test_a_child_that_runs_well_between_kills_is_started_again_as_soon_each_time(
+    drained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LONG_LIFE_SECONDS", 0.5)  # ten seconds would be long here
+    said: list[str] = []
+    child = Supervised(
+        [sys.executable, "-c", SLEEPER, str(drained)],
+        environment=os.environ,
+        say=said.append,
+        drain_seconds=20,
+    )
+    child.start()
+    try:
+        for lives in range(1, 5):
+            wait_until(lambda: child.process_id is not None, what="the child's start")
+            born_at, process_id = time.monotonic(), child.process_id
+            assert process_id is not None
+            wait_until(lambda born=born_at: time.monotonic() > born + 0.6, what="a long life")
+            os.kill(process_id, signal.SIGKILL)
+            wait_until(lambda lives=lives: len(said) == lives, what="its word")
+    finally:
+        child.kill()
+    assert [line.rpartition("; ")[2] for line in said] == ["started again"] * 4
 
 
 def test_a_killed_child_is_started_again(child: Supervised) -> None:
