@@ -107,12 +107,11 @@ class Segments:
         wanted = [lane for lane in order.evaluate if lane in alive and program != "compiling"]
         asked = bool(order.trivial_tasks) and program != "compiling"
         judged = self._judge(population, order, wanted, trivial=asked)
-        evaluated = time.perf_counter()
         return SegmentReport(
             lanes=judged.lanes,
             seconds=time.perf_counter() - begun,
             train_seconds=trained - admitted,
-            evaluate_seconds=evaluated - trained,
+            evaluate_seconds=judged.evaluated_at - trained,
             peak_memory_bytes=self._peak_memory(),
             device=_device_in_words(self._device),
             program=program,
@@ -138,6 +137,7 @@ class Segments:
             for name in wanted:
                 costs[name] = population.costs(name, order.measure, bank, self._clock)
                 progress.check()
+            evaluated_at = time.perf_counter()
             told = _trivial(population, order, self._device, progress) if trivial else (None, None)
             progress.doing("writing checkpoints")
             lanes = [
@@ -145,11 +145,12 @@ class Segments:
                 for lane in population.lanes
             ]
         except Stopped:
+            evaluated_at = time.perf_counter()
             progress.doing("writing checkpoints")
             self._unwrite()
             lanes = [self._report(population, n, None, {}, order) for n in population.lanes]
-            return _Judged(lanes, None, None, stopped=True)
-        return _Judged(lanes, *told, stopped=False)
+            return _Judged(lanes, None, None, evaluated_at, stopped=True)
+        return _Judged(lanes, *told, evaluated_at, stopped=False)
 
     def _program_of(self, population: Population, order: SegmentOrder) -> str:
         """How the lanes train now, or that they wait: `SegmentReport.program`."""
@@ -249,6 +250,7 @@ class _Judged(NamedTuple):
     lanes: list[LaneReport]
     trivial: dict[str, list[float]] | None
     trivial_failure: str | None
+    evaluated_at: float
     stopped: bool
 
 

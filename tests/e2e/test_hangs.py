@@ -39,7 +39,7 @@ def test_a_frozen_worker_costs_an_attempt_and_its_slot_comes_back(
 ) -> None:
     studies = [submit(engine, small_spec(**LONG)) for _ in range(2)]
     dispatcher = start(METAOPT_HANG_SECONDS="1", METAOPT_COMPILE="never")
-    wait_until(lambda: all(segments(engine, slot) > 2 for slot in SLOTS), 60, what="both slots")
+    wait_until(lambda: all(segments(engine, slot) > 6 for slot in SLOTS), 60, what="both slots")
     frozen = dispatcher.workers()[0]
     os.kill(frozen, signal.SIGSTOP)
     wait_until(lambda: "hung" in told(engine), 30, what="a slot that is told to be out")
