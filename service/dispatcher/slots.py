@@ -130,7 +130,7 @@ class Slots:
         }
 
     def _lost(self) -> bool:
-        gone = len(self.out()) == len(self) and all(slot.unprepared for slot in self)
+        gone = all(slot.unprepared and slot.failed_starts >= FAILURES for slot in self)
         return gone and any(slot.slot.device != "cpu" for slot in self)
 
     def _rested(self) -> list[SlotState]:

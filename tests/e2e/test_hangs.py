@@ -25,7 +25,12 @@ pytestmark = [
 ]
 
 ONE_BRANCH = small_spec().model_dump(mode="json")["branches"][:1]
-LONG = {"budget": {"trials": 2, "meta_iterations": 3000}, "branches": ONE_BRANCH}
+ONE_VERDICT = {"finalists": 1, "seeds": 1, "tasks": 20, "compare": "none"}
+LONG = {
+    "branches": ONE_BRANCH,
+    "budget": {"trials": 2, "meta_iterations": 500},
+    "verdict": ONE_VERDICT,
+}
 HUGE = {
     "branches": ONE_BRANCH,
     "pruning": {"kind": "none"},
