@@ -58,7 +58,9 @@ class Channel:
         if not self._sending.acquire(blocking=False):
             return False
         try:
-            if not select.select([], [self._connection], [], 0)[1]:
+            room = select.poll()
+            room.register(self._connection, select.POLLOUT)
+            if not room.poll(0):
                 return False
             self._send(json.dumps(message, allow_nan=False).encode() + b"\n")
         finally:
@@ -68,7 +70,7 @@ class Channel:
     def _send(self, line: bytes) -> None:
         try:
             self._connection.sendall(line)
-        except (OSError, ValueError) as error:  # also that it took too long: a half is nothing
+        except OSError as error:  # also that it took too long: a half is nothing
             raise ChannelClosed(str(error)) from None
 
     def receive(

@@ -43,7 +43,7 @@ def test_a_frozen_worker_costs_an_attempt_and_its_slot_comes_back(
     engine: Engine, start: Start
 ) -> None:
     studies = [submit(engine, small_spec(**LONG)) for _ in range(2)]
-    dispatcher = start(METAOPT_HANG_SECONDS="1", METAOPT_COMPILE="never")
+    dispatcher = start(METAOPT_HANG_SECONDS="3", METAOPT_COMPILE="never")
     wait_until(lambda: all(segments(engine, slot) > 6 for slot in SLOTS), 60, what="both slots")
     frozen = dispatcher.workers()[0]
     os.kill(frozen, signal.SIGSTOP)

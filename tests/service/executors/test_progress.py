@@ -64,12 +64,12 @@ def test_an_order_is_stopped_by_its_number_and_the_next_is_not() -> None:
 
 def test_a_frozen_worker_is_killed_and_replaced(executor: LocalExecutor, tmp_path: Path) -> None:
     report_of(executor.submit("cpu:0", order(tmp_path, study_id="before")))
-    endless = order(study_id="endless", iterations=FOR_EVER, patience_seconds=2.0)
+    endless = order(study_id="endless", iterations=FOR_EVER, patience_seconds=5.0)
     future = executor.submit("cpu:0", endless)
     worker = at_work(executor)
     os.kill(worker, signal.SIGSTOP)
     with pytest.raises(
-        WorkerHung, match=rf"process {worker}\) hung: .* 2 s while training"
+        WorkerHung, match=rf"process {worker}\) hung: .* 5 s while training"
     ) as hung:
         future.result(timeout=30)
     assert not isinstance(hung.value, WorkerGone)
@@ -79,7 +79,7 @@ def test_a_frozen_worker_is_killed_and_replaced(executor: LocalExecutor, tmp_pat
 
 def test_who_works_is_not_killed_however_long(executor: LocalExecutor) -> None:
     future = executor.submit(
-        "cpu:0", order(study_id="long", iterations=FOR_EVER, patience_seconds=1.5)
+        "cpu:0", order(study_id="long", iterations=FOR_EVER, patience_seconds=4.0)
     )
     with pytest.raises(TimeoutError):
         future.result(timeout=6)

@@ -33,7 +33,6 @@ MODULES = {"subprocess": {"run", "call", "check_call", "check_output", "getoutpu
 BOUNDED_ELSEWHERE = {
     ("channel.py", "sendall"): "the socket has a timeout: `send_seconds`",
     ("channel.py", "recv"): "after `wait` has said that something is there",
-    ("channel.py", "select"): "with 0 seconds",
     ("compiling/compiler.py", "flock"): "with LOCK_NB",
     ("slots.py", "map"): "each proof has PROOF_SECONDS",
     ("plugins.py", "map"): "each description has DESCRIBE_SECONDS",
