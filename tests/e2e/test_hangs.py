@@ -42,7 +42,8 @@ HUGE = {
 def test_a_frozen_worker_costs_an_attempt_and_its_slot_comes_back(
     engine: Engine, start: Start
 ) -> None:
-    studies = [submit(engine, small_spec(**LONG)) for _ in range(2)]
+    one_trial = {**LONG, "budget": {**LONG["budget"], "trials": 1}}
+    studies = [submit(engine, small_spec(**one_trial)) for _ in range(2)]
     dispatcher = start(METAOPT_HANG_SECONDS="3", METAOPT_COMPILE="never")
     wait_until(lambda: all(segments(engine, slot) > 6 for slot in SLOTS), 60, what="both slots")
     frozen = dispatcher.workers()[0]
@@ -72,7 +73,7 @@ def test_a_failing_machine_costs_no_trial_anything(engine: Engine, start: Start)
         known = len(losses(engine))
         wait_until(lambda n=known: len(losses(engine)) >= n + 2, 60, what="failures")  # type: ignore[misc]
         assert dispatcher.workers() == [worker]
-        assert "OSError: [Errno" in losses(engine)[-1]["cause"]
+        assert "[Errno" in losses(engine)[-1]["cause"]
         resource.prlimit(worker, kind, (soft, hard))
         done = segments(engine, "cpu:0")
         wait_until(lambda n=done: segments(engine, "cpu:0") > n, 60, what="more segments")  # type: ignore[misc]
