@@ -147,6 +147,7 @@ def _run_epoch(
             programs=settings.programs(),
             data_sets=settings.data_sets(),
             plugins=plugins,
+            memory_bytes=settings.worker_bytes,
         )
         try:
             store = CheckpointStore(data / "checkpoints")
@@ -156,6 +157,7 @@ def _run_epoch(
                 executor,
                 lanes=settings.lanes,
                 segment_seconds=settings.segment_seconds,
+                hang_seconds=settings.hang_seconds,
                 stop=stop,
                 found=found,
             ).run()

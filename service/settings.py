@@ -81,6 +81,20 @@ class Settings(BaseSettings):
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )
 
+    hang_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=86400,
+        description="Least time without a sign of progress after which a worker is taken to have "
+        "hung, and is killed; longer where its work takes long (docs/troubleshooting.md#hangs).",
+    )
+    worker_bytes: int | None = Field(
+        None,
+        ge=2**30,
+        description="Most private memory of a worker on a core, in bytes; default an equal share "
+        "of what there is, and at least 2 GiB. What does not fit ends as out of memory.",
+    )
+
     def url(self) -> URL:
         """The database URL."""
         if self.database_url is not None:

@@ -80,6 +80,7 @@ def adaptation_curves(
     *,
     steps: int,
     transductive: bool,
+    between: Callable[[], object] = lambda: None,
 ) -> Curves:
     """Every lane's scores on every task at steps 0…`steps`; no graph is kept.
 
@@ -94,6 +95,7 @@ def adaptation_curves(
         scoring: By what they are scored.
         steps: Largest number of inner steps.
         transductive: See `BankSpec`.
+        between: Called after each step; what it raises ends it.
     """
     count = episodes.support.y.shape[0]
     theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
@@ -102,6 +104,7 @@ def adaptation_curves(
     for _ in range(steps):
         theta, adaptation = _step(learner, theta, episodes.support, adaptation)
         columns.append(_scores(learner, theta, episodes, scoring, transductive))
+        between()
     return _finite(torch.stack(columns, dim=-1), scoring)
 
 
@@ -112,6 +115,7 @@ def adapt(
     adaptation: Adaptation,
     *,
     steps: int,
+    between: Callable[[], object] = lambda: None,
 ) -> Params:
     """Every lane's weights after `steps` inner steps on every task, without scoring any.
 
@@ -122,6 +126,7 @@ def adapt(
     adaptation = adaptation.begun(count)
     for _ in range(steps):
         theta, adaptation = _step(learner, theta, support, adaptation)
+        between()
     return theta
 
 

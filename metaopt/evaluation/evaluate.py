@@ -1,5 +1,6 @@
 """Scores of trained meta-parameters on a task bank."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -67,6 +68,7 @@ def evaluate(
     *,
     tasks: Tasks | TaskKind | Options | None = None,
     lane_chunk: int | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> list[LaneScores]:
     """The scores of every trial on the bank's tasks; nothing is trained by it.
 
@@ -76,6 +78,7 @@ def evaluate(
         tasks: Where the bank is drawn from, as `metaopt.population.train.train` takes it; None is
             what was trained on.
         lane_chunk: Trials adapted at once; None takes all.
+        between: Called after each inner step of a few tasks; what it raises ends it.
 
     Returns:
         Of each trial, in their order: a score for each task, and the curve over 0…steps.  Scores
@@ -118,7 +121,7 @@ def evaluate(
     results = []
     for start in range(0, count, lane_chunk or count or 1):
         part = slice(start, start + (lane_chunk or count))
-        curves = _curves(trained, part, bank, scoring)
+        curves = _curves(trained, part, bank, scoring, between)
         steps = test_steps[part]
         results += [_lane_scores(curves, i, step) for i, step in enumerate(steps)]
     return results
@@ -139,7 +142,9 @@ def _other(tasks: Tasks | TaskKind | Options, trained: Trained) -> Tasks:
     return other
 
 
-def _curves(trained: Trained, part: slice, bank: BankSpec, scoring: Scoring) -> Curves:
+def _curves(
+    trained: Trained, part: slice, bank: BankSpec, scoring: Scoring, between: Callable[[], object]
+) -> Curves:
     pieces = []
     for start in range(0, bank.tasks, TASK_CHUNK):
         piece = adaptation_curves(
@@ -150,8 +155,10 @@ def _curves(trained: Trained, part: slice, bank: BankSpec, scoring: Scoring) -> 
             scoring,
             steps=bank.steps,
             transductive=bank.transductive,
+            between=between,
         )
         pieces.append(piece)
+        between()
     return Curves(*(torch.cat(both, dim=1) for both in zip(*pieces, strict=True)))
 
 

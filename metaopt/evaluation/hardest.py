@@ -6,7 +6,7 @@ score alone does not say which class was taken for which.
 
 import base64
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -45,18 +45,21 @@ MOST_SIDE = 48
 """Of a picture in pixels: what is larger is shrunk, so that a report stays small."""
 
 
-def hardest(trained: Trained, bank: BankSpec) -> Hardest:
+def hardest(
+    trained: Trained, bank: BankSpec, between: Callable[[], object] = lambda: None
+) -> Hardest:
     """The hardest tasks and classes of one trained trial.
 
     Args:
         trained: Of one trial.
         bank: Which tasks; of many only the first `MOST_TASKS` are looked at.
+        between: Called after each inner step of a few tasks; what it raises ends it.
 
     Raises:
         InvalidTasks: The bank and the tasks do not fit.
     """
     count = min(bank.tasks, MOST_TASKS)
-    look = _Look(trained, replace(bank, tasks=count))
+    look = _Look(trained, replace(bank, tasks=count), between)
     scores: list[float] = []
     tally = _Tally()
     for start in range(0, count, TASK_CHUNK):
@@ -96,6 +99,7 @@ class _Answers(NamedTuple):
 class _Look:
     trained: Trained
     bank: BankSpec
+    between: Callable[[], object]
 
     @property
     def scoring(self) -> Scoring:
@@ -122,7 +126,8 @@ class _Look:
 
     def theta(self, support: Examples, steps: int) -> Params:
         learner, phi = self.trained.learner, self.trained.phi
-        return adapt(learner, phi, support, self.trained.adaptation, steps=steps)
+        how = self.trained.adaptation
+        return adapt(learner, phi, support, how, steps=steps, between=self.between)
 
     @torch.no_grad()
     def outputs(self, theta: Params, support: Examples, x: Tensor) -> Tensor:

@@ -165,13 +165,19 @@ def trivial_scores(
 
 @torch.no_grad()
 def scores_of(
-    tasks: Tasks, bank: BankSpec, metric: str | None, *, device: str | torch.device
+    tasks: Tasks,
+    bank: BankSpec,
+    metric: str | None,
+    *,
+    device: str | torch.device,
+    between: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
     """What `trivial_scores` returns, of tasks that are loaded already.
 
     Args:
         tasks, bank: Which; the tasks are on `device`.
         metric: By what they are scored; None is accuracy, or squared error.
+        between: Called after a few tasks; what it raises ends it.
     """
     scoring = scoring_of(tasks, metric)
     scoring.metric.check_queries(bank.q_query)
@@ -185,4 +191,5 @@ def scores_of(
             of_tasks = scoring.scores(outputs, query.y)
             kept = of_tasks.masked_fill(scoring.broken(of_tasks), scoring.diverged)
             scores[each.name] += kept.tolist()
+        between()
     return scores

@@ -43,6 +43,8 @@ INDUCTOR: Mapping[str, object] = {
 
 Step = Callable[[Lanes, Drawn], Lanes]
 
+Opened = Callable[[str, bytes], bytes]
+
 
 def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
     """Compile the meta-iteration of `program` for as many lanes as `lanes` has, into `path`.
@@ -118,15 +120,26 @@ def _check(program: Program, compiled: Lanes, plain: Lanes) -> None:
             )
 
 
-def load_step(path: Path) -> Step:
+def load_step(path: Path, opened: Opened = lambda _, content: content) -> Step:
     """The compiled step in `path`, which only takes as many lanes as it was compiled for.
+
+    Args:
+        path: Of its file.
+        opened: Given the name and the bytes of the file, returns those of the program.  It is
+            machine code, so whoever does not trust all who can write there checks it here: what is
+            loaded is a copy of the bytes that this returns, which nobody else can reach.
 
     Raises:
         CorruptProgram: the file is damaged.
         RuntimeError, OSError: it is not there, or not for this build of torch.
+        Exception: whatever `opened` raises.
     """
-    _check_whole(path)
-    compiled = _loaded(path)
+    content = opened(path.name, path.read_bytes())
+    _check_whole(path.name, content)
+    with tempfile.TemporaryDirectory(prefix="metaopt-program-") as directory:
+        copy = Path(directory) / path.name
+        copy.write_bytes(content)
+        compiled = _loaded(copy)
 
     def step(lanes: Lanes, drawn: Drawn) -> Lanes:
         changed = compiled(list(_arguments(lanes, drawn)))
@@ -148,17 +161,16 @@ def _loaded(path: Path) -> Callable[[list[Tensor]], Sequence[Tensor]]:
     return run
 
 
-def _check_whole(path: Path) -> None:
-    """Compare the file's parts with their check sums: half of a program crashes who calls it."""
-    content = io.BytesIO(path.read_bytes())
+def _check_whole(name: str, content: bytes) -> None:
+    """Compare a file's parts with their check sums: half of a program crashes who calls it."""
     try:
-        with zipfile.ZipFile(content) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             damaged = archive.testzip()
     # Damage may look like another compression, a password, a name in another encoding and more.
     except Exception as error:
-        raise CorruptProgram(f"{path.name} is no compiled program: {error}") from None
+        raise CorruptProgram(f"{name} is no compiled program: {error}") from None
     if damaged is not None:
-        raise CorruptProgram(f"{path.name} is damaged in {damaged}")
+        raise CorruptProgram(f"{name} is damaged in {damaged}")
 
 
 def program_key(

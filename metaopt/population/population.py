@@ -35,7 +35,14 @@ from metaopt.models.registry import MODELS
 from metaopt.options import with_defaults
 from metaopt.population import lane_files
 from metaopt.population.alone import LaneAlone
-from metaopt.population.compiled import Step, compile_step, load_step, program_key, traced_digest
+from metaopt.population.compiled import (
+    Opened,
+    Step,
+    compile_step,
+    load_step,
+    program_key,
+    traced_digest,
+)
 from metaopt.population.device import checked_device
 from metaopt.population.fresh import dtype_of, fresh_lane
 from metaopt.population.kinds import Kinds
@@ -204,12 +211,17 @@ class Population:
         self._lanes = self._stacked().select(torch.tensor(keep)) if keep else None
         del self._names[index], self._params[lane]
 
-    def advance(self, meta_iterations: int) -> None:
-        """Train every lane for a number of meta-iterations; the host does not wait for them."""
+    def advance(self, meta_iterations: int, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Train every lane for a number of meta-iterations; the host does not wait for them.
+
+        Args:
+            go_on: Asked after each meta-iteration of each chunk; once it says False, it must say
+                so from then on, and lanes stay as old as they are: those of later chunks younger.
+        """
         if self._lanes is None or meta_iterations == 0:
             return
         parts = [self._lanes.select(part) for part in self._chunks()]
-        self._lanes = stack([self._advance(part, meta_iterations) for part in parts])
+        self._lanes = stack([self._advance(part, meta_iterations, go_on) for part in parts])
 
     def draw(self, meta_iterations: int) -> None:
         """Draw tasks as `advance` does, and do nothing with them: to measure what that costs."""
@@ -217,7 +229,7 @@ class Population:
             for part in self._chunks():
                 draw(self.program, self._lanes.select(part), meta_iterations)
 
-    def _advance(self, lanes: Lanes, meta_iterations: int) -> Lanes:
+    def _advance(self, lanes: Lanes, meta_iterations: int, go_on: Callable[[], bool]) -> Lanes:
         count, step = lanes.count, self._steps.get(self.program_lanes)
         if step is not None:
             lanes = padded(lanes, self.program_lanes)
@@ -225,25 +237,34 @@ class Population:
         if block is None:
             block = self._blocks[lanes.count] = drawn_at_once(draw(self.program, lanes, 1))
         for done in range(0, meta_iterations, block):
+            if not go_on():
+                break
             drawn = draw(self.program, lanes, min(block, meta_iterations - done))
             for i in range(len(drawn.batches)):
                 if step is None:
                     lanes = meta_iteration(self.program, lanes, drawn.at(i))
                 else:
                     lanes = step(lanes, drawn.at(i))
+                if not go_on():
+                    return lanes.select(slice(count))
         return lanes.select(slice(count))
 
-    def use_compiled(self, directory: Path) -> None:
+    def use_compiled(self, directory: Path, opened: Opened | None = None) -> None:
         """Train by a compiled program from now on, compiling it if `directory` has it not.
 
         It has `program_lanes` lanes; unused ones cost their arithmetic and change nothing.
+
+        Args:
+            directory: Of programs.
+            opened: Checks what it loads (`load_step`); None trusts whoever can write there.
 
         Raises:
             Exception: whatever the compiler says; the population goes on as it was.
         """
         if not self.compiled:
             self.compile(directory)
-            self._steps[self.program_lanes] = load_step(self.program_path(directory))
+            how = () if opened is None else (opened,)
+            self._steps[self.program_lanes] = load_step(self.program_path(directory), *how)
 
     def compile(self, directory: Path) -> None:
         """Put the compiled program into `directory`, if it is not there.
@@ -313,13 +334,19 @@ class Population:
         """Whether the present number of lanes trains by a compiled program."""
         return self.program_lanes in self._steps
 
-    def evaluate(self, lanes: list[str], bank: BankSpec) -> dict[str, LaneScores]:
+    def evaluate(
+        self, lanes: list[str], bank: BankSpec, between: Callable[[], object] = lambda: None
+    ) -> dict[str, LaneScores]:
         """The scores of some lanes on the task bank; training state is not changed.
+
+        Args:
+            between: Called after each inner step of a few tasks; what it raises ends it.
 
         Raises:
             InvalidPopulation: no such lane.
         """
-        scores = evaluate(self.trained(lanes), bank, lane_chunk=self.lane_chunk)
+        trained = self.trained(lanes)
+        scores = evaluate(trained, bank, lane_chunk=self.lane_chunk, between=between)
         return dict(zip(lanes, scores, strict=True))
 
     def costs(

@@ -24,6 +24,7 @@ from service.db.study_progress import at_work_or_next, needs_of, oldest_queued
 from service.dispatcher.leadership import takeover
 from service.dispatcher.lifecycle import phases, spending
 from service.dispatcher.lifecycle.failure import failing_alone
+from service.dispatcher.pace import HANG_SECONDS
 from service.dispatcher.scheduler.budget import affordable_iterations, lane_iterations_under_way
 from service.dispatcher.scheduler.placement import Work, choose_work
 from service.dispatcher.search.background import Asker
@@ -50,6 +51,7 @@ class Dispatcher:
         executor: Where segments run.
         lanes: Most lanes on a slot; None is as many as its worker says pay.
         segment_seconds: Aimed length of a segment.
+        hang_seconds: Least time without a sign of progress after which a worker has hung.
         stop: Set from outside to drain.
         found: The executor's slots as they were found, with what did not work then.
     """
@@ -61,6 +63,7 @@ class Dispatcher:
         *,
         lanes: int | None,
         segment_seconds: float,
+        hang_seconds: float = HANG_SECONDS,
         stop: Flag,
         found: Found | None = None,
     ) -> None:
@@ -71,7 +74,9 @@ class Dispatcher:
         self._told: SlotsView | None = None
         self._studies: dict[str, StudyState] = {}
         self._described = executor.described
-        self._slots = Slots(ledger, executor, segment_seconds=segment_seconds)
+        self._slots = Slots(
+            ledger, executor, segment_seconds=segment_seconds, hang_seconds=hang_seconds
+        )
         self._asker = Asker(wake=self._slots.wake)
         self._refreshed = self._settled = 0.0
         self._waits: str | None = None  # the study that is started next, as last looked for
@@ -170,6 +175,7 @@ class Dispatcher:
     def _settle(self, study: StudyState) -> None:
         with failing_alone(self._ledger, study):
             spending.enforce(self._ledger, study, self._slots)
+            self._slots.stop(spending.overdue(study, self._slots))
             phases.settle(self._ledger, study)
 
     def _load(self, study_id: str) -> None:
@@ -183,6 +189,7 @@ class Dispatcher:
         for slot in self._slots.of(study):
             if slot.future is None:
                 self._slots.release(study, slot, f"the study is {study.status}")
+        self._slots.stop(self._slots.of(study))
         if study.status in TERMINAL_STUDIES and (queued := study.queued()):
             self._ledger.end_queued(study, queued, TrialStatus.CANCELLED)
         if self._slots.of(study):
@@ -287,10 +294,13 @@ class Dispatcher:
         study = self._studies[slot.study_id]
         if self._slots.take_in(study, slot, future):
             self._settle(study)
+        elif slot.hung:
+            self._tell_slots()
 
     def _drain(self) -> None:
         self._log.info("dispatcher_draining")
         deadline = time.monotonic() + DRAIN_SECONDS
+        self._slots.stop(self._slots)
         while self._slots.busy() and time.monotonic() < deadline:
             self._refresh()
             self._take_in(POLL_SECONDS)

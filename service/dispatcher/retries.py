@@ -1,11 +1,14 @@
 """Retries: what the death of a worker, or an error in a segment, means for its lanes.  Pure.
 
     worker dead beforehand       nothing: it is put back into the queue
-    disk full or broken          nothing: it is put back into the queue
+    the machine failed           nothing: it is put back into the queue
+      three times, together      likewise, each to run alone until it has a new checkpoint
+      while it works for others  twenty of those, alone, end it
     out of memory, together      put back; the group may have half as many lanes from now on
     error, together              put back, each to run alone (`solo`) until it has a new checkpoint
     death, together              put back; the second at the same checkpoint makes it solo
-    death or error, alone        an attempt, if it made no new checkpoint since it was begun
+    hung, together               put back, each to run alone: a hang takes minutes to be noticed
+    death, hang or error, alone  an attempt, if it made no new checkpoint since it was begun
     invalid order, alone         failed at once: it would be as invalid next time
     damaged checkpoint, alone    an attempt, and it begins again from nothing
 
@@ -13,16 +16,29 @@ Three attempts that count end a trial as failed, with the cause.  So a trial is 
 for a death that nobody else can have caused and that it did not survive any further than
 before; a storm of kills costs healthy trials time, not their lives.  Twenty losses of any kind
 end it too, so that nothing goes on for ever.
+
+A machine that fails (`MachineFailed`: a full disk, no descriptors, no file server) may do so for
+hours, and its slots rest meanwhile.  If it carries out segments of others between two failures of
+a trial that runs alone, it is that trial that it fails for: as a model whose files are larger than
+files may be.
 """
 
 from dataclasses import dataclass
 
 from service.db.states import AttemptOutcome
 from service.dispatcher.state import TrialState
-from service.executors.base import MachineFailed, OutOfMemory, SegmentFailed, WorkerGone
+from service.executors.base import (
+    MachineFailed,
+    OutOfMemory,
+    SegmentFailed,
+    WorkerGone,
+    WorkerHung,
+)
 
 MOST_ATTEMPTS = 3
 MOST_LOSSES = 20
+TOGETHER = 3  # failures of the machine, after which lanes run alone
+MOST_FAILURES = 1000  # of the machine, for a trial, whatever else it does: some eight hours of them
 
 
 @dataclass(frozen=True)
@@ -50,8 +66,9 @@ class RetryDecision:
 def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDecision:
     """What `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
     cause = str(error)
-    no_fault = isinstance(error, WorkerGone | MachineFailed)
-    if no_fault or (isinstance(error, OutOfMemory) and not alone):
+    if isinstance(error, MachineFailed):
+        return _by_machine(trial, cause, alone=alone)
+    if isinstance(error, WorkerGone) or (isinstance(error, OutOfMemory) and not alone):
         return RetryDecision(
             AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False
         )
@@ -59,9 +76,18 @@ def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDe
     outcome = AttemptOutcome.ERROR if by_error else AttemptOutcome.LOST
     too_many = trial.losses + 1 >= MOST_LOSSES
     if not alone:
-        solo = trial.solo or by_error or trial.losses_here + 1 >= 2
+        apart = by_error or isinstance(error, WorkerHung)
+        solo = trial.solo or apart or trial.losses_here + 1 >= 2
         return RetryDecision(outcome, cause, too_many, trial.attempts, solo)
     return _alone(trial, error, outcome, cause, too_many)
+
+
+def _by_machine(trial: TrialState, cause: str, *, alone: bool) -> RetryDecision:
+    its_own = alone and trial.machine.for_it_alone >= MOST_LOSSES
+    if its_own or trial.machine.failures >= MOST_FAILURES:
+        return RetryDecision(AttemptOutcome.ERROR, cause, True, trial.attempts, trial.solo)
+    solo = trial.solo or trial.machine.failures >= TOGETHER
+    return RetryDecision(AttemptOutcome.EVICTED, cause, False, trial.attempts, solo, is_loss=False)
 
 
 def _alone(

@@ -4,16 +4,18 @@
       ▲                │                 or
       └────────────────┴─────────────▶ a loss ───▶ the ledger writes it, lanes back to the queue
 
-A slot whose disk failed is left alone for a while, longer each time.  So is one whose worker could
-not start, or lost its device; then a worker has to start before it gets lanes again.  Once that
+A slot whose machine failed is left alone for a while, longer each time.  So is one whose worker
+could not start, had hung idle, or lost its device; then a worker has to start before it gets lanes
+again.  Once that
 can be said of every slot, and some are on devices, the machine has to be looked at anew.
 A future puts no more than its slot's name into the queue: all else is done by one thread.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 import structlog
@@ -23,6 +25,7 @@ from service.db.states import TrialStatus
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.lifecycle.handover import hand_over, regroup
 from service.dispatcher.open_trials import GOING_ON
+from service.dispatcher.pace import HANG_SECONDS, Pace
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, check_trivial, judge_report
 from service.dispatcher.retries import decide_retry, halved
 from service.dispatcher.scheduler.budget import affordable_iterations
@@ -36,6 +39,7 @@ from service.executors.base import (
     SegmentFailed,
     SegmentReport,
     WorkerGone,
+    WorkerHung,
     WorkerLost,
 )
 
@@ -58,12 +62,22 @@ class Slots:
         ledger: Writes, as one epoch.
         executor: Where segments run.
         segment_seconds: Aimed length of a segment.
+        hang_seconds: Least time without a sign of progress after which a worker has hung.
     """
 
-    def __init__(self, ledger: Ledger, executor: Executor, *, segment_seconds: float) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        segment_seconds: float,
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._segment_seconds = segment_seconds
+        self._hang_seconds = hang_seconds
+        self._reports = 0  # segments that were carried out
         self._states = {
             slot.name: SlotState(slot, plugins=executor.plugins(slot.name))
             for slot in executor.slots
@@ -112,11 +126,11 @@ class Slots:
         return {
             slot.slot.name: slot.trouble
             for slot in self
-            if slot.trouble is not None and slot.failed_starts >= FAILURES
+            if slot.trouble is not None and (slot.hung or slot.failed_starts >= FAILURES)
         }
 
     def _lost(self) -> bool:
-        gone = len(self.out()) == len(self) and all(slot.unprepared for slot in self)
+        gone = all(slot.unprepared and slot.failed_starts >= FAILURES for slot in self)
         return gone and any(slot.slot.device != "cpu" for slot in self)
 
     def _rested(self) -> list[SlotState]:
@@ -182,13 +196,23 @@ class Slots:
             most_iterations=self._affordable(study, group, len(keep) + len(admit)),
             trivial=not self._others_score_trivial(study, slot),
         )
+        pace = study.paces.get(group, Pace())
+        order = replace(order, patience_seconds=pace.patience(order, self._hang_seconds))
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations, slot.trivial_tasks = order.iterations, order.trivial_tasks
+        slot.evaluates, slot.stopping = bool(order.evaluate), False
         slot.held = {trial.trial_id for trial in slot.lanes}
         slot.ordered_at = self._ledger.now()
         slot.longest_wait_seconds = time.monotonic() - study.running_since
         slot.future = self._executor.submit(slot.slot.name, order)
         slot.future.add_done_callback(lambda _: self._ended.put(slot.slot.name))
+
+    def stop(self, slots: Iterable[SlotState]) -> None:
+        """Let segments that are under way on these end early, with what they have trained."""
+        for slot in slots:
+            if slot.future is not None and not slot.stopping:
+                slot.stopping = True
+                self._executor.stop(slot.slot.name)
 
     def wake(self) -> None:
         """End `wait` though no segment has ended; from any thread."""
@@ -218,15 +242,26 @@ class Slots:
         outcomes = self._judge(study, slot, report)
         if outcomes is None:
             return False
+        if report.stopped:
+            slot.iterations = max((outcome.trained for outcome in outcomes), default=0)
         self._write(study, slot, outcomes, report)
-        slot.failed_starts, slot.trouble = 0, None
+        slot.failed_starts, slot.trouble, slot.hung = 0, None, False
         slot.lane_chunk = report.lane_chunk
-        if slot.iterations:
-            slot.seconds.append(report.train_seconds / slot.iterations)
+        self._reports += 1
+        if not report.stopped:
+            self._keep_pace(study, slot, report)
         hand_over(self._ledger, study, slot.lanes)
         slot.lanes = [trial for trial in slot.lanes if trial.status == TrialStatus.RUNNING]
         self._log_segment(study, slot, report)
         return True
+
+    def _keep_pace(self, study: StudyState, slot: SlotState, report: SegmentReport) -> None:
+        if slot.iterations:
+            slot.seconds.append(report.train_seconds / slot.iterations)
+        assert slot.group is not None
+        pace = study.paces.get(slot.group, Pace())
+        evaluated = slot.evaluates and report.trained
+        study.paces[slot.group] = pace.after(report, slot.iterations, evaluated=evaluated)
 
     def _judge(
         self, study: StudyState, slot: SlotState, report: SegmentReport
@@ -286,6 +321,9 @@ class Slots:
         lanes, slot.lanes = slot.lanes, []
         if not isinstance(error, SegmentFailed) or error.kind != BAD_REPORT:
             slot.held = set()
+        if isinstance(error, MachineFailed):
+            for trial in lanes:
+                trial.machine = trial.machine.one_more(self._reports)
         losses = [(trial, decide_retry(trial, error, alone=len(lanes) == 1)) for trial in lanes]
         with failing_alone(self._ledger, study):
             self._ledger.lose(study, slot.slot.name, losses, str(error))
@@ -294,6 +332,8 @@ class Slots:
             study.lane_limits[slot.group] = halved(len(lanes))
         if isinstance(error, WorkerGone | MachineFailed):
             self._rest(slot, error)
+        if isinstance(error, WorkerHung):
+            slot.hung, slot.trouble = True, str(error)
         self._log_loss(study, slot, lanes, error)
 
     def _log_loss(

@@ -24,6 +24,7 @@ from metaopt.search.pruning.standings import Rank, Standings
 from service.db.roles import ROLES, BankName, Role, TrialRole, roles_where
 from service.db.states import TERMINAL_TRIALS, StudyStatus, TrialStatus
 from service.dispatcher.open_trials import EVERY_KIND, Drawer, Kind, OpenTrials
+from service.dispatcher.pace import Pace
 from service.executors.base import Plugin, SegmentReport, Slot
 from service.planning.plan import Plan, RolePlan
 from service.wire.spec.compare import Configuration
@@ -45,6 +46,25 @@ class Group(NamedTuple):
     signature: str
 
 
+class MachineFailures(NamedTuple):
+    """Failures of the machine that a trial met with in a row; a restart counts anew.
+
+    Args:
+        failures: How many.
+        for_it_alone: Those of them before which the machine had carried out a segment of others.
+        reports: How many segments had been reported at the last one.
+    """
+
+    failures: int = 0
+    for_it_alone: int = 0
+    reports: int = 0
+
+    def one_more(self, reports: int) -> "MachineFailures":
+        """One more, once so many segments have been reported."""
+        others = self.failures > 0 and reports > self.reports
+        return MachineFailures(self.failures + 1, self.for_it_alone + others, reports)
+
+
 @dataclass(slots=True)
 class TrialState:
     """A trial.
@@ -62,6 +82,7 @@ class TrialState:
         attempts: Attempts that count against it (`service.dispatcher.retries`).
         losses: Attempts that ended with a dead worker or an error.
         losses_here: Those of them that began at its present checkpoint.
+        machine: How often the machine has failed it since it was last reported.
     """
 
     trial_id: str
@@ -84,6 +105,7 @@ class TrialState:
     attempts: int = 0
     losses: int = 0
     losses_here: int = 0
+    machine: MachineFailures = MachineFailures()
 
     @property
     def ended(self) -> bool:
@@ -185,6 +207,7 @@ class StudyState:
         contenders: Likewise those that may lead but for their worst tasks, where the rule asks.
         lane_limits: Most lanes a group may have since it ran out of memory.
         ahead: What each group still trains, about (`service.dispatcher.slots`).
+        paces: What segments of each group took lately.
         signatures: By their digest.
         groups: By what the signatures of their trials depend on (`service.dispatcher.groups`).
         running_since: Monotonic time from which this dispatcher has run it.
@@ -216,6 +239,7 @@ class StudyState:
     contenders: dict[Place, tuple[Leader, ...]] = field(default_factory=dict)
     lane_limits: dict[Group, int] = field(default_factory=dict)
     ahead: dict[Group, Ahead] = field(default_factory=dict)
+    paces: dict[Group, Pace] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
     groups: dict[tuple[Value, ...], Group] = field(default_factory=dict)
     running_since: float = 0.0
@@ -419,6 +443,8 @@ class SlotState:
         longest_wait_seconds: How long its study had been running then.
         lane_chunk: How many lanes its worker computes at once: as many as fit and pay.
         future: Of the running segment.
+        stopping: Whether that was told to end early.
+        hung: Whether its last worker hung, and no segment has been reported since.
         not_before: Monotonic time until which a slot whose worker could not start, or whose disk
             failed, is left alone.
         failed_starts: How often that was so since the last report.
@@ -428,6 +454,7 @@ class SlotState:
         unprepared: Whether that has to come first.
         warmed: Whether its worker has been started before any order.
         trivial_tasks: On how many tasks the running segment scores trivial predictors.
+        evaluates: Whether it evaluates any lane.
         plugins: That its worker can be given work with.
     """
 
@@ -449,7 +476,10 @@ class SlotState:
     unprepared: bool = False
     warmed: bool = False
     trivial_tasks: int = 0
+    evaluates: bool = False
     plugins: frozenset[Plugin] = frozenset()
+    stopping: bool = False
+    hung: bool = False
 
     def has(self, needs: Iterable[Needed]) -> bool:
         """Whether its worker has every plug-in of these, as it has to be."""

@@ -95,6 +95,8 @@ class SegmentOrder:
         trivial_tasks: On how many tasks of the bank, its first ones, trivial predictors are scored
             too (`metaopt.evaluation.trivial`); 0 asks for none.
         plugins: What the study needs, `metaopt.plugins.described.Needed` as dicts.
+        patience_seconds: For how long its worker may give no sign of progress before it is taken
+            to have hung.
     """
 
     signature: Json
@@ -113,6 +115,7 @@ class SegmentOrder:
     at_end: AtEnd = "nothing"
     trivial_tasks: int = 0
     plugins: list[Json] = field(default_factory=list)
+    patience_seconds: float = 600.0
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -174,6 +177,8 @@ class SegmentReport:
         trivial_failure: Why there are none although it did.
         lane_by_lane: Why the model cannot be mapped, so that its lanes are trained one after the
             other; None where they are one program.
+        stopped: It ended early, as it was told to: lanes may be younger than ordered, and none is
+            evaluated.
     """
 
     lanes: list[LaneReport]
@@ -189,6 +194,7 @@ class SegmentReport:
     trivial: dict[str, list[float]] | None = None
     trivial_failure: str | None = None
     lane_by_lane: str | None = None
+    stopped: bool = False
 
     @property
     def trained(self) -> bool:
@@ -213,6 +219,14 @@ class WorkerGone(WorkerLost):
     """The worker could not start, had died idle, or lost its device: no lane's fault."""
 
 
+class WorkerHung(WorkerLost):
+    """The worker lived and gave no sign of progress for longer than it may; it was killed."""
+
+
+class WorkerHungIdle(WorkerHung, WorkerGone):
+    """It had hung before it began its order: no lane's fault."""
+
+
 class SegmentFailed(Exception):
     """The worker refused or failed the segment with an error and holds no lanes any more.
 
@@ -234,7 +248,7 @@ class OutOfMemory(SegmentFailed):
 
 
 class MachineFailed(SegmentFailed):
-    """A full, read-only or broken disk: nothing that the lanes did."""
+    """The machine's fault (`service.executors.blame`), as a full disk: no lane's."""
 
 
 class Executor(Protocol):
@@ -259,6 +273,14 @@ class Executor(Protocol):
 
         A plug-in that the order names and the slot has not fails it, too.  What one study's
         plug-ins do to their process never reaches a study without them.
+        """
+        ...
+
+    def stop(self, slot: str) -> None:
+        """Let the segment that was submitted last end early: its report comes soon, `stopped`.
+
+        Lanes then are as old as they are, and have checkpoints.  One that has ended, or hangs,
+        does not care.
         """
         ...
 

@@ -15,6 +15,9 @@ from typing import IO
 from service.executors.answers import ending
 from service.executors.channel import Channel, Json
 
+SEND_SECONDS = 60.0  # a message is small, and who lives reads it at once
+END_SECONDS = 10.0  # SIGKILL waits for a driver or a file system that never returns
+
 
 class ChildProcess:
     """A live process that runs a module of ours: `python -m MODULE FD PARENT_PID ARGUMENTS…`.
@@ -46,7 +49,7 @@ class ChildProcess:
                 env=dict(environment),
                 start_new_session=True,
             )
-        self._channel = Channel(ours)
+        self._channel = Channel(ours, SEND_SECONDS)
 
     @property
     def pid(self) -> int:
@@ -54,23 +57,33 @@ class ChildProcess:
         return self._process.pid
 
     def send(self, message: Json) -> None:
-        """Send one message.
+        """Send one message; from any thread.
+
+        Raises:
+            ChannelClosed: it is dead, or does not read.
+        """
+        self._channel.send(message)
+
+    def send_at_once(self, message: Json) -> bool:
+        """Send one short message, if that needs no waiting; from any thread.
 
         Raises:
             ChannelClosed: it is dead.
         """
-        self._channel.send(message)
+        return self._channel.send_at_once(message)
 
-    def receive(self, while_: Callable[[], bool] = lambda: True) -> Json:
+    def receive(self, patience: float, while_: Callable[[], bool] = lambda: True) -> Json:
         """Wait for one message.
 
         Args:
+            patience: For how many seconds it may be silent.
             while_: Asked once a second: whether to wait on.
 
         Raises:
             ChannelClosed: it died before it said anything, or was waited for no longer.
+            ChannelSilent: it lives, and said nothing for so long.
         """
-        return self._channel.receive(lambda: self.alive() and while_())
+        return self._channel.receive(lambda: self.alive() and while_(), patience)
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -86,7 +99,10 @@ class ChildProcess:
         code = self._process.poll()
         how = "it stopped answering" if code is None else ending(code)
         self.kill()
-        self._process.wait()
+        try:
+            self._process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:  # it is inside the kernel: nobody can do more
+            how = f"{how}, and SIGKILL has not ended it"
         self._channel.close()
         return how
 

@@ -54,17 +54,28 @@ def usable_cores(root: Path = Path("/")) -> Cores:
     return Cores(allowed)
 
 
-def _quotas(root: Path) -> Iterator[float]:
-    """The cores that each group around this process allows, where it has a limit."""
+def own_groups(controller: str, root: Path = Path("/")) -> Iterator[tuple[int, Path]]:
+    """Version and directory of each control group around this process, the innermost first.
+
+    Args:
+        controller: "cpu" or "memory": of version 1, where each may have a hierarchy of its own.
+        root: Where `/proc` and the mount points are found.
+    """
     own = _own_groups(_read(root / "proc/self/cgroup"))
     for mount in _mounts(_read(root / "proc/self/mountinfo")):
-        group = own.get("" if mount.version == 2 else "cpu")
-        if group is None or (mount.version == 1 and "cpu" not in mount.controllers):
+        group = own.get("" if mount.version == 2 else controller)
+        if group is None or (mount.version == 1 and controller not in mount.controllers):
             continue
         for directory in _directories(mount, group, root):
-            quota = _quota_2(directory) if mount.version == 2 else _quota_1(directory)
-            if quota is not None:
-                yield quota
+            yield mount.version, directory
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """The cores that each group around this process allows, where it has a limit."""
+    for version, directory in own_groups("cpu", root):
+        quota = _quota_2(directory) if version == 2 else _quota_1(directory)
+        if quota is not None:
+            yield quota
 
 
 def _own_groups(text: str) -> dict[str, PurePosixPath]:

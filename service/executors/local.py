@@ -3,8 +3,9 @@
     submit ─▶ thread of the slot ─▶ worker process ─▶ report | WorkerLost | SegmentFailed
 
 Each slot has one thread for its whole life; it starts the worker lazily, hands it one order at
-a time and resolves the future.  A worker that dies fails its future at once; the next order gets
-a fresh one.  Workers die with this process, however it ends.
+a time and resolves the future.  A worker that dies fails its future at once, and one that gives
+no sign of progress for as long as its order allows is killed; the next order gets a fresh one.
+Workers die with this process, however it ends.
 
 A worker that has imported plug-ins trains nothing that does not need them: another study's order
 gets a fresh one.
@@ -16,6 +17,7 @@ fresh process cannot use it either, it is `WorkerGone`, and no lane is charged.
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -32,12 +34,15 @@ from service.executors.base import (
     SegmentReport,
     Slot,
     WorkerGone,
+    WorkerHung,
+    WorkerHungIdle,
     WorkerLost,
 )
-from service.executors.channel import ChannelClosed, Json
+from service.executors.channel import ChannelClosed, ChannelSilent, Json
 from service.executors.cores import usable_cores
+from service.executors.memory import fair_share
 from service.executors.plugins import Plugins
-from service.executors.process import DeviceBroken, WorkerChoice, WorkerProcess
+from service.executors.process import DeviceBroken, Hung, WorkerChoice, WorkerProcess
 from service.executors.proof import device_fault
 
 log = structlog.get_logger("executor")
@@ -56,6 +61,7 @@ class LocalExecutor:
         programs: Compiled programs are there; None is a directory beside the logs.
         data_sets: Packed data sets are there; None is a directory beside the logs.
         plugins: What its workers may import, as they described it.
+        memory_bytes: Most memory of a worker on a core; None is a share of what there is.
         fault: Says why a slot's device does not work, once its worker has died.
     """
 
@@ -68,6 +74,7 @@ class LocalExecutor:
         programs: Path | None = None,
         data_sets: Path | None = None,
         plugins: Plugins | None = None,
+        memory_bytes: int | None = None,
         fault: Fault = device_fault,
     ) -> None:
         """Prepare the slots; no process is started yet."""
@@ -77,7 +84,8 @@ class LocalExecutor:
         lends = on_cores >= usable_cores().number  # else a core is idle, and compiles beside them
         data_sets = (data_sets or log_directory / "datasets").resolve()
         self._plugins = plugins or Plugins()
-        choice = WorkerChoice(compiling, programs, data_sets, lends, self._plugins.sources)
+        most = memory_bytes or fair_share(on_cores)
+        choice = WorkerChoice(compiling, programs, data_sets, lends, self._plugins.sources, most)
         self._slots = {slot.name: _SlotThread(slot, log_directory, choice, fault) for slot in slots}
 
     @property
@@ -97,6 +105,10 @@ class LocalExecutor:
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Start a segment; the future fails with WorkerLost or SegmentFailed."""
         return self._slots[slot].submit(order)
+
+    def stop(self, slot: str) -> None:
+        """Let the segment that was submitted last end early: its report comes soon, `stopped`."""
+        self._slots[slot].stop_segment()
 
     def prepare(self, slot: str) -> "Future[None]":
         """Start a slot's worker, if none lives; the future fails with WorkerGone."""
@@ -123,13 +135,27 @@ class _SlotThread:
         self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._worker: WorkerProcess | None = None
+        self._submitted = 0  # numbers of segments, so that none is stopped in the place of another
+        self._stopped = 0
         self._stopping = threading.Event()
         self._lock = threading.Lock()  # between starting a worker and stopping
         self._thread = threading.Thread(target=self._run, name=f"slot {slot.name}", daemon=True)
         self._thread.start()
 
     def submit(self, order: SegmentOrder) -> "Future[SegmentReport]":
-        return self._enqueue(lambda: self._carry_out(order))
+        self._submitted += 1
+        number = self._submitted
+        return self._enqueue(lambda: self._carry_out(order, number))
+
+    def stop_segment(self) -> None:
+        self._stopped = self._submitted
+        worker = self._worker
+        if worker is not None and worker.ready:
+            self._tell_to_stop(worker)
+
+    def _tell_to_stop(self, worker: WorkerProcess) -> None:
+        with suppress(ChannelClosed):  # its end is seen by who waits for it
+            worker.send_at_once({"stop": self._stopped})
 
     def prepare(self) -> "Future[None]":
         return self._enqueue(self._prepare)
@@ -177,20 +203,28 @@ class _SlotThread:
             self._end_worker()
         self._live_worker()
 
-    def _carry_out(self, order: SegmentOrder) -> SegmentReport:
+    def _carry_out(self, order: SegmentOrder, number: int) -> SegmentReport:
         needed = frozenset(Plugin(p["family"], p["name"], p["digest"]) for p in order.plugins)
         self._leave_plugins(needed)
         worker = self._live_worker()
         worker.imported |= needed
+        message = {"order": order.to_json(), "number": number}
         try:
-            answer = worker.call({"order": order.to_json()})
+            if number <= self._stopped:  # while the worker was started
+                self._tell_to_stop(worker)
+            answer = worker.call(message, order.patience_seconds)
         except ChannelClosed:
             raise self._loss(self._end_of(worker)) from None
+        except Hung as hung:
+            raise self._hung(worker, hung) from None
         if "lost" in answer:
             self._end_worker()
             raise self._loss(answer["lost"]["message"])
         if "error" in answer:
-            raise _segment_error(answer["error"])
+            error = _segment_error(answer["error"])
+            if isinstance(error, OutOfMemory) and self.slot.device == "cpu":
+                self._end_worker()  # its heap is in pieces: the next lanes get a whole one
+            raise error
         return SegmentReport.from_json(answer["report"])
 
     def _leave_plugins(self, needed: frozenset[Plugin]) -> None:
@@ -202,6 +236,14 @@ class _SlotThread:
     def _loss(self, how: str) -> WorkerLost:
         cause = None if self._stopping.is_set() else self._fault(self.slot)
         return WorkerLost(how) if cause is None else WorkerGone(f"{how}; its device: {cause}")
+
+    def _hung(self, worker: WorkerProcess, hung: Hung) -> WorkerLost:
+        self._end_worker()
+        how = f"the worker of slot {self.slot.name} (process {worker.pid}) {hung}; it was killed"
+        if hung.doing is None:
+            return WorkerHungIdle(how)
+        cause = None if self._stopping.is_set() else self._fault(self.slot)
+        return WorkerHung(how) if cause is None else WorkerHungIdle(f"{how}; its device: {cause}")
 
     def _live_worker(self) -> WorkerProcess:
         worker = self._worker
@@ -227,6 +269,9 @@ class _SlotThread:
         except DeviceBroken as broken:
             self._end_worker()
             raise WorkerGone(self._not_started(str(broken))) from None
+        except ChannelSilent as silent:
+            self._end_worker()
+            raise WorkerGone(self._not_started(f"it said {silent}")) from None
         except ChannelClosed:
             how = self._end_worker()
             raise WorkerGone(self._not_started(f"{how}; see {self._log_path.name}")) from None

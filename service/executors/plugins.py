@@ -26,7 +26,7 @@ from metaopt.plugins.description import FAMILIES, LONGEST, record_of
 from metaopt.plugins.sources import Sources
 from service.executors.answers import last_line
 from service.executors.base import Plugin, Slot
-from service.executors.channel import ChannelClosed, Json
+from service.executors.channel import ChannelClosed, ChannelSilent, Json
 from service.executors.child import ChildProcess
 from service.executors.process import worker_environment
 from service.wire.characters import printable
@@ -204,9 +204,9 @@ def _ask(sources: Sources, environment: Mapping[str, str], seconds: float) -> li
         except OSError as error:
             raise _Failed(f"no process can be started: {error.strerror}") from None
         try:
-            answer = process.receive(lambda: time.monotonic() < deadline)
+            answer = process.receive(seconds, lambda: time.monotonic() < deadline)
             return [_read(one) for one in answer["described"]]
-        except ChannelClosed:
+        except (ChannelClosed, ChannelSilent):
             raise _Failed(_why(process.end(), said, deadline, seconds)) from None
         except (ValueError, TypeError, LookupError):
             raise _Failed("the process that imported it answered nonsense") from None

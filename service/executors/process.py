@@ -13,7 +13,7 @@ from typing import NamedTuple
 import service
 from metaopt.plugins.sources import Sources
 from service.executors.base import Plugin, Slot
-from service.executors.channel import Json
+from service.executors.channel import ChannelSilent, Json
 from service.executors.child import ChildProcess
 from service.variables import variable
 
@@ -30,8 +30,27 @@ LOG_ENCODING = "utf-8:backslashreplace"
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
+START_SECONDS = 300.0  # torch on a slow disk, beside others that start too
+FIRST_SIGN_SECONDS = 60.0  # from an order to the first sign: a worker that lives gives it at once
+
+
 class DeviceBroken(Exception):
     """The device of a slot does not work, and why."""
+
+
+class Hung(Exception):
+    """A worker lives and gave no sign of progress for too long.
+
+    Args:
+        doing: What it did by its last sign; None if it has not even begun with its order.
+        seconds: For how long nothing came.
+    """
+
+    def __init__(self, doing: str | None, seconds: float) -> None:
+        """Say it in words."""
+        where = "and had not begun its order" if doing is None else f"while {doing}"
+        super().__init__(f"hung: no sign of progress for {seconds:.0f} s {where}")
+        self.doing = doing
 
 
 class WorkerChoice(NamedTuple):
@@ -41,6 +60,7 @@ class WorkerChoice(NamedTuple):
         mode, programs, lends: Arguments of `service.executors.compiling.programs.Programs`.
         data_sets: Directory of packed data sets.
         sources: Of plug-ins that they may import.
+        memory_bytes: Most memory of one on a core; None sets no limit.
     """
 
     mode: str
@@ -48,12 +68,16 @@ class WorkerChoice(NamedTuple):
     data_sets: Path
     lends: bool
     sources: Sources = Sources()
+    memory_bytes: int | None = None
 
-    def arguments(self) -> list[str]:
+    def arguments(self, slot: Slot) -> list[str]:
         """On the command line of `service.executors.worker`."""
         lends = ["lends"] if self.lends else []
         sources = json.dumps(self.sources.to_json())
-        return [self.mode, str(self.programs), str(self.data_sets), sources, *lends]
+        # On a GPU its memory is what limits lanes, and a driver maps as much of the host's.
+        most = str(self.memory_bytes or 0) if slot.device == "cpu" else "0"
+        directories = [str(self.programs), str(self.data_sets)]
+        return [slot.device, self.mode, *directories, sources, most, *lends]
 
 
 class WorkerProcess(ChildProcess):
@@ -61,7 +85,7 @@ class WorkerProcess(ChildProcess):
 
     def __init__(self, slot: Slot, log_path: Path, choice: WorkerChoice) -> None:
         """Start the process."""
-        arguments = [slot.device, *choice.arguments()]
+        arguments = choice.arguments(slot)
         environment = worker_environment(slot, os.environ)
         with open(log_path, "ab") as log:
             super().__init__("service.executors.worker", arguments, environment, log)
@@ -73,21 +97,34 @@ class WorkerProcess(ChildProcess):
 
         Raises:
             ChannelClosed: it died before.
+            ChannelSilent: it lives, and is not ready in time.
             DeviceBroken: it cannot compute anything on its device.
         """
-        message = self.receive()
+        message = self.receive(START_SECONDS)
         if "broken" in message:
             raise DeviceBroken(message["broken"])
         self.ready = True
 
-    def call(self, message: Json) -> Json:
-        """Send `message` and wait for the answer.
+    def call(self, message: Json, patience: float) -> Json:
+        """Send `message` and wait for the answer, from sign of progress to sign of progress.
+
+        Args:
+            patience: Seconds between two of them, unless the worker itself asks for more.
 
         Raises:
             ChannelClosed: it died before it answered.
+            Hung: there was no sign for too long.
         """
         self.send(message)
-        return self.receive()
+        doing, limit = None, min(patience, FIRST_SIGN_SECONDS)
+        while True:
+            try:
+                answer = self.receive(limit)
+            except ChannelSilent:
+                raise Hung(doing, limit) from None
+            if "progress" not in answer:
+                return answer
+            doing, limit = str(answer["progress"]), max(patience, answer.get("patience", 0.0))
 
 
 def worker_environment(slot: Slot, environment: Mapping[str, str]) -> dict[str, str]:

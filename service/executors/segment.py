@@ -1,6 +1,7 @@
 """A segment as the worker carries it out: one order in, one report out.
 
     evict ─▶ admit ─▶ train ─▶ evaluate ─▶ checkpoint
+               │        └── stop ──┴───────────▲       as old as they are, and not evaluated
                └─────▶ wait for a program ─────▲       the dispatcher orders the same again
 
 The worker keeps its population between orders, so lanes that stay train on without touching
@@ -14,6 +15,7 @@ import secrets
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -27,6 +29,7 @@ from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
 from service.executors.compiling.programs import Programs, why_slow
 from service.executors.compiling.worth import Work
+from service.executors.progress import Progress, Stopped
 
 _Key = tuple[str, Json]
 
@@ -34,11 +37,20 @@ DRAWS_MEASURED = 16  # meta-iterations whose tasks are drawn once more, to see w
 
 
 class Segments:
-    """Carries out orders on one device, and holds the lanes between them."""
+    """Carries out orders on one device, and holds the lanes between them.
 
-    def __init__(self, device: str, programs: Programs | None = None) -> None:
+    Args:
+        device: "cpu" or "cuda".
+        programs: How populations are run; None measures and compiles nothing.
+        progress: Told what it does, and asked whether it is to end early.
+    """
+
+    def __init__(
+        self, device: str, programs: Programs | None = None, progress: Progress | None = None
+    ) -> None:
         """Begin without lanes."""
         self._device = device
+        self._progress = progress or Progress()
         self._programs = programs or Programs(device, None)
         self._population: Population | None = None
         self._key: _Key | None = None
@@ -58,9 +70,14 @@ class Segments:
             return self._run(order)
         except BaseException:
             self.drop()
-            for path in self._written:  # no row will ever name them
-                path.unlink(missing_ok=True)
+            self._unwrite()
             raise
+
+    def _unwrite(self) -> None:
+        """Remove what the segment under way has written: no row will ever name it."""
+        for path in self._written:
+            path.unlink(missing_ok=True)
+        self._written.clear()
 
     def drop(self) -> None:
         """Forget every lane and free its memory."""
@@ -70,46 +87,71 @@ class Segments:
             torch.cuda.empty_cache()
 
     def _run(self, order: SegmentOrder) -> SegmentReport:
-        begun = time.perf_counter()
+        begun, progress = time.perf_counter(), self._progress
+        progress.doing("preparing")
         population = self._population_for(order)
-        _change_lanes(population, order)
+        progress.doing("admitting lanes")
+        _change_lanes(population, order, progress)
         self._horizons.update((lane.trial_id, lane.horizon) for lane in order.admit)
         admitted = time.perf_counter()
         program = "eager"
         if order.iterations:
             program = self._program_of(population, order)
             admitted = time.perf_counter()
+        progress.doing("training")
         if program != "compiling":
-            population.advance(order.iterations)
+            population.advance(order.iterations, progress.go_on)
+            self._wait_for_device()
         alive = [n for n in population.lanes if population.state(n).diverged_at is None]
         trained = time.perf_counter()
         wanted = [lane for lane in order.evaluate if lane in alive and program != "compiling"]
-        scores = _evaluate(population, order, wanted)
-        bank = BankSpec.from_json(order.bank)
-        costs = {n: population.costs(n, order.measure, bank, self._clock) for n in wanted}
-        evaluated = time.perf_counter()
-        asked = order.trivial_tasks and program != "compiling"
-        trivial, failure = _trivial(population, order, self._device) if asked else (None, None)
-        lanes = [
-            self._report(population, lane, scores.get(lane), costs.get(lane, {}), order)
-            for lane in population.lanes
-        ]
+        asked = bool(order.trivial_tasks) and program != "compiling"
+        judged = self._judge(population, order, wanted, trivial=asked)
         return SegmentReport(
-            lanes=lanes,
+            lanes=judged.lanes,
             seconds=time.perf_counter() - begun,
             train_seconds=trained - admitted,
-            evaluate_seconds=evaluated - trained,
+            evaluate_seconds=judged.evaluated_at - trained,
             peak_memory_bytes=self._peak_memory(),
             device=_device_in_words(self._device),
             program=program,
             lane_chunk=population.lane_chunk,
-            trivial=trivial,
-            trivial_failure=failure,
+            trivial=judged.trivial,
+            trivial_failure=judged.trivial_failure,
             lane_by_lane=why_slow(population),
             sample_share=None
-            if program == "compiling"
+            if program == "compiling" or judged.stopped
             else self._sample_share(population, order, trained - admitted),
+            stopped=judged.stopped,
         )
+
+    def _judge(
+        self, population: Population, order: SegmentOrder, wanted: list[str], *, trivial: bool
+    ) -> "_Judged":
+        """Evaluate what is wanted and keep every lane; if that is stopped, keep them unjudged."""
+        progress = self._progress
+        try:
+            progress.doing("evaluating")
+            progress.check()
+            scores = _evaluate(population, order, wanted, progress)
+            bank, costs = BankSpec.from_json(order.bank), {}
+            for name in wanted:
+                costs[name] = population.costs(name, order.measure, bank, self._clock)
+                progress.check()
+            evaluated_at = time.perf_counter()
+            told = _trivial(population, order, self._device, progress) if trivial else (None, None)
+            progress.doing("writing checkpoints")
+            lanes = [
+                self._report(population, lane, scores.get(lane), costs.get(lane, {}), order)
+                for lane in population.lanes
+            ]
+        except Stopped:
+            evaluated_at = time.perf_counter()
+            progress.doing("writing checkpoints")
+            self._unwrite()
+            lanes = [self._report(population, n, None, {}, order) for n in population.lanes]
+            return _Judged(lanes, None, None, evaluated_at, stopped=True)
+        return _Judged(lanes, *told, evaluated_at, stopped=False)
 
     def _program_of(self, population: Population, order: SegmentOrder) -> str:
         """How the lanes train now, or that they wait: `SegmentReport.program`."""
@@ -139,7 +181,9 @@ class Segments:
         state = population.state(lane)
         checkpoint = digest = None
         if state.diverged_at is None and order.checkpoint_directory is not None:
-            checkpoint, digest = self._keep(population, lane, state.age, order)
+            judged = scores is not None or lane not in order.evaluate
+            checkpoint, digest = self._keep(population, lane, state.age, order, judged=judged)
+            self._progress.go_on()
         return LaneReport(
             trial_id=lane,
             meta_iteration=state.age,
@@ -154,10 +198,11 @@ class Segments:
         )
 
     def _keep(
-        self, population: Population, lane: str, age: int, order: SegmentOrder
+        self, population: Population, lane: str, age: int, order: SegmentOrder, *, judged: bool
     ) -> tuple[str | None, str | None]:
         """Write what is kept of a lane; return path and SHA-256, or None twice for nothing."""
-        file = "checkpoint" if age < self._horizons[lane] else order.at_end
+        ended = age >= self._horizons[lane] and judged
+        file = order.at_end if ended else "checkpoint"
         if file == "nothing":
             return None, None
         assert order.checkpoint_directory is not None
@@ -168,15 +213,18 @@ class Segments:
         if file == "checkpoint":
             return str(path), population.checkpoint(lane, path)
         bank = BankSpec.from_json(order.bank)
-        judged = replace(bank, tasks=order.fewer_tasks.get(lane, bank.tasks))
-        told = _hardest(population, lane, judged)
+        on = replace(bank, tasks=order.fewer_tasks.get(lane, bank.tasks))
+        told = _hardest(population, lane, on, self._progress)
         return str(path), population.write_model(
             lane, path, transductive=bank.transductive, hardest=told
         )
 
-    def _clock(self) -> float:
+    def _wait_for_device(self) -> None:
         if self._device != "cpu":
             torch.cuda.synchronize()
+
+    def _clock(self) -> float:
+        self._wait_for_device()
         return time.perf_counter()
 
     def _sample_share(
@@ -187,8 +235,7 @@ class Segments:
             return None
         begun = time.perf_counter()
         population.draw(DRAWS_MEASURED)
-        if self._device != "cpu":
-            torch.cuda.synchronize()
+        self._wait_for_device()
         seconds = (time.perf_counter() - begun) / DRAWS_MEASURED
         return min(1.0, seconds * order.iterations / train_seconds)
 
@@ -198,8 +245,18 @@ class Segments:
         return torch.cuda.max_memory_allocated()
 
 
+class _Judged(NamedTuple):
+    """What is said of lanes, and of trivial predictors, at the end of a segment."""
+
+    lanes: list[LaneReport]
+    trivial: dict[str, list[float]] | None
+    trivial_failure: str | None
+    evaluated_at: float
+    stopped: bool
+
+
 def _evaluate(
-    population: Population, order: SegmentOrder, lanes: list[str]
+    population: Population, order: SegmentOrder, lanes: list[str], progress: Progress
 ) -> dict[str, LaneScores]:
     """The scores of `lanes`, each on as many tasks of the bank as the order says."""
     bank = BankSpec.from_json(order.bank)
@@ -208,36 +265,42 @@ def _evaluate(
         alike.setdefault(order.fewer_tasks.get(lane, bank.tasks), []).append(lane)
     scores: dict[str, LaneScores] = {}
     for tasks, some in alike.items():
-        scores |= population.evaluate(some, replace(bank, tasks=tasks))
+        scores |= population.evaluate(some, replace(bank, tasks=tasks), progress.check)
     return scores
 
 
 def _trivial(
-    population: Population, order: SegmentOrder, device: str
+    population: Population, order: SegmentOrder, device: str, progress: Progress
 ) -> tuple[dict[str, list[float]] | None, str | None]:
     """The scores of trivial predictors, or why there are none."""
     bank = replace(BankSpec.from_json(order.bank), tasks=order.trivial_tasks)
     try:
-        return scores_of(population.program.tasks, bank, bank.metric, device=device), None
+        tasks, between = population.program.tasks, progress.check
+        return scores_of(tasks, bank, bank.metric, device=device, between=between), None
+    except Stopped:
+        raise
     except Exception as error:  # tasks may be anybody's; no lane is lost by it
         return None, in_words(error)
 
 
-def _hardest(population: Population, lane: str, bank: BankSpec) -> str:
+def _hardest(population: Population, lane: str, bank: BankSpec, progress: Progress) -> str:
     """What was hardest for a lane that has been judged, as JSON, or why nobody can say."""
     try:
-        found = hardest(population.trained([lane]), bank)
+        found = hardest(population.trained([lane]), bank, progress.check)
         return json.dumps(asdict(found), allow_nan=False)
+    except Stopped:
+        raise
     except Exception as error:  # it is for looking at: no reason to lose a verdict
         return json.dumps({"failed": in_words(error)})
 
 
-def _change_lanes(population: Population, order: SegmentOrder) -> None:
+def _change_lanes(population: Population, order: SegmentOrder, progress: Progress) -> None:
     for name in order.evict:
         if name in population.lanes:
             population.evict(name)
     for lane in order.admit:
         _admit(population, lane)
+        progress.go_on()
 
 
 def _admit(population: Population, lane: Admit) -> None:

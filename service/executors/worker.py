@@ -1,16 +1,18 @@
 """The worker process: reads orders, trains, answers; no SQL, no secret, no decision.
 
-    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS DATA SOURCES [lends]
+    python -m service.executors.worker FD PARENT_PID DEVICE COMPILE PROGRAMS DATA SOURCES BYTES
+        [lends]
 
 FD is its end of a socket pair; COMPILE, PROGRAMS and lends are the arguments
 of `service.executors.compiling.programs.Programs`; packed data sets are in DATA; plug-ins may come
-from SOURCES (`metaopt.plugins.sources`, as JSON) and are imported when an order needs them.  It
-dies with its parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair
+from SOURCES (`metaopt.plugins.sources`, as JSON) and are imported when an order needs them; BYTES
+is the most memory that it may take (`service.executors.memory`), 0 for any.
+
+It dies with its parent: the kernel is asked to kill it (Linux), and a thread ends it when the pair
 closes, even in the middle of a segment.
 """
 
 import ctypes
-import errno
 import json
 import os
 import signal
@@ -23,12 +25,15 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from metaopt.data.shelf import look_in
+from metaopt.errors import MetaoptError
 from metaopt.plugins.described import Needed
 from metaopt.plugins.sources import Sources
+from service.executors.blame import is_machines, is_out_of_memory
 from service.executors.channel import Channel, Json
+from service.executors.memory import limit_memory
+from service.executors.progress import Progress
 
 _PR_SET_PDEATHSIG = 1
-_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 def main(arguments: list[str]) -> None:
@@ -38,16 +43,20 @@ def main(arguments: list[str]) -> None:
     os.set_inheritable(file_descriptor, False)
     channel = Channel(socket.socket(fileno=file_descriptor))
     orders: SimpleQueue[Json] = SimpleQueue()
-    threading.Thread(target=_read, args=(channel, orders), daemon=True).start()
+    progress = Progress(channel.send)
+    threading.Thread(target=_read, args=(channel, orders, progress), daemon=True).start()
     look_in(Path(arguments[5]))
+    if memory_bytes := int(arguments[7]):
+        limit_memory(memory_bytes)
     serve(
         channel,
         orders,
         device,
+        progress,
         mode=arguments[3],
         directory=Path(arguments[4]),
         sources=Sources.from_json(json.loads(arguments[6])),
-        lends="lends" in arguments[7:],
+        lends="lends" in arguments[8:],
     )
 
 
@@ -63,6 +72,7 @@ def serve(
     channel: Channel,
     orders: "SimpleQueue[Json]",
     device: str,
+    progress: Progress,
     *,
     mode: str,
     directory: Path,
@@ -86,12 +96,15 @@ def serve(
     if cause := fault(device):  # it worked when slots were found, and devices fail
         channel.send({"broken": cause})
         return
-    segments = Segments(device, Programs(device, directory, mode, lends=lends))
+    programs = Programs(device, directory, mode, lends=lends, progress=progress)
+    segments = Segments(device, programs, progress)
     channel.send({"ready": True})
     idle_since = time.perf_counter()
     while True:
-        order = SegmentOrder.from_json(orders.get()["order"])
+        message = orders.get()
         wait_seconds = time.perf_counter() - idle_since
+        progress.begin(message["number"])
+        order = SegmentOrder.from_json(message["order"])
         try:
             provide([Needed(**one) for one in order.plugins], sources)
             report = segments.run(order)
@@ -108,23 +121,23 @@ def serve(
 
 
 def describe(error: Exception) -> Json:
-    """`error` as plain data: its kind, its message, and whether the order was at fault."""
-    import torch
-
-    from metaopt.errors import MetaoptError
-
+    """`error` as plain data: its kind, its message, and whose fault it is."""
+    machine = is_machines(error)
     return {
         "kind": type(error).__name__,
         "message": f"{type(error).__name__}: {error}"[:2000],
-        "invalid": isinstance(error, MetaoptError),
-        "out_of_memory": isinstance(error, torch.OutOfMemoryError | MemoryError),
-        "machine": isinstance(error, OSError) and error.errno in _MACHINE_ERRORS,
+        "invalid": isinstance(error, MetaoptError) and not machine,
+        "out_of_memory": is_out_of_memory(error),
+        "machine": machine,
     }
 
 
-def _read(channel: Channel, orders: "SimpleQueue[Json]") -> None:
+def _read(channel: Channel, orders: "SimpleQueue[Json]", progress: Progress) -> None:
     for message in channel.messages():
-        orders.put(message)
+        if "stop" in message:
+            progress.stop(message["stop"])
+        else:
+            orders.put(message)
     os._exit(0)  # the parent is gone, and nobody wants what is being computed
 
 

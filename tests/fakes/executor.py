@@ -47,6 +47,7 @@ class ScriptedExecutor:
         self.diverge: set[str] = set()
         self.closed = False
         self.prepared: list[str] = []
+        self.stopped: list[str] = []
         self.broken: dict[str, str] = {}
         self.wait_seconds = 0.0
         self.seconds_per_iteration = 0.001
@@ -85,6 +86,10 @@ class ScriptedExecutor:
         else:
             future.set_result(self._report(ages, order))
         return future
+
+    def stop(self, slot: str) -> None:
+        """Remember which segments were to end early."""
+        self.stopped.append(slot)
 
     def prepare(self, slot: str) -> "Future[None]":
         """Start a worker at once, unless the slot's name is in `broken`."""

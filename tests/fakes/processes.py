@@ -47,6 +47,11 @@ class DispatcherProcess:
         """Return the process ids of its workers."""
         return children(self.pid)
 
+    def workers(self) -> list[int]:
+        """Return those of them that train; others mirror."""
+        command = b"service.executors.worker"
+        return [pid for pid in self.worker_pids() if command in _command(pid)]
+
     def kill(self) -> None:
         """Kill it as the kernel would, without a word."""
         self._process.kill()
@@ -77,6 +82,13 @@ def children(pid: int) -> list[int]:
         except OSError:
             continue
     return [child for child in found if runs(child)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def runs(pid: int) -> bool:

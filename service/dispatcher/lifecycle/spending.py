@@ -8,6 +8,7 @@ from service.db import spending, study_progress
 from service.db.engine import reading
 from service.db.states import StudyStatus
 from service.dispatcher.scheduler.budget import (
+    TIME,
     cause_of,
     left_trial,
     rebudget,
@@ -39,6 +40,12 @@ def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> No
         ledger.end_left(study, [left_trial(study, trial) for trial in left], cause)
     for slot in idle:
         slot.lanes = []
+
+
+def overdue(study: StudyState, slots: Iterable[SlotState]) -> list[SlotState]:
+    """Slots with lanes of a search whose time is over: their segments need not go on."""
+    over = study.search_ended_by in TIME
+    return [slot for slot in slots if searches(slot, study)] if over else []
 
 
 def end_search(ledger: Ledger, study: StudyState, by: str, *, warning: str | None = None) -> bool:

@@ -2,6 +2,7 @@
 
     diverged            ends as diverged
     at no rung          goes on
+    stopped early       goes on, wherever it is: at a rung it is evaluated by the next order
     at the last rung    completed
     at another rung     the study's rule decides (`metaopt.search.pruning`): goes on, is pruned, or
                         back into the queue, to wait (`service.dispatcher.pruning.pauses`);
@@ -15,6 +16,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from metaopt.costs.metric import BankScores
 from metaopt.costs.registry import costs_of_scores
@@ -52,6 +54,7 @@ class LaneOutcome:
         loss, losses, trimmed_loss: Then what is minimised: of the study's statistic, by task, and
             of the trimmed mean.
         metrics: What else is known of it now.
+        unjudged: Its segment was stopped before it was evaluated.
     """
 
     trial: TrialState
@@ -62,11 +65,17 @@ class LaneOutcome:
     losses: Sequence[float] = ()
     trimmed_loss: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    unjudged: bool = False
 
     @property
     def place(self) -> Place:
         """Branch and meta-iteration that it has reached."""
         return self.trial.group.branch, self.lane.meta_iteration
+
+    @property
+    def trained(self) -> int:
+        """Meta-iterations of the segment; until it is taken over in memory."""
+        return self.lane.meta_iteration - self.trial.meta_iteration
 
     @property
     def searches(self) -> bool:
@@ -90,7 +99,8 @@ def judge_report(
         BadReport: a lane is missing, has a wrong age, or scores that are missing or not finite.
     """
     by_id = {lane.trial_id: lane for lane in report.lanes}
-    outcomes = [_scored(study, trial, by_id.get(trial.trial_id), iterations) for trial in lanes]
+    ordered = _Ordered(iterations, report.stopped)
+    outcomes = [_scored(study, trial, by_id.get(trial.trial_id), ordered) for trial in lanes]
     rungs = _rungs(study, outcomes)
     return [replace(outcome, status=_status(study, outcome, rungs)) for outcome in outcomes]
 
@@ -112,19 +122,31 @@ def check_trivial(report: SegmentReport, tasks: int) -> None:
             )
 
 
+class _Ordered(NamedTuple):
+    """How many meta-iterations were ordered, and whether the segment was stopped before them."""
+
+    iterations: int
+    stopped: bool
+
+    def allows(self, trained: int) -> bool:
+        return 0 <= trained <= self.iterations if self.stopped else trained == self.iterations
+
+
 def _scored(
-    study: StudyState, trial: TrialState, lane: LaneReport | None, iterations: int
+    study: StudyState, trial: TrialState, lane: LaneReport | None, ordered: _Ordered
 ) -> LaneOutcome:
     if lane is None:
         raise BadReport(f"the worker says nothing about trial {trial.trial_number}")
     if lane.diverged_at is not None:
         metrics = {**_known_costs(study, trial), **trial.metrics}
         return LaneOutcome(trial, lane, TrialStatus.DIVERGED, metrics=metrics)
-    if lane.meta_iteration != trial.meta_iteration + iterations:
+    if not ordered.allows(lane.meta_iteration - trial.meta_iteration):
         raise BadReport(
             f"trial {trial.trial_number} should be at meta-iteration "
-            f"{trial.meta_iteration + iterations}, the worker says {lane.meta_iteration}"
+            f"{trial.meta_iteration + ordered.iterations}, the worker says {lane.meta_iteration}"
         )
+    if ordered.stopped and lane.scores is None:
+        return LaneOutcome(trial, lane, TrialStatus.RUNNING, unjudged=True)
     rung = lane.meta_iteration
     earlier = study.rung_losses.get((trial.group.branch, rung), {})
     if rung not in study.plan_of(trial).rungs or trial.trial_number in earlier:
@@ -195,8 +217,8 @@ def _status(
     study: StudyState, outcome: LaneOutcome, rungs: Mapping[tuple[Place, int], Rung]
 ) -> TrialStatus:
     trial = outcome.trial
-    if outcome.status == TrialStatus.DIVERGED:
-        return TrialStatus.DIVERGED
+    if outcome.status == TrialStatus.DIVERGED or outcome.unjudged:
+        return outcome.status
     if outcome.lane.meta_iteration >= study.plan_of(trial).rungs[-1]:
         return TrialStatus.COMPLETED
     if outcome.loss is None:

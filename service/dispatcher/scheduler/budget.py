@@ -8,7 +8,8 @@
                                             or to train again (`…dispatcher.selection.replicas`)
 
 A budget is looked at whenever a segment is reported and a few times a second.  Once one is spent
-no segment of the search is ordered any more; those under way are reported and judged as ever.
+no segment of the search is ordered any more; those under way are reported and judged as ever, but
+for a budget of time: then they end early.
 What then is left ends as pruned if it was scored at a rung, since its score tells the sampler and
 the user something, and as cancelled otherwise.  `total_meta_iterations` is never exceeded at all:
 what segments may train is counted before they are ordered.
@@ -122,6 +123,10 @@ LIMITS = (
 )
 """Every budget but `trials`, which ends a search by leaving nothing to ask for; the first one
 that is reached is the one that is named."""
+
+
+TIME = frozenset({"wall_seconds", "device_seconds"})
+"""Budgets that are over while a segment goes on."""
 
 
 ERROR = "error"

@@ -44,7 +44,7 @@ def segment_order(
     evaluate = [
         trial
         for trial in lanes
-        if _next_evaluation(trial, plan.rungs) == trial.meta_iteration + iterations
+        if _next_evaluation(study, trial) == trial.meta_iteration + iterations
     ]
     return SegmentOrder(
         signature=signature.to_json(),
@@ -74,14 +74,23 @@ def _iterations(
     segment_seconds: float,
 ) -> int:
     ages, plan = [trial.meta_iteration for trial in lanes], study.plan[group.role]
-    if any(age >= plan.horizon for age in ages):
-        return 0  # trained before, to be scored on more tasks; others train on after that
+    if any(age >= plan.horizon for age in ages) or any(_unscored(study, t) for t in lanes):
+        return 0  # trained before, to be scored now; others train on after that
     return segment_length(ages, plan.stops, seconds=slot.seconds, segment_seconds=segment_seconds)
 
 
-def _next_evaluation(trial: TrialState, rungs: Sequence[int]) -> int:
-    at_end = trial.meta_iteration >= rungs[-1]
-    return trial.meta_iteration if at_end else next_rung(trial.meta_iteration, rungs)
+def _next_evaluation(study: StudyState, trial: TrialState) -> int:
+    rungs = study.plan_of(trial).rungs
+    now = trial.meta_iteration >= rungs[-1] or _unscored(study, trial)
+    return trial.meta_iteration if now else next_rung(trial.meta_iteration, rungs)
+
+
+def _unscored(study: StudyState, trial: TrialState) -> bool:
+    """Whether it is at a rung and not scored there: its segment was stopped in between."""
+    if trial.role.judged_at != "rungs" or trial.meta_iteration not in study.plan_of(trial).rungs:
+        return False
+    scored = study.rung_losses.get((trial.group.branch, trial.meta_iteration), {})
+    return trial.trial_number not in scored
 
 
 def _seconds_left(study: StudyState, group: Group, workers: int) -> float | None:

@@ -11,7 +11,7 @@ from service.db.states import TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
-from service.dispatcher.state import SlotState, StudyState, TrialState
+from service.dispatcher.state import MachineFailures, SlotState, StudyState, TrialState
 from service.dispatcher.store.entries import keeps_file
 from service.executors.base import SegmentReport
 
@@ -29,7 +29,7 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
     replaced = trial.checkpoint
     trial.meta_iteration, trial.status = lane.meta_iteration, reported.status
     trial.checkpoint, trial.checkpoint_sha256 = store.name_of(lane.checkpoint), lane.digest
-    trial.solo, trial.losses_here = False, 0
+    trial.solo, trial.losses_here, trial.machine = False, 0, MachineFailures()
     store.delete(replaced)
     if reported.scored is not None:
         trial.loss, trial.metrics = reported.loss, reported.metrics

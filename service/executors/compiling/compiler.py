@@ -108,6 +108,7 @@ def _compile(job: Job, path: Path, workshop: Path) -> int:
     from service.executors.compiling import records
     from service.executors.compiling.probe import Facts, faster_than_eager
     from service.executors.compiling.program_files import forget_failure, note_failure
+    from service.executors.compiling.seal import Seal
 
     clear(path.parent)
     if job.device == "cpu":
@@ -122,7 +123,7 @@ def _compile(job: Job, path: Path, workshop: Path) -> int:
             faster = faster_than_eager(population, workshop, Facts(**job.facts))
             # Before the program is there: who found that alone would use it, whatever it brings.
             records.keep(path.parent, population, CompileGuess(seconds, faster))
-        (workshop / path.name).replace(path)
+        Seal.of(path.parent).publish(workshop / path.name, path)
     except Exception as error:
         note_failure(path, error)
         print(f"not compiled: {type(error).__name__}: {error}", file=sys.stderr)

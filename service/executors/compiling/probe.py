@@ -4,8 +4,8 @@ Eager: how many at once fit and pay.  By a program: how many times as fast it tr
 """
 
 import json
-import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,6 +15,8 @@ import torch
 
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
+from service.executors.blame import is_out_of_memory
+from service.executors.compiling.program_files import read_small
 from service.executors.compiling.worth import eager_seconds
 
 GAIN = 0.95  # twice the lanes must cost less than this per lane, or they do not pay
@@ -22,6 +24,7 @@ REPEATS = 3
 TURNS = 5
 CALLS = 8  # in a turn: tasks are drawn for many at once
 MOST_LANES = 512
+MOST_SECONDS = 1e6  # of a meta-iteration
 MEMORY_SHARE = 0.8  # of what is free on a GPU; the rest is for evaluations
 
 
@@ -54,26 +57,35 @@ class Facts:
     def read(cls, path: Path) -> "Facts | None":
         """The facts in a file; None where there are none that make sense."""
         try:
-            data: Any = json.loads(path.read_text())
+            data: Any = json.loads(read_small(path))
             facts = cls(**data)
             seconds = (facts.seconds, *facts.by_lanes.values())
             sensible = isinstance(facts.lane_chunk, int)
-            sensible &= 0 < min(map(int, facts.by_lanes)) <= facts.lane_chunk
-            sensible &= all(math.isfinite(value) and value > 0 for value in seconds)
+            sensible &= 0 < min(map(int, facts.by_lanes)) <= facts.lane_chunk <= MOST_LANES
+            sensible &= all(0 < value < MOST_SECONDS for value in seconds)
         except (OSError, ValueError, TypeError, AttributeError):
             return None
         return facts if sensible else None
 
 
-def probe(signature: Signature, device: str) -> Facts:
-    """Double the lanes as long as that makes each cheaper and they fit; return what was found."""
+def probe(signature: Signature, device: str, between: Callable[[], object] = lambda: None) -> Facts:
+    """Double the lanes as long as that makes each cheaper and they fit; return what was found.
+
+    Args:
+        between: Called after each meta-iteration; what it raises ends it.
+
+    Raises:
+        torch.OutOfMemoryError, MemoryError, RuntimeError: not even one lane fits.
+    """
     by_lanes: dict[int, float] = {}
     per_lane = 0
     lanes = 1
     while lanes <= MOST_LANES and (device == "cpu" or _fits(lanes, per_lane)):
         try:
-            by_lanes[lanes], per_lane = _measure(signature, device, lanes)
-        except (torch.OutOfMemoryError, MemoryError):
+            by_lanes[lanes], per_lane = _measure(signature, device, lanes, between)
+        except Exception as error:
+            if not by_lanes or not is_out_of_memory(error):
+                raise
             break
         finally:
             if device != "cpu":
@@ -88,12 +100,14 @@ def probe(signature: Signature, device: str) -> Facts:
     return Facts(lane_chunk, by_lanes[lane_chunk], named, per_lane)
 
 
-def _measure(signature: Signature, device: str, lanes: int) -> tuple[float, int]:
+def _measure(
+    signature: Signature, device: str, lanes: int, between: Callable[[], object]
+) -> tuple[float, int]:
     population = Population(signature, device=device, lane_chunk=lanes)
     fill(population, lanes)
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-    seconds = least_seconds(population, 1) / lanes
+    seconds = least_seconds(population, 1, between) / lanes
     peak = 0 if device == "cpu" else torch.cuda.max_memory_allocated() // lanes
     return seconds, peak
 
@@ -131,10 +145,16 @@ def fill(population: Population, lanes: int) -> None:
         population.admit(str(lane), {**signature.structure, **steps}, seed=lane, horizon=100)
 
 
-def least_seconds(population: Population, meta_iterations: int) -> float:
+def least_seconds(
+    population: Population, meta_iterations: int, between: Callable[[], object] = lambda: None
+) -> float:
     """The least seconds of so many meta-iterations of all lanes, after one to warm up."""
     population.advance(1)
-    return min(_timed(population, meta_iterations) for _ in range(REPEATS))
+    seconds = []
+    for _ in range(REPEATS):
+        between()
+        seconds.append(_timed(population, meta_iterations))
+    return min(seconds)
 
 
 def _timed(population: Population, meta_iterations: int) -> float:

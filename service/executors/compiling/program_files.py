@@ -1,11 +1,14 @@
 """Files of compiled programs: written whole or not at all; the note of a failure beside them."""
 
+import errno
 import json
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 
+MOST_BYTES = 2**16  # of a measurement
 NOTED_SECONDS = 24 * 3600.0  # who has no compiler today may have one tomorrow
 
 
@@ -15,6 +18,21 @@ def write_whole(path: Path, data: dict[str, object]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     partial.write_text(json.dumps(data))
     partial.replace(path)
+
+
+def read_small(path: Path) -> str:
+    """The text of a small file.
+
+    Raises:
+        OSError: it is not there, no file, or longer than a measurement can be.
+        ValueError: it is no text.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would let us wait for ever
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, "no measurement", str(path))
+        return file.read(MOST_BYTES).decode()
 
 
 def note_failure(program: Path, error: Exception) -> None:

@@ -13,6 +13,9 @@ What is measured and what is compiled lies in one directory, shared by all worke
 and kept over restarts: a second process only loads.  A compiler that is missing, fails or crashes
 costs nothing but speed, as does a directory that cannot be used.  For the same program none is
 tried again on the same day after it has failed or hung, nor after it has crashed twice.
+
+What is compiled is machine code: what this service has not compiled, or somebody has changed, is
+never loaded (`…compiling.seal`), is said in the log, removed, and compiled again.
 """
 
 import json
@@ -25,6 +28,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from warnings import catch_warnings, filterwarnings
 
@@ -33,7 +37,7 @@ import structlog
 from metaopt.data.shelf import looked_in
 from metaopt.errors import CorruptProgram
 from metaopt.plugins.load import provided
-from metaopt.population.compiled import program_key
+from metaopt.population.compiled import PARTIAL, program_key
 from metaopt.population.kinds import plugins_of
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
@@ -48,7 +52,9 @@ from service.executors.compiling.program_files import (
     write_whole,
 )
 from service.executors.compiling.records import core_seconds, expected, measured
+from service.executors.compiling.seal import Seal, UntrustedProgram
 from service.executors.compiling.worth import Costs, Work, is_faster, saved_seconds, worth_compiling
+from service.executors.progress import Progress, Stopped
 from service.wire.characters import printable
 
 WORTH_PROBING = 1000  # lane-meta-iterations ahead; a probe takes some tens of them
@@ -58,6 +64,7 @@ LONGEST_WHY = 500  # characters, of a reason that an error of anybody's may be p
 # On the clock, since a compiler that stands still takes no seconds of a core: it has hung if it
 # runs so many times as long as was expected, and for so many seconds.
 HUNG_TIMES, HUNG_SECONDS = 10.0, 120.0
+END_SECONDS = 10.0  # for a compiler to end that is killed
 
 log = structlog.get_logger("worker")
 
@@ -72,6 +79,7 @@ class Programs:
         mode: "auto" compiles what pays; "always" compiles first, then trains; "never" stays eager.
         lends: Whether a process that compiles takes the core of its worker: no core is idle.
         wait_seconds: How long lanes wait for it in one go.
+        progress: Told that it measures, compiles or waits, and asked whether to end early.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class Programs:
         *,
         lends: bool = False,
         wait_seconds: float = WAIT_SECONDS,
+        progress: Progress | None = None,
     ) -> None:
         """Begin without a compiling process."""
         self._device = device
@@ -89,6 +98,7 @@ class Programs:
         self._mode = mode if directory is not None else "never"
         self._lends = lends
         self._wait_seconds = wait_seconds
+        self._progress = progress or Progress()
         self._facts: dict[str, Facts | None] = {}
         self._crashes: Counter[Path] = Counter()
         self._compiling: _Compiling | None = None
@@ -147,10 +157,14 @@ class Programs:
     def close(self) -> None:
         """End the compiling process and the compilers that it called."""
         if self._compiling is not None:
-            with self._compiling.process as process:  # closes its pipe and waits
-                with suppress(ProcessLookupError, PermissionError):  # all have ended
-                    os.killpg(process.pid, signal.SIGKILL)
-            self._compiling = None
+            process, self._compiling = self._compiling.process, None
+            with suppress(ProcessLookupError, PermissionError):  # all have ended
+                os.killpg(process.pid, signal.SIGKILL)
+            assert process.stdin is not None
+            with suppress(OSError):
+                process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):  # inside the kernel: nobody can do more
+                process.wait(timeout=END_SECONDS)
 
     def _ready(self, population: Population, work: Work) -> bool:
         if self._mode == "never" or self._directory is None or population.compiled:
@@ -215,16 +229,29 @@ class Programs:
 
     def _use(self, population: Population, path: Path) -> None:
         assert self._directory is not None
+        seal = Seal.of(self._directory)
         try:
-            population.use_compiled(self._directory)
+            if not path.exists():
+                self._compile_here(population, path, seal)
+            population.use_compiled(self._directory, seal.opened)
             log.info("program_loaded", program=path.name)
             forget_failure(path)
-        except CorruptProgram as error:  # it may be compiled again
-            log.warning("program_failed", program=path.name, cause=str(error)[:500])
+        except (CorruptProgram, UntrustedProgram) as error:  # it may be compiled again
+            trusted = isinstance(error, CorruptProgram)
+            event = "program_failed" if trusted else "program_untrusted"
+            log.warning(event, program=path.name, cause=str(error)[:500])
             path.unlink(missing_ok=True)
         except Exception as error:  # eager training needs nothing of all this
             log.warning("program_failed", program=path.name, cause=str(error)[:500])
             note_failure(path, error)
+
+    def _compile_here(self, population: Population, path: Path, seal: Seal) -> None:
+        """Compile the program at `path` in this process, without a sign of progress."""
+        self._progress.doing("compiling", patience=self._patience(population))
+        with TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as workshop:
+            population.compile(Path(workshop))
+            seal.publish(Path(workshop) / path.name, path)
+        self._progress.doing("preparing")
 
     def _compiles(self, path: Path) -> bool:
         """Whether a process of this worker was started for the program at `path`."""
@@ -242,7 +269,7 @@ class Programs:
         assert self._compiling is not None
         deadline = time.monotonic() + self._wait_seconds
         while self.compiling:
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or not self._progress.go_on():
                 return False
             time.sleep(LOOK_SECONDS)
         if path.exists():
@@ -271,7 +298,10 @@ class Programs:
             path = self._directory / name
             facts = Facts.read(path)
             if facts is None and ahead >= WORTH_PROBING:
-                found = probe(signature, self._device)
+                try:
+                    found = probe(signature, self._device, self._progress.check)
+                except Stopped:  # it may be measured another time
+                    return None
                 log.info("lanes_measured", lane_chunk=found.lane_chunk, seconds=found.seconds)
                 facts = Facts.read(path)  # another worker was faster: all go by one measurement
                 if facts is None:
@@ -279,6 +309,11 @@ class Programs:
                     facts = found
             self._facts[name] = facts
         return self._facts.get(name)
+
+    def _patience(self, population: Population) -> float:
+        """For how many seconds compiling its program here may take."""
+        assert self._directory is not None
+        return _patience(expected(self._directory, population).seconds)
 
     def _compile(self, population: Population, path: Path, seconds: float) -> None:
         """Start the compiling process; one for another program keeps no core that is lent to this.
@@ -307,7 +342,7 @@ class Programs:
             bufsize=0,
             process_group=0,  # it is killed with the compilers that it called
         )
-        patience = max(HUNG_SECONDS, HUNG_TIMES * seconds)
+        patience = _patience(seconds)
         self._compiling = _Compiling(process, path, time.monotonic(), patience)
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it has crashed, which is seen by its exit status
@@ -318,6 +353,11 @@ def why_slow(population: Population) -> str | None:
     """Why its lanes are trained one after the other, as every database takes it; None if not."""
     why = population.lane_by_lane
     return None if why is None else printable(why)[:LONGEST_WHY]
+
+
+def _patience(seconds: float) -> float:
+    """After how many seconds a compilation has hung that was expected to take so many."""
+    return max(HUNG_SECONDS, HUNG_TIMES * seconds)
 
 
 class _Compiling(NamedTuple):

@@ -19,8 +19,9 @@ from typing import Any
 from metaopt.models.kind import CompileGuess
 from metaopt.models.registry import MODELS
 from metaopt.population.population import Population
-from service.executors.compiling.program_files import write_whole
+from service.executors.compiling.program_files import read_small, write_whole
 
+MOST = 1e12  # of any number in a record: nobody compiles for so many seconds
 _GUESSED_WHERE_A_LOOP_TAKES = 0.011  # seconds; `_loop_seconds` where guesses were measured
 
 
@@ -118,11 +119,11 @@ def _prefix(population: Population) -> str:
 def _read(path: Path) -> tuple[_Subject, CompileGuess] | None:
     """Of which program a record is, and the record; None where there is none that makes sense."""
     try:
-        data: Any = json.loads(path.read_text())
+        data: Any = json.loads(read_small(path))
         record = CompileGuess(float(data.pop("seconds")), float(data.pop("faster")))
         subject = _Subject(**data)
         numbers = (*record, subject.weights, subject.lanes, subject.steps)
-        sensible = all(math.isfinite(number) and number > 0 for number in numbers)
+        sensible = all(0 < number < MOST for number in numbers)
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
     return (subject, record) if sensible else None

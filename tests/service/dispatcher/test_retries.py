@@ -1,10 +1,19 @@
 from service.db.states import AttemptOutcome
-from service.dispatcher.retries import MOST_LOSSES, decide_retry, halved
+from service.dispatcher.retries import (
+    MOST_FAILURES,
+    MOST_LOSSES,
+    TOGETHER,
+    decide_retry,
+    halved,
+)
+from service.dispatcher.state import MachineFailures
 from service.executors.base import (
     MachineFailed,
     OutOfMemory,
     SegmentFailed,
     WorkerGone,
+    WorkerHung,
+    WorkerHungIdle,
     WorkerLost,
 )
 from tests.fakes.states import trial
@@ -71,12 +80,50 @@ def test_a_worker_that_could_not_start_counts_for_nobody() -> None:
     assert (loss.failed, loss.attempts, loss.is_loss) == (False, 2, False)
 
 
+def test_a_hang_among_others_sets_lanes_apart_and_alone_is_an_attempt() -> None:
+    hung = WorkerHung("hung: no sign of progress for 61 s while training; it was killed")
+    together = decide_retry(trial(), hung, alone=False)
+    assert (together.solo, together.attempts, together.failed) == (True, 0, False)
+    alone = decide_retry(trial(attempts=2), hung, alone=True)
+    assert (alone.failed, alone.attempts, alone.outcome) == (True, 3, AttemptOutcome.LOST)
+    assert "hung" in alone.cause
+    idle = decide_retry(trial(attempts=2), WorkerHungIdle("hung"), alone=True)
+    assert (idle.failed, idle.attempts, idle.is_loss) == (False, 2, False)
+
+
+FULL = MachineFailed("OSError: [Errno 28] No space left on device", kind="OSError")
+
+
 def test_a_full_disk_counts_for_nobody() -> None:
-    full = MachineFailed("OSError: [Errno 28] No space left on device", kind="OSError")
     for alone in (True, False):
-        loss = decide_retry(trial(attempts=2, losses=MOST_LOSSES), full, alone=alone)
+        loss = decide_retry(trial(attempts=2, losses=MOST_LOSSES), FULL, alone=alone)
         assert (loss.failed, loss.attempts, loss.is_loss, loss.solo) == (False, 2, False, False)
         assert loss.outcome == AttemptOutcome.EVICTED
+
+
+def test_a_machine_that_fails_again_and_again_sets_lanes_apart() -> None:
+    apart = decide_retry(trial(machine=MachineFailures(failures=TOGETHER)), FULL, alone=False)
+    assert (apart.solo, apart.failed, apart.is_loss) == (True, False, False)
+
+
+def test_a_machine_that_fails_for_all_fails_no_trial_for_hours() -> None:
+    failures = MachineFailures()
+    for _ in range(MOST_FAILURES - 1):
+        failures = failures.one_more(reports=7)
+        assert not decide_retry(trial(machine=failures), FULL, alone=True).failed
+    failures = failures.one_more(reports=7)
+    assert decide_retry(trial(machine=failures), FULL, alone=True).failed
+
+
+def test_a_machine_that_fails_for_one_and_works_for_others_ends_that_one() -> None:
+    failures = MachineFailures()
+    for reports in range(MOST_LOSSES):
+        failures = failures.one_more(reports)
+        assert not decide_retry(trial(machine=failures), FULL, alone=True).failed
+    failures = failures.one_more(MOST_LOSSES)
+    assert not decide_retry(trial(machine=failures), FULL, alone=False).failed
+    ended = decide_retry(trial(machine=failures), FULL, alone=True)
+    assert (ended.failed, ended.attempts, ended.cause) == (True, 0, str(FULL))
 
 
 def test_losses_end_somewhere() -> None:

@@ -16,7 +16,6 @@ from metaopt.keys import key
 from metaopt.population.signature import signature_of
 from service.executors.base import (
     Admit,
-    MachineFailed,
     SegmentFailed,
     SegmentOrder,
     SegmentReport,
@@ -24,10 +23,9 @@ from service.executors.base import (
     WorkerGone,
     WorkerLost,
 )
-from service.executors.local import LocalExecutor, _segment_error
+from service.executors.local import LocalExecutor
 from service.executors.process import worker_environment
 from service.executors.segment import Segments
-from service.executors.worker import describe
 from tests.fakes.processes import children, kill, runs
 from tests.waiting import wait_until
 
@@ -126,12 +124,6 @@ def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Pat
     again = report_of(shared.submit("cpu:0", order(study_id="again", admit=resumed)))
     assert again.lanes[0].meta_iteration == 6
     assert again.lanes[0].scores == whole.scores
-
-
-def test_a_full_disk_is_the_machines_fault_and_a_missing_file_is_not() -> None:
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
-        assert isinstance(_segment_error(describe(OSError(number, "disk"))), MachineFailed)
-    assert type(_segment_error(describe(FileNotFoundError(2, "missing")))) is SegmentFailed
 
 
 def test_a_segment_that_fails_leaves_no_files(

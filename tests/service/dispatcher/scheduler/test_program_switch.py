@@ -56,6 +56,8 @@ def test_a_lane_is_scored_on_the_tasks_of_its_rung_whatever_its_neighbours(tmp_p
     study = state(pruning={"kind": "none", "rungs": [60, 120], "tasks": [4, 10]})
     young, middle, old = states.asked(study, "maml", 3)
     young.meta_iteration, middle.meta_iteration, old.meta_iteration = 0, 60, 120
+    study.rung_losses["maml", 60] = {middle.trial_number: 1.0, old.trial_number: 1.0}
+    study.rung_losses["maml", 120] = {old.trial_number: 1.0}
     order = order_of(study, [young, middle, old], tmp_path)
     assert order.iterations == 60
     assert order.evaluate == [young.trial_id, middle.trial_id, old.trial_id]

@@ -1,0 +1,85 @@
+"""Blame: whose fault an error in a segment is, as its worker sees it.  Listed is the trial's own.
+
+    too little memory                  the lanes', together: of the device, of the host, or of
+                                       what the worker may take (`service.executors.memory`)
+    a refusal of ours (MetaoptError)   the order's
+    what computing raises              the trial's
+    what is raised in a plug-in        the trial's, but for what only an exhausted or broken
+                                       machine says
+    all else, and every OSError        the machine's: whatever its number is
+      behind one of these
+
+So a machine may fail in ways that nobody thought of, and no trial is charged.  An error says where
+it comes from by those that it was raised from (`raise … from`), also where they are not shown.
+"""
+
+import errno
+import sys
+from collections.abc import Iterator
+
+from metaopt.errors import MetaoptError
+
+OWN = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, NameError,
+    RuntimeError, SyntaxError, TypeError, ValueError, Warning,
+)  # fmt: skip
+"""What computing raises, and torch; a MetaoptError is a ValueError."""
+
+EXHAUSTED = frozenset(
+    {
+        errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.ENOMEM,
+        errno.ENOSPC, errno.EROFS, errno.ESTALE,
+    }
+)  # fmt: skip
+"""What a machine says that has no room, descriptors or disk left, whoever asked it."""
+
+NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What it says of a file that is missing, where a refusal of ours tells that in words."""
+
+_KNOWN = frozenset({"metaopt", "service", "__main__", "torch", "numpy", "safetensors", "structlog"})
+
+
+_TOLD_BY_TORCH = "DefaultCPUAllocator: can't allocate memory"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that there is not enough memory, of the device or of the host."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and _TOLD_BY_TORCH in str(error)
+
+
+def is_machines(error: BaseException) -> bool:
+    """Whether `error` is the machine's fault, and says nothing about the trials it was met by."""
+    behind = next((one for one in _chain(error) if isinstance(one, OSError)), None)
+    if behind is None:
+        return not isinstance(error, OWN) and not _in_plugin(error)
+    if _in_plugin(error) or _in_plugin(behind):
+        return behind.errno in EXHAUSTED
+    return not (isinstance(error, MetaoptError) and behind.errno in NOT_THERE)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+def _in_plugin(error: BaseException) -> bool:
+    """Whether it came through code that is neither ours, nor Python's, nor a library's of ours."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        name = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        top = name.partition(".")[0]
+        if top not in _KNOWN and top not in sys.stdlib_module_names:
+            return True
+        traceback = traceback.tb_next
+    return False

@@ -1,0 +1,97 @@
+"""Whose fault an error in a segment is: the machine's, unless it is listed as the trial's own."""
+
+import errno
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from metaopt.errors import CorruptCheckpoint, InvalidTasks
+from service.executors.base import MachineFailed, OutOfMemory, SegmentFailed
+from service.executors.local import _segment_error
+from service.executors.worker import describe
+
+
+def sort_of(error: Exception) -> type[SegmentFailed]:
+    return type(_segment_error(describe(error)))
+
+
+def raised(
+    error: Exception, behind: Exception | None = None, *, by: str = "metaopt.x"
+) -> Exception:
+    """Return `error` as code of the module `by` raises it, perhaps from another one."""
+    module = ModuleType(by)
+    module.__dict__.update(error=error, behind=behind)
+    if behind is None:
+        code = "def fail():\n    raise error"
+    else:
+        code = "def fail():\n    try:\n        raise behind\n    except OSError:\n"
+        code += "        raise error from None"
+    exec(code, module.__dict__)
+    try:
+        module.__dict__["fail"]()
+    except Exception as caught:
+        assert caught.__traceback__ is not None
+        return caught.with_traceback(caught.__traceback__.tb_next)  # without this function
+    raise AssertionError
+
+
+def test_whatever_the_system_says_is_the_machines_fault() -> None:
+    for number in set(errno.errorcode) - {errno.ENOMEM}:
+        assert sort_of(raised(OSError(number, "said so"))) is MachineFailed, number
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("shape"), ZeroDivisionError(), KeyError("x"), InvalidTasks("none"), TypeError()],
+)
+def test_what_computing_raises_is_the_trials_own(error: Exception) -> None:
+    assert sort_of(error) is SegmentFailed
+    assert describe(error)["invalid"] == isinstance(error, InvalidTasks)
+
+
+@pytest.mark.parametrize("error", [ImportError("libx.so"), SafetensorError("IoError"), EOFError()])
+def test_what_is_not_listed_is_the_machines_fault(error: Exception) -> None:
+    assert sort_of(error) is MachineFailed
+
+
+def test_a_refusal_is_the_machines_fault_if_the_machine_is_behind_it() -> None:
+    refused = CorruptCheckpoint("cannot be read")
+    full = raised(refused, OSError(errno.EMFILE, "Too many open files"))
+    assert sort_of(full) is MachineFailed and not describe(full)["invalid"]
+    missing = raised(refused, FileNotFoundError(errno.ENOENT, "No such file"))
+    assert sort_of(missing) is SegmentFailed and describe(missing)["kind"] == "CorruptCheckpoint"
+
+
+@pytest.mark.parametrize(
+    ("number", "sort"),
+    [
+        (errno.ENOENT, SegmentFailed),
+        (errno.EACCES, SegmentFailed),
+        (errno.ECONNREFUSED, SegmentFailed),
+        (errno.ENOSPC, MachineFailed),
+        (errno.ESTALE, MachineFailed),
+        (errno.EMFILE, MachineFailed),
+    ],
+)
+def test_a_plugins_own_errors_are_its_trials(number: int, sort: type[SegmentFailed]) -> None:
+    error = OSError(number, "said so")
+    assert sort_of(raised(error, by="somebodys.tasks")) is sort
+
+
+def test_a_plugins_own_kind_of_error_is_its_trials() -> None:
+    class Odd(Exception):
+        pass
+
+    assert sort_of(raised(Odd(), by="somebodys.tasks")) is SegmentFailed
+
+
+def test_too_little_memory_is_told_apart_whoever_says_so() -> None:
+    with pytest.raises(RuntimeError) as torchs:
+        torch.empty(2**50, dtype=torch.uint8)
+    with pytest.raises(MemoryError) as numpys:
+        np.ones(2**50)
+    for error in (torchs.value, numpys.value, OSError(errno.ENOMEM, "Cannot allocate memory")):
+        assert sort_of(error) is OutOfMemory

@@ -1,0 +1,209 @@
+"""Workers that hang, and segments that are told to end early: real processes."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from metaopt.plugins.described import Needed
+from metaopt.plugins.sources import Sources
+from service.executors.base import (
+    SegmentOrder,
+    Slot,
+    WorkerGone,
+    WorkerHung,
+    WorkerHungIdle,
+    WorkerLost,
+)
+from service.executors.local import LocalExecutor
+from service.executors.plugins import describe_plugins
+from service.executors.progress import Progress, Stopped
+from service.executors.segment import Segments
+from tests.fakes.processes import runs
+from tests.service.executors.test_local import FOR_EVER, order, report_of
+from tests.waiting import wait_until
+
+HUGE_BANK = {
+    "split": "validation",
+    "seed": 1,
+    "tasks": 10_000,
+    "k_shot": 5,
+    "q_query": 5,
+    "steps": 200,
+    "transductive": True,
+}
+
+
+@pytest.fixture(scope="module")
+def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path_factory.mktemp("logs"))
+    yield executor
+    executor.close()
+
+
+def test_a_sign_is_given_once_a_second_and_says_what_is_done() -> None:
+    sent, seconds = [], iter([0.0, 0.4, 0.9, 1.1, 1.1, 1.5, 2.2, 2.2])
+    progress = Progress(sent.append, lambda: next(seconds))
+    progress.doing("training")
+    assert [progress.go_on() for _ in range(5)] == [True] * 5
+    assert sent == [{"progress": "training"}] * 3
+
+
+def test_an_order_is_stopped_by_its_number_and_the_next_is_not() -> None:
+    progress = Progress()
+    progress.begin(4)
+    progress.stop(4)
+    assert not progress.go_on()
+    with pytest.raises(Stopped):
+        progress.check()
+    progress.begin(5)
+    assert progress.go_on()
+
+
+def test_a_frozen_worker_is_killed_and_replaced(executor: LocalExecutor, tmp_path: Path) -> None:
+    report_of(executor.submit("cpu:0", order(tmp_path, study_id="before")))
+    endless = order(study_id="endless", iterations=FOR_EVER, patience_seconds=5.0)
+    future = executor.submit("cpu:0", endless)
+    worker = at_work(executor)
+    os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(
+        WorkerHung, match=rf"process {worker}\) hung: .* 5 s while training"
+    ) as hung:
+        future.result(timeout=30)
+    assert not isinstance(hung.value, WorkerGone)
+    assert not runs(worker)
+    assert len(report_of(executor.submit("cpu:0", order(study_id="after"))).lanes) == 2
+
+
+def test_who_works_is_not_killed_however_long(executor: LocalExecutor) -> None:
+    future = executor.submit(
+        "cpu:0", order(study_id="long", iterations=FOR_EVER, patience_seconds=4.0)
+    )
+    with pytest.raises(TimeoutError):
+        future.result(timeout=6)
+    executor.stop("cpu:0")
+    assert report_of(future).stopped
+
+
+def test_a_worker_that_froze_idle_is_no_lanes_fault(executor: LocalExecutor) -> None:
+    report_of(executor.submit("cpu:0", order(study_id="idle")))
+    worker = executor.worker_pids()["cpu:0"]
+    os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(WorkerHungIdle, match="had not begun its order") as gone:
+        executor.submit("cpu:0", order(study_id="idle2", patience_seconds=2.0)).result(timeout=30)
+    assert isinstance(gone.value, WorkerGone)
+    assert not runs(worker)
+
+
+def test_training_that_is_stopped_keeps_what_was_trained(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    executor.prepare("cpu:0").result(timeout=300)
+    future = executor.submit("cpu:0", order(tmp_path, study_id="half", iterations=FOR_EVER))
+    at_work(executor)
+    executor.stop("cpu:0")
+    report = future.result(timeout=20)
+    assert report.stopped and len(report.lanes) == 2
+    for lane in report.lanes:
+        assert 0 < lane.meta_iteration < FOR_EVER and lane.scores is None
+        assert Path(str(lane.checkpoint)).is_file()
+    more = order(tmp_path, study_id="half", admit=[], evaluate=["a"])
+    after = report_of(executor.submit("cpu:0", more))
+    assert [lane.meta_iteration for lane in after.lanes] == [
+        lane.meta_iteration + 3 for lane in report.lanes
+    ]
+
+
+def test_a_huge_evaluation_is_stopped_within_moments(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    executor.prepare("cpu:0").result(timeout=300)
+    huge = order(tmp_path, study_id="huge", bank=HUGE_BANK, at_end="model")
+    future = executor.submit("cpu:0", huge)
+    with pytest.raises(TimeoutError):
+        future.result(timeout=3)
+    executor.stop("cpu:0")
+    report = future.result(timeout=10)
+    assert report.stopped
+    assert [(lane.meta_iteration, lane.scores) for lane in report.lanes] == [(3, None)] * 2
+    files = [lane.checkpoint for lane in report.lanes]
+    assert sorted(map(str, tmp_path.iterdir())) == sorted(map(str, files))
+
+
+class _Impatient(Progress):
+    """Stops once it has been told so many times that an evaluation goes on."""
+
+    def check(self) -> None:
+        raise Stopped
+
+
+def test_a_lane_at_its_horizon_that_was_not_evaluated_leaves_a_checkpoint(tmp_path: Path) -> None:
+    at_end = order(tmp_path, evaluate=["a", "b"], iterations=100)
+    report = Segments("cpu", progress=_Impatient()).run(at_end)
+    assert report.stopped
+    assert all(lane.meta_iteration == 100 and lane.checkpoint for lane in report.lanes)
+
+
+HANGS, KILLS = "time.sleep(10**6)", "os.kill(os.getpid(), signal.SIGKILL)"
+
+TASKS = """
+import os, signal, time
+from dataclasses import replace
+from metaopt.tasks.registry import TASKS
+from metaopt.tasks.regression import Linear
+
+class Bad(Linear):
+    def sample(self, split, keys, k_shot, q_query):
+        {does}
+
+BAD = replace(TASKS.get("linear"), name="bad", make=lambda *_: Bad(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "error", "says"),
+    [(HANGS, WorkerHung, "hung: no sign of progress .* while"), (KILLS, WorkerLost, "SIGKILL")],
+)
+def test_a_plugin_that_hangs_or_kills_its_worker_costs_its_own_segment(
+    tmp_path: Path, does: str, error: type[WorkerLost], says: str
+) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(TASKS.format(does=does))
+    slots = [Slot("cpu:0", "cpu")]
+    plugins = describe_plugins(Sources(files=(str(file),)), slots, os.environ)
+    (one,) = plugins.described()
+    assert one.refused is None
+    needed = Needed(one.family, one.name, one.package, one.version, one.digest)
+    signature = order().signature
+    bad = order(
+        signature={**signature, "tasks": {"kind": "bad", "k_shot": 5, "q_query": 5}},
+        plugins=[needed.to_json()],
+        patience_seconds=4.0,
+    )
+    executor = LocalExecutor(slots, tmp_path / "logs", plugins=plugins)
+    try:
+        with pytest.raises(error, match=says) as lost:
+            executor.submit("cpu:0", bad).result(timeout=120)
+        assert not isinstance(lost.value, WorkerGone)
+    finally:
+        executor.close()
+
+
+def at_work(executor: LocalExecutor) -> int:
+    """Return the worker that carries out an order, once it has used its core for a while."""
+    wait_until(lambda: bool(executor.worker_pids()), 30, what="a worker")
+    worker = executor.worker_pids()["cpu:0"]
+    before = core_ticks(worker)
+    wait_until(lambda: core_ticks(worker) >= before + 50, 30, what="a busy worker")
+    return worker
+
+
+def core_ticks(process_id: int) -> int:
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11])
+
+
+def test_orders_keep_their_patience() -> None:
+    assert SegmentOrder.from_json(order(patience_seconds=7.0).to_json()).patience_seconds == 7.0
