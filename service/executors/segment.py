@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from metaopt.errors import in_words
+from metaopt.errors import MetaoptError, in_words
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import LaneScores
 from metaopt.evaluation.hardest import hardest
@@ -241,14 +241,18 @@ def _change_lanes(population: Population, order: SegmentOrder) -> None:
 
 
 def _admit(population: Population, lane: Admit) -> None:
-    population.admit(
-        lane.trial_id,
-        lane.params,
-        seed=lane.seed,
-        horizon=lane.horizon,
-        checkpoint=Path(lane.checkpoint) if lane.checkpoint else None,
-        digest=lane.digest,
-    )
+    try:
+        population.admit(
+            lane.trial_id,
+            lane.params,
+            seed=lane.seed,
+            horizon=lane.horizon,
+            checkpoint=Path(lane.checkpoint) if lane.checkpoint else None,
+            digest=lane.digest,
+        )
+    except MetaoptError as error:
+        error.lane = lane.trial_id  # the others can go on
+        raise
 
 
 def _device_in_words(device: str) -> str:

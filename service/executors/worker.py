@@ -117,6 +117,7 @@ def describe(error: Exception) -> Json:
         "kind": type(error).__name__,
         "message": f"{type(error).__name__}: {error}"[:2000],
         "invalid": isinstance(error, MetaoptError),
+        "lane": error.lane if isinstance(error, MetaoptError) else None,
         "out_of_memory": isinstance(error, torch.OutOfMemoryError | MemoryError),
         "machine": isinstance(error, OSError) and error.errno in _MACHINE_ERRORS,
     }

@@ -128,6 +128,25 @@ def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Pat
     assert again.lanes[0].scores == whole.scores
 
 
+def test_a_damaged_checkpoint_names_its_lane_and_the_others_go_on(
+    shared: LocalExecutor, tmp_path: Path
+) -> None:
+    _, b = report_of(shared.submit("cpu:0", order(tmp_path, study_id="first"))).lanes
+    a, _ = report_of(shared.submit("cpu:0", order(tmp_path, study_id="second"))).lanes
+    lanes = [admit(lane.trial_id, lane.checkpoint, lane.digest) for lane in (b, a)]
+    path = Path(str(a.checkpoint))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for damage in ("must have SHA-256", "cannot be read"):
+        with pytest.raises(SegmentFailed, match=f"{path.name} {damage}") as failed:
+            report_of(shared.submit("cpu:0", order(study_id="third", admit=lanes)))
+        assert (failed.value.kind, failed.value.lane) == ("CorruptCheckpoint", "a")
+        path.unlink(missing_ok=True)
+    report = report_of(shared.submit("cpu:0", order(study_id="third", admit=[*lanes[:1]])))
+    assert [lane.meta_iteration for lane in report.lanes] == [6]
+
+
 def test_a_full_disk_is_the_machines_fault_and_a_missing_file_is_not() -> None:
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
         assert isinstance(_segment_error(describe(OSError(number, "disk"))), MachineFailed)
