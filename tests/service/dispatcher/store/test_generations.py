@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -13,11 +14,13 @@ from service.db.tables import Study, Trial
 from service.dispatcher.leadership import takeover
 from service.executors.base import SegmentFailed, SegmentOrder, WorkerLost
 from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.processes import DispatcherProcess
 from tests.fakes.rows import add_trial
 from tests.fakes.running import Run, attempts, rows, wait_for
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 from tests.service.dispatcher.leadership.test_takeover import ledger_of
+from tests.waiting import wait_until
 
 RUNGS = list(range(10, 180, 10))
 SPEC = {
@@ -25,6 +28,12 @@ SPEC = {
     "budget": {"trials": 2, "meta_iterations": 180},
     "pruning": {"kind": "median", "rungs": RUNGS, "startup_trials": 50},
     "search": {"sampler": "random"},
+}
+
+
+LONG: dict[str, Any] = {
+    "budget": {"trials": 2, "meta_iterations": 100_000},
+    "pruning": {"kind": "none"},
 }
 
 
@@ -97,6 +106,48 @@ def test_where_both_are_damaged_a_trial_begins_anew(engine: Engine, run: Run) ->
     began = [one.from_meta_iteration for one in of_victim]
     errors = [one for one in of_victim if one.outcome == "error"]
     assert len(errors) == 2 and began[-1] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_flipped_bit_is_found_by_a_real_worker_and_costs_its_trial_little(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    study_id = submit(engine, small_spec(**{**SPEC, **LONG}))
+    one_slot = {"METAOPT_SLOTS": "1", "METAOPT_COMPILE": "never"}
+    dispatcher = DispatcherProcess(database_url, tmp_path / "data", **one_slot)
+    try:
+        wait_until(lambda: all_kept(rows(engine, study_id)), 120, what="two checkpoints of each")
+    finally:
+        dispatcher.close()
+    damaged, whole = rows(engine, study_id)
+    path = tmp_path / "data" / "checkpoints" / damaged["checkpoint"]
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 4
+    path.write_bytes(content)
+    before = {t["trial_id"]: t["meta_iteration"] for t in (damaged, whole)}
+    dispatcher = DispatcherProcess(database_url, tmp_path / "data", **one_slot)
+    try:
+        wait_until(lambda: further(engine, study_id, before), 120, what="more of each trial")
+    finally:
+        dispatcher.close()
+    found = attempts(engine, study_id)
+    error, after = [one for one in found if one.trial_id == damaged["trial_id"]][-2:]
+    assert error.outcome == "error" and f"{path.name} must have SHA-256" in str(error.cause)
+    assert after.from_meta_iteration == damaged["previous_meta_iteration"]
+    of_whole = [one for one in found if one.trial_id == whole["trial_id"]]
+    assert "error" not in {one.outcome for one in of_whole}
+    assert of_whole[-1].from_meta_iteration == whole["meta_iteration"]
+    assert not any(t["solo"] for t in rows(engine, study_id))
+
+
+def all_kept(trials: list[dict[str, Any]]) -> bool:
+    return len(trials) == 2 and all(trial["previous_checkpoint"] for trial in trials)
+
+
+def further(engine: Engine, study_id: str, before: dict[str, int]) -> bool:
+    ages = {trial["trial_id"]: trial["meta_iteration"] for trial in rows(engine, study_id)}
+    return all(ages[one] > age for one, age in before.items())
 
 
 def test_files_that_a_restored_database_does_not_know_stay_and_nobody_is_charged(
