@@ -28,7 +28,12 @@ from collections.abc import Sequence
 
 
 class MetaoptError(ValueError):
-    """A bad call: the message names the value, the rule it broke and the way out."""
+    """A bad call: the message names the value, the rule it broke and the way out.
+
+    `lane` is whose fault it is, where one of several lanes is known to be.
+    """
+
+    lane: str | None = None
 
 
 class InvalidMetaParameter(MetaoptError):

@@ -8,6 +8,7 @@ A lane may go on under another signature if that has the same state (`Signature.
 from first-order meta-gradients to second-order ones.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program
 
 FORMAT = "1"
+_DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 
 
 def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> str:
@@ -63,7 +65,9 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
         digest: SHA-256 the file must have; None takes any.
 
     Raises:
-        CorruptCheckpoint: unreadable, of other bytes, or of a signature with another state.
+        CorruptCheckpoint: not there, unreadable, of other bytes, or of a signature with another
+            state.
+        OSError: The machine does not let it be read, as without a free descriptor.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -71,6 +75,8 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
     try:
         content = path.read_bytes()
     except OSError as error:
+        if error.errno not in _DAMAGE:  # of the machine: the file may be as good as it was
+            raise
         raise CorruptCheckpoint(f"checkpoint {path} cannot be read: {error}") from None
     actual = hashlib.sha256(content).hexdigest()
     if digest is not None and actual != digest:

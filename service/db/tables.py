@@ -148,7 +148,7 @@ class Trial(Base):
     `score` is that at `rung`, the furthest at which the trial was scored, and `metrics` are what
     else was known there; a trial that begins again keeps them until it comes further.
     `bank_tasks` is on how many tasks of the gate bank it is scored; null for roles that have other
-    banks.
+    banks.  It resumes from `checkpoint`, or where that is damaged from the previous one.
     """
 
     __tablename__ = "mo_trials"
@@ -181,6 +181,9 @@ class Trial(Base):
     solo: Mapped[bool] = mapped_column(default=False)
     checkpoint: Mapped[str | None]
     checkpoint_sha256: Mapped[str | None] = mapped_column(String(64))
+    previous_checkpoint: Mapped[str | None]
+    previous_sha256: Mapped[str | None] = mapped_column(String(64))
+    previous_meta_iteration: Mapped[int] = mapped_column(default=0, server_default="0")
     device_seconds: Mapped[float] = mapped_column(default=0.0)
     epoch: Mapped[int | None]
     created_at: Mapped[datetime]

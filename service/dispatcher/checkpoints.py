@@ -6,6 +6,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from metaopt.data.whole import write_whole
+
+_KEPT = ".kept"
+
 
 class CheckpointStore:
     """The files of all trials that are under way.
@@ -65,8 +69,29 @@ class CheckpointStore:
         directories = self._root.iterdir() if self._root.is_dir() else ()
         return sorted(path.name for path in directories)
 
-    def unnamed(self, study_id: str, names: Collection[str]) -> list[str]:
-        """The study's files but those of `names`: what a killed dispatcher left behind."""
+    def files(self, study_id: str) -> set[str]:
+        """The study's files, as rows name them."""
         directory = self._root / study_id
         found = os.listdir(directory) if directory.is_dir() else []
-        return sorted({f"{study_id}/{name}" for name in found} - set(names))
+        return {f"{study_id}/{name}" for name in found if name != _KEPT}
+
+    def unnamed(self, study_id: str, names: Collection[str]) -> list[str]:
+        """The study's files but those of `names`: what a killed dispatcher left behind.
+
+        What is kept for a newer database is none of it.
+        """
+        return sorted(self.files(study_id) - set(names) - self._kept(study_id))
+
+    def keep(self, study_id: str, names: Collection[str]) -> None:
+        """Keep files until their study ends, though no row names them.
+
+        They are of a newer database than the one at work, and it may yet come back.
+        """
+        kept = sorted(self._kept(study_id) | set(names))
+        write_whole(self._root / study_id / _KEPT, ["\n".join(kept).encode()])
+
+    def _kept(self, study_id: str) -> set[str]:
+        try:
+            return set((self._root / study_id / _KEPT).read_text().splitlines())
+        except FileNotFoundError:
+            return set()

@@ -10,12 +10,14 @@
     hung, together               put back, each to run alone: a hang takes minutes to be noticed
     death, hang or error, alone  an attempt, if it made no new checkpoint since it was begun
     invalid order, alone         failed at once: it would be as invalid next time
-    damaged checkpoint, alone    an attempt, and it begins again from nothing
+    damaged checkpoint           an attempt, and it goes on from the one before, or from nothing
+    error that names a lane      what it is of that lane alone; the others are put back
 
 Three attempts that count end a trial as failed, with the cause.  So a trial is only ever charged
 for a death that nobody else can have caused and that it did not survive any further than
-before; a storm of kills costs healthy trials time, not their lives.  Twenty losses of any kind
-end it too, so that nothing goes on for ever.
+before; a storm of kills costs healthy trials time, not their lives.  What a trial was charged
+with counts for as long as it makes no new checkpoint.  Twenty losses of any kind end it too, so
+that nothing goes on for ever.
 
 A machine that fails (`MachineFailed`: a full disk, no descriptors, no file server) may do so for
 hours, and its slots rest meanwhile.  If it carries out segments of others between two failures of
@@ -51,7 +53,7 @@ class RetryDecision:
         attempts: Attempts that now count against it.
         solo: It must run alone.
         is_loss: Whether this counts towards `MOST_LOSSES`.
-        from_start: Its checkpoint is given up.
+        gives_up: Its checkpoint is of no use: it goes on from the one before, or from nothing.
     """
 
     outcome: AttemptOutcome
@@ -60,7 +62,7 @@ class RetryDecision:
     attempts: int
     solo: bool
     is_loss: bool = True
-    from_start: bool = False
+    gives_up: bool = False
 
 
 def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDecision:
@@ -68,7 +70,11 @@ def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDe
     cause = str(error)
     if isinstance(error, MachineFailed):
         return _by_machine(trial, cause, alone=alone)
-    if isinstance(error, WorkerGone) or (isinstance(error, OutOfMemory) and not alone):
+    lane = error.lane if isinstance(error, SegmentFailed) else None
+    no_fault = isinstance(error, WorkerGone) or lane not in (None, trial.trial_id)
+    alone = alone or lane is not None
+    charged = trial.attempts if trial.losses_here else 0  # it has come further since
+    if no_fault or (isinstance(error, OutOfMemory) and not alone):
         return RetryDecision(
             AttemptOutcome.EVICTED, cause, False, trial.attempts, trial.solo, is_loss=False
         )
@@ -78,8 +84,8 @@ def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDe
     if not alone:
         apart = by_error or isinstance(error, WorkerHung)
         solo = trial.solo or apart or trial.losses_here + 1 >= 2
-        return RetryDecision(outcome, cause, too_many, trial.attempts, solo)
-    return _alone(trial, error, outcome, cause, too_many)
+        return RetryDecision(outcome, cause, too_many, charged, solo)
+    return _alone(trial, error, outcome, cause, too_many, charged)
 
 
 def _by_machine(trial: TrialState, cause: str, *, alone: bool) -> RetryDecision:
@@ -91,13 +97,18 @@ def _by_machine(trial: TrialState, cause: str, *, alone: bool) -> RetryDecision:
 
 
 def _alone(
-    trial: TrialState, error: Exception, outcome: AttemptOutcome, cause: str, too_many: bool
+    trial: TrialState,
+    error: Exception,
+    outcome: AttemptOutcome,
+    cause: str,
+    too_many: bool,
+    charged: int,
 ) -> RetryDecision:
     stuck = trial.meta_iteration == trial.begun_at
-    attempts = trial.attempts + (1 if stuck else 0)
+    attempts = charged + (1 if stuck else 0)
     failed = too_many or attempts >= MOST_ATTEMPTS
     if isinstance(error, SegmentFailed) and error.kind == "CorruptCheckpoint":
-        return RetryDecision(outcome, cause, failed, attempts, trial.solo, from_start=True)
+        return RetryDecision(outcome, cause, failed, attempts, trial.solo, gives_up=True)
     if isinstance(error, SegmentFailed) and error.invalid:
         failed = True
     return RetryDecision(outcome, cause, failed, attempts, trial.solo)

@@ -74,6 +74,8 @@ class TrialState:
 
     Args:
         checkpoint, checkpoint_sha256: The file it resumes from, and its digest.
+        previous_checkpoint, previous_sha256, previous_meta_iteration: The one before, for when that
+            is damaged (`service.dispatcher.store.generations`).
         loss: What it scored last, as a loss (`Goals.loss`): all decisions minimise.
         metrics: What else is known of it, measured with its score.
         bank_tasks: On how many tasks of the gate bank it is scored, if that is its bank.
@@ -95,6 +97,9 @@ class TrialState:
     meta_iteration: int = 0
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
+    previous_checkpoint: str | None = None
+    previous_sha256: str | None = None
+    previous_meta_iteration: int = 0
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None

@@ -57,6 +57,9 @@ def look_again(trial: TrialState, *, trial_number: int, bank_tasks: int) -> Tria
         meta_iteration=trial.meta_iteration,
         checkpoint=trial.checkpoint,
         checkpoint_sha256=trial.checkpoint_sha256,
+        previous_checkpoint=trial.previous_checkpoint,
+        previous_sha256=trial.previous_sha256,
+        previous_meta_iteration=trial.previous_meta_iteration,
         bank_tasks=bank_tasks,
     )
 

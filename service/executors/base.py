@@ -234,13 +234,17 @@ class SegmentFailed(Exception):
         message: The error as a sentence.
         kind: Its class name.
         invalid: It is a `metaopt.errors.MetaoptError`: the order cannot be carried out, ever.
+        lane: Whose fault it is, if it is known to be one lane's, whatever the others are.
     """
 
-    def __init__(self, message: str, *, kind: str = "", invalid: bool = False) -> None:
+    def __init__(
+        self, message: str, *, kind: str = "", invalid: bool = False, lane: str | None = None
+    ) -> None:
         """Keep what is known about the error."""
         super().__init__(message)
         self.kind = kind
         self.invalid = invalid
+        self.lane = lane
 
 
 class OutOfMemory(SegmentFailed):

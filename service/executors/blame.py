@@ -17,7 +17,7 @@ import errno
 import sys
 from collections.abc import Iterator
 
-from metaopt.errors import MetaoptError
+from metaopt.errors import CorruptCheckpoint, MetaoptError
 
 OWN = (
     ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, NameError,
@@ -55,6 +55,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_machines(error: BaseException) -> bool:
     """Whether `error` is the machine's fault, and says nothing about the trials it was met by."""
+    if isinstance(error, CorruptCheckpoint):
+        return False  # whoever reads the file has told a broken one from a broken machine
     behind = next((one for one in _chain(error) if isinstance(one, OSError)), None)
     if behind is None:
         return not isinstance(error, OWN) and not _in_plugin(error)

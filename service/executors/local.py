@@ -296,4 +296,4 @@ def _segment_error(error: Json) -> SegmentFailed:
         kind = OutOfMemory
     elif error["machine"]:
         kind = MachineFailed
-    return kind(error["message"], kind=error["kind"], invalid=error["invalid"])
+    return kind(error["message"], kind=error["kind"], invalid=error["invalid"], lane=error["lane"])

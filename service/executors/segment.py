@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from metaopt.errors import in_words
+from metaopt.errors import MetaoptError, in_words
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import LaneScores
 from metaopt.evaluation.hardest import hardest
@@ -304,14 +304,18 @@ def _change_lanes(population: Population, order: SegmentOrder, progress: Progres
 
 
 def _admit(population: Population, lane: Admit) -> None:
-    population.admit(
-        lane.trial_id,
-        lane.params,
-        seed=lane.seed,
-        horizon=lane.horizon,
-        checkpoint=Path(lane.checkpoint) if lane.checkpoint else None,
-        digest=lane.digest,
-    )
+    try:
+        population.admit(
+            lane.trial_id,
+            lane.params,
+            seed=lane.seed,
+            horizon=lane.horizon,
+            checkpoint=Path(lane.checkpoint) if lane.checkpoint else None,
+            digest=lane.digest,
+        )
+    except MetaoptError as error:
+        error.lane = lane.trial_id  # the others can go on
+        raise
 
 
 def _device_in_words(device: str) -> str:

@@ -127,6 +127,7 @@ def describe(error: Exception) -> Json:
         "kind": type(error).__name__,
         "message": f"{type(error).__name__}: {error}"[:2000],
         "invalid": isinstance(error, MetaoptError) and not machine,
+        "lane": error.lane if isinstance(error, MetaoptError) else None,
         "out_of_memory": is_out_of_memory(error),
         "machine": machine,
     }

@@ -84,10 +84,7 @@ def check(engine: Engine) -> None:
         return
     if revision is None:
         raise SchemaOutdated(_NO_TABLES)
-    revisions = {
-        script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
-    }
-    if revision in revisions:
+    if is_known(revision):
         raise SchemaOutdated(
             f"the database is at revision {revision}, needed is {needed}: {_REMEDY}"
         )
@@ -95,6 +92,12 @@ def check(engine: Engine) -> None:
         f"the database is at revision {revision}, which this version does not know "
         f"(newest known: {needed}): run a newer version of metaopt"
     )
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version of the program knows a revision, and so the way from it to the head."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return any(script.revision == revision for script in scripts)
 
 
 _REMEDY = "run `metaopt db upgrade`"

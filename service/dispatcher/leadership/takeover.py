@@ -17,6 +17,7 @@ from service.db.plugins.rows import tell_present
 from service.db.states import TrialStatus
 from service.db.study_progress import ended_among, fail_study, start_study
 from service.db.trials import end_trial
+from service.dispatcher.leadership.files import look_after_files
 from service.dispatcher.state import StudyState
 from service.dispatcher.store.ledger import Ledger
 from service.dispatcher.store.restore import load_study
@@ -99,14 +100,9 @@ def load(ledger: Ledger, study_id: str) -> StudyState | None:
     never those of a successor.
     """
     try:
-        with reading(ledger.engine) as session, uncollected():
-            study = load_study(session, study_id)
-        used = {trial.checkpoint for trial in study.trials.values() if trial.checkpoint}
-        left = ledger.store.unnamed(study_id, used)
-        with transaction(ledger.engine) as session:
-            fence(session, ledger.epoch)
-            for name in left:
-                ledger.store.delete(name)
+        study = _read(ledger, study_id)
+        if look_after_files(ledger, study):
+            study = _read(ledger, study_id)
     except (SQLAlchemyError, EpochLost, OSError):
         raise
     except Exception as error:  # of its spec, or of somebody's kind: all others go on
@@ -115,6 +111,11 @@ def load(ledger: Ledger, study_id: str) -> StudyState | None:
         return None
     log.info("study_loaded", study_id=study_id, epoch=ledger.epoch, trials=len(study.trials))
     return study
+
+
+def _read(ledger: Ledger, study_id: str) -> StudyState:
+    with reading(ledger.engine) as session, uncollected():
+        return load_study(session, study_id)
 
 
 @contextmanager

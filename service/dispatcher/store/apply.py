@@ -12,7 +12,8 @@ from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import MachineFailures, SlotState, StudyState, TrialState
-from service.dispatcher.store.entries import keeps_file
+from service.dispatcher.store import generations
+from service.dispatcher.store.entries import keeps_file, keeps_previous
 from service.executors.base import SegmentReport
 
 
@@ -26,11 +27,12 @@ def admitted(trial: TrialState) -> None:
 def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) -> None:
     """Take over how far a lane came, its loss if it was judged, and its end if it ended."""
     trial, lane = reported.trial, reported.lane
-    replaced = trial.checkpoint
+    let_go = trial.previous_checkpoint
+    generations.take(trial, generations.superseded(trial))
     trial.meta_iteration, trial.status = lane.meta_iteration, reported.status
     trial.checkpoint, trial.checkpoint_sha256 = store.name_of(lane.checkpoint), lane.digest
     trial.solo, trial.losses_here, trial.machine = False, 0, MachineFailures()
-    store.delete(replaced)
+    store.delete(let_go)
     if reported.scored is not None:
         trial.loss, trial.metrics = reported.loss, reported.metrics
         if reported.searches:
@@ -38,8 +40,9 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
     if trial.ended:
         trial.cause = lane.cause
         if not keeps_file(trial, reported.status):
-            store.delete(trial.checkpoint)
-            trial.checkpoint = trial.checkpoint_sha256 = None
+            _delete(store, trial)
+        elif not keeps_previous(trial):
+            _delete_previous(store, trial)
     study.moved(trial)
 
 
@@ -65,18 +68,30 @@ def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> N
         trial.losses_here += 1
     if decided.failed:
         trial.cause = decided.cause
-    if decided.failed or decided.from_start:
+    if decided.gives_up:
         store.delete(trial.checkpoint)
-        trial.checkpoint = trial.checkpoint_sha256 = None
-    if decided.from_start:
-        trial.meta_iteration = 0
+        generations.take(trial, generations.given_up(trial))
+    if decided.failed:
+        _delete(store, trial)
 
 
 def ended(
     store: CheckpointStore, trial: TrialState, status: TrialStatus, cause: str | None = None
 ) -> None:
     """End a trial that no segment has ended; its checkpoint is not needed."""
-    store.delete(trial.checkpoint)
-    trial.status, trial.checkpoint, trial.checkpoint_sha256 = status, None, None
+    _delete(store, trial)
+    trial.status = status
     if cause is not None:
         trial.cause = cause
+
+
+def _delete(store: CheckpointStore, trial: TrialState) -> None:
+    """Delete what a trial would have resumed from."""
+    store.delete(trial.checkpoint)
+    trial.checkpoint = trial.checkpoint_sha256 = None
+    _delete_previous(store, trial)
+
+
+def _delete_previous(store: CheckpointStore, trial: TrialState) -> None:
+    store.delete(trial.previous_checkpoint)
+    generations.take(trial, generations.NO_PREVIOUS)

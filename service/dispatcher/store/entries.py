@@ -18,6 +18,7 @@ from service.dispatcher.pruning.decisions import LaneOutcome
 from service.dispatcher.retries import RetryDecision
 from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
 from service.dispatcher.store.columns import row_of, sums_of
+from service.dispatcher.store.generations import NO_PREVIOUS, given_up, superseded
 from service.executors.base import SegmentReport
 from service.wire.words.lanes import lane_by_lane
 
@@ -97,6 +98,7 @@ def write_outcome(
         checkpoint=checkpoint,
         checkpoint_sha256=lane.digest,
         **({} if checkpoint is None else {"solo": False}),
+        **superseded(trial),
     )
     if outcome.loss is not None:
         _write_score(entry, outcome, seconds)
@@ -119,6 +121,11 @@ def keeps_file(trial: TrialState, status: TrialStatus) -> bool:
     Of a finalist it is its model, of what gates compare a checkpoint, to look at more tasks.
     """
     return status == TrialStatus.COMPLETED and trial.role.leaves != "nothing"
+
+
+def keeps_previous(trial: TrialState) -> bool:
+    """Whether a trial that keeps its file may resume from it, and so keeps the one before."""
+    return trial.role.leaves == "checkpoint"
 
 
 def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_seconds: float) -> None:
@@ -187,12 +194,10 @@ def write_spent(entry: Entry, spent: Spent) -> None:
 
 
 def write_loss(entry: Entry, trial: TrialState, loss: RetryDecision) -> None:
-    """Write what a loss means for a lane; `from_start` also gives its checkpoint up."""
+    """Write what a loss means for a lane; `gives_up` says that its checkpoint is of no use."""
     entry.writes.change(trial.trial_id, attempts=loss.attempts, solo=loss.solo)
-    if loss.from_start:
-        entry.writes.change(
-            trial.trial_id, meta_iteration=0, checkpoint=None, checkpoint_sha256=None
-        )
+    if loss.gives_up:
+        entry.writes.change(trial.trial_id, **given_up(trial))
     if loss.failed:
         end(entry, trial, TrialStatus.FAILED, cause=loss.cause)
     else:
@@ -217,14 +222,16 @@ def end(
     keep_file: bool = False,
 ) -> None:
     """Give a trial its terminal status; unless told to keep it, its checkpoint is not needed."""
-    file = {} if keep_file else {"checkpoint": None, "checkpoint_sha256": None}
+    files: dict[str, Any] = {} if keep_file else {"checkpoint": None, "checkpoint_sha256": None}
+    if not (keep_file and keeps_previous(trial)):
+        files |= NO_PREVIOUS
     entry.writes.change(
         trial.trial_id,
         status=status,
         cause=cause,
         diverged_at=diverged_at,
         finished_at=entry.now,
-        **file,
+        **files,
     )
     entry.trial_event("trial_finished", trial, status=str(status), cause=cause)
 

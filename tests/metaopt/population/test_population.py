@@ -2,6 +2,8 @@
 
 import errno
 import os
+from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -239,6 +241,55 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
                     checkpoint=tmp_path / "lane", digest=asked,
                 )  # fmt: skip
     assert fresh.lanes == []
+
+
+@pytest.mark.parametrize(
+    "count", [300, pytest.param(1000, marks=pytest.mark.night)], ids=["some", "many"]
+)
+def test_no_damage_is_ever_loaded(tmp_path, count):
+    params, sig, path = trials("maml"), signature("maml"), tmp_path / "lane"
+    digest = trained(sig, ["t1"], params, 2).checkpoint("t1", path)
+    whole, random, fresh = path.read_bytes(), Random(count), Population(sig)
+    for number in range(count):
+        damaged = bytearray(whole)
+        match number % 4:
+            case 0:
+                damaged[random.randrange(len(whole))] ^= 1 << random.randrange(8)
+            case 1:
+                del damaged[random.randrange(len(whole)) :]
+            case 2:  # a page that was never written
+                begin = random.randrange(len(whole))
+                page = damaged[begin : begin + 512]
+                damaged[begin : begin + 512] = bytes(len(page))
+            case 3:
+                damaged += random.randbytes(random.randrange(1, 64))
+        if bytes(damaged) == whole:
+            continue  # a page of zeros
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptCheckpoint, match="must have SHA-256"):
+            fresh.admit("t1", params["t1"], seed=11, horizon=2, checkpoint=path, digest=digest)
+    assert fresh.lanes == []
+    path.write_bytes(whole)
+    fresh.admit("t1", params["t1"], seed=11, horizon=2, checkpoint=path, digest=digest)
+
+
+def test_a_machine_that_cannot_read_says_nothing_of_the_file(tmp_path, monkeypatch):
+    params, sig, path = trials("maml"), signature("maml"), tmp_path / "lane"
+    digest = trained(sig, ["t1"], params, 2).checkpoint("t1", path)
+
+    def fail(number):
+        def read(_path):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "read_bytes", read)
+
+    for number, kind in ((errno.EMFILE, OSError), (errno.ESTALE, OSError), (errno.EIO, None)):
+        fail(number)
+        with pytest.raises(kind or CorruptCheckpoint) as failed:
+            Population(sig).admit(
+                "t1", params["t1"], seed=11, horizon=2, checkpoint=path, digest=digest
+            )
+        assert isinstance(failed.value, CorruptCheckpoint) == (kind is None)
 
 
 def test_a_checkpoint_of_another_signature_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from tests.service.cli.conftest import Command
 
 WITHOUT_DATA = {
     "metaopt serve", "metaopt api", "metaopt dispatcher", "metaopt demo", "metaopt db upgrade",
-    "metaopt db downgrade", "metaopt db backup",
+    "metaopt db downgrade", "metaopt db backup", "metaopt db restore",
 }  # fmt: skip
 """Processes that go on, a show, and what says on stderr that it is done."""
 

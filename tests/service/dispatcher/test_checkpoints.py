@@ -32,6 +32,11 @@ def test_files_that_no_row_names_are_found(tmp_path: Path) -> None:
     for name in ("kept", "orphan", "half.tmp"):
         (directory / name).write_text("x")
     assert store.unnamed("s", {"s/kept"}) == ["s/half.tmp", "s/orphan"]
+    store.keep("s", ["s/orphan"])
+    assert CheckpointStore(tmp_path).unnamed("s", {"s/kept"}) == ["s/half.tmp"]
+    store.keep("s", ["s/half.tmp"])
+    assert store.unnamed("s", {"s/kept"}) == []
+    assert store.files("s") == {"s/half.tmp", "s/kept", "s/orphan"}
     store.delete_study("s")
     assert store.unnamed("s", set()) == []
     assert not directory.exists()

@@ -1,3 +1,5 @@
+import pytest
+
 from service.db.states import AttemptOutcome
 from service.dispatcher.retries import (
     MOST_FAILURES,
@@ -22,6 +24,11 @@ DEATH = WorkerLost("the worker died: SIGKILL")
 INVALID = SegmentFailed("InvalidModel: no", kind="InvalidModel", invalid=True)
 
 
+def damaged(lane: str) -> SegmentFailed:
+    kind = "CorruptCheckpoint"
+    return SegmentFailed(f"{kind}: …", kind=kind, invalid=True, lane=lane)
+
+
 def test_a_death_alone_without_progress_counts_and_the_third_is_the_last() -> None:
     first = decide_retry(trial(), DEATH, alone=True)
     assert (first.failed, first.attempts, first.outcome) == (False, 1, AttemptOutcome.LOST)
@@ -32,7 +39,21 @@ def test_a_death_alone_without_progress_counts_and_the_third_is_the_last() -> No
 
 def test_a_death_alone_after_a_new_checkpoint_does_not_count() -> None:
     loss = decide_retry(trial(attempts=2, begun_at=0, meta_iteration=40), DEATH, alone=True)
-    assert (loss.failed, loss.attempts) == (False, 2)
+    assert (loss.failed, loss.attempts) == (False, 0)
+
+
+@pytest.mark.parametrize("error", [DEATH, damaged("a"), SegmentFailed("x", kind="RuntimeError")])
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_was_lost_before_a_new_checkpoint_does_not_count(
+    error: Exception, alone: bool
+) -> None:
+    at = {"meta_iteration": 40, "begun_at": 40, "trial_id": "a"}
+    loss = decide_retry(trial(attempts=2, losses=2, losses_here=0, **at), error, alone=alone)
+    assert not loss.failed and loss.attempts <= 1
+    again = decide_retry(trial(attempts=1, losses=2, losses_here=1, **at), error, alone=alone)
+    assert not again.failed and again.attempts == (
+        2 if alone or getattr(error, "lane", None) else 1
+    )
 
 
 def test_the_second_joint_death_at_a_checkpoint_sets_lanes_apart() -> None:
@@ -64,15 +85,32 @@ def test_another_error_alone_is_tried_again() -> None:
 
 
 def test_a_damaged_checkpoint_is_given_up() -> None:
-    damaged = SegmentFailed("CorruptCheckpoint: …", kind="CorruptCheckpoint", invalid=True)
-    loss = decide_retry(trial(meta_iteration=40, begun_at=40), damaged, alone=True)
-    assert (loss.from_start, loss.failed, loss.attempts) == (True, False, 1)
+    one = trial(meta_iteration=40, begun_at=40, trial_id="a")
+    for alone in (True, False):
+        loss = decide_retry(one, damaged("a"), alone=alone)
+        assert (loss.gives_up, loss.failed, loss.attempts) == (True, False, 1)
+        assert loss.outcome == AttemptOutcome.ERROR
+
+
+def test_an_error_that_names_a_lane_is_no_fault_of_the_others() -> None:
+    for error in (damaged("a"), SegmentFailed("bad", kind="InvalidPopulation", invalid=True)):
+        error.lane = "a"
+        other = decide_retry(trial(trial_id="b", losses=MOST_LOSSES - 1), error, alone=False)
+        assert (other.attempts, other.solo, other.failed, other.gives_up) == (
+            0,
+            False,
+            False,
+            False,
+        )
+        assert (other.is_loss, other.outcome) == (False, AttemptOutcome.EVICTED)
+    assert decide_retry(trial(trial_id="a"), error, alone=False).failed  # as invalid next time
 
 
 def test_out_of_memory_counts_only_alone() -> None:
     together = decide_retry(trial(), OutOfMemory("out of memory"), alone=False)
     assert (together.attempts, together.is_loss, together.solo) == (0, False, False)
-    assert decide_retry(trial(attempts=2), OutOfMemory("out of memory"), alone=True).failed
+    third = trial(attempts=2, losses=2, losses_here=2)
+    assert decide_retry(third, OutOfMemory("out of memory"), alone=True).failed
 
 
 def test_a_worker_that_could_not_start_counts_for_nobody() -> None:

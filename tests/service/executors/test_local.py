@@ -126,6 +126,25 @@ def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Pat
     assert again.lanes[0].scores == whole.scores
 
 
+def test_a_damaged_checkpoint_names_its_lane_and_the_others_go_on(
+    shared: LocalExecutor, tmp_path: Path
+) -> None:
+    _, b = report_of(shared.submit("cpu:0", order(tmp_path, study_id="first"))).lanes
+    a, _ = report_of(shared.submit("cpu:0", order(tmp_path, study_id="second"))).lanes
+    lanes = [admit(lane.trial_id, lane.checkpoint, lane.digest) for lane in (b, a)]
+    path = Path(str(a.checkpoint))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for damage in ("must have SHA-256", "cannot be read"):
+        with pytest.raises(SegmentFailed, match=f"{path.name} {damage}") as failed:
+            report_of(shared.submit("cpu:0", order(study_id="third", admit=lanes)))
+        assert (failed.value.kind, failed.value.lane) == ("CorruptCheckpoint", "a")
+        path.unlink(missing_ok=True)
+    report = report_of(shared.submit("cpu:0", order(study_id="third", admit=[*lanes[:1]])))
+    assert [lane.meta_iteration for lane in report.lanes] == [6]
+
+
 def test_a_segment_that_fails_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,16 +35,20 @@ def reported(study: StudyState, trial: TrialState, age: int, path: Path) -> None
     apply.outcome(study, CheckpointStore(path.parent.parent), outcome)
 
 
-def test_a_lane_that_goes_on_has_its_newest_checkpoint_only(store: CheckpointStore) -> None:
+def test_a_lane_that_goes_on_has_its_last_two_checkpoints(store: CheckpointStore) -> None:
     study = states.study()
     (trial,) = states.asked(study, "maml", 1)
     apply.admitted(trial)
-    first, second = file(store, "first"), file(store, "second")
+    first, second, third = (file(store, name) for name in ("first", "second", "third"))
     reported(study, trial, 60, first)
     assert (trial.status, trial.loss, trial.meta_iteration) == (TrialStatus.RUNNING, 0.5, 60)
     reported(study, trial, 120, second)
     assert (trial.checkpoint, trial.checkpoint_sha256) == ("s/second", "ab")
-    assert not first.exists() and second.exists()
+    assert (trial.previous_checkpoint, trial.previous_meta_iteration) == ("s/first", 60)
+    assert first.exists() and second.exists()
+    reported(study, trial, 130, third)
+    assert (trial.previous_checkpoint, trial.previous_meta_iteration) == ("s/second", 120)
+    assert not first.exists() and second.exists() and third.exists()
     assert study.rung_losses == {("maml", 60): {0: 0.5}, ("maml", 120): {0: 0.5}}
 
 
@@ -84,14 +88,24 @@ def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(store: Checkpo
     assert path.exists()
 
 
-def test_a_damaged_checkpoint_is_given_up(store: CheckpointStore) -> None:
-    path = file(store, "damaged")
-    trial = states.trial(meta_iteration=60, checkpoint="s/damaged")
-    apply.loss(
-        store, trial, RetryDecision(AttemptOutcome.ERROR, "bad", False, 1, False, from_start=True)
+def test_a_damaged_checkpoint_is_given_up_for_the_one_before(store: CheckpointStore) -> None:
+    path, before = file(store, "damaged"), file(store, "before")
+    trial = states.trial(
+        meta_iteration=60,
+        checkpoint="s/damaged",
+        checkpoint_sha256="0" * 64,
+        previous_checkpoint="s/before",
+        previous_sha256="1" * 64,
+        previous_meta_iteration=40,
     )
-    assert (trial.meta_iteration, trial.checkpoint) == (0, None)
-    assert trial.status == TrialStatus.QUEUED and not path.exists()
+    damaged = RetryDecision(AttemptOutcome.ERROR, "bad", False, 1, False, gives_up=True)
+    apply.loss(store, trial, damaged)
+    assert (trial.meta_iteration, trial.checkpoint) == (40, "s/before")
+    assert (trial.checkpoint_sha256, trial.previous_checkpoint) == ("1" * 64, None)
+    assert trial.status == TrialStatus.QUEUED and not path.exists() and before.exists()
+    apply.loss(store, trial, damaged)
+    assert (trial.meta_iteration, trial.checkpoint, trial.checkpoint_sha256) == (0, None, None)
+    assert not before.exists()
 
 
 def test_a_trial_that_failed_keeps_its_cause_and_no_file(store: CheckpointStore) -> None:

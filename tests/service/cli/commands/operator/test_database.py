@@ -9,7 +9,7 @@ from service.database_url import sqlite_url
 from service.db.engine import open_engine, reading, transaction
 from service.db.schema import migrate
 from service.settings import Settings
-from tests.fakes.rows import add_study
+from tests.fakes.rows import add_study, add_trial
 from tests.service.cli.conftest import Command
 
 
@@ -52,6 +52,33 @@ def test_a_backup_is_whole_while_the_database_is_written(
         assert session.scalars(text("SELECT name FROM mo_studies")).all() == ["kept"]
 
 
+def test_a_directory_takes_everything_and_gives_it_back(
+    metaopt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path / "data"))
+    assert metaopt("db", "upgrade").code == 0
+    engine = open_engine(Settings().url())
+    with transaction(engine) as session:
+        add_study(session, name="kept")
+        trial = add_trial(session, 0)
+        trial.checkpoint = f"{trial.study_id}/gone.safetensors"
+    engine.dispose()
+    copy = tmp_path / "copy"
+    said = metaopt("db", "backup", str(copy))
+    assert said.code == 0 and f"wrote {copy}: 1 files" in said.err
+    assert "lacking: checkpoints/" in said.err and "begins anew" in said.err
+    assert metaopt("db", "backup", str(copy)).code == 2  # nothing is replaced
+    said = metaopt("db", "restore", str(copy))
+    assert said.code == 2 and "is not empty (mo_studies), and nothing is overwritten" in said.err
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path / "again"))
+    said = metaopt("db", "restore", str(copy))
+    assert said.code == 0 and "is lacking: trial 0 of study" in said.err
+    with reading(open_engine(Settings().url())) as session:
+        assert session.scalars(text("SELECT name FROM mo_studies")).all() == ["kept"]
+    said = metaopt("db", "restore", str(tmp_path))
+    assert said.code == 2 and "is no backup that was finished" in said.err
+
+
 def test_a_backup_takes_no_database_s_place(metaopt: Command, tmp_path: Path) -> None:
     assert metaopt("db", "upgrade").code == 0
     database = Path(str(Settings().url().database))
@@ -75,6 +102,8 @@ def test_a_backup_takes_no_database_s_place(metaopt: Command, tmp_path: Path) ->
         (("db", "current"), 0, ""),
         (("db", "downgrade", "base"), 2, "run `metaopt db upgrade`"),
         (("db", "backup", "copy.db"), 2, "run `metaopt db upgrade`"),
+        (("db", "backup", "copy"), 2, "run `metaopt db upgrade`"),
+        (("db", "restore", "copy"), 2, "copy is no backup that was finished"),
         (("api", "--port", "0"), 2, "the database has no tables yet: run `metaopt db upgrade`"),
     ],
 )

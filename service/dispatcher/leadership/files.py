@@ -1,0 +1,84 @@
+"""Files of a study that is being loaded: what its rows name, and what lies beside that.
+
+    rows name it, it is not there     the trial goes on from the one before, or from nothing
+    it is there, no row names it      a killed dispatcher left it, and it is deleted,
+                                      or the database is older than the files: then it is kept
+
+A database is older than the files if it was restored from a copy.  Nobody is charged for what is
+lacking then, and nothing that the newer one names is lost, should it come back.
+"""
+
+import re
+
+import structlog
+
+from service.dispatcher.state import StudyState, TrialState
+from service.dispatcher.store import entries, generations
+from service.dispatcher.store.ledger import Ledger
+
+MOST_NAMED = 20
+_OF_TRIAL = re.compile(r"[^/]+/([0-9a-f]{32})-[^/]+\.safetensors")
+
+log = structlog.get_logger("dispatcher")
+
+
+def look_after_files(ledger: Ledger, study: StudyState) -> bool:
+    """Delete what no row needs, and let go of what is not there; whether rows have changed.
+
+    Raises:
+        EpochLost: Another dispatcher is live.
+    """
+    there = ledger.store.files(study.study_id)
+    lacking = [t for t in study.open_trials() if t.checkpoint and t.checkpoint not in there]
+    used = {
+        name
+        for trial in study.trials.values()
+        for name in (trial.checkpoint, trial.previous_checkpoint)
+        if name
+    }
+    left = ledger.store.unnamed(study.study_id, used)
+    newer = lacking or _any_of_unknown_trial(study, left)
+    with ledger.entry(study) as entry:
+        if newer:  # those of an unknown trial say as much of all the others
+            ledger.store.keep(study.study_id, left)
+            log.warning("newer_files_kept", study_id=study.study_id, files=len(left))
+        else:
+            for name in left:
+                ledger.store.delete(name)
+        if lacking:
+            entries.warn(entry, _warning(lacking, there))
+            log.warning("checkpoints_lacking", study_id=study.study_id, trials=len(lacking))
+        for trial in lacking:
+            entry.writes.change(trial.trial_id, **_set_back(trial, there))
+    return bool(lacking)
+
+
+def _any_of_unknown_trial(study: StudyState, names: list[str]) -> bool:
+    """Whether a file is of a trial without a row, which is written before its first order."""
+    known = {trial.trial_id for trial in study.trials.values()}
+    found = map(_OF_TRIAL.fullmatch, names)
+    return any(one is not None and one[1] not in known for one in found)
+
+
+def _set_back(trial: TrialState, there: set[str]) -> dict[str, object]:
+    changed = generations.given_up(trial)
+    if changed["checkpoint"] in there:
+        return changed
+    nothing = {"checkpoint": None, "checkpoint_sha256": None, "meta_iteration": 0}
+    return {**changed, **nothing}
+
+
+def _warning(lacking: list[TrialState], there: set[str]) -> str:
+    anew = [t.trial_number for t in lacking if t.previous_checkpoint not in there]
+    back = [t.trial_number for t in lacking if t.previous_checkpoint in there]
+    parts = [
+        *([f"trials {_listed(back)} go on from the one before"] if back else []),
+        *([f"trials {_listed(anew)} begin anew"] if anew else []),
+    ]
+    return f"checkpoints are not there: {', '.join(parts)}; no attempt is counted"
+
+
+def _listed(numbers: list[int]) -> str:
+    more = len(numbers) - MOST_NAMED
+    named = ", ".join(map(str, numbers[:MOST_NAMED]))
+    return f"{named} and {more} more" if more > 0 else named

@@ -1,0 +1,45 @@
+"""Generations: a trial's last two checkpoints, as columns of its row and fields of its state.
+
+    (previous, present) ──a newer one──▶ (present, newer)      the one before is deleted
+                        └──given up────▶ (none, previous)      it was damaged, or is not there
+
+A file is only ever read by its digest, and only when a lane is resumed.  So what is damaged is
+found out then, and costs the work since the one before.
+"""
+
+from typing import Any
+
+from service.dispatcher.state import TrialState
+
+NO_PREVIOUS: dict[str, Any] = {
+    "previous_checkpoint": None,
+    "previous_sha256": None,
+    "previous_meta_iteration": 0,
+}
+
+
+def superseded(trial: TrialState) -> dict[str, Any]:
+    """What changes of a trial, beside what is reported, once it has left a newer file."""
+    if trial.checkpoint is None:
+        return NO_PREVIOUS
+    return {
+        "previous_checkpoint": trial.checkpoint,
+        "previous_sha256": trial.checkpoint_sha256,
+        "previous_meta_iteration": trial.meta_iteration,
+    }
+
+
+def given_up(trial: TrialState) -> dict[str, Any]:
+    """What changes of a trial whose checkpoint is of no use: it goes on from the one before."""
+    return {
+        "checkpoint": trial.previous_checkpoint,
+        "checkpoint_sha256": trial.previous_sha256,
+        "meta_iteration": trial.previous_meta_iteration,
+        **NO_PREVIOUS,
+    }
+
+
+def take(trial: TrialState, changed: dict[str, Any]) -> None:
+    """Change the state of a trial as its row."""
+    for name, value in changed.items():
+        setattr(trial, name, value)
