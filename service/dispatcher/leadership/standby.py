@@ -122,7 +122,7 @@ def _break_hold(engine: Engine, stale: Sighting) -> None:
     if engine.dialect.name == "sqlite":
         ended = end_holder(stale.holder, Path(str(engine.url.database)))
     else:
-        with transaction(engine) as session:
-            ended = end_stuck_transactions(session, STUCK_AFTER)
+        with engine.begin() as connection:
+            ended = end_stuck_transactions(connection, STUCK_AFTER)
     if ended:
         log.warning("hold_broken", epoch=stale.epoch, holder=stale.holder, ended=ended)
