@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,17 @@ CACHE = (
 )
 
 
-def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engine:
+def open_engine(
+    database_url: str | URL,
+    deadlines: Deadlines = PATIENT,
+    *,
+    before_writing: Callable[[Session], None] | None = None,
+) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
 
     Args:
         deadlines: How long whoever uses it may wait.
+        before_writing: Called first in each `transaction`, and may refuse it.
 
     Raises:
         ValueError: another kind of URL.
@@ -52,6 +58,7 @@ def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engi
             "writers": _line(deadlines, on_sqlite),
             "deadlines": deadlines,
             "outage": Outage() if deadlines.fails_together else None,
+            "before_writing": before_writing,
         },
     }
     if on_sqlite:
@@ -75,6 +82,9 @@ def transaction(engine: Engine) -> Iterator[Session]:
         Session(engine.execution_options(writes=True), expire_on_commit=False) as session,
         session.begin(),
     ):
+        before_writing = engine.get_execution_options().get("before_writing")
+        if before_writing is not None:
+            before_writing(session)
         yield session
 
 
