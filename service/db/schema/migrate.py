@@ -18,7 +18,19 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import URL, Connection, Engine, column, delete, insert, inspect, select, table, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    column,
+    delete,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.orm import Session
 
 import migrations
@@ -124,7 +136,7 @@ _REMEDY = "run `metaopt db upgrade`"
 _NO_TABLES = f"the database has no tables yet: {_REMEDY}"
 
 
-_AT = select(column("version_num")).select_from(table(VERSION_TABLE))
+_AT: Select[str] = select(column("version_num")).select_from(table(VERSION_TABLE))
 
 
 @cache
