@@ -13,7 +13,7 @@ from service.db.dispatcher import look
 from service.db.engine import reading
 from tests.e2e.conftest import Start
 from tests.e2e.test_kills import assert_nothing_lost_or_doubled, kinds, status
-from tests.fakes.processes import runs
+from tests.fakes.processes import DispatcherProcess, runs
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 from tests.waiting import wait_until
@@ -30,6 +30,11 @@ def epoch(engine: Engine) -> int:
     return seen.epoch if seen else 0
 
 
+def stood_by(dispatcher: DispatcherProcess) -> int:
+    """Return how often one has stood by, of all that log there."""
+    return dispatcher.log().count("dispatcher_standing_by")
+
+
 @pytest.mark.parametrize("freezes", [1, pytest.param(12, marks=pytest.mark.night)])
 def test_a_frozen_dispatcher_is_replaced_and_changes_nothing_once_it_wakes(
     engine: Engine, start: Start, freezes: int
@@ -39,23 +44,19 @@ def test_a_frozen_dispatcher_is_replaced_and_changes_nothing_once_it_wakes(
     live = start(**SMALL)
     wait_until(lambda: len(kinds(engine, study_id)) > 2, 60, what="a study that runs")
     for _ in range(freezes):
-        stands_by, before = start(**SMALL), epoch(engine)
-
-        def stood_by() -> int:
-            return live.log().count("dispatcher_standing_by")
-
-        so_far = stood_by()
-        wait_until(lambda n=so_far: stood_by() > n, 60, what="one that stands by")
+        before, so_far = epoch(engine), stood_by(live)
+        stands_by = start(**SMALL)
+        wait_until(lambda p=live, n=so_far: stood_by(p) > n, 60, what="one that stands by")
         threading.Event().wait(moment.random())  # wherever it is then, inside a transaction or not
         os.kill(live.pid, signal.SIGSTOP)
         frozen_at = time.monotonic()
         wait_until(lambda e=before: epoch(engine) > e, SOON, what="a takeover")
         assert time.monotonic() - frozen_at < SOON
-        so_far = stood_by()
+        so_far = stood_by(live)
         if runs(live.pid):
             os.kill(live.pid, signal.SIGCONT)
         wait_until(
-            lambda pid=live.pid, n=so_far: not runs(pid) or stood_by() > n, 20, what="its step down"
+            lambda p=live, n=so_far: not runs(p.pid) or stood_by(p) > n, 20, what="its step down"
         )
         live.kill()
         live = stands_by
