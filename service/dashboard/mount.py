@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,6 +56,7 @@ class Dashboard:
 
         Raises:
             HTTPException: 404 another path, 405 a change, 503 the database is not ready.
+            sqlalchemy.exc.SQLAlchemyError: The database failed.
         """
         if scope["type"] != "http" or not scope["path"].startswith(PATHS):
             raise HTTPException(404)
@@ -67,7 +68,28 @@ class Dashboard:
                 headers={"Allow": ", ".join(READING)},
             )
         app = self._wsgi or await to_thread.run_sync(self._open)
-        await cast(ASGIApp, app)(scope, receive, _with_headers(send))
+        failed = False
+
+        async def sending(message: Message) -> None:
+            nonlocal failed
+            failed = failed or message.get("status") == 500  # its words hide why
+            if not failed:
+                await send(message)
+
+        await cast(ASGIApp, app)(scope, receive, _with_headers(sending))
+        if failed:
+            await to_thread.run_sync(self._ask_database)
+            raise RuntimeError(f"Optuna Dashboard failed on {scope['method']} {scope['path']}")
+
+    def _ask_database(self) -> None:
+        """Ask for next to nothing.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: The database is at fault.
+        """
+        if self._storage is not None:
+            with self._storage.engine.connect() as connection:
+                connection.execute(select(1))
 
     def close(self) -> None:
         """Give back all threads and connections."""

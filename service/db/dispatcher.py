@@ -104,9 +104,8 @@ def acquire(
 def end_stuck_transactions(connection: Connection, older_than: timedelta) -> list[int]:
     """Have PostgreSQL end the sessions that keep the row locked; return their backends' numbers.
 
-    Of those that have been in their transaction for so long, by the database's clock.  It does so
-    by itself where a session idles; this is for one that is stuck in the middle of a statement, as
-    with a client that does not read.  Needs to be the same database user, as all of us are.
+    Of those that have been in their transaction for so long, by the database's clock: its client
+    is frozen, or gone, or does not read.  That needs the same database user, as all of us are.
     """
     rows = connection.execute(_END_STUCK, {"seconds": older_than.total_seconds()})
     return [int(row.pid) for row in rows]
