@@ -38,6 +38,7 @@ from service.dashboard import login, page
 from service.dashboard.mount import mount_dashboard
 from service.db.connections.deadlines import API
 from service.db.engine import open_engine
+from service.db.schema import migrate
 from service.notifications.config import load_listed
 from service.settings import Settings
 
@@ -78,7 +79,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         WebhooksUnreadable: The webhooks file cannot be read or breaks a rule.
     """
     listed = load_listed(settings.webhooks_file)
-    engine = open_engine(settings.url(), API)
+    engine = open_engine(settings.url(), API, before_writing=migrate.check_within)
     context = Context(
         engine=engine,
         now=now,

@@ -96,6 +96,7 @@ def run(
                 epoch = stand_by(settings.url(), this_process(), stop)
                 if epoch is None:
                     break
+                migrate.check(engine)  # it may have stood by for long
                 with notifying(webhooks, settings.url(), epoch):
                     _run_epoch(settings, engine, epoch, found, plugins, stop, log_to)
             except SlotsLost as error:

@@ -1,5 +1,6 @@
 """Studies: submit, list, show, steer, result."""
 
+import json
 import re
 import uuid
 from typing import Annotated, Any
@@ -25,7 +26,13 @@ from service.operations.change import change_study
 from service.operations.preview import preview_study
 from service.operations.references import LONGEST, find_reference
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
-from service.operations.submit import Once, sent_digest, submit_study, submitted_before
+from service.operations.submit import (
+    Once,
+    answered_before,
+    sent_digest,
+    submit_study,
+    submitted_before,
+)
 from service.wire.views.preview import Preview
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyPage, StudyView
@@ -59,13 +66,19 @@ def submit(
     idempotency_key: Annotated[
         str | None, Header(description="1 to 255 printable ASCII characters.")
     ] = None,
-) -> StudyView:
-    """Queue a study; repeating it with the same Idempotency-Key returns the same study."""
+) -> StudyView | Response:
+    """Queue a study; repeating it with the same Idempotency-Key returns the same answer.
+
+    It is kept for 24 hours; after that the same study is returned as it stands.
+    """
     data = _plain(request, body)
-    study_id = _submit(context, data, _once(idempotency_key, who, data))
+    once = _once(idempotency_key, who, data)
+    study_id = _submit(context, data, once)
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
-    return _show(context, study_id, response)
+    with reading(context.engine) as session:
+        kept = answered_before(session, once, now=context.now()) if once else None
+    return _show(context, study_id, response) if kept is None else _replay(kept, response)
 
 
 @router.post(
@@ -210,6 +223,12 @@ def _show(context: Context, study_id: str, response: Response) -> StudyView:
         view = lookup.show_study(session, study_id)
     response.headers["ETag"] = f'"{view.version}"'
     return view
+
+
+def _replay(answer: str, response: Response) -> Response:
+    """Send the very bytes of the first answer."""
+    response.headers["ETag"] = f'"{json.loads(answer)["version"]}"'
+    return Response(answer, 202, response.headers, media_type="application/json")
 
 
 def _submit(context: Context, data: Any, once: Once | None) -> str:

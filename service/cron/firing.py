@@ -25,7 +25,15 @@ from service.operations.steer import CANCEL, steer_study
 from service.operations.submit import submit_study
 from service.plugins.needs import look_up
 from service.schedules.history import Drift, new_drifts
-from service.schedules.plan import Decision, decide, due, run_spec, run_study_id
+from service.schedules.plan import (
+    GRACE,
+    Decision,
+    decide,
+    due,
+    planned,
+    run_spec,
+    run_study_id,
+)
 from service.wire.spec.gates import parse_label
 from service.wire.spec.refusals import parse_spec
 from service.wire.words.instants import fire_time
@@ -57,9 +65,13 @@ def look_at_ends(session: Session, schedule_id: str, *, now: datetime) -> None:
 
 
 def _add_due(session: Session, schedule: Schedule, now: datetime) -> None:
+    schedule.planned_to = planned(schedule.planned_to, now)
     place = schedule.cron, schedule.time_zone, schedule.planned_to, now
     for firing in due(*place, CatchUp(schedule.catch_up)):
-        if session.get(ScheduleRun, (schedule.schedule_id, firing.fire_at)) is None:
+        run = session.get(ScheduleRun, (schedule.schedule_id, firing.fire_at))
+        if run is not None and not firing.skipped and _was_skipped_ahead(run, now):
+            run.status, run.reason, run.created_at = RunStatus.WAITING, None, now
+        elif run is None:
             status = RunStatus.SKIPPED if firing.skipped else RunStatus.WAITING
             session.add(
                 ScheduleRun(
@@ -73,6 +85,11 @@ def _add_due(session: Session, schedule: Schedule, now: datetime) -> None:
             )
     schedule.planned_to = max(schedule.planned_to, now)
     session.flush()
+
+
+def _was_skipped_ahead(run: ScheduleRun, now: datetime) -> bool:
+    """Whether it was called missed by a clock that was ahead, and has been set back since."""
+    return run.status == RunStatus.SKIPPED and run.created_at - now > GRACE
 
 
 def _settle(session: Session, schedule: Schedule, now: datetime) -> None:

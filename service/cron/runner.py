@@ -20,7 +20,7 @@ from service.db import schedules
 from service.db.connections.deadlines import DISPATCHER
 from service.db.dispatcher import EpochLost, check_live, fence
 from service.db.engine import open_engine, reading, transaction
-from service.schedules.plan import next_fire
+from service.schedules.plan import next_fire, planned
 
 INTERVAL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -101,12 +101,15 @@ class Runner:
             clock: self._next[clock] if clock in self._next else _next(clock) for clock in clocks
         }
         return {
-            clock.schedule_id for clock, at in self._next.items() if at is not None and at <= now
+            clock.schedule_id
+            for clock, at in self._next.items()
+            if (at is not None and at <= now) or planned(clock.planned_to, now) < clock.planned_to
         }
 
     def _try(self, step: Step, schedule_id: str, now: datetime) -> None:
         what = step.__name__, schedule_id
-        if self._resting.get(what, now) > now:
+        left = self._resting.get(what, now) - now
+        if timedelta() < left <= REST:  # more is of a clock that was set back since
             return
         try:
             with transaction(self._engine) as session:

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -77,6 +77,7 @@ class Dashboard:
             HTTPException: 400, 404 or 405 where it has nothing there or would change something; 503
                 where the database is not ready; another status, as it answers itself.
             Forbidden: The key is not for this.
+            sqlalchemy.exc.SQLAlchemyError: The database failed.
         """
         if scope["type"] != "http" or not _may_be_there(scope["path"]):
             raise HTTPException(404)
@@ -95,10 +96,23 @@ class Dashboard:
             await to_thread.run_sync(self._find, int(plot[1]))
         answer = _Answer(send)
         await cast(ASGIApp, app)(_said(scope), receive, answer.send)
+        if answer.refused == 500:
+            await to_thread.run_sync(self._ask_database)
+            raise RuntimeError(f"Optuna Dashboard failed on {scope['method']} {scope['path']}")
         if answer.refused is not None:
             raise HTTPException(answer.refused)
         if policy is CHANGE and answer.status is not None and answer.status < 400:
             await to_thread.run_sync(self._record, Request(scope))
+
+    def _ask_database(self) -> None:
+        """Ask for next to nothing.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: The database is at fault.
+        """
+        if self._storage is not None:
+            with self._storage.engine.connect() as connection:
+                connection.execute(select(1))
 
     def close(self) -> None:
         """Give back all threads and connections."""
@@ -164,7 +178,8 @@ def _said(scope: Scope) -> Scope:
 class _Answer:
     """What the dashboard sends, with our headers; a page that tells of an error is held back.
 
-    Its script reads errors as JSON, and they are sent as they are.
+    Its script reads errors as JSON, and they are sent as they are; but for 500, whose words hide
+    why.
     """
 
     def __init__(self, send: Send) -> None:
@@ -177,7 +192,7 @@ class _Answer:
             headers = {name.lower(): value for name, value in message.get("headers", [])}
             self.status = message["status"]
             is_page = not headers.get(b"content-type", b"").startswith(b"application/json")
-            if message["status"] >= 400 and is_page:
+            if message["status"] == 500 or (message["status"] >= 400 and is_page):
                 self.refused = message["status"]
             _add_headers(message)
         if self.refused is None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, delete, exists, func, select, tuple_, update
+from sqlalchemy import CursorResult, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.db.events import LATE_EVENTS
@@ -84,14 +84,20 @@ def add(session: Session, delivery: Delivery) -> None:
     session.flush()
 
 
-def due(session: Session, webhook: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
-    """Return pending deliveries whose next attempt is due, the one that waited longest first."""
+def due(
+    session: Session, webhook: str, now: datetime, *, latest: datetime, limit: int
+) -> Sequence[Delivery]:
+    """Return pending deliveries whose next attempt is due, the one that waited longest first.
+
+    Args:
+        latest: No pause ends later; an attempt that does was set by a clock that was ahead.
+    """
     query = (
         select(Delivery)
         .where(
             Delivery.webhook == webhook,
             Delivery.status == DeliveryStatus.PENDING,
-            Delivery.next_attempt_at <= now,
+            or_(Delivery.next_attempt_at <= now, Delivery.next_attempt_at > latest),
         )
         .order_by(Delivery.next_attempt_at, Delivery.created_at, Delivery.event_id)
         .limit(limit)

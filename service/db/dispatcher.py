@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.tables import DispatcherRow
@@ -101,14 +101,13 @@ def acquire(
     return row.epoch
 
 
-def end_stuck_transactions(session: Session, older_than: timedelta) -> list[int]:
+def end_stuck_transactions(connection: Connection, older_than: timedelta) -> list[int]:
     """Have PostgreSQL end the sessions that keep the row locked; return their backends' numbers.
 
-    Of those that have been in their transaction for so long, by the database's clock.  It does so
-    by itself where a session idles; this is for one that is stuck in the middle of a statement, as
-    with a client that does not read.  Needs to be the same database user, as all of us are.
+    Of those that have been in their transaction for so long, by the database's clock: its client
+    is frozen, or gone, or does not read.  That needs the same database user, as all of us are.
     """
-    rows = session.execute(_END_STUCK, {"seconds": older_than.total_seconds()})
+    rows = connection.execute(_END_STUCK, {"seconds": older_than.total_seconds()})
     return [int(row.pid) for row in rows]
 
 

@@ -13,7 +13,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,20 @@ from service.db.connections.postgres import bound_postgres
 CACHE = (
     "cache_size=-16384"  # KiB; SQLite's own 2 MB are fewer pages than the indexes of 10,000 trials
 )
+_LOOK_SECONDS = 0.003
 
 
-def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engine:
+def open_engine(
+    database_url: str | URL,
+    deadlines: Deadlines = PATIENT,
+    *,
+    before_writing: Callable[[Session], None] | None = None,
+) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
 
     Args:
         deadlines: How long whoever uses it may wait.
+        before_writing: Called first in each `transaction`, and may refuse it.
 
     Raises:
         ValueError: another kind of URL.
@@ -52,6 +60,7 @@ def open_engine(database_url: str | URL, deadlines: Deadlines = PATIENT) -> Engi
             "writers": _line(deadlines, on_sqlite),
             "deadlines": deadlines,
             "outage": Outage() if deadlines.fails_together else None,
+            "before_writing": before_writing,
         },
     }
     if on_sqlite:
@@ -75,6 +84,9 @@ def transaction(engine: Engine) -> Iterator[Session]:
         Session(engine.execution_options(writes=True), expire_on_commit=False) as session,
         session.begin(),
     ):
+        before_writing = engine.get_execution_options().get("before_writing")
+        if before_writing is not None:
+            before_writing(session)
         yield session
 
 
@@ -129,8 +141,37 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
+    options = connection.get_execution_options()
+    if not options.get("writes", False):
+        connection.exec_driver_sql("BEGIN DEFERRED")
+        return
+    seconds = options["deadlines"].lock if "deadlines" in options else PATIENT.lock
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    if not _begin_to_write(raw, seconds):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the error, as SQLAlchemy tells it
+
+
+def _begin_to_write(connection: sqlite3.Connection, seconds: float) -> bool:
+    """Begin as soon as no other writes, and return whether that was in time.
+
+    SQLite's own wait looks ever more rarely, at last ten times a second, so that among several
+    busy writers the one that has waited longest comes last.
+    """
+    deadline = time.monotonic() + seconds
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() >= deadline:
+                    return False
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
 
 def _begin_postgres(connection: Connection) -> None:

@@ -509,8 +509,21 @@ class Weights(Base):
     created_at: Mapped[datetime]
 
 
+class Upgrade(Base):
+    """Which version of this program brought the tables to a revision."""
+
+    __tablename__ = "mo_upgrades"
+
+    revision: Mapped[str] = mapped_column(String(32), primary_key=True)
+    metaopt: Mapped[str] = mapped_column(String(64))
+    upgraded_at: Mapped[datetime]
+
+
 class IdempotencyKey(Base):
-    """First use of an Idempotency-Key: the same key and body gets the same study."""
+    """First use of an Idempotency-Key: the same key and body gets the same study.
+
+    `answer` is what was answered then, JSON.
+    """
 
     __tablename__ = "mo_idempotency_keys"
 
@@ -519,6 +532,7 @@ class IdempotencyKey(Base):
     body_sha256: Mapped[str] = mapped_column(String(64))
     study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
     created_at: Mapped[datetime]
+    answer: Mapped[str | None] = mapped_column(Text)
 
 
 class ApiKey(Base):

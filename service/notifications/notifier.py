@@ -29,7 +29,7 @@ from service.db.tables import Delivery, Notified
 from service.notifications.config import Webhook
 from service.notifications.formats import FORMATS
 from service.notifications.message import message_of
-from service.notifications.retries import Outcome, Step, step_after
+from service.notifications.retries import LONGEST_PAUSE, Outcome, Step, step_after
 from service.wire.views.notifications import Notification, WebhookBody, notification
 
 MOST_TOGETHER = 100  # events in a transaction
@@ -155,7 +155,10 @@ class Notifier:
 
     def _due(self) -> Sequence[Delivery]:
         with reading(self.engine) as session:
-            pending = deliveries.due(session, self.name, self.now(), limit=MOST_IN_A_ROW)
+            now = self.now()
+            pending = deliveries.due(
+                session, self.name, now, latest=now + LONGEST_PAUSE, limit=MOST_IN_A_ROW
+            )
             session.expunge_all()
             return pending
 

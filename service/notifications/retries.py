@@ -18,6 +18,7 @@ from service.db.states import DeliveryStatus
 PAUSES_SECONDS = (10, 30, 90, 300, 900, 3600, 10_800)
 MOST_ATTEMPTS = len(PAUSES_SECONDS) + 1
 LONGEST_JITTER = 0.2
+LONGEST_PAUSE = timedelta(seconds=PAUSES_SECONDS[-1] * (1 + LONGEST_JITTER))
 GONE = 410
 
 

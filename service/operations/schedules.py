@@ -21,7 +21,7 @@ from service.operations.warm_start import resolve_warm_start
 from service.planning.warnings import warnings
 from service.plugins.stored import spec_of
 from service.schedules.history import Ended, control_chart
-from service.schedules.plan import next_fire
+from service.schedules.plan import next_fire, planned
 from service.wire.views.schedules import (
     ChartPoint,
     NewSchedule,
@@ -150,7 +150,7 @@ def resume_schedule(session: Session, schedule_id: str, *, now: datetime) -> Non
     if schedule.paused:
         audit.note(session, paused=[True, False])
         schedule.paused = False
-        schedule.planned_to = max(schedule.planned_to, now)
+        schedule.planned_to = max(planned(schedule.planned_to, now), now)
         schedule.version += 1
 
 
@@ -196,7 +196,7 @@ def _views(session: Session, rows: list[Schedule], now: datetime) -> list[Schedu
 
 
 def _view(row: Schedule, last: schedules.RunRow | None, now: datetime) -> ScheduleView:
-    after, spec = max(now, row.planned_to), spec_of(row)
+    after, spec = max(now, planned(row.planned_to, now)), spec_of(row)
     derived = {
         "next_fire_at": None if row.paused else next_fire(row.cron, row.time_zone, after),
         "last_run": _run_view(last) if last else None,

@@ -1,7 +1,7 @@
 """Submitting: a spec becomes a committed study row, once for each Idempotency-Key."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from service.db.states import StudyStatus
 from service.db.tables import IdempotencyKey, Study
 from service.errors import IdempotencyConflict
 from service.operations.gates import resolve_gates
+from service.operations.lookup import show_study
 from service.operations.warm_start import resolve_warm_start
 from service.planning.banks import digest_of, sealed_bank
 from service.plugins.needs import needs_of
@@ -21,6 +22,8 @@ from service.plugins.stored import spec_of
 from service.wire.spec.refusals import without_notes
 from service.wire.spec.space import without_defaults
 from service.wire.spec.study import StudySpec
+
+ANSWER_KEPT = timedelta(hours=24)
 
 
 class Once(NamedTuple):
@@ -68,8 +71,20 @@ def submit_study(
     audit.note(session, study_id=study_id, name=spec.name)
     append_event(session, study_id, "study_submitted", {"trials": spec.budget.trials}, now=now)
     if once is not None:
-        idempotency.add_key(session, _first_use(once, study_id, now))
+        answer = show_study(session, study_id).model_dump_json(by_alias=True)
+        idempotency.add_key(session, _first_use(once, study_id, answer, now))
     return study_id
+
+
+def answered_before(session: Session, once: Once, *, now: datetime) -> str | None:
+    """What the first use of the key was answered, JSON; None where that is a day ago.
+
+    It is the same answer each time, whatever has become of the study since.
+    """
+    earlier = idempotency.find_key(session, once.key, once.api_key_id)
+    if earlier is None or abs(now - earlier.created_at) >= ANSWER_KEPT:
+        return None
+    return earlier.answer
 
 
 def spec_digest(spec: StudySpec) -> str:
@@ -123,11 +138,12 @@ def _queued(
     )
 
 
-def _first_use(once: Once, study_id: str, now: datetime) -> IdempotencyKey:
+def _first_use(once: Once, study_id: str, answer: str, now: datetime) -> IdempotencyKey:
     return IdempotencyKey(
         key=once.key,
         api_key_id=once.api_key_id,
         body_sha256=once.sent,
         study_id=study_id,
         created_at=now,
+        answer=answer,
     )

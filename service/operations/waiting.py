@@ -100,7 +100,7 @@ def _wait(
     mine = row.created_at, row.study_id
     before = [one for one in line if one.status == "running" or one[:2] < mine]
     if not before:
-        sentence = waiting.NEXT if now - row.created_at < SOON else waiting.NO_SLOT
+        sentence = waiting.NEXT if abs(now - row.created_at) < SOON else waiting.NO_SLOT
         return WaitView(reason="slots", before=0, behind=[], seconds=None, sentence=sentence)
     times = [left.get(one.study_id) for one in before]
     known = [seconds for seconds in times if seconds is not None]

@@ -62,6 +62,14 @@ def next_fire(cron: str, time_zone: str, after: datetime) -> datetime | None:
     return next(fire_times(cron, time_zone, after), None)
 
 
+def planned(planned_to: datetime, now: datetime) -> datetime:
+    """Up to when fire times are planned: `planned_to`, or `now` where the clock was set back since.
+
+    None fires twice then: each that fired has its row.
+    """
+    return now if planned_to - now > GRACE else planned_to
+
+
 def due(
     cron: str, time_zone: str, after: datetime, now: datetime, catch_up: CatchUp
 ) -> list[Firing]:

@@ -76,9 +76,10 @@ def test_a_frozen_postgres_is_told_soon_and_healthz_at_once(
 def test_a_postgres_that_is_down_is_told_and_one_that_is_back_used(
     postgres: Cluster, on_postgres: ApiProcess
 ) -> None:
+    assert on_postgres.send("GET", "/api/studies").status == 200  # of Optuna Dashboard
     for _ in range(2):
         postgres.stop()
-        for path in (STUDIES, "/metrics"):
+        for path in (STUDIES, "/metrics", "/api/studies"):
             assert_says_try_again(on_postgres.send("GET", path))
         postgres.start()
         assert on_postgres.until(lambda a: a.status == 200, "GET", STUDIES) < SOON

@@ -14,12 +14,10 @@ from service.db.dispatcher import acquire, fence
 from service.db.engine import open_engine, transaction
 from service.dispatcher.leadership.holder import this_process
 
-IDLE_SECONDS = 1.5  # as `DISPATCHER.idle` is to `STALE_AFTER`
-
 
 def hold(url: str) -> None:
     """Be the live dispatcher."""
-    engine = open_engine(url, DISPATCHER._replace(idle=IDLE_SECONDS))
+    engine = open_engine(url, DISPATCHER)
     with transaction(engine) as session:
         epoch = acquire(session, this_process(), lambda _: True)
     assert epoch is not None

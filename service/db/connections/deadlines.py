@@ -5,8 +5,8 @@
                                                        nothing but holds locks
 
 A server's API says "try again" within five seconds, whatever the database does.  A dispatcher
-rather waits: giving up costs it the segments that run.  Whoever waits inside a transaction of its
-own is ended by PostgreSQL before a standby dispatcher needs its lock (docs/adr/0030).
+rather waits: giving up costs it the segments that run.  Who holds locks and does nothing is ended,
+by PostgreSQL or by a dispatcher that stands by (docs/adr/0030).
 """
 
 from typing import NamedTuple
@@ -48,7 +48,14 @@ API = Deadlines(
 """Of the API: pool, ping and connect, or line and lock or answer, are less than five seconds."""
 
 DISPATCHER = Deadlines(
-    pool=10.0, connect=5.0, ping=5.0, lock=10.0, statement=60.0, answer=65.0, idle=6.0, silence=10.0
+    pool=10.0,
+    connect=5.0,
+    ping=5.0,
+    lock=10.0,
+    statement=60.0,
+    answer=65.0,
+    idle=15.0,
+    silence=10.0,
 )
 """Of the dispatcher, and of what runs beside its loop."""
 

@@ -9,7 +9,8 @@ transaction: a process killed half-way leaves nothing behind.
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 
 from alembic import command
@@ -17,14 +18,28 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    column,
+    delete,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.orm import Session
 
 import migrations
 from service.db.connections.deadlines import MIGRATION
 from service.db.engine import open_engine
 from service.db.optuna.storage import storage_url
-from service.db.tables import Base
+from service.db.tables import Base, Upgrade
 from service.errors import SchemaOutdated
+from service.versions import versions
 
 VERSION_TABLE = "mo_alembic_version"
 VERSIONS = Path(migrations.__file__).parent / "versions"
@@ -33,12 +48,17 @@ LOCK_SECONDS = 600  # for another process to finish its upgrade
 
 
 def upgrade(database_url: str | URL, revision: str = "head") -> None:
-    """Bring our tables to `revision` and Optuna's to its head; safe to run in many processes."""
+    """Bring our tables to `revision` and Optuna's to its head; safe to run in many processes.
+
+    Raises:
+        SchemaOutdated: A newer version of this program has written them; nothing is changed.
+    """
     engine = open_engine(database_url, MIGRATION)
     try:
         _make_file(engine)
         with _lock(engine):
-            run(engine, lambda config: command.upgrade(config, revision))
+            _refuse_unknown(engine)
+            run(engine, partial(_upgrade, revision=revision))
             _upgrade_optuna(engine)
     finally:
         engine.dispose()
@@ -51,6 +71,7 @@ def downgrade(database_url: str | URL, revision: str) -> None:
         if not _is_there(engine):
             raise SchemaOutdated(_NO_TABLES)
         with _lock(engine):
+            _refuse_unknown(engine)
             run(engine, lambda config: command.downgrade(config, revision))
     finally:
         engine.dispose()
@@ -79,29 +100,86 @@ def check(engine: Engine) -> None:
     Raises:
         SchemaOutdated: They are not; the message says what to do.
     """
-    revision, needed = _revision(engine), head()
-    if revision == needed:
+    revision = _revision(engine)
+    if revision == head():
         return
     if revision is None:
         raise SchemaOutdated(_NO_TABLES)
-    if is_known(revision):
-        raise SchemaOutdated(
-            f"the database is at revision {revision}, needed is {needed}: {_REMEDY}"
-        )
-    raise SchemaOutdated(
-        f"the database is at revision {revision}, which this version does not know "
-        f"(newest known: {needed}): run a newer version of metaopt"
-    )
+    with engine.connect() as connection:
+        raise SchemaOutdated(_fault(connection, revision))
+
+
+def check_within(session: Session) -> None:
+    """Return if our tables are at the head revision, as the session's transaction sees them.
+
+    Raises:
+        SchemaOutdated: They are not; the message says what to do.
+        sqlalchemy.exc.DBAPIError: There are none.
+    """
+    revision = session.scalar(_AT)
+    if revision is None:
+        raise SchemaOutdated(_NO_TABLES)
+    if revision != head():
+        raise SchemaOutdated(_fault(session.connection(), revision))
+
+
+def unknown(engine: Engine) -> str | None:
+    """What to do if our tables are at a revision that this version does not know; None if not."""
+    revision = _revision(engine)
+    if revision is None or revision in _known():
+        return None
+    with engine.connect() as connection:
+        return _fault(connection, revision)
 
 
 def is_known(revision: str) -> bool:
     """Whether this version of the program knows a revision, and so the way from it to the head."""
-    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return any(script.revision == revision for script in scripts)
+    return revision in _known()
 
 
 _REMEDY = "run `metaopt db upgrade`"
 _NO_TABLES = f"the database has no tables yet: {_REMEDY}"
+
+
+_AT: Select[str] = select(column("version_num")).select_from(table(VERSION_TABLE))
+
+
+@cache
+def _known() -> frozenset[str]:
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return frozenset(script.revision for script in scripts)
+
+
+def _fault(connection: Connection, revision: str) -> str:
+    if revision in _known():
+        return f"the database is at revision {revision}, needed is {head()}: {_REMEDY}"
+    writer = None
+    if inspect(connection).has_table(Upgrade.__tablename__):
+        query = select(Upgrade.metaopt).where(Upgrade.revision == revision)
+        writer = connection.scalar(query)
+    written = f", written by metaopt {writer}," if writer else ","
+    return (
+        f"the database is at revision {revision}{written} which this version, metaopt "
+        f"{versions()['metaopt']}, does not know (newest known: {head()}): run a newer version of "
+        f"metaopt{f', {writer} or later' if writer else ''}, or restore a backup of before"
+    )
+
+
+def _refuse_unknown(engine: Engine) -> None:
+    if (fault := unknown(engine)) is not None:
+        raise SchemaOutdated(fault)
+
+
+def _upgrade(config: Config, revision: str) -> None:
+    """Upgrade, and keep who did it, in the transaction of the caller."""
+    command.upgrade(config, revision)
+    connection: Connection = config.attributes["connection"]
+    if not inspect(connection).has_table(Upgrade.__tablename__):  # an older revision was asked for
+        return
+    reached = connection.scalar(_AT)
+    connection.execute(delete(Upgrade).where(Upgrade.revision == reached))
+    values = {"metaopt": versions()["metaopt"], "upgraded_at": datetime.now(UTC)}
+    connection.execute(insert(Upgrade).values(revision=reached, **values))
 
 
 def _config() -> Config:

@@ -8,8 +8,8 @@
 A dispatcher may stop anywhere: frozen (SIGSTOP, a hypervisor, a dead disk), or its host gone from
 the network.  Outside a transaction nothing is held, and the row goes stale.  Inside one it is held:
 
-- PostgreSQL ends a session that idles in a transaction before the row is stale; what is stuck in
-  the middle of a statement is ended from here.
+- PostgreSQL ends the session that has locked the row, if it is told so from here; by itself it does
+  after a while, where nobody stands by.
 - SQLite's write lock is one of the operating system: it goes when its process does.  The processes
   of SQLite are of one host, so the one that holds it is known; it is killed if it is the stale
   dispatcher or a child of it, and nobody else ever is (`leadership.frozen`).
@@ -39,7 +39,7 @@ from service.dispatcher.leadership.frozen import end_holder
 from service.dispatcher.leadership.holder import is_dead
 
 POLL_SECONDS = 0.5
-STUCK_AFTER = timedelta(seconds=5)
+STUCK_AFTER = timedelta(seconds=1)  # we have waited for longer ourselves
 
 log = structlog.get_logger("dispatcher")
 
@@ -122,7 +122,7 @@ def _break_hold(engine: Engine, stale: Sighting) -> None:
     if engine.dialect.name == "sqlite":
         ended = end_holder(stale.holder, Path(str(engine.url.database)))
     else:
-        with transaction(engine) as session:
-            ended = end_stuck_transactions(session, STUCK_AFTER)
+        with engine.begin() as connection:
+            ended = end_stuck_transactions(connection, STUCK_AFTER)
     if ended:
         log.warning("hold_broken", epoch=stale.epoch, holder=stale.holder, ended=ended)

@@ -14,6 +14,7 @@ from service.db.dispatcher import EpochLost, fence, release, tell_slots_of
 from service.db.engine import reading, transaction
 from service.db.events import append_event
 from service.db.plugins.rows import tell_present
+from service.db.schema import migrate
 from service.db.states import TrialStatus
 from service.db.study_progress import ended_among, fail_study, start_study
 from service.db.trials import end_trial
@@ -40,10 +41,15 @@ def take_over(ledger: Ledger) -> None:
 
 
 def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
-    """Show that this dispatcher lives, and cancel what ended studies have left open."""
+    """Show that this dispatcher lives, and cancel what ended studies have left open.
+
+    Raises:
+        SchemaOutdated: The database was upgraded meanwhile.
+    """
     now, ended = ledger.now(), set()
     with transaction(ledger.engine) as session:
         fence(session, ledger.epoch)
+        migrate.check_within(session)
         for trial in trials.left_over(session, loaded):
             ended.add(trial.study_id)
             if trial.status == TrialStatus.RUNNING:

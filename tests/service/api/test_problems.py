@@ -39,3 +39,21 @@ def test_a_column_that_is_missing_is_an_older_schema(client: TestClient, engine:
     problem = client.get("/api/v1/studies").json()
     assert problem["code"] == "schema-outdated"
     assert "at revision 0001" in problem["detail"] and "metaopt db upgrade" in problem["detail"]
+
+
+@pytest.mark.parametrize("revision", ["0019", "9999"])
+def test_nothing_is_written_into_another_schema(
+    client: TestClient, engine: Engine, revision: str
+) -> None:
+    study_id = client.post("/api/v1/studies", json=SPEC).json()["study_id"]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE mo_alembic_version SET version_num = :v"), {"v": revision})
+    said = f"at revision {revision}"
+    changes = ("/api/v1/studies", f"/api/v1/studies/{study_id}:pause")
+    for answer in (*(client.post(path, json=SPEC) for path in changes), client.get("/readyz")):
+        assert answer.status_code == 503
+        assert said in answer.json()["detail"]
+    detail = client.post(changes[0], json=SPEC).json()["detail"]
+    mends = "`metaopt db upgrade`" if revision == "0019" else "run a newer version of metaopt"
+    assert mends in detail
+    assert len(client.get("/api/v1/studies").json()["items"]) == 1

@@ -1,10 +1,13 @@
 """Studies over HTTP, on both databases."""
 
+import dataclasses
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, func, select
 
@@ -75,6 +78,29 @@ def test_a_spec_may_be_yaml(client: TestClient, kind: str) -> None:
     response = client.post(URL, content=YAML, headers={"Content-Type": kind})
     assert response.status_code == 202, response.text
     assert response.json()["spec"]["branches"][0]["space"]["inner_lr"]["low"] == 1e-3
+
+
+def test_a_repeated_answer_is_the_first_one_for_a_day(
+    client: TestClient, app: FastAPI, engine: Engine
+) -> None:
+    context = app.state.context
+    now = [datetime.now(UTC)]
+    app.state.context = dataclasses.replace(context, now=lambda: now[0])
+
+    def send() -> Any:
+        return client.post(URL, json=SPEC, headers={"Idempotency-Key": "once"})
+
+    first = send()
+    study_id = first.json()["study_id"]
+    assert client.post(f"{URL}/{study_id}:pause").json()["status"] == "paused"
+    for hours in (0, 23):
+        now[0] += timedelta(hours=hours)
+        again = send()
+        assert again.content == first.content
+        names = ("location", "etag", "retry-after", "content-type")
+        assert [again.headers[n] for n in names] == [first.headers[n] for n in names]
+    now[0] += timedelta(hours=2)
+    assert (send().json()["study_id"], send().json()["status"]) == (study_id, "paused")
 
 
 def test_the_same_key_and_spec_get_the_same_study(client: TestClient, engine: Engine) -> None:

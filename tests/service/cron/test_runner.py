@@ -227,6 +227,28 @@ def test_what_was_missed_is_caught_up_as_the_policy_says(
     assert len(runs(engine)) == 4
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=1)])
+def test_a_clock_that_was_ahead_and_is_set_back_neither_doubles_nor_loses_a_time(
+    engine: Engine, clock: HandClock, runner: Runner, ahead: timedelta
+) -> None:
+    add(engine, clock, overlap="queue")
+    clock.go(minutes=30)
+    for at in (clock() + ahead, clock(), clock() - ahead, clock()):
+        clock.at = at
+        runner.step()
+    end_studies(engine)
+    before = submitted(engine)
+    for _ in range(3):
+        clock.go(minutes=29)  # to one minute before and after full hours, in turn
+        clock.go(minutes=1)
+        runner.step()
+        end_studies(engine)
+    fired = [run for run in runs(engine) if run.status == "submitted"]
+    assert len({run.fire_at for run in fired}) == len(submitted(engine)) == len(fired)
+    assert NOON + HOUR in {run.fire_at for run in fired}
+    assert len(before) <= 1
+
+
 def test_a_paused_schedule_fires_only_by_hand_and_catches_nothing_up(
     engine: Engine, clock: HandClock, runner: Runner
 ) -> None:

@@ -64,6 +64,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "key": ["key"],
     "kinds": [["study_running"]],
     "lacking": [[], [STUDY]],
+    "latest": [NOON],
     "limit": [10],
     "loaded": [[STUDY]],
     "meta_iteration": [60],

@@ -115,6 +115,21 @@ def test_a_receiver_that_fails_twice_is_asked_again_when_it_is_time(
     assert len(signatures) == 3  # each attempt is signed as of its own time
 
 
+def test_a_pause_set_by_a_clock_that_was_ahead_is_not_waited_for(
+    engine: Engine, epoch: int, clock: Clock
+) -> None:
+    with receiving(503, 200) as receiver:
+        one = notifier(engine, epoch, receiver, clock)
+        one.step()
+        happen(engine, "study_failed")
+        clock.pass_seconds(24 * 3600)
+        one.step()
+        assert len(receiver.got) == 1
+        clock.pass_seconds(-24 * 3600)
+        one.step()
+        assert len(receiver.got) == 2
+
+
 def test_a_receiver_that_never_answers_is_given_up(
     engine: Engine, epoch: int, receiver: Receiver, clock: Clock
 ) -> None:

@@ -57,9 +57,15 @@ def downgrade(
 @app.command()
 def current(json: Json = None) -> None:
     """Print the revision the tables are at; base is none."""
-    revision = migrate.current(settings_of().url()) or "base"
+    engine = open_engine(settings_of().url())
+    try:
+        revision, fault = migrate.current(engine.url) or "base", migrate.unknown(engine)
+    finally:
+        engine.dispose()
     document = {"revision": revision, "head": migrate.head()}
     answer(json, document, lambda: data(revision))
+    if fault is not None:
+        say(fault)
 
 
 app.command()(backup)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from sqlalchemy import Column, Engine, Text, inspect, text
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.errors import SchemaOutdated
+
+KEPT = "SELECT revision, metaopt FROM mo_upgrades"
 
 
 def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str) -> None:
@@ -51,6 +54,25 @@ def test_a_newer_database_is_refused_by_an_older_program(engine: Engine) -> None
         connection.execute(text("UPDATE mo_alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaOutdated, match="9999.*does not know.*newer version"):
         migrate.check(engine)
+
+
+def test_a_newer_database_names_the_version_that_wrote_it(
+    engine: Engine, database_url: str
+) -> None:
+    with engine.begin() as connection:
+        revision, metaopt = connection.execute(text(KEPT)).one()
+        assert (revision, metaopt) == (migrate.head(), version("metaopt"))
+        connection.execute(text("UPDATE mo_alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE mo_upgrades SET revision = '9999', metaopt = '7.1'"))
+    said = "9999, written by metaopt 7.1, which this version, .* or restore a backup"
+    for refused in (
+        lambda: migrate.check(engine),
+        lambda: migrate.upgrade(database_url),
+        lambda: migrate.downgrade(database_url, "base"),
+    ):
+        with pytest.raises(SchemaOutdated, match=said):
+            refused()
+    assert migrate.current(database_url) == "9999"
 
 
 def test_the_directory_of_a_sqlite_file_is_made(sqlite_url: str) -> None:

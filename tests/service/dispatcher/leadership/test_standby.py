@@ -12,9 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, text, update
+from sqlalchemy.exc import OperationalError
 
-from service.db.dispatcher import Sighting, acquire, database_now, look
+from service.db.dispatcher import Sighting, acquire, database_now, fence, look
 from service.db.engine import reading, transaction
 from service.db.tables import DispatcherRow
 from service.dispatcher.leadership.frozen import end_holder, lock_owners
@@ -102,6 +103,25 @@ def test_a_standby_takes_over_in_every_state(engine: Engine, act: Act) -> None:
             assert runs(first.pid)  # it holds nothing: it may wake up, and learn that it is over
         elif act is freeze_inside and engine.dialect.name == "sqlite":
             wait_until(lambda: first.poll() == -signal.SIGKILL, 5, what="its end")
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_dispatcher_stuck_in_a_statement_is_replaced(engine: Engine) -> None:
+    with transaction(engine) as session:
+        epoch = acquire(session, "elsewhere/boot/pid:[1] 1 1", lambda _: False)
+    assert epoch is not None
+
+    def be_stuck() -> None:
+        with pytest.raises(OperationalError, match="terminat"), transaction(engine) as session:
+            fence(session, epoch)
+            session.execute(text("SELECT pg_sleep(60)"))
+
+    with ThreadPoolExecutor(1) as first:
+        stuck = first.submit(be_stuck)
+        assert stand_by(engine.url, this_process(), threading.Event(), STALE_AFTER) == 2
+        stuck.result(20)
 
 
 def test_a_live_dispatcher_is_left_alone_however_its_clock_is_set(engine: Engine) -> None:

@@ -28,6 +28,25 @@ def test_a_revision_that_does_not_exist_is_named(metaopt: Command) -> None:
     assert "there is no revision 'bogus'" in said.err
 
 
+def test_a_newer_database_is_told_of_with_the_version_that_wrote_it(metaopt: Command) -> None:
+    assert metaopt("db", "upgrade").code == 0
+    engine = open_engine(Settings().url())
+    with transaction(engine) as session:
+        session.execute(text("UPDATE mo_alembic_version SET version_num = '9999'"))
+        session.execute(text("UPDATE mo_upgrades SET revision = '9999', metaopt = '7.1'"))
+    engine.dispose()
+    current = metaopt("db", "current")
+    assert (current.code, current.out) == (0, "9999\n")
+    for said in (current, *(metaopt("db", *does) for does in (["upgrade"], ["downgrade", "base"]))):
+        assert "at revision 9999, written by metaopt 7.1" in said.err
+        assert "metaopt, 7.1 or later" in said.err
+    for command in (["upgrade"], ["downgrade", "base"]):
+        assert metaopt("db", *command).code == 2
+    for command in ("api", "dispatcher", "serve"):
+        said = metaopt(command, *([] if command == "dispatcher" else ["--port", "0"]))
+        assert said.code == 2 and "written by metaopt 7.1" in said.err
+
+
 def test_a_backup_is_whole_while_the_database_is_written(
     metaopt: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
