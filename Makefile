@@ -20,7 +20,7 @@ test slowest night check: export PYTHONDONTWRITEBYTECODE =
 # Matrices are small: threads for them would cost more than they bring.
 bench-importances: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test slowest night chaos chaos-night check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers clean
+.PHONY: help setup demo serve test slowest night chaos chaos-night check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers audit clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -59,6 +59,11 @@ lint: .venv/.dev ## Format, lint, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: .venv/.base ## Look up known holes in what constraints.txt pins (needs the package index)
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet $(PIP_ARGS) pip-audit
+	.venv/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 fmt: .venv/.dev ## Format the code and write the generated pages of docs/
 	$(BIN)/ruff check --fix

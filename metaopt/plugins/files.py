@@ -73,7 +73,7 @@ def _module(path: Path, digest: str) -> ModuleType:
     try:
         with only_its_own(path.name):
             # Not by the loader, which takes compiled code by the file's time and size alone.
-            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102  # a file that the operator named is to be run
     except BaseException:
         del sys.modules[path.stem]
         raise

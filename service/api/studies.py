@@ -76,7 +76,7 @@ def submit(
     study_id = _submit(context, data, once)
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
-    with reading(context.engine) as session:
+    with context.reading() as session:
         kept = answered_before(session, once, now=context.now()) if once else None
     return _show(context, study_id, response) if kept is None else _replay(kept, response)
 

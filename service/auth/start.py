@@ -7,6 +7,7 @@ request with it.
 from collections.abc import Callable, Sequence
 
 from service.auth.bind import is_loopback
+from service.auth.exposed import check_files
 from service.auth.keys import KeyRing
 from service.db.engine import open_engine
 from service.db.schema import migrate
@@ -30,7 +31,9 @@ def check_start(
         KeysUnreadable: The API keys file cannot be read.
         OpenToTheNetwork: The address is not loopback, and there is no API key, or a file is to be
             imported.
+        SecretsExposed: Others on this machine can read secrets, or change who comes in.
     """
+    check_files(settings)
     if files and not is_loopback(settings.host):
         raise OpenToTheNetwork(
             f"refusing to import {', '.join(files)} and listen on {settings.host}: --import is for "
@@ -46,5 +49,6 @@ def check_start(
     if keys == 0 and not is_loopback(settings.host):
         raise OpenToTheNetwork(
             f"refusing to listen on {settings.host} without API keys: anybody could use it; "
-            "set METAOPT_API_KEYS_FILE (one name:sha256 a line), or listen on 127.0.0.1"
+            "make one with `metaopt keys create NAME`, set METAOPT_API_KEYS_FILE (one name:sha256 "
+            "a line), or listen on 127.0.0.1"
         )

@@ -25,7 +25,7 @@ def answer_of(command: Sequence[str], environment: Mapping[str, str], seconds: f
         OSError: It cannot be started.
         TimeoutError: It did not end in time; it is killed, and not waited for.
     """
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  # this Python, words of ours
         command,
         env=dict(environment),
         stdin=subprocess.DEVNULL,

@@ -40,7 +40,7 @@ class ChildProcess:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # this Python, words of ours
                 [sys.executable, "-m", module, str(theirs.fileno()), str(os.getpid()), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -107,6 +107,16 @@ def load_listed(path: Path | None) -> tuple[Listed, ...]:
     )
 
 
+def secret_files(path: Path) -> tuple[Path, ...]:
+    """The files beside the webhooks file that hold the secrets of some of them.
+
+    Raises:
+        WebhooksUnreadable: The file cannot be read or breaks a rule.
+    """
+    named = (entry.secret_file for _, entry in _entries(path))
+    return tuple(path.parent / name for name in named if name is not None)
+
+
 def _entries(path: Path) -> Iterator[tuple[str, _Entry]]:
     """Yield each entry with the words that errors begin with."""
     data = _read(path)

@@ -40,6 +40,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
         }
         file = tmp_path / "webhooks.yaml"
         file.write_text(yaml.safe_dump([told]))
+        file.chmod(0o600)
         monkeypatch.setenv("METAOPT_WEBHOOKS_FILE", str(file))
         monkeypatch.setenv("METAOPT_SLOTS", "1")
         with running_server(tmp_path / "data") as url, Client(url) as client:

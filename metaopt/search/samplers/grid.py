@@ -45,7 +45,7 @@ class Grid:
         """Count the points and shuffle them."""
         self._axes = {name: grid_values(space[name], grid_points) for name in space}
         self._order = list(range(math.prod(len(values) for values in self._axes.values())))
-        random.Random(seed).shuffle(self._order)
+        random.Random(seed).shuffle(self._order)  # noqa: S311  # repeatable, not secret
 
     def suggest(self, index: int) -> Params:
         """The grid's point at ask `index`.

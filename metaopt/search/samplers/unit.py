@@ -30,7 +30,7 @@ def from_unit(dimension: Dimension, u: float) -> Value:
 
 def uniform(space: Mapping[str, Dimension], seed: int) -> dict[str, Value]:
     """A point that is uniform over the space; the same for the same seed."""
-    drawn = random.Random(seed)
+    drawn = random.Random(seed)  # noqa: S311  # repeatable, not secret
     return {name: from_unit(dimension, drawn.random()) for name, dimension in space.items()}
 
 

@@ -92,7 +92,7 @@ def running_server(directory: Path) -> Iterator[str]:
     port = free_port()
     log = directory / "server.log"
     with open(log, "wb") as output:
-        server = subprocess.Popen(
+        server = subprocess.Popen(  # noqa: S603  # this Python, words of ours
             tethered("service.cli", "serve"),
             env=environment_of(directory, port),
             stdin=subprocess.DEVNULL,

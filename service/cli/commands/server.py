@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
+from service.auth.exposed import check_files, warnings_of
 from service.auth.start import check_start
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
@@ -60,6 +61,7 @@ def serve(
     migrate.upgrade(settings.url())
     files = paths_of(import_)
     check_start(settings, files=files)
+    _warn(settings)
     listener = listen(settings.host, settings.port)
     dispatcher = Supervised(
         tethered("service.daemon", *files),
@@ -81,6 +83,7 @@ def api(host: Host = None, port: Port = None) -> None:
     """Start the API and dashboard alone, on a database with tables; the dispatcher is elsewhere."""
     settings = settings_of(host=host, port=port)
     check_start(settings)
+    _warn(settings)
     with listen(settings.host, settings.port) as listener:
         run_api(settings, listener, on_exit=lambda: None)
 
@@ -89,7 +92,15 @@ def dispatcher() -> None:
     """Start the dispatcher and its workers alone; the API runs elsewhere."""
     from service.daemon import run  # Optuna takes a moment; only this command needs it
 
-    raise typer.Exit(run(settings_with()))
+    settings = settings_with()
+    check_files(settings)
+    _warn(settings)
+    raise typer.Exit(run(settings))
+
+
+def _warn(settings: Settings) -> None:
+    for warning in warnings_of(settings):
+        say(f"warning: {warning}")
 
 
 def settings_of(**overrides: Any) -> Settings:

@@ -126,7 +126,7 @@ class Supervised:
         with self._lock:
             if self._stopping.is_set():
                 return None
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603  # this Python, words of ours
                 self._command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from service.auth.bind import is_loopback
+from service.auth.exposed import warnings_of
 from service.auth.key import key_sha256
 from service.auth.start import check_start
 from service.db.schema import migrate
-from service.errors import KeysUnreadable, OpenToTheNetwork, SchemaOutdated
+from service.errors import KeysUnreadable, OpenToTheNetwork, SchemaOutdated, SecretsExposed
 from service.settings import Settings
 
 
@@ -62,3 +63,39 @@ def test_a_keys_file_that_cannot_be_read_stops_the_start_by_its_name(
 def test_names_that_only_look_like_loopback_are_not() -> None:
     assert is_loopback("LOCALHOST") and is_loopback("a.localhost") and is_loopback("[::1]")
     assert not is_loopback("127.0.0.1.example") and not is_loopback("localhost.example")
+
+
+def test_files_of_secrets_that_others_can_read_or_change_stop_the_start(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    migrate.upgrade(sqlite_url)
+    settings = Settings(database_url=sqlite_url, data_directory=tmp_path)
+    keys, hooks, secret = tmp_path / "keys", tmp_path / "hooks", tmp_path / "secret"
+    keys.write_text(f"me:{key_sha256('k')}\n")
+    secret.write_text("s" * 16)
+    hook = "{name: ci, url: https://example.com/x, secret_file: secret, events: [study_failed]}"
+    hooks.write_text(f"[{hook}]")
+    for path, mode in ((keys, 0o644), (hooks, 0o640), (secret, 0o600)):
+        path.chmod(mode)
+    with_keys = settings.model_copy(update={"api_keys_file": keys})
+    with_hooks = settings.model_copy(update={"webhooks_file": hooks})
+    check_start(with_keys)
+    check_start(with_hooks)
+    for path, mode, exposed in (
+        (keys, 0o646, with_keys),
+        (hooks, 0o604, with_hooks),
+        (secret, 0o604, with_hooks),
+    ):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        with pytest.raises(SecretsExposed, match=f"chmod o-.* {path}"):
+            check_start(exposed)
+        path.chmod(before)
+
+
+def test_a_data_directory_that_everybody_writes_to_is_warned_of(tmp_path: Path) -> None:
+    settings = Settings(data_directory=tmp_path)
+    assert list(warnings_of(settings)) == []
+    tmp_path.chmod(0o777)
+    [warning] = warnings_of(settings)
+    assert f"chmod o-w {tmp_path}" in warning

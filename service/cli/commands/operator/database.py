@@ -13,6 +13,7 @@ from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
+from service.db.engine import open_engine
 from service.db.schema import migrate
 
 app = typer.Typer(
