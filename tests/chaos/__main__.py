@@ -7,6 +7,7 @@ exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -105,6 +106,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=90.0, help="most, of a simulation")
     parser.add_argument("--results", type=Path, help="directory for the JSON")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
     verdict = {"proof": given.proof, "seed": given.seed, **PROOFS[given.proof](given)}
     if given.results:
         path = given.results / f"chaos_{given.proof}.json"

@@ -4,6 +4,7 @@ python -m tests.chaos.toy.dispatcher      as `python -m service.daemon`
 """
 
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 from service import daemon
@@ -23,6 +24,13 @@ def use_toy_workers() -> None:
     ChildProcess.__init__ = begin  # type: ignore[method-assign]
 
 
+def use_no_mirror() -> None:
+    """From now on no mirror follows: it costs more than all else of a small study."""
+    daemon.mirroring = lambda *arguments: nullcontext()  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
     use_toy_workers()
+    if "--no-mirror" in sys.argv:
+        use_no_mirror()
     sys.exit(daemon.run(Settings()))
