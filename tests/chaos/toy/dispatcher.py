@@ -31,6 +31,4 @@ def use_no_mirror() -> None:
 
 if __name__ == "__main__":
     use_toy_workers()
-    if "--no-mirror" in sys.argv:
-        use_no_mirror()
     sys.exit(daemon.run(Settings()))
