@@ -18,7 +18,8 @@ from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS, AttemptOutcome
 from service.db.tables import Ask, Attempt, Event, Report, Segment, Study, Trial
 
 # A study keeps the file of a trial until its own end, and a budget of the search may be changed.
-_UNTOLD = {"mo_trials": {"checkpoint", "checkpoint_sha256"}, "mo_studies": {"version"}}
+_FILES = {"checkpoint", "checkpoint_sha256", "previous_checkpoint", "previous_sha256"}
+_UNTOLD = {"mo_trials": _FILES, "mo_studies": {"version"}}
 _ENDED: list[tuple[Any, Any]] = [
     (Study, Study.status.in_(TERMINAL_STUDIES)),
     (Trial, Trial.status.in_(TERMINAL_TRIALS)),

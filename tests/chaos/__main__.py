@@ -7,6 +7,7 @@ exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -70,7 +71,11 @@ def crash_points(given: argparse.Namespace) -> dict[str, Any]:
     runs, points = [], {}
     for kind in given.databases:
         outcomes, points[kind] = sweep(
-            kind, jobs=given.jobs, sample=None if given.night else 3, seed=given.seed
+            kind,
+            jobs=given.jobs,
+            sample=None if given.night else 3,
+            seed=given.seed,
+            most_seconds=60 * given.minutes / len(given.databases),
         )
         runs += [asdict(one) for one in outcomes]
     died = sum(one["died"] for one in runs)
@@ -102,9 +107,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stops", action="store_true", help="stop processes for a while, too")
     parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time: sweep, simulation")
-    parser.add_argument("--minutes", type=float, default=90.0, help="most, of a simulation")
+    parser.add_argument(
+        "--minutes", type=float, default=90.0, help="most, of a sweep or a simulation"
+    )
     parser.add_argument("--results", type=Path, help="directory for the JSON")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
     verdict = {"proof": given.proof, "seed": given.seed, **PROOFS[given.proof](given)}
     if given.results:
         path = given.results / f"chaos_{given.proof}.json"

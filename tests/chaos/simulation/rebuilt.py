@@ -9,8 +9,8 @@ from service.db.engine import reading
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store.restore import load_study
 
-# Of the present attempt alone, which a restart ends.
-_OF_ATTEMPT = {"begun_at", "losses_here"}
+# Of the present attempt alone, or counted anew after a restart.
+_OF_ATTEMPT = {"begun_at", "losses_here", "machine"}
 _OF_STUDY = (
     "search_ended_by", "rung_losses", "rung_metrics", "points_of", "completed", "leaders",
     "contenders", "trivial_tasks",

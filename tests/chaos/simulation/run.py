@@ -96,7 +96,7 @@ class _Run:
         self._directory = directory
         chance = self._world.chance
         self._spec = random_spec(self._world)
-        self._slots = chance.randint(1, 3)
+        self._slots = chance.choice([1, 1, 2, 2, 3])
         self._faults = Faults(self._world)
         numbers = range(self._spec.budget.trials)
         self._poison = frozenset(n for n in numbers if chance.random() < 0.05)
@@ -160,7 +160,7 @@ class _Run:
     def _between(self) -> None:
         """What may happen while the dispatcher waits; and what must hold then."""
         world, chance = self._world, self._world.chance
-        if chance.random() < 0.06:
+        if chance.random() < 0.05:
             self._look()
         with self._engine.connect() as connection:
             status, open_trials = connection.exec_driver_sql(_STANDING).one()
@@ -285,11 +285,12 @@ def random_spec(world: World) -> StudySpec:
     chance = world.chance
     both = small_spec().model_dump(mode="json")["branches"]
     branches = both if chance.random() < 0.3 else [chance.choice(both)]
-    trials = chance.randint(len(branches), 4)
+    trials = max(len(branches), chance.choice([1, 2, 2, 3, 4]))
     kinds = ["none", "median", "asha", "race", "successive_halving", "percentile"]
     budget: dict[str, Any] = {"trials": trials, "meta_iterations": 20}
     if chance.random() < 0.2:
         budget["total_meta_iterations"] = chance.randint(15, 20 * trials)
+    seeds = chance.choice([1, 1, 1, 2])
     return small_spec(
         seed=chance.randrange(1000),
         branches=branches,
@@ -297,7 +298,7 @@ def random_spec(world: World) -> StudySpec:
         pruning={"kind": chance.choice(kinds), "rungs": chance.choice([[10], [5], [5, 10]])},
         budget=budget,
         evaluation={"tasks": 3, "curve_steps": 1},
-        verdict={"finalists": 1, "seeds": chance.randint(1, 2), "tasks": 3, "compare": "none"},
+        verdict={"finalists": 1, "seeds": seeds, "tasks": 3, "compare": "none"},
     )
 
 

@@ -17,6 +17,7 @@ from service.audit.audit import Seen, audit
 from service.audit.processes import orphans
 from service.audit.snapshots import Snapshots
 from service.db.engine import reading
+from service.db.optuna.storage import open_storage
 from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Report, Study, Trial
@@ -189,13 +190,23 @@ class _Storm:
         self._raging = False
         self._service.wake()
         self._until(self._all_ended, self._plot.calm_seconds, "stuck: studies or trials are open")
-        seen = Seen(self._directory / "data", at_rest=True)
+        self._until(self._caught_up, 120.0, "stuck: the mirror or the files")
 
-        def settled() -> bool:
-            found = {one.rule for one in audit(self._engine, seen).violations}
-            return not found & {"mirror", "files", "orphans", "complete"}
-
-        self._until(settled, 60.0, "")
+    def _caught_up(self) -> bool:
+        """Whether the mirror has marked every study as done, and no checkpoint is left."""
+        checkpoints = self._directory / "data" / "checkpoints"
+        if checkpoints.is_dir() and any(checkpoints.iterdir()):
+            return False
+        storage = open_storage(self._engine.url)
+        try:
+            copies = [one for one in storage.get_all_studies() if "study_id" in one.user_attrs]
+            done = {c.user_attrs["study_id"] for c in copies if "mirrored" in c.user_attrs}
+            return done >= set(self._client.acknowledged) and len(copies) == sum(
+                "mirrored" in copy.user_attrs for copy in copies
+            )
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
     def _all_ended(self) -> bool:
         self._ended = self._count(Study, Study.status.in_(TERMINAL_STUDIES))

@@ -19,11 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROLES = {
-    "service.daemon": "dispatcher",
-    "tests.chaos.toy.dispatcher": "dispatcher",
-    "service.executors.worker": "worker",
-}
+ROLES = {"service.executors.worker": "worker"}
 CALLS = ("replace", "rename", "unlink", "rmdir", "mkdir", "fsync")
 WRITES = set("wax+")
 PASSED_OVER = ("service/db/engine.py", "tests/chaos/sweep")
@@ -31,12 +27,17 @@ ROOT = str(Path(__file__).parents[3]) + os.sep
 
 
 def begin(folder: str) -> None:
-    """Instrument this process, if it is a dispatcher or a worker."""
+    """Instrument this process, if it is a worker."""
     arguments = sys.orig_argv
     module = arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
     if module in ROLES:
-        plan = json.loads((Path(folder) / "plan.json").read_text())
-        _Points(ROLES[module], plan).instrument()
+        begin_as(ROLES[module], folder)
+
+
+def begin_as(role: str, folder: str) -> None:
+    """Instrument this process, whose role is known."""
+    plan = json.loads((Path(folder) / "plan.json").read_text())
+    _Points(role, plan).instrument()
 
 
 class _Points:

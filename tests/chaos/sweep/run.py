@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,17 +10,17 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from service.audit.audit import Seen, audit
-from service.audit.processes import orphans
+from service.audit.audit import Seen, Verdict, audit, look
 from service.db.engine import reading
 from service.db.tables import Event, Study
+from tests.chaos.sweep.process import ROOT, Dispatcher
 from tests.fakes.processes import children, kill, runs
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 
-ROOT = Path(__file__).parents[3]
 TOY, REAL = "tests.chaos.toy.dispatcher", "service.daemon"
-MOST_SECONDS = 240.0
+BEGUN = "start {}\n"
+MOST_SECONDS = 420.0
 MOST_STARTS = 6
 CUSTOMIZE = "from tests.chaos.sweep.instrument import begin\n\nbegin({folder!r})\n"
 
@@ -132,50 +130,56 @@ class _Run:
                 if time.monotonic() - begun > MOST_SECONDS or passed.starts > MOST_STARTS:
                     passed.violations.append(f"stuck: {passed.starts} dispatchers were started")
                     break
-                if process.poll() is not None:
+                if process.exit_code() is not None:
                     process = self._start(passed)
                 self._kill_a_worker(process.pid)
                 time.sleep(0.05)
-            self._drain(process, passed)
+            process = self._drain(process, passed)
         finally:
             self._close(process)
         passed.died = (self._directory / "died").exists()
-        seen = Seen(self._data, at_rest=True)
-        passed.violations += map(str, audit(self._engine, seen).violations)
-        passed.violations += map(str, orphans(self._data))
+        passed.violations += map(str, self._audit().violations)
         passed.seconds = round(time.monotonic() - begun, 1)
         return passed
 
-    def _start(self, passed: Passed) -> "subprocess.Popen[bytes]":
-        passed.starts += 1
-        with (self._data / "dispatcher.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", self._module], cwd=ROOT, env=self._environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+    def _audit(self) -> Verdict:
+        seen = Seen(self._data, at_rest=True)
+        if self._module == REAL:
+            return audit(self._engine, seen)
+        with reading(self._engine) as session:
+            return look(session, seen)  # without Optuna's tables: no mirror has followed
 
-    def _drain(self, process: "subprocess.Popen[bytes]", passed: Passed) -> None:
+    def _start(self, passed: Passed) -> Dispatcher:
+        passed.starts += 1
+        log = self._data / "dispatcher.log"
+        with log.open("a") as file:
+            file.write(BEGUN.format(passed.starts))
+        toy = self._module == TOY
+        return Dispatcher(self._environment, self._directory / "customized", log, toy=toy)
+
+    def _drain(self, process: Dispatcher, passed: Passed) -> Dispatcher:
         """SIGTERM; one that dies on the way is followed by one more, which drains."""
         for _ in range(2):
-            if process.poll() is None:
+            if process.exit_code() is None:
                 process.terminate()
-                try:
-                    process.wait(60)
-                except subprocess.TimeoutExpired:
+                if process.wait(60) is None:
                     passed.violations.append("drain: it took more than 60 s")
-                    return
-            if process.returncode == 0:
-                return
+                    return process
+            if process.exit_code() == 0:
+                return process
             process = self._start(passed)
-            log = self._data / "dispatcher.log"
-            deadline = time.monotonic() + 60
-            while log.read_text().count("dispatcher_live") < passed.starts:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    break
-                time.sleep(0.05)
-        code = process.wait(60) if process.poll() is None else process.returncode
-        if code != 0:
-            passed.violations.append(f"drain: exit code {code}")
+            self._until_live(process, passed.starts)
+        process.terminate()
+        if process.wait(60) != 0:
+            passed.violations.append(f"drain: exit code {process.exit_code()}")
+        return process
+
+    def _until_live(self, process: Dispatcher, starts: int) -> None:
+        log, deadline = self._data / "dispatcher.log", time.monotonic() + 60
+        while process.exit_code() is None and time.monotonic() < deadline:
+            if "dispatcher_live" in log.read_text().rpartition(BEGUN.format(starts))[2]:
+                return
+            time.sleep(0.05)
 
     def _kill_a_worker(self, pid: int) -> None:
         """Once, after the first report: so a loss is among what is passed."""
@@ -202,11 +206,9 @@ class _Run:
         checkpoints = self._data / "checkpoints"
         return not checkpoints.is_dir() or not any(checkpoints.iterdir())
 
-    def _close(self, process: "subprocess.Popen[bytes]") -> None:
+    def _close(self, process: Dispatcher) -> None:
         workers = children(process.pid)
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        process.kill()
         deadline = time.monotonic() + 10
         while any(map(runs, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -5,6 +5,7 @@ import random
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -61,7 +62,12 @@ class Databases:
 
 
 def sweep(
-    kind: str, *, jobs: int, sample: int | None = None, seed: int = 0
+    kind: str,
+    *,
+    jobs: int,
+    sample: int | None = None,
+    seed: int = 0,
+    most_seconds: float = 1e9,
 ) -> tuple[list[Passed], int]:
     """Crash at every point on a kind of database; return what came of each, and how many there are.
 
@@ -69,8 +75,11 @@ def sweep(
 
     Args:
         jobs: How many at a time.
-        sample: Only so many of them, as the seed has it.
+        sample: Only so many of them.
+        seed: Of the order in which they come.
+        most_seconds: Those not begun within that time are left out.
     """
+    deadline = time.monotonic() + most_seconds
     directory = Path(tempfile.mkdtemp(prefix="metaopt-sweep-"))
     numbers = itertools.count()
     with ExitStack() as stack:
@@ -80,8 +89,10 @@ def sweep(
             with databases.new() as engine:
                 return record(engine, directory / f"run {next(numbers)}", dispatcher=dispatcher)
 
-        def crashed(of: tuple[Point, str]) -> Passed:
+        def crashed(of: tuple[Point, str]) -> Passed | None:
             point, dispatcher = of
+            if time.monotonic() > deadline:
+                return None
             place = directory / f"run {next(numbers)}"
             with databases.new() as engine:
                 passed = crash(engine, place, point, dispatcher=dispatcher)
@@ -94,8 +105,8 @@ def sweep(
             toy, real = pool.map(recorded, [TOY, REAL])
             found = [(point, TOY) for point in points_of(toy, "dispatcher")]
             found += [(point, REAL) for point in points_of(real, "worker")]
-            chosen = found if sample is None else random.Random(seed).sample(found, sample)
-            outcomes = list(pool.map(crashed, chosen))
+            chosen = random.Random(seed).sample(found, sample or len(found))
+            outcomes = [one for one in pool.map(crashed, chosen) if one is not None]
     if all(not one.violations for one in outcomes):
         shutil.rmtree(directory, ignore_errors=True)
     return outcomes, len(found)

@@ -4,6 +4,7 @@ python -m tests.chaos.toy.dispatcher      as `python -m service.daemon`
 """
 
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 from service import daemon
@@ -21,6 +22,11 @@ def use_toy_workers() -> None:
         start(self, TOY if module == REAL else module, *arguments, **named)
 
     ChildProcess.__init__ = begin  # type: ignore[method-assign]
+
+
+def use_no_mirror() -> None:
+    """From now on no mirror follows: it costs more than all else of a small study."""
+    daemon.mirroring = lambda *arguments: nullcontext()  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

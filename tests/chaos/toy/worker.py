@@ -117,10 +117,11 @@ def main(arguments: list[str]) -> None:
     while True:
         message = messages.get()
         if "order" not in message:
-            continue
-        number = {"number": message["number"]} if "number" in message else {}
+            continue  # to end early: a segment is short
+        if "number" in message:
+            channel.send({"progress": "training"})
         report = lanes.run(SegmentOrder.from_json(message["order"]))
-        channel.send({"report": report.to_json(), **number})
+        channel.send({"report": report.to_json()})
 
 
 if __name__ == "__main__":
