@@ -24,9 +24,11 @@ from service.api import (
     trials,
     webhooks,
 )
+from service.api.bounds import Bounds
 from service.api.context import Context, stop_on_signals
 from service.api.document import install_document
 from service.api.problems import install_problems, refuse
+from service.api.streams import Streams
 from service.auth.gate import Gate
 from service.auth.keys import KeyRing
 from service.dashboard import page
@@ -76,6 +78,8 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         webhooks=listed,
         data_sets=settings.data_sets(),
         upload_bytes=settings.upload_bytes,
+        streams=Streams(settings.streams_per_key),
+        queued_per_key=settings.queued_per_key,
     )
     app = FastAPI(
         title="metaopt",
@@ -89,6 +93,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     app.add_middleware(
         Gate, keys=KeyRing(settings.api_keys_file, engine, time.monotonic), refuse=refuse
     )
+    app.add_middleware(Bounds, refuse=refuse)  # before the gate, which reads no body
     install_problems(app)
     install_document(app)
     for router in ROUTERS:

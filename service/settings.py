@@ -77,6 +77,18 @@ class Settings(BaseSettings):
         description="Installed packages whose plug-ins workers may import, each in one version, as "
         "`one==1.0, other==2.3.1` (docs/plugins.md); none without.",
     )
+    queued_per_key: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most studies that one API key may have in the queue; without keys, everybody.",
+    )
+    streams_per_key: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most event streams that one API key may have open; without keys, one address.",
+    )
     segment_seconds: float = Field(
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from metaopt.data.store import DataStore
 from service.api.feeds import Feeds
+from service.api.streams import Streams
 from service.auth.keys import ANYONE, Identity
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
@@ -23,6 +24,8 @@ from service.notifications.config import Listed
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15.0
+MOST_STREAMS = 100
+MOST_QUEUED = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Context:
         heartbeat_seconds: Longest silence of a stream.
         webhooks: Those that are configured, without their secrets.
         feeds: New events of studies, for those who wait for them.
+        streams: The event streams that are open.
+        queued_per_key: Most studies of one API key in the queue.
         data_sets: Directory of the data sets that specs may name; None has none.
         upload_bytes: Most bytes of the arrays of a data set that is sent here.
     """
@@ -48,6 +53,8 @@ class Context:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     webhooks: Sequence[Listed] = ()
     feeds: Feeds = field(default_factory=Feeds)
+    streams: Streams = field(default_factory=lambda: Streams(MOST_STREAMS))
+    queued_per_key: int = MOST_QUEUED
     data_sets: Path | None = None
     upload_bytes: int = 0
 

@@ -25,7 +25,7 @@ from service.operations.change import change_study
 from service.operations.preview import preview_study
 from service.operations.references import LONGEST, find_reference
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
-from service.operations.submit import Once, sent_digest, submit_study, submitted_before
+from service.operations.submit import Once, Submitter, sent_digest, submit_study, submitted_before
 from service.wire.views.preview import Preview
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyPage, StudyView
@@ -61,7 +61,8 @@ def submit(
 ) -> StudyView:
     """Queue a study; repeating it with the same Idempotency-Key returns the same study."""
     data = _plain(request, body)
-    study_id = _submit(context, data, _once(idempotency_key, who, data))
+    submitter = Submitter(who.api_key_id, context.queued_per_key)
+    study_id = _submit(context, data, _once(idempotency_key, who, data), submitter)
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
     return _show(context, study_id, response)
@@ -194,10 +195,13 @@ def _show(context: Context, study_id: str, response: Response) -> StudyView:
     return view
 
 
-def _submit(context: Context, data: Any, once: Once | None) -> str:
+def _submit(context: Context, data: Any, once: Once | None, submitter: Submitter) -> str:
     def attempt() -> str:
+        study_id, now = uuid.uuid4().hex, context.now()
         with transaction(context.engine) as session:
-            return submit_study(session, spec, once, study_id=uuid.uuid4().hex, now=context.now())
+            return submit_study(
+                session, spec, once, study_id=study_id, now=now, submitter=submitter
+            )
 
     if once is not None:
         with reading(context.engine) as session:
