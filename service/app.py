@@ -35,6 +35,7 @@ from service.dashboard import page
 from service.dashboard.mount import mount_dashboard
 from service.db.engine import open_engine
 from service.notifications.config import load_listed
+from service.planning.door import MostCost
 from service.settings import Settings
 
 ROUTERS = tuple(
@@ -80,6 +81,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         upload_bytes=settings.upload_bytes,
         streams=Streams(settings.streams_per_key),
         queued_per_key=settings.queued_per_key,
+        most_cost=MostCost(settings.most_lane_bytes(), settings.evaluation_seconds),
     )
     app = FastAPI(
         title="metaopt",

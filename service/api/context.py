@@ -1,6 +1,7 @@
 """What an endpoint is handed: the engine, the time, who asks, and whether we are stopping."""
 
 import asyncio
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,8 @@ from service.api.streams import Streams
 from service.auth.keys import ANYONE, Identity
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
+from service.planning.door import MostCost
+from service.wire.spec.size import MOST_LANE_BYTES
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 0.25
@@ -42,6 +45,7 @@ class Context:
         feeds: New events of studies, for those who wait for them.
         streams: The event streams that are open.
         queued_per_key: Most studies of one API key in the queue.
+        most_cost: What trials of a spec may need.
         data_sets: Directory of the data sets that specs may name; None has none.
         upload_bytes: Most bytes of the arrays of a data set that is sent here.
     """
@@ -55,6 +59,7 @@ class Context:
     feeds: Feeds = field(default_factory=Feeds)
     streams: Streams = field(default_factory=lambda: Streams(MOST_STREAMS))
     queued_per_key: int = MOST_QUEUED
+    most_cost: MostCost = MostCost(MOST_LANE_BYTES, math.inf)
     data_sets: Path | None = None
     upload_bytes: int = 0
 
