@@ -26,9 +26,11 @@ from service.api import (
     trials,
     webhooks,
 )
+from service.api.bounds import Bounds
 from service.api.context import Context, record_change, stop_on_signals
 from service.api.document import install_document
 from service.api.problems import install_problems, refuse
+from service.api.streams import Streams
 from service.auth.failures import Failures
 from service.auth.gate import Gate
 from service.auth.keys import KeyRing
@@ -40,6 +42,7 @@ from service.db.connections.deadlines import API
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.notifications.config import load_listed
+from service.planning.door import MostCost
 from service.settings import Settings
 
 ROUTERS = tuple(
@@ -86,6 +89,9 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         webhooks=listed,
         data_sets=settings.data_sets(),
         upload_bytes=settings.upload_bytes,
+        streams=Streams(settings.streams_per_key),
+        queued_per_key=settings.queued_per_key,
+        most_cost=MostCost(settings.most_lane_bytes(), settings.evaluation_seconds),
     )
     app = FastAPI(
         title="metaopt",
@@ -101,6 +107,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     app.state.sessions = sessions = Sessions(engine, keys, now)
     app.state.failures = failures = Failures(time.monotonic)
     app.add_middleware(Gate, keys=keys, sessions=sessions, failures=failures, refuse=refuse)
+    app.add_middleware(Bounds, refuse=refuse)  # before the gate, which reads no body
     install_problems(app)
     install_document(app)
     for router in ROUTERS:

@@ -29,6 +29,7 @@
     │   ├── InvalidDataset      invalid-dataset        a manifest or arrays, likewise
     │   └── InvalidCursor       invalid-cursor
     ├── BodyTooLarge            body-too-large
+    ├── RequestTimeout          request-timeout        the body came too slowly
     ├── UnsupportedMediaType    unsupported-media-type
     ├── FormatUnavailable       format-unavailable     e.g. Parquet where pyarrow is missing
     ├── Unauthenticated         unauthenticated
@@ -39,6 +40,9 @@
     ├── KeysUnreadable          keys-unreadable        the API keys file
     ├── WebhookNotFound         webhook-not-found
     ├── WebhooksUnreadable      webhooks-unreadable    the webhooks file
+    ├── TooManyBodies           too-many-bodies        large ones, of whomever, at the same time
+    ├── TooManyStreams          too-many-streams       event streams of one key or address
+    ├── TooManyStudies          too-many-studies       in the queue, of one key
     ├── NotReady                not-ready              database, schema or dispatcher is missing
     ├── SchemaOutdated          schema-outdated        the database needs `metaopt db upgrade`
     ├── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
@@ -240,6 +244,12 @@ class BodyTooLarge(ServiceError):
     code = "body-too-large"
 
 
+class RequestTimeout(ServiceError):
+    """The request's body did not come in time."""
+
+    code = "request-timeout"
+
+
 class UnsupportedMediaType(ServiceError):
     """The request's body is neither JSON nor YAML, or it is compressed."""
 
@@ -304,6 +314,24 @@ class WebhooksUnreadable(ServiceError):
     """The webhooks file cannot be read or breaks a rule; nothing that uses it starts."""
 
     code = "webhooks-unreadable"
+
+
+class TooManyBodies(ServiceError):
+    """The bodies that requests under way hold are all that the server has memory for."""
+
+    code = "too-many-bodies"
+
+
+class TooManyStreams(ServiceError):
+    """So many event streams are open for one key, or one address, that it gets no more."""
+
+    code = "too-many-streams"
+
+
+class TooManyStudies(ServiceError):
+    """So many studies of one key are in the queue that it gets no more until some have begun."""
+
+    code = "too-many-studies"
 
 
 class NotReady(ServiceError):

@@ -1,5 +1,6 @@
 """Settings: environment variables `METAOPT_*`, each documented in docs/settings.md."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +78,30 @@ class Settings(BaseSettings):
         description="Installed packages whose plug-ins workers may import, each in one version, as "
         "`one==1.0, other==2.3.1` (docs/plugins.md); none without.",
     )
+    lane_bytes: int | None = Field(
+        None,
+        ge=2**20,
+        description="Most memory that one trial of a spec may need, in bytes, by the estimate of "
+        "`metaopt preview`; default half of this machine's, from 4 to 64 GiB.",
+    )
+    evaluation_seconds: float = Field(
+        1800.0,
+        gt=0,
+        description="Most seconds that one evaluation of one trial may take on one core, by the "
+        "estimate of `metaopt preview`.",
+    )
+    queued_per_key: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most studies that one API key may have in the queue; without keys, everybody.",
+    )
+    streams_per_key: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most event streams that one API key may have open; without keys, one address.",
+    )
     segment_seconds: float = Field(
         5.0, gt=0, le=600, description="Aimed length of a segment: bound on work lost by a kill."
     )
@@ -100,6 +125,13 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return parse_database_url(self.database_url)
         return sqlite_url((self.data_directory / "metaopt.db").resolve())
+
+    def most_lane_bytes(self) -> float:
+        """The most memory that a trial may need."""
+        if self.lane_bytes is not None:
+            return self.lane_bytes
+        installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return min(max(installed / 2, 2**32), 2**36)
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """A request's body: read with a limit, told JSON from YAML, parsed by our own rules."""
 
+import threading
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -9,6 +10,9 @@ from service.wire.parsing.plain_data import MAX_BODY_BYTES, parse_json, parse_ya
 
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 JSON_TYPES = frozenset({"", "application/json"})
+MOST_AT_ONCE = 2
+
+_parsing = threading.BoundedSemaphore(MOST_AT_ONCE)  # each takes memory, and none is faster so
 
 
 async def read_body(request: Request) -> bytes:
@@ -29,7 +33,7 @@ async def read_up_to(request: Request, most_bytes: int) -> bytes:
         async for chunk in request.stream():
             size += len(chunk)
             if size > most_bytes:
-                raise _too_large(most_bytes)
+                raise too_large(most_bytes)
             chunks.append(chunk)
     except ClientDisconnect:
         return b""
@@ -46,14 +50,24 @@ def check_head(request: Request, most_bytes: int) -> int | None:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise UnsupportedMediaType("send the body uncompressed")
+    return check_size(request, most_bytes)
+
+
+def check_size(request: Request, most_bytes: int) -> int | None:
+    """Return the size of a body that is announced; refuse one that is larger.
+
+    Raises:
+        BodyTooLarge: It has more bytes.
+    """
     announced = request.headers.get("content-length", "")
     size = int(announced[:20]) if announced.isdecimal() else None
     if size is not None and size > most_bytes:
-        raise _too_large(most_bytes)
+        raise too_large(most_bytes)
     return size
 
 
-def _too_large(most_bytes: int) -> BodyTooLarge:
+def too_large(most_bytes: int) -> BodyTooLarge:
+    """Return what is said of a larger body."""
     return BodyTooLarge(f"the body must have at most {most_bytes} bytes")
 
 
@@ -66,9 +80,11 @@ def parse_body(body: bytes, content_type: str) -> Any:
     """
     media_type = content_type.split(";", 1)[0].strip().lower()
     if media_type in YAML_TYPES:
-        return parse_yaml(body)
+        with _parsing:
+            return parse_yaml(body)
     if media_type in JSON_TYPES or media_type.endswith("+json"):
-        return parse_json(body)
+        with _parsing:
+            return parse_json(body)
     raise UnsupportedMediaType(
         "send the spec with Content-Type: application/yaml or application/json"
     )

@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Session
 from metaopt.data.shelf import project_directory
 from metaopt.data.store import DataStore
 from service.api.feeds import Feeds
+from service.api.streams import Streams
 from service.auth.identity import ANYONE, Identity
 from service.auth.policy import identity_of
 from service.db import audit
@@ -32,10 +34,14 @@ from service.db.projects import PROJECT
 from service.db.tables import DEFAULT_PROJECT, AuditRow
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
+from service.planning.door import MostCost
+from service.wire.spec.size import MOST_LANE_BYTES
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15.0
+MOST_STREAMS = 100
+MOST_QUEUED = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,9 @@ class Context:
         heartbeat_seconds: Longest silence of a stream.
         webhooks: Those that are configured, without their secrets.
         feeds: New events of studies, for those who wait for them.
+        streams: The event streams that are open.
+        queued_per_key: Most studies of one API key in the queue.
+        most_cost: What trials of a spec may need.
         data_sets: Directory of the data sets that specs may name; None has none.
         upload_bytes: Most bytes of the arrays of a data set that is sent here.
         who: Who asks, in this request.
@@ -64,6 +73,9 @@ class Context:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     webhooks: Sequence[Listed] = ()
     feeds: Feeds = field(default_factory=Feeds)
+    streams: Streams = field(default_factory=lambda: Streams(MOST_STREAMS))
+    queued_per_key: int = MOST_QUEUED
+    most_cost: MostCost = MostCost(MOST_LANE_BYTES, math.inf)
     data_sets: Path | None = None
     upload_bytes: int = 0
     who: Identity = ANYONE

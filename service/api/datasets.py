@@ -7,6 +7,7 @@ So whatever was sent before, by whomever, is not sent again.
 """
 
 import json
+import threading
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -32,6 +33,11 @@ from service.wire.views.datasets import (
 PREFIX = "/api/v1/datasets"
 MOST_MANIFEST_BYTES = 2**25
 """Of a hundred thousand classes with the longest names."""
+
+MOST_VALUES = 2_000_000
+"""Of a manifest, counted before one is made."""
+
+_parsing = threading.Lock()  # one at a time: it may take a hundred megabytes
 
 HEAD_BYTES = 2**12
 """More than a file of arrays has beside these."""
@@ -142,8 +148,13 @@ def remove(reference: Reference, context: Ctx) -> RemovedDataset:
 
 def _plain(body: bytes) -> Any:
     """The data of a JSON document; what they may be is for whoever reads them to say."""
+    values = sum(map(body.count, (b",", b"[", b"{")))
+    if values > MOST_VALUES:
+        rule = f"must have at most {MOST_VALUES} values"
+        raise InvalidDataset(f"dataset: {rule}", [FieldError("dataset", rule)])
     try:
-        return json.loads(body)
+        with _parsing:
+            return json.loads(body)
     except (ValueError, RecursionError) as error:
         rule = f"must be JSON: {error}"
         raise InvalidDataset(f"dataset: {rule}", [FieldError("dataset", rule)]) from None

@@ -35,6 +35,7 @@ RETRY_SECONDS = "5"
 CHALLENGES = [("WWW-Authenticate", 'Bearer realm="metaopt"')]
 Headers = Sequence[tuple[str, str]]
 RETRY: Headers = [("Retry-After", RETRY_SECONDS)]
+CLOSE: Headers = [("Connection", "close")]  # the rest of the body is not waited for
 
 
 class Kind(NamedTuple):
@@ -74,7 +75,7 @@ KINDS: dict[str, Kind] = {
     "invalid-spec": Kind(422, "The spec breaks a rule"),
     "invalid-dataset": Kind(422, "The data set breaks a rule"),
     "invalid-cursor": Kind(422, "The cursor is not one of ours"),
-    "body-too-large": Kind(413, "The body is too large"),
+    "body-too-large": Kind(413, "The body is too large", CLOSE),
     "unsupported-media-type": Kind(415, "The body's type is not supported"),
     "format-unavailable": Kind(406, "The server cannot write this format"),
     "unauthenticated": Kind(401, "An API key is needed", CHALLENGES),
@@ -83,6 +84,10 @@ KINDS: dict[str, Kind] = {
     "host-not-allowed": Kind(403, "The server does not answer to this name"),
     "cross-origin": Kind(403, "Changes from other sites are refused"),
     "keys-unreadable": Kind(503, "The API keys cannot be read", RETRY),
+    "too-many-bodies": Kind(429, "Too many large bodies", [*RETRY, *CLOSE]),
+    "too-many-streams": Kind(429, "Too many event streams", RETRY),
+    "too-many-studies": Kind(429, "Too many studies are queued", RETRY),
+    "request-timeout": Kind(408, "The request did not come", CLOSE),
     "not-ready": Kind(503, "The service is not ready", RETRY),
     "schema-outdated": Kind(503, "The database needs an upgrade", RETRY),
     "database-unavailable": Kind(503, "The database does not answer", RETRY),

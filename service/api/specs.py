@@ -4,6 +4,7 @@ from typing import Any
 
 from service.api.context import Context
 from service.operations.specs.datasets import read_spec
+from service.planning.door import check_cost
 from service.plugins.needs import look_up
 from service.wire.spec.study import StudySpec
 
@@ -12,8 +13,11 @@ def incoming_spec(context: Context, data: Any) -> StudySpec:
     """The spec that plain data describe.
 
     Raises:
-        InvalidSpec: It breaks rules, or names what is not there or cannot be used.
+        InvalidSpec: It breaks rules, names what is not there or cannot be used, or would cost more
+            than this server allows.
     """
     with context.reading() as session:
         look_up(session, data)
-    return read_spec(data, context.data_directory())
+    spec = read_spec(data, context.data_directory())
+    check_cost(spec, context.most_cost)
+    return spec

@@ -28,6 +28,7 @@ from service.operations.references import LONGEST, find_reference
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import (
     Once,
+    Submitter,
     answered_before,
     sent_digest,
     submit_study,
@@ -73,7 +74,7 @@ def submit(
     """
     data = _plain(request, body)
     once = _once(idempotency_key, who, data)
-    study_id = _submit(context, data, once)
+    study_id = _submit(context, data, once, Submitter(who.api_key_id, context.queued_per_key))
     response.headers["Location"] = f"{PREFIX}/{study_id}"
     response.headers["Retry-After"] = RETRY_SECONDS
     with context.reading() as session:
@@ -231,10 +232,13 @@ def _replay(answer: str, response: Response) -> Response:
     return Response(answer, 202, response.headers, media_type="application/json")
 
 
-def _submit(context: Context, data: Any, once: Once | None) -> str:
+def _submit(context: Context, data: Any, once: Once | None, submitter: Submitter) -> str:
     def attempt() -> str:
+        study_id, now = uuid.uuid4().hex, context.now()
         with context.changing() as session:
-            return submit_study(session, spec, once, study_id=uuid.uuid4().hex, now=context.now())
+            return submit_study(
+                session, spec, once, study_id=study_id, now=now, submitter=submitter
+            )
 
     if once is not None:
         with context.reading() as session:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.db.tables import Event
@@ -47,7 +47,21 @@ def events_after(
     return session.scalars(query).all()
 
 
-def last_event(session: Session, study_id: str) -> int:
-    """The id of the study's latest event; 0 if it has none."""
-    query = select(func.max(Event.event_id)).where(Event.study_id == study_id)
-    return session.scalar(query) or 0
+def new_events(
+    session: Session, after: int, missing: Sequence[int], *, limit: int
+) -> Sequence[Event]:
+    """The events of all studies with one of some ids, and those with a greater id than one.
+
+    Args:
+        missing: Ids that are not greater.
+        limit: Of the latter.
+    """
+    query = select(Event).order_by(Event.event_id).limit(limit)
+    late = session.scalars(query.where(Event.event_id.in_(missing))).all() if missing else []
+    return [*late, *session.scalars(query.where(Event.event_id > after)).all()]
+
+
+def latest_ids(session: Session, most: int) -> Sequence[int]:
+    """The greatest ids of events, at most so many, in their order."""
+    query = select(Event.event_id).order_by(Event.event_id.desc()).limit(most)
+    return session.scalars(query).all()[::-1]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, func, select, tuple_, update
+from sqlalchemy import CursorResult, func, select, text, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from metaopt.goals import Goals
 from service.db.roles import roles_where
 from service.db.states import TERMINAL_STUDIES, StudyStatus
-from service.db.tables import Delivery, DispatcherRow, Event, Report, ScheduleRun, Study, Trial
+from service.db.tables import Delivery, DispatcherRow, Report, ScheduleRun, Study, Trial
 
 
 class Count(NamedTuple):
@@ -43,14 +43,46 @@ class InLine(NamedTuple):
     project: str
 
 
-def waiting_line(session: Session) -> list[InLine]:
-    """The studies that run or are queued, in the order in which they begin."""
-    query = (
-        select(Study.created_at, Study.study_id, Study.name, Study.status, Study.project)
-        .where(Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)))
-        .order_by(Study.created_at, Study.study_id)
-    )
+_PLACE = Study.created_at, Study.study_id
+_IN_LINE = Study.created_at, Study.study_id, Study.name, Study.status, Study.project
+
+
+def running_studies(session: Session) -> list[InLine]:
+    """The studies that run, oldest first."""
+    query = select(*_IN_LINE).where(Study.status == StudyStatus.RUNNING).order_by(*_PLACE)
     return [InLine(*row) for row in session.execute(query)]
+
+
+def first_queued(session: Session, *, limit: int) -> list[InLine]:
+    """The studies that begin next."""
+    query = select(*_IN_LINE).where(Study.status == StudyStatus.QUEUED).order_by(*_PLACE)
+    return [InLine(*row) for row in session.execute(query.limit(limit))]
+
+
+def count_queued(session: Session, before: tuple[datetime, str]) -> int:
+    """How many studies are queued before the position (created_at, study_id)."""
+    query = select(func.count()).where(Study.status == StudyStatus.QUEUED, tuple_(*_PLACE) < before)
+    return session.scalar(query) or 0
+
+
+def count_queued_by(session: Session, api_key_id: str) -> int:
+    """How many studies are queued that an API key has submitted."""
+    queued = Study.status == text("'queued'")  # in the words of the index
+    query = select(func.count()).where(queued, Study.submitted_by == api_key_id)
+    return session.scalar(query) or 0
+
+
+def queued_between(
+    session: Session, before: tuple[datetime, str], newest: tuple[datetime, str]
+) -> list[str]:
+    """The queued studies from one position to another, both included, oldest first."""
+    query = (
+        select(Study.study_id)
+        .where(Study.status == StudyStatus.QUEUED)
+        .where(tuple_(*_PLACE) >= before, tuple_(*_PLACE) <= newest)
+        .order_by(*_PLACE)
+    )
+    return list(session.scalars(query))
 
 
 _NOT_ENDED = tuple(status for status in StudyStatus if status not in TERMINAL_STUDIES)
@@ -71,12 +103,12 @@ def studies_on(session: Session, dataset: str) -> list[InLine]:
     return [InLine(*row) for row in session.execute(query)]
 
 
-def plugins_at_work(session: Session) -> dict[str, list[dict[str, Any]]]:
+def plugins_at_work(session: Session) -> list[tuple[InLine, list[dict[str, Any]]]]:
     """What those of the studies that run or are queued need of plug-ins, where it is anything."""
-    query = select(Study.study_id, Study.plugins).where(
+    query = select(*_IN_LINE, Study.plugins).where(
         Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)), Study.plugins.is_not(None)
     )
-    return {study_id: plugins or [] for study_id, plugins in session.execute(query)}
+    return [(InLine(*row[:-1]), row[-1] or []) for row in session.execute(query)]
 
 
 def specs_of(session: Session, study_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -206,12 +238,6 @@ def reports_after(
     if after is not None:
         query = query.where(Report.meta_iteration > after)
     return session.scalars(query.limit(limit)).all()
-
-
-def has_events_after(session: Session, study_id: str, event_id: int) -> bool:
-    """Tell whether the study has a later event."""
-    query = select(Event.event_id).where(Event.study_id == study_id, Event.event_id > event_id)
-    return session.scalar(query.limit(1)) is not None
 
 
 def await_turn(session: Session) -> None:

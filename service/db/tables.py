@@ -112,7 +112,8 @@ class Study(Base):
     `sealed_bank` have the same sealed tasks (older studies do not say which); whoever chooses
     between studies by their verdicts has chosen by those tasks.  `warnings` are sentences about
     what failed on its way without ending it.  `plugins` are those that it needs, as they were when
-    it was submitted (`metaopt.plugins.described.Needed`); null is none.
+    it was submitted (`metaopt.plugins.described.Needed`); null is none.  `submitted_by` is the id
+    of the API key that did, empty without keys; null where no request did, or it is older.
     """
 
     __tablename__ = "mo_studies"
@@ -122,6 +123,9 @@ class Study(Base):
         Index(None, "project", "created_at", "study_id"),  # lists
         Index(None, "project", "name", "created_at", "study_id"),  # the newest of a name
         Index(None, "sealed_bank", "sealed_looks"),  # all that the looks at a bank ask for
+        # Which of those that wait need a plug-in: few, in a queue that may be long.
+        _partial_index("ix_mo_studies_plugins", "plugins IS NOT NULL", "status"),
+        _partial_index("ix_mo_studies_queued_by", "status = 'queued'", "submitted_by"),  # quotas
     )
 
     study_id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -140,6 +144,7 @@ class Study(Base):
     warnings: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     plugins: Mapped[list[Json] | None] = mapped_column(JSON(none_as_null=True))
     project: Mapped[str] = _project()
+    submitted_by: Mapped[str | None] = mapped_column(String(64))
 
 
 class Trial(Base):

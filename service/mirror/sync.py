@@ -2,8 +2,8 @@
 
     mo_studies, mo_trials, mo_reports ──sync──▶ studies, trials, trial_values, … (Optuna's)
 
-Each branch of a study is one Optuna study.  The mirror only follows: it runs behind the
-dispatcher, may be late, may fail and try again, may be deleted and comes back.  Nothing is ever
+Each branch of a study that has begun is one Optuna study.  The mirror only follows: it runs behind
+the dispatcher, may be late, may fail and try again, may be deleted and comes back.  Nothing is ever
 read from it to decide anything.
 
 A sync compares a fingerprint of both sides (one small query) and stops there if nothing

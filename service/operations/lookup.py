@@ -159,22 +159,23 @@ def get_weights(session: Session, study_id: str) -> KeptWeights:
 
 
 class Glance(NamedTuple):
-    """What an event stream has to send now, and whether that was all there will ever be."""
+    """What an event stream has to send now, whether that is all so far, and all there will be."""
 
     events: Sequence[Event]
+    whole: bool
     ended: bool
 
 
-def glance(session: Session, study_id: str, after: int) -> Glance:
-    """The study's events after an id.
+def glance(session: Session, study_id: str, after: int, *, limit: int = 500) -> Glance:
+    """The study's events after an id, the first ones if they are more than a limit.
 
     The status is read before the events: what ended the study wrote both in one transaction,
     so an ended study's last event is among those read after it.
     """
     ended = get_study(session, study_id).status in TERMINAL_STUDIES
-    events = events_after(session, study_id, after)
-    last = events[-1].event_id if events else after
-    return Glance(events, ended and not studies.has_events_after(session, study_id, last))
+    events = events_after(session, study_id, after, limit=limit + 1)
+    whole = len(events) <= limit
+    return Glance(events[:limit], whole, ended and whole)
 
 
 def _get_trial(session: Session, study_id: str, trial_number: int) -> Trial:

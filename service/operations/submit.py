@@ -11,8 +11,9 @@ from service.db import audit, idempotency
 from service.db.events import append_event
 from service.db.projects import project_of
 from service.db.states import StudyStatus
+from service.db.studies import count_queued_by
 from service.db.tables import IdempotencyKey, Study
-from service.errors import IdempotencyConflict
+from service.errors import IdempotencyConflict, TooManyStudies
 from service.operations.gates import resolve_gates
 from service.operations.lookup import show_study
 from service.operations.warm_start import resolve_warm_start
@@ -24,6 +25,18 @@ from service.wire.spec.space import without_defaults
 from service.wire.spec.study import StudySpec
 
 ANSWER_KEPT = timedelta(hours=24)
+
+
+class Submitter(NamedTuple):
+    """Who submits by a request.
+
+    Args:
+        api_key_id: Of the API key, "" without keys.
+        most_queued: How many studies it may have in the queue.
+    """
+
+    api_key_id: str
+    most_queued: int
 
 
 class Once(NamedTuple):
@@ -51,11 +64,18 @@ def submitted_before(session: Session, once: Once) -> str | None:
 
 
 def submit_study(
-    session: Session, spec: StudySpec, once: Once | None, *, study_id: str, now: datetime
+    session: Session,
+    spec: StudySpec,
+    once: Once | None,
+    *,
+    study_id: str,
+    now: datetime,
+    submitter: Submitter | None = None,
 ) -> str:
     """Queue a study and return its id, or the id that the same key and spec got before.
 
     Raises:
+        TooManyStudies: The submitter has as many in the queue as it may.
         IdempotencyConflict: The key was used with another spec.
         InvalidSpec: The warm start or the gates name something that is not there or does not fit.
     """
@@ -63,9 +83,12 @@ def submit_study(
         earlier = idempotency.find_key(session, once.key, once.api_key_id)
         if earlier is not None:
             return _same_study(session, earlier, once, spec)
+    if submitter is not None:
+        _check_queue(session, submitter)
     stored = _resolved(session, spec)
     study = _queued(stored, spec_digest(stored), needs_of(session, stored), study_id, now)
     study.project = project_of(session)
+    study.submitted_by = None if submitter is None else submitter.api_key_id
     session.add(study)
     session.flush()
     audit.note(session, study_id=study_id, name=spec.name)
@@ -99,6 +122,14 @@ def spec_digest(spec: StudySpec) -> str:
     if incumbent and incumbent["algorithm"] == incumbent["branch"]:
         del incumbent["algorithm"]
     return digest_of(data)
+
+
+def _check_queue(session: Session, submitter: Submitter) -> None:
+    if count_queued_by(session, submitter.api_key_id) >= submitter.most_queued:
+        raise TooManyStudies(
+            f"{submitter.most_queued} studies of this key are queued, which is the most "
+            "(METAOPT_QUEUED_PER_KEY): wait until some have begun, or cancel some"
+        )
 
 
 def _same_study(session: Session, earlier: IdempotencyKey, once: Once, spec: StudySpec) -> str:

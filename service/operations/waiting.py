@@ -1,14 +1,15 @@
 """Waiting: why queued studies have not begun, and for about how long they wait.
 
 A running study waits, too, while no dispatcher is live, none of its slots works, or none has the
-plug-ins that it needs.  Nothing is
-asked of the database unless one of the studies that are shown is queued or runs.
+plug-ins that it needs.  Nothing is asked of the database unless one of the studies that are shown
+is queued or runs; and however many are queued, no more of them are read than are shown.
 
 All projects wait in one line: those before are counted, and only the session's own are named.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -22,7 +23,7 @@ from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
 from service.operations.monitoring.health import dispatcher_checks
 from service.planning.time_left import seconds_left
-from service.plugins.needs import lacking
+from service.plugins.needs import lacking as lacks
 from service.plugins.stored import spec_of_data
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import StudyName, WaitView
@@ -44,31 +45,71 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
         return {row.study_id: view for row in at_work}
     queued = [row for row in at_work if row.status == StudyStatus.QUEUED]
     needing = queued or any(row.plugins for row in at_work)
-    without = _without_plugins(session) if needing else {}
+    lacking, without = _without_plugins(session) if needing else ({}, {})
     queued = [row for row in queued if row.study_id not in without]
     shown = {row.study_id: without[row.study_id] for row in at_work if row.study_id in without}
     if not queued:
         return shown
     now, project = database_now(session), session.info.get(PROJECT)
     with within(session, None):
-        line = [one for one in studies.waiting_line(session) if one.study_id not in without]
-        left = _seconds_left(session, [one.study_id for one in line if one.status == "running"])
+        line = _line(session, queued, lacking)
+        left = _seconds_left(session, [one.study_id for one in line.running])
     return shown | {row.study_id: _wait(row, line, left, now, project) for row in queued}
 
 
-def _without_plugins(session: Session) -> dict[str, WaitView]:
-    """The studies that need a plug-in which no worker has."""
+class _Line(NamedTuple):
+    """Who is before those that are shown, but for studies that lack a plug-in.
+
+    Args:
+        running: All that run.
+        first: The queued ones that begin next, at most `MOST_BEFORE`.
+        named: Of both, in their order, at most so many.
+        places: How many are queued before each that is shown.
+    """
+
+    running: Sequence[studies.InLine]
+    first: Sequence[studies.InLine]
+    named: Sequence[studies.InLine]
+    places: Mapping[str, int]
+
+
+def _line(
+    session: Session, queued: Sequence[Study], lacking: Mapping[str, studies.InLine]
+) -> _Line:
+    running = [one for one in studies.running_studies(session) if one.study_id not in lacking]
+    first = studies.first_queued(session, limit=MOST_BEFORE + len(lacking))
+    first = [one for one in first if one.study_id not in lacking][:MOST_BEFORE]
+    places = sorted((row.created_at, row.study_id) for row in queued)
+    oldest, newest = places[0], places[-1]
+    passed = sum(one.status == "queued" and one[:2] < oldest for one in lacking.values())
+    before = studies.count_queued(session, oldest) - passed
+    between = studies.queued_between(session, oldest, newest)  # a page is all there is between
+    counted = enumerate((one for one in between if one not in lacking), before)
+    return _Line(
+        running,
+        first,
+        _first_of([*running, *first]),
+        {study_id: place for place, study_id in counted},
+    )
+
+
+def _without_plugins(
+    session: Session,
+) -> tuple[dict[str, studies.InLine], dict[str, WaitView]]:
+    """The studies that need a plug-in which no worker has, and what is said of them."""
     with within(session, None):
         needing = studies.plugins_at_work(session)
     there = marks(session) if needing else frozenset()
+    lacking: dict[str, studies.InLine] = {}
     waits: dict[str, WaitView] = {}
-    for study_id, plugins in needing.items():
-        if missing := lacking([Needed(**one) for one in plugins], there):
+    for study, plugins in needing:
+        if missing := lacks([Needed(**one) for one in plugins], there):
             sentence = waiting.for_plugins(missing)
-            waits[study_id] = WaitView(
+            lacking[study.study_id] = study
+            waits[study.study_id] = WaitView(
                 reason="plugins", before=0, behind=[], seconds=None, sentence=sentence
             )
-    return waits
+    return lacking, waits
 
 
 def left_of(
@@ -92,31 +133,37 @@ def left_of(
 
 def _wait(
     row: Study,
-    line: Sequence[studies.InLine],
+    line: _Line,
     left: Mapping[str, float | None],
     now: datetime,
     project: str | None,
 ) -> WaitView:
-    mine = row.created_at, row.study_id
-    before = [one for one in line if one.status == "running" or one[:2] < mine]
-    if not before:
+    queued = line.places.get(row.study_id, 0)  # none of one that began while this was read
+    if not line.running and not queued:
         sentence = waiting.NEXT if abs(now - row.created_at) < SOON else waiting.NO_SLOT
         return WaitView(reason="slots", before=0, behind=[], seconds=None, sentence=sentence)
-    times = [left.get(one.study_id) for one in before]
+    times = [left.get(one.study_id) for one in line.running]
     known = [seconds for seconds in times if seconds is not None]
-    seconds = sum(known) if len(known) == len(times) else None
+    seconds = sum(known) if len(known) == len(times) and not queued else None
+    far = queued >= len(line.first)  # as most in a long queue: they are behind the same ones
+    before = line.named if far else _first_of([*line.running, *line.first[:queued]])
     named = [
-        StudyName(study_id=o.study_id, name=o.name, status=o.status)
-        for o in before
-        if project in (None, o.project)
+        StudyName(study_id=one.study_id, name=one.name, status=one.status)
+        for one in before
+        if project in (None, one.project)
     ]
+    number = len(line.running) + queued
     return WaitView(
         reason="studies",
-        before=len(before),
-        behind=named[:MOST_BEFORE],
+        before=number,
+        behind=named,
         seconds=seconds,
-        sentence=waiting.behind(named, len(before), seconds),
+        sentence=waiting.behind(named, number, seconds),
     )
+
+
+def _first_of(line: Sequence[studies.InLine]) -> list[studies.InLine]:
+    return sorted(line)[:MOST_BEFORE]
 
 
 def _seconds_left(session: Session, study_ids: Sequence[str]) -> dict[str, float | None]:

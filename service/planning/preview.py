@@ -11,6 +11,7 @@ from metaopt.search.space import Choice, Dimension, Int, count
 from service.db.roles import TrialRole
 from service.db.segments import Pace
 from service.planning.branch_shares import first_budgets
+from service.planning.door import evaluation_seconds
 from service.planning.fidelity import trained_params
 from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations, kept_share
@@ -70,6 +71,8 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         verdict=on_top(finalists),
         gates=on_top(gated) if (gated := _gated(spec)) else None,
         replicas_at_most=spec.search.replicates,
+        lane_bytes=spec.lane_bytes(),
+        evaluation_seconds=max(evaluation_seconds(spec).values()),
     )
 
 

@@ -43,6 +43,11 @@ def _page(plan: Preview) -> None:
     if plan.first_order_until is not None:
         console.data(f"order second: {numbers.first_order(plan.first_order_until)}")
     console.data(f"search: {_cost(plan.search)}")
+    if plan.lane_bytes is not None and plan.evaluation_seconds is not None:
+        console.data(
+            f"a trial needs at most about {plan.lane_bytes / 2**20:.0f} MiB, and one evaluation of "
+            f"it about {plan.evaluation_seconds:.2g} s of a core"
+        )
     if plan.replicas_at_most:
         console.data(f"at most {plan.replicas_at_most} of these trials train its best again")
     console.data(f"verdict, on top: {_cost(plan.verdict)}")

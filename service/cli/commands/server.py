@@ -23,6 +23,7 @@ from service.auth.start import check_start
 from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.own_plugins import Import, paths_of
+from service.cli.processes.connections import Connection
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
 from service.executors.slots import find_slots
@@ -30,7 +31,7 @@ from service.logs import configure_logging
 from service.notifications.config import load_webhooks
 from service.settings import Settings
 
-GRACE_SECONDS = 10
+GRACE_SECONDS = 4  # with what is open, as streams and uploads, the API ends within 5
 BACKLOG = 2048
 COLLECTED_AFTER = 50_000  # objects
 
@@ -156,6 +157,7 @@ def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[]
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        http=Connection,
     )
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host

@@ -6,11 +6,12 @@ How much is in Optuna's tables is asked by plain SQL: it has no call for that.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, column, func, select, table
+from sqlalchemy import ColumnElement, column, func, or_, select, table
 from sqlalchemy.orm import Session
 
 from service.db.events import LATE_EVENTS
 from service.db.roles import roles_where
+from service.db.states import StudyStatus
 from service.db.tables import Event, Report, Study, Trial
 
 MOST_NUMBERS = 10_000  # in a query: SQLite takes some 30,000 values, PostgreSQL 65,535
@@ -51,15 +52,23 @@ def fingerprint(session: Session) -> Fingerprint:
     return Fingerprint(*row)
 
 
+_HAS_BEGUN = or_(
+    Study.started_at.is_not(None),
+    Study.status.in_((StudyStatus.RUNNING, StudyStatus.COMPLETED, StudyStatus.FAILED)),
+)
+"""There is nothing to show of others: they have no trial, and thousands may be in the queue."""
+
+
 def all_studies(session: Session) -> Sequence[Study]:
-    """Every study, oldest first."""
-    return session.scalars(select(Study).order_by(Study.created_at, Study.study_id)).all()
+    """Every study that has begun, oldest first."""
+    query = select(Study).where(_HAS_BEGUN)
+    return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
 
 
 def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study]:
-    """The studies to which something happened after an event, late ones included."""
+    """The studies that have begun and to which something happened after an event, or late."""
     touched = select(Event.study_id).where(Event.event_id > event_id - LATE_EVENTS)
-    query = select(Study).where(Study.study_id.in_(touched))
+    query = select(Study).where(Study.study_id.in_(touched), _HAS_BEGUN)
     return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
 
 

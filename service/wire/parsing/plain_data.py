@@ -2,11 +2,12 @@
 
 Refused, each with the path of the field: NaN and infinities (also 1e999), integers of more than
 32 digits, a key given twice, NUL and lone surrogates, nesting deeper than 32, an empty document;
-with its line and column, what is no JSON or YAML.  A byte-order mark is no part of a document.
+with its line and column, what is no JSON or YAML; and more than 30,000 values, of YAML 10,000,
+which are counted before any of them is made.  A byte-order mark is no part of a document.
 
 What is JSON is YAML, too, and read as JSON, up to 1 MiB.  Other YAML is the core schema of version
 1.2 (`no` and `on` are text, 1e-3 is a number) with anchors, aliases and merge keys and without
-tags, and at most 128 KiB of it, since its parser is slow.
+tags, and at most 128 KiB of it.
 """
 
 import json
@@ -22,6 +23,8 @@ from service.wire.parsing.yaml_loader import Rules, YamlRefused, load_yaml
 MAX_BODY_BYTES = 1 << 20
 MAX_YAML_BYTES = 1 << 17
 MAX_WRITTEN_OUT = 1 << 18
+MAX_VALUES = 30_000
+MAX_YAML_VALUES = 10_000
 MAX_DEPTH = 32
 MAX_DIGITS = 32
 MAX_ERRORS = 20
@@ -42,9 +45,7 @@ def parse_json(body: bytes) -> Any:
     """
     text = _text(body)
     try:
-        return checked(_DECODER.decode(text))
-    except RecursionError:
-        raise _invalid("spec", _TOO_DEEP) from None
+        return checked(_decoded(text))
     except json.JSONDecodeError as error:
         raise _not_json(text, error) from None
 
@@ -60,11 +61,32 @@ def parse_yaml(body: bytes) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return checked(_yaml(text, len(body)))
     try:
-        return checked(_DECODER.decode(text))
-    except RecursionError:
-        raise _invalid("spec", _TOO_DEEP) from None
+        return checked(_decoded(text))
     except json.JSONDecodeError as error:
         return checked(_yaml(text, len(body), error))
+
+
+def _decoded(text: str) -> Any:
+    if _count(text) > MAX_VALUES:
+        raise _invalid("spec", f"has more than {MAX_VALUES} values")
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise _invalid("spec", _TOO_DEEP) from None
+
+
+def _count(text: str) -> int:
+    """About how many values a JSON text has: exactly, where no object or list is empty."""
+    if _separators(text) > MAX_VALUES:  # perhaps they are in strings, which is rare
+        text = _STRING.sub("", text)
+    return 1 + _separators(text)
+
+
+def _separators(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
+
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def checked(data: Any) -> Any:
@@ -73,8 +95,8 @@ def checked(data: Any) -> Any:
     Raises:
         InvalidSpec: Some do not; `errors` names the first 20 by path.
     """
-    errors = []
-    for error in _broken_rules(data):
+    errors: list[FieldError] = []
+    for error in () if _keeps_rules(data) else _broken_rules(data):
         errors.append(error)
         if len(errors) == MAX_ERRORS:
             break
@@ -155,6 +177,10 @@ def _number(text: str) -> int | float | Refused:
     return value if math.isfinite(value) else Refused(f"must be finite, got {show(text)}")
 
 
+def _integer(text: str) -> int | float | Refused:
+    return int(text) if len(text) <= MAX_DIGITS else _number(text)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
@@ -167,10 +193,28 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_number, parse_float=_number, parse_constant=_number
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_number
 )
 
-_YAML_RULES = Rules(_number, lambda: Refused(_TWICE), MAX_DEPTH, MAX_WRITTEN_OUT)
+_YAML_RULES = Rules(_number, lambda: Refused(_TWICE), MAX_DEPTH, MAX_WRITTEN_OUT, MAX_YAML_VALUES)
+
+
+def _keeps_rules(data: Any) -> bool:
+    """Whether there is nothing to tell: most documents have nothing, and no path is made then."""
+    level, depth = [data], 1
+    while level:
+        inner: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind is Refused or (kind is str and _text_rule(value)):
+                return False
+            if kind is not dict and kind is not list:
+                continue
+            if depth > MAX_DEPTH or (kind is dict and any(map(_text_rule, value))):
+                return False
+            inner.extend(value.values() if kind is dict else value)
+        level, depth = inner, depth + 1
+    return True
 
 
 def _broken_rules(data: Any) -> Iterator[FieldError]:

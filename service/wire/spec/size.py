@@ -24,7 +24,7 @@ def lane_bytes(
         meta_batch, inner_steps: The largest the trial may have.
         shots: Largest number of support examples per class (per task in regression).
     """
-    weights, activations = _model_size(tasks, model)
+    weights, activations = model_size(tasks, model)
     examples = tasks.classes * (inner_steps * shots + tasks.q_query)
     per_task = weights * (inner_steps + 2) + examples * activations * _KEPT
     return float(meta_batch * per_task * _FLOAT_BYTES)
@@ -34,10 +34,11 @@ def bank_bytes(
     tasks: TasksSpec, model: ModelSpec, *, bank_tasks: int, k_shot: int, q_query: int
 ) -> float:
     """The bytes one lane needs to be evaluated on a bank."""
-    weights, activations = _model_size(tasks, model)
+    weights, activations = model_size(tasks, model)
     examples = tasks.classes * (k_shot + q_query)
     return min(bank_tasks, TASK_CHUNK) * (3 * weights + 2 * examples * activations) * _FLOAT_BYTES
 
 
-def _model_size(tasks: TasksSpec, model: ModelSpec) -> Size:
+def model_size(tasks: TasksSpec, model: ModelSpec) -> Size:
+    """How many weights the model has, and numbers for one example."""
     return model.record.size_of(model.chosen(), tasks.input_shape, tasks.outputs)

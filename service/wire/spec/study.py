@@ -164,7 +164,8 @@ class StudySpec(Wire):
         except MetaoptError as error:
             raise ValueError(f"branch {branch.name}: {error}") from None
 
-    def _check_size(self) -> None:
+    def lane_bytes(self) -> float:
+        """About how many bytes a trial needs at most: to train, or to be evaluated."""
         k_shot, q_query = self.evaluation_shots()
         needed = 0.0
         for branch in self.branches:
@@ -181,7 +182,7 @@ class StudySpec(Wire):
                 bank_bytes(
                     self.tasks,
                     model,
-                    bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self._gate_tasks()),
+                    bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self.gate_tasks()),
                     k_shot=k_shot,
                     q_query=q_query,
                 ),
@@ -193,6 +194,10 @@ class StudySpec(Wire):
                     shots=max(most.get(shots, 0), self.tasks.k_shot),
                 ),
             )
+        return needed
+
+    def _check_size(self) -> None:
+        needed = self.lane_bytes()
         if needed > MOST_LANE_BYTES:
             raise ValueError(
                 f"one trial would need about {needed / 2**30:.0f} GiB, the most is "
@@ -200,7 +205,8 @@ class StudySpec(Wire):
                 "numbers of examples smaller"
             )
 
-    def _gate_tasks(self) -> int:
+    def gate_tasks(self) -> int:
+        """On how many tasks gates may look; none without gates."""
         return self.gates.most_tasks if self.gates.rules else 0
 
     def _check_shots(self) -> None:

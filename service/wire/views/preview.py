@@ -61,7 +61,9 @@ class Preview(View):
     end the search earlier.  The verdict comes on top, and the gates, null where there are none;
     stored scores of a baseline may save half of them.  `search` counts `replicas_at_most` trials
     that train the search's best again, each to the end; the branches' trials are without them.
-    `warnings` say what of the spec has no effect, or may not be meant so.
+    `lane_bytes` and `evaluation_seconds` are about what one trial needs at most, and how long its
+    largest evaluation takes on one core, by shapes alone.  `warnings` say what of the spec has no
+    effect, or may not be meant so.
     """
 
     branches: list[BranchPlan]
@@ -72,4 +74,6 @@ class Preview(View):
     verdict: ExpectedCost
     gates: ExpectedCost | None = None
     replicas_at_most: int = 0
+    lane_bytes: float | None = None
+    evaluation_seconds: float | None = None
     warnings: list[str] = []

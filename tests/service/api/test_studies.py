@@ -370,3 +370,19 @@ def test_a_result_comes_when_it_is_there(client: TestClient, engine: Engine) -> 
         add_study(session, "b" * 32, status="failed", error="every trial diverged")
     problem = assert_problem(client.get(f"{URL}/{'b' * 32}/result"), 409, "result-impossible")
     assert "every trial diverged" in problem["detail"]
+
+
+def test_a_key_has_a_most_of_queued_studies(app: FastAPI, client: TestClient) -> None:
+    context = app.state.context
+    app.state.context = dataclasses.replace(context, queued_per_key=2)
+    headers = {"Idempotency-Key": "once"}
+    first = client.post("/api/v1/studies", json=SPEC, headers=headers).json()["study_id"]
+    assert client.post("/api/v1/studies", json=SPEC).status_code == 202
+    refused = client.post("/api/v1/studies", json=SPEC)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-studies")
+    assert "METAOPT_QUEUED_PER_KEY" in refused.json()["detail"]
+    assert refused.headers["retry-after"] == "5"
+    again = client.post("/api/v1/studies", json=SPEC, headers=headers)
+    assert again.json()["study_id"] == first  # what was accepted stays accepted
+    client.post(f"/api/v1/studies/{first}:cancel")
+    assert client.post("/api/v1/studies", json=SPEC).status_code == 202

@@ -68,6 +68,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "limit": [10],
     "loaded": [[STUDY]],
     "meta_iteration": [60],
+    "missing": [[], [1]],
+    "most": [9],
     "name": [None, "name"],
     "newest": [9],
     "now": [NOON],
@@ -108,6 +110,9 @@ OWN: dict[str, list[Any]] = {
     "audit.rows_before.project": ["default", None],
     "plugins.rows.of_kinds.kinds": [[("algorithms", "pulled")]],
     "schedules.runs_before.before": [None, NOON],
+    "studies.count_queued.before": [(NOON, STUDY)],
+    "studies.queued_between.before": [(NOON, STUDY)],
+    "studies.queued_between.newest": [(NOON, STUDY)],
     "trials.end_trial.status": [TrialStatus.PRUNED],
     "reports.reports_after.after": [None, (0, 0)],
 }

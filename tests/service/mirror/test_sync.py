@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event, select, text
 
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, reading, transaction
+from service.db.events import append_event
 from service.db.optuna import mirrored as queries
 from service.db.optuna.storage import open_storage
 from service.db.reports import find_importances
@@ -467,6 +468,20 @@ def test_many_trials_take_few_transactions(engine, mirror, far):
     mirror.sync()
     assert len(begun) == 2
     assert len(far(MAML).trials) == MOST_TOGETHER + 1
+
+
+def test_a_study_is_mirrored_once_it_has_begun(engine, mirror, far):
+    with transaction(engine) as session:
+        for number in range(20):
+            add_study(session, f"{number:032x}", status="queued", started_at=None)
+    mirror.sync()
+    assert mirror._copies == {}
+    with transaction(engine) as session:
+        study = session.get_one(Study, f"{7:032x}")
+        study.status, study.started_at = "running", NOON
+        append_event(session, study.study_id, "study_running", {}, now=NOON)
+    mirror.sync()
+    assert {study_id for study_id, _ in mirror._copies} == {f"{7:032x}"}
 
 
 def test_nothing_new_costs_one_query(engine, mirror, far):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
+from sqlalchemy.event import listen
 
 from service.db.dispatcher import acquire, database_now
 from service.db.engine import transaction
@@ -135,3 +136,23 @@ def test_budgets_and_gates_have_a_say_in_what_is_left() -> None:
     assert seconds_left(capped, **given) == pytest.approx(1 + 180 / 54)
     gated = small_spec(verdict=verdict, gates={"rules": ["at-least:1"], "seeds": 5})
     assert fresh_trainings(gated) == 1 + 5
+
+
+def test_however_long_the_queue_each_is_told_its_place_in_a_few_queries(
+    client: TestClient, engine: Engine
+) -> None:
+    live(engine)
+    queue(engine, FIRST, ago=1000, status="running")
+    for number in range(60):
+        queue(engine, f"{number:032x}", ago=500 - number, name=f"{number}")
+    rows: list[int] = []
+    listen(client.app.state.context.engine, "after_cursor_execute", lambda *_: rows.append(1))
+    client.get("/api/v1/studies?limit=5")
+    few = len(rows)
+    listed = client.get("/api/v1/studies?limit=30").json()["items"]
+    assert [row["waits"]["before"] for row in listed] == list(range(60, 30, -1))
+    behind = [[one["name"] for one in row["waits"]["behind"]] for row in listed]
+    assert behind == [["a", *map(str, range(19))]] * 30
+    assert len(rows) <= 2 * few
+    third = shown(client, f"{2:032x}")["waits"]
+    assert (third["before"], [one["name"] for one in third["behind"]]) == (3, ["a", "0", "1"])

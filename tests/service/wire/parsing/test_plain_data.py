@@ -36,7 +36,7 @@ def nested(depth: int) -> bytes:
         (b'{"a\\u0000": 1}', "'a\\x00'", "name must not contain NUL"),
         (b'{"a": "\\ud800"}', "a", "must not contain lone surrogates"),
         (b'{"\\udfff": 1}', "'\\udfff'", "name must not contain lone surrogates"),
-        (nested(100_000), "spec", f"is nested deeper than {MAX_DEPTH}"),
+        (nested(20_000), "spec", f"is nested deeper than {MAX_DEPTH}"),
         (nested(MAX_DEPTH + 1), "[0]" * MAX_DEPTH, f"is nested deeper than {MAX_DEPTH}"),
         (b'{"a": \xff}', "spec", "must be UTF-8, got byte 0xff at offset 6: save it as UTF-8"),
         (b'{"a": }', "spec", "is not valid JSON: Expecting value at line 1, column 7"),
@@ -100,7 +100,7 @@ def test_json_that_breaks_a_rule_is_refused_by_field(body: bytes, field: str, ru
             "tags are not supported: put text that begins with ! in quotes, at line 1",
         ),
         (b"a: !!timestamp 2020-01-01", "spec", "tags are not supported"),
-        (nested(50_000), "spec", f"is nested deeper than {MAX_DEPTH}"),
+        (nested(20_000), "spec", f"is nested deeper than {MAX_DEPTH}"),
         (b"? [1]\n: 2", "spec", "a key must be text"),
         (b"a: 1\n---\nb: 2", "spec", "must hold one document, another one begins at line 2"),
         (b"a:\n\tb: 1", "spec", "is not valid YAML: take spaces where a tab stands at line 2, "),
@@ -139,7 +139,7 @@ def test_a_character_that_nobody_sees_is_named_where_a_document_is_malformed(
 @pytest.mark.parametrize("repeat", ["[*a{0}, *a{0}]", "{{<<: [*a{0}, *a{0}], k{0}: 1}}"])
 def test_a_billion_laughs_is_refused_before_it_grows(repeat: str) -> None:
     lines = ["a0: &a0 {x: 1}"] + [f"a{i}: &a{i} {repeat.format(i - 1)}" for i in range(1, 25)]
-    with pytest.raises(InvalidSpec, match="more than 262144 characters once its aliases are wri"):
+    with pytest.raises(InvalidSpec, match="more than 10000 values once its aliases are written"):
         parse_yaml("\n".join(lines).encode())
 
 

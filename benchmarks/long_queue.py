@@ -1,0 +1,231 @@
+"""What a long queue costs: the dispatcher's start, lists, submits, and the mirror.
+
+    python benchmarks/long_queue.py [--queued 2000 10000] [--rounds 100] [--dry] [--out F]
+
+For each number a database is made with so many queued studies, each with its event, copies of one
+that was submitted.  Then `metaopt serve` is started on it (SQLite, one slot, nothing is compiled).
+Counted from the line with which the dispatcher says that it is live: when the first study runs, and
+when its first segment is reported.  Meanwhile lists and submits are asked for, one after the other,
+each on one connection; the first of each, which finds nothing kept, is left out.  Then it is looked
+how many studies the mirror has made in Optuna's tables.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from service.database_url import sqlite_url
+from service.db.schema import migrate
+from service.output_file import write_output
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+MOST_SECONDS = 120.0
+SPEC = {
+    "name": "queued",
+    "tasks": {"kind": "sinusoid", "k_shot": 5, "q_query": 5},
+    "model": {"kind": "mlp", "widths": [8]},
+    "branches": [{"algorithm": "maml"}],
+    "pruning": {"kind": "none"},
+    "budget": {"trials": 64, "meta_iterations": 2000},
+    "evaluation": {"tasks": 10, "curve_steps": 1},
+    "verdict": {"finalists": 1, "seeds": 1, "tasks": 10, "compare": "none"},
+}
+
+
+class Server:
+    """A server of its own."""
+
+    def __init__(self, directory: Path, command: str) -> None:
+        """Start it."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.log = directory / "server.log"
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", command, "--port", str(self.port)],
+            cwd=ROOT,
+            env={
+                **inherited,
+                "OMP_NUM_THREADS": "1",
+                "METAOPT_DATA_DIRECTORY": str(directory),
+                "METAOPT_SLOTS": "1",
+                "METAOPT_COMPILE": "never",
+                "METAOPT_QUEUED_PER_KEY": "1000000",
+            },
+            stdout=self.log.open("ab"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def close(self) -> None:
+        """End it."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def wait(holds: Any) -> float:
+    """Wait for it; return the time."""
+    deadline = time.monotonic() + MOST_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if holds():
+                return time.monotonic()
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise SystemExit("it took too long")
+
+
+def ask(connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> bytes:
+    """The body of an answer."""
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    read = answer.read()
+    assert answer.status in (200, 202), read
+    return read
+
+
+def copy(database: Path, queued: int) -> None:
+    """Make so many queued studies of the one that is there."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        names: list[str] = [row[1] for row in connection.execute("PRAGMA table_info(mo_studies)")]
+        [row] = connection.execute("SELECT * FROM mo_studies").fetchall()
+        study = dict(zip(names, row, strict=True))
+        event = connection.execute("SELECT kind, data, created_at FROM mo_events").fetchone()
+        places = ", ".join("?" * len(names))
+        for _ in range(queued - 1):
+            study["study_id"] = uuid.uuid4().hex
+            statement = f"INSERT INTO mo_studies VALUES ({places})"  # noqa: S608
+            connection.execute(statement, [study[name] for name in names])
+            connection.execute(
+                "INSERT INTO mo_events (study_id, kind, data, created_at) VALUES (?, ?, ?, ?)",
+                (study["study_id"], *event),
+            )
+
+
+def latencies(connection: Any, rounds: int, *request: Any) -> dict[str, float]:
+    """Milliseconds of so many requests."""
+    taken = []
+    for _ in range(rounds + 1):
+        begun = time.perf_counter()
+        ask(connection, *request)
+        taken.append(1e3 * (time.perf_counter() - begun))
+    rest = sorted(taken[1:])
+    return {"p50": statistics.median(rest), "p99": rest[min(rounds - 1, int(0.99 * rounds))]}
+
+
+def measure(queued: int, rounds: int) -> dict[str, Any]:
+    """One row of the table."""
+    directory = Path(tempfile.mkdtemp(prefix="metaopt-long-queue-"))
+    database = directory / "metaopt.db"
+    try:
+        migrate.upgrade(sqlite_url(database))
+        api = Server(directory, "api")
+        connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60)
+        wait(lambda: ask(http.client.HTTPConnection("127.0.0.1", api.port), "GET", "/healthz"))
+        ask(connection, "POST", "/api/v1/studies", SPEC)
+        api.close()
+        copy(database, queued)
+        server = Server(directory, "serve")
+        looking = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+
+        def one(query: str) -> int:
+            return int(looking.execute(query).fetchone()[0])
+
+        try:
+            live = wait(lambda: "dispatcher_live" in server.log.read_text())
+            started = wait(lambda: one("SELECT count(*) FROM mo_studies WHERE status = 'running'"))
+            trained = wait(lambda: one("SELECT count(*) FROM mo_segments"))
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            wait(
+                lambda: ask(http.client.HTTPConnection("127.0.0.1", server.port), "GET", "/readyz")
+            )
+            studies = "/api/v1/studies"
+            lists = latencies(connection, rounds, "GET", studies)
+            long = latencies(connection, rounds // 5, "GET", f"{studies}?limit=500")
+            oldest = looking.execute(
+                "SELECT min(study_id) FROM mo_studies WHERE status = 'queued'"
+            ).fetchone()[0]
+            shown = latencies(connection, rounds, "GET", f"{studies}/{oldest}")
+            submits = latencies(connection, rounds, "POST", studies, SPEC)
+            mirrored = one("SELECT count(*) FROM studies")
+            seconds = time.monotonic() - live
+        finally:
+            server.close()
+            looking.close()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return {
+        "queued": queued,
+        "running_seconds": started - live,
+        "first_report_seconds": trained - live,
+        "list_50": lists,
+        "list_500": long,
+        "show": shown,
+        "submit": submits,
+        "mirrored": mirrored,
+        "mirrored_after_seconds": seconds,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The figures as text."""
+    lines = [
+        "queued   s to: running  report   ms p50 / p99: list of 50      of 500         show        "
+        "submit   mirrored"
+    ]
+    for row in rows:
+        times = "  ".join(
+            f"{row[name]['p50']:5.0f} / {row[name]['p99']:4.0f}"
+            for name in ("list_50", "list_500", "show", "submit")
+        )
+        lines.append(
+            f"{row['queued']:6} {row['running_seconds']:14.1f} {row['first_report_seconds']:7.1f}"
+            f"              {times}   {row['mirrored']} in {row['mirrored_after_seconds']:.0f} s"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table, and write it and the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--queued", type=int, nargs="+", default=[10, 2000, 10_000])
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=RESULTS / "long_queue.json")
+    parser.add_argument("--dry", action="store_true", help="nothing is written")
+    arguments = parser.parse_args()
+    work = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(work, flush=True)
+    rows = []
+    for queued in arguments.queued:
+        rows.append(measure(queued, arguments.rounds))
+        print(table(rows[-1:]), flush=True)
+    text = table(rows)
+    if not arguments.dry:
+        write_output(arguments.out, json.dumps({"work": work, "rows": rows}, indent=2) + "\n")
+        write_output(arguments.out.with_suffix(".txt"), f"{work}\n{text}\n")
+
+
+if __name__ == "__main__":
+    main()
