@@ -13,10 +13,7 @@ def upgrade() -> None:
     """Add the columns: no trial has one so far."""
     op.add_column("mo_trials", sa.Column("previous_checkpoint", sa.Text(), nullable=True))
     op.add_column("mo_trials", sa.Column("previous_sha256", sa.String(length=64), nullable=True))
-    op.add_column(
-        "mo_trials",
-        sa.Column("previous_meta_iteration", sa.Integer(), nullable=False, server_default="0"),
-    )
+    op.add_column("mo_trials", sa.Column("previous_meta_iteration", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:

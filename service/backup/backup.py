@@ -21,10 +21,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from metaopt.data.store import DataStore
 from service.backup.manifest import (
     CHECKPOINTS,
-    DATA_SETS,
     DATABASE,
     FORMAT,
     MANIFEST,
@@ -33,10 +31,11 @@ from service.backup.manifest import (
     Manifest,
     digest_of,
     stored,
+    sync,
 )
-from service.backup.named import Named, checkpoints, data_sets
-from service.backup.rows import copy_rows
+from service.backup.named import Named, named_files
 from service.database_url import sqlite_url
+from service.db.backup.copy import copy_rows
 from service.db.engine import open_engine, reading, snapshot
 from service.db.schema import migrate
 
@@ -62,6 +61,8 @@ def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datet
         raise BackupRefused(f"{directory} is there and not an empty directory: name a new one")
     with _beside(directory) as partial:
         lacking = _gather(engine, data_directory, partial)
+        for path in partial.rglob("*"):
+            sync(path)
         files = [stored(partial, path) for path in _all_files(partial)]
         manifest = Manifest(
             format=FORMAT,
@@ -72,11 +73,13 @@ def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datet
             files=sorted(files, key=lambda one: one.path),
             lacking=lacking,
         )
-        _write(partial / MANIFEST, manifest.model_dump_json(indent=1).encode())
-        directory.parent.mkdir(parents=True, exist_ok=True)
+        (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        sync(partial / MANIFEST)
+        sync(partial)
         with suppress(FileNotFoundError):
             directory.rmdir()
         partial.rename(directory)
+        sync(directory.parent)
     return manifest
 
 
@@ -84,7 +87,8 @@ def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datet
 def _beside(directory: Path) -> Iterator[Path]:
     partial = directory.with_name(f"{directory.name}{PARTIAL}")
     try:
-        partial.mkdir(parents=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir(mode=0o700)  # it holds what keys are checked by
     except FileExistsError:
         raise BackupRefused(
             f"{partial} is there: another backup is being made, or one was broken off; if none is, "
@@ -98,14 +102,16 @@ def _beside(directory: Path) -> Iterator[Path]:
 
 def _gather(engine: Engine, data_directory: Path, partial: Path) -> list[Lacking]:
     """Put rows and files there; return what is named and cannot be had."""
-    for turn in range(MOST_ROUNDS):
+    before: list[Named] | None = None
+    for _ in range(MOST_ROUNDS):
         _place_all(data_directory, partial)
         _copy_database(engine, partial / DATABASE)
         named = _named(partial / DATABASE, data_directory)
         lacking = [one for one in named if not _place(data_directory, partial, one.path)]
         # Rows and files are of moments so near that what goes meanwhile is there the next time.
-        if not any(one.path.startswith(CHECKPOINTS) for one in lacking) or turn == MOST_ROUNDS - 1:
+        if not lacking or lacking == before:
             break
+        before = lacking
     damaged = [one for one in named if one not in lacking and not _is_whole(partial, one)]
     for one in damaged:
         (partial / one.path).unlink()
@@ -142,8 +148,7 @@ def _named(database: Path, data_directory: Path) -> list[Named]:
     copy = open_engine(sqlite_url(database))
     try:
         with reading(copy) as session:
-            store = DataStore(data_directory / DATA_SETS)
-            return [*checkpoints(session), *data_sets(session, store)]
+            return named_files(session, data_directory)
     finally:
         copy.dispose()
         with closing(sqlite3.connect(database)) as plain:
@@ -191,10 +196,3 @@ def _let_go(partial: Path, names: set[str]) -> None:
 
 def _all_files(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.is_file()]
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

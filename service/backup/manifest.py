@@ -7,6 +7,7 @@ DIRECTORY/datasets/…           what its studies and schedules name
 """
 
 import hashlib
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -98,6 +99,15 @@ def stored(directory: Path, path: Path) -> StoredFile:
         sha256=digest_of(path),
         size_bytes=path.stat().st_size,
     )
+
+
+def sync(path: Path) -> None:
+    """Have a file, or a directory, on the disk before anything is said that relies on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def digest_of(path: Path) -> str:

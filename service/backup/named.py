@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from metaopt.data.store import DataStore
 from metaopt.errors import InvalidData
 from service.backup.manifest import CHECKPOINTS, DATA_SETS
+from service.db.backup.files import KeptFiles, NamedDataSet, kept_files, named_data_sets
 from service.db.roles import ROLES
-from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
-from service.db.tables import Schedule, Study, Trial
+from service.db.states import TERMINAL_TRIALS
 
 
 class Named(NamedTuple):
@@ -29,70 +28,55 @@ class Named(NamedTuple):
     costs: str | None
 
 
-def checkpoints(session: Session) -> Iterator[Named]:
-    """What trials of studies that have not ended resume from, or left for their study's end."""
-    columns = (
-        Trial.study_id, Trial.trial_number, Trial.role, Trial.status, Trial.meta_iteration,
-        Trial.checkpoint, Trial.checkpoint_sha256, Trial.previous_checkpoint,
-        Trial.previous_sha256, Trial.previous_meta_iteration,
-    )  # fmt: skip
-    query = (
-        select(*columns)
-        .join(Study, Study.study_id == Trial.study_id)
-        .where(Study.status.not_in(TERMINAL_STUDIES))
-        .where(or_(Trial.checkpoint.is_not(None), Trial.previous_checkpoint.is_not(None)))
-    )
-    for row in session.execute(query.order_by(Trial.study_id, Trial.trial_number)):
-        if row.checkpoint is not None:
-            name = f"{CHECKPOINTS}/{row.checkpoint}"
-            yield Named(name, row.checkpoint_sha256, _costs(row))
-        if row.previous_checkpoint is not None:
-            yield Named(f"{CHECKPOINTS}/{row.previous_checkpoint}", row.previous_sha256, None)
+def named_files(session: Session, data_directory: Path) -> list[Named]:
+    """Every file that rows name."""
+    store = DataStore(data_directory / DATA_SETS)
+    return [*_checkpoints(session), *_data_sets(session, store)]
 
 
-def _costs(row: Any) -> str | None:
-    trial = f"trial {row.trial_number} of study {row.study_id}"
-    if row.status not in TERMINAL_TRIALS:
+def _checkpoints(session: Session) -> Iterator[Named]:
+    for kept in kept_files(session):
+        if kept.checkpoint is not None:
+            name = f"{CHECKPOINTS}/{kept.checkpoint}"
+            yield Named(name, kept.checkpoint_sha256, _costs(kept))
+        if kept.previous_checkpoint is not None:
+            name = f"{CHECKPOINTS}/{kept.previous_checkpoint}"
+            yield Named(name, kept.previous_sha256, None)
+
+
+def _costs(kept: KeptFiles) -> str | None:
+    trial = f"trial {kept.trial_number} of study {kept.study_id}"
+    if kept.status not in TERMINAL_TRIALS:
         return f"{trial} goes on from the checkpoint before, or begins anew"
-    if ROLES[row.role].leaves == "model":
+    if ROLES[kept.role].leaves == "model":
         return f"the weights of {trial} are lost"
     return None
 
 
-def data_sets(session: Session, store: DataStore) -> Iterator[Named]:
-    """The files of the data sets that studies and schedules name."""
-    named: dict[str, str] = {}
-    for study_id, status, spec in session.execute(
-        select(Study.study_id, Study.status, Study.spec).order_by(Study.created_at)
-    ):
-        if (reference := _data_set(spec)) is not None:
-            goes_on = status not in TERMINAL_STUDIES
-            if goes_on or reference not in named:
-                use = "cannot go on" if goes_on else "cannot be trained again"
-                named[reference] = f"study {study_id} {use}"
-    for schedule_id, spec in session.execute(select(Schedule.schedule_id, Schedule.spec)):
-        if (reference := _data_set(spec)) is not None:
-            named[reference] = f"studies of schedule {schedule_id} cannot begin"
-    for reference, costs in named.items():
-        yield from _files(store, reference, costs)
+def _data_sets(session: Session, store: DataStore) -> Iterator[Named]:
+    users: dict[str, list[NamedDataSet]] = {}
+    for one in named_data_sets(session):
+        users.setdefault(one.reference, []).append(one)
+    for reference, named in users.items():
+        yield from _files(store, reference, _use(named))
 
 
-def _data_set(spec: object) -> str | None:
-    tasks = spec.get("tasks") if isinstance(spec, dict) else None
-    found = tasks.get("dataset") if isinstance(tasks, dict) else None
-    return found if isinstance(found, str) else None
+def _use(named: list[NamedDataSet]) -> str:
+    """What is lost with a data set, in the words of who needs it most."""
+    one = next((one for one in named if one.study_id is None or not one.ended), named[0])
+    if one.study_id is None:
+        return f"studies of schedule {one.schedule_id} cannot begin"
+    return f"study {one.study_id} cannot {'be trained again' if one.ended else 'go on'}"
 
 
 def _files(store: DataStore, reference: str, costs: str) -> Iterator[Named]:
-    def below(path: Path) -> str:
-        return f"{DATA_SETS}/{path.relative_to(store.directory).as_posix()}"
-
     digest = reference.removeprefix("sha256:")
     yield Named(f"{DATA_SETS}/{digest}.json", None, costs)
     try:
         manifest = store.get(reference)
     except (InvalidData, OSError):
-        return  # its manifest will be found lacking or damaged
-    yield Named(below(store.arrays_of(manifest)), manifest.arrays, costs)
+        return  # it is lacking or damaged itself
+    arrays = store.arrays_of(manifest).relative_to(store.directory).as_posix()
+    yield Named(f"{DATA_SETS}/{arrays}", manifest.arrays, costs)
     for name in store.names_of(manifest.digest):
         yield Named(f"{DATA_SETS}/names/{name}", None, None)

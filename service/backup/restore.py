@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from sqlalchemy import URL, Engine, update
 
-from metaopt.data.store import DataStore
 from service.backup.manifest import (
     CHECKPOINTS,
     DATA_SETS,
@@ -28,10 +27,11 @@ from service.backup.manifest import (
     StoredFile,
     digest_of,
     read_manifest,
+    sync,
 )
-from service.backup.named import Named, checkpoints, data_sets
-from service.backup.rows import copy_rows, first_filled
+from service.backup.named import Named, named_files
 from service.database_url import sqlite_url
+from service.db.backup.copy import copy_rows, first_filled
 from service.db.engine import open_engine, reading
 from service.db.schema import migrate
 from service.db.tables import DispatcherRow
@@ -75,8 +75,7 @@ def restore(
             connection.execute(update(DispatcherRow).values(refreshed_at=LONG_AGO, slots=None))
         placed.stay()
         with reading(target) as session:
-            store = DataStore(data_directory / DATA_SETS)
-            named = [*checkpoints(session), *data_sets(session, store)]
+            named = named_files(session, data_directory)
     return Restored(manifest, copied, len(files), _lacking(data_directory, named))
 
 
@@ -117,6 +116,8 @@ class _Placed:
         target.parent.mkdir(parents=True, exist_ok=True)
         self._files.append(target)
         shutil.copyfile(source, target)
+        sync(target)
+        sync(target.parent)
         return True
 
 

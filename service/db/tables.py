@@ -186,9 +186,6 @@ class Trial(Base):
     solo: Mapped[bool] = mapped_column(default=False)
     checkpoint: Mapped[str | None]
     checkpoint_sha256: Mapped[str | None] = mapped_column(String(64))
-    previous_checkpoint: Mapped[str | None]
-    previous_sha256: Mapped[str | None] = mapped_column(String(64))
-    previous_meta_iteration: Mapped[int] = mapped_column(default=0, server_default="0")
     device_seconds: Mapped[float] = mapped_column(default=0.0)
     epoch: Mapped[int | None]
     created_at: Mapped[datetime]
@@ -197,6 +194,9 @@ class Trial(Base):
     metrics: Mapped[Json | None]
     bank_tasks: Mapped[int | None]
     rung: Mapped[int | None]
+    previous_checkpoint: Mapped[str | None]
+    previous_sha256: Mapped[str | None] = mapped_column(String(64))
+    previous_meta_iteration: Mapped[int | None]
 
 
 class Attempt(Base):

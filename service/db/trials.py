@@ -106,8 +106,7 @@ def end_trial(
     trial.cause, trial.diverged_at, trial.finished_at = cause, diverged_at, now
     if not keep_file:
         trial.checkpoint = trial.checkpoint_sha256 = None
-    trial.previous_checkpoint = trial.previous_sha256 = None
-    trial.previous_meta_iteration = 0
+    trial.previous_checkpoint = trial.previous_sha256 = trial.previous_meta_iteration = None
 
 
 def requeue_trial(session: Session, trial_id: str) -> None:

@@ -99,7 +99,7 @@ class TrialState:
     checkpoint_sha256: str | None = None
     previous_checkpoint: str | None = None
     previous_sha256: str | None = None
-    previous_meta_iteration: int = 0
+    previous_meta_iteration: int | None = None
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None

@@ -14,7 +14,7 @@ from service.dispatcher.state import TrialState
 NO_PREVIOUS: dict[str, Any] = {
     "previous_checkpoint": None,
     "previous_sha256": None,
-    "previous_meta_iteration": 0,
+    "previous_meta_iteration": None,
 }
 
 
@@ -34,7 +34,7 @@ def given_up(trial: TrialState) -> dict[str, Any]:
     return {
         "checkpoint": trial.previous_checkpoint,
         "checkpoint_sha256": trial.previous_sha256,
-        "meta_iteration": trial.previous_meta_iteration,
+        "meta_iteration": trial.previous_meta_iteration or 0,
         **NO_PREVIOUS,
     }
 

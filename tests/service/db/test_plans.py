@@ -134,6 +134,7 @@ GROWS = tuple(
 """Tables that grow for as long as the service is used; what people make by hand stays small."""
 
 WHY_ALL = {
+    "backup.files.named_data_sets": "once for a backup; specs alone, and it lists them all",
     "studies.count_by_status": "keys alone: metrics say how many there are of everything",
 }
 """Queries that read a table as a whole, and why they may."""

@@ -1,0 +1,1 @@
+"""What a backup reads and writes: all rows, and the files that they name."""
