@@ -242,7 +242,7 @@ class Slots:
         outcomes = self._judge(study, slot, report)
         if outcomes is None:
             return False
-        if report.stopped:
+        if report.stopped:  # lanes of a later chunk may have trained less, and count as much
             slot.iterations = max((outcome.trained for outcome in outcomes), default=0)
         self._write(study, slot, outcomes, report)
         slot.failed_starts, slot.trouble, slot.hung = 0, None, False

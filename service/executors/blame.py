@@ -36,7 +36,13 @@ EXHAUSTED = frozenset(
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 """What it says of a file that is missing, where a refusal of ours tells that in words."""
 
-_KNOWN = frozenset({"metaopt", "service", "__main__", "torch", "numpy", "safetensors", "structlog"})
+_KNOWN = frozenset(
+    {
+        "metaopt", "service", "__main__", "torch", "torchgen", "functorch", "triton", "sympy",
+        "numpy", "scipy", "PIL", "pyarrow", "safetensors", "structlog",
+    }
+)  # fmt: skip
+"""Packages that workers use without any plug-in."""
 
 
 _TOLD_BY_TORCH = "DefaultCPUAllocator: can't allocate memory"

@@ -231,9 +231,6 @@ def _spent_after(
     if slot.group is None or not ROLES[slot.group.role].paid_by_search:
         return study.spent
     trained = slot.iterations * len(report.lanes)
-    if report.stopped:  # some of its lanes may have trained less than others
-        ages = {lane.trial_id: lane.meta_iteration for lane in report.lanes}
-        trained = sum(ages[trial.trial_id] - trial.meta_iteration for trial in slot.lanes)
     spent = after_segment(study.spent, seconds=report.seconds, lane_iterations=trained)
     return _after_tells(study, spent, tells)
 
