@@ -35,10 +35,19 @@ def stood_by(dispatcher: DispatcherProcess) -> int:
     return dispatcher.log().count("dispatcher_standing_by")
 
 
-@pytest.mark.parametrize("freezes", [1, pytest.param(12, marks=pytest.mark.night)])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_frozen_dispatcher_is_replaced_and_changes_nothing_once_it_wakes(
-    engine: Engine, start: Start, freezes: int
+    engine: Engine, start: Start
 ) -> None:
+    freeze_again_and_again(engine, start, 1)
+
+
+@pytest.mark.night
+def test_dispatchers_frozen_at_any_moment_are_replaced(engine: Engine, start: Start) -> None:
+    freeze_again_and_again(engine, start, 12)
+
+
+def freeze_again_and_again(engine: Engine, start: Start, freezes: int) -> None:
     moment = random.Random(30)
     study_id = submit(engine, small_spec())
     live = start(**SMALL)

@@ -57,7 +57,7 @@ class Killed:
 
 
 @pytest.mark.parametrize(
-    ("keys", "kills"), [(60, 3), pytest.param(1000, 50, marks=pytest.mark.night)]
+    ("keys", "kills"), [(40, 2), pytest.param(1000, 50, marks=pytest.mark.night)]
 )
 def test_each_key_makes_one_study_however_often_the_api_is_killed(
     engine: Engine, tmp_path: Path, keys: int, kills: int
