@@ -33,6 +33,7 @@ from service.db.connections.postgres import bound_postgres
 CACHE = (
     "cache_size=-16384"  # KiB; SQLite's own 2 MB are fewer pages than the indexes of 10,000 trials
 )
+MOST_CONNECTIONS = 25  # of an engine, at a time
 _LOOK_SECONDS = 0.003
 
 
@@ -55,6 +56,7 @@ def open_engine(
     on_sqlite = url.get_backend_name() == "sqlite"
     options = {
         "pool_timeout": deadlines.pool,
+        "max_overflow": MOST_CONNECTIONS - 5,  # of 5 that stay
         "json_deserializer": _from_json,
         "execution_options": {
             "writers": _line(deadlines, on_sqlite),

@@ -42,7 +42,7 @@ class Deadlines(NamedTuple):
 
 
 API = Deadlines(
-    pool=1.0, connect=2.0, ping=1.0, lock=2.5, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
+    pool=1.5, connect=2.0, ping=1.0, lock=2.5, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
     writers=6, fails_together=True,
 )  # fmt: skip
 """Of the API: pool, ping and connect, or line and lock or answer, are less than five seconds."""
