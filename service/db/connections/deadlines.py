@@ -42,10 +42,11 @@ class Deadlines(NamedTuple):
 
 
 API = Deadlines(
-    pool=1.5, connect=2.0, ping=1.0, lock=2.5, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
+    pool=1.0, connect=2.0, ping=1.0, lock=2.0, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
     writers=6, fails_together=True,
 )  # fmt: skip
-"""Of the API: pool, ping and connect, or line and lock or answer, are less than five seconds."""
+"""Of the API: pool, ping and connect, or line and lock or answer, take four seconds together, and a
+request may have waited for a thread before: for one that waits in the line, which is one more."""
 
 DISPATCHER = Deadlines(
     pool=10.0,

@@ -1,4 +1,8 @@
-"""Many writers on SQLite: each waits for its turn, and none is told that the database is locked."""
+"""Many writers on SQLite: each waits for its turn, and none is told that the database is locked.
+
+The API alone gives up after two seconds, so that it answers in five: if the disk stalls for longer,
+its client tries again.
+"""
 
 import subprocess
 import sys
@@ -13,18 +17,27 @@ from service.db.tables import DispatcherRow
 WRITER = """
 import json, sys, time
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from service.db.connections import deadlines
+from service.db.connections.failures import is_locked
 from service.db.engine import open_engine, reading, transaction
 engine = open_engine(sys.argv[1], getattr(deadlines, sys.argv[2]))
-longest = 0.0
+longest, again = 0.0, 0
 for _ in range(int(sys.argv[3])):
-    begin = time.monotonic()
-    with transaction(engine) as session:
-        session.execute(text("UPDATE mo_dispatcher SET epoch = epoch + 1"))
+    while True:
+        begin = time.monotonic()
+        try:
+            with transaction(engine) as session:
+                session.execute(text("UPDATE mo_dispatcher SET epoch = epoch + 1"))
+            break
+        except OperationalError as error:
+            if sys.argv[2] != "API" or not is_locked(error):
+                raise
+            again += 1
     longest = max(longest, time.monotonic() - begin)
     with reading(engine) as session:
         session.scalar(text("SELECT count(*) FROM mo_studies"))
-print(json.dumps(longest))
+print(json.dumps([round(longest, 2), again]))
 """
 ROLES = ["API"] * 4 + ["DISPATCHER"] * 2 + ["PATIENT"] * 2
 
@@ -52,4 +65,4 @@ def test_eight_writers_at_once_lose_and_refuse_nothing(engine: Engine, each: int
     assert [writer.returncode for writer in writers] == [0] * len(ROLES), said
     with reading(engine) as session:
         assert session.scalar(select(DispatcherRow.epoch)) == each * len(ROLES)
-    print("longest wait of each:", [out.strip()[:5] for out, _ in said])
+    print("longest wait, and API's tries again:", [out.strip() for out, _ in said])
