@@ -7,9 +7,10 @@ data in a temporary directory) on a database with so many queued studies, and so
 their events, dealt out evenly; they are one process of their own.  `--rate` events a second are
 written, each for another study in turn, as the dispatcher would: in a transaction on the database.
 The delay of an event at a reader is counted from the moment at which its transaction was committed
-to the moment at which its bytes were read.  Meanwhile a study is submitted twice a second, as well
-as before, without readers.  At the end the server is sent SIGTERM with all streams open, and a
-client comes back with the Last-Event-ID of the middle: what it gets is counted.
+to the moment at which its bytes were read, once each reader has its study's first event.  Meanwhile
+a study is submitted twice a second, as well as before, without readers.  At the end the server is
+sent SIGTERM with all streams open, and before it a client comes back with the Last-Event-ID of the
+middle: what it gets is counted.
 """
 
 import argparse
@@ -65,7 +66,7 @@ class Client(asyncio.Protocol):
         """Ask for the path as soon as there is a connection."""
         self._path, self._seen = path, seen
         self._left = b""
-        self.answered = False
+        self.joined = False
 
     def connection_made(self, transport: Any) -> None:
         """Send the request."""
@@ -74,11 +75,11 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Note the events that came."""
         at = time.monotonic()
-        self.answered = True
         text = self._left + data
         whole = text.rfind(b"\n\n") + 2
         self._left = text[whole:] if whole > 1 else text
         for found in re.finditer(rb"^id: (\d+)\r?$", text[: max(whole, 0)], re.MULTILINE):
+            self.joined = True
             self._seen.setdefault(int(found[1]), []).append(at)
 
 
@@ -94,7 +95,7 @@ def read(port: int, paths: list[str], pipe: Connection) -> None:
                 lambda path=path: Client(path, seen), "127.0.0.1", port
             )
             clients.append(client)
-        while not all(client.answered for client in clients):
+        while not all(client.joined for client in clients):
             await asyncio.sleep(0.05)
         pipe.send("ready")
         await loop.run_in_executor(None, pipe.recv)
@@ -170,8 +171,10 @@ def measure(readers: int, studies: int, seconds: float, rate: float) -> dict[str
         idle = [submit(port) for _ in range(IDLE_SUBMITS)]
         paths = [f"/api/v1/studies/{ids[n % studies]}/events" for n in range(readers)]
         reader = multiprocessing.Process(target=read, args=(port, paths, theirs), daemon=True)
+        opening = time.monotonic()
         reader.start()
         assert ours.recv() == "ready"
+        joined = time.monotonic() - opening
         written: dict[int, float] = {}
         submits = []
         before, begun = cpu(server.pid), time.monotonic()
@@ -220,6 +223,7 @@ def measure(readers: int, studies: int, seconds: float, rate: float) -> dict[str
     return {
         "readers": readers,
         "studies": studies,
+        "joined_seconds": joined,
         "events": len(written),
         "p50": quantile(delays, 0.5),
         "p95": quantile(delays, 0.95),
@@ -258,13 +262,14 @@ def quantile(ordered: list[float], part: float) -> float:
 def table(rows: list[dict[str, Any]]) -> str:
     """The figures as text."""
     head = (
-        "readers studies  events   delay p50     p95     max ms   lost   "
+        "readers studies  all joined s  events   delay p50     p95     max ms   lost   "
         "submit idle    p50    max ms  cores  MB  stop s"
     )
     lines = [head]
     for row in rows:
         lines.append(
-            f"{row['readers']:7} {row['studies']:7} {row['events']:7} {row['p50']:11.0f} "
+            f"{row['readers']:7} {row['studies']:7} {row['joined_seconds']:13.1f} "
+            f"{row['events']:7} {row['p50']:11.0f} "
             f"{row['p95']:7.0f} {row['max']:7.0f}    {row['lost'] + row['replay_lacks']:6}   "
             f"{row['submit_idle']:11.0f} {row['submit_p50']:6.0f} {row['submit_max']:6.0f}    "
             f"{row['cores']:6.2f} {row['rss_mb']:4.0f} {row['stop_seconds']:6.1f}"
