@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.simulation.run import Outcome, Simulator
 
-CHUNK = 50
+CHUNK = 25
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Seeds:
     seeds: int = 0
     lives: int = 0
     segments: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: dict[str, int] = field(default_factory=dict)
     red: dict[int, list[str]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
@@ -36,7 +35,7 @@ class Seeds:
         self.seeds += 1
         self.lives += outcome.lives
         self.segments += outcome.segments
-        self.statuses[outcome.status] += 1
+        self.statuses[outcome.status] = self.statuses.get(outcome.status, 0) + 1
         if outcome.violations:
             self.red[outcome.seed] = outcome.violations[:5]
 
