@@ -87,7 +87,8 @@ The client and the commands that talk to a server read three more:
 |---|---|---|
 | `METAOPT_URL` | `http://127.0.0.1:8000` | Where the server is. |
 | `METAOPT_API_KEY` | | Key to send, if the server needs one. |
-| `METAOPT_API_KEY_FILE` | | File that holds the key, where the variable does not. |"""
+| `METAOPT_API_KEY_FILE` | | File that holds the key, where the variable does not. |
+| `METAOPT_PROJECT` | | Project to be at work in; without it the first that the key is for. |"""
 
 META_PARAMETERS = f"""\
 # Meta-hyperparameters

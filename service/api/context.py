@@ -31,7 +31,8 @@ from service.auth.policy import identity_of
 from service.db import audit
 from service.db import engine as engines
 from service.db.projects import PROJECT
-from service.db.tables import DEFAULT_PROJECT, AuditRow
+from service.db.tables import AuditRow
+from service.default_project import DEFAULT_PROJECT
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
 from service.planning.door import MostCost

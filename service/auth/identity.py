@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from service.db.tables import DEFAULT_PROJECT
+from service.default_project import DEFAULT_PROJECT
 
 
 class Scope(StrEnum):

@@ -16,7 +16,8 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.orm.util import LoaderCriteriaOption
 
-from service.db.tables import DEFAULT_PROJECT, Baseline, Delivery, Schedule, Study
+from service.db.tables import Baseline, Delivery, Schedule, Study
+from service.default_project import DEFAULT_PROJECT
 
 PROJECT = "project"
 _OWNED = Study, Schedule, Baseline, Delivery

@@ -57,9 +57,9 @@ from service.db.states import (
     StudyStatus,
     TrialStatus,
 )
+from service.default_project import DEFAULT_PROJECT
 
 Json = dict[str, Any]
-DEFAULT_PROJECT = "default"
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
 
 

@@ -22,7 +22,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, SecretStr, StrictStr, ValidationError
 
 from metaopt.messages import did_you_mean
-from service.db.tables import DEFAULT_PROJECT
+from service.default_project import DEFAULT_PROJECT
 from service.errors import InvalidRequest, ServiceError, WebhooksUnreadable
 from service.events import notifying
 from service.notifications.address import (

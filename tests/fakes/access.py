@@ -1,6 +1,7 @@
 """A server with two projects, keys of every kind, and something of everything; asked in process."""
 
 import asyncio
+import atexit
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -141,7 +142,15 @@ def ask(
     sent = {"host": "testserver", "content-type": "application/json", **(headers or {})}
     if key is not None:
         sent["authorization"] = f"Bearer {key}"
-    return asyncio.run(_ask(app, method, path, sent, body))
+    return _runner().run(_ask(app, method, path, sent, body))
+
+
+@cache
+def _runner() -> asyncio.Runner:
+    """One loop, and its threads, for all that is asked: a new one each time would take longer."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
 
 
 async def _ask(

@@ -9,7 +9,8 @@ from metaopt.data.reading import read
 from metaopt.data.store import DataStore
 from service.db.engine import open_engine, reading
 from service.db.projects import within
-from service.db.tables import DEFAULT_PROJECT, Study
+from service.db.tables import Study
+from service.default_project import DEFAULT_PROJECT
 from service.operations import datasets
 from service.settings import Settings
 from service.wire.views.datasets import DatasetList, DatasetView, RemovedDataset

@@ -43,6 +43,7 @@ HERE = (
     "adapt main --support support.csv", "demo", "doctor", "db upgrade", "db downgrade base",
     "db current", "db backup copy.db", "db restore copy", "data add t.csv", "data check t.csv",
     "data list", "data show t", "data export t t-exported", "data remove t",
+    "keys create me", "keys list", "keys rotate me", "keys revoke me",
 )  # fmt: skip
 
 WEBHOOK = "webhooks test chat"  # refused: the server has none

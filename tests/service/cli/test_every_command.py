@@ -71,6 +71,7 @@ def some(api: Engine) -> None:
         ("export last", {"trial_number", "created_at"}),
         ("replay last", {"branch", "asks", "agreeing", "difference"}),
         ("task last 0 1", {"task", "bank", "support", "query"}),
+        ("keys list", set()),
     ],
 )
 def test_a_listing_is_an_array_of_objects(

@@ -49,7 +49,8 @@ def test_a_file_in_yaml_says_everything(file: Path) -> None:
     assert (ci.target.path, ci.secret) == ("/a/b?c=d", b"0123456789-secret")
     assert (chat.target.port, chat.target.path, chat.secret) == (8080, "/", b"a secret of its own")
     assert chat.events == ("study_failed", "drift_detected")
-    assert load_listed(file)[0] == ci.listed() == ("ci", "hooks.example.com", ("study_completed",))
+    listed = ("ci", "hooks.example.com", ("study_completed",), "default")
+    assert load_listed(file)[0] == ci.listed() == listed
 
 
 def test_a_chat_room_needs_no_secret(file: Path) -> None:

@@ -1,15 +1,12 @@
 """Commands about API keys: create, list, rotate, revoke, in the database; new, for a keys file."""
 
 import os
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.orm import Session
 
 from service.auth.identity import Scope
 from service.auth.key import key_sha256, new_key
@@ -17,13 +14,8 @@ from service.cli.console import data, say, table
 from service.cli.exits import Exit, Stop, unwritable
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
-from service.db.engine import open_engine, transaction
-from service.db.schema import migrate
-from service.db.tables import DEFAULT_PROJECT, ApiKey
-from service.operations import api_keys
-from service.settings import Settings
+from service.default_project import DEFAULT_PROJECT
 from service.wire.names import KEY_NAME, PROJECT_NAME, NameRule
-from service.wire.words.instants import instant
 
 NEW_LINE = "\n"
 EVERY = "*"
@@ -64,36 +56,29 @@ def create(
     json: Json = None,
 ) -> None:
     """Make a key in the server's database, and print it, once."""
-    name, key, now = _checked(KEY_NAME, name, "the name of a key"), new_key(), _now()
+    from service.cli.commands.operator import stored_keys  # `new` does without a database
+
+    name, key = _checked(KEY_NAME, name, "the name of a key"), new_key()
     scopes = list(dict.fromkeys(scope or [Scope.SUBMIT]))
     projects = _projects(project or [DEFAULT_PROJECT])
-    expires_at = None if days is None else now + timedelta(days=days)
-    with _database() as session:
-        api_keys.create_key(
-            session,
-            name,
-            key_sha256(key),
-            api_key_id=uuid.uuid4().hex,
-            scopes=scopes,
-            projects=projects,
-            expires_at=expires_at,
-            now=now,
-        )
+    lasts = None if days is None else timedelta(days=days)
+    stored_keys.create(name, key, scopes, projects, lasts)
     _show_once(json, name, key)
 
 
 @app.command("list")
 def show(json: Json = None) -> None:
     """List the keys in the database: never their secrets."""
-    with _database() as session:
-        rows = [_listed(key, _now()) for key in api_keys.list_keys(session)]
-    header = list(_listed_words(rows[0])) if rows else []
+    from service.cli.commands.operator import stored_keys
+
+    rows = stored_keys.listed()
+    header = list(_in_words(rows[0])) if rows else []
     shown: Callable[[], None] = (
-        (lambda: table("", header, [list(_listed_words(row).values()) for row in rows]))
+        (lambda: table("", header, [list(_in_words(row).values()) for row in rows]))
         if rows
         else (lambda: say("There is none: `metaopt keys create NAME` makes one."))
     )
-    answer(json, {"keys": rows}, shown)
+    answer(json, rows, shown)
 
 
 @app.command()
@@ -108,23 +93,22 @@ def rotate(
     json: Json = None,
 ) -> None:
     """Give a key a new secret, and print it, once; its name, scopes and projects stay."""
+    from service.cli.commands.operator import stored_keys
+
     secret = new_key()
-    with _database() as session:
-        key = api_keys.rotate_key(
-            session, name, key_sha256(secret), grace=timedelta(hours=grace_hours), now=_now()
-        )
-        name = key.name
+    name = stored_keys.rotate(name, secret, timedelta(hours=grace_hours))
     _show_once(json, name, secret)
     if grace_hours:
         say(f"The secret of before is valid for another {grace_hours:g} h.")
 
 
 @app.command()
-def revoke(name: Name) -> None:
+def revoke(name: Name, json: Json = None) -> None:
     """End a key: within a second nobody comes in with it, and its browsers are logged out."""
-    with _database() as session:
-        api_keys.revoke_key(session, name, now=_now())
-    say(f"revoked {name}")
+    from service.cli.commands.operator import stored_keys
+
+    stored_keys.revoke(name)
+    answer(json, {"revoked": name}, lambda: say(f"revoked {name}"))
 
 
 @app.command()
@@ -161,21 +145,6 @@ def _private(json: Path | None) -> None:
         json.touch(mode=0o600)  # it will hold the key
 
 
-@contextmanager
-def _database() -> Iterator[Session]:
-    engine = open_engine(Settings().url())
-    try:
-        migrate.check(engine)
-        with transaction(engine) as session:
-            yield session
-    finally:
-        engine.dispose()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _checked(rule: NameRule, name: str, what: str) -> str:
     try:
         return rule.check(name)
@@ -189,20 +158,7 @@ def _projects(named: list[str]) -> list[str] | None:
     return [_checked(PROJECT_NAME, name, "the name of a project") for name in dict.fromkeys(named)]
 
 
-def _listed(key: ApiKey, now: datetime) -> dict[str, Any]:
-    expired = key.expires_at is not None and key.expires_at <= now
-    return {
-        "api_key_id": key.api_key_id,
-        "name": key.name,
-        "status": "revoked" if key.revoked_at else "expired" if expired else "valid",
-        "scopes": [str(scope) for scope in Scope] if key.scopes is None else key.scopes,
-        "projects": [EVERY] if key.projects is None else key.projects,
-        "created_at": instant(key.created_at),
-        "expires_at": None if key.expires_at is None else instant(key.expires_at),
-    }
-
-
-def _listed_words(row: dict[str, Any]) -> dict[str, str]:
+def _in_words(row: dict[str, Any]) -> dict[str, str]:
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value or "never")
         for name, value in row.items()

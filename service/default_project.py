@@ -1,0 +1,3 @@
+"""The project of whatever nobody has given another."""
+
+DEFAULT_PROJECT = "default"
