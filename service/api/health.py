@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.api.context import Ctx
 from service.api.openapi import METRICS, PROBLEMS
 from service.auth.policy import PUBLIC, READ, READ_ALL
+from service.db.projects import within
 from service.errors import NotReady
 from service.operations.monitoring.health import readiness
 from service.operations.monitoring.metrics import render_metrics
@@ -38,6 +39,6 @@ def readyz(context: Ctx) -> dict[str, str]:
     operation_id="get_metrics",
 )
 def metrics(context: Ctx) -> Response:
-    """Return the numbers of this moment for Prometheus."""
-    with context.reading() as session:
+    """Return the numbers of this moment for Prometheus, of all projects."""
+    with context.reading() as session, within(session, None):
         return Response(render_metrics(session, context.now()), media_type=CONTENT_TYPE_LATEST)

@@ -43,6 +43,7 @@ from tests.fakes.access import (
     make_server,
     packed,
 )
+from tests.fakes.rows import add_study
 from tests.fakes.specs import SPEC
 
 API = "/api/v1"
@@ -226,6 +227,14 @@ def test_other_ways_to_another_project_s_things_find_nothing(
     assert ask(app, "GET", f"{API}/studies", key=keys.foreign, headers=elsewhere).status == 403
     everywhere = ask(app, "GET", f"{API}/studies/{NAME}", key=keys.everywhere, headers=elsewhere)
     assert everywhere.json()["study_id"] == STUDY
+
+
+def test_metrics_are_of_all_projects(server: tuple[FastAPI, Keys], engine: Engine) -> None:
+    app, keys = server
+    with transaction(engine) as session:
+        add_study(session, "e" * 32, status="queued", project="vision")
+    said = ask(app, "GET", "/metrics", key=keys.everywhere).body.decode()
+    assert 'metaopt_studies{status="queued"} 1.0' in said.splitlines()
 
 
 def test_the_dashboard_changes_nothing_and_shows_no_project_alone(
