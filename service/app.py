@@ -13,13 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from service.api import (
-    access,
     baselines,
     datasets,
     document,
     events,
-    health,
-    plugins,
     report,
     schedules,
     studies,
@@ -30,6 +27,7 @@ from service.api.bounds import Bounds
 from service.api.context import Context, record_change, stop_on_signals
 from service.api.document import install_document
 from service.api.problems import install_problems, refuse
+from service.api.server import access, health, plugins
 from service.api.streams import Streams
 from service.auth.failures import Failures
 from service.auth.gate import Gate

@@ -28,9 +28,9 @@ from service.api.feeds import Feeds
 from service.api.streams import Streams
 from service.auth.identity import ANYONE, Identity
 from service.auth.policy import identity_of
-from service.db import audit
 from service.db import engine as engines
-from service.db.projects import PROJECT
+from service.db.access import audit
+from service.db.access.projects import PROJECT
 from service.db.tables import AuditRow
 from service.default_project import DEFAULT_PROJECT
 from service.errors import DatasetNotFound

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from service.auth.identity import EVERY_SCOPE, Identity, Scope
 from service.auth.key import is_mistyped, key_sha256
-from service.db import api_keys
+from service.db.access import api_keys
 from service.db.engine import reading
 from service.db.tables import ApiKey
 from service.errors import KeysUnreadable

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from service.auth.identity import Identity, Via
 from service.auth.key import key_sha256
 from service.auth.keys import KeyRing
-from service.db import audit, sessions
+from service.db.access import audit, sessions
 from service.db.engine import reading, transaction
 from service.db.tables import AuditRow, BrowserSession
 

@@ -15,8 +15,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.db import schedules
+from service.db.access.projects import within
 from service.db.events import append_event
-from service.db.projects import within
 from service.db.states import CatchUp, Overlap, RunStatus, SeedPolicy
 from service.db.tables import Schedule, ScheduleRun
 from service.errors import ServiceError, TransitionImpossible

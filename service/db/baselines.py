@@ -1,7 +1,7 @@
 """Baselines: versions are added, and never changed.
 
-Whoever asks in a session that sees more than one project asks within one (`service.db.projects`):
-two projects may call theirs the same.
+Whoever asks in a session that sees more than one project asks within one
+(`service.db.access.projects`): two projects may call theirs the same.
 
 Transactions belong to the caller; nothing here commits.
 """
@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from service.db import audit
-from service.db.projects import project_of
+from service.db.access import audit
+from service.db.access.projects import project_of
 from service.db.tables import Baseline
 
 

@@ -21,7 +21,7 @@ and "incumbent" those that gates compare; all are numbered after the search tria
 to a sampler.
 
 Studies, schedules, baselines and deliveries belong to a project; what hangs on them belongs to it,
-too (`service.db.projects`).
+too (`service.db.access.projects`).
 """
 
 from datetime import datetime

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from metaopt.messages import did_you_mean
-from service.db import audit, spending, studies
+from service.db import spending, studies
+from service.db.access import audit
 from service.db.events import append_event
 from service.db.states import TERMINAL_STUDIES
 from service.db.tables import Study

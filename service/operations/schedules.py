@@ -9,8 +9,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.db import audit, schedules
-from service.db.projects import project_of
+from service.db import schedules
+from service.db.access import audit
+from service.db.access.projects import project_of
 from service.db.states import RunStatus
 from service.db.tables import Schedule, ScheduleRun
 from service.errors import ScheduleExists, ScheduleNotFound

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.db import audit, studies
+from service.db import studies
+from service.db.access import audit
 from service.db.events import append_event
 from service.db.states import STUDY_TRANSITIONS, StudyStatus
 from service.errors import TransitionImpossible

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from metaopt.plugins.described import Needed
-from service.db import audit, idempotency
+from service.db import idempotency
+from service.db.access import audit
+from service.db.access.projects import project_of
 from service.db.events import append_event
-from service.db.projects import project_of
 from service.db.states import StudyStatus
 from service.db.studies import count_queued_by
 from service.db.tables import IdempotencyKey, Study

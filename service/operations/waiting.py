@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from metaopt.plugins.described import Needed
 from service.db import spending, studies
+from service.db.access.projects import PROJECT, within
 from service.db.dispatcher import database_now
 from service.db.plugins.rows import marks
-from service.db.projects import PROJECT, within
 from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.db import audit, deliveries
-from service.db.projects import project_of
+from service.db import deliveries
+from service.db.access import audit
+from service.db.access.projects import project_of
 from service.db.tables import Delivery
 from service.errors import WebhookNotFound
 from service.notifications.config import Listed

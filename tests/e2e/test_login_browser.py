@@ -17,7 +17,7 @@ from service.auth.identity import Scope
 from service.auth.key import key_sha256, new_key
 from service.auth.sessions import COOKIE
 from service.database_url import sqlite_url
-from service.db import api_keys
+from service.db.access import api_keys
 from service.db.engine import open_engine, transaction
 from service.db.events import append_event
 from service.db.tables import Study

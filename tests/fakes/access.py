@@ -20,9 +20,9 @@ from service.app import ROUTERS, create_app
 from service.auth.identity import Scope
 from service.auth.key import key_sha256, new_key
 from service.auth.policy import Policy, policy_of
-from service.db import api_keys
+from service.db.access import api_keys
+from service.db.access.projects import within
 from service.db.engine import transaction
-from service.db.projects import within
 from service.operations.schedules import add_schedule
 from service.settings import Settings
 from tests.fakes.pictures import animals, write_files

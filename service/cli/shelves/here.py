@@ -7,8 +7,8 @@ from sqlalchemy import inspect
 from metaopt.data.packing import Packing
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
+from service.db.access.projects import within
 from service.db.engine import open_engine, reading
-from service.db.projects import within
 from service.db.tables import Study
 from service.default_project import DEFAULT_PROJECT
 from service.operations import datasets

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from service.db import baselines, study_progress, trials
-from service.db.projects import within
+from service.db.access.projects import within
 from service.db.roles import ROLES, roles_where
 from service.db.states import TrialStatus
 from service.db.tables import Study, Trial

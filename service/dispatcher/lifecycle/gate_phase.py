@@ -17,7 +17,7 @@ from metaopt.estimation.limits import interval
 from metaopt.goals import Goals
 from metaopt.keys import key
 from service.db import baselines, reports, studies
-from service.db.projects import project_of_study, within
+from service.db.access.projects import project_of_study, within
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.db.tables import Baseline

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from service.auth.key import key_sha256, new_key
 from service.auth.keys import KeyRing, parse_keys
-from service.db import api_keys
+from service.db.access import api_keys
 from service.db.engine import transaction
 from service.errors import KeysUnreadable
 

@@ -16,9 +16,9 @@ import service.db
 from metaopt.goals import Goals
 from metaopt.plugins.described import Needed
 from service import database_url as urls
+from service.db.access.projects import PROJECT
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, transaction
-from service.db.projects import PROJECT
 from service.db.states import StudyStatus, TrialStatus
 from service.db.studies import Count
 from service.db.tables import (
@@ -106,8 +106,8 @@ ARGUMENTS: dict[str, list[Any]] = {
 """What functions are called with, by the names of their parameters: each of these in turn."""
 
 OWN: dict[str, list[Any]] = {
-    "audit.rows_before.before": [None, 9],
-    "audit.rows_before.project": ["default", None],
+    "access.audit.rows_before.before": [None, 9],
+    "access.audit.rows_before.project": ["default", None],
     "plugins.rows.of_kinds.kinds": [[("algorithms", "pulled")]],
     "schedules.runs_before.before": [None, NOON],
     "studies.count_queued.before": [(NOON, STUDY)],

@@ -13,7 +13,7 @@ from service.auth.key import key_sha256
 from service.db.engine import open_engine, transaction
 from service.db.schema import migrate
 from service.db.tables import ApiKey
-from service.operations import api_keys
+from service.operations.access import api_keys
 from service.settings import Settings
 from service.wire.words.instants import instant
 

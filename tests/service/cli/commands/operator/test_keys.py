@@ -51,8 +51,10 @@ def test_a_line_is_never_added_to_the_end_of_another(metaopt: Command, tmp_path:
 
 
 def test_a_key_is_created_rotated_and_revoked_in_the_database(
-    metaopt: Command, api: Engine
+    metaopt: Command, api: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path / "server"))
+
     def identify(key: str) -> tuple[str, ...] | None:
         found = KeyRing(None, api, time.monotonic).identify(key)
         return found and (found.name, *found.scopes, *(found.projects or "*"))

@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.api.context import Ctx
 from service.api.openapi import METRICS, PROBLEMS
 from service.auth.policy import PUBLIC, READ, READ_ALL
-from service.db.projects import within
+from service.db.access.projects import within
 from service.errors import NotReady
 from service.operations.monitoring.health import readiness
 from service.operations.monitoring.metrics import render_metrics

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.db import api_keys, audit
+from service.db.access import api_keys, audit
 from service.db.tables import ApiKey, AuditRow
 from service.errors import KeyExists, KeyNotFound
 

@@ -6,7 +6,7 @@ from service.api.context import Ctx, Who
 from service.api.openapi import PROBLEMS
 from service.api.studies import Cursor, Limit, link_next
 from service.auth.policy import ADMIN, READ
-from service.operations.audit import list_audit
+from service.operations.access.audit import list_audit
 from service.wire.views.access import AuditPage, IdentityView
 
 router = APIRouter(prefix="/api/v1", tags=["access"], responses=PROBLEMS)

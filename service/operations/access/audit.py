@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from service.db import audit
+from service.db.access import audit
 from service.operations import pages
 from service.wire.views.access import AuditPage, AuditView
 
