@@ -71,7 +71,7 @@ def new_events(
         )
         .join(Study, Study.study_id == Event.study_id)
         .where(Event.event_id > first, Event.event_id <= newest, Event.kind.in_(kinds), ~delivered)
-        .where(Study.project == project)
+        .where(func.coalesce(Study.project, "") == project)  # by event, not by project: no sorting
         .order_by(Event.event_id)
         .limit(limit)
     )  # fmt: skip

@@ -11,6 +11,7 @@ from sqlalchemy import CursorResult, func, select, text, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from metaopt.goals import Goals
+from service.db.access.projects import within
 from service.db.roles import roles_where
 from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Delivery, DispatcherRow, Report, ScheduleRun, Study, Trial
@@ -132,9 +133,16 @@ def studies_named(session: Session, name: str, *, limit: int) -> Sequence[Study]
 
 
 def studies_beginning(session: Session, digits: str, *, limit: int) -> Sequence[Study]:
-    """The studies whose ids begin with these hexadecimal digits, newest first."""
+    """The studies whose ids begin with these hexadecimal digits, newest first.
+
+    Those few ids first, by their key, of whichever project: a database that is asked for the
+    project and the ids at once may look through all studies of the project.
+    """
     begins = Study.study_id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
-    return session.scalars(select(Study).where(begins).order_by(*_NEWEST_FIRST).limit(limit)).all()
+    with within(session, None):
+        ids = session.scalars(select(Study.study_id).where(begins)).all()
+    query = select(Study).where(Study.study_id.in_(ids)).order_by(*_NEWEST_FIRST).limit(limit)
+    return session.scalars(query).all()
 
 
 def recent_names(session: Session, limit: int) -> Sequence[str]:

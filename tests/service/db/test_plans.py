@@ -133,6 +133,9 @@ GROWS = tuple(
 )  # fmt: skip
 """Tables that grow for as long as the service is used; what people make by hand stays small."""
 
+OF_ALL = ("deliveries.new_events",)
+"""Queries that no session of the API makes, and that know of projects themselves."""
+
 WHY_ALL = {
     "backup.files.named_data_sets": "once for a backup; specs alone, and it lists them all",
     "studies.count_by_status": "keys alone: metrics say how many there are of everything",
@@ -142,7 +145,6 @@ WHY_ALL = {
 WHY_SORTED = {
     "best_trials.best_completed": "the completed trials of some branches of one study",
     "study_progress.at_work_or_next": "studies at work; the limit is of the one that waits",
-    "studies.studies_beginning": "ids that begin with digits somebody typed",
 }
 """Queries that sort all that they find to return the first of it, and why that is little."""
 
@@ -224,7 +226,7 @@ def plans(engine: Engine, query: Query) -> Iterator[tuple[str, list[str]]]:
         session.expire_all()
         connection = session.connection()
         with statements(connection) as sent:
-            session.info[PROJECT] = DEFAULT_PROJECT  # as of whoever asks the API
+            session.info[PROJECT] = None if query.name in OF_ALL else DEFAULT_PROJECT
             query.call(session, **query.arguments)
         assert sent, f"{query.name} asks nothing: what does it need to be called with?"
         for sql, values in sent:
