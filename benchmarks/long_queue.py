@@ -4,9 +4,9 @@
 
 For each number a database is made with so many queued studies, each with its event, copies of one
 that was submitted.  Then `metaopt serve` is started on it (SQLite, one slot, nothing is compiled).
-Counted from the line with which the dispatcher says that it is live: when the first study runs, and
-when its first segment is reported.  Meanwhile lists and submits are asked for, one after the other,
-each on one connection; the first of each, which finds nothing kept, is left out.  Then it is looked
+From the line with which the dispatcher says that it is live it is counted when the first study runs
+and when its first segment is reported.  Then lists and submits are asked for, one after the other,
+on one connection; the first of each, which finds nothing kept, is left out.  At the end it looks
 how many studies the mirror has made in Optuna's tables.
 """
 

@@ -23,12 +23,12 @@ from service.api import (
     trials,
     webhooks,
 )
-from service.api.bounds import Bounds
+from service.api.bodies.bounds import Bounds
 from service.api.context import Context, record_change, stop_on_signals
 from service.api.document import install_document
 from service.api.problems import install_problems, refuse
 from service.api.server import access, health, plugins
-from service.api.streams import Streams
+from service.api.streaming.streams import Streams
 from service.auth.failures import Failures
 from service.auth.gate import Gate
 from service.auth.keys import KeyRing

@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 
 from metaopt.data.shelf import project_directory
 from metaopt.data.store import DataStore
-from service.api.feeds import Feeds
-from service.api.streams import Streams
+from service.api.streaming.feeds import Feeds
+from service.api.streaming.streams import Streams
 from service.auth.identity import ANYONE, Identity
 from service.auth.policy import identity_of
 from service.db import engine as engines

@@ -14,10 +14,10 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.responses import FileResponse
 
-from service.api.body import read_up_to
+from service.api.bodies.body import read_up_to
+from service.api.bodies.uploads import receive
 from service.api.context import Ctx
 from service.api.openapi import ARRAYS, ARRAYS_BODY, DATASET_BODY, PROBLEMS
-from service.api.uploads import receive
 from service.auth.policy import READ, SUBMIT
 from service.errors import DatasetDamaged, FieldError, InvalidDataset
 from service.operations import datasets

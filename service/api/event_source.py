@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from service.api.context import Context, pause
-from service.api.feeds import Frame, Look, News, Source
+from service.api.streaming.feeds import Frame, Look, News, Source
 from service.db import events
 from service.db.engine import reading
 from service.db.states import TERMINAL_STUDIES

@@ -21,10 +21,10 @@ from fastapi.responses import StreamingResponse
 
 from service.api.context import Context, Ctx, Who
 from service.api.event_source import has_ended, look, source_of
-from service.api.feeds import Frame
 from service.api.openapi import EVENT_STREAM, PROBLEMS
 from service.api.references import StudyId
-from service.api.streams import host_of
+from service.api.streaming.feeds import Frame
+from service.api.streaming.streams import host_of
 from service.api.studies import PREFIX
 from service.auth.policy import READ
 from service.errors import FieldError, InvalidRequest

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
 
-from service.api.body import parse_body, read_body
+from service.api.bodies.body import parse_body, read_body
 from service.api.context import Context, Ctx
 from service.api.openapi import PROBLEMS, SCHEDULE_BODY
 from service.api.problems import RETRY_SECONDS

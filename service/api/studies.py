@@ -9,7 +9,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
 
-from service.api.body import parse_body, read_body
+from service.api.bodies.body import parse_body, read_body
 from service.api.context import Context, Ctx, Who
 from service.api.event_source import until_ended
 from service.api.model_files import MODEL_FILE, model_file

@@ -143,8 +143,8 @@ class Study(Base):
     sealed_bank: Mapped[str | None] = mapped_column(String(64))
     warnings: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     plugins: Mapped[list[Json] | None] = mapped_column(JSON(none_as_null=True))
-    project: Mapped[str] = _project()
     submitted_by: Mapped[str | None] = mapped_column(String(64))
+    project: Mapped[str] = _project()
 
 
 class Trial(Base):

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.api import bounds
+from service.api.bodies import bounds
 from service.planning.door import MostCost
 from service.wire.parsing.plain_data import MAX_BODY_BYTES
 from tests.fakes.specs import SPEC

@@ -15,7 +15,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.api import feeds
+from service.api.streaming import feeds
 from service.client.stream import read_events
 from service.db.engine import transaction
 from service.db.events import append_event

@@ -73,7 +73,7 @@ def test_hostile_documents_side_by_side_take_little_memory() -> None:
     """Under a limit on the address space, so that more would be an error."""
     code = """
 import resource, threading
-from service.api.body import parse_body
+from service.api.bodies.body import parse_body
 from service.errors import BodyTooLarge, InvalidSpec
 from tests.service.wire.parsing.test_hostile import JSON, YAML
 

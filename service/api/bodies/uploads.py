@@ -14,7 +14,7 @@ from anyio import CancelScope, fail_after, to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from metaopt.data.incoming.staging import Part, Staging
-from service.api.body import check_head
+from service.api.bodies.body import check_head
 from service.errors import BodyTooLarge, StorageFull, UploadCut
 
 PIECE_BYTES = 2**20

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.body import check_size, too_large
+from service.api.bodies.body import check_size, too_large
 from service.errors import RequestTimeout, ServiceError, TooManyBodies
 from service.wire.parsing.plain_data import MAX_BODY_BYTES
 

@@ -1,0 +1,1 @@
+"""Bodies: what a request may send, and how it is read."""

@@ -1,0 +1,1 @@
+"""Streaming: how new events find their readers, and how many may read."""
