@@ -46,8 +46,8 @@ chaos: .venv/.dev ## Kill workers, dispatchers and the API at random for a minut
 	$(BIN)/python -m tests.chaos storm $(CHAOS_ARGS)
 
 chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash point, 20,000 simulated runs
-	$(BIN)/python -m tests.chaos storm --night --results benchmarks/results $(CHAOS_ARGS)
-	$(BIN)/python -m tests.chaos lanes --night --results benchmarks/results $(CHAOS_ARGS)
+	$(BIN)/python -m tests.chaos storm --night --stops --results benchmarks/results $(CHAOS_ARGS)
+	$(BIN)/python -m tests.chaos lanes --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos sweep --night --results benchmarks/results --jobs $(JOBS)
 	$(BIN)/python -m tests.chaos simulation --night --results benchmarks/results --jobs $(JOBS)
 

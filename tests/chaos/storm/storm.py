@@ -42,7 +42,8 @@ class Plot:
         kills: At least so many; more studies are submitted until there were.
         every_seconds: A fault on average.
         stops: Whether processes are stopped for a while, too.
-        stop_seconds: For how long.
+        stop_seconds: For how long: a worker has hung by then, and a standby has taken over.
+        hang_seconds: After how long without a sign of progress a worker has hung.
         calm_seconds: Within which all that is left must end once there are no more faults.
         toy: Whether workers compute the toy objective, whose scores are then looked at too.
         standby: Whether a second dispatcher stands by.
@@ -54,7 +55,8 @@ class Plot:
     kills: int
     every_seconds: float
     stops: bool = False
-    stop_seconds: float = 12.0
+    stop_seconds: float = 15.0
+    hang_seconds: float = 10.0
     calm_seconds: float = 300.0
     most_seconds: float = 3600.0
     snapshot_seconds: float = 20.0
@@ -99,7 +101,8 @@ def rage(
     """
     url = engine.url.render_as_string(hide_password=False)
     module = "tests.chaos.toy.dispatcher" if plot.toy else "service.daemon"
-    service = Service(url, directory / "data", dispatcher=module, standby=plot.standby)
+    settings = {"METAOPT_HANG_SECONDS": str(plot.hang_seconds)}
+    service = Service(url, directory / "data", dispatcher=module, standby=plot.standby, **settings)
     return _Storm(plot, engine, directory, service, spec).run()
 
 
