@@ -6,7 +6,7 @@ For each number a database is made with so many queued studies, each with its ev
 that was submitted.  Then `metaopt serve` is started on it (SQLite, one slot, nothing is compiled).
 From the line with which the dispatcher says that it is live it is counted when the first study runs
 and when its first segment is reported.  Then lists and submits are asked for, one after the other,
-on one connection; the first of each, which finds nothing kept, is left out.  At the end it looks
+on one connection; the first of each, which finds nothing kept, is left out.  At the end it is seen
 how many studies the mirror has made in Optuna's tables.
 """
 
