@@ -29,6 +29,7 @@ from tests.chaos.storm.service import Service
 from tests.chaos.toy.objective import scores_at
 
 STEP_SECONDS = 0.05
+PATIENCE_SECONDS = 20.0  # of a fault, for somebody to send it to
 AHEAD = 4  # studies that wait or run, beside those that have ended
 
 
@@ -166,9 +167,9 @@ class _Storm:
                 self._snapshot()
                 snapshot_at = time.monotonic()
             if now >= next_at and self._killed() < plot.kills:
-                self._strike(fault, now - begun)
-                fault = next(schedule)
-                next_at = now + fault.after_seconds
+                if self._strike(fault, now - begun) or now - next_at > PATIENCE_SECONDS:
+                    fault = next(schedule)
+                    next_at = now + fault.after_seconds
             self._pause.wait(STEP_SECONDS)
         self._raging = False
 
@@ -177,16 +178,18 @@ class _Storm:
         self._service.wake(self._plot.stop_seconds)
         self._ended = self._count(Study, Study.status.in_(TERMINAL_STUDIES))
 
-    def _strike(self, fault: Fault, at: float) -> None:
+    def _strike(self, fault: Fault, at: float) -> bool:
+        """Send a fault; False while there is nobody to send it to."""
         targets = self._service.pids(fault.kind)
         if not targets:
-            return
+            return False
         pid = targets[int(fault.place * len(targets))]
         if not self._service.send(pid, fault.number):
-            return
+            return False
         what = f"{fault.number.name} {fault.kind}"
         self._counted[what] += 1
         self._report.faults.append({"at": round(at, 2), "what": what, "of": len(targets)})
+        return True
 
     def _calm(self) -> None:
         """No more faults: everything ends, and the mirror catches up."""
