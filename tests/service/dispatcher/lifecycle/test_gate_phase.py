@@ -113,7 +113,7 @@ def test_stored_scores_stand_in_on_the_same_tasks(engine: Engine, run: Run) -> N
 def test_stored_scores_of_other_software_are_trained_again(engine: Engine, run: Run) -> None:
     completed(engine, run, Gated(), submitted(engine, gated(), 1))
     with transaction(engine) as session:
-        row = session.get_one(Baseline, ("main", 1))
+        row = session.get_one(Baseline, ("default", "main", 1))
         row.data = {**row.data, "versions": {**row.data["versions"], "code": "another"}}
     second = submitted(engine, gated(), 2)
     told = completed(engine, run, Gated(), second)
@@ -163,7 +163,7 @@ def test_other_software_after_a_restart_trains_the_baseline_after_all(
     def upgrade(slot: str, order: SegmentOrder) -> Exception | None:
         if order.at_end == "checkpoint":
             with transaction(engine) as session:
-                row = session.get_one(Baseline, ("main", 1))
+                row = session.get_one(Baseline, ("default", "main", 1))
                 row.data = {**row.data, "versions": {"code": "another"}}
         return None
 
