@@ -9,7 +9,7 @@ from service.dispatcher.store import ledger
 from tests.chaos.simulation.run import Simulator
 from tests.chaos.simulation.seeds import simulator as simulators
 
-SEEDS = 500
+SEEDS = 300
 PARTS = 4  # side by side
 MUTANT_SEEDS = 60  # at most: the first few already find it out
 
