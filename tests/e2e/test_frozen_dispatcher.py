@@ -18,7 +18,7 @@ from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
-SOON = 15.0
+SOON = 30.0  # half of it where nothing else runs
 SMALL = {"METAOPT_SLOTS": "1", "METAOPT_COMPILE": "never"}
 
 pytestmark = pytest.mark.slow

@@ -88,18 +88,18 @@ def test_a_huge_evaluation_frees_its_slot_on_cancel_on_drain_and_when_time_is_ov
     cancelled = submit(engine, small_spec(**HUGE))
     wait_until(lambda: evaluates(first.workers()), 60, what="the evaluation")
     set_status(engine, cancelled, "cancelled")
-    assert seconds_until(lambda: not running_attempts(engine, cancelled)) < 10
+    assert seconds_until(lambda: not running_attempts(engine, cancelled)) < 30
 
     over = submit(engine, small_spec(**{**HUGE, "budget": {**HUGE["budget"], "wall_seconds": 4}}))
     wait_until(lambda: status(engine, over) == "running", 30, what="the next study")
-    assert seconds_until(lambda: status(engine, over) in ("completed", "failed")) < 25
+    assert seconds_until(lambda: status(engine, over) in ("completed", "failed")) < 60
 
     drained = submit(engine, small_spec(**HUGE))
     wait_until(lambda: status(engine, drained) == "running", 30, what="the last study")
     wait_until(lambda: evaluates(first.workers()), 60, what="the evaluation")
     begun = time.monotonic()
     assert first.terminate() == 0
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 60
     left = [trial for trial in trials(engine) if trial.study_id == drained]
     assert {(trial.status, trial.meta_iteration, trial.attempts) for trial in left} == {
         ("queued", 10, 0)

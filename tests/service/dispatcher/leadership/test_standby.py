@@ -25,7 +25,7 @@ from tests.fakes.processes import runs
 from tests.waiting import wait_until
 
 STALE_AFTER = timedelta(seconds=2)
-SOON = 7.0  # stale, a wait for the lock, and a look
+SOON = 20.0  # stale, a wait for the lock, and a look: 7 where nothing else runs
 
 Act = Callable[[subprocess.Popen[str]], None]
 
