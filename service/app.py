@@ -124,6 +124,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with stop_on_signals(context.stopping):
         yield
     context.stopping.set()
+    await context.feeds.ended()
     app.state.dashboard.close()
     context.engine.dispose()
 

@@ -13,13 +13,13 @@ its name at the end: a backup that was broken off is none.
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from service.backup.manifest import (
     CHECKPOINTS,
@@ -104,8 +104,7 @@ def _gather(engine: Engine, data_directory: Path, partial: Path) -> list[Lacking
     """Put rows and files there; return what is named and cannot be had."""
     before: list[Named] | None = None
     for _ in range(MOST_ROUNDS):
-        _place_all(data_directory, partial)
-        _copy_database(engine, partial / DATABASE)
+        _copy_database(engine, partial / DATABASE, lambda: _place_all(data_directory, partial))
         named = _named(partial / DATABASE, data_directory)
         lacking = [one for one in named if not _place(data_directory, partial, one.path)]
         # Rows and files are of moments so near that what goes meanwhile is there the next time.
@@ -122,10 +121,15 @@ def _gather(engine: Engine, data_directory: Path, partial: Path) -> list[Lacking
     ]
 
 
-def _copy_database(engine: Engine, path: Path) -> None:
-    """All rows as they are at one moment, as a SQLite database that is whole by itself."""
+def _copy_database(engine: Engine, path: Path, place: Callable[[], None]) -> None:
+    """All rows as they are at one moment, as a SQLite database that is whole by itself.
+
+    Args:
+        place: Keeps the files that are there; it is called next to that moment.
+    """
     path.unlink(missing_ok=True)
     if engine.dialect.name == "sqlite":
+        place()
         snapshot(engine, path)
         return
     made = path.with_name("rows")
@@ -136,6 +140,9 @@ def _copy_database(engine: Engine, path: Path) -> None:
         copy = open_engine(url)
         try:
             with reading(engine) as session, copy.begin() as target:
+                place()
+                session.execute(select(1))  # what the transaction sees is settled by this
+                place()  # to copy the rows takes longer than a checkpoint may be there
                 copy_rows(session.connection(), target)
             snapshot(copy, path)
         finally:

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,12 +31,11 @@ from service.backup.manifest import (
 from service.backup.named import Named, named_files
 from service.database_url import sqlite_url
 from service.db.backup.copy import copy_rows, first_filled
+from service.db.dispatcher import RELEASED_AT
 from service.db.engine import open_engine, reading
 from service.db.schema import migrate
 from service.db.tables import DispatcherRow
 from service.errors import SchemaOutdated
-
-LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class Restored(NamedTuple):
@@ -72,7 +70,7 @@ def restore(
         files = [one for one in manifest.files if placed.take(directory, one)]
         with reading(source) as session, target.begin() as connection:
             copied = copy_rows(session.connection(), connection)
-            connection.execute(update(DispatcherRow).values(refreshed_at=LONG_AGO, slots=None))
+            connection.execute(update(DispatcherRow).values(refreshed_at=RELEASED_AT, slots=None))
         placed.stay()
         with reading(target) as session:
             named = named_files(session, data_directory)

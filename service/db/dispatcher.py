@@ -29,7 +29,8 @@ from service.db.tables import DispatcherRow
 
 STALE_AFTER = timedelta(seconds=8)
 SKEW = timedelta(seconds=5)  # a sign of life that is further in the future is of another time
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+RELEASED_AT = datetime(1970, 1, 1, tzinfo=UTC)
+"""When the row of a dispatcher that has ended in good order was refreshed last."""
 
 
 class EpochLost(Exception):
@@ -52,7 +53,7 @@ class Sighting(NamedTuple):
     @property
     def is_released(self) -> bool:
         """Whether its dispatcher has ended in good order."""
-        return self.refreshed_at == _LONG_AGO
+        return self.refreshed_at == RELEASED_AT
 
 
 def look(session: Session) -> Sighting | None:
@@ -165,7 +166,7 @@ def release(session: Session, epoch: int) -> None:
     Raises:
         EpochLost: another dispatcher has taken over.
     """
-    _set_refreshed(session, epoch, at=_LONG_AGO)
+    _set_refreshed(session, epoch, at=RELEASED_AT)
 
 
 class Life(NamedTuple):

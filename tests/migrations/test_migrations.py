@@ -107,7 +107,7 @@ def test_the_chain_makes_exactly_what_the_models_say(bare: Engine, database_url:
     Base.metadata.drop_all(bare)
     migrate.upgrade(database_url)
     assert shape(bare) == from_models
-    assert len(from_models) == 22
+    assert len(from_models) == 23
 
 
 def test_up_down_up_leaves_no_trace_and_spares_optuna(bare: Engine, database_url: str) -> None:

@@ -31,6 +31,9 @@ MOST_APART = 4
 MISSING_SECONDS = 60.0
 """How long a transaction that has taken an id may still be committed."""
 
+ENDED_SECONDS = 5.0
+"""For which a look under way is waited for at the end."""
+
 Result = TypeVar("Result")
 
 log = structlog.get_logger("events")
@@ -168,7 +171,7 @@ class Hub:
         self._ready = asyncio.Event()
         self._closing = False
         self._pausing: asyncio.Future[None] | None = None
-        self._task = asyncio.create_task(self._follow())
+        self.task = asyncio.create_task(self._follow())
 
     async def ready(self) -> None:
         """Wait until everything that is written from now on will be found."""
@@ -245,7 +248,14 @@ class Feeds:
     def __init__(self) -> None:
         """None yet."""
         self._hubs: dict[AbstractEventLoop, Hub] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._limits: WeakKeyDictionary[AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+
+    async def ended(self) -> None:
+        """Wait for the looks under way in the running loop: they hold connections."""
+        loop = asyncio.get_running_loop()
+        if left := [task for task in self._tasks if task.get_loop() is loop]:
+            await asyncio.wait(left, timeout=ENDED_SECONDS)
 
     async def apart(self, read: Callable[[], Result]) -> Result:
         """What a reader reads for itself, in a thread.
@@ -264,6 +274,8 @@ class Feeds:
         hub = self._hubs.get(loop)
         if hub is None or hub.failure is not None:
             hub = self._hubs[loop] = Hub(source)
+            self._tasks.add(hub.task)
+            hub.task.add_done_callback(self._tasks.discard)
         reader = Reader(study_id)
         hub.readers.setdefault(study_id, set()).add(reader)
         hub.count += 1

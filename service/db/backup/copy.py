@@ -6,16 +6,18 @@ gave.  Optuna's tables are a mirror of ours and are made again.
 
 from sqlalchemy import Connection, Engine, Integer, func, insert, select, text
 
-from service.db.tables import Base
+from service.db.tables import Base, Upgrade
 
 PIECE = 500
+# Which program made the tables of a database is known there, and no part of what they hold.
+TABLES = [table for table in Base.metadata.sorted_tables if table is not Upgrade.__table__]
 
 
 def copy_rows(source: Connection, target: Connection) -> int:
     """Copy all rows, parents first; return how many.  The transaction is the caller's."""
     copied = 0
     streamed = source.execution_options(yield_per=PIECE)
-    for table in Base.metadata.sorted_tables:
+    for table in TABLES:
         into = insert(table)
         for piece in streamed.execute(select(table)).mappings().partitions():
             target.execute(into, [dict(row) for row in piece])
@@ -28,7 +30,7 @@ def copy_rows(source: Connection, target: Connection) -> int:
 def first_filled(engine: Engine) -> str | None:
     """A table that has rows, or None."""
     with engine.connect() as connection:
-        for table in Base.metadata.sorted_tables:
+        for table in TABLES:
             if connection.execute(select(table).limit(1)).first() is not None:
                 return table.name
     return None

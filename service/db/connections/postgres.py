@@ -61,10 +61,14 @@ def _connecting(deadlines: Deadlines) -> Any:
         _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
     ) -> BoundedConnection:
         connection = BoundedConnection.connect(*arguments, **_on_tcp(deadlines) | parameters)
-        connection.answer_seconds = deadlines.ping
-        connection.autocommit = True
-        connection.execute(_IN_SESSION, _session_limits(deadlines))
-        connection.autocommit = False
+        try:
+            connection.answer_seconds = deadlines.ping
+            connection.autocommit = True
+            connection.execute(_IN_SESSION, _session_limits(deadlines))
+            connection.autocommit = False
+        except BaseException:
+            connection.close()
+            raise
         connection.answer_seconds = deadlines.answer
         return connection
 

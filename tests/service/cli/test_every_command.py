@@ -49,7 +49,9 @@ def test_h_is_help_everywhere(metaopt: Command, path: str) -> None:
 
 
 @pytest.fixture
-def some(api: Engine) -> None:
+def some(api: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    # for commands at the database itself
+    monkeypatch.setenv("METAOPT_DATABASE_URL", api.url.render_as_string())
     with transaction(api) as session:
         add_study(session)
         add_trial(session, 0)

@@ -137,7 +137,6 @@ OF_ALL = ("deliveries.new_events",)
 """Queries that no session of the API makes, and that know of projects themselves."""
 
 WHY_ALL = {
-    "backup.files.named_data_sets": "once for a backup; specs alone, and it lists them all",
     "studies.count_by_status": "keys alone: metrics say how many there are of everything",
 }
 """Queries that read a table as a whole, and why they may."""

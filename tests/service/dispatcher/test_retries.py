@@ -122,7 +122,7 @@ def test_a_hang_among_others_sets_lanes_apart_and_alone_is_an_attempt() -> None:
     hung = WorkerHung("hung: no sign of progress for 61 s while training; it was killed")
     together = decide_retry(trial(), hung, alone=False)
     assert (together.solo, together.attempts, together.failed) == (True, 0, False)
-    alone = decide_retry(trial(attempts=2), hung, alone=True)
+    alone = decide_retry(trial(attempts=2, losses_here=1), hung, alone=True)
     assert (alone.failed, alone.attempts, alone.outcome) == (True, 3, AttemptOutcome.LOST)
     assert "hung" in alone.cause
     idle = decide_retry(trial(attempts=2), WorkerHungIdle("hung"), alone=True)

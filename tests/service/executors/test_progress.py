@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from service.executors.plugins import describe_plugins
 from service.executors.progress import Progress, Stopped
 from service.executors.segment import Segments
 from tests.fakes.processes import runs
-from tests.service.executors.test_local import FOR_EVER, order, report_of
+from tests.service.executors.test_local import FOR_EVER, admit, order, report_of
 from tests.waiting import wait_until
 
 HUGE_BANK = {
@@ -101,7 +102,9 @@ def test_training_that_is_stopped_keeps_what_was_trained(
     executor: LocalExecutor, tmp_path: Path
 ) -> None:
     executor.prepare("cpu:0").result(timeout=300)
-    future = executor.submit("cpu:0", order(tmp_path, study_id="half", iterations=FOR_EVER))
+    lanes = [replace(admit(name), horizon=2 * FOR_EVER) for name in "ab"]
+    first = order(tmp_path, study_id="half", admit=lanes, iterations=FOR_EVER)
+    future = executor.submit("cpu:0", first)
     at_work(executor)
     executor.stop("cpu:0")
     report = future.result(timeout=20)
