@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
-JOBS ?= 4
+JOBS ?= 6
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt

@@ -88,11 +88,12 @@ def _submitted(client: Client, document: Mapping[str, Any], key: str | None) -> 
         return client.submit(document, key)
     text = jsonlib.dumps(document, sort_keys=True, default=str)
     name, times = hashlib.sha256(text.encode()).hexdigest(), 0
-    while (study := client.submit(document, f"run {name} {times}")).status in ENDED or (
-        _was_of_other_plugins(client, study)
-    ):
+    while True:
+        begun = client.submit(document, f"run {name} {times}")  # answered as it was the first time
+        study = client.study(begun.study_id)
+        if study.status not in ENDED and not _was_of_other_plugins(client, study):
+            return study
         times += 1
-    return study
 
 
 def _was_of_other_plugins(client: Client, study: StudyView) -> bool:

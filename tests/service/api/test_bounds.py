@@ -68,8 +68,9 @@ def ask(app: FastAPI, pieces: list[bytes | None], path: str = "/api/v1/studies")
 
 @pytest.mark.parametrize("path", ["/api/v1/studies", "/api/v1/baselines/main:promote"])
 def test_a_body_that_does_not_come_is_not_waited_for(
-    app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str
+    app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
+    assert client  # it ends what the application holds
     monkeypatch.setattr(bounds, "SILENCE_SECONDS", 0.1)
     status, headers, problem = ask(app, [b"{", None, b"}"], path)
     assert (status, problem["code"]) == (408, "request-timeout")
