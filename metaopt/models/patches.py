@@ -48,9 +48,9 @@ def _convolution(layer: _ConvNd, h: Tensor) -> Tensor:
     kernel = layer.weight.movedim(1, -1).flatten(1)  # as a patch lies
     sides = rows.shape[:-1]
     result: Tensor = product(rows.flatten(0, -2), kernel.mT).unflatten(0, sides).movedim(-1, 1)
-    if layer.bias is None:
-        return result
-    return result + layer.bias.view(-1, *(1,) * (h.dim() - 2))
+    if layer.bias is not None:
+        result = result + layer.bias.view(-1, *(1,) * (h.dim() - 2))
+    return result.contiguous()  # as a convolution's is: what comes next may be a view of it
 
 
 def patches(
