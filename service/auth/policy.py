@@ -12,7 +12,7 @@ from typing import Any, cast
 from fastapi import Depends, Request
 from starlette.routing import BaseRoute
 
-from service.auth.identity import ANYONE, Identity, Scope
+from service.auth.identity import NOBODY, Identity, Scope
 from service.errors import Forbidden
 
 
@@ -50,8 +50,8 @@ class Policy:
 
 
 def identity_of(request: Request) -> Identity:
-    """Return who asks; the gate has put it there."""
-    return cast(Identity, request.scope.get("identity", ANYONE))
+    """Return who asks; the gate has put it there, and what came in by none may do nothing."""
+    return cast(Identity, request.scope.get("identity", NOBODY))
 
 
 PUBLIC = [Depends(Policy(None))]

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from service.app import create_app
 from service.auth.gate import key_of
 from service.auth.key import key_sha256, new_key
+from service.auth.policy import READ
+from service.errors import Forbidden
 from service.settings import Settings
 
 KEY, OTHER = new_key(), new_key()
@@ -129,3 +132,10 @@ def test_a_page_of_another_site_changes_nothing(client: TestClient, origin: str)
 def test_the_key_is_the_password_of_basic_whatever_it_contains() -> None:
     assert key_of(basic("a:b")) == "a:b"
     assert key_of("Bearer   ") is None
+
+
+def test_what_came_in_by_no_gate_may_do_nothing() -> None:
+    bare = FastAPI()
+    bare.get("/", dependencies=READ)(lambda: "shown")
+    with pytest.raises(Forbidden):
+        TestClient(bare).get("/")

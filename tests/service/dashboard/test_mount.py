@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from service.dashboard.mount import mount_dashboard
 from service.db.engine import transaction
 from service.mirror.sync import Mirror
+from tests.fakes.gate import opened
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial
 from tests.fakes.specs import SPEC
 
@@ -29,7 +30,7 @@ def mirrored(engine, database_url) -> None:
 @pytest.fixture
 def dashboard(database_url, request) -> Iterator[TestClient]:
     """Return a client of an application with a route of its own and the dashboard."""
-    app = FastAPI()
+    app = opened(FastAPI())
     app.get("/api/v1/studies")(lambda: {"ours": True})
     mounted = mount_dashboard(app, database_url, writable=getattr(request, "param", False))
     with TestClient(app) as client:
@@ -134,7 +135,7 @@ def test_a_writable_dashboard_takes_changes(mirrored, dashboard):
 
 def test_without_tables_the_answer_says_that_they_cannot_be_read(sqlite_url, tmp_path):
     (tmp_path / "database").mkdir()
-    app = FastAPI()
+    app = opened(FastAPI())
     mounted = mount_dashboard(app, sqlite_url, writable=False)
     answer = TestClient(app).get("/api/studies")
     mounted.close()

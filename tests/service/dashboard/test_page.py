@@ -11,11 +11,12 @@ from metaopt.metrics.registry import METRICS
 from service.dashboard.page import ASSETS, router
 from service.events import EVENTS
 from service.report.figures.base import COLOURS
+from tests.fakes.gate import opened
 
 
 @pytest.fixture
 def page() -> TestClient:
-    app = FastAPI(docs_url=None)
+    app = opened(FastAPI(docs_url=None))
     app.include_router(router)
     return TestClient(app)
 
