@@ -42,7 +42,7 @@ slowest: .venv/.dev .venv/.generators ## Run the same tests, and show the 25 tha
 night: .venv/.dev .venv/.generators ## Run the long proofs, and properties on twenty times as many examples
 	$(PYTEST) $(SIDE_BY_SIDE) -m "night or hypothesis" --hypothesis-profile night
 
-chaos: .venv/.dev ## Kill workers, dispatchers and the API at random for a minute, then audit what is left
+chaos: .venv/.dev ## Kill workers, dispatchers and the API at random for a minute, then check what is left
 	$(BIN)/python -m tests.chaos storm $(CHAOS_ARGS)
 
 chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash point, 20,000 simulated runs

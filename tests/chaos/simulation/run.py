@@ -13,10 +13,6 @@ import structlog
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from service.audit import files, finite, processes
-from service.audit.audit import of_study
-from service.audit.rows import read_study
-from service.audit.snapshots import ended_rows
 from service.database_url import sqlite_url
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, reading, transaction
@@ -29,6 +25,10 @@ from service.dispatcher.loop import Dispatcher
 from service.dispatcher.slots import SlotsLost
 from service.dispatcher.store.ledger import Ledger
 from service.errors import TransitionImpossible
+from service.invariants import files, finite, processes
+from service.invariants.check import of_study
+from service.invariants.rows import read_study
+from service.invariants.snapshots import ended_rows
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import submit_study
 from service.wire.spec.study import StudySpec
@@ -74,7 +74,7 @@ class Simulator:
         self._engine = open_engine(url)
 
     def run(self, seed: int) -> Outcome:
-        """Run one seed to its end and audit what it left."""
+        """Run one seed to its end and check what it left."""
         shutil.rmtree(self._directory / "checkpoints", ignore_errors=True)
         with self._engine.connect() as connection:
             database = connection.connection.driver_connection

@@ -18,7 +18,7 @@ class Client:
 
     Args:
         url: Of the API.
-        log: File for the answers (`service.audit.acknowledged`).
+        log: File for the answers (`service.invariants.acknowledged`).
         spec: The spec of the study of a number.
         wanted: How many studies there should be by now.
     """

@@ -1,4 +1,4 @@
-"""The storm: studies, faults at random until there were enough, and an audit when it is over."""
+"""The storm: studies, faults at random until there were enough, and a check when it is over."""
 
 import json
 import signal
@@ -12,15 +12,15 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from service.audit.acknowledged import read_log
-from service.audit.audit import Seen, audit
-from service.audit.processes import orphans
-from service.audit.snapshots import Snapshots
 from service.db.engine import reading
 from service.db.optuna.storage import open_storage
 from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Report, Study, Trial
+from service.invariants.acknowledged import read_log
+from service.invariants.check import Seen, check
+from service.invariants.processes import orphans
+from service.invariants.snapshots import Snapshots
 from service.planning.plan import Plan
 from service.wire.spec.study import StudySpec
 from tests.chaos.storm.client import Client
@@ -233,7 +233,7 @@ class _Storm:
         log = read_log(self._directory / "client.jsonl")
         data = self._directory / "data"
         seen = Seen(data, log, self._directory / "snapshots", at_rest=True)
-        verdict = audit(self._engine, seen)
+        verdict = check(self._engine, seen)
         report = self._report
         report.studies, report.trials = verdict.studies, verdict.trials
         report.reports = verdict.reports

@@ -1,4 +1,4 @@
-"""One run of the sweep: a study, a dispatcher that dies at a point, its successor, and an audit."""
+"""One run of the sweep: a study, a dispatcher that dies at a point, its successor, and a check."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from service.audit.audit import Seen, Verdict, audit, look
 from service.db.engine import reading
 from service.db.tables import Event, Study
+from service.invariants.check import Seen, Verdict, check, look
 from tests.chaos.sweep.process import ROOT, Dispatcher
 from tests.fakes.processes import children, kill, runs
 from tests.fakes.specs import small_spec
@@ -87,7 +87,7 @@ def points_of(passed: dict[str, int], role: str) -> list[Point]:
 
 
 def crash(engine: Engine, directory: Path, point: Point, *, dispatcher: str) -> Passed:
-    """Run with a crash at a point, to the end of the study, and audit what is left."""
+    """Run with a crash at a point, to the end of the study, and check what is left."""
     plan = {
         "crash": {"name": point.name, "nth": point.nth},
         "once": str(directory / "died"),
@@ -138,14 +138,14 @@ class _Run:
         finally:
             self._close(process)
         passed.died = (self._directory / "died").exists()
-        passed.violations += map(str, self._audit().violations)
+        passed.violations += map(str, self._check().violations)
         passed.seconds = round(time.monotonic() - begun, 1)
         return passed
 
-    def _audit(self) -> Verdict:
+    def _check(self) -> Verdict:
         seen = Seen(self._data, at_rest=True)
         if self._module == REAL:
-            return audit(self._engine, seen)
+            return check(self._engine, seen)
         with reading(self._engine) as session:
             return look(session, seen)  # without Optuna's tables: no mirror has followed
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.audit.violation import Violation
 from service.db.dispatcher import STALE_AFTER, database_now
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Attempt, DispatcherRow, Trial
 from service.dispatcher.leadership.holder import is_dead
+from service.invariants.violation import Violation
 
 
 def stray(session: Session) -> Iterator[Violation]:

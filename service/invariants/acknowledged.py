@@ -12,9 +12,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.audit.violation import Violation
 from service.db.states import TERMINAL_STUDIES
 from service.db.tables import IdempotencyKey, Study
+from service.invariants.violation import Violation
 
 
 class Acknowledged(NamedTuple):

@@ -1,4 +1,4 @@
-"""One audit: everything that is asked of a database and a data directory, in one moment."""
+"""One check: everything that is asked of a database and a data directory, in one moment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,22 +8,22 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from service.audit import acknowledged as clients
-from service.audit import files, finite, logs, mirrored, processes, snapshots, studies
-from service.audit.mirrored import Copies
-from service.audit.rows import StudyRows, read_study, study_ids
-from service.audit.violation import Violation
 from service.db.engine import reading
+from service.invariants import acknowledged as clients
+from service.invariants import files, finite, logs, mirrored, processes, snapshots, studies
+from service.invariants.mirrored import Copies
+from service.invariants.rows import StudyRows, read_study, study_ids
+from service.invariants.violation import Violation
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What an audit has to look at beside the database.
+    """What a check has to look at beside the database.
 
     Args:
         data_directory: Whose checkpoints and processes; None is not to look.
         acknowledged: Studies that clients were told of.
-        snapshots: File of what had ended earlier (`service.audit.snapshots`).
+        snapshots: File of what had ended earlier (`service.invariants.snapshots`).
         at_rest: Nothing goes on any more: every acknowledged study must have ended, ended studies
             have left nothing, and the mirror has caught up.
     """
@@ -36,7 +36,7 @@ class Seen:
 
 @dataclass
 class Verdict:
-    """What an audit found.
+    """What a check found.
 
     Args:
         studies, trials, reports: How many were looked at.
@@ -58,7 +58,7 @@ class Verdict:
         return {**asdict(self), "violations": found, "passed": self.passed}
 
 
-def audit(engine: Engine, seen: Seen = Seen()) -> Verdict:  # noqa: B008  # it is frozen
+def check(engine: Engine, seen: Seen = Seen()) -> Verdict:  # noqa: B008  # it is frozen
     """Look at everything; nothing is changed.
 
     Args:

@@ -1,4 +1,4 @@
-"""A dispatcher for the runs that are audited."""
+"""A dispatcher for the runs that are checked."""
 
 from tests.service.dispatcher.conftest import run
 

@@ -1,4 +1,4 @@
-"""The command: `python -m service.audit`, over a database, a data directory and a client log.
+"""The command: `python -m service.invariants`, over a database, a data directory and a client log.
 
 Exit codes: 0 nothing is wrong · 1 something is · 2 there is no such file or database.
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from service.audit.acknowledged import read_log
-from service.audit.audit import Seen, audit
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.errors import SchemaOutdated
+from service.invariants.acknowledged import read_log
+from service.invariants.check import Seen, check
 from service.settings import Settings
 
 EXIT_DONE, EXIT_VIOLATED, EXIT_UNUSABLE = 0, 1, 2
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         migrate.check(engine)
         acknowledged = read_log(given.client_log) if given.client_log else []
         seen = Seen(settings.data_directory, acknowledged, given.snapshots, given.at_rest)
-        verdict = audit(engine, seen)
+        verdict = check(engine, seen)
     except (DBAPIError, SchemaOutdated, OSError, ValueError, RuntimeError) as error:
         print(f"error: {getattr(error, 'orig', None) or error}", file=sys.stderr)
         return EXIT_UNUSABLE
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m service.audit",
+        prog="python -m service.invariants",
         description="Prove that nothing was lost, doubled or changed; METAOPT_DATA_DIRECTORY and "
         "METAOPT_DATABASE_URL say where. Nothing is written.",
     )

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
-from service.audit.violation import Violation
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS, AttemptOutcome
 from service.db.tables import Ask, Attempt, Event, Report, Segment, Study, Trial
+from service.invariants.violation import Violation
 
 # A study keeps the file of a trial until its own end, and a budget of the search may be changed.
 _FILES = {"checkpoint", "checkpoint_sha256", "previous_checkpoint", "previous_sha256"}

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from optuna.trial import FrozenTrial
 from sqlalchemy import URL
 
-from service.audit.rows import StudyRows
-from service.audit.violation import Violation
 from service.db.optuna.storage import open_storage
 from service.db.tables import Trial
+from service.invariants.rows import StudyRows
+from service.invariants.violation import Violation
 from service.mirror.rows import state_of, values_of
 from service.wire.spec.study import StudySpec
 

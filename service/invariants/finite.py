@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import JSON, Float, Table, select
 from sqlalchemy.orm import Session
 
-from service.audit.violation import Violation
 from service.db.columns.vectors import Vector
 from service.db.tables import Base
+from service.invariants.violation import Violation
 
 MOST_ROWS = 1000  # at once
 

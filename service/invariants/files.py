@@ -7,9 +7,9 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.audit.violation import Violation
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS, StudyStatus
 from service.db.tables import Baseline, Study, Trial, Weights
+from service.invariants.violation import Violation
 
 
 def misplaced(session: Session, checkpoints: Path, *, at_rest: bool) -> Iterator[Violation]:

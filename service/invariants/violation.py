@@ -1,4 +1,4 @@
-"""A violation: what an audit finds wrong."""
+"""A violation: what a check finds wrong."""
 
 from typing import NamedTuple
 

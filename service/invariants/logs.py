@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
-from service.audit.rows import StudyRows
-from service.audit.violation import Violation
 from service.dispatcher.search.replay import replay_branch
 from service.dispatcher.state import StudyState
 from service.dispatcher.store.restore import load_study
+from service.invariants.rows import StudyRows
+from service.invariants.violation import Violation
 from service.operations.views import ask_view
 
 

@@ -1,4 +1,4 @@
-"""The audit on a study that really ran, and on what must never be: each violation is planted."""
+"""The checker on a study that really ran, and on what must never be: each violation is planted."""
 
 import json
 import subprocess
@@ -11,11 +11,6 @@ import pytest
 from sqlalchemy import Engine, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from service.audit.acknowledged import Acknowledged, read_log
-from service.audit.audit import Seen, audit, look
-from service.audit.mirrored import copies_of
-from service.audit.processes import orphans
-from service.audit.snapshots import Snapshots
 from service.db.engine import transaction
 from service.db.tables import (
     Ask,
@@ -29,6 +24,11 @@ from service.db.tables import (
     Trial,
     Weights,
 )
+from service.invariants.acknowledged import Acknowledged, read_log
+from service.invariants.check import Seen, check, look
+from service.invariants.mirrored import copies_of
+from service.invariants.processes import orphans
+from service.invariants.snapshots import Snapshots
 from service.mirror.sync import Mirror
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Run, wait_for
@@ -202,7 +202,7 @@ def test_a_run_without_faults_passes_and_each_planted_violation_is_named(
     engine: Engine, ended: tuple[str, Seen]
 ) -> None:
     study_id, seen = ended
-    verdict = audit(engine, seen)
+    verdict = check(engine, seen)
     assert verdict.violations == []
     assert (verdict.studies, verdict.reports > 15) == (1, True)
     copies = copies_of(engine.url)
@@ -217,7 +217,7 @@ def test_a_run_without_faults_passes_and_each_planted_violation_is_named(
         if rule not in {one.rule for one in found}:
             missed.append((rule, what, found))
     assert missed == []
-    assert audit(engine, seen).violations == []  # all of it was taken back
+    assert check(engine, seen).violations == []  # all of it was taken back
 
 
 def test_files_that_are_left_lost_or_damaged_are_named(
@@ -232,22 +232,22 @@ def test_files_that_are_left_lost_or_damaged_are_named(
     wait_until(lambda: len(executor.orders) > 2, what="checkpoints")
     running.end()
     seen = Seen(tmp_path)
-    assert audit(engine, seen).violations == []
+    assert check(engine, seen).violations == []
     with transaction(engine) as session:
         named = session.scalars(select(Trial.checkpoint).where(Trial.status == "queued")).all()
     one, other, *_ = [tmp_path / "checkpoints" / name for name in named if name]
     whole = one.read_bytes()
     one.write_bytes(whole + b"x")
-    assert [found.rule for found in audit(engine, seen).violations] == ["files"]
+    assert [found.rule for found in check(engine, seen).violations] == ["files"]
     one.write_bytes(whole)
     other.unlink()
-    assert [found.rule for found in audit(engine, seen).violations] == ["files"]
+    assert [found.rule for found in check(engine, seen).violations] == ["files"]
     other.write_bytes(whole)
     (tmp_path / "checkpoints" / "nobody").mkdir()
-    assert "belongs to no study" in {found.what for found in audit(engine, seen).violations}
+    assert "belongs to no study" in {found.what for found in check(engine, seen).violations}
     with transaction(engine) as session:
         session.execute(update(Study).where(Study.study_id == study_id).values(status="failed"))
-    left = [found for found in audit(engine, Seen(tmp_path, at_rest=True)).violations]
+    left = [found for found in check(engine, Seen(tmp_path, at_rest=True)).violations]
     assert any("is left of a study that is failed" in found.what for found in left)
 
 
@@ -280,7 +280,7 @@ def test_the_command_says_what_is_wrong_and_how_it_went(
     engine: Engine, ended: tuple[str, Seen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    from service.audit.__main__ import main
+    from service.invariants.__main__ import main
 
     study_id, _ = ended
     monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path))
@@ -301,10 +301,10 @@ def test_the_command_says_what_is_wrong_and_how_it_went(
         read_log(log)
 
 
-def test_a_database_that_is_not_there_is_no_passed_audit(
+def test_a_database_that_is_not_there_is_no_passed_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from service.audit.__main__ import main
+    from service.invariants.__main__ import main
 
     monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("METAOPT_DATABASE_URL", f"sqlite:///{tmp_path}/none.db")
@@ -318,5 +318,5 @@ def test_a_stray_dispatcher_row_is_not_taken_for_a_live_one(
     with transaction(engine) as session:
         _running_attempt(session, "")
         epoch = session.scalar(select(DispatcherRow.epoch))
-    (found,) = [one for one in audit(engine).violations if one.rule == "stray"]
+    (found,) = [one for one in check(engine).violations if one.rule == "stray"]
     assert found.what == f"runs since epoch {epoch}, and no dispatcher lives"

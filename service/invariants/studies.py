@@ -10,13 +10,13 @@ derived       what a row repeats of others is what those say
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from service.audit.rows import StudyRows, is_open, open_among
-from service.audit.violation import Violation
 from service.db.roles import ROLES
 from service.db.states import AttemptOutcome, StudyStatus, TrialStatus
 from service.db.tables import Attempt, Trial
 from service.dispatcher.retries import MOST_ATTEMPTS, MOST_LOSSES
 from service.dispatcher.state import StudyState
+from service.invariants.rows import StudyRows, is_open, open_among
+from service.invariants.violation import Violation
 
 ENDS = {
     StudyStatus.COMPLETED: "study_completed",
