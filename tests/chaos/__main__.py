@@ -1,4 +1,4 @@
-"""Proofs under faults, as programs: `python -m tests.chaos storm|lanes|sweep|simulation`.
+"""Proofs under faults, as programs: `python -m tests.chaos PROOF`, each of `PROOFS`.
 
 Each prints its seed, what happened and its verdict, and writes them as JSON below --results; the
 exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
@@ -18,6 +18,7 @@ from typing import Any
 from tests.chaos.databases import KINDS, database
 from tests.chaos.simulation.seeds import run_seeds
 from tests.chaos.storm.storm import Plot, rage, spec_of
+from tests.chaos.submissions import submissions as keyed
 from tests.chaos.sweep.sweep import sweep
 from tests.fakes.specs import small_spec
 
@@ -84,6 +85,27 @@ def crash_points(given: argparse.Namespace) -> dict[str, Any]:
     return {"points": points, "crashes": died, "runs": runs, "passed": not violated}
 
 
+def submissions(given: argparse.Namespace) -> dict[str, Any]:
+    """Studies submitted under keys while the API is killed."""
+    plot = keyed.Plot(given.seed, keys=1000 if given.night else 100)
+    runs = []
+    for kind in given.databases:
+        directory = Path(tempfile.mkdtemp(prefix="metaopt-chaos-"))
+        with database(kind, directory) as engine:
+            outcome = keyed.submit_under_kills(plot, engine, directory / "data")
+        shutil.rmtree(directory, ignore_errors=True)
+        print(
+            f"{kind}, seed {plot.seed}: {outcome.keys} keys, {outcome.studies} studies, "
+            f"{outcome.kills} kills in {outcome.seconds:.0f} s; {outcome.answers}; "
+            f"{len(outcome.violations)} violations",
+            *outcome.violations[:20],
+            sep="\n  ",
+            flush=True,
+        )
+        runs.append(outcome.to_json())
+    return {"runs": runs, "passed": all(one["passed"] for one in runs)}
+
+
 def simulation(given: argparse.Namespace) -> dict[str, Any]:
     """Dispatchers in a simulated world: the seeds after --seed."""
     count = 20_000 if given.night else 500
@@ -121,7 +143,13 @@ def main(arguments: list[str]) -> int:
     return 0 if verdict["passed"] else 1
 
 
-PROOFS = {"storm": storm, "lanes": lanes, "sweep": crash_points, "simulation": simulation}
+PROOFS = {
+    "storm": storm,
+    "lanes": lanes,
+    "submissions": submissions,
+    "sweep": crash_points,
+    "simulation": simulation,
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,21 @@
+"""An API that is killed while studies are submitted under keys: exactly one study for each."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.chaos.submissions.submissions import Plot, submit_under_kills
+
+pytestmark = pytest.mark.slow
+
+SHORT = Plot(seed=1, keys=100, kill_seconds=(0.5, 1.5))
+
+
+def test_each_key_makes_one_study_however_often_the_api_is_killed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    outcome = submit_under_kills(SHORT, engine, tmp_path / "data")
+    assert outcome.violations == []
+    assert outcome.studies == SHORT.keys and outcome.kills >= 1
+    assert outcome.answers["202"] >= 210 and outcome.answers["422"] >= 100
