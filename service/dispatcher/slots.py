@@ -345,6 +345,7 @@ class Slots:
             slot=slot.slot.name,
             kind=type(error).__name__,
             cause=str(error),
+            meta_iterations=slot.iterations,  # ordered, so at most lost
             trials=[{"trial_id": t.trial_id, "attempt": t.attempt} for t in lanes],
         )
 
