@@ -27,7 +27,7 @@ BRANCHES: dict[str, dict[str, Any]] = {
 }
 ONE_LANE = {"METAOPT_SLOTS": "1", "METAOPT_COMPILE": "never", "METAOPT_SEGMENT_SECONDS": "0.03"}
 LOST = ("lost", "evicted")  # the latter where its worker was killed between two segments
-LONGEST_DELAY = 0.1  # some segments
+LAST_KILL, LONGEST_DELAY = 140, 0.04  # about a segment, so that all meet it before its end
 
 pytestmark = [
     pytest.mark.slow,
@@ -81,10 +81,11 @@ def kill_while_it_trains(
     quota: int,
     chance: random.Random,
 ) -> None:
-    """Kill the worker of a trial so many times, each time it has come further than before."""
+    """Kill the worker of a trial at random ages, each time it has come further than before."""
     reached = 0
-    for _ in range(quota):
-        wait_until(further_than(engine, study_id, number, reached), 60, what="a new checkpoint")
+    for age in sorted(chance.sample(range(LAST_KILL), quota)):
+        further = further_than(engine, study_id, number, max(age, reached))
+        wait_until(further, 60, what="a new checkpoint")
         threading.Event().wait(chance.uniform(0.0, LONGEST_DELAY))
         (worker,) = dispatcher.workers()
         before = losses(engine, study_id, number)
