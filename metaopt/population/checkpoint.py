@@ -21,15 +21,14 @@ from torch import Tensor
 from metaopt.errors import CorruptCheckpoint
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program
+from metaopt.population.tensor_file import read_regular, to_bytes
 
 FORMAT = "1"
-_DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
+_DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ELOOP, errno.ENXIO}
 
 
 def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> str:
     """Write one lane (H = 1) to `path` and return the file's SHA-256."""
-    from safetensors.torch import save  # here, so that training alone needs only torch
-
     metadata = {
         "format": FORMAT,
         "signature": program.signature.digest(),
@@ -37,8 +36,7 @@ def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> 
         "params": json.dumps(params, sort_keys=True, allow_nan=False),
         "torch": torch.__version__,
     }
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in lane.tensors().items()}
-    content = save(tensors, metadata)
+    content = to_bytes(lane.tensors(), metadata)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -73,7 +71,7 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
     from safetensors.torch import load
 
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         if error.errno not in _DAMAGE:  # of the machine: the file may be as good as it was
             raise

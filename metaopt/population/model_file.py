@@ -28,6 +28,7 @@ from metaopt.metaparams import Value
 from metaopt.models.base import Params
 from metaopt.population.checkpoint import write_whole
 from metaopt.population.model_header import CARD, HARDEST
+from metaopt.population.tensor_file import to_bytes
 
 FORMAT = 2
 READ = (1, 2)
@@ -94,8 +95,6 @@ class ModelFile:
 
 def write(path: Path, model: ModelFile) -> str:
     """Write a model file, whole or not at all, and return its SHA-256."""
-    from safetensors.torch import save  # here, so that training alone needs only torch
-
     tensors = dict(model.weights)
     if model.inner is not None:
         tensors |= {_V + name: v for name, v in model.inner.v.items()}
@@ -103,7 +102,7 @@ def write(path: Path, model: ModelFile) -> str:
     texts = {CARD: _card_json(model.card)}
     if model.hardest is not None:
         texts[HARDEST] = model.hardest
-    content = save({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, texts)
+    content = to_bytes(tensors, texts)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 

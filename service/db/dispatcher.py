@@ -102,6 +102,12 @@ def acquire(
     return row.epoch
 
 
+def still_stands(session: Session, seen: Sighting) -> bool:
+    """Whether the row is as it was seen; its dispatcher cannot change it until this ends."""
+    row = session.get(DispatcherRow, 1, with_for_update=True, populate_existing=True)
+    return row is not None and Sighting(row.epoch, row.holder, row.refreshed_at) == seen
+
+
 def end_stuck_transactions(connection: Connection, older_than: timedelta) -> list[int]:
     """Have PostgreSQL end the sessions that keep the row locked; return their backends' numbers.
 

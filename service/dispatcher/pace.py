@@ -1,11 +1,11 @@
 """Pace: how long segments of a group took lately, and so how long a worker may be silent.  Pure.
 
-    nothing known of what is ordered     10 × floor
-    else                                 10 × expected seconds + floor
+    10 × expected seconds + floor, and what its worker says of what nobody has timed yet
 
 A worker gives signs of progress about once a second, but nothing can be heard of it while one
 operation runs, in which somebody's code may hold the interpreter for minutes.  So the patience
-follows from what whole segments took: busy is not dead.
+follows from what whole segments took: busy is not dead.  Of a first segment its worker says stage
+by stage how long it may be silent (`service.executors.progress`).
 """
 
 from typing import NamedTuple
@@ -50,14 +50,16 @@ class Pace(NamedTuple):
             order: What it is told to do.
             floor: Least seconds.
         """
-        lacks_training = order.iterations and not self.iterations
-        lacks_evaluation = order.evaluate and not self.evaluations
         expected = order.iterations * max(self.iterations, default=0.0)
         expected += max(self.others, default=0.0)
         if order.evaluate:
             expected += max(self.evaluations, default=0.0)
-        known = floor + TIMES * expected
-        return max(known, TIMES * floor) if lacks_training or lacks_evaluation else known
+        return floor + TIMES * expected
+
+    def knows(self, order: SegmentOrder) -> bool:
+        """Whether all that is ordered has been timed before."""
+        trained = self.iterations or not order.iterations
+        return bool(trained and (self.evaluations or not order.evaluate))
 
 
 def _latest(seconds: tuple[float, ...], one: float) -> tuple[float, ...]:

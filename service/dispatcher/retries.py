@@ -16,7 +16,7 @@
 Three attempts that count end a trial as failed, with the cause.  So a trial is only ever charged
 for a death that nobody else can have caused and that it did not survive any further than
 before; a storm of kills costs healthy trials time, not their lives.  What a trial was charged
-with counts for as long as it makes no new checkpoint.  Twenty losses of any kind end it too, so
+with counts for as long as it makes no new checkpoint.  A hundred losses of any kind end it too, so
 that nothing goes on for ever.
 
 A machine that fails (`MachineFailed`: a full disk, no descriptors, no file server) may do so for
@@ -38,8 +38,9 @@ from service.executors.base import (
 )
 
 MOST_ATTEMPTS = 3
-MOST_LOSSES = 20
+MOST_LOSSES = 100
 TOGETHER = 3  # failures of the machine, after which lanes run alone
+ALONE = 20  # of the machine, while it carries out segments of others, after which a lone trial ends
 MOST_FAILURES = 1000  # of the machine, for a trial, whatever else it does: some eight hours of them
 
 
@@ -89,7 +90,7 @@ def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDe
 
 
 def _by_machine(trial: TrialState, cause: str, *, alone: bool) -> RetryDecision:
-    its_own = alone and trial.machine.for_it_alone >= MOST_LOSSES
+    its_own = alone and trial.machine.for_it_alone >= ALONE
     if its_own or trial.machine.failures >= MOST_FAILURES:
         return RetryDecision(AttemptOutcome.ERROR, cause, True, trial.attempts, trial.solo)
     solo = trial.solo or trial.machine.failures >= TOGETHER

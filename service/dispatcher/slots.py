@@ -196,8 +196,12 @@ class Slots:
             most_iterations=self._affordable(study, group, len(keep) + len(admit)),
             trivial=not self._others_score_trivial(study, slot),
         )
-        pace = study.paces.get(group, Pace())
-        order = replace(order, patience_seconds=pace.patience(order, self._hang_seconds))
+        pace, floor = study.paces.get(group, Pace()), self._hang_seconds
+        order = replace(
+            order,
+            patience_seconds=pace.patience(order, floor),
+            hang_seconds=None if pace.knows(order) else floor,
+        )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations, slot.trivial_tasks = order.iterations, order.trivial_tasks
         slot.evaluates, slot.stopping = bool(order.evaluate), False
@@ -345,6 +349,7 @@ class Slots:
             slot=slot.slot.name,
             kind=type(error).__name__,
             cause=str(error),
+            meta_iterations=slot.iterations,  # ordered, so at most lost
             trials=[{"trial_id": t.trial_id, "attempt": t.attempt} for t in lanes],
         )
 

@@ -97,6 +97,8 @@ class SegmentOrder:
         plugins: What the study needs, `metaopt.plugins.described.Needed` as dicts.
         patience_seconds: For how long its worker may give no sign of progress before it is taken
             to have hung.
+        hang_seconds: The floor of that, if the worker has to say by stage how long it may be
+            silent (`service.executors.progress`): nobody knows yet how long its pieces take.
     """
 
     signature: Json
@@ -116,6 +118,7 @@ class SegmentOrder:
     trivial_tasks: int = 0
     plugins: list[Json] = field(default_factory=list)
     patience_seconds: float = 600.0
+    hang_seconds: float | None = None
 
     def to_json(self) -> Json:
         """Return plain data."""

@@ -212,7 +212,7 @@ class _SlotThread:
         try:
             if number <= self._stopped:  # while the worker was started
                 self._tell_to_stop(worker)
-            answer = worker.call(message, order.patience_seconds)
+            answer = worker.call(message, order.patience_seconds, order.hang_seconds)
         except ChannelClosed:
             raise self._loss(self._end_of(worker)) from None
         except Hung as hung:

@@ -15,6 +15,7 @@ from metaopt.plugins.sources import Sources
 from service.executors.base import Plugin, Slot
 from service.executors.channel import ChannelSilent, Json
 from service.executors.child import ChildProcess
+from service.executors.progress import STAGE_TIMES
 from service.variables import variable
 
 KEPT_VARIABLES = (
@@ -105,18 +106,20 @@ class WorkerProcess(ChildProcess):
             raise DeviceBroken(message["broken"])
         self.ready = True
 
-    def call(self, message: Json, patience: float) -> Json:
+    def call(self, message: Json, patience: float, floor: float | None = None) -> Json:
         """Send `message` and wait for the answer, from sign of progress to sign of progress.
 
         Args:
             patience: Seconds between two of them, unless the worker itself asks for more.
+            floor: The order's `hang_seconds`.
 
         Raises:
             ChannelClosed: it died before it answered.
             Hung: there was no sign for too long.
         """
         self.send(message)
-        doing, limit = None, min(patience, FIRST_SIGN_SECONDS)
+        first = max(patience, STAGE_TIMES * (floor or 0.0))
+        doing, limit = None, min(first, FIRST_SIGN_SECONDS)
         while True:
             try:
                 answer = self.receive(limit)

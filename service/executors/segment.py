@@ -29,7 +29,7 @@ from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
 from service.executors.compiling.programs import Programs, why_slow
 from service.executors.compiling.worth import Work
-from service.executors.progress import Progress, Stopped
+from service.executors.progress import FOR_DEVICE, Progress, Stopped
 
 _Key = tuple[str, Json]
 
@@ -96,11 +96,14 @@ class Segments:
         admitted = time.perf_counter()
         program = "eager"
         if order.iterations:
+            progress.doing("looking for a program")
             program = self._program_of(population, order)
             admitted = time.perf_counter()
         progress.doing("training")
         if program != "compiling":
             population.advance(order.iterations, progress.go_on)
+            if self._device != "cpu":
+                progress.doing(FOR_DEVICE)
             self._wait_for_device()
         alive = [n for n in population.lanes if population.state(n).diverged_at is None]
         trained = time.perf_counter()
@@ -135,10 +138,12 @@ class Segments:
             progress.check()
             scores = _evaluate(population, order, wanted, progress)
             bank, costs = BankSpec.from_json(order.bank), {}
+            progress.doing("measuring costs")
             for name in wanted:
                 costs[name] = population.costs(name, order.measure, bank, self._clock)
                 progress.check()
             evaluated_at = time.perf_counter()
+            progress.doing("scoring trivial predictors")
             told = _trivial(population, order, self._device, progress) if trivial else (None, None)
             progress.doing("writing checkpoints")
             lanes = [

@@ -103,9 +103,10 @@ def serve(
     while True:
         message = orders.get()
         wait_seconds = time.perf_counter() - idle_since
-        progress.begin(message["number"])
+        progress.begin(message["number"], message["order"].get("hang_seconds"))
         order = SegmentOrder.from_json(message["order"])
         try:
+            progress.doing("importing plug-ins")
             provide([Needed(**one) for one in order.plugins], sources)
             report = segments.run(order)
             idle_since = time.perf_counter()

@@ -2,6 +2,7 @@
 
 serve ─┬─ db upgrade, then may we listen there?
        ├─ dispatcher: a child, started again when it dies, which starts the workers
+       ├─ watchdog, in this process: ends the child once it is frozen
        └─ uvicorn, in this process; SIGTERM or Ctrl-C drains both
 """
 
@@ -26,6 +27,7 @@ from service.cli.own_plugins import Import, paths_of
 from service.cli.processes.connections import Connection
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
+from service.dispatcher.leadership.watchdog import Watchdog
 from service.executors.slots import find_slots
 from service.logs import configure_logging
 from service.notifications.config import load_webhooks
@@ -71,11 +73,19 @@ def serve(
         drain_seconds=30 + 4 * settings.segment_seconds,
     )
     dispatcher.start()
+    watchdog = Watchdog(settings.url(), lambda: dispatcher.process_id, dispatcher.replace)
+    watchdog.start()
+
+    def drain() -> None:
+        watchdog.stop()
+        dispatcher.request_stop()
+
     try:
-        run_api(settings, listener, on_exit=dispatcher.request_stop)
+        run_api(settings, listener, on_exit=drain)
         say("draining: segments that run are finished and kept (Ctrl-C to stop at once)")
         dispatcher.stop()
     finally:
+        watchdog.stop()
         dispatcher.kill()
         listener.close()
 

@@ -101,6 +101,13 @@ class Supervised:
             self._thread.join(self._drain_seconds)
         self.kill()
 
+    def replace(self, process_id: int) -> None:
+        """End the child at once, if it still is that process: another is started."""
+        with self._lock:
+            child = self._child
+            if child is not None and child.pid == process_id and child.poll() is None:
+                child.kill()
+
     def kill(self) -> None:
         """End the child at once, if it lives; idempotent."""
         with self._lock:

@@ -114,11 +114,12 @@ def _try(engine: Engine, me: str, stale: Sighting | None) -> int | None:
     except DBAPIError as error:
         if stale is None or not is_locked(error):
             raise
-        _break_hold(engine, stale)
+        break_hold(engine, stale)
         return None
 
 
-def _break_hold(engine: Engine, stale: Sighting) -> None:
+def break_hold(engine: Engine, stale: Sighting) -> bool:
+    """Free the lock that the dispatcher of a stale row holds; return whether it was its."""
     if engine.dialect.name == "sqlite":
         ended = end_holder(stale.holder, Path(str(engine.url.database)))
     else:
@@ -126,3 +127,4 @@ def _break_hold(engine: Engine, stale: Sighting) -> None:
             ended = end_stuck_transactions(connection, STUCK_AFTER)
     if ended:
         log.warning("hold_broken", epoch=stale.epoch, holder=stale.holder, ended=ended)
+    return bool(ended)

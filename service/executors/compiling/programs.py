@@ -251,7 +251,7 @@ class Programs:
         with TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as workshop:
             population.compile(Path(workshop))
             seal.publish(Path(workshop) / path.name, path)
-        self._progress.doing("preparing")
+        self._progress.doing("looking for a program")
 
     def _compiles(self, path: Path) -> bool:
         """Whether a process of this worker was started for the program at `path`."""

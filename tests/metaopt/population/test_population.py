@@ -2,14 +2,13 @@
 
 import errno
 import os
-from pathlib import Path
-from random import Random
 
 import pytest
 import torch
 
 from metaopt.errors import CorruptCheckpoint, InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
+from metaopt.population import checkpoint
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature, signature_of
 
@@ -243,36 +242,6 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     assert fresh.lanes == []
 
 
-@pytest.mark.parametrize(
-    "count", [300, pytest.param(1000, marks=pytest.mark.night)], ids=["some", "many"]
-)
-def test_no_damage_is_ever_loaded(tmp_path, count):
-    params, sig, path = trials("maml"), signature("maml"), tmp_path / "lane"
-    digest = trained(sig, ["t1"], params, 2).checkpoint("t1", path)
-    whole, random, fresh = path.read_bytes(), Random(count), Population(sig)
-    for number in range(count):
-        damaged = bytearray(whole)
-        match number % 4:
-            case 0:
-                damaged[random.randrange(len(whole))] ^= 1 << random.randrange(8)
-            case 1:
-                del damaged[random.randrange(len(whole)) :]
-            case 2:  # a page that was never written
-                begin = random.randrange(len(whole))
-                page = damaged[begin : begin + 512]
-                damaged[begin : begin + 512] = bytes(len(page))
-            case 3:
-                damaged += random.randbytes(random.randrange(1, 64))
-        if bytes(damaged) == whole:
-            continue  # a page of zeros
-        path.write_bytes(damaged)
-        with pytest.raises(CorruptCheckpoint, match="must have SHA-256"):
-            fresh.admit("t1", params["t1"], seed=11, horizon=2, checkpoint=path, digest=digest)
-    assert fresh.lanes == []
-    path.write_bytes(whole)
-    fresh.admit("t1", params["t1"], seed=11, horizon=2, checkpoint=path, digest=digest)
-
-
 def test_a_machine_that_cannot_read_says_nothing_of_the_file(tmp_path, monkeypatch):
     params, sig, path = trials("maml"), signature("maml"), tmp_path / "lane"
     digest = trained(sig, ["t1"], params, 2).checkpoint("t1", path)
@@ -281,7 +250,7 @@ def test_a_machine_that_cannot_read_says_nothing_of_the_file(tmp_path, monkeypat
         def read(_path):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(Path, "read_bytes", read)
+        monkeypatch.setattr(checkpoint, "read_regular", read)
 
     for number, kind in ((errno.EMFILE, OSError), (errno.ESTALE, OSError), (errno.EIO, None)):
         fail(number)

@@ -14,14 +14,17 @@ def report(train: float, evaluate: float = 0.0, other: float = 0.0) -> SegmentRe
     return SegmentReport([], train + evaluate + other, train, evaluate, 1, "CPU")
 
 
-def test_nobody_is_hurried_of_whom_nothing_is_known() -> None:
-    assert Pace().patience(ORDER, FLOOR) == 600
+def test_what_nobody_has_timed_is_for_the_worker_to_say() -> None:
+    assert not Pace().knows(ORDER)
+    assert Pace().patience(ORDER, FLOOR) == 60
     trained = Pace().after(report(5.0), 10, evaluated=False)
-    assert trained.patience(ORDER, FLOOR) == 60 + 10 * 5
-    assert trained.patience(EVALUATING, FLOOR) == 600  # how long that takes is not known
+    assert trained.knows(ORDER) and trained.patience(ORDER, FLOOR) == 60 + 10 * 5
+    assert not trained.knows(EVALUATING)  # how long that takes is not known
+    judged = trained.after(report(5.0, evaluate=1.0), 10, evaluated=True)
+    assert judged.knows(EVALUATING) and judged.knows(replace(EVALUATING, iterations=0))
 
 
-def test_a_slow_group_has_more_time_than_one_of_which_nothing_is_known() -> None:
+def test_a_slow_group_has_its_time_also_while_its_first_evaluation_is_not_known() -> None:
     slow = Pace().after(report(1000.0), 10, evaluated=False)
     assert slow.patience(EVALUATING, FLOOR) == slow.patience(ORDER, FLOOR) == 60 + 10 * 1000
 
@@ -41,4 +44,4 @@ def test_the_slowest_of_the_latest_segments_counts_with_all_its_parts() -> None:
 
 
 def test_a_segment_that_waited_for_its_program_says_nothing_of_training() -> None:
-    assert Pace().after(report(0.0, other=5.0), 0, evaluated=False).patience(ORDER, FLOOR) == 600
+    assert not Pace().after(report(0.0, other=5.0), 0, evaluated=False).knows(ORDER)

@@ -2,6 +2,7 @@ import pytest
 
 from service.db.states import AttemptOutcome
 from service.dispatcher.retries import (
+    ALONE,
     MOST_FAILURES,
     MOST_LOSSES,
     TOGETHER,
@@ -155,10 +156,10 @@ def test_a_machine_that_fails_for_all_fails_no_trial_for_hours() -> None:
 
 def test_a_machine_that_fails_for_one_and_works_for_others_ends_that_one() -> None:
     failures = MachineFailures()
-    for reports in range(MOST_LOSSES):
+    for reports in range(ALONE):
         failures = failures.one_more(reports)
         assert not decide_retry(trial(machine=failures), FULL, alone=True).failed
-    failures = failures.one_more(MOST_LOSSES)
+    failures = failures.one_more(ALONE)
     assert not decide_retry(trial(machine=failures), FULL, alone=False).failed
     ended = decide_retry(trial(machine=failures), FULL, alone=True)
     assert (ended.failed, ended.attempts, ended.cause) == (True, 0, str(FULL))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from service.executors.progress import Progress, Stopped
 from service.executors.segment import Segments
 from tests.fakes.processes import runs
 from tests.service.executors.test_local import FOR_EVER, admit, order, report_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 HUGE_BANK = {
     "split": "validation",
@@ -45,11 +46,38 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor
 
 
 def test_a_sign_is_given_once_a_second_and_says_what_is_done() -> None:
-    sent, seconds = [], iter([0.0, 0.4, 0.9, 1.1, 1.1, 1.5, 2.2, 2.2])
+    sent, seconds = [], iter([0.0, 0.0, 0.4, 0.9, 1.1, 1.1, 1.5, 2.2, 2.2])
     progress = Progress(sent.append, lambda: next(seconds))
     progress.doing("training")
     assert [progress.go_on() for _ in range(5)] == [True] * 5
     assert sent == [{"progress": "training"}] * 3
+
+
+def test_of_what_nobody_has_timed_each_sign_says_how_long_silence_may_last() -> None:
+    sent: list[dict[str, object]] = []
+    now = [0.0]
+    progress = Progress(sent.append, lambda: now[0])
+
+    def patience_after(*pieces: float) -> object:
+        for seconds in pieces:
+            now[0] += seconds
+            progress.go_on()
+        return sent[-1].get("patience")
+
+    progress.begin(1, floor=60.0)
+    assert sent == [{"progress": "beginning", "patience": 180.0}]
+    progress.doing("preparing")  # its pieces differ: nothing follows from the first ones
+    assert patience_after(5.0, 2.0) == 180.0
+    progress.doing("compiling", patience=900.0)
+    assert patience_after(2.0) == 900.0
+    progress.doing("training")
+    assert patience_after() == patience_after(0.0) == 180.0  # heard before the first one
+    assert patience_after(0.25) == 60.0 + 10 * 0.25  # said at once
+    assert patience_after(7.0, 2.0) == 60.0 + 10 * 7.0
+    progress.doing("evaluating")
+    assert patience_after() == 180.0
+    progress.begin(2)
+    assert patience_after(2.0, 2.0) is None  # the order says it
 
 
 def test_an_order_is_stopped_by_its_number_and_the_next_is_not() -> None:
@@ -167,7 +195,10 @@ BAD = replace(TASKS.get("linear"), name="bad", make=lambda *_: Bad(1))
 
 @pytest.mark.parametrize(
     ("does", "error", "says"),
-    [(HANGS, WorkerHung, "hung: no sign of progress .* while"), (KILLS, WorkerLost, "SIGKILL")],
+    [
+        (HANGS, WorkerHung, "hung: no sign of progress for 3 s while looking for a program"),
+        (KILLS, WorkerLost, "SIGKILL"),
+    ],
 )
 def test_a_plugin_that_hangs_or_kills_its_worker_costs_its_own_segment(
     tmp_path: Path, does: str, error: type[WorkerLost], says: str
@@ -183,15 +214,54 @@ def test_a_plugin_that_hangs_or_kills_its_worker_costs_its_own_segment(
     bad = order(
         signature={**signature, "tasks": {"kind": "bad", "k_shot": 5, "q_query": 5}},
         plugins=[needed.to_json()],
-        patience_seconds=4.0,
+        patience_seconds=1.0,
+        hang_seconds=1.0,
     )
     executor = LocalExecutor(slots, tmp_path / "logs", plugins=plugins)
     try:
+        executor.prepare("cpu:0").result(timeout=300)
+        begun = time.monotonic()
         with pytest.raises(error, match=says) as lost:
             executor.submit("cpu:0", bad).result(timeout=120)
         assert not isinstance(lost.value, WorkerGone)
+        # Its stage may be silent for three seconds; before it lies the import of the plug-in.
+        assert time.monotonic() - begun < 3.0 + 5.0 * PATIENCE
     finally:
         executor.close()
+
+
+@pytest.mark.night
+def test_who_holds_the_interpreter_for_two_minutes_is_not_killed(tmp_path: Path) -> None:
+    """By the deadlines as they are: a first meta-iteration has three times 60 seconds."""
+    file, marker = tmp_path / "busy.py", tmp_path / "seconds"
+    does = f"""
+        begun = time.monotonic()
+        while time.monotonic() - begun < 120:
+            re.match(r'(a|aa)+$', 'a' * 38 + 'b')  # half a minute each, without a moment between
+        with open({str(marker)!r}, 'a') as told: told.write(str(time.monotonic() - begun) + chr(10))
+        return super().sample(split, keys, k_shot, q_query)"""
+    file.write_text(TASKS.format(does=does).replace("import os,", "import os, re,"))
+    slots = [Slot("cpu:0", "cpu")]
+    plugins = describe_plugins(Sources(files=(str(file),)), slots, os.environ)
+    (one,) = plugins.described()
+    needed = Needed(one.family, one.name, one.package, one.version, one.digest)
+    busy = order(
+        signature={
+            **order().signature,
+            "tasks": {"kind": "bad", "k_shot": 5, "q_query": 5},
+        },
+        plugins=[needed.to_json()],
+        iterations=1,
+        evaluate=[],
+        patience_seconds=60.0,
+        hang_seconds=60.0,
+    )
+    executor = LocalExecutor(slots, tmp_path / "logs", plugins=plugins)
+    try:
+        assert len(executor.submit("cpu:0", busy).result(timeout=900).lanes) == 2
+    finally:
+        executor.close()
+    assert any(float(line) >= 120 for line in marker.read_text().splitlines())
 
 
 def at_work(executor: LocalExecutor) -> int:

@@ -18,6 +18,7 @@ from service.client.errors import ClientError
 from service.db.engine import open_engine, reading
 from service.db.tables import Attempt, DispatcherRow, Trial
 from service.settings import Settings
+from tests.fakes.processes import children, runs
 from tests.fakes.specs import small_spec
 from tests.service.cli.conftest import Command
 from tests.waiting import wait_until
@@ -34,6 +35,7 @@ class Service:
         self.settings = Settings(data_directory=directory)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")}
         settings = {"METAOPT_DATA_DIRECTORY": str(directory), "METAOPT_SLOTS": "1"}
+        settings |= {"METAOPT_COMPILE": "never"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", "serve", "--port", str(port)],
             env={**inherited, **settings},
@@ -93,6 +95,36 @@ def test_serve_mends_its_dispatcher_and_drains(service: Service) -> None:
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(60) == 0
     assert second is not None and is_gone(second)
+
+
+def test_serve_replaces_a_dispatcher_that_is_frozen(service: Service) -> None:
+    with Client(service.url) as client:
+        budget = {"trials": 2, "meta_iterations": 1_000_000}
+        client.submit(small_spec(budget=budget, pruning={"kind": "none"}))
+    engine = open_engine(service.settings.url())
+
+    def told() -> list[tuple[int, str, int]]:
+        with reading(engine) as session:
+            query = select(Attempt.epoch, Attempt.outcome, Trial.attempts).join(Trial)
+            return [(epoch, outcome, charged) for epoch, outcome, charged in session.execute(query)]
+
+    def trains(epoch: int) -> bool:
+        with reading(engine) as session:
+            ages = session.scalars(select(Trial.meta_iteration).where(Trial.epoch == epoch))
+            return any(age > 10 for age in ages)
+
+    wait_until(lambda: trains(1), 60, what="a trial that trains")
+    frozen = service.dispatcher()
+    assert frozen is not None
+    workers = children(frozen)
+    os.kill(frozen, signal.SIGSTOP)
+    wait_until(lambda: is_gone(frozen), 20, what="the end of the frozen one")
+    wait_until(lambda: not any(map(runs, workers)), 5, what="the end of its workers")
+    wait_until(lambda: trains(2), 60, what="a trial that trains on")
+    wait_until(service.is_ready, 20, what="readiness")
+    assert {outcome for epoch, outcome, _ in told() if epoch == 1} <= {"evicted", "lost"}
+    assert {charged for *_, charged in told()} == {0}
+    engine.dispose()
 
 
 def test_an_interrupted_serve_keeps_the_segments_that_run(service: Service) -> None:
