@@ -79,6 +79,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "project": ["default"],
     "result": [{}],
     "session_sha256": ["0" * 64],
+    "session_sha256s": [["0" * 64]],
     "role": ["search"],
     "roles": [["search"]],
     "schedule": [Schedule(schedule_id=STUDY)],
