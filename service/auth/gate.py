@@ -6,16 +6,17 @@
   name at 127.0.0.1 (DNS rebinding) is refused.
 - A change asked for by a page of another site is refused, as browsers send it with whatever
   they know of us; one by cookie must say that it comes from a page of ours.
-- An answer that takes long goes on only for as long as the key is valid.
+- An answer that takes long goes on only for as long as the key is valid (`service.auth.watch`).
 
 What somebody may do whom the gate lets in is the policy of each route (`service.auth.policy`).
 """
 
 import base64
 import binascii
-import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from anyio import to_thread
@@ -30,6 +31,7 @@ from service.auth.identity import ANYONE, NOBODY, Identity
 from service.auth.key import is_mistyped
 from service.auth.keys import KeyRing
 from service.auth.sessions import Sessions, token_in
+from service.auth.watch import Watch, Watched
 from service.errors import CrossOrigin, Forbidden, HostNotAllowed, Unauthenticated
 from service.wire.names import PROJECT_NAME
 from service.wire.words.projects import PROJECT_HEADER
@@ -39,10 +41,14 @@ LOGIN = "/login"
 OPEN_PATHS = frozenset({HEALTH, LOGIN})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TEST_HOST = "testserver"  # the name that Starlette's in-process client uses; it never resolves
-LOOK_AGAIN_SECONDS = 0.25
-"""Together with the half second for which keys are remembered, less than a second."""
-
 Refuse = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class Credential(NamedTuple):
+    """By what somebody is let in: a key, or what the cookie of a session holds."""
+
+    is_key: bool
+    secret: str
 
 
 class Gate:
@@ -61,6 +67,7 @@ class Gate:
     ) -> None:
         self._app, self._keys, self._sessions = app, keys, sessions
         self._failures, self._refuse = failures, refuse
+        self._watch: Watch[Credential | None] = Watch(self._valid)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, with `scope["identity"]`, or refuse it."""
@@ -85,10 +92,15 @@ class Gate:
         if scope["path"] in OPEN_PATHS or identity is ANYONE:
             await self._app(scope, receive, send)
             return
-        answer = _WhileValid(send, lambda: self._identify(Headers(scope=scope)) is not None)
-        try:
-            await self._app(scope, receive, answer.send)
-        except _Revoked:
+        await self._answer_while_valid(scope, receive, send)
+
+    async def _answer_while_valid(self, scope: Scope, receive: Receive, send: Send) -> None:
+        credential, is_safe = _credential(Headers(scope=scope)), scope["method"] in SAFE_METHODS
+        with self._watch.over(credential, may_be_cut=is_safe) as watched:
+            answer = _WhileValid(send, watched)
+            with suppress(_Revoked):
+                await self._app(scope, receive, answer.send)
+        if watched.revoked and not answer.whole:
             await answer.cut(self._refuse, Request(scope, receive))
 
     def _admit(self, scope: Scope) -> Identity:
@@ -107,12 +119,24 @@ class Gate:
         return _at_work(identity, headers)
 
     def _identify(self, headers: Headers) -> Identity | None:
-        if not _is_by_cookie(headers):
-            key = key_of(headers.get("authorization", ""))
-            identity = self._keys.identify(key) if key else None
+        credential = _credential(headers)
+        if credential is None:
+            return None
+        if credential.is_key:
+            identity = self._keys.identify(credential.secret)
             return identity and identity._replace(project=identity.home())
-        token = token_in(headers.get("cookie", ""))
-        return self._sessions.identify(token) if token else None
+        return self._sessions.identify([credential.secret]).get(credential.secret)
+
+    def _valid(self, credentials: set[Credential | None]) -> set[Credential | None]:
+        """Those that let somebody in now."""
+        given = [one for one in credentials if one is not None]
+        tokens = [one.secret for one in given if not one.is_key]
+        sessions = self._sessions.identify(tokens) if tokens else {}
+        return {
+            one
+            for one in given
+            if (one.secret in sessions if not one.is_key else self._keys.identify(one.secret))
+        }
 
     def _unknown(self, headers: Headers, scope: Scope) -> Exception:
         if _is_by_cookie(headers):
@@ -143,21 +167,20 @@ class _Revoked(Exception):
 
 
 class _WhileValid:
-    """Sends an answer for as long as its key is valid, which is looked at again and again."""
+    """Sends an answer for as long as its key is valid."""
 
-    def __init__(self, send: Send, is_valid: Callable[[], bool]) -> None:
-        self._send, self._is_valid = send, is_valid
-        self._looked_at = time.monotonic()
-        self._begun = False
+    def __init__(self, send: Send, watched: Watched[Credential | None]) -> None:
+        self._send, self._watched = send, watched
+        self._begun = self.whole = False
 
     async def send(self, message: Message) -> None:
         """Send it on, or stop the application."""
-        if time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
-            if not await to_thread.run_sync(self._is_valid):
-                raise _Revoked
-            self._looked_at = time.monotonic()
+        if self._watched.revoked:
+            raise _Revoked
         self._begun = self._begun or message["type"] == "http.response.start"
+        is_body = message["type"] == "http.response.body"
         await self._send(message)
+        self.whole = is_body and not message.get("more_body", False)
 
     async def cut(self, refuse: Refuse, request: Request) -> None:
         """End the answer, or refuse it if nothing of it is sent."""
@@ -166,6 +189,15 @@ class _WhileValid:
             return
         response = await refuse(request, Unauthenticated("the API key is not valid any more."))
         await response(request.scope, request.receive, self._send)
+
+
+def _credential(headers: Headers) -> Credential | None:
+    """What the headers carry, or None."""
+    if not _is_by_cookie(headers):
+        key = key_of(headers.get("authorization", ""))
+        return Credential(True, key) if key else None
+    token = token_in(headers.get("cookie", ""))
+    return Credential(False, token) if token else None
 
 
 def key_of(authorization: str) -> str | None:

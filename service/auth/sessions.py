@@ -5,7 +5,7 @@ that is revoked, expired or rotated at once ends it with itself.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
@@ -63,16 +63,21 @@ class Sessions:
             audit.add_row(session, _row("POST /login", identity, now))
         return Begun(token, identity)
 
-    def identify(self, token: str) -> Identity | None:
-        """Return who is logged in by that cookie, or None."""
+    def identify(self, tokens: Sequence[str]) -> dict[str, Identity]:
+        """Return who is logged in by which of these cookies; one query for all."""
+        by_sha256 = {key_sha256(token): token for token in tokens}
         with reading(self._engine) as session:
-            row = sessions.find_session(session, key_sha256(token), self._now())
-            found = None if row is None else (row.key_sha256, row.project)
-        if found is None:
-            return None
-        sha256, project = found
-        identity = self._keys.identify_sha256(sha256)
-        return identity and identity._replace(project=project, via=Via.SESSION)
+            rows = [
+                (row.session_sha256, row.key_sha256, row.project)
+                for row in sessions.find_sessions(session, list(by_sha256), self._now())
+            ]
+        found = {}
+        for own_sha256, sha256, project in rows:
+            identity = self._keys.identify_sha256(sha256)
+            if identity is not None:
+                identity = identity._replace(project=project, via=Via.SESSION)
+                found[by_sha256[own_sha256]] = identity
+        return found
 
     def end(self, token: str, identity: Identity) -> None:
         """Log out."""

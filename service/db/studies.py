@@ -67,10 +67,11 @@ def count_queued(session: Session, before: tuple[datetime, str]) -> int:
 
 
 def count_queued_by(session: Session, api_key_id: str) -> int:
-    """How many studies are queued that an API key has submitted."""
+    """How many studies are queued that an API key has submitted, whatever their project."""
     queued = Study.status == text("'queued'")  # in the words of the index
     query = select(func.count()).where(queued, Study.submitted_by == api_key_id)
-    return session.scalar(query) or 0
+    with within(session, None):
+        return session.scalar(query) or 0
 
 
 def queued_between(
@@ -99,9 +100,8 @@ def studies_on(session: Session, dataset: str) -> list[InLine]:
         select(Study.created_at, Study.study_id, Study.name, Study.status, Study.project)
         .where(Study.status.in_(_NOT_ENDED))
         .where(Study.spec["tasks"]["dataset"].as_string() == dataset)
-        .order_by(Study.created_at, Study.study_id)
-    )
-    return [InLine(*row) for row in session.execute(query)]
+    )  # few: in an order that is asked for, all studies of the project would be read
+    return sorted(InLine(*row) for row in session.execute(query))
 
 
 def plugins_at_work(session: Session) -> list[tuple[InLine, list[dict[str, Any]]]]:
@@ -174,7 +174,7 @@ def looks_at(session: Session, banks: Sequence[str]) -> dict[str, int]:
     """How often any study has scored a trial on these sealed banks."""
     query = (
         select(Study.sealed_bank, func.sum(Study.sealed_looks))
-        .where(Study.sealed_bank.in_(banks))
+        .where(Study.sealed_bank.in_(banks), Study.sealed_looks > 0)
         .group_by(Study.sealed_bank)
     )
     return {bank: int(looks) for bank, looks in session.execute(query) if bank is not None}

@@ -119,10 +119,11 @@ class Study(Base):
     __tablename__ = "mo_studies"
     __table_args__ = (
         _one_of("status", StudyStatus),
-        Index(None, "status", "created_at", "study_id"),  # lists of a status, and who is next
+        Index(None, "status", "created_at", "study_id"),  # who is next
         Index(None, "project", "created_at", "study_id"),  # lists
         Index(None, "project", "name", "created_at", "study_id"),  # the newest of a name
-        Index(None, "sealed_bank", "sealed_looks"),  # all that the looks at a bank ask for
+        Index(None, "project", "status", "created_at", "study_id"),  # lists of a status
+        Index(None, "sealed_bank", "sealed_looks", "project"),  # all that the looks at a bank need
         # Which of those that wait need a plug-in: few, in a queue that may be long.
         _partial_index("ix_mo_studies_plugins", "plugins IS NOT NULL", "status"),
         _partial_index("ix_mo_studies_queued_by", "status = 'queued'", "submitted_by"),  # quotas

@@ -1,8 +1,8 @@
 """Rows as the wire shows them."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,12 +13,12 @@ from metaopt.goals import Goals
 from service.db import segments, spending, studies
 from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
-from service.db.states import TrialStatus
+from service.db.states import StudyStatus, TrialStatus
 from service.db.tables import Ask, Event, Report, Spending, Study, Trial
-from service.operations.specs.stored import stored_warnings
+from service.operations.specs.stored import Told, stored_warnings, told_of
 from service.operations.waiting import left_of, waits
-from service.plugins.stored import spec_of
-from service.wire.spec.study import StudySpec
+from service.wire.spec.kept import Kept
+from service.wire.spec.stored import LONGEST_KEPT, MOST_KEPT
 from service.wire.views.studies import (
     AskView,
     BestTrial,
@@ -31,42 +31,26 @@ from service.wire.views.studies import (
     View,
 )
 
-MOST_KEPT = 500  # views of completed studies
+_Completed = Kept[tuple[str, int], StudyView]
+"""Views of completed studies by id and version, which are made once: nothing of them changes any
+more, but how often their sealed tasks were looked at, also by other studies, which is read each
+time.  Who is extended runs again, and has another version when it is completed once more.
+"""
 
-
-class _Kept:
-    """Views of completed studies, which are made once: nothing of them changes any more.
-
-    But how often their sealed tasks were looked at, also by other studies, which is read each time.
-    Who is extended runs again, and has another version when it is completed once more.
-    """
-
-    def __init__(self) -> None:
-        self._views: dict[tuple[str, int], StudyView] = {}
-        self._lock = Lock()
-
-    def get(self, row: Study) -> StudyView | None:
-        return self._views.get((row.study_id, row.version))
-
-    def keep(self, view: StudyView) -> None:
-        if view.status != "completed":
-            return
-        with self._lock:
-            self._views[view.study_id, view.version] = view
-            if len(self._views) > MOST_KEPT:
-                del self._views[next(iter(self._views))]
-
-
-_kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()  # by database
+_completed: WeakKeyDictionary[Pool, _Completed] = WeakKeyDictionary()  # by database
 
 
 def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     """Studies with their counts and best trials, in a few queries for all of them."""
-    kept = _kept.setdefault(session.get_bind().engine.pool, _Kept())
-    views = {row.study_id: view for row in rows if (view := kept.get(row)) is not None}
-    for view in _views(session, [row for row in rows if row.study_id not in views]):
-        views[view.study_id] = view
-        kept.keep(view)
+    pool = session.get_bind().engine.pool
+    kept = _completed.setdefault(pool, Kept(MOST_KEPT, LONGEST_KEPT))
+    found = {row.study_id: kept.get((row.study_id, row.version)) for row in rows}
+    views = {study_id: view for study_id, view in found.items() if view is not None}
+    others = [row for row in rows if row.study_id not in views]
+    for row, view in zip(others, _views(session, others), strict=True):
+        views[row.study_id] = view
+        if row.status == StudyStatus.COMPLETED:
+            kept.keep((row.study_id, row.version), view, len(json.dumps(row.spec)))
     looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
     sealed = {row.study_id: looks.get(row.sealed_bank or "", row.sealed_looks) for row in rows}
     return [
@@ -78,18 +62,18 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
 def _views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     if not rows:
         return []
-    specs = {row.study_id: spec_of(row) for row in rows}
+    told = {row.study_id: told_of(row) for row in rows}
     counts: dict[str, list[studies.Count]] = defaultdict(list)
-    for count in studies.count_trials(session, list(specs)):
+    for count in studies.count_trials(session, list(told)):
         counts[count.study_id].append(count)
-    best = _best_trials(session, specs, counts)
-    busy = segments.busy_shares(session, list(specs))
-    spent = spending.spending_of(session, list(specs))
+    best = _best_trials(session, told, counts)
+    busy = segments.busy_shares(session, list(told))
+    spent = spending.spending_of(session, list(told))
     queued = waits(session, rows)
     return [
         _study_view(
             row,
-            specs[row.study_id],
+            told[row.study_id],
             counts[row.study_id],
             best,
             busy_share=busy.get(row.study_id),
@@ -101,12 +85,12 @@ def _views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
 
 
 def _best_trials(
-    session: Session, specs: Mapping[str, StudySpec], counts: Mapping[str, list[studies.Count]]
+    session: Session, told: Mapping[str, Told], counts: Mapping[str, list[studies.Count]]
 ) -> dict[tuple[str, str], Best]:
     """The best trial by study and branch, in one round of queries for all with the same goals."""
     rounds: dict[tuple[object, ...], tuple[Goals, list[studies.Count]]] = {}
-    for study_id, spec in specs.items():
-        goals = spec.goals()
+    for study_id, one in told.items():
+        goals = one.goals
         same = goals.maximize, *goals.bounds.items()
         rounds.setdefault(same, (goals, []))[1].extend(counts[study_id])
     return {
@@ -142,7 +126,7 @@ def event_view(row: Event) -> EventView:
 
 def _study_view(
     row: Study,
-    spec: StudySpec,
+    told: Told,
     counts: list[studies.Count],
     best: Mapping[tuple[str, str], Best],
     *,
@@ -150,13 +134,13 @@ def _study_view(
     **columns: Any,
 ) -> StudyView:
     search = [count for count in counts if ROLES[count.role].told_to_sampler]
-    names = [branch.name for branch in spec.branches]
+    names = [branch.name for branch in told.spec.branches]
     begun = {name: sum(c.trials for c in search if c.branch == name) for name in names}
     ended_by = spent.ended_by if spent else None
     derived: dict[str, Any] = {
-        "spec": spec,
-        "metric": spec.metric(),
-        "maximize": spec.maximize(),
+        "spec": told.spec,
+        "metric": told.metric,
+        "maximize": told.maximize,
         **_counted(counts),
         "branches": {
             name: BranchView(
@@ -166,13 +150,13 @@ def _study_view(
             for name in names
         },
         "warnings": [
-            *stored_warnings(row.spec, begun if ended_by else None),
+            *(stored_warnings(row.spec, begun) if ended_by else told.warnings),
             *(row.warnings or []),
         ],
         "spent": _spent(sum(c.trials for c in counts if ROLES[c.role].paid_by_search), spent),
         "search_ended_by": ended_by,
         "plugins": row.plugins or [],
-        "seconds_left": left_of(spec, counts, spent) if row.status == "running" else None,
+        "seconds_left": left_of(told.spec, counts, spent) if row.status == "running" else None,
         **columns,
     }
     own = (name for name in StudyView.model_fields if name not in derived)

@@ -54,7 +54,8 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
     with within(session, None):
         line = _line(session, queued, lacking)
         left = _seconds_left(session, [one.study_id for one in line.running])
-    return shown | {row.study_id: _wait(row, line, left, now, project) for row in queued}
+    far = _names(line.named, project)
+    return shown | {row.study_id: _wait(row, line, left, now, project, far) for row in queued}
 
 
 class _Line(NamedTuple):
@@ -137,6 +138,7 @@ def _wait(
     left: Mapping[str, float | None],
     now: datetime,
     project: str | None,
+    far: list[StudyName],
 ) -> WaitView:
     queued = line.places.get(row.study_id, 0)  # none of one that began while this was read
     if not line.running and not queued:
@@ -145,13 +147,10 @@ def _wait(
     times = [left.get(one.study_id) for one in line.running]
     known = [seconds for seconds in times if seconds is not None]
     seconds = sum(known) if len(known) == len(times) and not queued else None
-    far = queued >= len(line.first)  # as most in a long queue: they are behind the same ones
-    before = line.named if far else _first_of([*line.running, *line.first[:queued]])
-    named = [
-        StudyName(study_id=one.study_id, name=one.name, status=one.status)
-        for one in before
-        if project in (None, one.project)
-    ]
+    if queued >= len(line.first):  # as most in a long queue: they are behind the same ones
+        named = far
+    else:
+        named = _names(_first_of([*line.running, *line.first[:queued]]), project)
     number = len(line.running) + queued
     return WaitView(
         reason="studies",
@@ -160,6 +159,14 @@ def _wait(
         seconds=seconds,
         sentence=waiting.behind(named, number, seconds),
     )
+
+
+def _names(before: Sequence[studies.InLine], project: str | None) -> list[StudyName]:
+    return [
+        StudyName(study_id=one.study_id, name=one.name, status=one.status)
+        for one in before
+        if project in (None, one.project)
+    ]
 
 
 def _first_of(line: Sequence[studies.InLine]) -> list[studies.InLine]:

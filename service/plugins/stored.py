@@ -20,7 +20,12 @@ def spec_of(row: Study | Schedule) -> StudySpec:
 
 def spec_of_data(data: dict[str, object], session: Session | None) -> StudySpec:
     """The spec that is stored as `data`; without a session nobody is asked of its kinds."""
+    learn_named(data, session)
+    return stored_spec(data)
+
+
+def learn_named(data: dict[str, object], session: Session | None) -> None:
+    """Let the kinds be found that a stored spec names."""
     unknown = {(kind.family, kind.name) for kind in named_kinds(data) if not kind.known}
     if unknown and session is not None:
         learn_kinds(session, unknown)
-    return stored_spec(data)

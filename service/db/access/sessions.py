@@ -3,18 +3,23 @@
 Transactions belong to the caller; nothing here commits.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import BrowserSession
 
 
-def find_session(session: Session, session_sha256: str, now: datetime) -> BrowserSession | None:
-    """The session of a cookie, if it has not expired."""
-    row = session.get(BrowserSession, session_sha256)
-    return row if row is not None and now < row.expires_at else None
+def find_sessions(
+    session: Session, session_sha256s: Sequence[str], now: datetime
+) -> Sequence[BrowserSession]:
+    """The sessions of these cookies that have not expired."""
+    query = select(BrowserSession).where(
+        BrowserSession.session_sha256.in_(session_sha256s), BrowserSession.expires_at > now
+    )
+    return session.scalars(query).all()
 
 
 def add_session(session: Session, row: BrowserSession) -> None:

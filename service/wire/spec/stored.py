@@ -5,13 +5,14 @@
                                         checked again
 
 A spec is checked as a whole when it is read, which takes half a millisecond or more, and a list
-shows fifty.  So each is read once in a process and kept by its text; nobody changes a spec that was
-read.  Long ones, such as those with a thousand trials to warm start from, are read each time.
+shows fifty.  So each is read once in a process and kept by its text, as is what else follows from
+it; nobody changes a spec that was read.  Long ones, such as those with a thousand trials to warm
+start from, are read each time.
 """
 
 import json
-from functools import lru_cache
-from typing import Annotated, Any, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     ConfigDict,
@@ -23,6 +24,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticSerializationError, to_json
 
 from metaopt.algorithms.registry import parameters
 from metaopt.errors import MetaoptError
@@ -31,6 +33,7 @@ from metaopt.metrics.metric import Metric
 from metaopt.metrics.registry import METRICS
 from metaopt.options import with_defaults
 from service.wire.spec.gates import Gates, Incumbent
+from service.wire.spec.kept import Kept
 from service.wire.spec.model import ModelSpec
 from service.wire.spec.named import named_kinds
 from service.wire.spec.space import Branch, ChoiceList, Range, Space, SpaceEntry
@@ -38,18 +41,49 @@ from service.wire.spec.study import StudySpec
 from service.wire.spec.tasks import TasksSpec
 from service.wire.spec.vanished import likely_metric, remember_vanished
 
-MOST_KEPT = 256  # specs
-LONGEST_KEPT = 2**16  # characters of text; objects take some ten times as much
+MOST_KEPT = 2**21  # bytes of text: some thousand specs; objects take ten times as much
+LONGEST_KEPT = 2**16  # of one
+
+Made = TypeVar("Made")
+Data = dict[str, Any]
 
 
-def stored_spec(data: dict[str, Any]) -> StudySpec:
+def once_by_text(make: Callable[..., Made]) -> Callable[..., Made]:
+    """Let what is made of a stored spec (and of what else is given, hashable) be made once in a
+    process, until kinds change.
+    """
+    kept: Kept[tuple[object, ...], Made] = Kept(MOST_KEPT, LONGEST_KEPT)
+    _all_kept.append(kept)
+
+    def of(data: Data, *given: object) -> Made:
+        text = _text(data)
+        made = kept.get((text, *given))
+        if made is None:
+            made = make(json.loads(text), *given)
+            kept.keep((text, *given), made, len(text))
+        return made
+
+    return of
+
+
+def _text(data: Data) -> bytes:
+    try:
+        return to_json(data, inf_nan_mode="constants")  # five times as fast as json.dumps
+    except PydanticSerializationError:  # a lone surrogate, from before they were refused
+        return json.dumps(data).encode()
+
+
+_all_kept: list[Kept[tuple[object, ...], Any]] = []
+
+
+def stored_spec(data: Data) -> StudySpec:
     """The spec that was stored as `data`.
 
     Raises:
         ValidationError: It breaks rules that have nothing to do with its kinds.
     """
-    text = json.dumps(data)
-    return _kept_spec(text) if len(text) <= LONGEST_KEPT else read_stored(json.loads(text))
+    spec: StudySpec = _stored_spec(data)
+    return spec
 
 
 def read_stored(data: Any) -> StudySpec:
@@ -74,10 +108,11 @@ ShownSpec = Annotated[StudySpec, WrapValidator(_shown)]
 
 def forget_kept() -> None:
     """Read every spec anew: kinds have changed."""
-    _kept_spec.cache_clear()
+    for kept in _all_kept:
+        kept.clear()
 
 
-_kept_spec = lru_cache(MOST_KEPT)(lambda text: read_stored(json.loads(text)))
+_stored_spec = once_by_text(read_stored)
 
 
 class StoredTasks(TasksSpec):

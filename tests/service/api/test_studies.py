@@ -384,5 +384,7 @@ def test_a_key_has_a_most_of_queued_studies(app: FastAPI, client: TestClient) ->
     assert refused.headers["retry-after"] == "5"
     again = client.post("/api/v1/studies", json=SPEC, headers=headers)
     assert again.json()["study_id"] == first  # what was accepted stays accepted
+    elsewhere = client.post("/api/v1/studies", json=SPEC, headers={"Metaopt-Project": "another"})
+    assert elsewhere.status_code == 429  # whatever project it asks for
     client.post(f"/api/v1/studies/{first}:cancel")
     assert client.post("/api/v1/studies", json=SPEC).status_code == 202
