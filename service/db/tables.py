@@ -122,6 +122,7 @@ class Study(Base):
         Index(None, "status", "created_at", "study_id"),  # lists of a status, and who is next
         Index(None, "project", "created_at", "study_id"),  # lists
         Index(None, "project", "name", "created_at", "study_id"),  # the newest of a name
+        Index(None, "finished_at", "study_id"),  # what ended long ago
         Index(None, "sealed_bank", "sealed_looks"),  # all that the looks at a bank ask for
         # Which of those that wait need a plug-in: few, in a queue that may be long.
         _partial_index("ix_mo_studies_plugins", "plugins IS NOT NULL", "status"),
@@ -531,6 +532,7 @@ class IdempotencyKey(Base):
     """
 
     __tablename__ = "mo_idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
 
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     api_key_id: Mapped[str] = mapped_column(String(32), primary_key=True, default="")
