@@ -1,7 +1,7 @@
 """The dispatcher process, `python -m service.daemon`: live, it runs studies; SIGTERM drains it.
 
 standing by ──acquire──▶ live ──SIGTERM──▶ draining ──▶ exit 0
-     ▲                    ├── beside it: the mirror's process, and the schedules
+     ▲                    ├── beside it: the mirror's process, schedules, and what is cleaned up
      │                    ├── database, disk or all slots fail ──▶ workers ended, everything
      └────────────────────┘                                        found and loaded again
                               epoch lost ──▶ workers ended, exit 1
@@ -17,9 +17,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TextIO
 
 import structlog
@@ -48,13 +49,18 @@ from service.logs import configure_logging
 from service.mirror.process import mirroring
 from service.notifications.config import load_webhooks
 from service.notifications.runner import notifying
+from service.retention.files import Directories
+from service.retention.rules import Keep
+from service.retention.runner import run_retention
 from service.settings import Settings
 
 EXIT_DONE = 0
 EXIT_EPOCH_LOST = 1
 EXIT_UNUSABLE = 2
 _RETRY_SECONDS = 1.0
-_SCHEDULES_END_SECONDS = 2.0
+_ENDS_SECONDS = 2.0
+
+Clock = Callable[[], datetime]
 
 log = structlog.get_logger("dispatcher")
 
@@ -140,7 +146,11 @@ def _run_epoch(
 ) -> None:
     data = settings.data_directory.resolve()
     # around the workers: they must not wait for these
-    with mirroring(settings.url(), epoch, log_to), _scheduling(settings.url(), epoch):
+    with (
+        mirroring(settings.url(), epoch, log_to),
+        _beside("schedules", run_schedules, settings.url(), epoch),
+        _beside("retention", partial(_retain, settings), settings.url(), epoch),
+    ):
         executor = LocalExecutor(
             found.slots,
             data / "logs",
@@ -166,17 +176,31 @@ def _run_epoch(
             executor.close()
 
 
+def _retain(
+    settings: Settings, database_url: URL, epoch: int, stop: threading.Event, now: Clock
+) -> None:
+    data = settings.data_directory.resolve()
+    directories = Directories(settings.programs(), data / "logs")
+    run_retention(database_url, epoch, directories, Keep.of(**settings.kept()), stop, now)
+
+
 @contextmanager
-def _scheduling(database_url: str | URL, epoch: int) -> Iterator[None]:
+def _beside(
+    name: str,
+    work: Callable[[URL, int, threading.Event, Clock], None],
+    database_url: URL,
+    epoch: int,
+) -> Iterator[None]:
+    """Have a thread work while the block runs; at its end, it is given two seconds."""
     stop = threading.Event()
     arguments = database_url, epoch, stop, _utc_now
-    runner = threading.Thread(target=run_schedules, args=arguments, name="schedules", daemon=True)
-    runner.start()
+    thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         stop.set()
-        runner.join(_SCHEDULES_END_SECONDS)
+        thread.join(_ENDS_SECONDS)
 
 
 def _utc_now() -> datetime:

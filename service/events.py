@@ -155,6 +155,14 @@ def _drifted(data: Data, score: Words) -> str:
     return f"drift: {data.get('baseline')}@{data.get('version')} is {data.get('direction')}"
 
 
+def _cleared(data: Data, score: Words) -> str:
+    count = data.get("events")
+    before = f"{count} events before this are" if count else "events before this are"
+    return f"{before} not kept any more"
+
+
+EVENTS_CLEARED, SEGMENTS_CLEARED = "events_cleared", "segments_cleared"
+
 EVENTS: Registry[EventKind] = Registry("event", None, MetaoptError)
 
 for _kind in (
@@ -279,6 +287,18 @@ for _kind in (
         },
         _drifted,
         notifies=True,
+    ),
+    EventKind(
+        EVENTS_CLEARED,
+        "long after its end: so many events up to this id are not kept any more (retention.md)",
+        {"events": int},
+        _cleared,
+    ),
+    EventKind(
+        SEGMENTS_CLEARED,
+        "long after its end: into what the time of its slots went is not kept any more",
+        {},
+        _says("how the time of the slots was spent is not kept any more"),
     ),
 ):
     EVENTS.add(_kind)

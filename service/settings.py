@@ -14,6 +14,9 @@ from metaopt.plugins.allowed import parse_allowed
 from service.database_url import parse_database_url, sqlite_url
 from service.variables import is_blank
 
+KEEP = "keep_"
+MOST_DAYS = 36500.0
+
 
 class Settings(BaseSettings):
     """Everything the service can be told from outside; only `app.py` and `cli/` read it."""
@@ -120,6 +123,53 @@ class Settings(BaseSettings):
         "of what there is, and at least 2 GiB. What does not fit ends as out of memory.",
     )
 
+    keep_events_days: float = Field(
+        90.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long events of a study are kept after its end, but for its end itself; 0 "
+        "is for ever (docs/retention.md).",
+    )
+    keep_segments_days: float = Field(
+        365.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long it is kept after a study's end what the time of its slots went into: "
+        "the timeline of its report; 0 is for ever.",
+    )
+    keep_deliveries_days: float = Field(
+        90.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long deliveries to webhooks are kept that are over; 0 is for ever.",
+    )
+    keep_runs_days: float = Field(
+        365.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long runs of schedules are kept that were skipped or refused; 0 is for "
+        "ever. Those that became studies stay with them.",
+    )
+    keep_idempotency_days: float = Field(
+        30.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long the same Idempotency-Key gives the same study, at least 1; 0 is for "
+        "ever.",
+    )
+    keep_programs_bytes: int = Field(
+        10 * 2**30,
+        ge=0,
+        description="Most bytes of all compiled programs: those that were not used for the longest "
+        "time are removed, but none that was used within an hour; 0 has no limit.",
+    )
+    keep_log_bytes: int = Field(
+        16 * 2**20,
+        ge=0,
+        description="Most bytes of a worker's log, and as much again of what was before, in "
+        "`.before`; 0 has no limit.",
+    )
+
     def url(self) -> URL:
         """The database URL."""
         if self.database_url is not None:
@@ -132,6 +182,11 @@ class Settings(BaseSettings):
             return self.lane_bytes
         installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return min(max(installed / 2, 2**32), 2**36)
+
+    def kept(self) -> dict[str, Any]:
+        """How long what is kept (`service.retention.rules.Keep.of`)."""
+        names = [name for name in type(self).model_fields if name.startswith(KEEP)]
+        return {name.removeprefix(KEEP): getattr(self, name) for name in names}
 
     @model_validator(mode="before")
     @classmethod
@@ -159,6 +214,16 @@ class Settings(BaseSettings):
             raise ValueError(f"must be a path in UTF-8, got {where!r}") from None
         except (OSError, RuntimeError, ValueError) as error:
             raise ValueError(f"must be a path, got {where!r}: {error}") from None
+        return given
+
+    @field_validator("keep_idempotency_days")
+    @classmethod
+    def _is_a_day(cls, given: float) -> float:
+        if 0 < given < 1:
+            raise ValueError(
+                f"must be at least 1 (or 0, for ever), got {given}: an answer is "
+                "promised for 24 hours"
+            )
         return given
 
     @field_validator("plugins")

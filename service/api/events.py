@@ -50,7 +50,10 @@ async def stream_events(
     after: Annotated[int, Query(ge=0, le=LARGEST_ID, description="Id to go on after.")] = 0,
     last_event_id: Annotated[str | None, Header(description="The same; wins.")] = None,
 ) -> StreamingResponse:
-    """Send the study's events after an id, and go on with new ones until it ends."""
+    """Send the study's events after an id, and go on with new ones until it ends.
+
+    Where some of them are not kept any more, it begins with `events_cleared`, which says so.
+    """
     start = after if last_event_id is None else _event_id(last_event_id)
     # An unknown study is a problem, not a stream.
     await context.feeds.apart(partial(has_ended, context, study_id))

@@ -70,7 +70,8 @@ def submit(
 ) -> StudyView | Response:
     """Queue a study; repeating it with the same Idempotency-Key returns the same answer.
 
-    It is kept for 24 hours; after that the same study is returned as it stands.
+    It is kept for 24 hours; after that the same study is returned as it stands, for as long as
+    the server keeps the key (METAOPT_KEEP_IDEMPOTENCY_DAYS, 30).
     """
     data = _plain(request, body)
     once = _once(idempotency_key, who, data)

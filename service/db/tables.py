@@ -124,6 +124,7 @@ class Study(Base):
         Index(None, "project", "name", "created_at", "study_id"),  # the newest of a name
         Index(None, "project", "status", "created_at", "study_id"),  # lists of a status
         Index(None, "sealed_bank", "sealed_looks", "project"),  # all that the looks at a bank need
+        Index(None, "finished_at", "study_id"),  # what ended long ago
         # Which of those that wait need a plug-in: few, in a queue that may be long.
         _partial_index("ix_mo_studies_plugins", "plugins IS NOT NULL", "status"),
         _partial_index("ix_mo_studies_queued_by", "status = 'queued'", "submitted_by"),  # quotas
@@ -532,6 +533,7 @@ class IdempotencyKey(Base):
     """
 
     __tablename__ = "mo_idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
 
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     api_key_id: Mapped[str] = mapped_column(String(32), primary_key=True, default="")

@@ -6,15 +6,20 @@ Idempotency-Key, if the request had one.
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.db.dispatcher import database_now
 from service.db.states import TERMINAL_STUDIES
 from service.db.tables import IdempotencyKey, Study
 from service.invariants.violation import Violation
+
+KEY_KEPT = timedelta(days=1)
+"""For which a key is kept at least; later it may be gone by a rule of retention."""
 
 
 class Acknowledged(NamedTuple):
@@ -46,7 +51,11 @@ def forgotten(
     session: Session, acknowledged: list[Acknowledged], *, at_rest: bool
 ) -> Iterator[Violation]:
     """Name studies that are lost, doubled, or have not ended although nothing goes on."""
-    status = {one: is_now for one, is_now in session.execute(select(Study.study_id, Study.status))}
+    query = select(Study.study_id, Study.status, Study.created_at)
+    status, made = {}, {}
+    for study_id, is_now, created_at in session.execute(query):
+        status[study_id], made[study_id] = is_now, created_at
+    promised = database_now(session) - KEY_KEPT
     keys = session.execute(select(IdempotencyKey.key, IdempotencyKey.study_id))
     of_key = {key: study_id for key, study_id in keys}
     for study_id, key in dict.fromkeys(acknowledged):
@@ -55,6 +64,8 @@ def forgotten(
             yield Violation("acknowledged", where, "was acknowledged, and is not there")
         elif at_rest and status[study_id] not in TERMINAL_STUDIES:
             yield Violation("acknowledged", where, f"is {status[study_id]}, and nothing goes on")
+        if key is not None and key not in of_key and made.get(study_id, promised) < promised:
+            continue
         if key is not None and of_key.get(key) != study_id:
             why = f"was acknowledged for key {key}, which has {of_key.get(key)}"
             yield Violation("acknowledged", where, why)

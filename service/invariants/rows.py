@@ -41,6 +41,10 @@ class StudyRows:
         """Whether the study's status is terminal."""
         return self.study.status in TERMINAL_STUDIES
 
+    def is_cleared(self, kind: str) -> bool:
+        """Whether rows have gone by a rule of retention, as an event of that kind tells."""
+        return self.ended and any(event.kind == kind for event in self.events)
+
     def points(self) -> list[Trial]:
         """Its trials that a sampler asked for."""
         return [trial for trial in self.trials if ROLES[trial.role].told_to_sampler]

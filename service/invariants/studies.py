@@ -15,6 +15,7 @@ from service.db.states import AttemptOutcome, StudyStatus, TrialStatus
 from service.db.tables import Attempt, Trial
 from service.dispatcher.retries import MOST_ATTEMPTS, MOST_LOSSES
 from service.dispatcher.state import StudyState
+from service.events import EVENTS_CLEARED, SEGMENTS_CLEARED
 from service.invariants.rows import StudyRows, is_open, open_among
 from service.invariants.violation import Violation
 
@@ -64,7 +65,8 @@ def _not_judged(rows: StudyRows, trial: Trial, horizon: int) -> Iterator[Violati
 
 def doubled(rows: StudyRows) -> Iterator[Violation]:
     """Is each result accepted once, and has each trial and study one end?"""
-    yield from _events_differ(rows)
+    if not rows.is_cleared(EVENTS_CLEARED):
+        yield from _events_differ(rows)
     ends = Counter(event.kind for event in rows.events if event.kind in ENDS.values())
     kind = ENDS.get(StudyStatus(rows.study.status))
     wanted = Counter() if kind is None else Counter([kind])
@@ -169,6 +171,11 @@ def underived(rows: StudyRows) -> Iterator[Violation]:
     if rows.study.sealed_looks != looks:
         why = f"counts {rows.study.sealed_looks} looks at sealed tasks, and {looks} reports did"
         yield Violation("derived", f"study {rows.study_id}", why)
+    if not rows.is_cleared(SEGMENTS_CLEARED):
+        yield from _spending_differs(rows)
+
+
+def _spending_differs(rows: StudyRows) -> Iterator[Violation]:
     paid = [one for one in rows.segments if ROLES[one.role].paid_by_search]
     most = sum(one.lanes * one.meta_iterations for one in paid)
     least = sum(one.meta_iterations for one in paid)  # one that ended early: some lanes did less

@@ -35,6 +35,12 @@ def read_small(path: Path) -> str:
         return file.read(MOST_BYTES).decode()
 
 
+def note_use(program: Path) -> None:
+    """Say that the program is used now: those that were not for long make room for others."""
+    with suppress(OSError):  # a directory of another user: nothing is removed there
+        os.utime(program)
+
+
 def note_failure(program: Path, error: Exception) -> None:
     """Write beside where a program would be why it cannot be compiled or used."""
     text = f"{type(error).__name__}: {error}"[:2000]

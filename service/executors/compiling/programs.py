@@ -49,6 +49,7 @@ from service.executors.compiling.program_files import (
     failed_lately,
     forget_failure,
     note_failure,
+    note_use,
     write_whole,
 )
 from service.executors.compiling.records import core_seconds, expected, measured
@@ -233,6 +234,7 @@ class Programs:
         try:
             if not path.exists():
                 self._compile_here(population, path, seal)
+            note_use(path)  # before it is read: from now on it stays
             population.use_compiled(self._directory, seal.opened)
             log.info("program_loaded", program=path.name)
             forget_failure(path)

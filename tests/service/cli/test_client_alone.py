@@ -41,8 +41,9 @@ ASKING = (
 HERE = (
     "serve", "api", "dispatcher", "run spec.yaml", f"task {STUDY} 0", f"replay {STUDY}",
     "adapt main --support support.csv", "demo", "doctor", "db upgrade", "db downgrade base",
-    "db current", "db backup copy.db", "db restore copy", "data add t.csv", "data check t.csv",
-    "data list", "data show t", "data export t t-exported", "data remove t",
+    "db current", "db backup copy.db", "db restore copy", "db prune --dry-run",
+    "data add t.csv", "data check t.csv", "data list", "data show t", "data export t t-exported",
+    "data remove t",
     "keys create me", "keys list", "keys rotate me", "keys revoke me",
 )  # fmt: skip
 

@@ -118,6 +118,7 @@ def test_a_study_is_a_document(metaopt: Command, some: None, tmp_path: Path, com
         ("baseline diff main", {"baselines", "differences"}),
         ("report last", {"study", "made_at"}),
         ("db current", {"revision", "head"}),
+        ("db prune --dry-run", {"events", "deliveries", "bytes of logs"}),
         ("keys new ci", {"name", "key", "line"}),
     ],
 )

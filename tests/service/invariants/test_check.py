@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,9 @@ from service.invariants.mirrored import copies_of
 from service.invariants.processes import orphans
 from service.invariants.snapshots import Snapshots
 from service.mirror.sync import Mirror
+from service.retention.clearing import clear
+from service.retention.files import Directories
+from service.retention.rules import Keep
 from tests.fakes.executor import ScriptedExecutor
 from tests.fakes.running import Run, wait_for
 from tests.fakes.specs import small_spec
@@ -320,3 +326,21 @@ def test_a_stray_dispatcher_row_is_not_taken_for_a_live_one(
         epoch = session.scalar(select(DispatcherRow.epoch))
     (found,) = [one for one in check(engine).violations if one.rule == "stray"]
     assert found.what == f"runs since epoch {epoch}, and no dispatcher lives"
+
+
+def test_what_went_by_a_rule_of_retention_is_no_violation(
+    engine: Engine, ended: tuple[str, Seen], tmp_path: Path
+) -> None:
+    study_id, seen = ended
+    keep, now = Keep(*[timedelta(days=1)] * 5), datetime.now(UTC) + timedelta(days=2)
+    gone = Counter[str]()
+    for piece in clear(engine, Directories(tmp_path, tmp_path), keep, now):
+        gone[piece.what] += piece.amount
+    assert gone["events"] > 10 and gone["segments"] > 2 and gone["idempotency keys"] == 1
+    with transaction(engine) as session:  # as if it had been submitted on the day before
+        session.execute(update(Study).values(created_at=now - timedelta(days=4)))
+    found = check(engine, replace(seen, snapshots=None)).violations
+    assert found == []
+    with transaction(engine) as session:
+        session.execute(delete(Event).where(Event.kind == "study_completed"))
+    assert {one.rule for one in check(engine, replace(seen, snapshots=None)).violations} == {"once"}

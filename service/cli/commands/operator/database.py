@@ -1,4 +1,4 @@
-"""Commands about the database: db upgrade, db downgrade, db current, db backup, db restore."""
+"""Commands about the database: db upgrade, downgrade, current, backup, restore, prune."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import typer
 from alembic.util import CommandError
 
 from service.cli.commands.operator.backup import backup, restore
+from service.cli.commands.operator.prune import prune
 from service.cli.commands.server import settings_of, settings_with
 from service.cli.console import data, say
 from service.cli.exits import Exit, Stop
@@ -71,3 +72,4 @@ def current(json: Json = None) -> None:
 
 app.command()(backup)
 app.command()(restore)
+app.command()(prune)

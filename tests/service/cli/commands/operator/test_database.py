@@ -1,15 +1,19 @@
-"""db upgrade, current and downgrade."""
+"""db upgrade, current, downgrade, backup and prune."""
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, select, text
 
 from service.database_url import sqlite_url
 from service.db.engine import open_engine, reading, transaction
 from service.db.schema import migrate
+from service.db.tables import Base
 from service.settings import Settings
-from tests.fakes.rows import add_study, add_trial
+from tests.fakes.rows import add_segment, add_study, add_trial, finish_study
 from tests.service.cli.conftest import Command
 
 
@@ -115,10 +119,49 @@ def test_a_backup_takes_no_database_s_place(metaopt: Command, tmp_path: Path) ->
     assert metaopt("db", "backup", str(other)).code == 0 and other.exists()
 
 
+def test_what_ended_long_ago_goes_unless_it_is_a_dry_run(
+    metaopt: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert metaopt("db", "upgrade").code == 0
+    engine = open_engine(Settings().url())
+    with transaction(engine) as session:
+        study = add_study(session)
+        finish_study(session, study)
+        study.finished_at = datetime(2020, 1, 1, tzinfo=UTC)
+        add_segment(session)
+    monkeypatch.setenv("METAOPT_KEEP_SEGMENTS_DAYS", "0")
+    before = database_rows(engine)
+    said = metaopt("db", "prune", "--dry-run", "--json", "-")
+    assert said.code == 0 and json.loads(said.out)["events"] == 1
+    assert database_rows(engine) == before and "nothing was changed" in said.err
+    said = metaopt("db", "prune", "--json", "-")
+    assert (said.code, json.loads(said.out)["events"], json.loads(said.out)["segments"]) == (
+        0,
+        1,
+        0,
+    )
+    kinds = [row[2] for row in database_rows(engine)["mo_events"]]
+    assert kinds == ["events_cleared", "study_completed"]
+    assert {**database_rows(engine), "mo_events": []} == {**before, "mo_events": []}
+    engine.dispose()
+    monkeypatch.setenv("METAOPT_KEEP_IDEMPOTENCY_DAYS", "0.5")
+    said = metaopt("db", "prune")
+    assert said.code == 2 and "must be at least 1 (or 0, for ever), got 0.5" in said.err
+
+
+def database_rows(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+    with reading(engine) as session:
+        return {
+            name: [tuple(row) for row in session.execute(select(table))]
+            for name, table in Base.metadata.tables.items()
+        }
+
+
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
         (("db", "current"), 0, ""),
+        (("db", "prune"), 2, "run `metaopt db upgrade`"),
         (("db", "downgrade", "base"), 2, "run `metaopt db upgrade`"),
         (("db", "backup", "copy.db"), 2, "run `metaopt db upgrade`"),
         (("db", "backup", "copy"), 2, "run `metaopt db upgrade`"),

@@ -1,0 +1,1 @@
+"""What is cleaned up, and when: rows and files of long ago that nothing needs any more."""
