@@ -5,6 +5,7 @@ Idempotency-Key, if the request had one.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -48,13 +49,15 @@ def forgotten(
     """Name studies that are lost, doubled, or have not ended although nothing goes on."""
     status = {one: is_now for one, is_now in session.execute(select(Study.study_id, Study.status))}
     keys = session.execute(select(IdempotencyKey.key, IdempotencyKey.study_id))
-    of_key = {key: study_id for key, study_id in keys}
+    of_key: defaultdict[str, list[str]] = defaultdict(list)  # each project may have used it
+    for used, study_id in keys:
+        of_key[used].append(study_id)
     for study_id, key in dict.fromkeys(acknowledged):
         where = f"study {study_id}"
         if study_id not in status:
             yield Violation("acknowledged", where, "was acknowledged, and is not there")
         elif at_rest and status[study_id] not in TERMINAL_STUDIES:
             yield Violation("acknowledged", where, f"is {status[study_id]}, and nothing goes on")
-        if key is not None and of_key.get(key) != study_id:
-            why = f"was acknowledged for key {key}, which has {of_key.get(key)}"
+        if key is not None and study_id not in of_key[key]:
+            why = f"was acknowledged for key {key}, which has {', '.join(of_key[key]) or None}"
             yield Violation("acknowledged", where, why)
