@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import JsonValue
 from sqlalchemy.exc import IntegrityError
 
 from service.api.bodies.body import parse_body, read_body
@@ -47,6 +48,13 @@ Cursor = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the page before.")
 ]
 
+# HTTP takes away the spaces at the ends of a header.  FastAPI would name another field and rule.
+KEY_RULE: dict[str, JsonValue] = {
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$",
+}
+
 router = APIRouter(prefix=PREFIX, tags=["studies"], responses=PROBLEMS)
 
 
@@ -65,7 +73,8 @@ def submit(
     context: Ctx,
     who: Who,
     idempotency_key: Annotated[
-        str | None, Header(description="1 to 255 printable ASCII characters.")
+        str | None,
+        Header(description="1 to 255 printable ASCII characters.", json_schema_extra=KEY_RULE),
     ] = None,
 ) -> StudyView | Response:
     """Queue a study; repeating it with the same Idempotency-Key returns the same answer.

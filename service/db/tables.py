@@ -527,16 +527,19 @@ class Upgrade(Base):
 
 
 class IdempotencyKey(Base):
-    """First use of an Idempotency-Key: the same key and body gets the same study.
+    """First use of an Idempotency-Key in a project: the same key and body gets the same study.
 
-    `answer` is what was answered then, JSON.
+    `answer` is what was answered then, JSON; `api_key_id` who asked, "" without API keys.
     """
 
     __tablename__ = "mo_idempotency_keys"
     __table_args__ = (Index(None, "created_at"),)
 
+    project: Mapped[str] = mapped_column(
+        String(64), primary_key=True, default=DEFAULT_PROJECT, server_default=DEFAULT_PROJECT
+    )
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    api_key_id: Mapped[str] = mapped_column(String(32), primary_key=True, default="")
+    api_key_id: Mapped[str] = mapped_column(String(32), default="")
     body_sha256: Mapped[str] = mapped_column(String(64))
     study_id: Mapped[str] = mapped_column(ForeignKey("mo_studies.study_id", ondelete="CASCADE"))
     created_at: Mapped[datetime]

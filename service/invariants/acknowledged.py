@@ -5,6 +5,7 @@ Idempotency-Key, if the request had one.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -57,15 +58,17 @@ def forgotten(
         status[study_id], made[study_id] = is_now, created_at
     promised = database_now(session) - KEY_KEPT
     keys = session.execute(select(IdempotencyKey.key, IdempotencyKey.study_id))
-    of_key = {key: study_id for key, study_id in keys}
+    of_key: defaultdict[str, list[str]] = defaultdict(list)  # each project may have used it
+    for used, study_id in keys:
+        of_key[used].append(study_id)
     for study_id, key in dict.fromkeys(acknowledged):
         where = f"study {study_id}"
         if study_id not in status:
             yield Violation("acknowledged", where, "was acknowledged, and is not there")
         elif at_rest and status[study_id] not in TERMINAL_STUDIES:
             yield Violation("acknowledged", where, f"is {status[study_id]}, and nothing goes on")
-        if key is not None and key not in of_key and made.get(study_id, promised) < promised:
+        if key is not None and not of_key[key] and made.get(study_id, promised) < promised:
             continue
-        if key is not None and of_key.get(key) != study_id:
-            why = f"was acknowledged for key {key}, which has {of_key.get(key)}"
+        if key is not None and study_id not in of_key[key]:
+            why = f"was acknowledged for key {key}, which has {', '.join(of_key[key]) or None}"
             yield Violation("acknowledged", where, why)

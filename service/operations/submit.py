@@ -1,4 +1,4 @@
-"""Submitting: a spec becomes a committed study row, once for each Idempotency-Key."""
+"""Submitting: a spec becomes a committed study row, once for each Idempotency-Key of a project."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -41,7 +41,9 @@ class Submitter(NamedTuple):
 
 
 class Once(NamedTuple):
-    """An Idempotency-Key, the API key that used it ("" without authentication), and for what.
+    """An Idempotency-Key, the API key that uses it ("" without authentication), and for what.
+
+    It is the project's: whoever of a project uses it again gets the same study.
 
     Args:
         sent: SHA-256 of the spec as it was sent (`sent_digest`): what it names, and which defaults
@@ -60,7 +62,7 @@ def sent_digest(data: Any) -> str:
 
 def submitted_before(session: Session, once: Once) -> str | None:
     """The study that the same key got for the very same spec, whatever that would mean by now."""
-    earlier = idempotency.find_key(session, once.key, once.api_key_id)
+    earlier = idempotency.find_key(session, once.key)
     return earlier.study_id if earlier is not None and earlier.body_sha256 == once.sent else None
 
 
@@ -81,7 +83,7 @@ def submit_study(
         InvalidSpec: The warm start or the gates name something that is not there or does not fit.
     """
     if once is not None:
-        earlier = idempotency.find_key(session, once.key, once.api_key_id)
+        earlier = idempotency.find_key(session, once.key)
         if earlier is not None:
             return _same_study(session, earlier, once, spec)
     if submitter is not None:
@@ -105,7 +107,7 @@ def answered_before(session: Session, once: Once, *, now: datetime) -> str | Non
 
     It is the same answer each time, whatever has become of the study since.
     """
-    earlier = idempotency.find_key(session, once.key, once.api_key_id)
+    earlier = idempotency.find_key(session, once.key)
     if earlier is None or abs(now - earlier.created_at) >= ANSWER_KEPT:
         return None
     return earlier.answer

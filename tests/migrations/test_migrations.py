@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ from migrations.versions import __file__ as versions_file
 from service.db.engine import open_engine, transaction
 from service.db.schema import migrate
 from service.db.schema.revise import revise
-from service.db.tables import Base, Report, Spending, Study, Trial
+from service.db.tables import Base, IdempotencyKey, Report, Spending, Study, Trial
 from tests.fakes.rows import NOON, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
+
+KEY_OF_0025 = "key", "api_key_id", "study_id", "body_sha256"
 
 
 @pytest.fixture
@@ -156,6 +159,39 @@ def test_what_searches_have_spent_is_taken_from_their_segments(
     assert (running.device_seconds, running.meta_iterations) == (3.0, 420)
     assert (running.wall_seconds, running.ended_by) == (0.0, None)
     assert (judged.device_seconds, judged.ended_by) == (0.0, "trials")
+
+
+def test_idempotency_keys_become_those_of_the_project_of_their_study(
+    bare: Engine, database_url: str
+) -> None:
+    migrate.upgrade(database_url, "0025")
+    used = table("mo_idempotency_keys", *map(column, (*KEY_OF_0025, "created_at")))
+    with transaction(bare) as session:  # not as objects: those have today's columns
+        for name, project in (("a", "default"), ("b", "vision"), ("c", "default")):
+            study = {"name": "old", "spec": SPEC, "spec_sha256": "0" * 64, "status": "queued"}
+            own = {"study_id": name * 32, "project": project, "created_at": NOON}
+            session.execute(insert(Study).values(**study, **own))
+        for key, api_key_id, study_id, hours in (
+            ("once", "alice", "a" * 32, 0),
+            ("once", "bob", "b" * 32, 1),
+            ("once", "carol", "c" * 32, 2),
+            ("again", "alice", "a" * 32, 3),
+        ):
+            row = (key, api_key_id, study_id, "0" * 64)
+            at = {"created_at": NOON + timedelta(hours=hours)}
+            session.execute(insert(used).values(**dict(zip(KEY_OF_0025, row, strict=True)), **at))
+    migrate.upgrade(database_url)
+    with transaction(bare) as session:
+        rows = session.scalars(select(IdempotencyKey)).all()
+        found = {(row.project, row.key): (row.study_id[0], row.api_key_id) for row in rows}
+    assert found == {
+        ("default", "once"): ("c", "carol"),  # used last
+        ("default", "again"): ("a", "alice"),
+        ("vision", "once"): ("b", "bob"),
+    }
+    migrate.downgrade(database_url, "0025")
+    with bare.connect() as connection:
+        assert len(connection.execute(select(used)).all()) == 3
 
 
 def test_replicas_are_gone_where_their_role_is_not_known(bare: Engine, database_url: str) -> None:

@@ -133,7 +133,7 @@ def test_a_key_of_an_earlier_version_with_other_defaults_is_still_of_its_study(
         spec = json.loads(json.dumps(study.spec))
         del spec["tasks"]["metric"]
         study.spec, study.spec_sha256 = spec, digest_of(spec)
-        session.get_one(IdempotencyKey, ("k", "")).body_sha256 = study.spec_sha256
+        session.get_one(IdempotencyKey, ("default", "k")).body_sha256 = study.spec_sha256
     assert submit(client, Idempotency_Key="k") == first
     response = client.post(URL, json={**SPEC, "seed": 2}, headers={"Idempotency-Key": "k"})
     assert_problem(response, 422, "idempotency-conflict")
