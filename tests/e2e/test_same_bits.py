@@ -20,7 +20,7 @@ from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
-HORIZON, INTERVAL = 200, 50
+HORIZON, INTERVAL = 200, 5
 BRANCHES: dict[str, dict[str, Any]] = {
     "maml": {"algorithm": "maml", "space": {"inner_lr": 0.01, "outer_lr": 0.002, "meta_batch": 8}},
     "reptile": {"algorithm": "reptile", "space": {"epsilon": 0.1, "inner_steps": 3}},
