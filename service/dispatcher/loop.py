@@ -38,7 +38,7 @@ from service.wire.views.slots import SlotsView
 POLL_SECONDS = 0.2
 REFRESH_SECONDS = 2.0
 LEAST_LANES = 16  # fewer would end segments so soon that slots wait for their next orders
-DRAIN_SECONDS = 20.0
+DRAIN_SECONDS = 10.0
 
 log = structlog.get_logger("dispatcher")
 

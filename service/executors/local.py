@@ -44,6 +44,7 @@ from service.executors.memory import fair_share
 from service.executors.plugins import Plugins
 from service.executors.process import DeviceBroken, Hung, WorkerChoice, WorkerProcess
 from service.executors.proof import device_fault
+from service.executors.scratch import sweep
 
 log = structlog.get_logger("executor")
 _Job = Callable[[], None]
@@ -79,6 +80,7 @@ class LocalExecutor:
     ) -> None:
         """Prepare the slots; no process is started yet."""
         log_directory.mkdir(parents=True, exist_ok=True)
+        sweep()
         programs = (programs or log_directory / "programs").resolve()
         on_cores = sum(1 for slot in slots if slot.device == "cpu")
         lends = on_cores >= usable_cores().number  # else a core is idle, and compiles beside them

@@ -16,6 +16,7 @@ from service.executors.base import Plugin, Slot
 from service.executors.channel import ChannelSilent, Json
 from service.executors.child import ChildProcess
 from service.executors.progress import STAGE_TIMES
+from service.executors.scratch import Scratch
 from service.variables import variable
 
 KEPT_VARIABLES = (
@@ -87,11 +88,22 @@ class WorkerProcess(ChildProcess):
     def __init__(self, slot: Slot, log_path: Path, choice: WorkerChoice) -> None:
         """Start the process."""
         arguments = choice.arguments(slot)
-        environment = worker_environment(slot, os.environ)
-        with open(log_path, "ab") as log:
-            super().__init__("service.executors.worker", arguments, environment, log)
+        self._scratch = Scratch()
+        environment = worker_environment(slot, os.environ) | {"TMPDIR": str(self._scratch.path)}
+        try:
+            with open(log_path, "ab") as log:
+                super().__init__("service.executors.worker", arguments, environment, log)
+        except OSError:
+            self._scratch.remove()
+            raise
         self.ready = False
         self.imported: frozenset[Plugin] = frozenset()
+
+    def end(self) -> str:
+        """Kill it and all it started, remove its temporary files, and return how it had ended."""
+        how = super().end()
+        self._scratch.remove()
+        return how
 
     def wait_until_ready(self) -> None:
         """Wait for its first message.

@@ -14,10 +14,11 @@ from service.db.engine import reading
 from service.db.tables import Attempt, Event, Segment, Study, Trial
 from service.operations.monitoring.health import readiness
 from tests.e2e.conftest import Start
+from tests.fakes.processes import children
 from tests.fakes.running import set_status
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -107,6 +108,41 @@ def test_a_huge_evaluation_frees_its_slot_on_cancel_on_drain_and_when_time_is_ov
     }
     files = [tmp_path / "data" / "checkpoints" / str(trial.checkpoint) for trial in left]
     assert all(file.is_file() for file in files)
+
+
+@pytest.mark.night
+@pytest.mark.parametrize("compiling", ["auto", "always"])
+def test_a_drain_waits_for_no_compiler(
+    engine: Engine, start: Start, tmp_path: Path, compiling: str
+) -> None:
+    """Its lanes are as old as their checkpoints; `always` compiles in the worker itself."""
+    work = {"trials": 2, "meta_iterations": 500_000}
+    study_id = submit(engine, small_spec(**{**LONG, "budget": work}))
+    first = start(METAOPT_SLOTS="1", METAOPT_COMPILE=compiling)
+
+    def compiles() -> bool:
+        (worker,) = first.workers() or [0]
+        helpers = children(worker) if worker else []
+        if compiling == "always":
+            return bool(helpers)  # Inductor calls the compiler of the machine
+        return any(b"compiling.compiler" in command(pid) for pid in helpers)
+
+    wait_until(compiles, 120, what="a compiler")
+    begun = time.monotonic()
+    assert first.terminate() == 0
+    assert time.monotonic() - begun < 10.0 + 5.0 * PATIENCE
+    left = [trial for trial in trials(engine) if trial.study_id == study_id]
+    assert {(trial.status, trial.attempts) for trial in left} == {("queued", 0)}
+    kept = tmp_path / "data" / "checkpoints"
+    assert all(trial.checkpoint is not None or not trial.meta_iteration for trial in left)
+    assert all((kept / trial.checkpoint).is_file() for trial in left if trial.checkpoint)
+
+
+def command(process_id: int) -> bytes:
+    try:
+        return Path(f"/proc/{process_id}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 SLOTS = ("cpu:0", "cpu:1")

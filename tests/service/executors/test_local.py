@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ from service.executors.base import (
 )
 from service.executors.local import LocalExecutor
 from service.executors.process import worker_environment
+from service.executors.scratch import PREFIX, sweep
 from service.executors.segment import Segments
 from tests.fakes.processes import children, kill, runs
 from tests.waiting import wait_until
@@ -270,14 +272,21 @@ def test_a_closed_executor_leaves_no_process_and_takes_no_order(tmp_path: Path) 
     future = executor.submit("cpu:0", order(iterations=FOR_EVER))
     wait_until(lambda: bool(executor.worker_pids()), 20, what="a worker")
     worker = executor.worker_pids()["cpu:0"]
+    variables = Path(f"/proc/{worker}/environ").read_text().split("\0")
+    scratch = Path(dict(v.split("=", 1) for v in variables if v)["TMPDIR"])
+    assert scratch.name.startswith(PREFIX) and scratch.is_dir()
     executor.close()
     executor.close()
     assert isinstance(future.exception(timeout=5), WorkerLost)
-    assert not runs(worker)
+    assert not runs(worker) and not scratch.exists()
     assert isinstance(executor.submit("cpu:0", order()).exception(timeout=5), WorkerLost)
 
 
-def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
+def test_a_worker_dies_with_its_parent_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     parent = subprocess.Popen(
         [
             sys.executable,
@@ -291,13 +300,21 @@ def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
             str(tmp_path),
         ],
         cwd=Path(__file__).parents[3],
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdin=subprocess.PIPE,
     )
     try:
         wait_until(lambda: bool(children(parent.pid)), 20, what="a worker")
         workers = children(parent.pid)
+        (scratch,) = temporary.iterdir()
+        assert f"TMPDIR={scratch}".encode() in Path(f"/proc/{workers[0]}/environ").read_bytes()
+        (scratch / "unpacked").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        assert sweep() == []  # its parent lives
     finally:
         parent.kill()
         parent.communicate()
     wait_until(lambda: not any(map(runs, workers)), 5, what="the worker's death")
     assert workers
+    assert sweep() == [scratch]  # by the next one
+    assert list(temporary.iterdir()) == []

@@ -1,12 +1,16 @@
+from random import Random
+
 import pytest
 
 from metaopt.search.pruning.hyperband import hyperband_bracket
+from metaopt.search.pruning.registry import PRUNING_RULES
 from service.db.states import TrialStatus
 from service.dispatcher.pruning.decisions import BadReport, LaneOutcome, judge_report
 from service.dispatcher.state import StudyState, TrialState
 from service.executors.base import LaneReport, SegmentReport
 from tests.fakes import states
 
+MANY = {"trials": 80, "meta_iterations": 180}
 SHA = {"kind": "successive_halving", "rungs": [60, 120], "reduction": 2}
 
 
@@ -84,6 +88,37 @@ def test_a_diverged_lane_says_why() -> None:
     lane = LaneReport(trial.trial_id, 7, diverged_at=7, cause="loss was not finite")
     (outcome,) = judge(study, [trial], [lane])
     assert (outcome.status, outcome.lane.cause) == (TrialStatus.DIVERGED, "loss was not finite")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("rule", [name for name in PRUNING_RULES.names() if name != "none"])
+def test_trials_that_diverge_change_no_decision_on_the_others(rule: str, share: float) -> None:
+    chance = Random(round(100 * share))
+    first = states.asked(states.study(budget=MANY), "maml", 20)
+    numbers = [trial.trial_number for trial in first]
+    diverging = set(chance.sample(numbers, round(share * len(numbers))))
+    scores = {number: chance.uniform(1.0, 3.0) for number in numbers}
+
+    def judged(*, beside: bool) -> dict[int, LaneOutcome]:
+        study = states.study(pruning={"kind": rule, "rungs": [60, 120]}, budget=MANY)
+        trials = states.asked(study, "maml", len(numbers))
+        if not beside:
+            trials = [trial for trial in trials if trial.trial_number not in diverging]
+        lanes = []
+        for trial in trials:
+            if trial.trial_number in diverging:
+                at_step = chance.randrange(60)
+                why = {"diverged_at": at_step, "cause": "loss was not finite"}
+                lanes.append(LaneReport(trial.trial_id, at_step, **why))  # type: ignore[arg-type]
+            else:
+                lanes.append(at(trial, 60, scores[trial.trial_number]))
+        outcomes = judge(study, trials, lanes)
+        return {t.trial_number: one for t, one in zip(trials, outcomes, strict=True)}
+
+    beside, without = judged(beside=True), judged(beside=False)
+    assert {beside[number].status for number in diverging} == {TrialStatus.DIVERGED}
+    for number, outcome in without.items():
+        assert (outcome.status, outcome.loss) == (beside[number].status, beside[number].loss)
 
 
 def test_a_rung_that_was_reported_before_a_restart_is_not_reported_again() -> None:
