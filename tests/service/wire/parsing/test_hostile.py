@@ -79,9 +79,7 @@ def test_an_object_has_at_most_a_thousand_fields(fields: int, is_refused: bool) 
     rule = r"a\[0\]: must have at most 1000 fields, got 1001"
     for parse in (parse_json, parse_yaml):
         if is_refused:
-            with pytest.raises(
-                InvalidSpec, match=r"a\[0\]: must have at most 1000 fields, got 1001"
-            ):
+            with pytest.raises(InvalidSpec, match=rule):
                 parse(b'{"a":[{%s}]}' % inner)
         else:
             assert len(parse(b'{"a":[{%s}]}' % inner)["a"][0]) == fields
