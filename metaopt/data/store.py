@@ -53,6 +53,12 @@ class Damaged(NamedTuple):
     cause: str
 
 
+Before = Callable[[str, tuple[str, ...]], None]
+"""Called with a digest and its names before something is changed; what it raises leaves all as it
+is.
+"""
+
+
 class DataStore:
     """Data sets in a directory, which is made when something is added.
 
@@ -89,10 +95,15 @@ class DataStore:
                 write_whole(arrays, files.pieces(packed.arrays))
         return manifest.digest
 
-    def add_sent(self, manifest: Manifest, name: str | None) -> str:
+    def add_sent(
+        self, manifest: Manifest, name: str | None, before: Before = lambda *_: None
+    ) -> str:
         """Store a data set whose arrays are here or `incoming`, as `add`.
 
         They are read twice, piece by piece, and never in memory as a whole.
+
+        Args:
+            before: Called before anything is written, with what it will be called.
 
         Raises:
             InvalidData: The manifest is none, or the arrays are not those that it tells of.
@@ -106,6 +117,9 @@ class DataStore:
             raise _no_arrays(manifest)
         check_arrays(found, manifest)
         with self._naming(manifest, name):
+            names = self.names_of(manifest.digest)
+            new = () if name is None or name in names else (name,)
+            before(manifest.digest, tuple(sorted((*names, *new))))
             if found == sent:
                 with suppress(FileNotFoundError):  # somebody else has just taken them
                     sent.replace(arrays)
@@ -207,11 +221,17 @@ class DataStore:
         found = (digest_in(path.stem) for path in self.directory.glob("*.json"))
         return [digest for digest in found if digest is not None]
 
-    def remove(self, reference: str, check: Callable[[str], None] = lambda _: None) -> str:
+    def remove(
+        self,
+        reference: str,
+        check: Callable[[str], None] = lambda _: None,
+        before: Before = lambda *_: None,
+    ) -> str:
         """Forget a name, or by digest all names, and what nothing names then; return the digest.
 
         Args:
             check: Called with the digest of data that would go; what it raises keeps them.
+            before: Called before anything is removed, with the names that will be left.
 
         Raises:
             DataNotFound: There is no such data set.
@@ -225,6 +245,7 @@ class DataStore:
             gone = (reference,) if reference in names else names
             if set(gone) == set(names):
                 check(digest)
+            before(digest, tuple(name for name in names if name not in gone))
             for name in gone:
                 (self._names.directory / name).unlink()
             if set(gone) == set(names):

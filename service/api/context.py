@@ -99,7 +99,7 @@ class Context:
             audit.add_row(session, self._audit_row(audit.noted(session)))
 
     def record(self, **changed: Any) -> None:
-        """Leave a row in the audit log of what was changed elsewhere than in the database."""
+        """Leave a row in the audit log of what is about to be changed beside the database."""
         with self.changing() as session:
             audit.note(session, **changed)
 

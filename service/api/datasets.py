@@ -3,7 +3,8 @@
     POST /datasets {manifest, name}   201, or 409 dataset-incomplete: its arrays are not here
     PUT  /datasets/blobs/SHA-256      the arrays, once; then POST again
 
-So whatever was sent before, by whomever, is not sent again.
+So whatever was sent before, by whomever, is not sent again.  Files are in no transaction with the
+audit log: its row is committed before they are changed, so that nothing is changed without one.
 """
 
 import json
@@ -66,8 +67,8 @@ def add(
     response: Response, body: Annotated[bytes, Depends(read_manifest_body)], context: Ctx
 ) -> DatasetView:
     """Add a data set whose arrays are here; the very same again changes nothing."""
-    view = datasets.add_dataset(context.store(), _plain(body), context.upload_bytes)
-    context.record(digest=view.digest, names=view.names)
+    data = _plain(body)
+    view = datasets.add_dataset(context.store(), data, context.upload_bytes, context.record)
     response.headers["Location"] = f"{PREFIX}/{view.digest}"
     return view
 
@@ -85,10 +86,12 @@ async def upload(
     """Send arrays for a manifest to name; those that are here already are not read again."""
     store = context.store()
     with in_our_words():
-        if not await to_thread.run_sync(store.has_arrays, sha256):
+        if await to_thread.run_sync(store.has_arrays, sha256):
+            await to_thread.run_sync(context.record)
+        else:
             most = context.upload_bytes and context.upload_bytes + HEAD_BYTES
-            await receive(request, store.incoming, sha256, most, context.now())
-    await to_thread.run_sync(context.record)
+            staging, now = store.incoming, context.now()
+            await receive(request, staging, sha256, most, now, context.record)
     return UploadedArrays(sha256=sha256)
 
 
@@ -141,9 +144,7 @@ def remove(reference: Reference, context: Ctx) -> RemovedDataset:
 
     Refused while a study that has not ended, or a schedule, names the data that would go.
     """
-    removed = datasets.remove_dataset(context.store(), context.reading, reference)
-    context.record(digest=removed.digest, names=removed.names)
-    return removed
+    return datasets.remove_dataset(context.store(), context.reading, reference, context.record)
 
 
 def _plain(body: bytes) -> Any:

@@ -1,8 +1,10 @@
 """Logging in and out: a browser gives its key once, and gets a cookie that is good for hours.
 
-The page needs no script, and nothing that is behind the gate.
+The page needs no script, and nothing that is behind the gate: what it looks like as the others is
+in itself.
 """
 
+import base64
 import html
 from importlib.resources import files
 from urllib.parse import parse_qs
@@ -21,11 +23,23 @@ from service.dashboard.page import HEADERS
 from service.errors import TooManyFailures
 
 MOST_BYTES = 4096
-PAGE = (files("service.dashboard") / "login.html").read_text()
+
+
+def _page_of_others() -> str:
+    """The page with the style sheet and the icon of all pages, which lie behind the gate."""
+    folder = files("service.dashboard")
+    icon = base64.b64encode((folder / "static" / "icon.svg").read_bytes()).decode()
+    page = (folder / "login.html").read_text()
+    page = page.replace("{{icon}}", f"data:image/svg+xml;base64,{icon}")
+    return page.replace("{{style}}", (folder / "static" / "style.css").read_text())
+
+
+PAGE = _page_of_others()
 POLICY = "; ".join(
     [
         "default-src 'none'",
         "style-src 'unsafe-inline'",
+        "img-src data:",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, and_, bindparam, or_, select, update
+from sqlalchemy import CursorResult, Text, and_, bindparam, or_, select, update
+from sqlalchemy import cast as cast_as
 from sqlalchemy.orm import Session
 
 from metaopt.plugins.described import Needed
 from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Study
+
+_PLUGINS = cast_as(Study.plugins, Text)
 
 
 class Seen(NamedTuple):
@@ -30,7 +33,7 @@ def at_work_or_next(
     """How every running study, the known ones and the one that waits longest stand, oldest first.
 
     However many are queued, it looks at one of them, and at none of those that are `lacking` what
-    they need.
+    they need: texts of plug-ins, as `needs_of` has them, so that it is a few whatever they are of.
     """
     given = {"loaded": list(loaded), "lacking": list(lacking)}
     rows = session.connection().execute(_AT_WORK_OR_NEXT, given)
@@ -58,12 +61,20 @@ def oldest_queued(session: Session, lacking: Iterable[str] = ()) -> str | None:
     return session.scalar(_OLDEST_QUEUED, {"lacking": list(lacking)})
 
 
-def needs_of(session: Session, study_ids: Iterable[str]) -> dict[str, list[Needed]]:
-    """The plug-ins that each of the studies needs."""
-    query = select(Study.study_id, Study.plugins).where(Study.study_id.in_(list(study_ids)))
+class Needs(NamedTuple):
+    """The plug-ins that a study needs, and the text by which they are stored; None is none."""
+
+    text: str | None
+    plugins: list[Needed]
+
+
+def needs_of(session: Session, study_ids: Iterable[str]) -> dict[str, Needs]:
+    """What each of the studies needs."""
+    query = select(Study.study_id, _PLUGINS, Study.plugins)
+    rows = session.execute(query.where(Study.study_id.in_(list(study_ids))))
     return {
-        study_id: [Needed(**one) for one in plugins or ()]
-        for study_id, plugins in session.execute(query)
+        study_id: Needs(text, [Needed(**one) for one in plugins or ()])
+        for study_id, text, plugins in rows
     }
 
 
@@ -171,7 +182,7 @@ def _move(
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
 
 
-_NOT_LACKING = Study.study_id.not_in(bindparam("lacking", expanding=True))
+_NOT_LACKING = or_(Study.plugins.is_(None), _PLUGINS.not_in(bindparam("lacking", expanding=True)))
 _OLDEST_QUEUED = (
     select(Study.study_id)
     .where(Study.status == StudyStatus.QUEUED, _NOT_LACKING)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from service.db.engine import reading
 from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
-from service.db.study_progress import at_work_or_next, needs_of, oldest_queued
+from service.db.study_progress import Needs, at_work_or_next, needs_of, oldest_queued
 from service.dispatcher.leadership import takeover
 from service.dispatcher.lifecycle import phases, spending
 from service.dispatcher.lifecycle.failure import failing_alone
@@ -81,6 +81,7 @@ class Dispatcher:
         self._refreshed = self._settled = 0.0
         self._waits: str | None = None  # the study that is started next, as last looked for
         self._runnable: dict[str, bool] = {}  # whether any slot has what a study needs
+        self._lacking: set[str] = set()  # what of that no slot has: studies that need it wait
         self._log = log.bind(epoch=ledger.epoch)
 
     def run(self) -> None:
@@ -133,7 +134,7 @@ class Dispatcher:
 
     def _look(self) -> None:
         with reading(self._ledger.engine) as session:
-            standing = at_work_or_next(session, self._studies, self._lacking())
+            standing = at_work_or_next(session, self._studies, self._lacking)
             self._look_at_needs(session, [seen.study_id for seen in standing])
             queued = (seen.study_id for seen in standing if seen.status == StudyStatus.QUEUED)
             self._waits = self._next(session, next(queued, None))
@@ -146,17 +147,13 @@ class Dispatcher:
             elif status == StudyStatus.RUNNING and self._runnable[study_id]:
                 self._load(study_id)
 
-    def _lacking(self) -> list[str]:
-        """Studies that no slot can train: they keep their status, and wait."""
-        return [study_id for study_id, runnable in self._runnable.items() if not runnable]
-
     def _next(self, session: Session, study_id: str | None) -> str | None:
         """That queued study, or the oldest one that a slot can train."""
         while study_id is not None:
             self._look_at_needs(session, [study_id])
             if self._runnable[study_id]:
                 break
-            study_id = oldest_queued(session, self._lacking())
+            study_id = oldest_queued(session, self._lacking)
         return study_id
 
     def _look_at_needs(self, session: Session, study_ids: Iterable[str]) -> None:
@@ -166,9 +163,10 @@ class Dispatcher:
             return
         found = needs_of(session, new)
         for study_id in new:
-            needs = found.get(study_id, [])
+            text, needs = found.get(study_id, Needs(None, []))
             self._runnable[study_id] = any(slot.has(needs) for slot in self._slots)
-            if not self._runnable[study_id]:
+            if not self._runnable[study_id] and text is not None:
+                self._lacking.add(text)
                 plugins = [needed.to_json() for needed in needs]
                 self._log.warning("study_lacks_plugins", study_id=study_id, plugins=plugins)
 
@@ -238,7 +236,7 @@ class Dispatcher:
             return False
         started = takeover.start(self._ledger, study_id)
         with reading(self._ledger.engine) as session:
-            self._waits = self._next(session, oldest_queued(session, self._lacking()))
+            self._waits = self._next(session, oldest_queued(session, self._lacking))
         if not started:
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet

@@ -16,7 +16,7 @@ from metaopt.data.incoming.rules import least_bytes
 from metaopt.data.limits import in_units
 from metaopt.data.manifest import Manifest
 from metaopt.data.names import checked_name
-from metaopt.data.store import DataStore, Entry
+from metaopt.data.store import Before, DataStore, Entry
 from metaopt.errors import (
     DamagedData,
     DataIncomplete,
@@ -75,12 +75,15 @@ def show_dataset(store: DataStore, reference: str) -> DatasetView:
         return view_of(store, manifest)
 
 
-def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
+def add_dataset(
+    store: DataStore, data: Any, most_bytes: int, record: Callable[..., None]
+) -> DatasetView:
     """Add a data set whose arrays are here; adding it again changes nothing but adds the name.
 
     Args:
         data: Plain data: the manifest, and the name if it is to have one.
         most_bytes: That the arrays may have, where they are not here yet.
+        record: Called with digest and names before anything is written.
 
     Raises:
         InvalidDataset: Name, manifest or arrays break rules.
@@ -95,17 +98,21 @@ def add_dataset(store: DataStore, data: Any, most_bytes: int) -> DatasetView:
         size = least_bytes(manifest)
         if size > most_bytes and not store.has_arrays(manifest.arrays):
             raise _too_large(size, most_bytes)
-        store.add_sent(manifest, name)
+        store.add_sent(manifest, name, _noting(record))
         return view_of(store, manifest)
 
 
 def remove_dataset(
-    store: DataStore, sessions: Callable[[], AbstractContextManager[Session]], reference: str
+    store: DataStore,
+    sessions: Callable[[], AbstractContextManager[Session]],
+    reference: str,
+    record: Callable[..., None],
 ) -> RemovedDataset:
     """Forget a name, or by digest all names, and the data that have none then.
 
     Args:
         sessions: Yields a session that sees whose store it is.
+        record: Called with digest and names before anything is removed.
 
     Raises:
         DatasetNotFound: There is none.
@@ -117,7 +124,11 @@ def remove_dataset(
             check_unused(session, digest)
 
     with in_our_words():
-        return removed(store, store.remove(reference, check))
+        return removed(store, store.remove(reference, check, _noting(record)))
+
+
+def _noting(record: Callable[..., None]) -> Before:
+    return lambda digest, names: record(digest=f"sha256:{digest}", names=list(names))
 
 
 def removed(store: DataStore, digest: str) -> RemovedDataset:

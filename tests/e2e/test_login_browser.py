@@ -93,6 +93,31 @@ def is_up(url: str) -> bool:
         return False
 
 
+LOOKS = """() => {
+  const style = getComputedStyle(document.documentElement), card = document.querySelector(".card");
+  return [style.fontFamily, style.backgroundColor, style.color, getComputedStyle(card).boxShadow];
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_looks_as_the_pages_behind_it(chromium: Any, server: Server, scheme: str) -> None:
+    key = server.make_key(f"looks-{scheme}", Scope.READ)
+    context = chromium.new_context(color_scheme=scheme)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(f"{server.url}/")
+    looks = page.evaluate(LOOKS)
+    assert page.evaluate("document.querySelector('h1 img').naturalWidth") > 0
+    assert not any("Content Security Policy" in text for text in said)
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Log in").click()
+    page.locator(".card").first.wait_for()
+    assert page.evaluate(LOOKS) == looks
+    context.close()
+
+
 @pytest.mark.browser
 def test_a_browser_logs_in_pauses_a_study_and_logs_out(
     chromium: Any, server: Server, tmp_path: Path

@@ -27,8 +27,10 @@ class Answer(NamedTuple):
 class ApiProcess:
     """`metaopt api` on a database with tables."""
 
-    def __init__(self, database_url: str, data_directory: Path, port: int | None = None) -> None:
-        """Start it, and wait until it answers."""
+    def __init__(
+        self, database_url: str, data_directory: Path, port: int | None = None, **settings: str
+    ) -> None:
+        """Start it, with such settings (METAOPT_…), and wait until it answers."""
         data_directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -37,6 +39,7 @@ class ApiProcess:
             **inherited,
             "METAOPT_DATABASE_URL": database_url,
             "METAOPT_DATA_DIRECTORY": str(data_directory),
+            **settings,
         }
         self.log_path = data_directory / "api.log"
         with self.log_path.open("ab") as log:

@@ -10,6 +10,7 @@ a later transfer.
 import hashlib
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,8 +76,11 @@ class Part:
         self._hashed.update(piece)
         self.size += len(piece)
 
-    def finish(self) -> None:
+    def finish(self, before: Callable[[], None] = lambda: None) -> None:
         """Give it its name.
+
+        Args:
+            before: Called before it gets it; what it raises leaves nothing of it.
 
         Raises:
             InvalidData: It has another SHA-256.
@@ -91,6 +95,7 @@ class Part:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+        before()
         self._part.replace(self._whole)
 
     def close(self) -> None:

@@ -1,7 +1,10 @@
 """Bounds of a request's body, whoever reads it: how large it is, and how long it may take.
 
-    receive ──▶ more than 1 MiB, announced or not ──▶ 413      nothing for 10 s, 30 s in all ──▶ 408
+    receive ──▶ more than 1 MiB, announced or not ──▶ 413      10 s, and 1 s for each 50 KiB ──▶ 408
             └─▶ 16 MiB of all requests together ──▶ 429
+
+So one that comes byte by byte has 10 s, as has one that does not come at all, and 1 MiB half a
+minute.
 
 Routes that take more look after themselves (`OWN`): manifests have another limit, and arrays go to
 a file as they come.  The head of a request has its time where connections are kept
@@ -21,7 +24,7 @@ from service.errors import RequestTimeout, ServiceError, TooManyBodies
 from service.wire.parsing.plain_data import MAX_BODY_BYTES
 
 SILENCE_SECONDS = 10.0
-TOTAL_SECONDS = 30.0
+LEAST_RATE = MAX_BODY_BYTES / 20  # bytes a second beyond that
 MOST_HELD_BYTES = 2**24
 OWN = "/api/v1/datasets"
 
@@ -71,7 +74,7 @@ class _Bounded:
 
     def __init__(self, receive: Receive, send: Send, held: _Held) -> None:
         self._receive, self._send, self._held = receive, send, held
-        self._deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
+        self._begun_at = asyncio.get_running_loop().time()
         self._bytes = 0
         self._whole = False
         self.started = False
@@ -80,14 +83,16 @@ class _Bounded:
     async def receive(self) -> Message:
         if self._whole or self.started:  # whether the client goes away may be waited for
             return await self._receive()
-        left = self._deadline - asyncio.get_running_loop().time()
+        taken = asyncio.get_running_loop().time() - self._begun_at
+        left = SILENCE_SECONDS + self._bytes / LEAST_RATE - taken
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, min(left, SILENCE_SECONDS)))
         except TimeoutError:
             raise self._refuse(
                 RequestTimeout(
-                    f"a body must come within {TOTAL_SECONDS:g} s, without a pause of "
-                    f"{SILENCE_SECONDS:g} s; {self._bytes} bytes did"
+                    f"a body must come within {SILENCE_SECONDS:g} s and a second more for each "
+                    f"{LEAST_RATE / 1024:.0f} KiB, without a pause of {SILENCE_SECONDS:g} s; "
+                    f"{self._bytes} bytes did"
                 )
             ) from None
         size = len(message.get("body", b""))

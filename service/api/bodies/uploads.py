@@ -6,7 +6,7 @@ The event loop only hands pieces on; a thread is held for as long as a piece tak
 """
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -23,9 +23,17 @@ SILENCE_SECONDS = 60.0
 
 
 async def receive(
-    request: Request, staging: Staging, digest: str, most_bytes: int, now: datetime
+    request: Request,
+    staging: Staging,
+    digest: str,
+    most_bytes: int,
+    now: datetime,
+    before: Callable[[], None],
 ) -> None:
     """Keep the body among what is staged, if it has that SHA-256.
+
+    Args:
+        before: Called in a thread once it is whole and right, before it is kept.
 
     Raises:
         BodyTooLarge: It has more bytes, announced or not.
@@ -41,7 +49,7 @@ async def receive(
             if part.size + len(piece) > most_bytes:
                 raise BodyTooLarge(f"the body must have at most {most_bytes} bytes")
             await to_thread.run_sync(part.write, piece)
-        await to_thread.run_sync(part.finish)
+        await to_thread.run_sync(part.finish, before)
 
 
 @asynccontextmanager

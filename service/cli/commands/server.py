@@ -25,6 +25,7 @@ from service.cli.console import say
 from service.cli.exits import Exit, Stop
 from service.cli.own_plugins import Import, paths_of
 from service.cli.processes.connections import Connection
+from service.cli.processes.memory import give_back
 from service.cli.processes.supervisor import Supervised, tethered
 from service.db.schema import migrate
 from service.dispatcher.leadership.watchdog import Watchdog
@@ -156,6 +157,7 @@ def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[]
     """Serve until SIGTERM or SIGINT; `on_exit` is called as soon as one arrives."""
     from service.app import create_app
 
+    give_back()
     configure_logging(sys.stderr)
     app = create_app(settings)
     # What has been loaded stays: collections need not look through it, and be fewer, since a large

@@ -1,9 +1,10 @@
 """Bytes to plain data: JSON and YAML by one rule, with what their own parsers leave out.
 
 Refused, each with the path of the field: NaN and infinities (also 1e999), integers of more than
-32 digits, a key given twice, NUL and lone surrogates, nesting deeper than 32, an empty document;
-with its line and column, what is no JSON or YAML; and more than 30,000 values, of YAML 10,000,
-which are counted before any of them is made.  A byte-order mark is no part of a document.
+32 digits, a key given twice, NUL and lone surrogates, nesting deeper than 32, an object of more
+than 1,000 fields, an empty document; with its line and column, what is no JSON or YAML; and more
+than 30,000 values, of YAML 10,000, which are counted before any of them is made.  A byte-order mark
+is no part of a document.
 
 What is JSON is YAML, too, and read as JSON, up to 1 MiB.  Other YAML is the core schema of version
 1.2 (`no` and `on` are text, 1e-3 is a number) with anchors, aliases and merge keys and without
@@ -26,6 +27,7 @@ MAX_WRITTEN_OUT = 1 << 18
 MAX_VALUES = 30_000
 MAX_YAML_VALUES = 10_000
 MAX_DEPTH = 32
+MAX_FIELDS = 1000
 MAX_DIGITS = 32
 MAX_ERRORS = 20
 
@@ -210,7 +212,7 @@ def _keeps_rules(data: Any) -> bool:
                 return False
             if kind is not dict and kind is not list:
                 continue
-            if depth > MAX_DEPTH or (kind is dict and any(map(_text_rule, value))):
+            if depth > MAX_DEPTH or (kind is dict and _fields_break_rules(value)):
                 return False
             inner.extend(value.values() if kind is dict else value)
         level, depth = inner, depth + 1
@@ -230,12 +232,19 @@ def _broken_rules(data: Any) -> Iterator[FieldError]:
             if depth > MAX_DEPTH:
                 yield FieldError(field, _TOO_DEEP)
                 continue
+            if isinstance(value, dict) and len(value) > MAX_FIELDS:
+                yield FieldError(field, f"must have at most {MAX_FIELDS} fields, got {len(value)}")
+                continue
             items = value.items() if isinstance(value, dict) else enumerate(value)
             inner = [(child_path(path, key), entry, depth + 1) for key, entry in items]
             stack.extend(reversed(inner))
             if isinstance(value, dict):
                 rules = ((key, _text_rule(key)) for key in value)
                 yield from (FieldError(child_path(path, k), f"name {r}") for k, r in rules if r)
+
+
+def _fields_break_rules(value: dict[str, Any]) -> bool:
+    return len(value) > MAX_FIELDS or any(map(_text_rule, value))
 
 
 def _text_rule(text: str) -> str | None:

@@ -16,6 +16,9 @@ from service.wire.spec.known_fields import Schema, known_fields, without_tags
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.study import StudySpec
 
+MOST_IN_WORDS = 500
+FIELD_DEPTH = 4  # as branches[0].space.inner_lr: what is below is one field in several forms
+
 
 def parse_spec(data: Any, *, stored: bool = False) -> StudySpec:
     """The spec that plain data describes, defaults filled in.
@@ -66,10 +69,17 @@ def _unresolved(spec: StudySpec) -> Iterator[FieldError]:
 def broken_rules(
     error: ValidationError, data: Any, model: type[BaseModel], root: str = "spec"
 ) -> list[FieldError]:
-    """The rules of `model` that `data` breaks, in words, one for each field."""
+    """The rules of `model` that `data` breaks, in words, one for each field.
+
+    The first of very many are: those that nobody is told of count, without words.
+    """
     result: dict[str, FieldError] = {}
+    untold = set[tuple[int | str, ...]]()
     schema = cache(model.model_json_schema)
-    for entry in error.errors(include_url=False):
+    for number, entry in enumerate(error.errors(include_url=False)):
+        if number >= MOST_IN_WORDS and len(result) >= MAX_ERRORS:
+            untold.add(entry["loc"][:FIELD_DEPTH])
+            continue
         if entry["type"] == "default_factory_not_called":
             continue  # the field that the default follows from has an error of its own
         if entry["type"] == "extra_forbidden" and len(result) < MAX_ERRORS:
@@ -78,7 +88,7 @@ def broken_rules(
             refusal = _in_words(entry, data, root)
         if refusal is not None:
             result.setdefault(refusal.field, refusal)
-    return list(result.values())
+    return [*result.values(), *[FieldError(root, "and more")] * len(untold)]
 
 
 def rule_in_words(entry: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ import anyio
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from metaopt.data import arrays as files
 from metaopt.data.pack import Packed
@@ -86,6 +87,36 @@ def test_what_was_sent_is_there_and_is_not_sent_again(
     assert again.status_code == 201 and again.headers["location"] == f"{URL}/{digest}"
     files = [sent.packed.manifest.arrays + ".safetensors", f"{digest[7:]}.json", "animals"]
     assert there(store) == sorted(files)
+
+
+def test_nothing_is_changed_without_a_row_in_the_audit_log(
+    app: FastAPI, client: TestClient, sent: Sent, store: DataStore
+) -> None:
+    refusing = True
+
+    def refuse(_c: object, _k: object, statement: str, *_: object) -> None:
+        if refusing and "INSERT INTO mo_audit" in statement:
+            raise OperationalError(statement, {}, Exception("gone"))
+
+    event.listen(app.state.context.engine, "before_cursor_execute", refuse)
+    for step in (
+        lambda: client.put(sent.blob, content=sent.arrays),
+        lambda: client.post(URL, json=sent.body),
+        lambda: client.delete(f"{URL}/animals"),
+    ):
+        before, refusing = there(store), True
+        assert step().status_code == 503
+        assert there(store) == before
+        refusing = False
+        assert step().status_code in (200, 201)
+        assert there(store) != before
+    rows = client.get("/api/v1/audit").json()["items"]
+    digest = f"sha256:{sent.packed.manifest.digest}"
+    assert [(row["action"].split()[0], row["changed"]) for row in rows] == [
+        ("DELETE", {"digest": digest, "names": []}),
+        ("POST", {"digest": digest, "names": ["animals"]}),
+        ("PUT", None),
+    ]
 
 
 def test_what_is_there_is_listed_shown_and_sent_back(client: TestClient, sent: Sent) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, event, update
 
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.plugins.described import Described
@@ -80,3 +80,19 @@ def test_one_that_no_slot_has_waits_and_delays_nobody(
     again.known = {"cpu:0": (algorithm(),)}
     run(again)
     wait_for(engine, theirs, "completed")
+
+
+def test_many_are_left_out_by_what_they_lack_and_not_one_by_one(engine: Engine, run: Run) -> None:
+    for _ in range(20):
+        add(engine, algorithm())
+    ours = submit(engine, small_spec(**OURS))
+    asked: list[int] = []  # values of each poll
+
+    def count(_c: object, _k: object, sql: str, values: tuple[object, ...], *_: object) -> None:
+        if "plugins IS NULL" in sql:
+            asked.append(len(values))
+
+    event.listen(engine, "before_cursor_execute", count)
+    run(ScriptedExecutor())
+    wait_for(engine, ours, "completed")
+    assert asked and max(asked) < 12

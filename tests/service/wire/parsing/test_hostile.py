@@ -73,6 +73,18 @@ def test_a_hostile_document_is_answered_soon(parse: Callable[[bytes], Any], body
     assert time.process_time() - begun < MOST_SECONDS
 
 
+@pytest.mark.parametrize(("fields", "is_refused"), [(1000, False), (1001, True)])
+def test_an_object_has_at_most_a_thousand_fields(fields: int, is_refused: bool) -> None:
+    inner = b",".join(b'"k%d":1' % number for number in range(fields))
+    rule = r"a\[0\]: must have at most 1000 fields, got 1001"
+    for parse in (parse_json, parse_yaml):
+        if is_refused:
+            with pytest.raises(InvalidSpec, match=rule):
+                parse(b'{"a":[{%s}]}' % inner)
+        else:
+            assert len(parse(b'{"a":[{%s}]}' % inner)["a"][0]) == fields
+
+
 def test_hostile_documents_side_by_side_take_little_memory() -> None:
     """Under a limit on the address space, so that more would be an error."""
     code = """
