@@ -45,12 +45,13 @@ night: .venv/.dev .venv/.generators ## Run the long proofs, and properties on tw
 chaos: .venv/.dev ## Kill workers, dispatchers and the API at random for a minute, then check what is left
 	$(BIN)/python -m tests.chaos storm $(CHAOS_ARGS)
 
-chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash point, 20,000 simulated runs
+chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash point, 20,000 simulated runs, a soak
 	$(BIN)/python -m tests.chaos storm --night --stops --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos lanes --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos submissions --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos sweep --night --results benchmarks/results --jobs $(JOBS)
 	$(BIN)/python -m tests.chaos simulation --night --results benchmarks/results --jobs $(JOBS)
+	$(BIN)/python -m tests.chaos soak --results benchmarks/results
 
 check: lint ## What lint does, then the fast tests; they hold the docs to the code
 	$(PYTEST) $(SIDE_BY_SIDE) -m "$(FAST)"

@@ -129,7 +129,8 @@ class Mirror:
         self._stop = stop or threading.Event()
         self._epoch = epoch
         self._seen: queries.Fingerprint | None = None
-        self._copies: dict[tuple[str, str], _BranchCopy] = {}
+        self._copies: dict[tuple[str, str], _BranchCopy] = {}  # of studies that may change
+        self._done: dict[str, str] = {}
 
     def sync(self) -> None:
         """Bring Optuna's tables up to date with ours; a study that fails does not stop others.
@@ -178,6 +179,7 @@ class Mirror:
 
     def _read_copies(self) -> None:
         self._copies.clear()
+        self._done.clear()
         for study in self._storage.get_all_studies():
             attributes = dict(study.user_attrs)
             if "study_id" in attributes and "branch" in attributes:  # others are not ours
@@ -185,12 +187,21 @@ class Mirror:
                 self._copies[key] = _BranchCopy(study._study_id, study.study_name, attributes)
 
     def _is_done(self, study: Study) -> bool:
-        copies = [
-            self._copies.get((study.study_id, branch.get("name", branch["algorithm"])))
+        """Whether nothing of the study will change any more; then its copies are forgotten."""
+        done = _done_mark(study)
+        if self._done.get(study.study_id) == done:
+            return True
+        keys = [
+            (study.study_id, branch.get("name", branch["algorithm"]))
             for branch in study.spec["branches"]
         ]
-        done = _done_mark(study)
-        return all(copy is not None and copy.attributes.get("mirrored") == done for copy in copies)
+        copies = [self._copies.get(key) for key in keys]
+        if not all(copy and copy.attributes.get("mirrored") == done for copy in copies):
+            return False
+        self._done[study.study_id] = done
+        for key in keys:
+            del self._copies[key]
+        return True
 
     def _sync_studies(self, studies: list[Study], since: int | None) -> Exception | None:
         first: Exception | None = None
@@ -230,6 +241,7 @@ class Mirror:
             self._write_note(copy.name, note(study, large))
             copy.attributes["mirrored"] = _done_mark(study)
             self._storage.set_study_user_attr(copy.optuna_id, "mirrored", _done_mark(study))
+        self._is_done(study)
 
     def _with_importances(self, content: Rows) -> Rows:
         """The rows with their importances, which are kept: later reports need not compute them."""

@@ -1,4 +1,4 @@
-"""Proofs under faults, as programs: `python -m tests.chaos PROOF`, each of `PROOFS`.
+"""Proofs under faults and load, as programs: `python -m tests.chaos PROOF`, each of `PROOFS`.
 
 Each prints its seed, what happened and its verdict, and writes them as JSON below --results; the
 exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.chaos.databases import KINDS, database
 from tests.chaos.simulation.seeds import run_seeds
+from tests.chaos.soak.soak import TRIALS, soak
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.submissions import submissions as keyed
 from tests.chaos.sweep.sweep import sweep
@@ -24,6 +25,7 @@ from tests.fakes.specs import small_spec
 
 SHORT = Plot(seed=0, studies=3, trials=20, kills=8, every_seconds=1.2, snapshot_seconds=4.0)
 NIGHT = Plot(seed=0, studies=25, trials=100, kills=160, every_seconds=1.5)
+MINUTES, SOAK_MINUTES = 90.0, 30.0
 # Workers that train load torch whenever they start: faults leave them the time.
 LANES = Plot(seed=0, studies=3, trials=6, kills=12, every_seconds=8.0, toy=False)
 
@@ -76,7 +78,7 @@ def crash_points(given: argparse.Namespace) -> dict[str, Any]:
             jobs=given.jobs,
             sample=None if given.night else 3,
             seed=given.seed,
-            most_seconds=60 * given.minutes / len(given.databases),
+            most_seconds=60 * (given.minutes or MINUTES) / len(given.databases),
         )
         runs += [asdict(one) for one in outcomes]
     died = sum(one["died"] for one in runs)
@@ -110,7 +112,7 @@ def simulation(given: argparse.Namespace) -> dict[str, Any]:
     """Dispatchers in a simulated world: the seeds after --seed."""
     count = 20_000 if given.night else 500
     seeds = range(given.seed, given.seed + count)
-    found = run_seeds(seeds, jobs=given.jobs, most_seconds=60 * given.minutes)
+    found = run_seeds(seeds, jobs=given.jobs, most_seconds=60 * (given.minutes or MINUTES))
     print(
         f"{found.seeds} seeds, {found.lives} dispatchers, {found.segments} segments; "
         f"{dict(found.statuses)}; {len(found.red)} red",
@@ -118,6 +120,41 @@ def simulation(given: argparse.Namespace) -> dict[str, Any]:
         sep="\n  ",
     )
     return {**asdict(found), "passed": not found.red}
+
+
+def long_work(given: argparse.Namespace) -> dict[str, Any]:
+    """A service at work for long: memory, descriptors, connections and directories stay flat."""
+    outcomes = []
+    for kind in given.databases:
+        directory = Path(tempfile.mkdtemp(prefix="metaopt-soak-"))
+        with database(kind, directory) as engine:
+            outcome = soak(
+                engine,
+                directory,
+                lambda number: spec_of(number, TRIALS, given.seed),
+                given.minutes or SOAK_MINUTES,
+            ).to_json()
+        print(
+            f"{kind}: {outcome['studies']} studies, {outcome['trials']} trials, "
+            f"{outcome['events_read']} events read in {outcome['seconds']:.0f} s; "
+            f"{outcome['database_bytes_a_study']} bytes of the database a study",
+            *(_trend_in_words(one) for one in outcome["trends"]),
+            *outcome["violations"][:20],
+            sep="\n  ",
+            flush=True,
+        )
+        outcomes.append(outcome)
+        if outcome["passed"]:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            print(f"  what it left: {directory}", flush=True)
+    return {"runs": outcomes, "passed": all(one["passed"] for one in outcomes)}
+
+
+def _trend_in_words(one: dict[str, Any]) -> str:
+    flat = "flat" if one["flat"] else "GROWS"
+    figures = " ".join(f"{name} {one[name]:.0f}" for name in ("median", "growth", "allowed"))
+    return f"{one['name']:30} {flat:5} {figures}"
 
 
 def main(arguments: list[str]) -> int:
@@ -130,7 +167,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time: sweep, simulation")
     parser.add_argument(
-        "--minutes", type=float, default=90.0, help="most, of a sweep or a simulation"
+        "--minutes",
+        type=float,
+        help=f"most of a sweep or a simulation, {MINUTES:.0f}; of a soak on each database, "
+        f"{SOAK_MINUTES:.0f}",
     )
     parser.add_argument("--results", type=Path, help="directory for the JSON")
     given = parser.parse_args(arguments)
@@ -149,6 +189,7 @@ PROOFS = {
     "submissions": submissions,
     "sweep": crash_points,
     "simulation": simulation,
+    "soak": long_work,
 }
 
 

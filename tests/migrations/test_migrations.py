@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from sqlalchemy import (
 )
 
 from migrations.versions import __file__ as versions_file
-from service.db.engine import open_engine, transaction
+from service.db.engine import transaction
 from service.db.schema import migrate
 from service.db.schema.revise import revise
 from service.db.tables import Base, IdempotencyKey, Report, Spending, Study, Trial
@@ -37,16 +36,6 @@ from tests.fakes.rows import NOON, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
 
 KEY_OF_0025 = "key", "api_key_id", "study_id", "body_sha256"
-
-
-@pytest.fixture
-def bare(database_url: str, tmp_path) -> Iterator[Engine]:
-    if database_url.startswith("sqlite"):
-        (tmp_path / "database").mkdir(exist_ok=True)
-        (tmp_path / "database" / "metaopt.db").touch()  # an engine makes none
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
 
 
 def tables(engine: Engine) -> set[str]:

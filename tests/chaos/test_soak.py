@@ -1,0 +1,37 @@
+"""What the soak calls flat: a leak shows through noise, a warm-up and outliers do not."""
+
+import random
+
+from tests.chaos.soak.trend import Sample, trend
+
+MIB = 2**20
+CHANCE = random.Random(1)
+
+
+def samples(per_minute: float, *, noise: float = MIB) -> list[Sample]:
+    """Half an hour, ten seconds a sample: a hundred MiB, after a warm-up from fifty."""
+    found = []
+    for at in range(0, 1800, 10):
+        warm = 50 * MIB * max(0.0, 1 - at / 300)
+        wild = 40 * MIB if CHANCE.random() < 0.1 else 0.0
+        value = 100 * MIB - warm + wild + per_minute * at / 60 + CHANCE.gauss(0, noise)
+        found.append(Sample(float(at), value))
+    return found
+
+
+def test_a_warm_up_noise_and_outliers_are_flat() -> None:
+    found = trend("memory_bytes/api 1", samples(0.0))
+    assert found.flat and abs(found.growth) < MIB
+
+
+def test_a_leak_of_a_quarter_of_a_megabyte_a_minute_is_found() -> None:
+    found = trend("memory_bytes/api 1", samples(0.25 * MIB))
+    assert not found.flat and 4 * MIB < found.growth < 6 * MIB
+    assert 13 * MIB < found.per_hour < 17 * MIB
+
+
+def test_a_descriptor_a_minute_is_a_leak_and_two_more_are_none() -> None:
+    leak = [Sample(at, 20.0 + at // 60) for at in range(0, 1800, 10)]
+    step = [Sample(at, 20.0 + 2 * (at > 1000)) for at in range(0, 1800, 10)]
+    assert not trend("descriptors/api 1", leak).flat
+    assert trend("descriptors/api 1", step).flat
