@@ -201,7 +201,7 @@ class _Storm:
     def _caught_up(self) -> bool:
         """Whether the mirror has marked every study as done, and no checkpoint is left."""
         checkpoints = self._directory / "data" / "checkpoints"
-        if checkpoints.is_dir() and any(checkpoints.iterdir()):
+        if any(checkpoints.glob("[!.]*")):
             return False
         storage = open_storage(self._engine.url)
         try:
