@@ -36,6 +36,7 @@ class CheckpointStore:
         self._root = root.resolve()
         self._inside = os.path.join(self._root, "")
         self._made: set[str] = set()
+        self._is_known = False
 
     def fault(self) -> str | None:
         """Why no checkpoint can be read or written at the moment; None if they can."""
@@ -51,6 +52,7 @@ class CheckpointStore:
             return f"the checkpoint directory {self._root} cannot be used: {error.strerror}"
         if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
             return f"the checkpoint directory {self._root} cannot be read and written"
+        self._is_known = True
         return None
 
     def adopt(self, names: Collection[str]) -> None:
@@ -74,9 +76,12 @@ class CheckpointStore:
             OSError: It cannot be made.
         """
         path = self._root / study_id
-        if study_id in self._made and not path.is_dir():
-            raise DirectoryGone(errno.ENOENT, "the study's checkpoints were removed", str(path))
-        path.mkdir(parents=True, exist_ok=True)
+        if not path.is_dir():
+            if self._is_known and (fault := self.fault()) is not None:
+                raise OSError(errno.ENODEV, fault)  # in the place of the disk nothing is made
+            if study_id in self._made:
+                raise DirectoryGone(errno.ENOENT, "a study's checkpoints were removed", str(path))
+            path.mkdir(parents=True)
         self._made.add(study_id)
         return str(path)
 
@@ -143,6 +148,8 @@ class CheckpointStore:
 
         They are of a newer database than the one at work, and it may yet come back.
         """
+        if not names:
+            return  # nor need there be a directory
         kept = sorted(self._kept(study_id) | set(names))
         write_whole(self._root / study_id / _KEPT, ["\n".join(kept).encode()])
 

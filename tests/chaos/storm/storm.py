@@ -104,10 +104,12 @@ def rage(
     module = "tests.chaos.toy.dispatcher" if plot.toy else "service.daemon"
     settings = {"METAOPT_HANG_SECONDS": str(plot.hang_seconds)}
     service = Service(url, directory / "data", dispatcher=module, standby=plot.standby, **settings)
-    return _Storm(plot, engine, directory, service, spec).run()
+    return Storm(plot, engine, directory, service, spec).run()
 
 
-class _Storm:
+class Storm:
+    """A run of the service under faults; `Outages` has others than signals."""
+
     def __init__(
         self, plot: Plot, engine: Engine, directory: Path, service: Service,
         spec: Callable[[int], dict[str, Any]],
