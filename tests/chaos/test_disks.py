@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.outages.disks import outages_of_disks
-from tests.fakes.disks import why_none
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +22,6 @@ def place() -> Iterator[Path]:
 @pytest.mark.disks
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def test_disks_that_fail_lose_nothing_and_cost_no_trial_anything(kind: str, place: Path) -> None:
-    if (why := why_none()) is not None:
-        pytest.skip(why)
     with outages_of_disks(kind, place, 3.0) as run:
         outcome = run.run()
     print(json.dumps(run.to_json()))

@@ -38,7 +38,7 @@ class Proxy:
         self._lines: set[_Line] = set()
         self._swallowed: frozenset[str] = frozenset()  # of lines that are made from now on
         self._is_refusing = False
-        self.made = 0
+        self.cuts = 0  # that met a line
         listening = socket.create_server(("127.0.0.1", 0))
         port = int(listening.getsockname()[1])
         self.url = parts.set(host="127.0.0.1", port=port, query={}).render_as_string(
@@ -100,6 +100,7 @@ class Proxy:
 
     def _cut(self) -> int:
         lines, self._lines = self._lines, set()
+        self.cuts += bool(lines)
         for line in lines:
             line.reset()
         return len(lines)
@@ -117,7 +118,6 @@ class Proxy:
         listening.close()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.made += 1
         try:
             if self._is_refusing:
                 raise OSError

@@ -32,6 +32,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     answer_seconds: float | None = None
     doubt_seconds: float | None = None
     dial: Callable[[], psycopg.Connection[Any]] | None = None
+    is_new: bool = True
 
     def wait(self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None) -> RV:
         """Wait for the server.
@@ -125,6 +126,9 @@ def _dialled(
 
 def _pinging(seconds: float) -> Any:
     def checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+        if connection.is_new:  # it has just answered; and SQLAlchemy tries no third connection
+            connection.is_new = False
+            return
         if not connection.answers(seconds):  # its neighbours are of the same time
             raise InvalidatePoolError("the connection is lost")
 

@@ -1,7 +1,7 @@
 """Lines to PostgreSQL that are cut, stall, or are half-open, again and again."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -38,10 +38,12 @@ def outages_of_lines(
             return spec_of(number, TRIALS, seed)
 
         known = faults(proxy)
-        yield Outages(
+        run = Outages(
             engine, proxy.url, directory, spec, [known[kind] for kind in kinds],
             Promise(), patience=patience, seed=seed,
         )  # fmt: skip
+        run.counted = lambda: {"cuts": proxy.cuts}
+        yield run
 
 
 def faults(proxy: Proxy) -> dict[str, Fault]:
@@ -54,15 +56,22 @@ def faults(proxy: Proxy) -> dict[str, Fault]:
     }
     return {
         "cut": Fault("cut", proxy.cut),
-        "cut again and again": Fault("cut again and again", keep=proxy.cut, seconds=2.0),
+        "cut at random": Fault("cut at random", keep=_at_random(proxy), seconds=5.0),
         "refused": Fault("refused", proxy.refuse, proxy.mend, HALF_OPEN_SECONDS),
         "stalled": Fault("stalled", proxy.stall, proxy.mend, STALL_SECONDS),
         **half_open,
     }
 
 
+def _at_random(proxy: Proxy, *, each_step: float = 0.3) -> Callable[[], object]:
+    chance = random.Random(0)
+    return lambda: chance.random() < each_step and proxy.cut()
+
+
 def in_turn(count: int, seed: int) -> list[str]:
-    """So many cuts, and a few of each other kind among them."""
+    """So many faults, of which most are many cuts, and some each other kind."""
     chance = random.Random(seed)
-    others = [f"half-open {way}" for way in WAYS] + ["stalled", "refused"]
-    return [chance.choice(others) if chance.random() < 0.05 else "cut" for _ in range(count)]
+    others = ["cut", "stalled", "refused", *(f"half-open {way}" for way in WAYS)]
+    return [
+        chance.choice(others) if number % 4 == 3 else "cut at random" for number in range(count)
+    ]

@@ -105,6 +105,7 @@ class Outages(Storm):
         self._prober = Prober(f"http://127.0.0.1:{service.port}")
         self._backs: list[float] = []
         self.figures = Figures()
+        self.counted: Callable[[], dict[str, int]] = dict
 
     def _wanted(self) -> int:
         known = len(self._client.acknowledged)
@@ -205,4 +206,5 @@ class Outages(Storm):
 
     def to_json(self) -> dict[str, Any]:
         """Return what came of it, as plain data."""
-        return {**self._report.to_json(), "figures": asdict(self.figures)}
+        figures = {**asdict(self.figures), **self.counted()}
+        return {**self._report.to_json(), "figures": figures}

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.db.connections.deadlines import DISPATCHER
 from service.db.connections.failures import is_away
@@ -102,3 +103,35 @@ def test_a_client_that_dies_in_a_transaction_holds_nothing_any_more(engine: Engi
     wait_until(written, 1, what="the row that was held, as it was before")
     assert time.monotonic() - begun < 2.0
     hasty.dispose()
+
+
+@pytest.mark.postgres
+@on_postgres
+def test_a_line_that_is_cut_again_and_again_is_a_database_that_is_away(
+    engine: Engine, proxy: Proxy
+) -> None:
+    cut = open_engine(proxy.url, DISPATCHER)
+    met: set[type[Exception]] = set()
+    stop = threading.Event()
+
+    def cutting() -> None:
+        while not stop.wait(0.002):
+            proxy.cut()
+
+    cutter = threading.Thread(target=cutting)
+    cutter.start()
+    try:
+        for _ in range(300):
+            try:
+                with transaction(cut) as session:
+                    session.execute(text("SELECT 1"))
+            except Exception as error:
+                assert is_away(error), repr(error)
+                met.add(type(error))
+    finally:
+        stop.set()
+        cutter.join()
+    assert met == {OperationalError}
+    with transaction(cut) as session:
+        assert session.scalar(text("SELECT 2")) == 2
+    cut.dispose()
