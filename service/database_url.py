@@ -2,14 +2,24 @@
 
 A path is not a URL: `%`, `?` and `#` mean something else there.  So a path never becomes a part of
 a text that is parsed as one; it is handed over as a path.
+
+A PostgreSQL with a standby has a URL with both hosts, as libpq writes it or as SQLAlchemy does:
+
+    postgresql://me@one:5432,other:5433/metaopt?target_session_attrs=read-write
+    postgresql://me@/metaopt?host=one:5432&host=other:5433&target_session_attrs=read-write
 """
 
+import re
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 NO_FILES = (None, "", ":memory:")
+_HOSTS = re.compile(
+    r"(?P<begin>postgresql(?:\+\w+)?://(?:[^@/?]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<end>.*)"
+)
+_HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\],]+))(?::(?P<port>[0-9]+))?")
 
 
 def parse_database_url(database_url: str | URL) -> URL:
@@ -19,7 +29,7 @@ def parse_database_url(database_url: str | URL) -> URL:
         ValueError: It is no URL, of another kind, or of a SQLite database that is no file.
     """
     try:
-        url = make_url(database_url)
+        url = _parsed(database_url)
     except (ArgumentError, ValueError):
         raise ValueError(
             f"must be a URL and {_FORMS}"
@@ -33,6 +43,19 @@ def parse_database_url(database_url: str | URL) -> URL:
             f"share it: got {url.render_as_string()}"
         )
     return url
+
+
+def _parsed(database_url: str | URL) -> URL:
+    several = None if isinstance(database_url, URL) else _HOSTS.fullmatch(database_url)
+    if several is None:
+        return make_url(database_url)
+    url = make_url(several["begin"] + several["end"])
+    hosts = [_HOST.fullmatch(one) for one in several["hosts"].split(",")]
+    if not all(hosts):
+        raise ValueError("a host and its port are no such")
+    named = [(one["six"] or one["name"], one["port"] or "") for one in hosts if one]
+    told = {"host": ",".join(host for host, _ in named), "port": ",".join(p for _, p in named)}
+    return url.update_query_dict(told)
 
 
 def sqlite_url(path: Path) -> URL:

@@ -29,7 +29,10 @@ class Settings(BaseSettings):
         description="Database, checkpoints, data sets, logs.",
     )
     database_url: str | None = Field(
-        None, description="SQLAlchemy URL; default is SQLite under the data directory."
+        None,
+        description="URL of the database, or of a primary and its standby "
+        "(`postgresql://one,other/metaopt?target_session_attrs=read-write`); "
+        "default is SQLite under the data directory.",
     )
     host: str = Field("127.0.0.1", description="Address the API binds to.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")

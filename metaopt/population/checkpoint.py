@@ -8,7 +8,6 @@ A lane may go on under another signature if that has the same state (`Signature.
 from first-order meta-gradients to second-order ones.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -19,12 +18,12 @@ import torch
 from torch import Tensor
 
 from metaopt.errors import CorruptCheckpoint
+from metaopt.population.damage import is_damage
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program
 from metaopt.population.tensor_file import read_regular, to_bytes
 
 FORMAT = "1"
-_DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ELOOP, errno.ENXIO}
 
 
 def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> str:
@@ -65,7 +64,8 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
     Raises:
         CorruptCheckpoint: not there, unreadable, of other bytes, or of a signature with another
             state.
-        OSError: The machine does not let it be read, as without a free descriptor.
+        OSError: The machine does not let it be read: its directory is away, or there is no free
+            descriptor.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -73,7 +73,7 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
     try:
         content = read_regular(path)
     except OSError as error:
-        if error.errno not in _DAMAGE:  # of the machine: the file may be as good as it was
+        if not is_damage(path, error):  # of the machine: the file may be as good as it was
             raise
         raise CorruptCheckpoint(f"checkpoint {path} cannot be read: {error}") from None
     actual = hashlib.sha256(content).hexdigest()

@@ -20,6 +20,7 @@ from service.backup.manifest import (
     CHECKPOINTS,
     DATA_SETS,
     DATABASE,
+    MARK,
     BackupRefused,
     Lacking,
     Manifest,
@@ -72,6 +73,7 @@ def restore(
             copied = copy_rows(session.connection(), connection)
             connection.execute(update(DispatcherRow).values(refreshed_at=RELEASED_AT, slots=None))
         placed.stay()
+        _mark(data_directory / CHECKPOINTS)  # what it lacks is lacking for good
         with reading(target) as session:
             named = named_files(session, data_directory)
     return Restored(manifest, copied, len(files), _lacking(data_directory, named))
@@ -119,6 +121,11 @@ class _Placed:
         return True
 
 
+def _mark(checkpoints: Path) -> None:
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    (checkpoints / MARK).touch()
+
+
 def _lacking(data_directory: Path, named: list[Named]) -> list[Lacking]:
     return [
         Lacking(path=one.path, cause="is lacking", costs=one.costs)
@@ -160,7 +167,7 @@ def _readable(directory: Path, manifest: Manifest, folder: Path, upgrade: bool) 
 def _refuse_files(data_directory: Path) -> None:
     for name in (CHECKPOINTS, DATA_SETS):
         place = data_directory / name
-        if place.exists() and any(place.iterdir()):
+        if place.exists() and any(one.name != MARK for one in place.iterdir()):
             raise BackupRefused(
                 f"{place} is not empty, and nothing is overwritten: restore into an empty data "
                 "directory (METAOPT_DATA_DIRECTORY)"

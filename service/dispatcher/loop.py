@@ -22,6 +22,7 @@ from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
 from service.db.study_progress import Needs, at_work_or_next, needs_of, oldest_queued
 from service.dispatcher.leadership import takeover
+from service.dispatcher.leadership.files import Disk
 from service.dispatcher.lifecycle import phases, spending
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.pace import HANG_SECONDS
@@ -78,6 +79,7 @@ class Dispatcher:
             ledger, executor, segment_seconds=segment_seconds, hang_seconds=hang_seconds
         )
         self._asker = Asker(wake=self._slots.wake)
+        self._disk = Disk(ledger)
         self._refreshed = self._settled = 0.0
         self._waits: str | None = None  # the study that is started next, as last looked for
         self._runnable: dict[str, bool] = {}  # whether any slot has what a study needs
@@ -98,9 +100,10 @@ class Dispatcher:
         try:
             while not self._stop.is_set():
                 self._refresh()
-                self._poll()
-                self._slots.prepare()
-                self._fill_slots()
+                if self._disk.is_there():
+                    self._poll()
+                    self._slots.prepare()
+                    self._fill_slots()
                 self._take_in(POLL_SECONDS)
             self._drain()
         finally:
@@ -115,7 +118,7 @@ class Dispatcher:
             self._refreshed = time.monotonic()
 
     def _tell_slots(self) -> None:
-        view = view_of(self._found, self._slots.out())
+        view = view_of(self._found, self._slots.out(self._disk.fault))
         if view != self._told:
             takeover.tell_slots(self._ledger, view)
             self._told = view
@@ -171,10 +174,13 @@ class Dispatcher:
                 self._log.warning("study_lacks_plugins", study_id=study_id, plugins=plugins)
 
     def _settle(self, study: StudyState) -> None:
-        with failing_alone(self._ledger, study):
-            spending.enforce(self._ledger, study, self._slots)
-            self._slots.stop(spending.overdue(study, self._slots))
-            phases.settle(self._ledger, study)
+        try:
+            with failing_alone(self._ledger, study):
+                spending.enforce(self._ledger, study, self._slots)
+                self._slots.stop(spending.overdue(study, self._slots))
+                phases.settle(self._ledger, study)
+        except OSError as error:  # of a model that its end needs
+            self._disk.failed(study, error)
 
     def _load(self, study_id: str) -> None:
         self._slots.warm()

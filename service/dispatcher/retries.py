@@ -2,7 +2,8 @@
 
     worker dead beforehand       nothing: it is put back into the queue
     the machine failed           nothing: it is put back into the queue
-      three times, together      likewise, each to run alone until it has a new checkpoint
+      three times, together      likewise, each to run alone until it has a new checkpoint, but for
+                                 a disk that is full or away
       while it works for others  twenty of those, alone, end it
     out of memory, together      put back; the group may have half as many lanes from now on
     error, together              put back, each to run alone (`solo`) until it has a new checkpoint
@@ -22,7 +23,8 @@ that nothing goes on for ever.
 A machine that fails (`MachineFailed`: a full disk, no descriptors, no file server) may do so for
 hours, and its slots rest meanwhile.  If it carries out segments of others between two failures of
 a trial that runs alone, it is that trial that it fails for: as a model whose files are larger than
-files may be.
+files may be.  A disk that is full or away (`StorageFailed`) fails for whoever needs it: that is
+nobody's fault, whatever others do.
 """
 
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from service.executors.base import (
     MachineFailed,
     OutOfMemory,
     SegmentFailed,
+    StorageFailed,
     WorkerGone,
     WorkerHung,
 )
@@ -41,7 +44,7 @@ MOST_ATTEMPTS = 3
 MOST_LOSSES = 100
 TOGETHER = 3  # failures of the machine, after which lanes run alone
 ALONE = 20  # of the machine, while it carries out segments of others, after which a lone trial ends
-MOST_FAILURES = 1000  # of the machine, for a trial, whatever else it does: some eight hours of them
+MOST_FAILURES = 4000  # of the machine, for a trial, whatever else it does: some nine hours of them
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDe
     """What `error` (WorkerLost or SegmentFailed) means for a lane of the segment."""
     cause = str(error)
     if isinstance(error, MachineFailed):
-        return _by_machine(trial, cause, alone=alone)
+        return _by_machine(trial, error, alone=alone)
     lane = error.lane if isinstance(error, SegmentFailed) else None
     no_fault = isinstance(error, WorkerGone) or lane not in (None, trial.trial_id)
     alone = alone or lane is not None
@@ -89,11 +92,13 @@ def decide_retry(trial: TrialState, error: Exception, *, alone: bool) -> RetryDe
     return _alone(trial, error, outcome, cause, too_many, charged)
 
 
-def _by_machine(trial: TrialState, cause: str, *, alone: bool) -> RetryDecision:
+def _by_machine(trial: TrialState, error: MachineFailed, *, alone: bool) -> RetryDecision:
+    cause = str(error)
     its_own = alone and trial.machine.for_it_alone >= ALONE
     if its_own or trial.machine.failures >= MOST_FAILURES:
         return RetryDecision(AttemptOutcome.ERROR, cause, True, trial.attempts, trial.solo)
-    solo = trial.solo or trial.machine.failures >= TOGETHER
+    apart = trial.machine.failures >= TOGETHER and not isinstance(error, StorageFailed)
+    solo = trial.solo or apart
     return RetryDecision(AttemptOutcome.EVICTED, cause, False, trial.attempts, solo, is_loss=False)
 
 

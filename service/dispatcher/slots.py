@@ -20,8 +20,10 @@ from queue import Empty, SimpleQueue
 
 import structlog
 
+from metaopt.errors import in_words
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
+from service.dispatcher.checkpoints import DirectoryGone
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.lifecycle.handover import hand_over, regroup
 from service.dispatcher.open_trials import GOING_ON
@@ -37,16 +39,20 @@ from service.executors.base import (
     MachineFailed,
     OutOfMemory,
     SegmentFailed,
+    SegmentOrder,
     SegmentReport,
+    StorageFailed,
     WorkerGone,
     WorkerHung,
     WorkerLost,
 )
 
 LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_OF_MACHINE = 8.0  # soon after a disk has room again, or is there, it is tried again
 FAILURES = 2  # in a row, after which a slot is told to be out
 SHARE = 64  # open trials that an order may look at, to say what is ahead of them
-BAD_REPORT = "BadReport"  # the only error after which a worker still holds its lanes
+BAD_REPORT, NOT_ORDERED = "BadReport", "NotOrdered"
+STILL_HELD = BAD_REPORT, NOT_ORDERED  # the only errors after which a worker still holds its lanes
 
 log = structlog.get_logger("dispatcher")
 
@@ -121,8 +127,14 @@ class Slots:
         if self._lost():
             raise SlotsLost("; ".join(dict.fromkeys(self.out().values())))
 
-    def out(self) -> dict[str, str]:
-        """Why slots have stopped working, by their names."""
+    def out(self, fault: str | None = None) -> dict[str, str]:
+        """Why slots have stopped working, by their names.
+
+        Args:
+            fault: Of what all of them need.
+        """
+        if fault is not None:
+            return dict.fromkeys(self._states, fault)
         return {
             slot.slot.name: slot.trouble
             for slot in self
@@ -152,7 +164,9 @@ class Slots:
         slot.trouble = str(error)
         slot.failed_starts += 1
         slot.unprepared = isinstance(error, WorkerGone)
-        pause = min(LONGEST_PAUSE_SECONDS, 2.0**slot.failed_starts / 2)
+        of_machine = isinstance(error, MachineFailed)
+        longest = LONGEST_PAUSE_OF_MACHINE if of_machine else LONGEST_PAUSE_SECONDS
+        pause = min(longest, 2.0**slot.failed_starts / 2)
         slot.not_before = time.monotonic() + pause
 
     def busy(self) -> bool:
@@ -183,19 +197,14 @@ class Slots:
         """Order a slot's next segment: of the lanes that stay, and of admitted ones."""
         if (slot.study_id, slot.group) != (study.study_id, group) or not keep:
             slot.seconds.clear()
-        order = segment_order(
-            study,
-            group,
-            slot,
-            keep=keep,
-            admit=admit,
-            store=self._ledger.store,
-            segment_seconds=self._segment_seconds,
-            ahead=self._ahead_of(study, group),
-            workers=1 + self._others_with(study, group, slot),
-            most_iterations=self._affordable(study, group, len(keep) + len(admit)),
-            trivial=not self._others_score_trivial(study, slot),
-        )
+        try:
+            order = self._order(slot, study, group, keep, admit)
+        except DirectoryGone:
+            raise  # all is loaded again, and what was removed let go of
+        except OSError as error:
+            slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
+            self._lose(study, slot, StorageFailed(in_words(error), kind=NOT_ORDERED))
+            return
         pace, floor = study.paces.get(group, Pace()), self._hang_seconds
         order = replace(
             order,
@@ -210,6 +219,28 @@ class Slots:
         slot.longest_wait_seconds = time.monotonic() - study.running_since
         slot.future = self._executor.submit(slot.slot.name, order)
         slot.future.add_done_callback(lambda _: self._ended.put(slot.slot.name))
+
+    def _order(
+        self,
+        slot: SlotState,
+        study: StudyState,
+        group: Group,
+        keep: list[TrialState],
+        admit: list[TrialState],
+    ) -> SegmentOrder:
+        return segment_order(
+            study,
+            group,
+            slot,
+            keep=keep,
+            admit=admit,
+            store=self._ledger.store,
+            segment_seconds=self._segment_seconds,
+            ahead=self._ahead_of(study, group),
+            workers=1 + self._others_with(study, group, slot),
+            most_iterations=self._affordable(study, group, len(keep) + len(admit)),
+            trivial=not self._others_score_trivial(study, slot),
+        )
 
     def stop(self, slots: Iterable[SlotState]) -> None:
         """Let segments that are under way on these end early, with what they have trained."""
@@ -323,11 +354,12 @@ class Slots:
 
     def _lose(self, study: StudyState, slot: SlotState, error: WorkerLost | SegmentFailed) -> None:
         lanes, slot.lanes = slot.lanes, []
-        if not isinstance(error, SegmentFailed) or error.kind != BAD_REPORT:
+        if not isinstance(error, SegmentFailed) or error.kind not in STILL_HELD:
             slot.held = set()
         if isinstance(error, MachineFailed):
             for trial in lanes:
-                trial.machine = trial.machine.one_more(self._reports)
+                of_storage = isinstance(error, StorageFailed)
+                trial.machine = trial.machine.one_more(self._reports, of_all=of_storage)
         losses = [(trial, decide_retry(trial, error, alone=len(lanes) == 1)) for trial in lanes]
         with failing_alone(self._ledger, study):
             self._ledger.lose(study, slot.slot.name, losses, str(error))

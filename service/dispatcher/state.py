@@ -59,9 +59,13 @@ class MachineFailures(NamedTuple):
     for_it_alone: int = 0
     reports: int = 0
 
-    def one_more(self, reports: int) -> "MachineFailures":
-        """One more, once so many segments have been reported."""
-        others = self.failures > 0 and reports > self.reports
+    def one_more(self, reports: int, *, of_all: bool = False) -> "MachineFailures":
+        """One more, once so many segments have been reported.
+
+        Args:
+            of_all: It says nothing of this trial, though others may not have needed what failed.
+        """
+        others = self.failures > 0 and reports > self.reports and not of_all
         return MachineFailures(self.failures + 1, self.for_it_alone + others, reports)
 
 

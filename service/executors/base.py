@@ -255,7 +255,11 @@ class OutOfMemory(SegmentFailed):
 
 
 class MachineFailed(SegmentFailed):
-    """The machine's fault (`service.executors.blame`), as a full disk: no lane's."""
+    """The machine's fault (`service.executors.blame`), as having no descriptors: no lane's."""
+
+
+class StorageFailed(MachineFailed):
+    """A disk of it is full or away: whichever lanes need it, none can help it."""
 
 
 class Executor(Protocol):

@@ -6,8 +6,8 @@
     what computing raises              the trial's
     what is raised in a plug-in        the trial's, but for what only an exhausted or broken
                                        machine says
-    all else, and every OSError        the machine's: whatever its number is
-      behind one of these
+    all else, and every OSError        the machine's: whatever its number is, also that a file is
+      behind one of these              not there: what a study names was there when it came
 
 So a machine may fail in ways that nobody thought of, and no trial is charged.  An error says where
 it comes from by those that it was raised from (`raise … from`), also where they are not shown.
@@ -17,7 +17,7 @@ import errno
 import sys
 from collections.abc import Iterator
 
-from metaopt.errors import CorruptCheckpoint, MetaoptError
+from metaopt.errors import CorruptCheckpoint, DataNotFound
 
 OWN = (
     ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, NameError,
@@ -33,8 +33,14 @@ EXHAUSTED = frozenset(
 )  # fmt: skip
 """What a machine says that has no room, descriptors or disk left, whoever asked it."""
 
-NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
-"""What it says of a file that is missing, where a refusal of ours tells that in words."""
+OF_STORAGE = frozenset(
+    {
+        errno.EACCES, errno.EDQUOT, errno.EHOSTDOWN, errno.EIO, errno.ENODEV, errno.ENOENT,
+        errno.ENOSPC, errno.ENOTCONN, errno.ENOTDIR, errno.ENXIO, errno.EPERM, errno.EROFS,
+        errno.ESTALE, errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+"""What it says of a disk that is full or away: of all that is on it, and of no trial."""
 
 _KNOWN = frozenset(
     {
@@ -63,12 +69,29 @@ def is_machines(error: BaseException) -> bool:
     """Whether `error` is the machine's fault, and says nothing about the trials it was met by."""
     if isinstance(error, CorruptCheckpoint):
         return False  # whoever reads the file has told a broken one from a broken machine
-    behind = next((one for one in _chain(error) if isinstance(one, OSError)), None)
+    if _is_of_lost_data(error):
+        return True
+    behind = _of_system(error)
     if behind is None:
         return not isinstance(error, OWN) and not _in_plugin(error)
     if _in_plugin(error) or _in_plugin(behind):
         return behind.errno in EXHAUSTED
-    return not (isinstance(error, MetaoptError) and behind.errno in NOT_THERE)
+    return True
+
+
+def is_of_storage(error: BaseException) -> bool:
+    """Whether an error of the machine is that of a disk which is full or away."""
+    behind = _of_system(error)
+    return _is_of_lost_data(error) or (behind is not None and behind.errno in OF_STORAGE)
+
+
+def _is_of_lost_data(error: BaseException) -> bool:
+    """Whether a data set is not there: it was when its study came, and nobody may remove it."""
+    return any(isinstance(one, DataNotFound) for one in _chain(error))
+
+
+def _of_system(error: BaseException) -> OSError | None:
+    return next((one for one in _chain(error) if isinstance(one, OSError)), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -33,6 +33,7 @@ from service.executors.base import (
     SegmentOrder,
     SegmentReport,
     Slot,
+    StorageFailed,
     WorkerGone,
     WorkerHung,
     WorkerHungIdle,
@@ -297,5 +298,5 @@ def _segment_error(error: Json) -> SegmentFailed:
     if error["out_of_memory"]:
         kind = OutOfMemory
     elif error["machine"]:
-        kind = MachineFailed
+        kind = StorageFailed if error["storage"] else MachineFailed
     return kind(error["message"], kind=error["kind"], invalid=error["invalid"], lane=error["lane"])

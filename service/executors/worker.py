@@ -28,7 +28,7 @@ from metaopt.data.shelf import look_in
 from metaopt.errors import MetaoptError
 from metaopt.plugins.described import Needed
 from metaopt.plugins.sources import Sources
-from service.executors.blame import is_machines, is_out_of_memory
+from service.executors.blame import is_machines, is_of_storage, is_out_of_memory
 from service.executors.channel import Channel, Json
 from service.executors.memory import limit_memory
 from service.executors.progress import Progress
@@ -131,6 +131,7 @@ def describe(error: Exception) -> Json:
         "lane": error.lane if isinstance(error, MetaoptError) else None,
         "out_of_memory": is_out_of_memory(error),
         "machine": machine,
+        "storage": machine and is_of_storage(error),
     }
 
 

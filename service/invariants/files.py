@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.backup.manifest import MARK
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS, StudyStatus
 from service.db.tables import Baseline, Study, Trial, Weights
 from service.invariants.violation import Violation
@@ -27,6 +28,8 @@ def misplaced(session: Session, checkpoints: Path, *, at_rest: bool) -> Iterator
         if name is not None and status[study_id] not in TERMINAL_STUDIES:
             yield from _damaged(checkpoints, name, digest)
     for directory in sorted(checkpoints.iterdir()) if checkpoints.is_dir() else ():
+        if directory.name == MARK:
+            continue
         known = status.get(directory.name)
         if known is None:
             yield Violation("files", str(directory), "belongs to no study")

@@ -1,4 +1,9 @@
-"""Proofs under faults and load, as programs: `python -m tests.chaos PROOF`, each of `PROOFS`.
+"""Proofs under faults and load, as programs: `python -m tests.chaos PROOF`.
+
+    storm, lanes, sweep, simulation      processes that die, and where
+    submissions                          the API killed while clients submit
+    disks, lines, failovers              what is around them that is away for a while
+    soak                                 a service at work for long
 
 Each prints its seed, what happened and its verdict, and writes them as JSON below --results; the
 exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
@@ -11,16 +16,23 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.databases import KINDS, database
+from tests.chaos.outages.disks import outages_of_disks
+from tests.chaos.outages.failovers import failovers
+from tests.chaos.outages.lines import in_turn, outages_of_lines
+from tests.chaos.outages.outages import Outages
 from tests.chaos.simulation.seeds import run_seeds
 from tests.chaos.soak.soak import TRIALS, soak
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.submissions import submissions as keyed
 from tests.chaos.sweep.sweep import sweep
+from tests.fakes import clusters
 from tests.fakes.specs import small_spec
 
 SHORT = Plot(seed=0, studies=3, trials=20, kills=8, every_seconds=1.2, snapshot_seconds=4.0)
@@ -157,6 +169,52 @@ def _trend_in_words(one: dict[str, Any]) -> str:
     return f"{one['name']:30} {flat:5} {figures}"
 
 
+def disks(given: argparse.Namespace) -> dict[str, Any]:
+    """Disks that are full, read-only or away."""
+    seconds = 60.0 if given.night else 3.0
+    return _outages(
+        given, given.databases, lambda kind, place: outages_of_disks(kind, place, seconds)
+    )
+
+
+def lines(given: argparse.Namespace) -> dict[str, Any]:
+    """Lines to PostgreSQL that are cut, stall, or are half-open."""
+    kinds = in_turn(84 if given.night else 8, given.seed)
+
+    @contextmanager
+    def on_lines(_kind: str, place: Path) -> Iterator[Outages]:
+        with clusters.cluster() as one, outages_of_lines(one, place, kinds) as run:
+            yield run
+
+    return _outages(given, ["postgresql"], on_lines)
+
+
+def failing_over(given: argparse.Namespace) -> dict[str, Any]:
+    """Failovers of PostgreSQL."""
+    count = 10 if given.night else 2
+    return _outages(given, ["postgresql"], lambda _kind, place: failovers(place, count))
+
+
+def _outages(
+    given: argparse.Namespace,
+    kinds: Sequence[str],
+    prepared: Callable[[str, Path], AbstractContextManager[Outages]],
+) -> dict[str, Any]:
+    runs = []
+    for kind in kinds:
+        directory = Path(tempfile.mkdtemp(prefix="metaopt-chaos-"))
+        with prepared(kind, directory) as run:
+            outcome = run.run()
+        runs.append(run.to_json())
+        print(f"{kind}: {outcome.trials} trials, {runs[-1]['figures']}", *outcome.violations,
+              sep="\n  ", flush=True)  # fmt: skip
+        if outcome.passed:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            print(f"  what it left: {directory}", flush=True)
+    return {"runs": runs, "passed": not any(one["violations"] for one in runs)}
+
+
 def main(arguments: list[str]) -> int:
     """Run one proof; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
@@ -190,6 +248,9 @@ PROOFS = {
     "sweep": crash_points,
     "simulation": simulation,
     "soak": long_work,
+    "disks": disks,
+    "lines": lines,
+    "failovers": failing_over,
 }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.db.schema import migrate
-from tests.fakes.processes import children
+from tests.fakes.processes import children, runs
 
 
 class Cluster:
@@ -57,6 +57,11 @@ class Cluster:
             user=self._server.system_user,
         )
 
+    def start_if_ended(self) -> None:
+        """Start it again if it has given up, as whatever looks after a server does."""
+        if not runs(self.processes()[0]):
+            self.start()
+
     def start(self) -> None:
         """Start it again, where it was."""
         self._server.ensure_postgres_running()
@@ -64,10 +69,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Yield a cluster with all tables; it is gone afterwards, however it is."""
-    # Not below pytest's own directory, whose permissions a server of another user loses.
-    folder = Path(tempfile.mkdtemp(prefix="metaopt-cluster-"))
+def cluster(place: Path | None = None) -> Iterator[Cluster]:
+    """Yield a cluster with all tables; it is gone afterwards, however it is.
+
+    Args:
+        place: A new directory for it, outside of pytest's own, whose permissions a server of
+            another user loses; None is one of its own.
+    """
+    if place is not None:
+        place.mkdir(mode=0o700)
+    folder = place or Path(tempfile.mkdtemp(prefix="metaopt-cluster-"))
     one = Cluster(folder)
     try:
         yield one

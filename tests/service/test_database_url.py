@@ -138,3 +138,29 @@ def test_a_directory_that_cannot_be_had_is_refused(name: str) -> None:
 def test_a_url_is_what_was_given_when_it_is_written_and_read(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / NASTY)
     assert make_url(url.render_as_string()).database == str(tmp_path / NASTY)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "ports"),
+    [
+        ("postgresql://me:p%2C@one:5432,other:5433/metaopt?{}", "one,other", "5432,5433"),
+        ("postgresql+psycopg://one,other/metaopt?{}", "one,other", ","),
+        ("postgresql://me@[::1]:5432,10.0.0.2/metaopt?{}", "::1,10.0.0.2", "5432,"),
+        ("postgresql://me@/metaopt?host=one:5432&host=other:5433&{}", "one,other", "5432,5433"),
+        ("postgresql://me@/metaopt?host=/run/a&host=/run/b&{}", "/run/a,/run/b", ","),
+    ],
+)
+def test_a_primary_and_its_standby_are_one_url(url: str, hosts: str, ports: str) -> None:
+    parsed = parse_database_url(url.format("target_session_attrs=read-write"))
+    engine = open_engine(parse_database_url(parsed.render_as_string(hide_password=False)))
+    arguments = engine.dialect.create_connect_args(engine.url)[1]
+    told = {name: arguments[name] for name in ("host", "port", "dbname", "target_session_attrs")}
+    assert told == {
+        "host": hosts, "port": ports, "dbname": "metaopt", "target_session_attrs": "read-write",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["postgresql://one:x,other/db", "postgresql://one,/db"])
+def test_hosts_that_are_none_are_refused_without_the_password(url: str) -> None:
+    with pytest.raises(ValueError, match="must be a URL"):
+        parse_database_url(url)

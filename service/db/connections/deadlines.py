@@ -22,6 +22,8 @@ class Deadlines(NamedTuple):
         lock: For a lock: of a row or table of PostgreSQL, or SQLite's one of all writers.
         statement: For a statement, on PostgreSQL; None has no limit.
         answer: For PostgreSQL to say anything; longer than `statement`, None has no limit.
+        doubt: After which it is asked, on a connection of its own, whether it still works at what
+            it has said nothing about; None does not ask, as what waits no longer than that.
         idle: PostgreSQL ends a session that writes and does nothing for so long in its transaction.
         silence: Until an unreachable host counts as lost, on TCP.
         writers: Most write transactions at a time of a process on PostgreSQL; 1 on SQLite, which
@@ -37,6 +39,7 @@ class Deadlines(NamedTuple):
     answer: float | None
     idle: float
     silence: float
+    doubt: float | None = None
     writers: int | None = None
     fails_together: bool = False
 
@@ -57,6 +60,7 @@ DISPATCHER = Deadlines(
     answer=65.0,
     idle=15.0,
     silence=10.0,
+    doubt=3.0,
 )
 """Of the dispatcher, and of what runs beside its loop."""
 
@@ -67,7 +71,7 @@ STANDBY = Deadlines(
 
 PATIENT = Deadlines(
     pool=30.0, connect=10.0, ping=5.0, lock=30.0, statement=None, answer=None, idle=60.0,
-    silence=30.0,
+    silence=30.0, doubt=10.0,
 )  # fmt: skip
 """Of commands and migrations: they may take long, and a person sees that they do."""
 

@@ -3,8 +3,15 @@
 The server's own limits are set in each session; they end what waits for a lock, and a session whose
 client has gone.  A server that is frozen, or a host that is lost, keeps no limit: there the client
 stops waiting, and closes the connection.
+
+A line may break without either end being told, as in a firewall that has forgotten it:
+
+    client waits ──doubt──▶ asks on another connection: what does my session do?
+                              works at it, or nobody knows  ──▶ waits on
+                              idle: the line is broken      ──▶ the session is ended, with its locks
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -23,6 +30,9 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection on which nothing waits longer than `answer_seconds`; it is closed after that."""
 
     answer_seconds: float | None = None
+    doubt_seconds: float | None = None
+    dial: Callable[[], psycopg.Connection[Any]] | None = None
+    is_new: bool = True
 
     def wait(self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None) -> RV:
         """Wait for the server.
@@ -31,10 +41,36 @@ class BoundedConnection(psycopg.Connection[Any]):
             psycopg.OperationalError: It has said nothing for too long.
         """
         try:
-            return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
+            if timeout is not None:
+                return super().wait(gen, interval, timeout)
+            return self._wait(gen, interval)
         except _WaitTimeout as error:
             self.pgconn.finish()  # what the server does with it is not known any more
             raise psycopg.OperationalError("the database server does not answer") from error
+
+    def _wait(self, gen: PQGen[RV], interval: float) -> RV:
+        left, doubt = self.answer_seconds, self.doubt_seconds
+        while doubt is not None and (left is None or left > doubt):
+            try:
+                return super().wait(gen, interval, doubt)
+            except _WaitTimeout:
+                if self._is_forgotten():
+                    raise
+            left = None if left is None else left - doubt
+        return super().wait(gen, interval, left)
+
+    def _is_forgotten(self) -> bool:
+        """Whether the server has long been done with what we wait for; its session is ended then.
+
+        Behind a pool of connections no session is found, and it may be at work.
+        """
+        assert self.dial is not None
+        try:
+            with self.dial() as other:
+                ended = other.execute(_END_IF_IDLE, (self.pgconn.backend_pid,))
+                return ended.fetchone() is not None
+        except psycopg.Error:
+            return False
 
     def answers(self, seconds: float) -> bool:
         """Whether the server says anything on this connection, in so many seconds."""
@@ -60,7 +96,8 @@ def _connecting(deadlines: Deadlines) -> Any:
     def connect(
         _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
     ) -> BoundedConnection:
-        connection = BoundedConnection.connect(*arguments, **_on_tcp(deadlines) | parameters)
+        parameters = _on_tcp(deadlines) | parameters
+        connection = BoundedConnection.connect(*arguments, **parameters)
         try:
             connection.answer_seconds = deadlines.ping
             connection.autocommit = True
@@ -70,13 +107,28 @@ def _connecting(deadlines: Deadlines) -> Any:
             connection.close()
             raise
         connection.answer_seconds = deadlines.answer
+        connection.doubt_seconds = deadlines.doubt
+        connection.dial = lambda: _dialled(arguments, parameters, deadlines.ping)
         return connection
 
     return connect
 
 
+def _dialled(
+    arguments: list[Any], parameters: dict[str, Any], seconds: float
+) -> psycopg.Connection[Any]:
+    """A connection beside another, on which nothing waits for long."""
+    short = parameters | {"connect_timeout": 2}
+    connection = BoundedConnection.connect(*arguments, **short, autocommit=True)
+    connection.answer_seconds = seconds
+    return connection
+
+
 def _pinging(seconds: float) -> Any:
     def checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+        if connection.is_new:  # it has just answered; and SQLAlchemy tries no third connection
+            connection.is_new = False
+            return
         if not connection.answers(seconds):  # its neighbours are of the same time
             raise InvalidatePoolError("the connection is lost")
 
@@ -118,4 +170,11 @@ _IN_SESSION = """
         set_config('tcp_keepalives_interval', %(probe)s, false),
         set_config('tcp_keepalives_count', %(probes)s, false),
         set_config('tcp_user_timeout', %(silence)s, false)
+"""
+
+# What has just been said may still be on its way to us.
+_END_IF_IDLE = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = %s AND state LIKE 'idle%%' AND usename = current_user
+        AND clock_timestamp() - state_change > interval '1 second'
 """

@@ -1,4 +1,9 @@
-"""Files of a study that is being loaded: what its rows name, and what lies beside that.
+"""Files: whether the disk of checkpoints is there, and what lies on it that rows name or do not.
+
+    away      no study is looked at, and no order is given, until it is there again: it is the
+              machine's fault, and says nothing of any trial
+
+Of a study that is being loaded:
 
     rows name it, it is not there     the trial goes on from the one before, or from nothing
     it is there, no row names it      a killed dispatcher left it, and it is deleted,
@@ -12,6 +17,9 @@ import re
 
 import structlog
 
+from service.db.backup.files import kept_files
+from service.db.engine import reading
+from service.db.study_progress import ended_among
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store import entries, generations
 from service.dispatcher.store.ledger import Ledger
@@ -20,6 +28,56 @@ MOST_NAMED = 20
 _OF_TRIAL = re.compile(r"[^/]+/([0-9a-f]{32})-[^/]+\.safetensors")
 
 log = structlog.get_logger("dispatcher")
+
+
+class Disk:
+    """The disk of checkpoints, as a dispatcher sees it.
+
+    Args:
+        ledger: Whose checkpoints.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Nothing is known of it yet."""
+        self._ledger = ledger
+        self._is_tidied = False
+        self.fault: str | None = None
+
+    def is_there(self) -> bool:
+        """Whether checkpoints can be read and written; why not is in `fault`."""
+        fault = self._look()
+        if fault != self.fault:
+            self.fault = fault
+            event = "checkpoints_back" if fault is None else "checkpoints_away"
+            log.warning(event, epoch=self._ledger.epoch, cause=fault)
+        return fault is None
+
+    def failed(self, study: StudyState, error: OSError) -> None:
+        """Take note of a file that could not be had for a study; it is asked for again."""
+        log.warning("file_failed", study_id=study.study_id, cause=str(error))
+
+    def _look(self) -> str | None:
+        try:
+            if not self._is_tidied:
+                self._tidy()
+            return self._ledger.store.fault()
+        except OSError as error:
+            return f"the checkpoint directory cannot be used: {error}"
+
+    def _tidy(self) -> None:
+        """Know the directory again, or make it; delete what ended studies left there."""
+        store = self._ledger.store
+        with reading(self._ledger.engine) as session:
+            if store.fault() is not None:
+                kept = kept_files(session)
+                names = {n for k in kept for n in (k.checkpoint, k.previous_checkpoint) if n}
+                store.adopt(names)
+            if store.fault() is not None:
+                return
+            ended = ended_among(session, store.studies())
+        for study_id in ended:  # a study never leaves a terminal status, so no fence is needed
+            store.delete_study(study_id)
+        self._is_tidied = True
 
 
 def look_after_files(ledger: Ledger, study: StudyState) -> bool:

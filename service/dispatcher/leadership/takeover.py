@@ -16,7 +16,7 @@ from service.db.events import append_event
 from service.db.plugins.rows import tell_present
 from service.db.schema import migrate
 from service.db.states import TrialStatus
-from service.db.study_progress import ended_among, fail_study, start_study
+from service.db.study_progress import fail_study, start_study
 from service.db.trials import end_trial
 from service.dispatcher.leadership.files import look_after_files
 from service.dispatcher.state import StudyState
@@ -30,13 +30,10 @@ log = structlog.get_logger("dispatcher")
 
 
 def take_over(ledger: Ledger) -> None:
-    """Requeue what older dispatchers left running, and delete what ended studies left on disk."""
+    """Requeue what older dispatchers left running."""
     with transaction(ledger.engine) as session:
         fence(session, ledger.epoch)
         requeued = trials.close_older_attempts(session, ledger.epoch, now=ledger.now())
-        ended = ended_among(session, ledger.store.studies())
-    for study_id in ended:  # a study never leaves a terminal status, so no fence is needed
-        ledger.store.delete_study(study_id)
     log.info("dispatcher_live", epoch=ledger.epoch, requeued_trials=requeued)
 
 

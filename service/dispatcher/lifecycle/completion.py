@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 
+from metaopt.population.damage import is_damage
 from service.db import baselines, study_progress, trials
 from service.db.access.projects import within
 from service.db.roles import ROLES, roles_where
@@ -67,13 +68,19 @@ def _keep_weights(entry: Entry, store: CheckpointStore, result: StudyResult) -> 
 
 
 def _model_of(row: Trial, store: CheckpointStore) -> bytes | None:
-    """The model file that a trial left, if it is there as it was written."""
+    """The model file that a trial left, if it is there as it was written.
+
+    Raises:
+        OSError: The machine does not let it be read.
+    """
     path = store.path_of(row.checkpoint)
     if path is None:
         return None
     try:
         content = Path(path).read_bytes()
     except OSError as error:
+        if not is_damage(Path(path), error):
+            raise  # the disk is away, and what is on it as good as before
         log.error("model_lost", study_id=row.study_id, trial_id=row.trial_id, cause=str(error))
         return None
     if hashlib.sha256(content).hexdigest() != row.checkpoint_sha256:

@@ -11,8 +11,9 @@ other workers lose nothing.  Where cores are idle, or on a GPU, it trains on bes
 
 What is measured and what is compiled lies in one directory, shared by all workers of a machine
 and kept over restarts: a second process only loads.  A compiler that is missing, fails or crashes
-costs nothing but speed, as does a directory that cannot be used.  For the same program none is
-tried again on the same day after it has failed or hung, nor after it has crashed twice.
+costs nothing but speed, as does a directory that cannot be used, which is tried again later.  For
+the same program none is tried again on the same day after it has failed or hung, nor after it has
+crashed twice.
 
 What is compiled is machine code: what this service has not compiled, or somebody has changed, is
 never loaded (`…compiling.seal`), is said in the log, removed, and compiled again.
@@ -66,6 +67,7 @@ LONGEST_WHY = 500  # characters, of a reason that an error of anybody's may be p
 # runs so many times as long as was expected, and for so many seconds.
 HUNG_TIMES, HUNG_SECONDS = 10.0, 120.0
 END_SECONDS = 10.0  # for a compiler to end that is killed
+REST_SECONDS = 60.0  # of a directory that cannot be used, until it is tried again
 
 log = structlog.get_logger("worker")
 
@@ -95,7 +97,8 @@ class Programs:
     ) -> None:
         """Begin without a compiling process."""
         self._device = device
-        self._directory = directory
+        self._home = directory
+        self._rests_until = 0.0
         self._mode = mode if directory is not None else "never"
         self._lends = lends
         self._wait_seconds = wait_seconds
@@ -167,6 +170,11 @@ class Programs:
             with suppress(subprocess.TimeoutExpired):  # inside the kernel: nobody can do more
                 process.wait(timeout=END_SECONDS)
 
+    @property
+    def _directory(self) -> Path | None:
+        """Where measurements and programs are; None while that cannot be used."""
+        return self._home if time.monotonic() >= self._rests_until else None
+
     def _ready(self, population: Population, work: Work) -> bool:
         if self._mode == "never" or self._directory is None or population.compiled:
             return True
@@ -190,10 +198,10 @@ class Programs:
         return True
 
     def _do_without(self, error: OSError) -> None:
-        """Measure, load and compile nothing from now on: the directory cannot be used."""
-        log.warning("programs_unusable", directory=str(self._directory), cause=str(error)[:500])
+        """Measure, load and compile nothing for a while: the directory cannot be used."""
+        log.warning("programs_unusable", directory=str(self._home), cause=str(error)[:500])
         self.close()
-        self._mode, self._directory = "never", None
+        self._rests_until = time.monotonic() + REST_SECONDS
 
     def _look_after_compiler(self) -> None:
         """End a compiling process that has hung; note its failure, or a second crash."""

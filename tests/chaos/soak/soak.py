@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from service.audit.acknowledged import read_log
-from service.audit.audit import Seen, audit
-from service.audit.processes import orphans
+from service.invariants.acknowledged import read_log
+from service.invariants.check import Seen, check
+from service.invariants.processes import orphans
 from sqlalchemy import Engine, func, select
 
 from service.db import retention
@@ -179,7 +179,7 @@ class _Soak:
 
     def _judge(self) -> None:
         outcome = self._outcome
-        verdict = audit(self._engine, Seen(self._data, read_log(self._log), at_rest=True))
+        verdict = check(self._engine, Seen(self._data, read_log(self._log), at_rest=True))
         outcome.studies, outcome.trials = verdict.studies, verdict.trials
         outcome.reports, outcome.events_read = verdict.reports, self._readers.read
         for one in verdict.violations:

@@ -11,6 +11,7 @@ from typing import Any
 
 PAUSE_SECONDS = 0.2
 REQUEST_SECONDS = 10.0
+RETRIED = 503, 507  # the database is away, or full
 
 
 class Client:
@@ -62,7 +63,7 @@ class Client:
                 with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:
                     study_id = json.load(answer)["study_id"]
             except urllib.error.HTTPError as error:
-                if error.code != 503:
+                if error.code not in RETRIED:
                     self.refused.append(f"{error.code}: {error.read()[:500]!r}")
                     return
             except (OSError, ValueError):  # refused, cut off, or half an answer

@@ -104,10 +104,12 @@ def rage(
     module = "tests.chaos.toy.dispatcher" if plot.toy else "service.daemon"
     settings = {"METAOPT_HANG_SECONDS": str(plot.hang_seconds)}
     service = Service(url, directory / "data", dispatcher=module, standby=plot.standby, **settings)
-    return _Storm(plot, engine, directory, service, spec).run()
+    return Storm(plot, engine, directory, service, spec).run()
 
 
-class _Storm:
+class Storm:
+    """A run of the service under faults; `Outages` has others than signals."""
+
     def __init__(
         self, plot: Plot, engine: Engine, directory: Path, service: Service,
         spec: Callable[[int], dict[str, Any]],
@@ -201,7 +203,7 @@ class _Storm:
     def _caught_up(self) -> bool:
         """Whether the mirror has marked every study as done, and no checkpoint is left."""
         checkpoints = self._directory / "data" / "checkpoints"
-        if checkpoints.is_dir() and any(checkpoints.iterdir()):
+        if any(checkpoints.glob("[!.]*")):
             return False
         storage = open_storage(self._engine.url)
         try:

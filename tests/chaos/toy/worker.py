@@ -16,7 +16,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from metaopt.data.whole import write_whole
+from metaopt.errors import CorruptCheckpoint, MetaoptError
+from metaopt.population.damage import is_damage
 from service.executors.base import LaneReport, SegmentOrder, SegmentReport
+from service.executors.blame import is_machines, is_of_storage
 from service.executors.channel import Channel
 from service.executors.worker import die_with_parent
 from tests.chaos.toy.objective import advance, first_state, scores
@@ -77,11 +81,31 @@ class Lanes:
         )
 
 
+def _describe(error: Exception) -> dict[str, Any]:
+    """As `service.executors.worker.describe`, which loads torch."""
+    return {
+        "kind": type(error).__name__,
+        "message": f"{type(error).__name__}: {error}",
+        "invalid": False,
+        "lane": getattr(error, "lane", None),
+        "out_of_memory": False,
+        "machine": is_machines(error),
+        "storage": is_machines(error) and is_of_storage(error),
+    }
+
+
 def _admitted(lane: Any) -> dict[str, Any]:
     own = {"seed": lane.seed, "params": lane.params, "horizon": lane.horizon}
     if lane.checkpoint is None:
         return {**own, "age": 0, "state": first_state(lane.seed)}
-    content = Path(lane.checkpoint).read_bytes()
+    try:
+        content = Path(lane.checkpoint).read_bytes()
+    except OSError as error:
+        if not is_damage(Path(lane.checkpoint), error):
+            raise
+        damaged = CorruptCheckpoint(f"{lane.checkpoint} cannot be read: {error}")
+        damaged.lane = lane.trial_id
+        raise damaged from None
     assert hashlib.sha256(content).hexdigest() == lane.digest, f"{lane.checkpoint} is damaged"
     kept: dict[str, Any] = json.loads(content)
     assert kept["seed"] == lane.seed, f"{lane.checkpoint} is another trial's"
@@ -90,12 +114,7 @@ def _admitted(lane: Any) -> dict[str, Any]:
 
 def _write(path: Path, lane: dict[str, Any]) -> str:
     content = json.dumps({name: lane[name] for name in ("seed", "age", "state")}).encode()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, [content])
     return hashlib.sha256(content).hexdigest()
 
 
@@ -120,8 +139,13 @@ def main(arguments: list[str]) -> None:
             continue  # to end early: a segment is short
         if "number" in message:
             channel.send({"progress": "training"})
-        report = lanes.run(SegmentOrder.from_json(message["order"]))
-        channel.send({"report": report.to_json()})
+        try:
+            report = lanes.run(SegmentOrder.from_json(message["order"]))
+        except (OSError, MetaoptError) as error:
+            lanes = Lanes()
+            channel.send({"error": _describe(error)})
+        else:
+            channel.send({"report": report.to_json()})
 
 
 if __name__ == "__main__":

@@ -1,41 +1,45 @@
-"""A damaged program is told from one that cannot be loaded for another cause."""
+"""Whether an error in reading a file is of that file, or of the disk that it lies on."""
 
-import zipfile
+import errno
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from metaopt.errors import CorruptProgram
-from metaopt.population.compiled import load_step
+from metaopt.errors import CorruptCheckpoint
+from metaopt.population import checkpoint
+from metaopt.population.damage import is_damage
+from metaopt.population.step import Program
 
-LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
-
-
-@pytest.mark.parametrize(
-    ("record", "offset", "value", "said"),
-    [
-        (CENTRAL, 8, 0x01, "encrypted"),
-        (CENTRAL, 10, 0xFF, "compression method"),
-        (CENTRAL, 9, 0x08, "utf-8"),
-        (CENTRAL, 45, 0xFF, "program"),  # where its content is
-        (LOCAL, 40, 0xFF, "program"),  # its content
-    ],
-)
-def test_damage_of_any_kind_is_a_corrupt_program(
-    tmp_path: Path, record: bytes, offset: int, value: int, said: str
-) -> None:
-    path = tmp_path / "program.pt2"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.so", "".join(map(chr, range(32, 127))))
-    content = bytearray(path.read_bytes())
-    if said == "utf-8":  # its name is marked as such
-        content[content.index(CENTRAL) + 46] = 0xFF
-    content[content.index(record) + offset] = value
-    path.write_bytes(content)
-    with pytest.raises(CorruptProgram, match=said):
-        load_step(path)
+UNREAD = cast(Program, None)  # nobody looks at it before the file is read
 
 
-def test_a_program_that_is_not_there_is_not_damaged(tmp_path: Path) -> None:
+def error_of(path: Path) -> OSError:
+    with pytest.raises(OSError) as met:
+        path.read_bytes()
+    return met.value
+
+
+def test_a_lost_file_in_a_directory_that_is_there_is_damage(tmp_path: Path) -> None:
+    assert is_damage(tmp_path / "lost", error_of(tmp_path / "lost"))
+    assert is_damage(tmp_path / "lost", OSError(errno.EIO, "Input/output error"))
+    (tmp_path / "a directory").mkdir()
+    assert is_damage(tmp_path / "a directory", error_of(tmp_path / "a directory"))
+
+
+def test_a_directory_that_is_away_says_nothing_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "away" / "lost", tmp_path / "file" / "lost"):
+        assert not is_damage(path, error_of(path))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ESTALE, errno.ENOMEM])
+def test_what_else_the_machine_says_is_no_damage(tmp_path: Path, number: int) -> None:
+    assert not is_damage(tmp_path / "file", OSError(number, "said so"))
+
+
+def test_a_checkpoint_whose_disk_is_away_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    with pytest.raises(CorruptCheckpoint):
+        checkpoint.read(tmp_path / "lost", UNREAD, None, "cpu")
     with pytest.raises(FileNotFoundError):
-        load_step(tmp_path / "program.pt2")
+        checkpoint.read(tmp_path / "away" / "lost", UNREAD, None, "cpu")

@@ -207,7 +207,7 @@ def test_a_cancelled_study_ends_its_trials(engine: Engine, run: Run, tmp_path: P
     wait_until(lambda: statuses(engine, study_id) == {"cancelled"}, what="cancelled trials")
     with reading(engine) as session:
         assert "running" not in session.scalars(select(Attempt.outcome)).all()
-    wait_until(lambda: not list((tmp_path / "checkpoints").glob("*")), what="an empty disk")
+    wait_until(lambda: not list((tmp_path / "checkpoints").glob("[!.]*")), what="an empty disk")
 
 
 def test_trials_of_a_study_cancelled_without_a_dispatcher_are_cancelled_at_the_next_start(

@@ -14,6 +14,7 @@ from service.executors.base import (
     MachineFailed,
     OutOfMemory,
     SegmentFailed,
+    StorageFailed,
     WorkerGone,
     WorkerHung,
     WorkerHungIdle,
@@ -163,6 +164,14 @@ def test_a_machine_that_fails_for_one_and_works_for_others_ends_that_one() -> No
     assert not decide_retry(trial(machine=failures), FULL, alone=False).failed
     ended = decide_retry(trial(machine=failures), FULL, alone=True)
     assert (ended.failed, ended.attempts, ended.cause) == (True, 0, str(FULL))
+
+
+def test_a_disk_that_is_away_is_no_trials_fault_whatever_others_do() -> None:
+    away, failures = StorageFailed("No space left on device"), MachineFailures()
+    for reports in range(10 * MOST_LOSSES):
+        failures = failures.one_more(reports, of_all=True)
+        decided = decide_retry(trial(machine=failures), away, alone=True)
+        assert (decided.failed, decided.attempts, decided.solo) == (False, 0, False)
 
 
 def test_losses_end_somewhere() -> None:

@@ -18,6 +18,7 @@ from service.executors.base import (
     SegmentFailed,
     SegmentOrder,
     SegmentReport,
+    StorageFailed,
     WorkerGone,
     WorkerLost,
 )
@@ -324,6 +325,49 @@ def test_a_full_disk_costs_no_trial_anything_and_its_slot_waits(engine: Engine, 
     assert {(trial["status"], trial["attempts"]) for trial in trials} == {("completed", 0)}
     assert executor.widths[:2] == [4, 4]
     assert begun[1] - begun[0] > 0.9
+
+
+def test_a_directory_that_cannot_be_made_costs_no_trial_anything(
+    engine: Engine, run: Run, tmp_path: Path
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    (tmp_path / "checkpoints").mkdir()
+    in_the_way = tmp_path / "checkpoints" / study_id
+    in_the_way.symlink_to(tmp_path / "nowhere")
+    run(ScriptedExecutor(slots=1))
+    wait_until(lambda: "File exists" in told_devices(engine), 30, what="a slot that is out")
+    in_the_way.unlink()
+    wait_for(engine, study_id, "completed")
+    assert {(t["status"], t["attempts"]) for t in rows(engine, study_id)} == {("completed", 0)}
+
+
+def test_while_the_disk_of_checkpoints_is_away_nothing_is_ordered_and_nobody_charged(
+    engine: Engine, run: Run, tmp_path: Path
+) -> None:
+    study_id = submit(engine, small_spec(**ONE_BRANCH))
+    root, away = tmp_path / "checkpoints", tmp_path / "away"
+    executor = ScriptedExecutor(slots=2)
+
+    def script(slot: str, order: SegmentOrder) -> Exception | None:
+        if root.exists() and len(executor.orders) == 3:
+            root.rename(away)
+        return None if root.exists() else StorageFailed("OSError: No such file or directory")
+
+    executor._script = script
+    run(executor)
+    wait_until(lambda: "is its disk mounted?" in told_devices(engine), 30, what="what is said")
+    assert told(engine) == "none works"
+    ordered = len(executor.orders)
+    away.rename(root)
+    wait_for(engine, study_id, "completed")
+    assert len(executor.orders) > ordered
+    assert {(t["status"], t["attempts"]) for t in rows(engine, study_id)} == {("completed", 0)}
+    wait_until(lambda: told(engine) == "2 slots on CPU cores", 30, what="the slots' return")
+
+
+def told_devices(engine: Engine) -> str:
+    devices = readiness(engine).get("devices")
+    return devices.text if devices else ""
 
 
 def test_a_worker_that_reports_nonsense_is_given_its_lanes_again(engine: Engine, run: Run) -> None:

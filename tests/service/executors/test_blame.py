@@ -1,6 +1,8 @@
 """Whose fault an error in a segment is: the machine's, unless it is listed as the trial's own."""
 
 import errno
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -8,8 +10,17 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from metaopt.errors import CorruptCheckpoint, InvalidTasks
-from service.executors.base import MachineFailed, OutOfMemory, SegmentFailed
+from metaopt.data.arrays import read
+from metaopt.data.store import DataStore
+from metaopt.errors import (
+    CorruptCheckpoint,
+    DamagedData,
+    DataNotFound,
+    InvalidData,
+    InvalidTasks,
+)
+from service.executors.base import MachineFailed, OutOfMemory, SegmentFailed, StorageFailed
+from service.executors.blame import OF_STORAGE
 from service.executors.local import _segment_error
 from service.executors.worker import describe
 
@@ -40,7 +51,8 @@ def raised(
 
 def test_whatever_the_system_says_is_the_machines_fault() -> None:
     for number in set(errno.errorcode) - {errno.ENOMEM}:
-        assert sort_of(raised(OSError(number, "said so"))) is MachineFailed, number
+        sort = StorageFailed if number in OF_STORAGE else MachineFailed
+        assert sort_of(raised(OSError(number, "said so"))) is sort, number
 
 
 @pytest.mark.parametrize(
@@ -62,7 +74,7 @@ def test_a_refusal_is_the_machines_fault_if_the_machine_is_behind_it() -> None:
     full = raised(refused, OSError(errno.EMFILE, "Too many open files"))
     assert sort_of(full) is MachineFailed and not describe(full)["invalid"]
     missing = raised(refused, FileNotFoundError(errno.ENOENT, "No such file"))
-    assert sort_of(missing) is SegmentFailed and describe(missing)["kind"] == "InvalidTasks"
+    assert sort_of(missing) is StorageFailed  # it was there when the study came
     damaged = raised(CorruptCheckpoint("cannot be read"), OSError(errno.EIO, "I/O error"))
     assert sort_of(damaged) is SegmentFailed  # of the file: the one before it may be whole
 
@@ -73,8 +85,8 @@ def test_a_refusal_is_the_machines_fault_if_the_machine_is_behind_it() -> None:
         (errno.ENOENT, SegmentFailed),
         (errno.EACCES, SegmentFailed),
         (errno.ECONNREFUSED, SegmentFailed),
-        (errno.ENOSPC, MachineFailed),
-        (errno.ESTALE, MachineFailed),
+        (errno.ENOSPC, StorageFailed),
+        (errno.ESTALE, StorageFailed),
         (errno.EMFILE, MachineFailed),
     ],
 )
@@ -97,3 +109,23 @@ def test_too_little_memory_is_told_apart_whoever_says_so() -> None:
         np.ones(2**50)
     for error in (torchs.value, numpys.value, OSError(errno.ENOMEM, "Cannot allocate memory")):
         assert sort_of(error) is OutOfMemory
+
+
+def test_a_data_set_whose_disk_is_away_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    digest = f"sha256:{'0' * 64}"
+    loads: list[tuple[type[Exception], Callable[[], object]]] = [
+        (DataNotFound, lambda: DataStore(tmp_path / "nothing").load(digest)),
+        (DataNotFound, lambda: DataStore(tmp_path / "nothing").load("a name")),
+        (DamagedData, lambda: DataStore(tmp_path / "file").load(digest)),
+        (InvalidData, lambda: read(tmp_path / "arrays.safetensors", "0" * 64)),
+    ]
+    for kind, load in loads:
+        with pytest.raises(kind) as away:
+            load()
+        frames = away.value.__traceback__
+        while frames is not None and not str(frames.tb_frame.f_globals["__name__"]).startswith(
+            "metaopt"
+        ):
+            frames = frames.tb_next  # a worker's frames are not this test's
+        assert sort_of(away.value.with_traceback(frames)) is StorageFailed

@@ -55,7 +55,7 @@ def ended(engine: Engine, run: Run, tmp_path: Path) -> Iterator[tuple[str, Seen]
     running = run(executor)
     wait_for(engine, study_id, "completed")
     checkpoints = tmp_path / "checkpoints"
-    wait_until(lambda: not list(checkpoints.iterdir()), what="an empty disk")
+    wait_until(lambda: not list(checkpoints.glob("[!.]*")), what="an empty disk")
     running.end()
     with transaction(engine) as session:
         session.add(IdempotencyKey(

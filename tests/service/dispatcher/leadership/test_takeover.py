@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from metaopt.algorithms.registry import complete
+from service.backup.manifest import MARK
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import transaction
 from service.db.tables import Trial
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership import takeover
+from service.dispatcher.leadership.files import Disk
 from service.dispatcher.store.ledger import Ledger
 from tests.fakes.rows import add_report, add_trial
 from tests.fakes.specs import small_spec
@@ -93,7 +95,7 @@ def test_a_takeover_deletes_what_ended_studies_left(engine: Engine, tmp_path: Pa
     ledger = ledger_of(engine, tmp_path)
     kept = [checkpoint(ledger, submit(engine, small_spec(), s)) for s in ("paused", "running")]
     left = [checkpoint(ledger, submit(engine, small_spec(), s)) for s in ("completed", "cancelled")]
-    takeover.take_over(ledger)
+    assert Disk(ledger).is_there()
     assert [path.exists() for path in kept] == [True, True]
     assert [path.parent.exists() for path in left] == [False, False]
 
@@ -110,7 +112,7 @@ def test_a_study_cancelled_while_not_loaded_leaves_no_files(engine: Engine, tmp_
     assert not left.parent.exists()
 
 
-def open_trial(study_id: str) -> Trial:
+def open_trial(study_id: str, **columns: Any) -> Trial:
     return Trial(
         trial_id="t",
         study_id=study_id,
@@ -119,4 +121,29 @@ def open_trial(study_id: str) -> Trial:
         params={},
         seed=1,
         created_at=datetime.now(UTC),
+        **columns,
     )
+
+
+def test_a_directory_that_rows_name_files_in_is_never_made_anew(
+    engine: Engine, tmp_path: Path
+) -> None:
+    root, elsewhere = tmp_path / "checkpoints", tmp_path / "unmounted"
+    ledger = ledger_of(engine, root)
+    assert Disk(ledger).is_there()
+    study_id = submit(engine, small_spec(), "running")
+    path = checkpoint(ledger, study_id)
+    with transaction(engine) as session:
+        session.add(open_trial(study_id, checkpoint=ledger.store.name_of(str(path))))
+    root.rename(elsewhere)
+    for make in (lambda: None, root.mkdir):  # not there; a mount point with nothing on it
+        make()
+        away = Disk(ledger)
+        assert not away.is_there()
+        assert "is its disk mounted?" in (away.fault or "")
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    elsewhere.rename(root)
+    assert away.is_there() and away.fault is None
+    (root / MARK).unlink()  # as an earlier version left it: known again by its files
+    assert Disk(ledger).is_there() and (root / MARK).is_file()

@@ -180,6 +180,21 @@ def test_files_that_a_restored_database_does_not_know_stay_and_nobody_is_charged
     assert not directory.exists()
 
 
+def test_a_study_whose_directory_was_removed_begins_anew_and_nobody_is_charged(
+    engine: Engine, tmp_path: Path
+) -> None:
+    study_id = submit(engine, small_spec(**SPEC), "running")
+    ledger = ledger_of(engine, tmp_path)
+    with transaction(engine) as session:
+        trial = added(session, study_id, 0)
+        trial.checkpoint, trial.checkpoint_sha256 = f"{study_id}/gone", "0" * 64
+        trial.meta_iteration = 60
+    study = takeover.load(ledger, study_id)
+    assert study is not None
+    (found,) = study.trials.values()
+    assert (found.meta_iteration, found.checkpoint, found.attempts) == (0, None, 0)
+
+
 def test_what_a_killed_dispatcher_left_is_deleted(engine: Engine, tmp_path: Path) -> None:
     study_id = submit(engine, small_spec(**SPEC), "running")
     ledger = ledger_of(engine, tmp_path)
