@@ -150,8 +150,12 @@ def _begin_sqlite(connection: Connection) -> None:
     seconds = options["deadlines"].lock if "deadlines" in options else PATIENT.lock
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
-    if not _begin_to_write(raw, seconds):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the error, as SQLAlchemy tells it
+    raw.execute("PRAGMA busy_timeout = 0")  # we look by ourselves
+    try:
+        if not _begin_to_write(raw, seconds):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the error, as SQLAlchemy tells it
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
 
 def _begin_to_write(connection: sqlite3.Connection, seconds: float) -> bool:
@@ -161,19 +165,15 @@ def _begin_to_write(connection: sqlite3.Connection, seconds: float) -> bool:
     busy writers the one that has waited longest comes last.
     """
     deadline = time.monotonic() + seconds
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return True
-            except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_busy or time.monotonic() >= deadline:
-                    return False
-            time.sleep(_LOOK_SECONDS)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                return False
+        time.sleep(_LOOK_SECONDS)
 
 
 def _begin_postgres(connection: Connection) -> None:

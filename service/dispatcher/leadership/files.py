@@ -14,6 +14,7 @@ import structlog
 
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store import entries, generations
+from service.dispatcher.store.entries import Entry
 from service.dispatcher.store.ledger import Ledger
 
 MOST_NAMED = 20
@@ -38,7 +39,8 @@ def look_after_files(ledger: Ledger, study: StudyState) -> bool:
     }
     left = ledger.store.unnamed(study.study_id, used)
     newer = lacking or _any_of_unknown_trial(study, left)
-    with ledger.entry(study) as entry:
+
+    def body(entry: Entry) -> None:
         if newer:  # those of an unknown trial say as much of all the others
             ledger.store.keep(study.study_id, left)
             log.warning("newer_files_kept", study_id=study.study_id, files=len(left))
@@ -50,6 +52,8 @@ def look_after_files(ledger: Ledger, study: StudyState) -> bool:
             log.warning("checkpoints_lacking", study_id=study.study_id, trials=len(lacking))
         for trial in lacking:
             entry.writes.change(trial.trial_id, **_set_back(trial, there))
+
+    ledger.write(study, body)
     return bool(lacking)
 
 
