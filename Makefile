@@ -48,6 +48,7 @@ chaos: .venv/.dev ## Kill workers, dispatchers and the API at random for a minut
 chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash point, 20,000 simulated runs
 	$(BIN)/python -m tests.chaos storm --night --stops --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos lanes --results benchmarks/results $(CHAOS_ARGS)
+	$(BIN)/python -m tests.chaos restarts --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos sweep --night --results benchmarks/results --jobs $(JOBS)
 	$(BIN)/python -m tests.chaos simulation --night --results benchmarks/results --jobs $(JOBS)
 

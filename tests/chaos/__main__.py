@@ -1,4 +1,4 @@
-"""Proofs under faults, as programs: `python -m tests.chaos storm|lanes|sweep|simulation`.
+"""Proofs under faults: `python -m tests.chaos storm|lanes|restarts|sweep|simulation`.
 
 Each prints its seed, what happened and its verdict, and writes them as JSON below --results; the
 exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
@@ -15,10 +15,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from service.db.engine import open_engine
 from tests.chaos.databases import KINDS, database
+from tests.chaos.restarts.restarts import Restarts, restart_again_and_again
 from tests.chaos.simulation.seeds import run_seeds
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.sweep.sweep import sweep
+from tests.fakes.clusters import cluster
 from tests.fakes.specs import small_spec
 
 SHORT = Plot(seed=0, studies=3, trials=20, kills=8, every_seconds=1.2, snapshot_seconds=4.0)
@@ -64,6 +67,27 @@ def _on_each(given: argparse.Namespace, plot: Plot) -> dict[str, Any]:
         else:
             print(f"  what it left: {directory}", flush=True)
     return {"runs": outcomes, "passed": all(one["passed"] for one in outcomes)}
+
+
+def restarts(given: argparse.Namespace) -> dict[str, Any]:
+    """PostgreSQL restarted as after a crash, under a service at work."""
+    number = 100 if given.night else 20
+    plan = Restarts(seed=given.seed, restarts=number, every_seconds=10.0)
+    directory = Path(tempfile.mkdtemp(prefix="metaopt-chaos-"))
+    with cluster() as postgres:
+        engine = open_engine(postgres.url)
+        outcome = restart_again_and_again(plan, postgres, engine, directory)
+        engine.dispose()
+    print(
+        f"seed {plan.seed}: {number} restarts, {outcome.studies} studies, {outcome.trials} trials "
+        f"in {outcome.seconds:.0f} s; {json.dumps(outcome.figures)}; "
+        f"{len(outcome.violations)} violations",
+        *outcome.violations[:20],
+        sep="\n  ",
+    )
+    if outcome.passed:
+        shutil.rmtree(directory, ignore_errors=True)
+    return {"runs": [outcome.to_json()], "passed": outcome.passed}
 
 
 def crash_points(given: argparse.Namespace) -> dict[str, Any]:
@@ -121,7 +145,13 @@ def main(arguments: list[str]) -> int:
     return 0 if verdict["passed"] else 1
 
 
-PROOFS = {"storm": storm, "lanes": lanes, "sweep": crash_points, "simulation": simulation}
+PROOFS = {
+    "storm": storm,
+    "lanes": lanes,
+    "restarts": restarts,
+    "sweep": crash_points,
+    "simulation": simulation,
+}
 
 
 if __name__ == "__main__":

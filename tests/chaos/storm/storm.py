@@ -80,6 +80,7 @@ class Outcome:
     exit_codes: dict[str, int | None] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -104,10 +105,12 @@ def rage(
     module = "tests.chaos.toy.dispatcher" if plot.toy else "service.daemon"
     settings = {"METAOPT_HANG_SECONDS": str(plot.hang_seconds)}
     service = Service(url, directory / "data", dispatcher=module, standby=plot.standby, **settings)
-    return _Storm(plot, engine, directory, service, spec).run()
+    return Storm(plot, engine, directory, service, spec).run()
 
 
-class _Storm:
+class Storm:
+    """One storm."""
+
     def __init__(
         self, plot: Plot, engine: Engine, directory: Path, service: Service,
         spec: Callable[[int], dict[str, Any]],
@@ -125,6 +128,7 @@ class _Storm:
         self._pause = threading.Event()
 
     def run(self) -> Outcome:
+        """Run it to its end."""
         begun = time.monotonic()
         try:
             self._service.keep_up()
