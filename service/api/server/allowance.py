@@ -1,4 +1,6 @@
-"""The allowance of requests, which begins once a request is here whole."""
+"""The allowance of requests: from their heads on, but for the time in which their bodies come."""
+
+import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,7 +12,7 @@ class Allowance:
 
     Args:
         app: The application behind it.
-        seconds: In all, from the last of its body on.
+        seconds: In all.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -18,11 +20,15 @@ class Allowance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on."""
+        until = time.monotonic() + self._seconds
 
         async def receiving() -> Message:
+            nonlocal until
+            begun = time.monotonic()
             message = await receive()
-            allow(self._seconds)
+            until += time.monotonic() - begun
+            allow(until)
             return message
 
-        allow(self._seconds)
+        allow(until)
         await self._app(scope, receiving, send)

@@ -1,7 +1,7 @@
 """The allowance of a request: how much longer it may wait for others who write.
 
-    here, whole ──for a thread──▶ in the line of writers ──▶ for a lock ──▶ for the next lock ──▶ …
-    └───────────── one time for all of it (`API_REQUEST_SECONDS`): each has what is left ───────┘
+    here ──for a thread──▶ in the line of writers ──▶ for a lock ──▶ for the next lock ──▶ …
+    └────────── one time for all of it (`API_REQUEST_SECONDS`): each has what is left ───┘
 
 With a limit for each wait alone, one that waits in several places takes the sum of them.  A request
 that has nothing left, as after it has computed for long, still has a moment: where nobody else
@@ -16,9 +16,9 @@ LEAST_SECONDS = 0.25
 _until: ContextVar[float | None] = ContextVar("_until", default=None)
 
 
-def allow(seconds: float) -> None:
-    """Let who asks, in this task and the threads that it uses, wait so much longer from now on."""
-    _until.set(time.monotonic() + seconds)
+def allow(until: float) -> None:
+    """Let who asks, in this task and the threads that it uses, wait until this monotonic time."""
+    _until.set(until)
 
 
 def allowed(most_seconds: float) -> float:

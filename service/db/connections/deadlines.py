@@ -47,7 +47,7 @@ API = Deadlines(
 )  # fmt: skip
 """Of the API: pool, ping and connect take four seconds together."""
 
-API_REQUEST_SECONDS = 3.5
+API_REQUEST_SECONDS = 3.0
 """For which a request may wait for a thread, in the line of writers and for locks, all together
 (`allowance`); what else it does leaves five in all."""
 

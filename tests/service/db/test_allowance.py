@@ -58,7 +58,7 @@ def seconds_until_refused(act: object) -> float:
 
 def in_a_request(act: object, seconds: float = TOTAL_SECONDS) -> float:
     def run() -> float:
-        allow(seconds)
+        allow(time.monotonic() + seconds)
         return seconds_until_refused(act)
 
     return copy_context().run(run)
@@ -68,9 +68,9 @@ def test_who_asks_for_nothing_in_particular_waits_as_long_as_the_process_does() 
     assert allowed(7.0) == 7.0
 
     def asked() -> tuple[float, float]:
-        allow(2.0)
+        allow(time.monotonic() + 2.0)
         some = allowed(7.0)
-        allow(-1.0)
+        allow(time.monotonic() - 1.0)
         return some, allowed(7.0)
 
     some, none = copy_context().run(asked)
@@ -114,7 +114,7 @@ def test_with_nothing_left_a_write_that_nobody_holds_up_is_made(
     submit(engine, small_spec())
 
     def write() -> None:
-        allow(-1.0)
+        allow(time.monotonic() - 1.0)
         with transaction(long) as session:
             session.execute(update(Study).values(name="another"))
 
