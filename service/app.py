@@ -28,6 +28,7 @@ from service.api.context import Context, record_change, stop_on_signals
 from service.api.document import install_document
 from service.api.problems import install_problems, refuse
 from service.api.server import access, health, plugins
+from service.api.server.allowance import Allowance
 from service.api.streaming.streams import Streams
 from service.auth.failures import Failures
 from service.auth.gate import Gate
@@ -36,7 +37,7 @@ from service.auth.policy import check_policies
 from service.auth.sessions import Sessions
 from service.dashboard import login, page
 from service.dashboard.mount import mount_dashboard
-from service.db.connections.deadlines import API
+from service.db.connections.deadlines import API, API_REQUEST_SECONDS
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.notifications.config import load_listed
@@ -106,6 +107,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     app.state.failures = failures = Failures(time.monotonic)
     app.add_middleware(Gate, keys=keys, sessions=sessions, failures=failures, refuse=refuse)
     app.add_middleware(Bounds, refuse=refuse)  # before the gate, which reads no body
+    app.add_middleware(Allowance, seconds=API_REQUEST_SECONDS)
     install_problems(app)
     install_document(app)
     for router in ROUTERS:

@@ -162,7 +162,7 @@ def _run_epoch(
         )
         try:
             store = CheckpointStore(data / "checkpoints")
-            ledger = Ledger(engine, epoch, store, _utc_now)
+            ledger = Ledger(engine, epoch, store, _utc_now, stop)
             Dispatcher(
                 ledger,
                 executor,

@@ -18,12 +18,12 @@ from sqlalchemy.orm import Session
 from service.cron.firing import fire, look_at_ends
 from service.db import schedules
 from service.db.connections.deadlines import DISPATCHER
+from service.db.connections.pauses import pause_after
 from service.db.dispatcher import EpochLost, check_live, fence
 from service.db.engine import open_engine, reading, transaction
 from service.schedules.plan import next_fire, planned
 
 INTERVAL_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
 REST = timedelta(seconds=60)
 
 log = structlog.get_logger("schedules")
@@ -58,7 +58,7 @@ def run_schedules(
             log.info("schedules_ended", epoch=epoch, cause=str(error))
             break
         except Exception as error:  # whatever it is, it must not end the dispatcher
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = pause_after(error, pause)
             log.warning("schedules_failed", error=str(error), retry_seconds=pause)
     engine.dispose()
 

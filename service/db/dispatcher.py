@@ -7,7 +7,8 @@
 It locks the row until the transaction ends, so a takeover waits for a write in flight, and a
 write begun after a takeover changes no row and raises `EpochLost`.  That is all the mutual
 exclusion needed; an advisory lock of Postgres would add nothing but a second truth (it is lost
-with its connection while the epoch still stands).
+with its connection while the epoch still stands).  It may also set the number of the step that the
+transaction is, so that one whose commit got no answer can be asked about (`store.steps`).
 
 No clock decides who is live.  Who stands by watches the row, and replaces it once it has stood
 unchanged for `STALE_AFTER` by the watcher's own monotonic clock (`leadership.standby`); at once
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, Update, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.db.tables import DispatcherRow
@@ -35,6 +36,10 @@ RELEASED_AT = datetime(1970, 1, 1, tzinfo=UTC)
 
 class EpochLost(Exception):
     """Another dispatcher is live: nothing this one holds is true any more."""
+
+
+class StepDone(Exception):
+    """An earlier try of this step was committed, though nobody was told so."""
 
 
 class Sighting(NamedTuple):
@@ -98,7 +103,7 @@ def acquire(
     if not (seen.is_released or seen == stale or is_dead(row.holder)):
         return None
     row.epoch, row.holder, row.refreshed_at = row.epoch + 1, holder, now
-    row.slots = None
+    row.slots, row.step = None, 0
     return row.epoch
 
 
@@ -118,22 +123,26 @@ def end_stuck_transactions(connection: Connection, older_than: timedelta) -> lis
     return [int(row.pid) for row in rows]
 
 
-def fence(session: Session, epoch: int) -> None:
+def fence(session: Session, epoch: int, step: int | None = None) -> None:
     """Hold off any other dispatcher until this transaction ends, and refresh the row.
 
-    Raises:
-        EpochLost: another dispatcher has taken over.
-    """
-    _set_refreshed(session, epoch)
-
-
-def tell_slots_of(session: Session, epoch: int, slots: dict[str, Any]) -> None:
-    """Keep what the live dispatcher's slots are, as plain data; this refreshes the row too.
+    Args:
+        step: The number, rising from 1 in an epoch, of what this transaction does, if it is tried
+            again where the outcome of its commit is not known.
 
     Raises:
         EpochLost: another dispatcher has taken over.
+        StepDone: an earlier try of the step was committed.
     """
-    fence(session, epoch)
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    if step is None:
+        _change(session, _REFRESH_SQLITE if on_sqlite else _REFRESH_NOW, epoch)
+    else:
+        _change(session, _STEP_SQLITE if on_sqlite else _STEP_NOW, epoch, of_step=step)
+
+
+def tell_slots_of(session: Session, slots: dict[str, Any]) -> None:
+    """Keep what the live dispatcher's slots are, as plain data; the caller has fenced."""
     session.execute(update(DispatcherRow).values(slots=slots))
 
 
@@ -172,7 +181,7 @@ def release(session: Session, epoch: int) -> None:
     Raises:
         EpochLost: another dispatcher has taken over.
     """
-    _set_refreshed(session, epoch, at=RELEASED_AT)
+    _change(session, _OF_EPOCH.values(refreshed_at=RELEASED_AT), epoch)
 
 
 class Life(NamedTuple):
@@ -206,29 +215,28 @@ def sign_of_life(session: Session) -> Life:
     return Life(True)
 
 
-def _set_refreshed(session: Session, epoch: int, at: datetime | None = None) -> None:
-    """Say when the row was refreshed: by the database's clock now, in the same statement, or `at`.
-
-    It is the first statement of each transaction of a dispatcher.
-    """
+def _change(session: Session, change: Update, epoch: int, **step: int) -> None:
+    """Change the row of an epoch: the first statement of each transaction of a dispatcher."""
     connection = session.connection()
-    if at is not None:
-        result = connection.execute(_REFRESH.values(refreshed_at=at), {"of_epoch": epoch})
-    elif connection.dialect.name == "sqlite":
-        result = connection.execute(_REFRESH_SQLITE, {"of_epoch": epoch})
-    else:
-        result = connection.execute(_REFRESH_NOW, {"of_epoch": epoch})
-    if result.rowcount != 1:
-        raise EpochLost(f"epoch {epoch} is over: another dispatcher is live")
+    if connection.execute(change, {"of_epoch": epoch, **step}).rowcount == 1:
+        return
+    if step and connection.scalar(select(_ROW.c.epoch)) == epoch:
+        raise StepDone(f"step {step['of_step']} of epoch {epoch} is done")
+    raise EpochLost(f"epoch {epoch} is over: another dispatcher is live")
 
 
 _ROW = DispatcherRow.__table__
-_REFRESH = update(DispatcherRow.__table__).where(  # type: ignore[arg-type]
+_OF_EPOCH = update(DispatcherRow.__table__).where(  # type: ignore[arg-type]
     _ROW.c.singleton == 1, _ROW.c.epoch == bindparam("of_epoch")
 )
-_REFRESH_NOW = _REFRESH.values(refreshed_at=func.clock_timestamp())
+# By the database's clock, in the same statement.
+_REFRESH_NOW = _OF_EPOCH.values(refreshed_at=func.clock_timestamp())
 # As SQLAlchemy writes instants; CURRENT_TIMESTAMP has whole seconds only.
-_REFRESH_SQLITE = _REFRESH.values(refreshed_at=func.strftime("%Y-%m-%d %H:%M:%f000", "now"))
+_REFRESH_SQLITE = _OF_EPOCH.values(refreshed_at=func.strftime("%Y-%m-%d %H:%M:%f000", "now"))
+_STEP_NOW, _STEP_SQLITE = (
+    refresh.where(_ROW.c.step < bindparam("of_step")).values(step=bindparam("of_step"))
+    for refresh in (_REFRESH_NOW, _REFRESH_SQLITE)
+)
 _END_STUCK = text("""
     SELECT DISTINCT activity.pid, pg_terminate_backend(activity.pid)
     FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)

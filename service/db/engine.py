@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.database_url import parse_database_url
+from service.db.connections.allowance import allowed
 from service.db.connections.deadlines import PATIENT, Deadlines
 from service.db.connections.outage import Outage
 from service.db.connections.postgres import bound_postgres
@@ -35,6 +36,8 @@ CACHE = (
 )
 MOST_CONNECTIONS = 25  # of an engine, at a time
 _LOOK_SECONDS = 0.003
+_SOON_SECONDS = 0.1  # between two statements of which the first has waited for nothing
+_LIMITED_AT = "limited_at"
 
 
 def open_engine(
@@ -74,6 +77,8 @@ def open_engine(
     engine = create_engine(url.set(drivername="postgresql+psycopg"), **options)
     bound_postgres(engine, deadlines)
     event.listen(engine, "begin", _begin_postgres)
+    if deadlines.writers is not None:
+        event.listen(engine, "before_cursor_execute", _limit_again)
     return engine
 
 
@@ -147,11 +152,15 @@ def _begin_sqlite(connection: Connection) -> None:
     if not options.get("writes", False):
         connection.exec_driver_sql("BEGIN DEFERRED")
         return
-    seconds = options["deadlines"].lock if "deadlines" in options else PATIENT.lock
+    seconds = allowed(options["deadlines"].lock if "deadlines" in options else PATIENT.lock)
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
-    if not _begin_to_write(raw, seconds):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the error, as SQLAlchemy tells it
+    raw.execute("PRAGMA busy_timeout = 0")  # we look by ourselves
+    try:
+        if not _begin_to_write(raw, seconds):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the error, as SQLAlchemy tells it
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
 
 def _begin_to_write(connection: sqlite3.Connection, seconds: float) -> bool:
@@ -161,26 +170,40 @@ def _begin_to_write(connection: sqlite3.Connection, seconds: float) -> bool:
     busy writers the one that has waited longest comes last.
     """
     deadline = time.monotonic() + seconds
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return True
-            except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_busy or time.monotonic() >= deadline:
-                    return False
-            time.sleep(_LOOK_SECONDS)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                return False
+        time.sleep(_LOOK_SECONDS)
 
 
 def _begin_postgres(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("writes", False):  # a reader may compute meanwhile: it holds nobody up
-        idle = round(1000 * options["deadlines"].idle)
-        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {idle}")
+        deadlines: Deadlines = options["deadlines"]
+        connection.info[_LIMITED_AT] = time.monotonic()
+        connection.exec_driver_sql(
+            f"SET LOCAL idle_in_transaction_session_timeout = {round(1000 * deadlines.idle)};"
+            + _lock_limit(deadlines)
+        )
+
+
+def _limit_again(
+    connection: Connection, cursor: Any, _statement: str, _parameters: Any, *_: Any
+) -> None:
+    """The server's limit is one of each lock: who has waited for one has less for the next."""
+    options, now = connection.get_execution_options(), time.monotonic()
+    if options.get("writes", False) and now - connection.info[_LIMITED_AT] > _SOON_SECONDS:
+        connection.info[_LIMITED_AT] = now
+        cursor.execute(_lock_limit(options["deadlines"]))
+
+
+def _lock_limit(deadlines: Deadlines) -> str:
+    return f"SET LOCAL lock_timeout = {max(1, round(1000 * allowed(deadlines.lock)))}"
 
 
 def _line(deadlines: Deadlines, on_sqlite: bool) -> threading.BoundedSemaphore | None:
@@ -202,7 +225,7 @@ def _in_line(engine: Engine) -> Iterator[None]:
     if writers is None:
         yield
         return
-    if not writers.acquire(timeout=options["deadlines"].pool):
+    if not writers.acquire(timeout=allowed(options["deadlines"].pool)):
         raise PoolTimeout("too many others wait to write to the database")
     try:
         yield

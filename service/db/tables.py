@@ -636,3 +636,4 @@ class DispatcherRow(Base):
     holder: Mapped[str] = mapped_column(String(200))
     refreshed_at: Mapped[datetime]
     slots: Mapped[Json | None]
+    step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

@@ -6,21 +6,20 @@
 
 It decides nothing by itself: `scheduler`, `pruning` and `retries` do, and `store` and `lifecycle`
 write; `slots` orders segments and takes them in.  One thread runs it.  What it holds is a copy of
-the tables, so on any failure of the database it is thrown away whole, and a new one begins from
-the rows, as after a kill.
+the tables: while the database is away it stands still (`store.steps`), and on any other failure
+that copy is thrown away whole, and a new one begins from the rows, as after a kill.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Event as Flag
 
 import structlog
 from sqlalchemy.orm import Session
 
-from service.db.engine import reading
 from service.db.roles import ROLES
 from service.db.states import TERMINAL_STUDIES, StudyStatus, TrialStatus
-from service.db.study_progress import Needs, at_work_or_next, needs_of, oldest_queued
+from service.db.study_progress import Needs, Seen, at_work_or_next, needs_of, oldest_queued
 from service.dispatcher.leadership import takeover
 from service.dispatcher.leadership.files import Disk
 from service.dispatcher.lifecycle import phases, spending
@@ -92,7 +91,8 @@ class Dispatcher:
         Raises:
             EpochLost: another dispatcher is live.
             SlotsLost: no slot works any more.
-            sqlalchemy.exc.DBAPIError: the database failed; begin again with a new Dispatcher.
+            sqlalchemy.exc.SQLAlchemyError: the database failed, or was away for too long; begin
+                again with a new Dispatcher.
         """
         takeover.take_over(self._ledger)
         takeover.tell_plugins(self._ledger, self._described)
@@ -136,12 +136,7 @@ class Dispatcher:
             self._settled = time.monotonic()
 
     def _look(self) -> None:
-        with reading(self._ledger.engine) as session:
-            standing = at_work_or_next(session, self._studies, self._lacking)
-            self._look_at_needs(session, [seen.study_id for seen in standing])
-            queued = (seen.study_id for seen in standing if seen.status == StudyStatus.QUEUED)
-            self._waits = self._next(session, next(queued, None))
-        for study_id, status, version in standing:
+        for study_id, status, version in self._ledger.read(self._standing):
             if study_id in self._studies:
                 study = self._studies[study_id]
                 study.clock(time.monotonic())
@@ -149,6 +144,14 @@ class Dispatcher:
                 spending.follow(self._ledger, study, version)
             elif status == StudyStatus.RUNNING and self._runnable[study_id]:
                 self._load(study_id)
+
+    def _standing(self, session: Session) -> Sequence[Seen]:
+        """How studies stand; look at what they need, and which is to be started next."""
+        standing = at_work_or_next(session, self._studies, self._lacking)
+        self._look_at_needs(session, [seen.study_id for seen in standing])
+        queued = (seen.study_id for seen in standing if seen.status == StudyStatus.QUEUED)
+        self._waits = self._next(session, next(queued, None))
+        return standing
 
     def _next(self, session: Session, study_id: str | None) -> str | None:
         """That queued study, or the oldest one that a slot can train."""
@@ -241,8 +244,9 @@ class Dispatcher:
         if study_id is None:
             return False
         started = takeover.start(self._ledger, study_id)
-        with reading(self._ledger.engine) as session:
-            self._waits = self._next(session, oldest_queued(session, self._lacking))
+        self._waits = self._ledger.read(
+            lambda session: self._next(session, oldest_queued(session, self._lacking))
+        )
         if not started:
             return False
         if study_id in self._studies:  # paused and resumed while its segment ran: not put away yet

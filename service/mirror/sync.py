@@ -34,6 +34,7 @@ from sqlalchemy.orm import Session
 from metaopt.goals import Goals
 from metaopt.search.distributions import distribution
 from service.db.connections.deadlines import DISPATCHER
+from service.db.connections.pauses import pause_after
 from service.db.dispatcher import EpochLost, check_live
 from service.db.engine import open_engine, reading, transaction
 from service.db.optuna import mirrored as queries
@@ -51,7 +52,6 @@ from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 
 INTERVAL_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 60.0
 MOST_TOGETHER = 100  # trials in a transaction: on SQLite the dispatcher waits for its end
 
 log = structlog.get_logger("mirror")
@@ -98,7 +98,7 @@ def run_mirror(
             log.info("mirror_ended", epoch=epoch, cause=str(error))
             break
         except Exception as error:  # whatever it is, the mirror goes on
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = pause_after(error, pause)
             log.warning("mirror_failed", error=str(error), retry_seconds=pause)
         if last:
             break

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.db import deliveries
 from service.db.connections.deadlines import DISPATCHER
+from service.db.connections.pauses import pause_after
 from service.db.dispatcher import EpochLost, hold_off
 from service.db.engine import open_engine, transaction
 from service.notifications.config import Webhook
@@ -23,7 +24,6 @@ from service.notifications.notifier import Notifier
 from service.notifications.sender import Sender
 
 INTERVAL_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
 ENDS_SECONDS = 2.0
 RETIRED = "no webhook of this name is configured any more"
 
@@ -75,7 +75,7 @@ def run_notifier(notifier: Notifier) -> None:
             log.info("webhook_ended", webhook=notifier.name, cause=str(error))
             return
         except Exception as error:  # whatever it is, it must not end the dispatcher
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = pause_after(error, pause)
             cause = str(error.orig if isinstance(error, DBAPIError) else type(error).__name__)
             log.warning("webhook_stuck", webhook=notifier.name, cause=cause, retry_seconds=pause)
 

@@ -1,6 +1,7 @@
 """Proofs under faults and load, as programs: `python -m tests.chaos PROOF`.
 
     storm, lanes, sweep, simulation      processes that die, and where
+    restarts                             PostgreSQL ended as in a crash, again and again
     submissions                          the API killed while clients submit
     disks, lines, failovers              what is around them that is away for a while
     soak                                 a service at work for long
@@ -22,17 +23,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from service.db.engine import open_engine
 from tests.chaos.databases import KINDS, database
 from tests.chaos.outages.disks import outages_of_disks
 from tests.chaos.outages.failovers import failovers
 from tests.chaos.outages.lines import in_turn, outages_of_lines
 from tests.chaos.outages.outages import Outages
+from tests.chaos.restarts.restarts import Restarts, restart_again_and_again
 from tests.chaos.simulation.seeds import run_seeds
 from tests.chaos.soak.soak import TRIALS, soak
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.submissions import submissions as keyed
 from tests.chaos.sweep.sweep import sweep
-from tests.fakes import clusters
+from tests.fakes.clusters import cluster
 from tests.fakes.specs import small_spec
 
 SHORT = Plot(seed=0, studies=3, trials=20, kills=8, every_seconds=1.2, snapshot_seconds=4.0)
@@ -79,6 +82,27 @@ def _on_each(given: argparse.Namespace, plot: Plot) -> dict[str, Any]:
         else:
             print(f"  what it left: {directory}", flush=True)
     return {"runs": outcomes, "passed": all(one["passed"] for one in outcomes)}
+
+
+def restarts(given: argparse.Namespace) -> dict[str, Any]:
+    """PostgreSQL restarted as after a crash, under a service at work."""
+    number = 100 if given.night else 20
+    plan = Restarts(seed=given.seed, restarts=number, every_seconds=10.0)
+    directory = Path(tempfile.mkdtemp(prefix="metaopt-chaos-"))
+    with cluster() as postgres:
+        engine = open_engine(postgres.url)
+        outcome = restart_again_and_again(plan, postgres, engine, directory)
+        engine.dispose()
+    print(
+        f"seed {plan.seed}: {number} restarts, {outcome.studies} studies, {outcome.trials} trials "
+        f"in {outcome.seconds:.0f} s; {json.dumps(outcome.figures)}; "
+        f"{len(outcome.violations)} violations",
+        *outcome.violations[:20],
+        sep="\n  ",
+    )
+    if outcome.passed:
+        shutil.rmtree(directory, ignore_errors=True)
+    return {"runs": [outcome.to_json()], "passed": outcome.passed}
 
 
 def crash_points(given: argparse.Namespace) -> dict[str, Any]:
@@ -183,7 +207,7 @@ def lines(given: argparse.Namespace) -> dict[str, Any]:
 
     @contextmanager
     def on_lines(_kind: str, place: Path) -> Iterator[Outages]:
-        with clusters.cluster() as one, outages_of_lines(one, place, kinds) as run:
+        with cluster() as one, outages_of_lines(one, place, kinds) as run:
             yield run
 
     return _outages(given, ["postgresql"], on_lines)
@@ -251,6 +275,7 @@ PROOFS = {
     "disks": disks,
     "lines": lines,
     "failovers": failing_over,
+    "restarts": restarts,
 }
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.dispatcher.leadership import takeover
-from service.dispatcher.store import ledger
+from service.dispatcher.store import ledger, steps
 from tests.chaos.simulation.run import Simulator
 from tests.chaos.simulation.seeds import simulator as simulators
 
@@ -40,13 +39,12 @@ def test_a_seed_gives_the_same_run_again(simulator: Simulator) -> None:
 def test_a_dispatcher_whose_writes_are_not_fenced_is_found_out(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (ledger, takeover):
-        monkeypatch.setattr(module, "fence", lambda session, epoch: None)
+    monkeypatch.setattr(steps, "fence", lambda session, epoch, step: None)
     assert any(simulator.run(seed).violations for seed in range(MUTANT_SEEDS))
 
 
 def test_a_dispatcher_that_tells_samplers_nothing_is_found_out(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "_log_tells", lambda entry, tells: None)
+    monkeypatch.setattr(ledger, "_told", lambda study, tells: [])
     assert any(simulator.run(seed).violations for seed in range(MUTANT_SEEDS))

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.slow
 
 LEDGER = "service.dispatcher.store.ledger"
 POINTS = [
-    Point(f"dispatcher: after commit in {LEDGER}:entry < {LEDGER}:report", 4),
-    Point(f"dispatcher: before commit in {LEDGER}:entry < {LEDGER}:lose", 1),
+    Point(f"dispatcher: after commit in {LEDGER}:write < {LEDGER}:report", 4),
+    Point(f"dispatcher: before commit in {LEDGER}:write < {LEDGER}:lose", 1),
 ]
 
 

@@ -44,6 +44,11 @@ class Writes:
         if table is Trial:
             self._new[row["trial_id"]] = row
 
+    def add_all(self, table: type[Base], rows: Iterable[Row]) -> None:
+        """Add several."""
+        for row in rows:
+            self.add(table, row)
+
     def change(self, trial_id: str, **values: Any) -> None:
         """Change columns of a trial; a `status` must be one that may follow the present one.
 

@@ -48,8 +48,11 @@ API = Deadlines(
     pool=1.0, connect=2.0, ping=1.0, lock=2.0, statement=3.0, answer=3.5, idle=6.0, silence=4.0,
     writers=6, fails_together=True,
 )  # fmt: skip
-"""Of the API: pool, ping and connect, or line and lock or answer, take four seconds together, and a
-request may have waited for a thread before: for one that waits in the line, which is one more."""
+"""Of the API: pool, ping and connect take four seconds together."""
+
+API_REQUEST_SECONDS = 3.0
+"""For which a request may wait for a thread, in the line of writers and for locks, all together
+(`allowance`); what else it does leaves five in all."""
 
 DISPATCHER = Deadlines(
     pool=10.0,

@@ -18,10 +18,10 @@ import re
 import structlog
 
 from service.db.backup.files import kept_files
-from service.db.engine import reading
 from service.db.study_progress import ended_among
 from service.dispatcher.state import StudyState, TrialState
 from service.dispatcher.store import entries, generations
+from service.dispatcher.store.entries import Entry
 from service.dispatcher.store.ledger import Ledger
 
 MOST_NAMED = 20
@@ -67,14 +67,13 @@ class Disk:
     def _tidy(self) -> None:
         """Know the directory again, or make it; delete what ended studies left there."""
         store = self._ledger.store
-        with reading(self._ledger.engine) as session:
-            if store.fault() is not None:
-                kept = kept_files(session)
-                names = {n for k in kept for n in (k.checkpoint, k.previous_checkpoint) if n}
-                store.adopt(names)
-            if store.fault() is not None:
-                return
-            ended = ended_among(session, store.studies())
+        if store.fault() is not None:
+            kept = self._ledger.read(kept_files)
+            store.adopt({n for k in kept for n in (k.checkpoint, k.previous_checkpoint) if n})
+        if store.fault() is not None:
+            return
+        found = store.studies()
+        ended = self._ledger.read(lambda session: ended_among(session, found))
         for study_id in ended:  # a study never leaves a terminal status, so no fence is needed
             store.delete_study(study_id)
         self._is_tidied = True
@@ -96,7 +95,8 @@ def look_after_files(ledger: Ledger, study: StudyState) -> bool:
     }
     left = ledger.store.unnamed(study.study_id, used)
     newer = lacking or _any_of_unknown_trial(study, left)
-    with ledger.entry(study) as entry:
+
+    def body(entry: Entry) -> None:
         if newer:  # those of an unknown trial say as much of all the others
             ledger.store.keep(study.study_id, left)
             log.warning("newer_files_kept", study_id=study.study_id, files=len(left))
@@ -108,6 +108,8 @@ def look_after_files(ledger: Ledger, study: StudyState) -> bool:
             log.warning("checkpoints_lacking", study_id=study.study_id, trials=len(lacking))
         for trial in lacking:
             entry.writes.change(trial.trial_id, **_set_back(trial, there))
+
+    ledger.write(study, body)
     return bool(lacking)
 
 

@@ -1,17 +1,18 @@
 """Takeover: taking over, loading and starting studies, and what others left behind."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from metaopt.errors import in_words
 from metaopt.plugins.described import Described
 from service.db import trials
-from service.db.dispatcher import EpochLost, fence, release, tell_slots_of
-from service.db.engine import reading, transaction
+from service.db.dispatcher import EpochLost, release, tell_slots_of
 from service.db.events import append_event
 from service.db.plugins.rows import tell_present
 from service.db.schema import migrate
@@ -31,9 +32,9 @@ log = structlog.get_logger("dispatcher")
 
 def take_over(ledger: Ledger) -> None:
     """Requeue what older dispatchers left running."""
-    with transaction(ledger.engine) as session:
-        fence(session, ledger.epoch)
-        requeued = trials.close_older_attempts(session, ledger.epoch, now=ledger.now())
+    requeued = ledger.fenced(
+        lambda session: trials.close_older_attempts(session, ledger.epoch, now=ledger.now())
+    )
     log.info("dispatcher_live", epoch=ledger.epoch, requeued_trials=requeued)
 
 
@@ -43,26 +44,29 @@ def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
     Raises:
         SchemaOutdated: The database was upgraded meanwhile.
     """
-    now, ended = ledger.now(), set()
-    with transaction(ledger.engine) as session:
-        fence(session, ledger.epoch)
-        migrate.check_within(session)
-        for trial in trials.left_over(session, loaded):
-            ended.add(trial.study_id)
-            if trial.status == TrialStatus.RUNNING:
-                trials.requeue_trial(session, trial.trial_id)
-            end_trial(session, trial.trial_id, TrialStatus.CANCELLED, now=now)
-            data = {"trial_number": trial.trial_number, "branch": trial.branch}
-            data |= {"role": trial.role, "status": "cancelled", "cause": None}
-            append_event(session, trial.study_id, "trial_finished", data, now=now)
-    for study_id in ended:
+    loaded = list(loaded)
+    for study_id in ledger.fenced(lambda session: _refresh(session, loaded, ledger.now())):
         ledger.store.delete_study(study_id)
+
+
+def _refresh(session: Session, loaded: Sequence[str], now: datetime) -> set[str]:
+    migrate.check_within(session)
+    ended = set()
+    for trial in trials.left_over(session, loaded):
+        ended.add(trial.study_id)
+        if trial.status == TrialStatus.RUNNING:
+            trials.requeue_trial(session, trial.trial_id)
+        end_trial(session, trial.trial_id, TrialStatus.CANCELLED, now=now)
+        data = {"trial_number": trial.trial_number, "branch": trial.branch}
+        data |= {"role": trial.role, "status": "cancelled", "cause": None}
+        append_event(session, trial.study_id, "trial_finished", data, now=now)
+    return ended
 
 
 def tell_slots(ledger: Ledger, view: SlotsView) -> None:
     """Let the API know which slots there are, and what does not work."""
-    with transaction(ledger.engine) as session:
-        tell_slots_of(session, ledger.epoch, view.model_dump(mode="json"))
+    slots = view.model_dump(mode="json")
+    ledger.fenced(lambda session: tell_slots_of(session, slots))
     tell = log.warning if view.broken or view.working() != view.slots else log.info
     tell(
         "slots",
@@ -75,21 +79,26 @@ def tell_slots(ledger: Ledger, view: SlotsView) -> None:
 
 def tell_plugins(ledger: Ledger, described: Iterable[Described]) -> None:
     """Let the API know which plug-ins there are, and offer them here."""
-    with transaction(ledger.engine) as session:
-        fence(session, ledger.epoch)
+    described = list(described)
+
+    def step(session: Session) -> None:
         tell_present(session, described, now=ledger.now())
         learn_present(session)
+
+    ledger.fenced(step)
 
 
 def start(ledger: Ledger, study_id: str) -> bool:
     """Set a queued study running; return False if it is no longer queued."""
     now = ledger.now()
-    with transaction(ledger.engine) as session:
-        fence(session, ledger.epoch)
+
+    def step(session: Session) -> bool:
         started = start_study(session, study_id, now=now)
         if started:
             append_event(session, study_id, "study_running", {}, now=now)
-    return started
+        return started
+
+    return ledger.fenced(step)
 
 
 def load(ledger: Ledger, study_id: str) -> StudyState | None:
@@ -117,8 +126,11 @@ def load(ledger: Ledger, study_id: str) -> StudyState | None:
 
 
 def _read(ledger: Ledger, study_id: str) -> StudyState:
-    with reading(ledger.engine) as session, uncollected():
-        return load_study(session, study_id)
+    def load(session: Session) -> StudyState:
+        with uncollected():
+            return load_study(session, study_id)
+
+    return ledger.read(load)
 
 
 @contextmanager
@@ -135,14 +147,15 @@ def uncollected() -> Iterator[None]:
 
 def give_up_epoch(ledger: Ledger) -> None:
     """Let a successor take over at once."""
-    with transaction(ledger.engine) as session:
-        release(session, ledger.epoch)
+    ledger.fenced(lambda session: release(session, ledger.epoch))
 
 
 def _fail_unloaded(ledger: Ledger, study_id: str, error: str) -> None:
     now = ledger.now()
-    with transaction(ledger.engine) as session:
-        fence(session, ledger.epoch)
+
+    def step(session: Session) -> None:
         if fail_study(session, study_id, error, now=now):
             append_event(session, study_id, "study_failed", {"error": error}, now=now)
+
+    ledger.fenced(step)
     log.error("study_failed", study_id=study_id, epoch=ledger.epoch, error=error)

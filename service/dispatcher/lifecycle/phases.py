@@ -14,6 +14,7 @@ import structlog
 from service.db import spending, study_progress
 from service.db.roles import TrialRole
 from service.db.states import StudyStatus, TrialStatus
+from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.lifecycle import completion, gate_phase, verdict_phase
 from service.dispatcher.open_trials import EVERY_KIND
 from service.dispatcher.pruning import pauses
@@ -47,22 +48,24 @@ def settle(ledger: Ledger, study: StudyState) -> None:
 
 def fail(ledger: Ledger, study: StudyState, error: str) -> None:
     """Fail a study that cannot go on."""
-    with ledger.entry(study) as entry:
-        failed = _write_failure(entry, error)
-    if failed:
+    if ledger.write(study, lambda entry: _write_failure(entry, error)):
         study.status = StudyStatus.FAILED
         log.error("study_failed", study_id=study.study_id, error=error)
 
 
 def _begin_replicas(ledger: Ledger, study: StudyState, replicas: list[TrialState]) -> None:
     sources = [trial.source_trial_number for trial in replicas]
-    with ledger.entry(study) as entry:
+
+    def body(entry: Entry) -> bool:
         begun = study_progress.begin_replicas(entry.session, study.study_id, version=study.version)
-        if not begun:
-            return
-        for trial in replicas:
-            entries.add_trial(entry, trial, None)
-        entry.event("replicas_started", {"trial_numbers": sources})
+        if begun:
+            for trial in replicas:
+                entries.add_trial(entry, trial, None)
+            entry.event("replicas_started", {"trial_numbers": sources})
+        return begun
+
+    if not ledger.write(study, body):
+        return
     study.add(replicas)
     study.version += 1
     log.info("replicas_started", study_id=study.study_id, trial_numbers=sources)
@@ -76,14 +79,19 @@ def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
         return
     named = (trial.source_trial_number for trial in fresh)
     sources = list(dict.fromkeys(number for number in named if number is not None))
-    with ledger.entry(study) as entry:
+
+    def body(entry: Entry) -> bool:
         if not study_progress.begin_verdict(entry.session, study.study_id, version=study.version):
-            return
+            return False
         if study.search_ended_by is None:
             spending.save_end(entry.session, study.study_id, "trials")
         for trial in fresh:
             entries.add_trial(entry, trial, None)
         entry.event("verdict_started", {"trial_numbers": sources})
+        return True
+
+    if not ledger.write(study, body):
+        return
     study.add(fresh)
     study.search_ended_by = study.search_ended_by or "trials"
     study.version += 1
@@ -91,27 +99,33 @@ def _begin_verdict(ledger: Ledger, study: StudyState) -> None:
 
 
 def _judge(ledger: Ledger, study: StudyState) -> None:
-    fresh: gate_phase.Fresh | None = None
-    with ledger.entry(study) as entry:
-        result = verdict_phase.result_of(entry)
-        if all(finalist.sealed is None for finalist in result.finalists):
-            cause = _why_nothing_completed(study.of_role(TrialRole.VERDICT))
-            error, status = f"the verdict has no score: {cause}", StudyStatus.FAILED
-            moved = _write_failure(entry, error, result)
-        else:
-            error, status = None, StudyStatus.COMPLETED
-            step = gate_phase.next_step(entry.session, study, result) if _has_gates(study) else None
-            if isinstance(step, gate_phase.Fresh):
-                fresh = step if _begin_gates(entry, step) else None
-                moved = False
-            else:
-                moved = completion.complete(entry, ledger.store, result, step)
-    if fresh is not None:
-        study.add(fresh.trials)
+    judged = ledger.write(study, lambda entry: _write_judgement(entry, ledger.store))
+    if judged is None:
+        return
+    if isinstance(judged, gate_phase.Fresh):
+        study.add(judged.trials)
         study.version += 1
-    if moved:
-        study.status = status
-        log.info("study_ended", study_id=study.study_id, status=str(status), error=error)
+        log.info("gates_looking", study_id=study.study_id, tasks=judged.tasks)
+    else:
+        study.status, error = judged
+        log.info("study_ended", study_id=study.study_id, status=str(study.status), error=error)
+
+
+def _write_judgement(
+    entry: Entry, store: CheckpointStore
+) -> gate_phase.Fresh | tuple[StudyStatus, str | None] | None:
+    """What the gates look at next, or how the study has ended and why; None if it has moved."""
+    study = entry.study
+    result = verdict_phase.result_of(entry)
+    if all(finalist.sealed is None for finalist in result.finalists):
+        cause = _why_nothing_completed(study.of_role(TrialRole.VERDICT))
+        error = f"the verdict has no score: {cause}"
+        return (StudyStatus.FAILED, error) if _write_failure(entry, error, result) else None
+    step = gate_phase.next_step(entry.session, study, result) if _has_gates(study) else None
+    if isinstance(step, gate_phase.Fresh):
+        return step if _begin_gates(entry, step) else None
+    completed = completion.complete(entry, store, result, step)
+    return (StudyStatus.COMPLETED, None) if completed else None
 
 
 def _has_gates(study: StudyState) -> bool:
@@ -125,7 +139,6 @@ def _begin_gates(entry: Entry, fresh: gate_phase.Fresh) -> bool:
     for trial in fresh.trials:
         entries.add_trial(entry, trial, None)
     entry.event("gates_looking", {"tasks": fresh.tasks, "trials": len(fresh.trials)})
-    log.info("gates_looking", study_id=study.study_id, tasks=fresh.tasks)
     return True
 
 

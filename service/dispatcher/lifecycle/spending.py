@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import structlog
 
 from service.db import spending, study_progress
-from service.db.engine import reading
 from service.db.states import StudyStatus
 from service.dispatcher.scheduler.budget import (
     TIME,
@@ -16,7 +15,7 @@ from service.dispatcher.scheduler.budget import (
     spent_budget,
 )
 from service.dispatcher.state import SlotState, StudyState
-from service.dispatcher.store.entries import warn, write_spent
+from service.dispatcher.store.entries import Entry, warn, write_spent
 from service.dispatcher.store.ledger import Ledger
 from service.wire.spec.study import StudySpec
 
@@ -56,13 +55,17 @@ def end_search(ledger: Ledger, study: StudyState, by: str, *, warning: str | Non
         by: The budget that is spent, or `ERROR`.
         warning: Written with it.
     """
-    with ledger.entry(study) as entry:
+
+    def body(entry: Entry) -> bool:
         ended = study_progress.end_search(entry.session, study.study_id, version=study.version)
         if ended:
             spending.save_end(entry.session, study.study_id, by)
             entry.event("search_ended", {"by": by})
             if warning is not None:
                 warn(entry, warning)
+        return ended
+
+    ended = ledger.write(study, body)
     if ended:
         study.search_ended_by = by
         study.version += 1
@@ -74,8 +77,7 @@ def save(ledger: Ledger, study: StudyState) -> None:
     """Keep what the search has spent, also while no segment is reported."""
     if study.spent == study.saved:
         return
-    with ledger.entry(study) as entry:
-        write_spent(entry, study.spent)
+    ledger.write(study, lambda entry: write_spent(entry, study.spent))
     study.saved = study.spent
 
 
@@ -83,7 +85,6 @@ def follow(ledger: Ledger, study: StudyState, version: int) -> None:
     """Take over a budget that was changed from outside; `version` is the study's now."""
     if version == study.version:
         return
-    with reading(ledger.engine) as session:
-        spec = study_progress.read_spec(session, study.study_id)
+    spec = ledger.read(lambda session: study_progress.read_spec(session, study.study_id))
     rebudget(study, StudySpec.model_validate(spec).budget)
     study.version = version

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
 from service.db import reports, segments, trials
-from service.db.engine import reading
 from service.db.roles import ROLES, TrialRole, roles_where
 from service.db.states import TrialStatus
 from service.db.tables import Report, Study, Trial
@@ -40,12 +39,16 @@ def borderline_scores(ledger: Ledger, study: StudyState) -> dict[int, list[float
     numbers = borderline(candidates(study), count=verdict.finalists, extra=verdict.extra_finalists)
     trainings = {number: replicas.trainings(study, number) for number in numbers}
     ids = [trial.trial_id for repeated in trainings.values() for trial in repeated]
-    with reading(ledger.engine) as session:
-        at_rung = reports.reports_at(session, ids, rung)
-        return {
-            number: replicas.by_task([at_rung[trial.trial_id].scores for trial in repeated])
-            for number, repeated in trainings.items()
-        }
+    at_rung = ledger.read(lambda session: _scores_at(session, ids, rung))
+    return {
+        number: replicas.by_task([at_rung[trial.trial_id] for trial in repeated])
+        for number, repeated in trainings.items()
+    }
+
+
+def _scores_at(session: Session, ids: list[str], rung: int) -> dict[str, list[float]]:
+    found = reports.reports_at(session, ids, rung)
+    return {trial_id: report.scores for trial_id, report in found.items()}
 
 
 def exploded(ledger: Ledger, study: StudyState) -> set[int]:
@@ -54,9 +57,12 @@ def exploded(ledger: Ledger, study: StudyState) -> set[int]:
     if not source or study.search_ended_by is not None:
         return set()
     horizon = study.plan[TrialRole.REPLICA].horizon
-    with reading(ledger.engine) as session:
+
+    def body(session: Session) -> set[int]:
         at_end = reports.reports_at(session, list(source), horizon)
         return {source[i] for i, report in at_end.items() if report.diverged_share > 0.0}
+
+    return ledger.read(body)
 
 
 def result_of(entry: Entry) -> StudyResult:

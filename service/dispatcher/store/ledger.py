@@ -9,20 +9,21 @@
              no budget any more
 
 Each transaction begins with the fence (`service.db.dispatcher`) and raises EpochLost once
-another dispatcher is live.  The state in memory follows only after the commit; if a transaction
-fails in any way, the caller throws that state away and loads it again.
+another dispatcher is live.  The state in memory follows only after the commit, so a step whose
+transaction fails because the database is away is tried again as it is (`store.steps`); if it fails
+otherwise, the caller throws that state away and loads it again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from threading import Event as Flag
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from service.db.asks import RANDOM
-from service.db.dispatcher import fence
-from service.db.engine import transaction
+from service.db.bulk.writes import Row
 from service.db.roles import ROLES
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Ask
@@ -41,7 +42,10 @@ from service.dispatcher.state import (
 )
 from service.dispatcher.store import apply, entries
 from service.dispatcher.store.entries import Entry
+from service.dispatcher.store.steps import Steps
 from service.executors.base import SegmentReport
+
+T = TypeVar("T")
 
 
 class _Tell(NamedTuple):
@@ -60,25 +64,33 @@ class Ledger:
         epoch: Named by every write.
         store: Where checkpoints are.
         clock: Returns the present instant, UTC-aware.
+        stop: Set once the dispatcher is to stop.
     """
 
     def __init__(
-        self, engine: Engine, epoch: int, store: CheckpointStore, clock: Callable[[], datetime]
+        self,
+        engine: Engine,
+        epoch: int,
+        store: CheckpointStore,
+        clock: Callable[[], datetime],
+        stop: Flag | None = None,
     ) -> None:
-        self.engine = engine
         self.epoch = epoch
         self.store = store
         self.now = clock
+        steps = Steps(engine, epoch, stop)
+        self.read, self.fenced = steps.read, steps.write
 
-    @contextmanager
-    def entry(self, study: StudyState) -> Iterator[Entry]:
-        """Yield a transaction in which no other dispatcher can write; committed at the end."""
-        now = self.now()
-        with transaction(self.engine) as session:
-            fence(session, self.epoch)
-            entry = Entry(session, study, self.epoch, now)
-            yield entry
+    def write(self, study: StudyState, body: Callable[[Entry], T]) -> T:
+        """Write what `body` enters about a study, as one step; return what it gave."""
+
+        def step(session: Session) -> T:
+            entry = Entry(session, study, self.epoch, self.now())
+            given = body(entry)
             entry.writes.write(session)
+            return given
+
+        return self.fenced(step)
 
     def admit(
         self,
@@ -88,14 +100,16 @@ class Ledger:
         admitted: Sequence[TrialState],
     ) -> None:
         """Write new trials, and begin an attempt for each admitted one."""
-        with self.entry(study) as entry:
+
+        def body(entry: Entry) -> list[BranchState]:
             for asked in new:
                 entries.add_trial(entry, asked.trial, asked.ask_index)
                 _log_ask(entry, asked)
-            failed = _warn_of_failures(entry, new)
             for trial in admitted:
                 entries.begin(entry, trial, slot)
-        for branch in failed:
+            return _warn_of_failures(entry, new)
+
+        for branch in self.write(study, body):
             branch.failure_told = True
         study.add(asked.trial for asked in new)
         for trial in admitted:
@@ -118,8 +132,9 @@ class Ledger:
         seconds = report.seconds / max(1, len(outcomes))
         left = [outcome for outcome in outcomes if outcome.status != TrialStatus.RUNNING]
         tells = [_tell_of(outcome) for outcome in left if outcome.trial.role.told_to_sampler]
-        spent = _spent_after(study, slot, report, tells)
-        with self.entry(study) as entry:
+        spent, told = _spent_after(study, slot, report, tells), _told(study, tells)
+
+        def body(entry: Entry) -> None:
             for outcome in outcomes:
                 name = self.store.name_of(outcome.lane.checkpoint)
                 entries.write_outcome(entry, outcome, name, seconds)
@@ -127,10 +142,12 @@ class Ledger:
                 entries.close_attempt(entry, outcome.trial, *_attempt_end(outcome))
             entries.add_segment(entry, slot, report, slot_seconds)
             entries.write_spent(entry, spent)
-            _log_tells(entry, tells)
+            entry.writes.add_all(Ask, told)
             _warn_of_rule(entry)
             entries.write_trivial(entry, slot, report)
             entries.write_slow(entry, slot, report)
+
+        self.write(study, body)
         study.rule_failure = None
         apply.trivial(study, slot, report)
         apply.slow(study, slot, report)
@@ -152,13 +169,16 @@ class Ledger:
             for trial, loss in losses
             if loss.failed and trial.role.told_to_sampler
         ]
-        numbers = [trial.trial_number for trial, _ in losses]
-        with self.entry(study) as entry:
+        numbers, told = [trial.trial_number for trial, _ in losses], _told(study, tells)
+
+        def body(entry: Entry) -> None:
             data = {"slot": slot, "cause": cause, "trial_numbers": numbers}
             entry.event("worker_lost", data)
             for trial, loss in losses:
                 entries.write_loss(entry, trial, loss)
-            _log_tells(entry, tells)
+            entry.writes.add_all(Ask, told)
+
+        self.write(study, body)
         study.spent = _after_tells(study, study.spent, tells)
         for trial, loss in losses:
             apply.loss(self.store, trial, loss)
@@ -167,10 +187,13 @@ class Ledger:
 
     def release(self, study: StudyState, lanes: Sequence[TrialState], cause: str) -> None:
         """Put running trials back into the queue, to resume from their checkpoints."""
-        with self.entry(study) as entry:
+
+        def body(entry: Entry) -> None:
             for trial in lanes:
                 entries.requeue(entry, trial)
                 entries.close_attempt(entry, trial, AttemptOutcome.EVICTED, cause)
+
+        self.write(study, body)
         for trial in lanes:
             trial.status = TrialStatus.QUEUED
             study.moved(trial)
@@ -184,12 +207,16 @@ class Ledger:
             for end in left
             if end.trial.role.told_to_sampler
         ]
-        with self.entry(study) as entry:
+        told = _told(study, tells)
+
+        def body(entry: Entry) -> None:
             for end in left:
                 entries.end(entry, end.trial, end.status, cause=cause)
             for trial in running:
                 entries.close_attempt(entry, trial, AttemptOutcome.EVICTED, cause)
-            _log_tells(entry, tells)
+            entry.writes.add_all(Ask, told)
+
+        self.write(study, body)
         for end in left:
             apply.ended(self.store, end.trial, end.status, cause)
             study.moved(end.trial)
@@ -204,9 +231,12 @@ class Ledger:
         Samplers are not told: of a study that has ended they are asked no more, and of a trial
         that waits they know the score.
         """
-        with self.entry(study) as entry:
+
+        def body(entry: Entry) -> None:
             for trial in queued:
                 entries.end(entry, trial, status)
+
+        self.write(study, body)
         for trial in queued:
             apply.ended(self.store, trial, status)
             study.moved(trial)
@@ -296,21 +326,22 @@ def _warn_of_rule(entry: Entry) -> None:
         )
 
 
-def _log_tells(entry: Entry, tells: Sequence[_Tell]) -> None:
-    for tell in tells:
-        branch = entry.study.branches[tell.trial.group.branch]
-        row = {
-            "study_id": entry.study.study_id,
+def _told(study: StudyState, tells: Sequence[_Tell]) -> list[Row]:
+    """The rows of the log that say what samplers are told, each with its place in it."""
+    return [
+        {
+            "study_id": study.study_id,
             "branch": tell.trial.group.branch,
-            "sequence": branch.next_sequence(),
+            "sequence": study.branches[tell.trial.group.branch].next_sequence(),
             "kind": "tell",
             "trial_number": tell.trial.trial_number,
             "outcome": tell.outcome,
-            "value": _score(entry.study, tell.loss),
+            "value": _score(study, tell.loss),
             "meta_iteration": tell.meta_iteration,
             "metrics": tell.metrics,
         }
-        entry.writes.add(Ask, row)
+        for tell in tells
+    ]
 
 
 def _tell_samplers(study: StudyState, tells: Sequence[_Tell]) -> None:

@@ -1,4 +1,4 @@
-"""Outages: what the service needs is away for a while, again and again; then an audit.
+"""Outages: what the service needs is away for a while, again and again; then the checker.
 
     progress ──▶ fault begins ──held──▶ ends ──▶ the API answers ──▶ progress ──▶ the next one
 

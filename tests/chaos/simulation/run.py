@@ -23,6 +23,7 @@ from service.dispatcher import loop, slots, trials
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.loop import Dispatcher
 from service.dispatcher.slots import SlotsLost
+from service.dispatcher.store import steps
 from service.dispatcher.store.ledger import Ledger
 from service.errors import TransitionImpossible
 from service.invariants import files, finite, processes
@@ -105,6 +106,7 @@ class _Run:
         self._stop, self._done = threading.Event(), False
         self._live: Dispatcher | None = None
         self._at_commit: str | None = None
+        self._away_until = 0.0
         self._executor: SimulatedExecutor | None = None
 
     def outcome(self) -> Outcome:
@@ -134,6 +136,7 @@ class _Run:
         """One dispatcher, from its start until it drains or something ends it."""
         world = self._world
         self._outcome.lives += 1
+        world.now = max(world.now, self._away_until)  # before that, none would live for long
         self._stop.clear()
         world.forget()
         try:
@@ -141,7 +144,7 @@ class _Run:
                 epoch = acquire(session, f"life {self._outcome.lives}", lambda _: True)
             assert epoch is not None
             store = CheckpointStore(self._checkpoints)
-            ledger = Ledger(self._engine, epoch, store, world.utc_now)
+            ledger = Ledger(self._engine, epoch, store, world.utc_now, self._stop)
             executor = SimulatedExecutor(world, self._faults, self._slots, self._poison)
             self._executor = executor
             self._live = Dispatcher(ledger, executor, lanes=4, segment_seconds=0.2, stop=self._stop)
@@ -193,6 +196,7 @@ class _Run:
 
     def _take_over(self) -> None:
         """Another dispatcher becomes live while this one is frozen; then this one wakes up."""
+        self._away_until = 0.0
         with transaction(self._engine) as session:
             acquire(session, "another", lambda _: True)
         before = self._dump()
@@ -212,23 +216,28 @@ class _Run:
 
     def _doom(self) -> None:
         """The next commit fails, or kills the dispatcher, before or after it is made."""
-        self._at_commit = self._world.chance.choice(["lost", "unknown", "kill", "kill after"])
+        fates = ["lost", "unknown", "outage", "outage after", "kill", "kill after"]
+        self._at_commit = self._world.chance.choice(fates)
 
     def _commit(self, make: Any) -> None:
         fate, self._at_commit = self._at_commit, None
         if fate is not None:
             self._world.tell(f"commit: {fate}")
-        if fate == "lost":
+        if fate is not None and fate.startswith("outage"):
+            self._away_until = self._world.now + self._world.chance.choice([1.0, 20.0, 60.0, 900.0])
+        if fate in ("lost", "outage") or (fate is None and self._world.now < self._away_until):
             raise sqlite3.OperationalError("the connection was closed")
         if fate == "kill":
             raise Killed
         make()
-        if fate == "unknown":
+        if fate in ("unknown", "outage after"):
             raise sqlite3.OperationalError("the connection was closed")
         if fate == "kill after":
             raise Killed
 
     def _steer(self, move: Move) -> None:
+        if self._world.now < self._away_until:
+            return
         kept, self._at_commit = self._at_commit, None  # users have connections of their own
         try:
             with transaction(self._engine) as session:
@@ -270,6 +279,8 @@ class _Run:
             ends = {StudyStatus.COMPLETED, StudyStatus.CANCELLED, StudyStatus.FAILED}
             if study.status not in ends:
                 self._outcome.violations.append(f"stuck: the study is {study.status}")
+            if "an error of metaopt" in (study.error or ""):
+                self._outcome.violations.append(f"healthy: {study.error}")
             self._outcome.status = study.status
         self._outcome.violations += map(str, found)
 
@@ -306,21 +317,21 @@ class _Time:
     """What modules of the dispatcher know of time."""
 
     def __init__(self, world: World) -> None:
-        self.monotonic = world.monotonic
+        self.monotonic, self.sleep = world.monotonic, world.sleep
 
 
 @contextmanager
 def _simulated(world: World) -> Iterator[None]:
     """Let the dispatcher's modules have the world's clock and identifiers, and log nothing."""
-    kept = loop.time, slots.time, trials.uuid
+    kept = loop.time, slots.time, steps.time, trials.uuid
     configuration = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    loop.time = slots.time = _Time(world)  # type: ignore[assignment]
+    loop.time = slots.time = steps.time = _Time(world)  # type: ignore[assignment]
     trials.uuid = world  # type: ignore[assignment]
     try:
         yield
     finally:
-        loop.time, slots.time, trials.uuid = kept
+        loop.time, slots.time, steps.time, trials.uuid = kept
         structlog.configure(**configuration)
 
 

@@ -97,6 +97,15 @@ class World:
         until = self._due[0].at if self._due else self.now + LONGEST_NAP_SECONDS
         self.now = max(self.now + timeout, min(until, self.now + LONGEST_NAP_SECONDS))
 
+    def sleep(self, seconds: float) -> None:
+        """The dispatcher stands still, and what is due meanwhile happens, as `time.sleep`."""
+        until = self.now + seconds
+        while self._due and self._due[0].at <= until:
+            due = heapq.heappop(self._due)
+            self.now = max(self.now, due.at)
+            due.act()
+        self.now = max(self.now, until)
+
 
 class Ended:
     """The queue of slots whose segment has ended, as `queue.SimpleQueue`; waiting passes time."""

@@ -4,7 +4,7 @@ API, dispatcher, workers with the toy objective, mirror; studies are submitted s
 follow their events, and what is kept of ended studies is kept for `KEEP_SECONDS` alone.  Samples
 are judged by `tests.chaos.soak.trend`: memory, descriptors and threads of each process, connections
 and directories must be flat.  The database may grow by what its studies found, as much for each in
-the end as before, and nothing may lie in it that should have gone.  At the end all is audited.
+the end as before, and nothing may lie in it that should have gone.  At the end all is checked.
 """
 
 import threading
@@ -16,9 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from service.invariants.acknowledged import read_log
-from service.invariants.check import Seen, check
-from service.invariants.processes import orphans
 from sqlalchemy import Engine, func, select
 
 from service.db import retention
@@ -26,6 +23,9 @@ from service.db.engine import reading
 from service.db.optuna.storage import open_storage
 from service.db.states import TERMINAL_STUDIES
 from service.db.tables import Study
+from service.invariants.acknowledged import read_log
+from service.invariants.check import Seen, check
+from service.invariants.processes import orphans
 from tests.chaos.soak import meter
 from tests.chaos.soak.readers import Readers
 from tests.chaos.soak.trend import WARM_UP, Sample, trend

@@ -80,6 +80,7 @@ class Outcome:
     exit_codes: dict[str, int | None] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -127,6 +128,7 @@ class Storm:
         self._pause = threading.Event()
 
     def run(self) -> Outcome:
+        """Run it to its end."""
         begun = time.monotonic()
         try:
             self._service.keep_up()

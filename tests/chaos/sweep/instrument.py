@@ -22,7 +22,7 @@ from typing import Any
 ROLES = {"service.executors.worker": "worker"}
 CALLS = ("replace", "rename", "unlink", "rmdir", "mkdir", "fsync")
 WRITES = set("wax+")
-PASSED_OVER = ("service/db/engine.py", "tests/chaos/sweep")
+PASSED_OVER = ("service/db/engine.py", "service/dispatcher/store/steps.py", "tests/chaos/sweep")
 ROOT = str(Path(__file__).parents[3]) + os.sep
 
 

@@ -48,7 +48,10 @@ ROLES = ["API"] * 4 + ["DISPATCHER"] * 2 + ["PATIENT"] * 2
 def test_eight_writers_at_once_lose_and_refuse_nothing(engine: Engine, each: int) -> None:
     with transaction(engine) as session:
         session.execute(
-            text("INSERT INTO mo_dispatcher VALUES (1, 0, 'nobody', '2026-01-01 00:00:00', NULL)")
+            text(
+                "INSERT INTO mo_dispatcher (singleton, epoch, holder, refreshed_at)"
+                " VALUES (1, 0, 'nobody', '2026-01-01 00:00:00')"
+            )
         )
     url = engine.url.render_as_string()
     writers = [

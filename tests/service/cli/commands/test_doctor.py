@@ -46,7 +46,7 @@ def test_what_does_not_work_is_told_by_doctor_as_by_the_server(
         place = {"name": "cpu:0", "place": "CPU"}
         cause = "CUDA_VISIBLE_DEVICES names it, but there is 1 GPU, counted from 0"
         broken = {"name": "device 7", "cause": cause}
-        tell_slots_of(session, epoch, {"slots": [place], "broken": [broken]})
+        tell_slots_of(session, {"slots": [place], "broken": [broken]})
     said = metaopt("doctor", "--json", "-")
     assert said.code == 0
     found = {entry["subject"]: entry for entry in json.loads(said.out)}

@@ -34,7 +34,7 @@ def test_a_server_whose_slots_are_all_out_is_a_failure(metaopt: Command, api: En
         epoch = acquire(session, "test", lambda holder: False)
         assert epoch is not None
         out = {"name": "cuda:0", "place": "GPU 0 (A)", "cause": "it fell off the bus"}
-        tell_slots_of(session, epoch, {"slots": [out]})
+        tell_slots_of(session, {"slots": [out]})
     _, (finding,) = ask_server()
     assert finding.level == Level.FAIL and "it fell off the bus" in finding.text
 
@@ -43,7 +43,7 @@ def test_plugins_that_cannot_be_used_are_a_warning(metaopt: Command, api: Engine
     with transaction(api) as session:
         epoch = acquire(session, "test", lambda holder: False)
         assert epoch is not None
-        tell_slots_of(session, epoch, {"slots": [{"name": "cpu:0", "place": "CPU"}]})
+        tell_slots_of(session, {"slots": [{"name": "cpu:0", "place": "CPU"}]})
         tell_present(session, [refused(why="add other==3.0 to METAOPT_PLUGINS")], now=NOON)
     _, (fine, finding) = ask_server()
     assert (fine.level, finding.level) == (Level.OK, Level.WARN)

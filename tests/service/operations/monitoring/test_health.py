@@ -44,7 +44,7 @@ def test_it_tells_the_slots_and_what_does_not_work(client: TestClient, engine: E
         assert epoch is not None
         slots = [{"name": "cuda:0", "place": "GPU 0 (A)"}]
         broken = [{"name": "GPU 1 (B)", "cause": "it is worn out"}]
-        tell_slots_of(session, epoch, {"slots": slots, "broken": broken})
+        tell_slots_of(session, {"slots": slots, "broken": broken})
     said = client.get("/readyz").json()
     assert said["slots"] == "1 slot on GPU 0 (A)"
     assert said["devices"] == "GPU 1 (B) does not work: it is worn out"
@@ -70,7 +70,7 @@ def test_it_is_not_ready_while_no_slot_works(client: TestClient, engine: Engine)
         epoch = acquire(session, "test", lambda holder: False)
         assert epoch is not None
         out = {"name": "cuda:0", "place": "GPU 0 (A)", "cause": "it fell off the bus"}
-        tell_slots_of(session, epoch, {"slots": [out]})
+        tell_slots_of(session, {"slots": [out]})
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["detail"]) == (
         503,
@@ -82,7 +82,7 @@ def test_a_successor_has_not_told_its_slots_yet(engine: Engine) -> None:
     with transaction(engine) as session:
         epoch = acquire(session, "test", lambda holder: False)
         assert epoch is not None
-        tell_slots_of(session, epoch, {"slots": []})
+        tell_slots_of(session, {"slots": []})
         acquire(session, "next", lambda holder: True)
     assert "slots" not in readiness(engine)
 
