@@ -28,7 +28,7 @@ def upgrade() -> None:
         "WHERE n.key = k.key AND t.project = s.project AND (n.created_at > k.created_at "
         "OR (n.created_at = k.created_at AND n.api_key_id > k.api_key_id)))"
     )
-    op.drop_table(BEFORE)
+    _replace()
 
 
 def downgrade() -> None:
@@ -40,7 +40,7 @@ def downgrade() -> None:
         "WHERE n.key = k.key AND n.api_key_id = k.api_key_id AND (n.created_at > k.created_at "
         "OR (n.created_at = k.created_at AND n.project > k.project)))"
     )
-    op.drop_table(BEFORE)
+    _replace()
 
 
 def _make(*first: sa.Column[str], key: list[str]) -> None:
@@ -66,6 +66,12 @@ def _make(*first: sa.Column[str], key: list[str]) -> None:
         ),
         sa.PrimaryKeyConstraint(*key, name=f"pk_{TABLE}"),
     )
+
+
+def _replace() -> None:
+    """Drop the table before, and with it its index, whose name is the schema's."""
+    op.drop_table(BEFORE)
+    op.create_index(f"ix_{TABLE}_created_at", TABLE, ["created_at"])
 
 
 def _of(alias: str) -> str:

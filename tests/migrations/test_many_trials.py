@@ -80,20 +80,17 @@ def test_thousands_of_trials_go_up_and_down_and_survive_a_kill(
 
 
 @pytest.mark.night
-@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_hundred_thousand_trials_take_a_minute_at_most(bare: Engine, database_url: str) -> None:
     tables, before = filled(bare, database_url, 100_000)
     assert before["mo_trials"].startswith("100000 ")
-    for seconds in (4.0, 12.0):
-        kill_upgrade(database_url, seconds=seconds)
-        assert migrate.current(database_url) == FIRST
-    assert says(bare, tables) == before
+    kill_upgrade(database_url, seconds=8.0)
+    assert migrate.current(database_url) == FIRST
     took = {"up from 0001": timed(lambda: migrate.upgrade(database_url))}
-    assert says(bare, tables) == before
-    took["down one"] = timed(lambda: migrate.downgrade(database_url, "-1"))
     assert says(bare, tables) == before
     took["down to 0025"] = timed(lambda: migrate.downgrade(database_url, BEFORE_HEAD))
     took["up from 0025"] = timed(lambda: migrate.upgrade(database_url))
+    took["down one"] = timed(lambda: migrate.downgrade(database_url, "-1"))
     assert says(bare, tables) == before
     took["down to 0013"] = timed(lambda: migrate.downgrade(database_url, "0013"))
     assert says(bare, tables) == before

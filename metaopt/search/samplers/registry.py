@@ -15,19 +15,9 @@ from collections.abc import Sequence
 
 from metaopt.errors import InvalidSearch, in_words
 from metaopt.registry import Registry
-from metaopt.search.samplers.kind import Problem, Sampler, SamplerKind
+from metaopt.search.samplers.kind import Problem, SamplerKind
 
 SAMPLERS: Registry[SamplerKind] = Registry("sampler", "metaopt.search.samplers", InvalidSearch)
-
-
-def make_sampler(name: str, problem: Problem) -> Sampler:
-    """A sampler without trials.
-
-    Raises:
-        InvalidSearch: no such sampler, or one that cannot search this space or for these goals.
-    """
-    check_searchable(name, problem)
-    return SAMPLERS.get(name).make(problem)
 
 
 def check_searchable(name: str, problem: Problem) -> None:

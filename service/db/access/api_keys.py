@@ -5,9 +5,8 @@ Transactions belong to the caller; nothing here commits.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from service.db.tables import ApiKey
@@ -58,13 +57,3 @@ def add_key(
             expires_at=expires_at,
         )
     )
-
-
-def revoke_key(session: Session, name: str, *, now: datetime) -> int:
-    """Revoke the live keys of that name; return how many there were."""
-    statement = (
-        update(ApiKey)
-        .where(ApiKey.name == name, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount

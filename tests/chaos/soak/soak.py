@@ -32,6 +32,7 @@ from tests.chaos.soak.trend import WARM_UP, Sample, trend
 from tests.chaos.storm.client import Client
 from tests.chaos.storm.service import Service
 
+PATH = Path(__file__).parent / "path"
 AHEAD = 3  # studies that wait or run
 READERS = 4
 TRIALS = 5
@@ -79,7 +80,12 @@ def soak(
     }
     url = engine.url.render_as_string(hide_password=False)
     service = Service(
-        url, directory / "data", dispatcher="tests.chaos.toy.dispatcher", standby=False, **settings
+        url,
+        directory / "data",
+        dispatcher="tests.chaos.toy.dispatcher",
+        standby=False,
+        first=[PATH],
+        **settings,
     )
     return _Soak(engine, directory, service, spec, minutes).run()
 

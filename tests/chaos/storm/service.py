@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fakes.processes import children, runs
@@ -24,19 +25,20 @@ class Service:
         data_directory: Of the run.
         dispatcher: The module of the dispatcher's process.
         standby: Whether a second one stands by.
+        first: Directories that come first on the path of all of them.
         settings: Variables by name.
     """
 
     def __init__(
         self, database_url: str, data_directory: Path, *, dispatcher: str, standby: bool = True,
-        **settings: str,
+        first: Sequence[Path] = (), **settings: str,
     ) -> None:  # fmt: skip
         data_directory.mkdir(parents=True, exist_ok=True)
         self.data_directory = data_directory
         self.port = _free_port()
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")},
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(map(str, [*first, ROOT])),
             "OMP_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "METAOPT_DATABASE_URL": database_url,

@@ -10,7 +10,7 @@ from metaopt.search.branches import BranchSearch, LogEntry, replay
 from metaopt.search.samplers import tpe
 from metaopt.search.samplers.history import End
 from metaopt.search.samplers.kind import Problem
-from metaopt.search.samplers.registry import SAMPLERS, make_sampler
+from metaopt.search.samplers.registry import SAMPLERS, check_searchable
 from metaopt.search.space import Float
 
 WITH_SEVERAL = [kind.name for kind in SAMPLERS.kinds() if kind.several]
@@ -70,7 +70,7 @@ def test_a_replay_under_constraints_suggests_the_same_bits(sampler):
 @pytest.mark.parametrize("sampler", sorted(set(SAMPLERS.names()) - set(WITH_SEVERAL)))
 def test_a_sampler_that_knows_one_objective_refuses_two(sampler):
     with pytest.raises(InvalidSearch, match=f"{sampler} searches for one objective, got score, co"):
-        make_sampler(sampler, problem(TWO))
+        check_searchable(sampler, problem(TWO))
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,3 @@ def _print(listed: Sequence[PluginView | Described]) -> None:
     for one in listed:
         if one.refused is not None:
             console.data(f"{one.name or one.package} cannot be used: {one.refused}")
-
-
-def _row(one: PluginView | Described) -> tuple[str, ...]:
-    whose = f"{one.package} {one.version}".strip()
-    return one.family, one.name, whose, f"sha256:{one.digest[:DIGITS]}…"

@@ -10,7 +10,7 @@ from metaopt.errors import InvalidSearch
 from metaopt.goals import Goals
 from metaopt.search.branches import BranchSearch
 from metaopt.search.samplers.kind import Problem, SlowSampler
-from metaopt.search.samplers.registry import SAMPLERS, make_sampler
+from metaopt.search.samplers.registry import SAMPLERS, check_searchable
 from metaopt.search.space import Choice, Float
 from tests.fakes.toy_sampler import TOY
 
@@ -22,7 +22,8 @@ def problem(space=SPACE):
 
 
 def make(name, space=SPACE):
-    return make_sampler(name, problem(space))
+    check_searchable(name, problem(space))
+    return SAMPLERS.get(name).make(problem(space))
 
 
 @pytest.mark.parametrize("name", SAMPLERS.names())
@@ -100,6 +101,6 @@ def test_a_sampler_of_somebody_else_is_asked_as_ours_are():
             run.tell(number, "completed", losses[-1], 10)
         assert min(losses) < 0.01 < losses[0]
         with pytest.raises(InvalidSearch, match="toy searches for one objective"):
-            make_sampler("toy", replace(problem(), goals=Goals(False, ("score", "cost"))))
+            check_searchable("toy", replace(problem(), goals=Goals(False, ("score", "cost"))))
     with pytest.raises(InvalidSearch, match="must be one of auto"):
         make("toy")
