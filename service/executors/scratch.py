@@ -29,8 +29,10 @@ class Scratch:
             OSError: It cannot be made.
         """
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = (self.path / _LOCK).open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        new = self.path / f"{_LOCK}.new"
+        self._lock = new.open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        new.rename(self.path / _LOCK)  # it is held as soon as it can be found
 
     def remove(self) -> None:
         """Remove it with all that is in it; idempotent."""

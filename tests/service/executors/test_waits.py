@@ -34,6 +34,7 @@ BOUNDED_ELSEWHERE = {
     ("channel.py", "sendall"): "the socket has a timeout: `send_seconds`",
     ("channel.py", "recv"): "after `wait` has said that something is there",
     ("compiling/compiler.py", "flock"): "with LOCK_NB",
+    ("scratch.py", "flock"): "with LOCK_NB",
     ("slots.py", "map"): "each proof has PROOF_SECONDS",
     ("plugins.py", "map"): "each description has DESCRIBE_SECONDS",
     ("cores.py", "map"): "Python's own `map`",
