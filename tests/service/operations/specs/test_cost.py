@@ -33,8 +33,8 @@ OMNIGLOT = {
     "model": {"kind": "conv4"},
     "evaluation": {"tasks": 20, "curve_steps": 3},
 }
-# By rule over measured: 1.1 for the MLP, 0.4 for the convolutions.  A rule for refusing may be wrong
-# by this much, and no more.
+# By rule over measured: 1.1 for the MLP, 0.4 for the convolutions.  A rule for refusing may be
+# wrong by this much, and no more.
 WITHIN = 5.0
 
 
