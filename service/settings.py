@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         "estimate of `metaopt preview`.",
     )
     queued_per_key: int = Field(
-        10_000,
+        1000,
         ge=1,
         le=1_000_000,
         description="Most studies that one API key may have in the queue; without keys, everybody.",

@@ -1,4 +1,4 @@
-"""An Idempotency-Key is a project's, whichever of its API keys is used."""
+"""An Idempotency-Key is a project's, and a segment says how many scores its lanes were given."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,10 +29,12 @@ def upgrade() -> None:
         "OR (n.created_at = k.created_at AND n.api_key_id > k.api_key_id)))"
     )
     _replace()
+    op.add_column("mo_segments", sa.Column("scored", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
     """Key it by API key; of a key that one of them used in two projects, the newest use stays."""
+    op.drop_column("mo_segments", "scored")
     _make(key=["key", "api_key_id"])
     op.execute(
         f"INSERT INTO {TABLE} ({COLUMNS}) SELECT {_of('k')} FROM {BEFORE} AS k "  # noqa: S608

@@ -3,8 +3,8 @@
 from typing import Any
 
 from service.api.context import Context
+from service.operations.specs.cost import check_measured_cost
 from service.operations.specs.datasets import read_spec
-from service.planning.door import check_cost
 from service.plugins.needs import look_up
 from service.wire.spec.study import StudySpec
 
@@ -19,5 +19,6 @@ def incoming_spec(context: Context, data: Any) -> StudySpec:
     with context.reading() as session:
         look_up(session, data)
     spec = read_spec(data, context.data_directory())
-    check_cost(spec, context.most_cost)
+    with context.reading() as session:
+        check_measured_cost(session, spec, context.most_cost)
     return spec

@@ -48,6 +48,27 @@ def paces(session: Session, signatures: Collection[str], role: str) -> dict[str,
     }
 
 
+class Evaluated(NamedTuple):
+    """A segment that evaluated lanes: of which branch, how long, and how many scores it gave."""
+
+    study_id: str
+    branch: str
+    seconds: float
+    scored: int
+
+
+def evaluations(session: Session, signatures: Collection[str], *, limit: int) -> list[Evaluated]:
+    """The newest segments with these signatures that evaluated lanes, of whichever project."""
+    scored = func.coalesce(Segment.scored, 0)
+    query = (
+        select(Segment.study_id, Segment.branch, Segment.evaluate_seconds, scored)
+        .where(Segment.signature.in_(signatures), Segment.scored > 0)
+        .order_by(Segment.segment_id.desc())
+        .limit(limit)
+    )
+    return [Evaluated(*row) for row in session.execute(query)]
+
+
 class SegmentTimes(NamedTuple):
     """What a segment's time went into: seconds, and when it was ordered and reported."""
 

@@ -281,7 +281,8 @@ class Segment(Base):
     study was running (`service.dispatcher.store.entries.add_segment`).  `slot_seconds` is the
     time that all slots which no other study had spent since the study's segment before: their
     sum is what the study could have used.  `lane_by_lane` is why lanes were trained one after the
-    other, empty where they were one program; older segments do not say.
+    other, empty where they were one program; `scored` how many scores of tasks its lanes were
+    given; older segments do not say.
     """
 
     __tablename__ = "mo_segments"
@@ -316,6 +317,7 @@ class Segment(Base):
     peak_memory_bytes: Mapped[int] = mapped_column(BigInteger)
     slot_seconds: Mapped[float]
     lane_by_lane: Mapped[str | None] = mapped_column(String(500))
+    scored: Mapped[int | None]
 
 
 class Spending(Base):

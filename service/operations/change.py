@@ -30,7 +30,7 @@ from service.operations.submit import spec_digest
 from service.plugins.known import learn_present
 from service.plugins.stored import spec_of
 from service.wire.parsing.plain_data import child_path, show
-from service.wire.spec.budget import CHANGEABLE
+from service.wire.spec.budget import CHANGEABLE, too_many_trials
 from service.wire.spec.refusals import parse_spec
 from service.wire.spec.study import StudySpec
 
@@ -56,6 +56,9 @@ def change_study(
     before = spec_of(study)
     learn_present(session)  # the spec is checked as a whole
     after = patched(before, changes)
+    rule = too_many_trials(after.budget.trials)
+    if rule and after.budget.trials > before.budget.trials:
+        raise _invalid([FieldError("budget.trials", rule)])
     _check_search(session, study)
     if after.points() > before.points() and spending.has_replicas(session, study_id):
         raise SearchOver(f"the search trains its best again and asks for no more points: {WAY_ON}")

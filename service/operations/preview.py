@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from service.db import segments
 from service.db.roles import TrialRole
 from service.operations.gates import resolve_gates
+from service.operations.specs.cost import measured
 from service.operations.warm_start import resolve_warm_start
 from service.planning.preview import preview, signatures
 from service.wire.spec.study import StudySpec
@@ -20,4 +21,5 @@ def preview_study(session: Session, spec: StudySpec) -> Preview:
     spec = resolve_gates(session, resolve_warm_start(session, spec))
     programs = [signatures(spec, branch) for branch in spec.branches]
     listed = frozenset[str]().union(*(digests for digests in programs if digests is not None))
-    return preview(spec, segments.paces(session, listed, TrialRole.SEARCH))
+    paces = segments.paces(session, listed, TrialRole.SEARCH)
+    return preview(spec, paces, measured(session, spec))

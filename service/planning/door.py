@@ -8,9 +8,15 @@ of one evaluation on one core by a rule that is right within a small factor for 
 
 since a step goes forward and back through the support examples and forward through the queries, a
 weight of a convolution is used at many places, and a core does some 10¹⁰ operations a second where
-there is much to do.  It is for refusing what would own a machine, not for telling the time.
+there is much to do.  Where segments with the same programs were measured on this service, the rule
+is corrected by what they took,
+
+    seconds = rule · Σ measured / Σ rule                                       over these segments
+
+and each cost says which it is.  It is for refusing what would own a machine.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.errors import FieldError, InvalidSpec
@@ -29,23 +35,57 @@ class MostCost(NamedTuple):
 
     Args:
         lane_bytes: Memory of one trial.
-        evaluation_seconds: Of one evaluation of one trial, by the rule above.
+        evaluation_seconds: Of one evaluation of one trial, as above.
     """
 
     lane_bytes: float
     evaluation_seconds: float
 
 
-def evaluation_seconds(spec: StudySpec) -> dict[str, float]:
-    """About how many seconds one evaluation of one trial takes, by what of the spec it is for."""
+class Measured(NamedTuple):
+    """What segments with the programs of a branch took, over what the rule says of them."""
+
+    ratio: float
+    segments: int
+
+
+class Cost(NamedTuple):
+    """About how many seconds something takes, and how that is known."""
+
+    seconds: float
+    ground: str
+
+
+BY_RULE = "by rule"
+NOT_MEASURED: Mapping[str, Measured] = {}
+
+
+def evaluation_costs(
+    spec: StudySpec, measured: Mapping[str, Measured] = NOT_MEASURED
+) -> dict[str, Cost]:
+    """What one evaluation of one trial costs, by what of the spec it is for.
+
+    Args:
+        measured: By the name of a branch.
+    """
     tasks = {"evaluation": spec.evaluation.tasks, "verdict": spec.verdict.tasks}
     if spec.gate_tasks():
         tasks["gates"] = spec.gate_tasks()
-    second = max(map(_step_seconds, [spec] * len(spec.branches), range(len(spec.branches))))
-    return {part: count * second for part, count in tasks.items()}
+    score = max(_score_cost(spec, branch.name, measured) for branch in spec.branches)
+    return {part: Cost(count * score.seconds, score.ground) for part, count in tasks.items()}
 
 
-def check_cost(spec: StudySpec, most: MostCost) -> None:
+def _score_cost(spec: StudySpec, branch: str, measured: Mapping[str, Measured]) -> Cost:
+    rule, found = score_seconds(spec, branch), measured.get(branch)
+    if found is None:
+        return Cost(rule, BY_RULE)
+    noun = "segment" if found.segments == 1 else "segments"
+    return Cost(rule * found.ratio, f"measured on {found.segments} {noun}")
+
+
+def check_cost(
+    spec: StudySpec, most: MostCost, measured: Mapping[str, Measured] = NOT_MEASURED
+) -> None:
     """Refuse a spec whose trials need more than is allowed.
 
     Raises:
@@ -62,23 +102,23 @@ def check_cost(spec: StudySpec, most: MostCost) -> None:
                 "inner_steps or the numbers of examples smaller",
             )
         )
-    for part, seconds in evaluation_seconds(spec).items():
+    for part, (seconds, ground) in evaluation_costs(spec, measured).items():
         if seconds > most.evaluation_seconds:
             errors.append(
                 FieldError(
                     f"{part}.tasks",
-                    f"one evaluation of a trial would take about {seconds:.0f} s, the most here is "
-                    f"{most.evaluation_seconds:.0f} (METAOPT_EVALUATION_SECONDS): take fewer "
-                    "tasks, curve_steps or examples, or a smaller model",
+                    f"one evaluation of a trial would take about {seconds:.0f} s ({ground}), the "
+                    f"most here is {most.evaluation_seconds:.0f} (METAOPT_EVALUATION_SECONDS): "
+                    "take fewer tasks, curve_steps or examples, or a smaller model",
                 )
             )
     if errors:
         raise InvalidSpec(f"{errors[0].field}: {errors[0].message}", errors)
 
 
-def _step_seconds(spec: StudySpec, position: int) -> float:
-    """Of all steps on one task."""
-    branch = spec.branches[position]
+def score_seconds(spec: StudySpec, name: str) -> float:
+    """About how many seconds a trial of a branch is adapted to one task and scored, by rule."""
+    branch = spec.branch(name)
     size = model_size(spec.tasks, spec.model_of(branch))
     entries = {**branch.fixed(), **branch.distributions()}
     steps = max(spec.evaluation.curve_steps, largest(entries.get("inner_steps")) or 0, 1)

@@ -11,7 +11,7 @@ from metaopt.search.space import Choice, Dimension, Int, count
 from service.db.roles import TrialRole
 from service.db.segments import Pace
 from service.planning.branch_shares import first_budgets
-from service.planning.door import evaluation_seconds
+from service.planning.door import NOT_MEASURED, Measured, evaluation_costs
 from service.planning.fidelity import trained_params
 from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations, kept_share
@@ -36,12 +36,17 @@ class Share(NamedTuple):
     signatures: frozenset[str] | None
 
 
-def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
+def preview(
+    spec: StudySpec,
+    paces: Mapping[str, Pace],
+    measured: Mapping[str, Measured] = NOT_MEASURED,
+) -> Preview:
     """What a study would do.
 
     Args:
         spec: Its warm start resolved.
         paces: What earlier segments took, by signature.
+        measured: What earlier evaluations took, by branch.
     """
     searched = Plan.of(spec)[TrialRole.SEARCH]
     rungs = list(searched.rungs)
@@ -61,6 +66,7 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         shares = _shares(spec, [plan.trials * part for plan in plans], survival=1.0)
         return _cost(trainings, full, shares, paces, None)
 
+    evaluation = max(evaluation_costs(spec, measured).values())
     return Preview(
         branches=plans,
         warnings=[*warnings(spec), *_slow(spec, plans)],
@@ -72,7 +78,8 @@ def preview(spec: StudySpec, paces: Mapping[str, Pace]) -> Preview:
         gates=on_top(gated) if (gated := _gated(spec)) else None,
         replicas_at_most=spec.search.replicates,
         lane_bytes=spec.lane_bytes(),
-        evaluation_seconds=max(evaluation_seconds(spec).values()),
+        evaluation_seconds=evaluation.seconds,
+        evaluation_seconds_from=evaluation.ground,
     )
 
 

@@ -46,7 +46,8 @@ def _page(plan: Preview) -> None:
     if plan.lane_bytes is not None and plan.evaluation_seconds is not None:
         console.data(
             f"a trial needs at most about {plan.lane_bytes / 2**20:.0f} MiB, and one evaluation of "
-            f"it about {plan.evaluation_seconds:.2g} s of a core"
+            f"it takes about {plan.evaluation_seconds:.2g} s "
+            f"({plan.evaluation_seconds_from or 'by rule'})"
         )
     if plan.replicas_at_most:
         console.data(f"at most {plan.replicas_at_most} of these trials train its best again")

@@ -159,6 +159,7 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
             "sample_share": report.sample_share,
             "peak_memory_bytes": report.peak_memory_bytes,
             "lane_by_lane": report.lane_by_lane or "",
+            "scored": sum(len(lane.scores or ()) for lane in report.lanes),
         },
     )
 

@@ -11,7 +11,11 @@ from metaopt.options import META_ITERATIONS
 from service.wire.base import Wire
 
 LENGTH = Field(ge=int(META_ITERATIONS.minimum), le=int(META_ITERATIONS.maximum))
-Trials = Annotated[int, Field(ge=1, le=100_000)]
+MOST_TRIALS = 10_000
+"""Of a study that is submitted or extended; one that was stored before this rule may have more."""
+
+_MOST_STORED = 100_000
+Trials = Annotated[int, Field(ge=1, le=_MOST_STORED, json_schema_extra={"maximum": MOST_TRIALS})]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
 
 
@@ -35,6 +39,16 @@ class Budget(Wire):
     total_meta_iterations: Annotated[int, Field(ge=1, le=10**12)] | None = None
     target_score: float | None = None
     stagnation: Trials | None = None
+
+
+def too_many_trials(trials: int) -> str | None:
+    """The rule that so many trials break, in words, or None."""
+    if trials <= MOST_TRIALS:
+        return None
+    return (
+        f"must be less than or equal to {MOST_TRIALS}, got {trials}: submit another study whose "
+        "warm_start names this one to go on from its best"
+    )
 
 
 CHANGEABLE = tuple(name for name in Budget.model_fields if name != "meta_iterations")

@@ -15,6 +15,7 @@ from service.wire.base import BranchAlgorithm, Wire
 from service.wire.names import BASELINE_NAME
 from service.wire.parsing.plain_data import show
 from service.wire.spec.model import Model
+from service.wire.spec.space import MOST_PARAMETERS
 
 _VERSION = "@[1-9][0-9]{0,8}"
 _LABEL_SCHEMA = {"pattern": f"{BASELINE_NAME.pattern[:-1]}({_VERSION})?$"}
@@ -67,7 +68,10 @@ class Incumbent(Wire):
     version: Annotated[int, Field(ge=1)]
     branch: Annotated[str, Field(max_length=32)]
     algorithm: BranchAlgorithm
-    params: dict[Annotated[str, Field(max_length=64)], float | int | str]
+    params: Annotated[
+        dict[Annotated[str, Field(max_length=64)], float | int | str],
+        Field(max_length=MOST_PARAMETERS),
+    ]
     model: Model
     meta_iterations: Annotated[int, Field(ge=1, le=10_000_000)]
     first_order_until: Annotated[int, Field(ge=1)] | None = None

@@ -12,6 +12,7 @@ from metaopt.messages import did_you_mean
 from metaopt.search.space import unresolved
 from service.errors import FieldError, InvalidSpec
 from service.wire.parsing.plain_data import MAX_ERRORS, child_path, show
+from service.wire.spec.budget import too_many_trials
 from service.wire.spec.known_fields import Schema, known_fields, without_tags
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.study import StudySpec
@@ -40,7 +41,7 @@ def parse_spec(data: Any, *, stored: bool = False) -> StudySpec:
         rule = f"a kind that it names failed to look at it ({in_words(error)}): take another kind"
         raise _refused([FieldError("spec", rule)]) from None
     # Refused at the door only: what was stored before this rule must still be read.
-    if not stored and (broken := list(_unresolved(spec))):
+    if not stored and (broken := [*_unresolved(spec), *_too_many(spec)]):
         raise _refused(broken)
     return spec
 
@@ -64,6 +65,12 @@ def _unresolved(spec: StudySpec) -> Iterator[FieldError]:
         for name, dimension in dimensions(branch).items():
             if rule := unresolved(dimension):
                 yield FieldError(f"branches[{position}].space.{name}", f"{name} {rule}")
+
+
+def _too_many(spec: StudySpec) -> Iterator[FieldError]:
+    """More trials than a study may have."""
+    if rule := too_many_trials(spec.budget.trials):
+        yield FieldError("budget.trials", rule)
 
 
 def broken_rules(
@@ -217,6 +224,7 @@ def _plain(message: str) -> str:
         ("Input should be ", "must be "),
         ("Input should ", "must "),
         ("List should ", "must "),
+        ("Dictionary should ", "must "),
         ("String should ", "must "),
     ):
         if message.startswith(verbose):

@@ -45,6 +45,7 @@ def _one_of(names: tuple[str, ...]) -> TypeAdapter[Any]:
 Algorithm = Annotated[str, Formed(lambda: _one_of(ALGORITHMS.names()))]
 SpaceEntry = float | int | str | Range | ChoiceList
 Space = dict[str, SpaceEntry]
+MOST_PARAMETERS = 64
 
 
 def documented_space(algorithm: object) -> Space:
@@ -81,7 +82,10 @@ class Branch(Wire):
     model: Model | None = None
     space: Annotated[
         dict[Annotated[str, Field(max_length=64)], SpaceEntry],
-        Field(default_factory=lambda fields: documented_space(fields["algorithm"])),
+        Field(
+            default_factory=lambda fields: documented_space(fields["algorithm"]),
+            max_length=MOST_PARAMETERS,
+        ),
     ]
     share: Annotated[float, Field(gt=0, le=1e6)] | None = None
 

@@ -13,7 +13,7 @@ from metaopt.algorithms.registry import parameters
 from metaopt.errors import InvalidMetaParameter
 from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
-from service.wire.spec.space import Branch, ChoiceList, Range
+from service.wire.spec.space import MOST_PARAMETERS, Branch, ChoiceList, Range
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -25,7 +25,10 @@ class WarmTrial(Wire):
     """
 
     branch: Annotated[str, Field(max_length=32)]
-    params: dict[Annotated[str, Field(max_length=64)], float | int | str]
+    params: Annotated[
+        dict[Annotated[str, Field(max_length=64)], float | int | str],
+        Field(max_length=MOST_PARAMETERS),
+    ]
     source: Annotated[str, Field(max_length=2000)] = "given in the spec"
 
 

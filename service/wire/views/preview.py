@@ -61,9 +61,10 @@ class Preview(View):
     end the search earlier.  The verdict comes on top, and the gates, null where there are none;
     stored scores of a baseline may save half of them.  `search` counts `replicas_at_most` trials
     that train the search's best again, each to the end; the branches' trials are without them.
-    `lane_bytes` and `evaluation_seconds` are about what one trial needs at most, and how long its
-    largest evaluation takes on one core, by shapes alone.  `warnings` say what of the spec has no
-    effect, or may not be meant so.
+    `lane_bytes` and `evaluation_seconds` are about what one trial needs at most, by shapes alone,
+    and how long its largest evaluation takes on a slot: `evaluation_seconds_from` says whether that
+    was measured on segments with the same programs, or is by rule, on one core.  `warnings` say
+    what of the spec has no effect, or may not be meant so.
     """
 
     branches: list[BranchPlan]
@@ -76,4 +77,5 @@ class Preview(View):
     replicas_at_most: int = 0
     lane_bytes: float | None = None
     evaluation_seconds: float | None = None
+    evaluation_seconds_from: str | None = None
     warnings: list[str] = []

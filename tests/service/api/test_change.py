@@ -84,6 +84,7 @@ def test_a_change_without_a_version_or_with_an_old_one_is_refused(client: TestCl
         ({"budget": {"trials": None}}, "budget.trials", "must be a valid integer, got None"),
         ({"budget": {"trials": 2.5}}, "budget.trials", "must be a valid integer, got 2.5"),
         ({"budget": {"wall_seconds": -1}}, "budget.wall_seconds", "greater than 0, got -1"),
+        ({"budget": {"trials": 10_001}}, "budget.trials", "less than or equal to 10000, got 10001"),
     ],
 )
 def test_what_is_no_budget_is_refused_by_field(

@@ -176,6 +176,7 @@ WHY_ALL = {
 
 WHY_SORTED = {
     "best_trials.best_completed": "the completed trials of some branches of one study",
+    "segments.evaluations": "the segments of a program, for a preview or a spec that costs much",
     "study_progress.at_work_or_next": "studies at work; the limit is of the one that waits",
 }
 """Queries that sort all that they find to return the first of it, and why that is little."""

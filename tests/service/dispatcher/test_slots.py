@@ -6,11 +6,11 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from service.db.engine import reading
 from service.db.segments import paces
-from service.db.tables import Study
+from service.db.tables import Report, Study
 from service.dispatcher.slots import SlotsLost
 from service.executors.base import (
     MachineFailed,
@@ -58,6 +58,9 @@ def test_each_segment_is_a_row_written_with_its_report(engine: Engine, run: Run)
     assert (first.program, first.sample_share, first.device) == ("eager", None, "CPU")
     assert (first.seconds, first.train_seconds, first.evaluate_seconds) == (0.04, 0.01, 0.0)
     assert first.started_at <= first.ended_at
+    with reading(engine) as session:
+        scores = [len(report.scores) for report in session.scalars(select(Report))]
+    assert sum(s.scored or 0 for s in found) == sum(scores) > 0
 
 
 def test_lanes_that_wait_for_their_program_are_ordered_again_and_nothing_else_changes(

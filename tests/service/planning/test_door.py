@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidSpec
-from service.planning.door import MostCost, check_cost, evaluation_seconds
+from service.planning.door import Measured, MostCost, check_cost, evaluation_costs
 from service.wire.spec.study import StudySpec
 from tests.fakes.specs import SPEC
 
@@ -36,19 +36,33 @@ def test_a_wide_model_is_refused_by_the_memory_of_a_trial() -> None:
 
 def test_a_long_evaluation_is_refused_by_its_seconds() -> None:
     long = spec(evaluation={"tasks": 10_000, "curve_steps": 200})
-    seconds = evaluation_seconds(long)["evaluation"]
+    seconds, ground = evaluation_costs(long)["evaluation"]
+    assert ground == "by rule"
     assert 20 < seconds < 2000
     with pytest.raises(InvalidSpec) as caught:
         check_cost(long, MostCost(math.inf, 10.0))
     [error] = [error for error in caught.value.errors if error.field == "evaluation.tasks"]
     assert (
-        f"about {seconds:.0f} s, the most here is 10 (METAOPT_EVALUATION_SECONDS)" in error.message
+        f"about {seconds:.0f} s (by rule), the most here is 10 (METAOPT_EVALUATION_SECONDS)"
+        in error.message
     )
+
+
+def test_what_was_measured_corrects_the_rule_and_is_named() -> None:
+    long = spec(evaluation={"tasks": 10_000, "curve_steps": 200})
+    rule = evaluation_costs(long)["evaluation"].seconds
+    slow = {branch.name: Measured(3.0, 12) for branch in long.branches}
+    seconds, ground = evaluation_costs(long, slow)["evaluation"]
+    assert (seconds, ground) == (pytest.approx(3 * rule), "measured on 12 segments")
+    fast = {branch.name: Measured(1e-3, 1) for branch in long.branches}
+    check_cost(long, MostCost(math.inf, 10.0), fast)
+    with pytest.raises(InvalidSpec, match=r"\(measured on 12 segments\), the most here is 10"):
+        check_cost(long, MostCost(math.inf, 10.0), slow)
 
 
 def test_the_estimate_grows_with_tasks_steps_examples_and_the_model() -> None:
     def seconds(**changes: Any) -> float:
-        return evaluation_seconds(spec(**changes))["evaluation"]
+        return evaluation_costs(spec(**changes))["evaluation"].seconds
 
     base = {"tasks": 100, "curve_steps": 20, "k_shot": 5}
     least = seconds(evaluation=base)
@@ -60,4 +74,4 @@ def test_the_estimate_grows_with_tasks_steps_examples_and_the_model() -> None:
 
 def test_examples_of_ours_are_far_below_the_defaults() -> None:
     assert spec().lane_bytes() < 2**30
-    assert max(evaluation_seconds(spec()).values()) < 60
+    assert max(evaluation_costs(spec()).values()) < (60, "")

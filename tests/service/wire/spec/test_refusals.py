@@ -64,6 +64,41 @@ def with_space(**space: Any) -> dict[str, Any]:
         ({**LEAST, "budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1, got 0"),
         ({**LEAST, "budget": {"trials": 10**9}}, "budget.trials", "less than or equal to 10000"),
         (
+            {**LEAST, "budget": {"trials": 10_001}},
+            "budget.trials",
+            "must be less than or equal to 10000, got 10001: submit another study whose warm_start",
+        ),
+        (
+            with_space(inner_lr={"choices": [0.001 * n for n in range(1, 258)]}),
+            "branches[0].space.inner_lr.choices",
+            "must have at most 256 items, got 257",
+        ),
+        (
+            with_space(**{f"p{n}": 1 for n in range(65)}),
+            "branches[0].space",
+            "must have at most 64 items",
+        ),
+        (
+            with_space(**{"p" * 65: 1}),
+            f"branches[0].space.'{'p' * 58}…",
+            "at most 64 characters",
+        ),
+        ({**LEAST, "name": "n" * 201}, "name", "must have at most 200 characters"),
+        (
+            {
+                **with_space(
+                    inner_lr={"low": 0.001, "high": 0.1},
+                    outer_lr={"low": 0.001, "high": 0.1},
+                    meta_batch={"low": 1, "high": 64},
+                    inner_steps={"low": 1, "high": 20},
+                ),
+                "search": {"sampler": "grid", "grid_points": 100},
+            },
+            "spec",
+            "has 12800000 points, 100 (inner_lr) x 100 (outer_lr) x 64 (meta_batch) x "
+            "20 (inner_steps); the most is 1000000: lower search.grid_points",
+        ),
+        (
             with_space(order={"choices": ["first"]}),
             "branches[0].space.order.choices",
             "must have at least 2 items, got 1",
