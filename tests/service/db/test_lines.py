@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from service.db.connections.deadlines import DISPATCHER
+from service.db.connections.deadlines import API, DISPATCHER
 from service.db.connections.failures import is_away
+from service.db.connections.postgres import BoundedConnection
 from service.db.engine import open_engine, transaction
+from service.db.optuna.storage import open_storage
 from service.db.tables import Study
 from tests.fakes.proxy import Proxy, Way
 from tests.fakes.rows import add_study
@@ -135,3 +137,19 @@ def test_a_line_that_is_cut_again_and_again_is_a_database_that_is_away(
     with transaction(cut) as session:
         assert session.scalar(text("SELECT 2")) == 2
     cut.dispose()
+
+
+@pytest.mark.postgres
+@on_postgres
+def test_optunas_storage_waits_no_longer_than_we_do_from_its_first_connection_on(
+    engine: Engine,
+) -> None:
+    storage = open_storage(engine.url, API)
+    assert storage.engine.pool.checkedin() >= 1  # of its check
+    with storage.engine.connect() as connection:
+        first = connection.connection.driver_connection
+        assert isinstance(first, BoundedConnection) and not first.is_new
+        assert first.answer_seconds == API.answer
+    assert storage.get_all_studies() == []
+    storage.remove_session()
+    storage.engine.dispose()
