@@ -203,7 +203,7 @@ def disks(given: argparse.Namespace) -> dict[str, Any]:
 
 def lines(given: argparse.Namespace) -> dict[str, Any]:
     """Lines to PostgreSQL that are cut, stall, or are half-open."""
-    kinds = in_turn(84 if given.night else 8, given.seed)
+    kinds = in_turn(270 if given.night else 8, given.seed)
 
     @contextmanager
     def on_lines(_kind: str, place: Path) -> Iterator[Outages]:

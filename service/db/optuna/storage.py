@@ -10,7 +10,6 @@ from optuna.storages import RDBStorage
 from sqlalchemy import URL, Engine, event, inspect
 
 from service.db.connections.deadlines import DISPATCHER, Deadlines
-from service.db.connections.postgres import bound_postgres
 from service.db.engine import open_engine
 
 
@@ -31,16 +30,16 @@ def open_storage(database_url: str | URL, deadlines: Deadlines = DISPATCHER) -> 
             raise RuntimeError("they are not there yet: metaopt db upgrade")
     finally:
         engine.dispose()
-    arguments: dict[str, Any] = {"pool_timeout": deadlines.pool}
-    if on_sqlite := engine.dialect.name == "sqlite":
-        arguments["connect_args"] = {"timeout": deadlines.lock}
-    storage = RDBStorage(storage_url(engine), engine_kwargs=arguments, skip_table_creation=True)
-    storage.engine.dispose()  # the check of the schema connected before we could listen
-    if on_sqlite:
+    if engine.dialect.name == "sqlite":
+        arguments = {"pool_timeout": deadlines.pool, "connect_args": {"timeout": deadlines.lock}}
+        storage = RDBStorage(storage_url(engine), engine_kwargs=arguments, skip_table_creation=True)
+        storage.engine.dispose()  # the check of the schema connected before we could listen
         relax(storage.engine)
-    else:
-        bound_postgres(storage.engine, deadlines)
-    return storage
+        return storage
+    # It connects before anybody could listen, to check the schema: through connections of ours, on
+    # which nothing waits without a bound.
+    ours: dict[str, Any] = {"pool": engine.pool}
+    return RDBStorage(storage_url(engine), engine_kwargs=ours, skip_table_creation=True)
 
 
 def storage_url(engine: Engine) -> str:

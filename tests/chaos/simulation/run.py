@@ -168,7 +168,7 @@ class _Run:
         with self._engine.connect() as connection:
             status, open_trials = connection.exec_driver_sql(_STANDING).one()
         if status in TERMINAL_STUDIES and not open_trials:
-            on_disk = self._checkpoints.is_dir() and any(self._checkpoints.iterdir())
+            on_disk = self._checkpoints.is_dir() and any(self._checkpoints.glob("[!.]*"))
             if not on_disk:
                 self._done = True
                 self._stop.set()

@@ -204,7 +204,7 @@ class _Run:
             if session.get_one(Study, study_id).status != "completed":
                 return False
         checkpoints = self._data / "checkpoints"
-        return not checkpoints.is_dir() or not any(checkpoints.iterdir())
+        return not checkpoints.is_dir() or not any(checkpoints.glob("[!.]*"))
 
     def _close(self, process: Dispatcher) -> None:
         workers = children(process.pid)

@@ -2,17 +2,18 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, event, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from service.db.connections.deadlines import DISPATCHER
+from service.db.connections.deadlines import API, DISPATCHER
 from service.db.connections.failures import is_away
+from service.db.connections.postgres import BoundedConnection
 from service.db.engine import open_engine, transaction
+from service.db.optuna.storage import open_storage
 from service.db.tables import Study
 from tests.fakes.proxy import Proxy, Way
 from tests.fakes.rows import add_study
@@ -107,31 +108,37 @@ def test_a_client_that_dies_in_a_transaction_holds_nothing_any_more(engine: Engi
 
 @pytest.mark.postgres
 @on_postgres
-def test_a_line_that_is_cut_again_and_again_is_a_database_that_is_away(
+def test_lines_that_are_cut_as_soon_as_they_are_made_are_a_database_that_is_away(
     engine: Engine, proxy: Proxy
 ) -> None:
-    cut = open_engine(proxy.url, DISPATCHER)
-    met: set[type[Exception]] = set()
-    stop = threading.Event()
+    def cut(_connection: object, _record: object) -> None:
+        proxy.cut()
 
-    def cutting() -> None:
-        while not stop.wait(0.002):
-            proxy.cut()
-
-    cutter = threading.Thread(target=cutting)
-    cutter.start()
-    try:
-        for _ in range(300):
-            try:
-                with transaction(cut) as session:
-                    session.execute(text("SELECT 1"))
-            except Exception as error:
-                assert is_away(error), repr(error)
-                met.add(type(error))
-    finally:
-        stop.set()
-        cutter.join()
-    assert met == {OperationalError}
-    with transaction(cut) as session:
+    unlucky = open_engine(proxy.url, DISPATCHER)
+    with transaction(unlucky) as session:
+        session.execute(text("SELECT 1"))
+    event.listen(unlucky, "connect", cut)
+    proxy.cut()  # that of the pool; the next one fares no better
+    with pytest.raises(OperationalError) as lost, transaction(unlucky) as session:
+        session.execute(text("SELECT 1"))
+    assert is_away(lost.value)
+    event.remove(unlucky, "connect", cut)
+    with transaction(unlucky) as session:
         assert session.scalar(text("SELECT 2")) == 2
-    cut.dispose()
+    unlucky.dispose()
+
+
+@pytest.mark.postgres
+@on_postgres
+def test_optunas_storage_waits_no_longer_than_we_do_from_its_first_connection_on(
+    engine: Engine,
+) -> None:
+    storage = open_storage(engine.url, API)
+    assert storage.engine.pool.checkedin() >= 1  # of its check
+    with storage.engine.connect() as connection:
+        first = connection.connection.driver_connection
+        assert isinstance(first, BoundedConnection) and not first.is_new
+        assert first.answer_seconds == API.answer
+    assert storage.get_all_studies() == []
+    storage.remove_session()
+    storage.engine.dispose()
