@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.chaos.databases import KINDS, database
 from tests.chaos.simulation.seeds import run_seeds
-from tests.chaos.soak.soak import TRIALS, soak
+from tests.chaos.soak.soak import SPECS, TRIALS, soak
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.sweep.sweep import sweep
 from tests.fakes.specs import small_spec
@@ -109,7 +109,7 @@ def long_work(given: argparse.Namespace) -> dict[str, Any]:
             outcome = soak(
                 engine,
                 directory,
-                lambda number: spec_of(number, TRIALS, given.seed),
+                lambda number: spec_of(number % SPECS, TRIALS, given.seed),
                 given.minutes or SOAK_MINUTES,
             ).to_json()
         print(
