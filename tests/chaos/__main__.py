@@ -31,7 +31,7 @@ from tests.chaos.outages.lines import in_turn, outages_of_lines
 from tests.chaos.outages.outages import Outages
 from tests.chaos.restarts.restarts import Restarts, restart_again_and_again
 from tests.chaos.simulation.seeds import run_seeds
-from tests.chaos.soak.soak import TRIALS, soak
+from tests.chaos.soak.soak import SPECS, TRIALS, soak
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.submissions import submissions as keyed
 from tests.chaos.sweep.sweep import sweep
@@ -167,7 +167,7 @@ def long_work(given: argparse.Namespace) -> dict[str, Any]:
             outcome = soak(
                 engine,
                 directory,
-                lambda number: spec_of(number, TRIALS, given.seed),
+                lambda number: spec_of(number % SPECS, TRIALS, given.seed),
                 given.minutes or SOAK_MINUTES,
             ).to_json()
         print(

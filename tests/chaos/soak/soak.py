@@ -36,6 +36,7 @@ PATH = Path(__file__).parent / "path"
 AHEAD = 3  # studies that wait or run
 READERS = 4
 TRIALS = 5
+SPECS = 15  # that differ: API and mirror keep hundreds that they have read, and fill up for long
 KEEP_SECONDS = 20.0
 OVERDUE_SECONDS = 40.0  # after which what may go must be gone: a pass each two, and a busy machine
 MORE_A_STUDY = 1.5  # times what a study took of the database before
