@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 OUTAGE_SECONDS = 15.0  # longer than a sign of life and the wait for a lock together
-SEGMENT_SECONDS = 5.0
+SEGMENT_SECONDS = 3.0
 TRAINS = {
     "branches": small_spec().model_dump(mode="json")["branches"][:1],
     "pruning": {"kind": "none"},
