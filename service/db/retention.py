@@ -103,7 +103,7 @@ def old_runs(before: datetime) -> Old:
 
 def old_idempotency_keys(before: datetime) -> Old:
     """Idempotency-Keys that were used before an instant."""
-    keys = select(IdempotencyKey.key, IdempotencyKey.api_key_id)
+    keys = select(IdempotencyKey.project, IdempotencyKey.key)
     return Old(IdempotencyKey, keys.where(IdempotencyKey.created_at < before))
 
 

@@ -12,7 +12,6 @@ It dies with its parent: the kernel is asked to kill it (Linux), and a thread en
 closes, even in the middle of a segment.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -32,8 +31,7 @@ from service.executors.blame import is_machines, is_of_storage, is_out_of_memory
 from service.executors.channel import Channel, Json
 from service.executors.memory import limit_memory
 from service.executors.progress import Progress
-
-_PR_SET_PDEATHSIG = 1
+from service.tether import tether
 
 
 def main(arguments: list[str]) -> None:
@@ -62,9 +60,7 @@ def main(arguments: list[str]) -> None:
 
 def die_with_parent(parent_pid: int) -> None:
     """Ask the kernel to kill this process with its parent; end if the parent is gone already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
+    if not tether(parent_pid, signal.SIGKILL):
         os._exit(1)
 
 

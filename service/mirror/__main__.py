@@ -11,6 +11,7 @@ from typing import TextIO
 from service.logs import configure_logging
 from service.mirror.process import STOP
 from service.mirror.sync import run_mirror
+from service.tether import tether
 
 NICE = 5
 CUT_SECONDS = 2.0  # for what is under way, such as a study's importances, once nobody needs it
@@ -22,6 +23,8 @@ def main() -> None:
     os.nice(NICE)
     configure_logging(sys.stderr)
     order = json.loads(sys.stdin.readline())
+    if not tether(order["parent"], signal.SIGKILL):  # also where it is stopped, and reads nothing
+        return
     stop, cut = threading.Event(), threading.Event()
     threading.Thread(target=_listen, args=(sys.stdin, stop, cut), daemon=True).start()
     run_mirror(order["database_url"], order["epoch"], stop, cut)

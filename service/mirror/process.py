@@ -4,9 +4,11 @@ What it costs, a millisecond for each trial and a tenth of a second or more for 
 figures, would hold up the dispatcher's loop if it ran in the same interpreter, and its libraries
 would be loaded there.
 
-    first line    {"database_url": …, "epoch": …}     the URL is in no argument: it has a password
+    first line    {"database_url": …, "epoch": …, "parent": …}     a URL has a password: it is in no
+                                                                    argument
     "stop"        one more sync, then it ends
-    end of input  it ends as it is: its parent, whatever killed it, needs it no longer
+    end of input  it ends as it is: its parent needs it no longer
+    parent dead   the kernel kills it, also where it is stopped and holds a lock of SQLite
 
 While its parent drains nothing else ends it: it leads a process group of its own, so that Ctrl-C
 in a terminal does not reach it, and ignores SIGTERM, which may be sent to every process of a
@@ -59,7 +61,8 @@ class _Mirror:
 
     def __init__(self, database_url: str | URL, epoch: int, log_to: TextIO | None) -> None:
         url = parse_database_url(database_url).render_as_string(hide_password=False)
-        self._order = json.dumps({"database_url": url, "epoch": epoch}) + "\n"
+        order = {"database_url": url, "epoch": epoch, "parent": os.getpid()}
+        self._order = json.dumps(order) + "\n"
         self._log_to = log_to
         self._ending = threading.Event()
         self._lock = threading.Lock()

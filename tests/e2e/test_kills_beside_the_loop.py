@@ -1,7 +1,10 @@
 """Kills of a dispatcher whose threads fire schedules and deliver to webhooks, for real."""
 
 import json
+import os
+import signal
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from service.notifications.notifier import new_delivery
 from service.operations import schedules
 from service.wire.views.notifications import notification_of_test
 from tests.e2e.conftest import Start
+from tests.fakes.processes import runs
 from tests.fakes.receiver import PATH, SECRET, receiving
 from tests.fakes.schedules import new_schedule
 from tests.waiting import wait_until
@@ -92,3 +96,23 @@ def delivery(engine: Engine) -> Delivery:
         row = session.scalars(select(Delivery)).one()
         session.expunge(row)
     return row
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_stopped_mirror_does_not_outlive_its_dispatcher(engine: Engine, start: Start) -> None:
+    dispatcher = start(METAOPT_SLOTS="1")
+    wait_until(lambda: "dispatcher_live" in dispatcher.log(), 60, what="a live dispatcher")
+    (mirror,) = set(dispatcher.worker_pids()) - set(dispatcher.workers())
+    wait_until(lambda: has_open(mirror, "metaopt.db"), 30, what="a mirror at work")
+    os.kill(mirror, signal.SIGSTOP)
+    dispatcher.kill()
+    wait_until(lambda: not runs(mirror), 10, what="its end")
+
+
+def has_open(pid: int, name: str) -> bool:
+    """Return whether a process has a file of that name open."""
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(link))
+    return any(one.endswith(name) for one in found)

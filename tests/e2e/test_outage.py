@@ -14,6 +14,7 @@ from service.db.dispatcher import look
 from service.db.engine import open_engine, reading
 from service.db.tables import Attempt, Segment, Trial
 from service.invariants.check import Seen, check
+from tests.e2e.test_hangs import ticks
 from tests.fakes.clusters import Cluster, cluster
 from tests.fakes.processes import DispatcherProcess
 from tests.fakes.specs import small_spec
@@ -23,7 +24,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 OUTAGE_SECONDS = 15.0  # longer than a sign of life and the wait for a lock together
-SEGMENT_SECONDS = 5.0
+SEGMENT_SECONDS = 3.0
 TRAINS = {
     "branches": small_spec().model_dump(mode="json")["branches"][:1],
     "pruning": {"kind": "none"},
@@ -80,8 +81,10 @@ def outlasted(
     url = engine.url.render_as_string(hide_password=False)
     dispatcher = DispatcherProcess(url, tmp_path / "data", **SETTINGS)
     try:
-        wait_until(lambda: segments(engine) > 1, 60, what="segments")  # in the middle of the next
+        wait_until(lambda: segments(engine) > 1, 60, what="segments")
         workers = dispatcher.workers()
+        trained = ticks(workers[0])
+        wait_until(lambda: ticks(workers[0]) > trained + 50, 60, what="the middle of the next")
         with outage():
             begun = datetime.now(UTC)
             threading.Event().wait(seconds)

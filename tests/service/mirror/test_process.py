@@ -1,5 +1,6 @@
 """The mirror's process: it follows, it ends with its parent, and it is started again if it dies."""
 
+import json
 import os
 import signal
 import subprocess
@@ -119,7 +120,7 @@ def test_a_long_computation_ends_with_the_parent() -> None:
         "mirror.run_mirror = lambda *_: time.sleep(600)\n"
         "mirror.main()"
     )
-    order = '{"database_url": "", "epoch": 1}\n'
+    order = json.dumps({"database_url": "", "epoch": 1, "parent": os.getpid()}) + "\n"
     ended = subprocess.run([sys.executable, "-c", program], input=order, text=True, timeout=60)
     assert ended.returncode == 0
 
