@@ -9,7 +9,7 @@ from tests.chaos.submissions.submissions import Plot, submit_under_kills
 
 pytestmark = pytest.mark.slow
 
-SHORT = Plot(seed=1, keys=100, kill_seconds=(0.5, 1.5))
+SHORT = Plot(seed=1, keys=40, kill_seconds=(0.2, 0.6))
 
 
 def test_each_key_makes_one_study_however_often_the_api_is_killed(
@@ -18,4 +18,4 @@ def test_each_key_makes_one_study_however_often_the_api_is_killed(
     outcome = submit_under_kills(SHORT, engine, tmp_path / "data")
     assert outcome.violations == []
     assert outcome.studies == SHORT.keys and outcome.kills >= 1
-    assert outcome.answers["202"] >= 210 and outcome.answers["422"] >= 100
+    assert outcome.answers["202"] >= 2 * SHORT.keys and outcome.answers["422"] >= SHORT.keys

@@ -28,7 +28,7 @@ from tests.fakes.specs import SPEC
 
 STUDIES = "/api/v1/studies"
 PATIENCE_SECONDS = 120.0
-AGAIN_SECONDS = 0.05
+AGAIN_SECONDS = 0.2
 CHANGED = 10  # of so many studies one is cancelled before its answer is asked for again
 UNANSWERED = "no answer"
 

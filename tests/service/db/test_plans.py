@@ -18,7 +18,7 @@ from metaopt.plugins.described import Needed
 from service import database_url as urls
 from service.db import retention
 from service.db.access.projects import PROJECT
-from service.db.dispatcher import acquire
+from service.db.dispatcher import Sighting, acquire
 from service.db.engine import open_engine, transaction
 from service.db.states import StudyStatus, TrialStatus
 from service.db.studies import Count
@@ -84,6 +84,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "role": ["search"],
     "roles": [["search"]],
     "schedule": [Schedule(schedule_id=STUDY)],
+    "seen": [Sighting(1, "holder", NOON)],
     "scores": [{"ridge": [0.5]}],
     "schedule_id": [STUDY],
     "schedule_ids": [[STUDY]],
