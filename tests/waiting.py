@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 POLL_SECONDS = 0.05
 PATIENCE = 4.0  # machines differ, and tests run side by side
@@ -26,3 +27,15 @@ def wait_until(
             f"{what} did not come true within {PATIENCE * timeout:g} s"
         )
         pause.wait(POLL_SECONDS)
+
+
+def ticks(process_id: int) -> int:
+    """Return for how many hundredths of a second a process has used a core."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11])
+
+
+def wait_until_busy(process_id: int, more: int = 50) -> None:
+    """Return once a process has used its core for so many hundredths of a second more."""
+    before = ticks(process_id)
+    wait_until(lambda: ticks(process_id) >= before + more, 60, what="a busy process")

@@ -18,7 +18,7 @@ from tests.fakes.processes import children
 from tests.fakes.running import set_status
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, wait_until, wait_until_busy
 
 pytestmark = [
     pytest.mark.slow,
@@ -159,14 +159,8 @@ def evaluates(workers: list[int]) -> bool:
     if not workers:
         return False
     (worker,) = workers
-    before = ticks(worker)
-    wait_until(lambda: ticks(worker) >= before + 300, 60, what="a busy worker")
+    wait_until_busy(worker, 300)
     return True
-
-
-def ticks(process_id: int) -> int:
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11])
 
 
 def told(engine: Engine) -> str:

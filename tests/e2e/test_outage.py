@@ -14,12 +14,11 @@ from service.db.dispatcher import look
 from service.db.engine import open_engine, reading
 from service.db.tables import Attempt, Segment, Trial
 from service.invariants.check import Seen, check
-from tests.e2e.test_hangs import ticks
 from tests.fakes.clusters import Cluster, cluster
 from tests.fakes.processes import DispatcherProcess
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_busy
 
 pytestmark = pytest.mark.slow
 
@@ -83,8 +82,7 @@ def outlasted(
     try:
         wait_until(lambda: segments(engine) > 1, 60, what="segments")
         workers = dispatcher.workers()
-        trained = ticks(workers[0])
-        wait_until(lambda: ticks(workers[0]) > trained + 50, 60, what="the middle of the next")
+        wait_until_busy(workers[0])  # in the middle of the next
         with outage():
             begun = datetime.now(UTC)
             threading.Event().wait(seconds)

@@ -29,7 +29,7 @@ from service.executors.process import worker_environment
 from service.executors.scratch import PREFIX, sweep
 from service.executors.segment import Segments
 from tests.fakes.processes import children, kill, runs
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_busy
 
 PARAMS = {"inner_lr": 0.01, "inner_steps": 1, "outer_lr": 0.001, "meta_batch": 4}
 FOR_EVER = 10_000_000
@@ -182,6 +182,7 @@ def test_a_worker_that_dies_in_a_segment_fails_its_future_and_is_replaced(
     report_of(shared.submit("cpu:0", order(study_id="x")))
     victim = shared.worker_pids()["cpu:0"]
     future = shared.submit("cpu:0", order(study_id="y", iterations=FOR_EVER))
+    wait_until_busy(victim)
     kill(victim)
     with pytest.raises(WorkerLost, match=f"process {victim}.*SIGKILL"):
         future.result(timeout=5)
@@ -261,6 +262,7 @@ def test_a_death_is_the_devices_fault_if_it_does_not_work_any_more(tmp_path: Pat
     executor.prepare("cpu:0").result(timeout=300)
     assert executor.worker_pids()["cpu:0"] == worker
     future = executor.submit("cpu:0", order(iterations=FOR_EVER))
+    wait_until_busy(worker)
     kill(worker)
     with pytest.raises(WorkerGone, match="SIGKILL; its device: cpu:0 fell off the bus"):
         future.result(timeout=10)

@@ -25,7 +25,7 @@ from service.executors.progress import Progress, Stopped
 from service.executors.segment import Segments
 from tests.fakes.processes import runs
 from tests.service.executors.test_local import FOR_EVER, admit, order, report_of
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, wait_until, wait_until_busy
 
 HUGE_BANK = {
     "split": "validation",
@@ -268,14 +268,8 @@ def at_work(executor: LocalExecutor) -> int:
     """Return the worker that carries out an order, once it has used its core for a while."""
     wait_until(lambda: bool(executor.worker_pids()), 30, what="a worker")
     worker = executor.worker_pids()["cpu:0"]
-    before = core_ticks(worker)
-    wait_until(lambda: core_ticks(worker) >= before + 50, 30, what="a busy worker")
+    wait_until_busy(worker)
     return worker
-
-
-def core_ticks(process_id: int) -> int:
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11])
 
 
 def test_orders_keep_their_patience() -> None:
