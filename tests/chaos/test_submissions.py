@@ -9,7 +9,7 @@ from tests.chaos.submissions.submissions import Plot, submit_under_kills
 
 pytestmark = pytest.mark.slow
 
-SHORT = Plot(seed=1, keys=40, kill_seconds=(0.2, 0.6))
+SHORT = Plot(seed=1, keys=40, kill_seconds=(1.0, 3.0))
 
 
 def test_each_key_makes_one_study_however_often_the_api_is_killed(

@@ -27,7 +27,7 @@ from tests.fakes.servers import ApiProcess
 from tests.fakes.specs import SPEC
 
 STUDIES = "/api/v1/studies"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 AGAIN_SECONDS = 0.2
 CHANGED = 10  # of so many studies one is cancelled before its answer is asked for again
 UNANSWERED = "no answer"
