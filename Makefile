@@ -20,7 +20,7 @@ test slowest night check: export PYTHONDONTWRITEBYTECODE =
 # Matrices are small: threads for them would cost more than they bring.
 bench-importances: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo serve test slowest night chaos chaos-night check lint fmt bench bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers audit clean
+.PHONY: help setup demo serve test slowest night chaos chaos-night check lint fmt bench bench-anchors bench-end-to-end bench-verdict bench-gates bench-race bench-importances bench-peers audit clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -78,7 +78,12 @@ fmt: .venv/.dev ## Format the code and write the generated pages of docs/
 
 bench: .venv/.base ## Measure metaopt beside its peers (make bench-peers installs those first)
 	$(BIN)/python -m benchmarks.bench $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python -m benchmarks.bench --family)
 	$(if $(BENCH_ARGS),,$(BIN)/python -m benchmarks.lifted --results benchmarks/results)
+
+bench-anchors: .venv/.base ## Hold the algorithms to published figures, and measure the presets
+	$(BIN)/python -m benchmarks.anchors --results benchmarks/results $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python -m benchmarks.presets --results benchmarks/results)
 
 bench-end-to-end: .venv/.base ## Measure a study from submission to verdict beside Optuna with higher
 	$(BIN)/python -m benchmarks.end_to_end --results benchmarks/results $(BENCH_ARGS)

@@ -1,14 +1,19 @@
 """Measure metaopt beside its peers, on the same work in one run.
 
     python -m benchmarks.bench [--device cuda] [--quick] [--work NAME …] [--only CONTENDER …]
+    python -m benchmarks.bench --family [--quick] [--work NAME …] [--only CONTENDER …]
 
 Contenders are processes that compute one at a time, on a CPU all on the same core, after each has
 shown that its meta-gradient is the plain loop's.  Peers come from an environment of their own,
 `make bench-peers`; one that is not there is skipped, and the table says why.  A peer that this
 Python can import is measured without that environment.
 
+`--family` measures the lanes of every other algorithm beside its own plain loop
+(`benchmarks.suite.contenders.plain`); peers have no part in it.
+
 A full run writes `benchmarks/results/bench.txt` and `latest.json` (on a GPU `bench-cuda.txt` and
-`latest-cuda.json`); a quick one, or a part, writes only where `--results` says.
+`latest-cuda.json`, of the family `bench-family.txt` and `latest-family.json`); a quick one, or a
+part, writes only where `--results` says.
 """
 
 import argparse
@@ -27,42 +32,51 @@ from benchmarks.suite import table
 from benchmarks.suite.driver import TOLERANCE, Outcome, Plan, measure
 from benchmarks.suite.machine import processor
 from benchmarks.suite.process import ROOT, Process, Refused, environment_of, interpreter, say
-from benchmarks.suite.roster import LIMIT, LOOP, Entry, roster
-from benchmarks.suite.works import works_of
+from benchmarks.suite.roster import LIMIT, LOOP, Entry, roster, roster_of
+from benchmarks.suite.works import FAMILY_WORKS, Work, works_of
 from service.executors.process import KEEP_MEMORY
 from service.output_file import write_output
 
 RESULTS = ROOT / "benchmarks" / "results"
-FULL, QUICK = (9, 0.4), (2, 0.03)  # repeats, seconds of each
+FULL, FAMILY, QUICK = (9, 0.4), (5, 0.2), (2, 0.03)  # repeats, seconds of each
 ANSWER_SECONDS = 900.0  # a compiler may take minutes
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print the table, write the files."""
     options = _options(arguments)
-    works = [w for w in works_of(options.device) if not options.work or w.name in options.work]
-    entries = [e for e in roster(options.device) if not options.only or _names(e, options.only)]
-    repeats, seconds = QUICK if options.quick else FULL
+    works = [w for w in _known(options) if not options.work or w.name in options.work]
+    repeats, seconds = QUICK if options.quick else FAMILY if options.family else FULL
     core = _core(options.device)
+    about = _about(options.device, core, repeats, seconds)
+    outcomes: list[tuple[Work, Outcome]] = []
     with (
         tempfile.TemporaryDirectory() as folder,
         processes(options.device, core, Path(folder), options.peers) as process_of,
     ):
         plan = Plan(repeats, seconds, process_of, Path(folder), say)
-        outcomes = [(work, measure(work, entries, plan)) for work in works]
-    for _, outcome in outcomes:
-        _explain(outcome, options.peers)
-    about = _about(options.device, core, repeats, seconds)
-    text = table.text(outcomes, about)
-    print(text, end="")
+        for work in works:
+            outcome = measure(work, _entries(work, options), plan)
+            _explain(outcome, options.peers)
+            outcomes.append((work, outcome))
+            if options.results is not None:  # each time: the next one may take long
+                _write(outcomes, about, options)
+    _write(outcomes, about, options)
+    print(table.text(outcomes, about), end="")
+
+
+def _write(
+    outcomes: list[tuple[Work, Outcome]], about: dict[str, Any], options: argparse.Namespace
+) -> None:
     part = options.quick or options.work or options.only
     into = options.results or (None if part else RESULTS)
-    if into is not None:
-        suffix = "" if options.device == "cpu" else f"-{options.device}"
-        into.mkdir(parents=True, exist_ok=True)
-        write_output(into / f"bench{suffix}.txt", text)
-        results = json.dumps(table.document(outcomes, about), indent=2, allow_nan=False)
-        write_output(into / f"latest{suffix}.json", results + "\n")
+    if into is None:
+        return
+    suffix = "-family" if options.family else "" if options.device == "cpu" else "-cuda"
+    into.mkdir(parents=True, exist_ok=True)
+    write_output(into / f"bench{suffix}.txt", table.text(outcomes, about))
+    results = json.dumps(table.document(outcomes, about), indent=2, allow_nan=False)
+    write_output(into / f"latest{suffix}.json", results + "\n")
 
 
 @contextmanager
@@ -118,6 +132,15 @@ def _core(device: str) -> int | None:
     return max(os.sched_getaffinity(0))
 
 
+def _known(options: argparse.Namespace) -> tuple[Work, ...]:
+    return FAMILY_WORKS if options.family else works_of(options.device)
+
+
+def _entries(work: Work, options: argparse.Namespace) -> list[Entry]:
+    entries = roster_of(work, options.device)
+    return [entry for entry in entries if not options.only or _names(entry, options.only)]
+
+
 def _names(entry: Entry, wanted: list[str]) -> bool:
     return entry.name in wanted or entry.module in wanted
 
@@ -127,6 +150,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--family", action="store_true", help="the other algorithms (CPU)")
     parser.add_argument("--quick", action="store_true", help="short repeats, and few")
     parser.add_argument("--work", nargs="+", metavar="NAME", help="only these work items")
     parser.add_argument(
@@ -136,7 +160,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, metavar="DIR", help="where to write the files")
     parser.add_argument("--peers", type=Path, default=PEERS, help="the peers' environment")
     options = parser.parse_args(arguments)
-    known = [work.name for work in works_of(options.device)]
+    if options.family and options.device != "cpu":
+        parser.error("--family runs on the CPU alone: its plain loops are made for it")
+    known = [work.name for work in _known(options)]
     entries = [LIMIT, LOOP, *roster(options.device)]
     for name in options.work or []:
         if name not in known:

@@ -25,7 +25,7 @@ from metaopt.search.pruning.rule import Decision, Rung
 from metaopt.search.pruning.standings import Standings
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline, choose_finalists, rank_trials
-from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.judgement.verdict import Beside, SearchTrial, study_result
 from service.output_file import write_output
 from service.planning.branch_search import branch_search
 from service.wire.spec.study import StudySpec
@@ -131,7 +131,7 @@ def run_study(spec: StudySpec, world: World) -> StudyResult:
         spec,
         trials,
         runs,
-        defaults=Defaults("maml", defaults, others),
+        beside=[Beside("default", "maml", defaults, others)],
         counts={},
         wall_seconds=0.0,
     )

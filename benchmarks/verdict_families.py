@@ -18,7 +18,7 @@ from benchmarks.noise_families import FAMILIES, Family, Losses, Luck
 from benchmarks.verdict_world import read_edge_table
 from metaopt.algorithms.registry import complete
 from service.judgement.estimates import SealedRun
-from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.judgement.verdict import Beside, SearchTrial, study_result
 from service.wire.spec.study import StudySpec
 from service.wire.views.result import StudyResult
 
@@ -104,8 +104,8 @@ def judged(spec: StudySpec, losses: Losses) -> StudyResult:
         for n in range(len(finalists))
     ]
     runs = [_run(scores, n) for n, seeds in enumerate(finalists) for scores in seeds]
-    defaults = Defaults("maml", PARAMS, [_run(scores, None) for scores in reference])
-    return study_result(spec, trials, runs, defaults=defaults, counts={}, wall_seconds=0.0)
+    beside = [Beside("default", "maml", PARAMS, [_run(scores, None) for scores in reference])]
+    return study_result(spec, trials, runs, beside=beside, counts={}, wall_seconds=0.0)
 
 
 def _spec(seeds: int) -> StudySpec:

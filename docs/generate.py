@@ -1,6 +1,6 @@
 """Write the pages of docs/ that are made from the code: `python docs/generate.py` (`make fmt`).
 
-    cli.md  settings.md  meta-parameters.md  presets.md  errors.md  events.md
+    cli.md  settings.md  algorithms.md  meta-parameters.md  presets.md  errors.md  events.md
     study-document.schema.json
 
 A test fails while a page differs from what this program would write.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import service.errors
+from metaopt.algorithms.algorithm import Algorithm
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import MetaParam
 from metaopt.presets import PRESETS
@@ -90,6 +91,21 @@ The client and the commands that talk to a server read three more:
 | `METAOPT_API_KEY_FILE` | | File that holds the key, where the variable does not. |
 | `METAOPT_PROJECT` | | Project to be at work in; without it the first that the key is for. |"""
 
+ALGORITHM_PAGE = f"""\
+# Algorithms
+{MADE}
+
+What a branch's `algorithm` can be. φ is what is meta-learned, θ what a task has of it, f the
+study's model, T the tasks of a meta-batch, K the inner steps; losses are means over all examples
+([meta-learning.md](meta-learning.md)). The names in **bold** are searched by a branch without
+`space`; [meta-parameters.md](meta-parameters.md) has all of them. Tasks ask for classes, for
+numbers, or for actions of a policy ([meta-learning.md](meta-learning.md#tasks-that-are-acted-in)).
+Each meta-gradient is held to an explicit loop over lanes and tasks in float64
+(`tests/metaopt/algorithms/`). Your own: [own-algorithm.md](own-algorithm.md).
+
+| algorithm | tasks of | inner loop | searched |
+|---|---|---|---|"""
+
 META_PARAMETERS = f"""\
 # Meta-hyperparameters
 {MADE}
@@ -100,6 +116,8 @@ named is fixed at its default. A branch without `space` searches the ranges in *
 program; a *structural* one makes a program for each of its values. Losses are means over all
 examples: [meta-learning.md](meta-learning.md) says how rates of papers translate."""
 
+MEASURED = DOCS.parent / "benchmarks" / "results" / "presets.json"
+
 PRESET_PAGE = f"""\
 # Presets
 {MADE}
@@ -107,7 +125,10 @@ PRESET_PAGE = f"""\
 Published recipes that a study can [begin with](warm-start.md). Inner rates are translated to
 losses that are means over all examples ([meta-learning.md](meta-learning.md)); what a source does
 not mention has its default ([meta-parameters.md](meta-parameters.md)). `paper:` is the paper's own
-experiment, `code:` another example."""
+experiment, `code:` another example. Beside the published figure is one measured here by `python -m
+benchmarks.presets`, mostly with a smaller network and far fewer meta-iterations, as two cores can
+([figures](../benchmarks/results/presets.json)): it says that the recipe trains, and no more. What
+was not read at its source is marked **not read**."""
 
 ERRORS = f"""\
 # Errors
@@ -137,6 +158,7 @@ def pages() -> dict[str, Callable[[], str]]:
     return {
         "cli.md": cli_page,
         "settings.md": settings_page,
+        "algorithms.md": algorithms_page,
         "meta-parameters.md": meta_parameters_page,
         "presets.md": presets_page,
         "errors.md": errors_page,
@@ -188,6 +210,39 @@ def settings_page() -> str:
     return _text(lines)
 
 
+def algorithms_page() -> str:
+    """Return the page of algorithms."""
+    kinds = ALGORITHMS.kinds()
+    lines = [ALGORITHM_PAGE, *map(_algorithm_row, kinds)]
+    for algorithm in kinds:
+        lines += ["", *_algorithm(algorithm)]
+    return _text(lines)
+
+
+def _algorithm_row(algorithm: Algorithm) -> str:
+    cells = (
+        f"[`{algorithm.name}`](#{algorithm.name})",
+        ", ".join(algorithm.targets),
+        "yes" if algorithm.has_inner_loop else "",
+        ", ".join(f"**{param.name}**" for param in algorithm.params if param.searched),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _algorithm(algorithm: Algorithm) -> Iterator[str]:
+    about = algorithm.about
+    assert about is not None, f"{algorithm.name} says nothing of itself"
+    yield from (f"## {algorithm.name}", "", algorithm.doc, "")
+    yield from (f"    {line}" for line in about.rule.splitlines())
+    yield from ("", f"- Source: {about.source}.", f"- Cost: {about.cost}", f"- When: {about.when}")
+    recipes = [preset for preset in PRESETS.values() if preset.algorithm == algorithm.name]
+    measured = json.loads(MEASURED.read_text())
+    for preset in recipes:
+        link = f"[`{preset.name}`](presets.md#{preset.name.replace(':', '')})"
+        yield f"- Published, {link}: {preset.experiment}."
+        yield f"- {_measured(measured.get(preset.name))}"
+
+
 def meta_parameters_page() -> str:
     """Return the page of meta-hyperparameters."""
     lines = [META_PARAMETERS]
@@ -205,12 +260,28 @@ def meta_parameters_page() -> str:
 
 def presets_page() -> str:
     """Return the page of published recipes."""
-    lines = [PRESET_PAGE]
+    lines, measured = [PRESET_PAGE], json.loads(MEASURED.read_text())
     for preset in PRESETS.values():
-        lines += ["", f"## {preset.name}", "", f"{preset.algorithm}. {preset.experiment}.", ""]
+        lines += ["", f"## {preset.name}", "", f"{preset.algorithm}. Published: "]
+        lines[-1] += f"{preset.experiment}."
+        if preset.unread:
+            lines[-1] += f" **Not read:** {preset.unread}."
+        lines += ["", _measured(measured.get(preset.name)), ""]
         lines += ["| name | value | source |", "|---|---|---|"]
         lines += [f"| `{n}` | {one.value} | {one.source} |" for n, one in preset.values.items()]
     return _text(lines)
+
+
+def _measured(row: dict[str, Any] | None) -> str:
+    """Return a row of `benchmarks.presets` as a sentence."""
+    if row is None:
+        return "Measured here: not yet."
+    diverged = f", {row['diverged']} of which diverged" if row["diverged"] else ""
+    return (
+        f"Measured here: {row['said']}, {row['meta_iterations']:,} of {row['of']:,} "
+        f"meta-iterations, {row['model']}, {row['seeds']} seeds{diverged}; {row['tasks']}; "
+        f"{row['device']}."
+    )
 
 
 def errors_page() -> str:

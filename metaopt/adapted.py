@@ -45,6 +45,11 @@ def adapted_to(
     Raises:
         InvalidData, InvalidExamples: Examples cannot be read, or do not fit the winner.
     """
+    if winner.card.acts:
+        raise InvalidExamples(
+            "this model is a policy, which adapts by acting and not from examples in a file: take "
+            "metaopt.read_winner(FILE).adapt(noise, goals) in Python (docs/library.md)"
+        )
     given = _read(winner.card, support)
     asked = given if query is None else _read(winner.card, query)
     if winner.card.classification:

@@ -35,6 +35,8 @@ class MetaParam:
         choices: Allowed values (kind "choice").
         lane: May differ between lanes of one program.
         searched: Whether a branch that names no space searches it, over its default range.
+        added: Whether trials of its algorithm were trained before there was such a parameter: their
+            checkpoints have its default.
         unit: Unit of the number, "1" if it has none.
         doc: One sentence.
         source: Where default and range come from.
@@ -54,6 +56,7 @@ class MetaParam:
     choices: tuple[str, ...] = ()
     lane: bool = True
     searched: bool = False
+    added: bool = False
 
     def check(self, value: object) -> Value:
         """Return `value` as this parameter's type; numbers of numpy and torch are as good.
@@ -88,4 +91,33 @@ TEST_STEPS = MetaParam(
     "MAML trains with 1 step and reports 1 to 10; Reptile trains with 5 and tests with 50",
     low=1, high=10, minimum=0, maximum=200,
 )  # fmt: skip
-"""Of every algorithm."""
+"""Of every algorithm with an inner loop."""
+
+OUTER = (
+    MetaParam(
+        "weight_decay", "float", 0.0, "1",
+        "λ of the outer step: adam and sgd add λφ to the meta-gradient, adamw takes βλφ off φ.",
+        "Loshchilov & Hutter 2019, arXiv:1711.05101; Meta-Dataset's best 9e-5 to 7e-3",
+        low=1e-6, high=1e-2, log=True, maximum=1e3, added=True,
+    ),
+    MetaParam(
+        "gradient_norm", "float", 0.0, "1",
+        "Longest meta-gradient: one of a larger L2 norm is scaled down to it; 0 is off.",
+        "Pascanu et al. 2013, arXiv:1211.5063, algorithm 1", low=0.1, high=10.0, log=True,
+        added=True,
+    ),
+    MetaParam(
+        "warmup", "float", 0.0, "1",
+        "Share of the trial over which the outer rate rises linearly from 0.",
+        "Goyal et al. 2017, arXiv:1706.02677, section 2.2", low=0.0, high=0.2, maximum=1.0,
+        added=True,
+    ),
+)  # fmt: skip
+"""Numbers of the outer step, for algorithms that take them."""
+
+GRADIENT_CLAMP = MetaParam(
+    "gradient_clamp", "float", 0.0, "1",
+    "Bound on each entry of the averaged meta-gradient; 0 is off.",
+    "MAML clamps at 10 for mini-ImageNet only", low=0.0, high=10.0, lane=False,
+)  # fmt: skip
+"""Likewise; structural."""

@@ -16,7 +16,7 @@ from metaopt.plain import between, plain
 
 RESERVED = frozenset(
     {"kind", "chosen", "record", "copy", "json", "dict", "schema", "construct", "validate"}
-    | {"classes", "distribution", "input_shape", "metric_record", "outputs"}
+    | {"classes", "distribution", "input_shape", "inputs_of_classes", "metric_record", "outputs"}
 )
 """Names that a spec's tasks and models have already."""
 

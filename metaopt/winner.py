@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from metaopt.algorithms.inner import InnerState
-from metaopt.algorithms.inner_step import gradient_step
+from metaopt.algorithms.inner_step import inner_step_of
 from metaopt.algorithms.learner import Learner
+from metaopt.algorithms.make import Asked, make_learner
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.data.ngrams import vectors
 from metaopt.data.raw.preparation import Moments, Preparation
@@ -28,12 +29,13 @@ from metaopt.errors import CorruptModel, InvalidExamples, InvalidTasks, MetaoptE
 from metaopt.evaluation.curve import Adaptation, adapt
 from metaopt.messages import shown
 from metaopt.models.base import Model, Params
-from metaopt.models.make import make_model
+from metaopt.models.registry import MODELS
 from metaopt.plain import whole
 from metaopt.plugins.loaded import check_plugins
 from metaopt.population.model_file import Card, read
-from metaopt.tasks.base import Examples
+from metaopt.tasks.base import Examples, Interactive
 from metaopt.tasks.losses import Loss
+from metaopt.tasks.make import make_tasks
 from metaopt.tasks.registry import TASKS
 
 MOST_STEPS = 1_000_000
@@ -65,7 +67,7 @@ class Winner:
             reference: Batch norm takes its statistics from the first `reference` inputs; None from
                 all of them.
         """
-        learner = self._learner()
+        learner = self.learner()
         batched = {name: p[None] for name, p in weights.items()}
         return learner.outputs(batched, x[None], reference)[0]
 
@@ -73,8 +75,11 @@ class Winner:
         """The model adapted to a task.
 
         Args:
-            x: Support inputs (S, *input shape).
+            x: Support inputs (S, *input shape); S may be 0 where the algorithm needs none, as cnp.
+                Of a policy the noise of S trajectories of H actions (S, H, A), standard normal: it
+                adapts by acting in its tasks' simulation.
             y: Targets: class numbers 0 … C − 1 (S,), or numbers (S, C), in the unit of the data.
+                Of a policy what the task is, for each trajectory, e.g. the goal (S, 2).
             steps: Inner steps; None takes those after which the study scored it.
 
         Raises:
@@ -84,7 +89,7 @@ class Winner:
         if steps is None:
             steps = self.card.steps
         steps = whole("steps", steps, 0, MOST_STEPS, InvalidExamples)
-        learner = self._learner()
+        learner = self.learner()
         theta = adapt(
             learner,
             learner.layout.flatten({name: p[None] for name, p in self.weights.items()}),
@@ -95,15 +100,30 @@ class Winner:
         return Adapted(self, {name: p[0, 0].detach() for name, p in theta.items()}, support)
 
     def model(self) -> Model:
-        """Return the function that the weights belong to.
+        """Return the function that weights of a model belong to.
 
         Raises:
             InvalidModel: a kind that is not here, as somebody's own.
         """
-        return make_model(self.card.model, tuple(self.card.input_shape), self.card.outputs)
+        return self._learner(None, None).model
 
-    def _learner(self) -> Learner:
-        return Learner(self.model(), self.card.classification, own_loss=self._loss())
+    def learner(self) -> Learner:
+        """Return what the weights belong to, and how it adapts and answers.
+
+        Raises:
+            InvalidModel: a model of a kind that is not here, as somebody's own.
+            InvalidMetaParameter: no such algorithm here, or not with such meta-parameters.
+            InvalidTasks: a loss, or a simulation, of tasks that are not here.
+        """
+        return self._learner(self._loss(), self._environment())
+
+    def _learner(self, loss: Loss | None, environment: Interactive | None) -> Learner:
+        card, algorithm = self.card, ALGORITHMS.get(self.card.algorithm)
+        shapes = (tuple(card.input_shape), card.outputs)
+        asked = Asked(*shapes, card.classification, loss, environment, card.train_classes)
+        model = {name: value for name, value in card.model.items() if name != "precision"}
+        options = algorithm.structure(algorithm.complete(card.params))
+        return make_learner(algorithm, options, model, asked)
 
     def _loss(self) -> Loss | None:
         if not self.card.own_loss:
@@ -118,6 +138,20 @@ class Winner:
             )
         return loss
 
+    def _environment(self) -> Interactive | None:
+        """What a policy acts in."""
+        if not self.card.acts:
+            return None
+        tasks, kind = self.card.tasks, self.card.tasks.get("kind")
+        if kind not in TASKS.names():
+            raise InvalidTasks(
+                f"the model adapts by acting in tasks {shown(kind)}, which are not here: load "
+                "their package or file with metaopt.load_plugins, or add a TaskKind of that name "
+                "with TASKS.add"
+            )
+        made = make_tasks(tasks, dtype=self._dtype)
+        return made if isinstance(made, Interactive) else None
+
     def _adaptation(self) -> Adaptation:
         algorithm = ALGORITHMS.get(self.card.algorithm)
         numbers = {
@@ -126,7 +160,7 @@ class Winner:
             if param.lane and param.name in self.card.params
         }
         numbers["inner_lr"] = torch.tensor([self.card.inner_lr], dtype=self._dtype)
-        return Adaptation(numbers, self._memory(), algorithm.inner_step or gradient_step)
+        return Adaptation(numbers, self._memory(), inner_step_of(algorithm))
 
     def _memory(self) -> InnerState | None:
         if self.inner is None:
@@ -135,9 +169,11 @@ class Winner:
         return InnerState(v, self.inner.steps[None])
 
     def _support(self, x: Rows, y: Rows) -> Examples:
+        if self.card.acts:
+            return self._episodes(x, y)
         inputs = self.inputs(x)
         card, count = self.card, len(inputs)
-        if not count:
+        if not count and self._needs_support:
             raise InvalidExamples("a support set needs at least one example, got none")
         if card.classification:
             return Examples(inputs, _classes(y, count, card.outputs))
@@ -145,6 +181,28 @@ class Winner:
         if card.data is not None and card.data.numbers is not None:
             targets = _scaled(targets, card.data.numbers)
         return Examples(inputs, targets.to(self._dtype))
+
+    @property
+    def _needs_support(self) -> bool:
+        """Whether it adapts to examples, or takes batch norm's statistics from them."""
+        statistics = MODELS.get(self.card.model.get("kind")).batch_statistics
+        takes_them = statistics and not self.card.transductive
+        return takes_them or ALGORITHMS.get(self.card.algorithm).needs_support
+
+    def _episodes(self, x: Rows, y: Rows) -> Examples:
+        noise, told = _tensor(x, "noise"), _tensor(y, "targets")
+        asked = f"(S, H, {self.card.outputs})"
+        if noise.dim() != 3 or noise.shape[2] != self.card.outputs or not noise.numel():
+            raise InvalidExamples(
+                f"a policy adapts to the noise of S trajectories of H actions {asked}, as "
+                f"torch.randn makes it, got {tuple(noise.shape)}"
+            )
+        if told.dim() != 2 or len(told) != len(noise):
+            raise InvalidExamples(
+                f"targets must have a row for each of the {len(noise)} trajectories, got "
+                f"{tuple(told.shape)}"
+            )
+        return Examples(noise.to(self._dtype), told.to(self._dtype))
 
     def inputs(self, x: Rows) -> Tensor:
         """Return inputs as the model takes them (N, *input shape).
@@ -204,13 +262,14 @@ class Adapted:
         Raises:
             InvalidExamples: as `Winner.inputs`.
         """
-        inputs = self.winner.inputs(x)
-        if self.winner.card.transductive:
-            return self.winner.numbers(self.winner.apply(self.weights, inputs))
-        shots = len(self.support.x)
-        both = torch.cat([self.support.x, inputs])
-        outputs = self.winner.apply(self.weights, both, reference=shots)
-        return self.winner.numbers(outputs[shots:])
+        winner, support = self.winner, Examples(self.support.x[None], self.support.y[None])
+        outputs = winner.learner().answers(
+            {name: p[None] for name, p in self.weights.items()},
+            support,
+            winner.inputs(x)[None],
+            transductive=winner.card.transductive,
+        )
+        return winner.numbers(outputs[0])
 
     def predict(self, x: Rows) -> Tensor:
         """Return class numbers (N,), or predicted numbers (N, C).
@@ -237,9 +296,9 @@ def read_winner(source: bytes | str | os.PathLike[str]) -> Winner:
         UserWarning: a plug-in that is loaded is not the one that it was trained with.
     """
     winner = _winner(source if isinstance(source, bytes) else _content(source))
-    check_plugins(winner.card.plugins, needs_tasks=winner.card.own_loss)
+    check_plugins(winner.card.plugins, needs_tasks=winner.card.own_loss or winner.card.acts)
     try:
-        shapes = winner.model().shapes
+        shapes = winner._learner(None, None).shapes
         fits = {name: tuple(p.shape) for name, p in winner.weights.items()} == shapes
     except (MetaoptError, TypeError, KeyError, AttributeError) as error:
         raise CorruptModel(f"the model file says what no model is: {error}") from None
@@ -309,7 +368,7 @@ def _numbers(numbers: Tensor, shape: tuple[int, ...], what: str) -> Tensor:
 def _classes(y: Rows, count: int, classes: int) -> Tensor:
     labels = _numbers(_tensor(y, "targets"), (count,), "targets")
     whole = labels.long()
-    if not bool((whole == labels).all()) or int(whole.min()) < 0 or int(whole.max()) >= classes:
+    if not bool(((whole == labels) & (whole >= 0) & (whole < classes)).all()):
         raise InvalidExamples(
             f"targets must be class numbers from 0 to {classes - 1}, got {labels.tolist()[:10]}"
         )

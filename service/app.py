@@ -39,7 +39,7 @@ from service.dashboard import login, page
 from service.dashboard.mount import mount_dashboard
 from service.db.connections.deadlines import API, API_REQUEST_SECONDS
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.notifications.config import load_listed
 from service.planning.door import MostCost
 from service.settings import Settings
@@ -81,7 +81,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         WebhooksUnreadable: The webhooks file cannot be read or breaks a rule.
     """
     listed = load_listed(settings.webhooks_file)
-    engine = open_engine(settings.url(), API, before_writing=migrate.check_within)
+    engine = open_engine(settings.url(), API, before_writing=revisions.check_within)
     context = Context(
         engine=engine,
         now=now,

@@ -5,6 +5,7 @@ standing by ──acquire──▶ live ──SIGTERM──▶ draining ──�
      │                    ├── database, disk or all slots fail ──▶ workers ended, everything
      └────────────────────┘                                        found and loaded again
                               epoch lost ──▶ workers ended, exit 1
+                              50 s after SIGTERM ──▶ says where each thread stands, exit 1
 
 Slots are found, and plug-ins described, before the epoch is acquired: that may take longer than a
 lease.  A dispatcher that stood by for long starts with what it found then; its workers try
@@ -13,6 +14,8 @@ their devices again.
 Its arguments are files of Python that workers import (`--import`); no variable can name any.
 """
 
+import _thread
+import faulthandler
 import os
 import signal
 import sys
@@ -34,7 +37,7 @@ from service.db.connections.deadlines import DISPATCHER
 from service.db.connections.failures import in_words, is_away
 from service.db.dispatcher import EpochLost
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.leadership.holder import this_process
 from service.dispatcher.leadership.standby import stand_by
@@ -59,6 +62,8 @@ EXIT_EPOCH_LOST = 1
 EXIT_UNUSABLE = 2
 _RETRY_SECONDS = 1.0
 _ENDS_SECONDS = 2.0
+STUCK_SECONDS = 50.0
+"""After SIGTERM, until it counts as stuck: a drain takes longer only where several slots hang."""
 
 Clock = Callable[[], datetime]
 
@@ -96,13 +101,13 @@ def run(
         webhooks = load_webhooks(settings.webhooks_file)
         while not stop.is_set():
             try:
-                migrate.check(engine)
+                revisions.check(engine)
                 found = found or find_slots(os.environ, settings.slots, settings.devices)
                 plugins = plugins or describe_plugins(sources, found.slots, os.environ)
                 epoch = stand_by(settings.url(), this_process(), stop)
                 if epoch is None:
                     break
-                migrate.check(engine)  # it may have stood by for long
+                revisions.check(engine)  # it may have stood by for long
                 with notifying(webhooks, settings.url(), epoch):
                     _run_epoch(settings, engine, epoch, found, plugins, stop, log_to)
             except SlotsLost as error:
@@ -212,7 +217,10 @@ def _drain_on_signals(stop: threading.Event) -> None:
         return
 
     def drain(signum: int, _frame: object) -> None:
-        stop.set()
+        # By a thread that needs no lock of Python; nothing is lost by the death of a dispatcher.
+        faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
+        # By another one: what was interrupted may hold the lock of `stop`, and would never let go.
+        _thread.start_new_thread(stop.set, ())
         signal.signal(signum, signal.SIG_DFL)  # a second one ends the process at once
 
     signal.signal(signal.SIGTERM, drain)

@@ -11,9 +11,13 @@ def parse(arguments: Sequence[str]) -> None:
     Raises:
         TyperException, KeyError: They are no command line of ours.
     """
-    command, name, left = command_line(), "metaopt", list(arguments)
+    command, name, left, above = command_line(), "metaopt", list(arguments), None
     while hasattr(command, "commands"):
+        # With its settings: what they say of help is remembered by each command that is parsed.
+        above = command.context_class(
+            command, info_name=name, parent=above, **command.context_settings
+        )
         name, *left = left
         command = command.commands[name]
         command = getattr(command, "whole", command)
-    command.make_context(name, left)
+    command.make_context(name, left, parent=above)

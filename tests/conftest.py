@@ -19,6 +19,7 @@ from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.settings import Settings
 from tests import properties  # noqa: F401  # registers the profiles
+from tests.fakes.pool import Pool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -39,14 +40,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deal the long tests out, module by module: each process begins with its share of them.
 
     A process is given the next `len(items) / processes` items; whoever has none left then takes
-    some from the end of another's, and those are short ones.
+    some from the end of another's, and those are short ones.  What trains by the same compiled
+    programs goes to one process, as if it were one module: others would wait for their compiler.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    modules: dict[Path, list[pytest.Item]] = {}
+    modules: dict[Path | str, list[pytest.Item]] = {}
     short = []
     for item in items:
         long = any(map(item.get_closest_marker, LONG))
-        (modules.setdefault(item.path, []) if long else short).append(item)
+        shares = "programs" in getattr(item, "fixturenames", ())
+        module = "programs" if shares else item.path
+        (modules.setdefault(module, []) if long else short).append(item)
     dealt = list(modules.values())
     left = len(items)
     items.clear()
@@ -102,18 +106,28 @@ def sqlite_url(tmp_path: Path) -> str:
     return urls.sqlite_url(tmp_path / "database" / "metaopt.db").render_as_string()
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_cluster: str, postgres_template: str) -> Iterator[Pool]:
+    """Return databases with all tables, for one test after another."""
+    pool = Pool(postgres_cluster, postgres_template)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_cluster: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the URL of a Postgres database, dropped after the test.
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the URL of a Postgres database, gone after the test.
 
     It is empty, but for a test that also takes the `engine`: then it has all tables.
     """
-    name, like = f"test_{uuid.uuid4().hex}", "template1"
     if "engine" in request.fixturenames:
-        like = request.getfixturevalue("postgres_template")
-    admin = create_engine(postgres_cluster, isolation_level="AUTOCOMMIT")
+        with request.getfixturevalue("postgres_pool").lend() as url:
+            yield url
+        return
+    name = f"test_{uuid.uuid4().hex}"
+    admin = create_engine(request.getfixturevalue("postgres_cluster"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
     yield admin.url.set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))

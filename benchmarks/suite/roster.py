@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.suite.works import Work
+
 CPU_LANES = (1, 8, 16, 32, 64)
+FAMILY_LANES = (1, 16)
 GPU_LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 GPU_JAX_LANES = (1, 16, 64)  # each compiles for a minute, and the GPU is the table's for ten
 
@@ -43,6 +46,14 @@ def roster(device: str) -> list[Entry]:
         for n in lanes
     ]
     return [*peers, *jax, mapped, *ours]
+
+
+def roster_of(work: Work, device: str) -> list[Entry]:
+    """Return the contenders of a work item, besides the limit and the loop."""
+    entries = roster(device)
+    if not work.of_the_family:
+        return entries
+    return [e for e in entries if not e.peer and e.options["lanes"] in FAMILY_LANES]
 
 
 def jax_form(name: str) -> str:

@@ -13,8 +13,8 @@ Array = np.ndarray
 class Batch(NamedTuple):
     """The tasks of one meta-iteration, leading axis T.
 
-    `order` (T, K, b) says which support examples each step of Reptile sees; MAML has a query set
-    instead.
+    `order` (T, K, b) says which support examples each step of Reptile or FOML sees; the others have
+    a query set instead.
     """
 
     support_x: Array
@@ -42,7 +42,7 @@ class Draw:
         """Return the next meta-batch."""
         if self._work.images:
             return self._images()
-        return self._reptile() if self._work.algorithm == "reptile" else self._sinusoids()
+        return self._mini_batches() if self._work.mini_batches else self._sinusoids()
 
     def _waves(self, points: int) -> tuple[Array, Array]:
         tasks = self._work.meta_batch
@@ -56,7 +56,7 @@ class Draw:
         x, y = self._waves(shots + self._work.tasks["q_query"])
         return Batch(x[:, :shots], y[:, :shots], x[:, shots:], y[:, shots:], None)
 
-    def _reptile(self) -> Batch:
+    def _mini_batches(self) -> Batch:
         tasks, shots = self._work.meta_batch, self._work.params["train_shots"]
         x, y = self._waves(shots)
         rows = np.broadcast_to(np.arange(shots), (tasks, shots))

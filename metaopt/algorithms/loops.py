@@ -55,7 +55,7 @@ def _traced(
 ) -> Any:
     flat, shape = pytree.tree_flatten(state)
     fixed, fixed_shape = pytree.tree_flatten(constants)
-    flat = [_plain(value) for value in flat]
+    flat, fixed = [_plain(value) for value in flat], _apart(fixed)
     begin = (torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.int64, device=device))
     carried, additional = (*begin, *flat), (times, *fixed)
     count = len(flat)
@@ -81,3 +81,14 @@ def _traced(
 def _plain(value: Tensor) -> Tensor:
     # A loop's state must look the same at every turn: no view, and the strides of a new tensor.
     return value.clone(memory_format=torch.contiguous_format)
+
+
+def _apart(values: list[Tensor]) -> list[Tensor]:
+    # Nor may what a loop reads be several views of the same memory, as the weights of a lane are.
+    apart, seen = [], set()
+    for value in values:
+        memory = value.untyped_storage().data_ptr()
+        fits = value.is_contiguous() and memory not in seen
+        apart.append(value if fits else _plain(value))
+        seen.add(memory)
+    return apart

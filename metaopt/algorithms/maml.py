@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from metaopt.algorithms.inner import for_tasks, inner_update, select
+from metaopt.algorithms.gradients import gradient_of, gradient_through, gradient_where_any
+from metaopt.algorithms.inner import select
 from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.loops import repeat, turns
-from metaopt.models.base import Params
+from metaopt.models.base import Params, being_compiled
 from metaopt.tasks.base import Episodes, Examples
 
 
@@ -48,15 +49,7 @@ def adapt(
     """
     constants = _Constants(support, inner_lr, inner_steps)
     if first_order:
-        times = turns(inner_steps, step_cap)
-
-        def step(i: Tensor, theta: Params, constants: _Constants) -> Params:
-            leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
-            moved = _step(learner, leaves, constants, create_graph=False)
-            with torch.no_grad():
-                return select(i < constants.inner_steps, moved, theta)
-
-        return repeat(step, theta, constants, times, support.y.device)
+        return _by_a_loop(learner, theta, constants, turns(inner_steps, step_cap))
     for number in range(step_cap):
         moved = (
             _recomputed(learner, theta, constants)
@@ -73,16 +66,37 @@ class _Constants(NamedTuple):
     inner_steps: Tensor
 
 
+def _by_a_loop(
+    learner: Learner, theta: Params, constants: _Constants, times: Tensor | int
+) -> Params:
+    """θ after so many steps; only what they move is carried from one to the next."""
+    moving = {name: theta[name] for name in learner.adapted}
+    still = {name: p.detach() for name, p in theta.items() if name not in moving}
+    if being_compiled():  # what goes into a program's loop must not share memory, as views of φ do
+        still = {name: p.clone() for name, p in still.items()}
+
+    def step(i: Tensor, before: Params, held: tuple[Params, _Constants]) -> Params:
+        still, constants = held
+        leaves = {name: p.detach().requires_grad_() for name, p in before.items()}
+        moved = _step(learner, still | leaves, constants, create_graph=False)
+        with torch.no_grad():
+            after = {name: moved[name] for name in before}
+            return select(i < constants.inner_steps, after, before)
+
+    device = constants.support.y.device
+    return still | repeat(step, moving, (still, constants), times, device)
+
+
 def _step(
     learner: Learner, theta: Params, constants: _Constants, *, create_graph: bool = True
 ) -> Params:
     """Return θ − α ∇L(θ; support)."""
     names = learner.adapted
-    loss = learner.loss(theta, constants.support).sum()
+    loss = learner.inner_loss(theta, constants.support).sum()
     gradients = torch.autograd.grad(loss, [theta[n] for n in names], create_graph=create_graph)
     with torch.set_grad_enabled(create_graph):
         gradient = dict(zip(names, gradients, strict=True))
-        return inner_update(theta, gradient, constants.inner_lr, None)[0]
+        return learner.update(theta, gradient, constants.inner_lr, None)[0]
 
 
 def _recomputed(learner: Learner, theta: Params, constants: _Constants) -> Params:
@@ -127,8 +141,9 @@ def meta_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Each lane's meta-gradient and meta-loss, averaged over its tasks.
 
-    g = ∇_φ (1/T) Σ_τ L(θ_K(φ); query_τ); in first order the derivative of θ_K(φ) is taken as
-    the identity, so g = (1/T) Σ_τ ∇L(θ_K; query_τ) and the inner loop keeps no graph.
+    g = ∇_φ (1/T) Σ_τ L(θ_K(φ); query_τ); in first order the derivative of θ_K by θ_0 is taken as
+    the identity, so g = (1/T) Σ_τ ∇L(θ_K; query_τ) where tasks start from φ itself, and the inner
+    loop keeps no graph.
 
     Args:
         phi: Meta-parameters (H, P).
@@ -143,13 +158,11 @@ def meta_gradient(
     Reference:
         Finn, Abbeel & Levine (2017), arXiv:1703.03400, Algorithms 1 and 2; first order: 5.2.
     """
-    start = {
-        name: p.requires_grad_(not first_order)
-        for name, p in learner.layout.unflatten(phi.detach()).items()
-    }
+    start = {n: p.requires_grad_() for n, p in learner.layout.unflatten(phi.detach()).items()}
+    begun = learner.begin(start, episodes.support, episodes.query.y.shape[1])
     theta = adapt(
         learner,
-        for_tasks(start, episodes.query.y.shape[1]),
+        {name: p.detach() for name, p in begun.items()} if first_order else begun,
         episodes.support,
         inner_lr=inner_lr[:, None],
         inner_steps=inner_steps[:, None],
@@ -157,12 +170,10 @@ def meta_gradient(
         first_order=first_order,
         recompute=recompute,
     )
-    source = start
+    end = {n: p.requires_grad_() for n, p in theta.items()} if first_order else theta
+    loss = learner.loss(end, episodes.query).mean(-1)
     if first_order:
-        source = theta = {name: p.requires_grad_() for name, p in theta.items()}
-    loss = learner.loss(theta, episodes.query).mean(-1)
-    gradients = torch.autograd.grad(loss.sum(), list(source.values()))
-    if first_order:  # each task's own gradient already carries the 1/T of the mean
-        gradients = tuple(g.sum(1) for g in gradients)
-    gradient = learner.layout.flatten(dict(zip(source, gradients, strict=True)))
-    return gradient, loss.detach()
+        gradient = gradient_through(begun, start, gradient_where_any(loss, end))
+    else:
+        gradient = gradient_of(loss, start)
+    return learner.layout.flatten(gradient), loss.detach()

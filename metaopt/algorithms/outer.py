@@ -29,6 +29,30 @@ def scheduled(rate: Tensor, age: Tensor, horizon: Tensor, schedule: str) -> Tens
     return rate * (1 + torch.cos(math.pi * progress)) / 2
 
 
+def warmed_up(rate: Tensor, age: Tensor, horizon: Tensor, share: Tensor) -> Tensor:
+    """The rate times min(1, (age + 1) / (share · horizon)); all (H,).
+
+    Reference:
+        Goyal et al. (2017), arXiv:1706.02677, section 2.2 (gradual warm-up).
+    """
+    length = (share * horizon.to(rate.dtype)).clamp(min=1.0)
+    return rate * ((age + 1).to(rate.dtype) / length).clamp(max=1.0)
+
+
+def shortened(gradient: Tensor, norm: Tensor) -> Tensor:
+    """The gradient (H, P), scaled down where its L2 norm is above `norm` (H,); 0 leaves it.
+
+    Reference:
+        Pascanu, Mikolov & Bengio (2013), arXiv:1211.5063, algorithm 1.
+    """
+    # Of a gradient of 1e20 the squares overflow in float32: scaled first, it keeps its direction.
+    largest = gradient.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
+    scaled = gradient / largest
+    length, longest = scaled.norm(dim=-1, keepdim=True), norm[:, None]
+    too_long = (longest > 0) & (length > longest / largest)
+    return torch.where(too_long, scaled * (longest / length), gradient)
+
+
 def sgd(phi: Tensor, gradient: Tensor, rate: Tensor) -> Tensor:
     """Return φ − β g; φ and g (H, P), rate (H,)."""
     return phi - rate[:, None] * gradient

@@ -71,36 +71,68 @@ def meta_gradient(
     Reference:
         Nichol, Achiam & Schulman (2018), arXiv:1803.02999, Algorithm 2 and equation 5.
     """
-    tasks = support.y.shape[1]
-    layout = learner.layout
-    theta = for_tasks(layout.unflatten(phi.detach()), tasks)
-    if state is not None:
-        state = InnerState(for_tasks(state.v, tasks), state.steps[:, None].expand(-1, tasks, -1))
-    loss = torch.zeros(batches.shape[:2], dtype=phi.dtype, device=phi.device)
-
-    def step(i: Tensor, before: _Inner, constants: _Constants) -> _Inner:
-        batch = take(constants.support, constants.batches.index_select(2, i[None])[:, :, 0])
-        gradient, now = _gradient(learner, before.theta, batch)
-        active = i < constants.inner_steps[:, None]
-        memory = before.state or None
-        moved, after = inner_update(before.theta, gradient, constants.inner_lr[:, None], memory)
-        return _Inner(
-            select(active, moved, before.theta),
-            _select_state(active, after, memory) or (),
-            torch.where(active, now, before.loss),
-        )
-
-    constants = _Constants(support, batches, inner_lr, inner_steps)
-    begin = _Inner(theta, state or (), loss)
-    end = repeat(step, begin, constants, turns(inner_steps, step_cap), phi.device)
-    mean = layout.flatten({name: p.mean(1) for name, p in end.theta.items()})
-    return phi - mean, end.loss.mean(1), _mean_state(end.state or None)
+    begun = begin(learner, phi, support.y.shape[1], state)
+    end = inner_loop(
+        learner,
+        begun,
+        support,
+        batches,
+        inner_lr=inner_lr,
+        inner_steps=inner_steps,
+        step_cap=step_cap,
+    )
+    mean = learner.layout.flatten({name: p.mean(1) for name, p in end.theta.items()})
+    return phi - mean, end.loss.mean(1), mean_state(end.state or None)
 
 
-class _Inner(NamedTuple):
+class Inner(NamedTuple):
+    """Where the inner loop of each task is: weights, Adam's memory, loss before the last step."""
+
     theta: Params
     state: InnerState | tuple[()]  # nothing for SGD
     loss: Tensor
+
+
+def begin(learner: Learner, phi: Tensor, tasks: int, state: InnerState | None) -> Inner:
+    """All tasks at φ (H, P), with the lanes' memory; leading axes (H, T)."""
+    theta = for_tasks(learner.layout.unflatten(phi.detach()), tasks)
+    if state is not None:
+        state = InnerState(for_tasks(state.v, tasks), state.steps[:, None].expand(-1, tasks, -1))
+    loss = torch.zeros(phi.shape[0], tasks, dtype=phi.dtype, device=phi.device)
+    return Inner(theta, state or (), loss)
+
+
+def inner_loop(
+    learner: Learner,
+    begun: Inner,
+    support: Examples,
+    batches: Tensor,
+    *,
+    inner_lr: Tensor,
+    inner_steps: Tensor,
+    step_cap: int,
+) -> Inner:
+    """Every task after its lane's steps on its mini-batches; the arguments of `meta_gradient`."""
+
+    def step(i: Tensor, before: Inner, constants: _Constants) -> Inner:
+        batch = take(constants.support, constants.batches.index_select(2, i[None])[:, :, 0])
+        moved = inner_step(learner, before, batch, constants.inner_lr)
+        active = i < constants.inner_steps[:, None]
+        return Inner(
+            select(active, moved.theta, before.theta),
+            _select_state(active, moved.state or None, before.state or None) or (),
+            torch.where(active, moved.loss, before.loss),
+        )
+
+    constants = _Constants(support, batches, inner_lr, inner_steps)
+    return repeat(step, begun, constants, turns(inner_steps, step_cap), support.y.device)
+
+
+def inner_step(learner: Learner, before: Inner, batch: Examples, inner_lr: Tensor) -> Inner:
+    """Every task after a step on a mini-batch (H, T, b, …), which moves every weight."""
+    gradient, loss = _gradient(learner, before.theta, batch)
+    theta, state = inner_update(before.theta, gradient, inner_lr[:, None], before.state or None)
+    return Inner(theta, state or (), loss)
 
 
 class _Constants(NamedTuple):
@@ -110,7 +142,8 @@ class _Constants(NamedTuple):
     inner_steps: Tensor
 
 
-def _mean_state(state: InnerState | None) -> InnerState | None:
+def mean_state(state: InnerState | None) -> InnerState | None:
+    """The mean over tasks of Adam's memory, which goes on."""
     if state is None:
         return None
     return InnerState({name: v.mean(1) for name, v in state.v.items()}, state.steps[:, 0])

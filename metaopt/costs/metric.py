@@ -21,9 +21,12 @@ class Configuration(NamedTuple):
 
     Args:
         params: All its meta-parameters.
-        test_steps: Inner steps after which it is scored.
+        test_steps: Inner steps after which it is scored; 0 without an inner loop.
         support_examples: Of a task of the bank, all classes.
         tasks, model: As in a study spec, with every default.
+        algorithm: Its name.
+        support_passes: How often they pass through a network until queries can be answered: inner
+            steps, and what an algorithm needs beside or instead of them.
     """
 
     params: Mapping[str, Value]
@@ -31,6 +34,8 @@ class Configuration(NamedTuple):
     support_examples: int
     tasks: Mapping[str, Any]
     model: Mapping[str, Any]
+    algorithm: str
+    support_passes: int
 
 
 class BankScores(NamedTuple):
@@ -51,7 +56,12 @@ class TrialAlone(Protocol):
     """
 
     def adaptation(self) -> Callable[[], object]:
-        """A call that adapts to the support set of the bank's first task, which is drawn now."""
+        """A call that takes the support set of the bank's first task, which is drawn now, to the
+        first answers.
+
+        That is all that lies between both, whatever the algorithm: inner steps, an embedded support
+        set, a head in closed form; and two query examples, as it takes to have batch statistics.
+        """
 
     def meta_iteration(self) -> object:
         """Draw a meta-batch and compute one meta-iteration, eager."""

@@ -49,7 +49,7 @@ class BankTask(NamedTuple):
     Args:
         number: Its place in the bank, from 0.
         sentence, classes: Of its `metaopt.tasks.description.Description`.
-        support, query: Its examples.
+        support, query: Its examples; none of tasks that are acted in.
     """
 
     number: int

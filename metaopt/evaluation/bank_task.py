@@ -16,7 +16,7 @@ from metaopt.evaluation.curve import draw, task_keys
 from metaopt.messages import shown
 from metaopt.options import Options
 from metaopt.plain import plain, whole
-from metaopt.tasks.base import Examples, SelfDescribing, Tasks
+from metaopt.tasks.base import Examples, Interactive, SelfDescribing, Tasks
 from metaopt.tasks.description import Description, Ink
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.make import tasks_of
@@ -57,6 +57,8 @@ def _bank_task(tasks: Tasks, bank: BankSpec, index: int) -> BankTask:
     if isinstance(tasks, SelfDescribing):
         key = task_keys(bank, torch.tensor(index))
         description = tasks.describe(bank.split, key, bank.k_shot, bank.q_query)
+    if isinstance(tasks, Interactive):  # examples are noise, which says nothing to anybody
+        support, query = (Examples(e.x[:, :0], e.y[:, :0]) for e in (support, query))
     return BankTask(
         index,
         description.sentence,

@@ -1,6 +1,6 @@
 """Adaptation curves: the score of every task after 0…K inner steps, from one pass."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metaopt import seeding
 from metaopt.algorithms.inner import InnerState, for_tasks
-from metaopt.algorithms.inner_step import gradient_step
+from metaopt.algorithms.inner_step import InnerStep, gradient_step
 from metaopt.algorithms.learner import Learner
 from metaopt.evaluation.bank import BankSpec
 from metaopt.models.base import Params
@@ -25,22 +25,18 @@ class Curves(NamedTuple):
     diverged: Tensor
 
 
-InnerStep = Callable[..., tuple[Params, InnerState | None]]
-"""One step on the support sets: see `metaopt.algorithms.algorithm.Algorithm`."""
-
-
 class Adaptation(NamedTuple):
     """How the inner loops of H lanes run.
 
     Args:
         numbers: Lane numbers (H,) by name, the rate `inner_lr` among them.
         state: Inner Adam's memory, v with leading axis H, or None for SGD; it is not changed.
-        step: The algorithm's inner step.
+        step: The algorithm's inner step; None where it has no inner loop.
     """
 
     numbers: Mapping[str, Tensor]
     state: InnerState | None = None
-    step: InnerStep = gradient_step
+    step: InnerStep | None = gradient_step
 
     def lanes(self, part: slice) -> "Adaptation":
         """That of some lanes."""
@@ -97,14 +93,12 @@ def adaptation_curves(
         transductive: See `BankSpec`.
         between: Called after each step; what it raises ends it.
     """
-    count = episodes.support.y.shape[0]
-    theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
-    columns = [_scores(learner, theta, episodes, scoring, transductive)]
-    adaptation = adaptation.begun(count)
-    for _ in range(steps):
-        theta, adaptation = _step(learner, theta, episodes.support, adaptation)
-        columns.append(_scores(learner, theta, episodes, scoring, transductive))
-        between()
+    columns = [
+        _scores(learner, theta, episodes, scoring, transductive)
+        for theta in _course(learner, phi, episodes.support, adaptation, steps, between)
+    ]
+    if adaptation.step is None:
+        columns *= steps + 1
     return _finite(torch.stack(columns, dim=-1), scoring)
 
 
@@ -121,21 +115,31 @@ def adapt(
 
     The arguments are those of `adaptation_curves`; leading axes of the weights are (H, T).
     """
+    for theta in _course(learner, phi, support, adaptation, steps, between):
+        last = theta
+    return last
+
+
+def _course(
+    learner: Learner,
+    phi: Tensor,
+    support: Examples,
+    adaptation: Adaptation,
+    steps: int,
+    between: Callable[[], object],
+) -> Iterator[Params]:
+    """The weights before the first inner step and after each; those before it without a loop."""
     count = support.y.shape[0]
-    theta = for_tasks(learner.layout.unflatten(phi.detach()), count)
-    adaptation = adaptation.begun(count)
-    for _ in range(steps):
-        theta, adaptation = _step(learner, theta, support, adaptation)
+    with torch.no_grad():
+        theta = learner.begin(learner.layout.unflatten(phi.detach()), support, count)
+    yield theta
+    numbers, state, step = adaptation.begun(count)
+    if step is None:
+        return
+    for number in range(steps):
+        theta, state = step(learner, theta, support, numbers=numbers, state=state, step=number)
+        yield theta
         between()
-    return theta
-
-
-def _step(
-    learner: Learner, theta: Params, support: Examples, adaptation: Adaptation
-) -> tuple[Params, Adaptation]:
-    numbers, state = adaptation.numbers, adaptation.state
-    theta, state = adaptation.step(learner, theta, support, numbers=numbers, state=state)
-    return theta, adaptation._replace(state=state)
 
 
 @torch.no_grad()

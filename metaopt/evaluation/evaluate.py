@@ -1,6 +1,7 @@
 """Scores of trained meta-parameters on a task bank."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from metaopt.messages import shown
 from metaopt.models.base import Params
 from metaopt.options import Options
 from metaopt.plain import whole
-from metaopt.tasks.base import Tasks
+from metaopt.tasks.base import Interactive, Tasks
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.make import metric_of, tasks_of
 from metaopt.tasks.scoring import Scoring, scoring_of
@@ -108,7 +109,7 @@ def evaluate(
         lane_chunk = whole("lane_chunk", lane_chunk, 1, error=InvalidPopulation)
     if tasks is not None:
         metric = metric_of(tasks) or trained.metric
-        trained = trained._replace(tasks=_other(tasks, trained), metric=metric)
+        trained = _on(_other(tasks, trained), trained)._replace(metric=metric)
     scoring = scoring_of(trained.tasks, bank.metric or trained.metric)
     scoring.metric.check_queries(bank.q_query)
     count = trained.phi.shape[0]
@@ -134,12 +135,20 @@ def _other(tasks: Tasks | TaskKind | Options, trained: Trained) -> Tasks:
     learner, own = trained.learner, trained.tasks
     for name, wanted, got in (
         ("classification", learner.classification, other.classification),
+        ("acts", learner.environment is not None, isinstance(other, Interactive)),
         ("inputs", tuple(own.input_shape), tuple(other.input_shape)),
         ("outputs", own.outputs, other.outputs),
     ):
         if wanted != got:
             raise InvalidTasks(f"the model was trained with {name} = {wanted}, these have {got}")
     return other
+
+
+def _on(tasks: Tasks, trained: Trained) -> Trained:
+    """The same trials on other tasks; a policy then acts in those."""
+    if not isinstance(tasks, Interactive):
+        return trained._replace(tasks=tasks)
+    return trained._replace(tasks=tasks, learner=replace(trained.learner, environment=tasks))
 
 
 def _curves(

@@ -118,7 +118,7 @@ class _Look:
         trained, bank = self.trained, self.bank
         episodes = draw(trained.tasks, bank, trained.phi.device, start, count)
         theta = self.theta(episodes.support, int(trained.test_steps[0]))
-        outputs = self.outputs(theta, episodes.support, episodes.query.x)
+        outputs = self.judged(theta, episodes)
         scores = self.scoring.scores(outputs, episodes.query.y)
         broken = self.scoring.broken(scores)
         scores = scores.masked_fill(broken, self.scoring.diverged)
@@ -128,6 +128,11 @@ class _Look:
         learner, phi = self.trained.learner, self.trained.phi
         how = self.trained.adaptation
         return adapt(learner, phi, support, how, steps=steps, between=self.between)
+
+    @torch.no_grad()
+    def judged(self, theta: Params, episodes: Episodes) -> Tensor:
+        learner: Learner = self.trained.learner
+        return learner.judged(theta, *episodes, transductive=self.bank.transductive)[0]
 
     @torch.no_grad()
     def outputs(self, theta: Params, support: Examples, x: Tensor) -> Tensor:
@@ -150,6 +155,8 @@ class _Look:
             return replace(told, diverged=True)
         if self.trained.learner.classification:
             return replace(told, classified=self._classified(answers, description))
+        if self.trained.learner.environment is not None:  # there are no examples to be shown
+            return told
         return replace(told, predicted=self._predicted(answers))
 
     def _classified(self, answers: _Answers, description: Description) -> ClassifiedTask:

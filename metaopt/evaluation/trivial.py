@@ -21,7 +21,7 @@ from metaopt.options import Options
 from metaopt.tasks.base import Examples, Tasks
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.make import metric_of, tasks_of
-from metaopt.tasks.scoring import scoring_of
+from metaopt.tasks.scoring import scoring_of, target_of
 
 Predict = Callable[[Examples, Tensor, int], Tensor]
 """(support, x (*B, Q, …), outputs C) -> outputs (*B, Q, C)."""
@@ -126,16 +126,16 @@ class Trivial(NamedTuple):
     """A predictor and the kind of its targets."""
 
     name: str
-    classification: bool
+    target: str
     predict: Predict
 
 
 TRIVIAL = (
-    Trivial("support_mean", False, support_mean),
-    Trivial("ridge", False, ridge),
-    Trivial("class_frequencies", True, class_frequencies),
-    Trivial("nearest_mean", True, nearest_mean),
-    Trivial("ridge", True, class_ridge),
+    Trivial("support_mean", "numbers", support_mean),
+    Trivial("ridge", "numbers", ridge),
+    Trivial("class_frequencies", "classes", class_frequencies),
+    Trivial("nearest_mean", "classes", nearest_mean),
+    Trivial("ridge", "classes", class_ridge),
 )
 
 
@@ -181,7 +181,7 @@ def scores_of(
     """
     scoring = scoring_of(tasks, metric)
     scoring.metric.check_queries(bank.q_query)
-    fitting = [each for each in TRIVIAL if each.classification == tasks.classification]
+    fitting = [each for each in TRIVIAL if each.target == target_of(tasks)]
     scores: dict[str, list[float]] = {each.name: [] for each in fitting}
     for start in range(0, bank.tasks, TASK_CHUNK):
         support, query = draw(tasks, bank, device, start, TASK_CHUNK)

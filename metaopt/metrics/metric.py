@@ -35,6 +35,7 @@ class Metric:
         power: Of the targets' unit in a score: 2 of squared errors, 1 of absolute ones, 0 of none.
         percent: Whether people read it as per cent.
         least_queries: Query examples that it needs to say anything.
+        acts: Whether outputs are returns (*B, N, 1) of trajectories that a model acted in.
     """
 
     name: str
@@ -47,6 +48,14 @@ class Metric:
     power: int = 0
     percent: bool = False
     least_queries: int = 1
+    acts: bool = False
+
+    @property
+    def target(self) -> str:
+        """What tasks ask for that are scored by it: "classes", "numbers" or "actions"."""
+        if self.acts:
+            return "actions"
+        return "classes" if self.classification else "numbers"
 
     def check_queries(self, q_query: int, where: str = "") -> None:
         """Refuse fewer query examples than it needs.

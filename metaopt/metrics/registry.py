@@ -7,6 +7,13 @@ from metaopt.registry import Registry
 METRICS: Registry[Metric] = Registry("metric", "metaopt.metrics.kinds", InvalidTasks)
 
 
-def default_metric(classification: bool) -> str:
-    """By what tasks are scored that name no metric."""
-    return "accuracy" if classification else "mse"
+_DEFAULTS = {"classes": "accuracy", "numbers": "mse", "actions": "return"}
+
+
+def default_metric(target: str) -> str:
+    """By what tasks are scored that name no metric.
+
+    Args:
+        target: What they ask for, as `Metric.target` has it.
+    """
+    return _DEFAULTS[target]

@@ -51,6 +51,53 @@ class Model(Protocol):
         ...
 
 
+class WithHead(Model, Protocol):
+    """A model that knows its head, the last layer; that is optional (`metaopt.models.head`).
+
+    Who cannot compute the head apart from the body below it has `features` None, and then neither
+    `answer` nor `as_head` is asked for.
+    """
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The parameters of the last layer, in the order of `shapes`."""
+        ...
+
+    def features(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
+        """Return what the head is applied to (*B, N, D); the arguments are those of `apply`.
+
+        They do not depend on the parameters of the head.
+        """
+        ...
+
+    def answer(self, params: Params, features: Tensor) -> Tensor:
+        """Return outputs (*B, N, C) of features (*B, N, D); `apply` is this of `features`.
+
+        Args:
+            params: At least those of the head.
+            features: Their leading axes broadcast with those of `params`.
+        """
+        ...
+
+    def as_head(self, weight: Tensor, bias: Tensor) -> Params:
+        """Return the parameters of a head that answers features · weight + bias.
+
+        Args:
+            weight: (*B, D, C).
+            bias: (*B, C).
+        """
+        ...
+
+
+class WithNorms(Model, Protocol):
+    """A model that knows its batch norms; that is optional."""
+
+    @property
+    def norms(self) -> tuple[str, ...]:
+        """The parameters γ and β of all batch norms, in the order of `shapes`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where each parameter lies in the flat vector of a lane: (*B, P) <-> dict.

@@ -37,6 +37,16 @@ class Statistics:
         return reference * (rows // count)
 
 
+def of_batch_norms(module: nn.Module) -> list[str]:
+    """The names of the parameters γ and β of its batch norms."""
+    return [
+        f"{place}.{name}" if place else name
+        for place, layer in module.named_modules()
+        if isinstance(layer, _BatchNorm)
+        for name, _ in layer.named_parameters(recurse=False)
+    ]
+
+
 def take_batch_statistics(module: nn.Module) -> Statistics:
     """Let the norms of `module` that are in training mode use the batch's statistics alone.
 
@@ -55,8 +65,9 @@ def take_batch_statistics(module: nn.Module) -> Statistics:
     return statistics
 
 
-def _batch_norm(layer: _BatchNorm, statistics: Statistics, h: Tensor) -> Tensor:
-    """Return γ·(h − mean)/sqrt(var + ε) + β for h (N, C, …)."""
+def _batch_norm(layer: _BatchNorm, statistics: Statistics, input: Tensor) -> Tensor:
+    """Return γ·(h − mean)/sqrt(var + ε) + β for an input h (N, C, …)."""
+    h = input  # the name that a layer's forward has
     layer._check_input_dim(h)
     rows = statistics.rows(h.shape[0])
     if rows is None:

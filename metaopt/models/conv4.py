@@ -79,8 +79,12 @@ class Conv4:
     @property
     def not_adapted(self) -> frozenset[str]:
         """Return γ and β unless `adapt_norm`."""
-        norm = (name for name in self.shapes if name.startswith(("gamma", "beta")))
-        return frozenset() if self.adapt_norm else frozenset(norm)
+        return frozenset() if self.adapt_norm else frozenset(self.norms)
+
+    @property
+    def norms(self) -> tuple[str, ...]:
+        """Return the names of all γ and β."""
+        return tuple(name for name in self.shapes if name.startswith(("gamma", "beta")))
 
     def init(self, keys: Tensor, dtype: torch.dtype) -> Params:
         """Return weights and b by the rule `init_kind`, γ = 1, β = 0."""
@@ -100,13 +104,27 @@ class Conv4:
 
     def apply(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
         """Return (*B, N, C) for images x (*B, N, channels, height, width).  See `Model`."""
+        return self.answer(params, self.features(params, x, reference=reference))
+
+    head = ("w", "b")
+
+    def features(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
+        """Return (*B, N, filters · pixels).  See `WithHead`."""
         form = self.form
         if form == "auto":
             form = "products" if being_compiled() else "convolutions"
-        lead = params["b"].shape[:-1]
+        lead = params["beta0"].shape[:-1]
         x = x.expand(*lead, *x.shape[-4:])
         run = self._products if form == "products" else self._convolutions
-        return product(run(params, x, reference), params["w"]) + params["b"][..., None, :]
+        return run(params, x, reference)
+
+    def answer(self, params: Params, features: Tensor) -> Tensor:
+        """Return (*B, N, C) for features (*B, N, D).  See `WithHead`."""
+        return product(features, params["w"]) + params["b"][..., None, :]
+
+    def as_head(self, weight: Tensor, bias: Tensor) -> Params:
+        """See `WithHead`."""
+        return {"w": weight, "b": bias}
 
     def _products(self, params: Params, x: Tensor, reference: int | None) -> Tensor:
         """Return features (*B, N, pixels): each layer one product of patches and kernels."""
@@ -125,7 +143,7 @@ class Conv4:
 
     def _convolutions(self, params: Params, x: Tensor, reference: int | None) -> Tensor:
         """Return features (*B, N, pixels): each layer one grouped convolution."""
-        lead = params["b"].shape[:-1]
+        lead = params["beta0"].shape[:-1]
         groups = lead.numel()
         x = x.flatten(0, len(lead) - 1) if lead else x[None]
         h = x.transpose(0, 1).flatten(1, 2)  # (N, G·C, H, W)

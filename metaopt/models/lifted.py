@@ -18,16 +18,21 @@ from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 from metaopt.errors import InvalidModel, in_words
 from metaopt.models.base import Params, being_compiled
-from metaopt.models.batch_statistics import take_batch_statistics
+from metaopt.models.batch_statistics import of_batch_norms, take_batch_statistics
 from metaopt.models.modules import (
     Build,
     Watch,
     call,
     differentiable_twice,
     fresh,
+    last_layer,
+    layer_of,
     left_alone,
 )
 from metaopt.models.patches import compute_by_products
+from metaopt.models.products import product
+
+_One = Callable[[Params, Tensor], Tensor]  # one lane and task
 
 
 class Lifted:
@@ -73,12 +78,16 @@ class Lifted:
         trained = self._trained()
         self.shapes = {name: tuple(p.shape) for name, p in trained.items()}
         self.not_adapted = left_alone(name, list(self.shapes), adapt)
+        self.head = last_layer(list(self.shapes))
+        self.norms = tuple(name for name in of_batch_norms(self.module) if name in self.shapes)
         self.mapped = fresh(build, 0, input_shape)
         """The same, with other forms of its batch norms and convolutions: what lanes compute."""
         self._same_weights()
         compute_by_products(self.mapped)
         self._statistics = take_batch_statistics(self.mapped)
         self._fixed: dict[tuple[torch.device, torch.dtype], Params] = {}
+        self.features: Callable[..., Tensor] | None = None
+        """See `metaopt.models.base.WithHead`: `below_head`, where the proof finds it right."""
 
     def init(self, keys: Tensor, dtype: torch.dtype) -> Params:
         """Return the weights that the module has when it is made from each key (*B,).
@@ -104,6 +113,10 @@ class Lifted:
             InvalidModel: `reference` is asked for and outputs depend on the other examples in
                 another way than through batch norm.
         """
+        return self._each(self._one, params, x, reference)
+
+    def _each(self, one: _One, params: Params, x: Tensor, reference: int | None) -> Tensor:
+        """What `one` gives for each lane and task."""
         if reference is not None and self.mixes_examples:
             raise InvalidModel(
                 f"model {self.name} can only be judged transductively: {self.mixes_examples}"
@@ -115,27 +128,20 @@ class Lifted:
         self._fix(x.device, x.dtype)
         with self._statistics.of_first(reference, count), differentiable_twice(self.recurrent):
             if not lead:
-                return self._one(params, x)
+                return one(params, x)
             if self.lane_by_lane is None and being_compiled():
-                return self._axis_by_axis(len(lead))(params, x)
+                return _axis_by_axis(one, len(lead))(params, x)
             flat = {name: p.flatten(0, len(lead) - 1) for name, p in params.items()}
-            outputs = self._rows(flat, x.flatten(0, len(lead) - 1))
+            outputs = self._rows(one, flat, x.flatten(0, len(lead) - 1))
         result: Tensor = outputs.unflatten(0, lead)
         return result
 
-    def _axis_by_axis(self, axes: int) -> Callable[[Params, Tensor], Tensor]:
-        """`_one` mapped so often: weights that tasks share stay views, and cost more Python."""
-        mapped: Callable[[Params, Tensor], Tensor] = self._one
-        for _ in range(axes):
-            mapped = vmap(mapped)
-        return mapped
-
-    def _rows(self, params: Params, x: Tensor) -> Tensor:
+    def _rows(self, one: _One, params: Params, x: Tensor) -> Tensor:
         if self.lane_by_lane is None:
-            outputs: Tensor = vmap(self._one)(params, x)
+            outputs: Tensor = vmap(one)(params, x)
             return outputs
         rows = range(x.shape[0])
-        return torch.stack([self._one({n: p[i] for n, p in params.items()}, x[i]) for i in rows])
+        return torch.stack([one({n: p[i] for n, p in params.items()}, x[i]) for i in rows])
 
     def _one(self, params: Params, x: Tensor) -> Tensor:
         buffers = dict(self.mapped.named_buffers())
@@ -143,6 +149,40 @@ class Lifted:
         own = {name: t.clone() if name in buffers else t for name, t in fixed}
         outputs: Tensor = call(self.mapped, {**params, **own}, x)
         return outputs
+
+    @property
+    def head_layer(self) -> torch.nn.Module:
+        """The layer of `head`, as lanes compute it."""
+        return self.mapped.get_submodule(layer_of(self.head[0]))
+
+    def below_head(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
+        """Return what the head is called with, for each lane and task."""
+        return self._each(self._given_to_head, params, x, reference)
+
+    def _given_to_head(self, params: Params, x: Tensor) -> Tensor:
+        given: list[Tensor] = []
+        watch = self.head_layer.register_forward_pre_hook(lambda layer, own: given.extend(own))
+        try:
+            self._one(params, x)
+        finally:
+            watch.remove()
+        return given[-1]
+
+    def answer(self, params: Params, features: Tensor) -> Tensor:
+        """Return (*B, N, C) for features (*B, N, D).  See `metaopt.models.base.WithHead`."""
+        weight, *bias = (params[name] for name in self.head)
+        outputs = product(features, weight.mT)
+        return outputs + bias[0][..., None, :] if bias else outputs
+
+    def as_head(self, weight: Tensor, bias: Tensor) -> Params:
+        """See `metaopt.models.base.WithHead`.
+
+        Raises:
+            InvalidModel: the head has no bias.
+        """
+        if len(self.head) < 2:
+            raise InvalidModel(f"the head of model {self.name} has no bias: give it one")
+        return dict(zip(self.head, (weight.mT, bias), strict=True))
 
     def _fix(self, device: torch.device, dtype: torch.dtype) -> None:
         if (device, dtype) not in self._fixed:
@@ -180,6 +220,13 @@ class Lifted:
             if parameter.is_complex():
                 raise InvalidModel(f"parameter {name} of {self.name} is complex: use real ones")
         return used
+
+
+def _axis_by_axis(one: _One, axes: int) -> _One:
+    """`one` mapped so often: weights that tasks share stay views, and cost more Python."""
+    for _ in range(axes):
+        one = vmap(one)
+    return one
 
 
 def watched(model: Lifted, tensors: Params, x: Tensor) -> Tensor:

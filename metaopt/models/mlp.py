@@ -54,10 +54,27 @@ class Mlp:
 
     def apply(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
         """Return (*B, N, C) for x (*B, N, *input_shape).  See `Model`."""
+        return self.answer(params, self.features(params, x))
+
+    @property
+    def head(self) -> tuple[str, str]:
+        """Return the names of the last layer's weights and biases."""
+        last = len(self.widths)
+        return f"w{last}", f"b{last}"
+
+    def features(self, params: Params, x: Tensor, *, reference: int | None = None) -> Tensor:
+        """Return (*B, N, D), the inputs where there is no hidden layer.  See `WithHead`."""
         activation = torch.relu if self.activation == "relu" else torch.tanh
         h = x.flatten(-len(self.input_shape))
-        last = len(self.widths)
-        for i in range(last + 1):
-            h = product(h, params[f"w{i}"]) + params[f"b{i}"][..., None, :]
-            h = activation(h) if i < last else h
+        for i in range(len(self.widths)):
+            h = activation(product(h, params[f"w{i}"]) + params[f"b{i}"][..., None, :])
         return h
+
+    def answer(self, params: Params, features: Tensor) -> Tensor:
+        """Return (*B, N, C) for features (*B, N, D).  See `WithHead`."""
+        weight, bias = (params[name] for name in self.head)
+        return product(features, weight) + bias[..., None, :]
+
+    def as_head(self, weight: Tensor, bias: Tensor) -> Params:
+        """See `WithHead`."""
+        return dict(zip(self.head, (weight, bias), strict=True))

@@ -116,7 +116,7 @@ def left_alone(model: str, names: list[str], adapt: str) -> frozenset[str]:
     Raises:
         InvalidModel: no parameter is left to move.
     """
-    head = [name for name in names if _layer_of(name) == _layer_of(names[-1])]
+    head = last_layer(names)
     named = {"all": names, "head": head, "body": [name for name in names if name not in head]}
     moved = named[adapt] if adapt in named else matching(names, adapt)
     if not moved:
@@ -127,7 +127,13 @@ def left_alone(model: str, names: list[str], adapt: str) -> frozenset[str]:
     return frozenset(names) - frozenset(moved)
 
 
-def _layer_of(name: str) -> str:
+def last_layer(names: list[str]) -> tuple[str, ...]:
+    """Those of a module's parameters, in their order, that the last layer has which has any."""
+    return tuple(name for name in names if layer_of(name) == layer_of(names[-1]))
+
+
+def layer_of(name: str) -> str:
+    """The layer that a parameter belongs to."""
     layer, parametrized, _ = name.partition(".parametrizations.")
     return layer if parametrized else name.rpartition(".")[0]
 

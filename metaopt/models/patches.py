@@ -28,8 +28,9 @@ def compute_by_products(module: nn.Module) -> None:
             layer.forward = partial(_convolution, layer)  # type: ignore[arg-type]
 
 
-def _linear(layer: nn.Linear, h: Tensor) -> Tensor:
-    """Return (…, out) for h (…, in)."""
+def _linear(layer: nn.Linear, input: Tensor) -> Tensor:
+    """Return (…, out) for an input (…, in)."""
+    h = input  # the name that a layer's forward has
     if not being_compiled():
         return F.linear(h, layer.weight, layer.bias)
     rows = product(h.reshape(-1, layer.in_features), layer.weight.mT)
@@ -37,8 +38,9 @@ def _linear(layer: nn.Linear, h: Tensor) -> Tensor:
     return outputs if layer.bias is None else outputs + layer.bias
 
 
-def _convolution(layer: _ConvNd, h: Tensor) -> Tensor:
-    """Return (N, out, *sides) for h (N, in, *sides)."""
+def _convolution(layer: _ConvNd, input: Tensor) -> Tensor:
+    """Return (N, out, *sides) for an input (N, in, *sides)."""
+    h = input  # the name that a layer's forward has
     if not being_compiled():
         outputs: Tensor = type(layer).forward(layer, h)
         return outputs

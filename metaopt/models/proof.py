@@ -30,8 +30,9 @@ RATE = 0.01
 def prove(model: Lifted) -> None:
     """Compare the lanes of `model` with a plain loop, and let it run lane by lane if they differ.
 
-    Sets `Lifted.lane_by_lane`, `Lifted.mixes_examples` and `Lifted.no_second_derivative`.  It takes
-    as long as a few meta-iterations in float64: a small part of a second for a small model.
+    Sets `Lifted.lane_by_lane`, `Lifted.mixes_examples`, `Lifted.no_second_derivative` and
+    `Lifted.features`.  It takes as long as a few meta-iterations in float64: a small part of a
+    second for a small model.
 
     Raises:
         InvalidModel: its gradients are not finite, or it is not the same function from call to
@@ -56,6 +57,7 @@ def prove(model: Lifted) -> None:
                 stacklevel=2,
             )
         model.mixes_examples = _mixing(model, problem)
+        model.features = model.below_head if _is_affine_at_last(model, problem) else None
 
 
 class _Problem(NamedTuple):
@@ -212,6 +214,27 @@ def _mixing(model: Lifted, problem: _Problem) -> str | None:
     if bool(off <= TOLERANCE * alone.abs().max().clamp(min=1e-300)):
         return None
     return "an example's outputs depend on the others in another way than through batch norm"
+
+
+def _is_affine_at_last(model: Lifted, problem: _Problem) -> bool:
+    """Whether outputs are those of a linear layer whose inputs do not depend on its parameters."""
+    if type(model.head_layer) is not nn.Linear:
+        return False
+    phi = {name: p[:, None].detach().requires_grad_() for name, p in problem.phi.items()}
+    x, head = problem.episodes[0], [phi[name] for name in model.head]
+    try:
+        features = model.below_head(phi, x[:, :1])
+        again, outputs = model.answer(phi, features), model.apply(phi, x[:, :1])
+        found = (
+            [None]
+            if not features.requires_grad
+            else torch.autograd.grad(features.sum(), head, allow_unused=True)
+        )
+    except Exception:  # as where it is called by another name of its argument, or for each token
+        return False
+    apart = all(gradient is None or not gradient.any() for gradient in found)
+    off = (again - outputs).abs().max() if again.shape == outputs.shape else torch.inf
+    return apart and bool(off <= TOLERANCE * outputs.abs().max().clamp(min=1e-300))
 
 
 def _culprit(model: Lifted, problem: _Problem) -> str:

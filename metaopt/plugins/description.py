@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from metaopt.algorithms.algorithm import Algorithm
+from metaopt.algorithms.algorithm import TARGETS, Algorithm
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidPlugin, MetaoptError, in_words
 from metaopt.messages import shown
@@ -207,7 +207,23 @@ def _tasks(kind: TaskKind) -> dict[str, Any]:
         "examples_per_class": kind.examples_per_class,
         "examples": kind.examples,
         "classifies": _as_data(owner, "classifies", kind.classifies, "true, false or None"),
+        **_rare(
+            most_ways=_as_data(owner, "most_ways", kind.most_ways, "a number or None"),
+            numbered_classes=kind.numbered_classes,
+        ),
+        **_inputs(owner, kind),
     }
+
+
+def _inputs(owner: str, kind: TaskKind) -> dict[str, Any]:
+    instead = 'a number or the name of an int option, as "horizon"'
+    each = _as_data(owner, "example_inputs", kind.example_inputs, instead)
+    return {} if each == 1 else {"example_inputs": each}
+
+
+def _rare(**fields: Any) -> dict[str, Any]:
+    """What most records have not is left out, so that older servers read the others."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def _tasks_of(data: Mapping[str, Any], what: str) -> TaskKind:
@@ -259,6 +275,17 @@ def _algorithm(kind: Algorithm) -> dict[str, Any]:
         "unrolls": _as_data(owner, "unrolls", kind.unrolls, conditions),
         "of_the_gradient": list(kind.of_the_gradient),
         "train_shots": kind.train_shots,
+        "train_ways": kind.train_ways,
+        "train_queries": kind.train_queries,
+        "tail_shots": kind.tail_shots,
+        "passes": kind.passes,
+        "doc": kind.doc,
+        "needs_support": kind.needs_support,
+        "model_outputs": kind.model_outputs,
+        "more_inputs": kind.more_inputs,
+        "targets": list(kind.targets),
+        **_rare(numbered_classes=kind.numbered_classes),
+        **({} if kind.meta_learns else {"meta_learns": False}),
     }
 
 
@@ -268,6 +295,7 @@ def _algorithm_of(data: Mapping[str, Any], what: str) -> Algorithm:
         "params": tuple(MetaParam(**_bounds(param)) for param in data["params"]),
         "unrolls": unrolls and {name: tuple(values) for name, values in unrolls.items()},
         "of_the_gradient": tuple(data["of_the_gradient"]),
+        "targets": tuple(data.get("targets", TARGETS)),  # those of older workers say less
     }
     elsewhere = _elsewhere(what)
     return Algorithm(

@@ -7,6 +7,7 @@ costs are measured on one lane alone, beside the training.  Nothing of it is kep
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from metaopt.evaluation.bank import BankSpec
@@ -15,6 +16,8 @@ from metaopt.evaluation.evaluate import Trained
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program, meta_iteration
 from metaopt.population.step import draw as draw_tasks
+
+FIRST = 2  # query examples that are answered: one by itself has no batch statistics
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,15 @@ class LaneAlone:
     bank: BankSpec
 
     def adaptation(self) -> Callable[[], object]:
-        """A call that adapts to the support set of the bank's first task, which is drawn now."""
-        trained = self.trained
-        support = draw(trained.tasks, self.bank, trained.phi.device, 0, 1).support
-        steps = int(trained.test_steps[0])
+        """A call that takes the support set of the bank's first task to the first answers."""
+        trained, learner = self.trained, self.trained.learner
+        support, query = draw(trained.tasks, self.bank, trained.phi.device, 0, 1)
+        first, steps = query.x[:, :FIRST], int(trained.test_steps[0])
 
         def call() -> object:
-            return adapt(
-                trained.learner,
-                trained.phi,
-                support,
-                trained.adaptation,
-                steps=steps,
-            )
+            theta = adapt(learner, trained.phi, support, trained.adaptation, steps=steps)
+            with torch.no_grad():
+                return learner.answers(theta, support, first, transductive=self.bank.transductive)
 
         return call
 

@@ -1,8 +1,9 @@
 """Checkpoints of one lane: a safetensors file whose header holds the rest as JSON.
 
-A file has the lane's tensors (model, moments, numbers, seed, age) and, in its metadata, the
-format version, the signature's digests and the lane's meta-parameters.  It is written whole or
-not at all (temporary file, fsync, rename), and read only if its SHA-256 is the one asked for.
+A file has the lane's tensors (model, moments, numbers, seed, age), those of the best model that it
+has had if that is kept (`metaopt.population.kept`), and, in its metadata, the format version, the
+signature's digests and the lane's meta-parameters.  It is written whole or not at all (temporary
+file, fsync, rename), and read only if its SHA-256 is the one asked for.
 
 A lane may go on under another signature if that has the same state (`Signature.state_digest`):
 from first-order meta-gradients to second-order ones.
@@ -12,13 +13,15 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from metaopt.errors import CorruptCheckpoint
+from metaopt.population import kept as kept_models
 from metaopt.population.damage import is_damage
+from metaopt.population.kept import Kept
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program
 from metaopt.population.tensor_file import read_regular, to_bytes
@@ -26,8 +29,15 @@ from metaopt.population.tensor_file import read_regular, to_bytes
 FORMAT = "1"
 
 
-def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> str:
-    """Write one lane (H = 1) to `path` and return the file's SHA-256."""
+class Saved(NamedTuple):
+    """A lane (H = 1), and the best model that it has had, if one is kept."""
+
+    lane: Lanes
+    kept: Kept | None = None
+
+
+def write(path: Path, saved: Saved, program: Program, params: dict[str, Any]) -> str:
+    """Write one lane to `path` and return the file's SHA-256."""
     metadata = {
         "format": FORMAT,
         "signature": program.signature.digest(),
@@ -35,7 +45,11 @@ def write(path: Path, lane: Lanes, program: Program, params: dict[str, Any]) -> 
         "params": json.dumps(params, sort_keys=True, allow_nan=False),
         "torch": torch.__version__,
     }
-    content = to_bytes(lane.tensors(), metadata)
+    tensors = saved.lane.tensors()
+    if saved.kept is not None:
+        tensors |= saved.kept.tensors()
+        metadata[kept_models.METADATA] = saved.kept.numbers()
+    content = to_bytes(tensors, metadata)
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -55,8 +69,8 @@ def write_whole(path: Path, content: bytes) -> None:
     _sync_directory(path.parent)
 
 
-def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes:
-    """The lane (H = 1) that `write` wrote.
+def read(path: Path, program: Program, digest: str | None, device: str) -> Saved:
+    """What `write` wrote.
 
     Args:
         digest: SHA-256 the file must have; None takes any.
@@ -83,14 +97,16 @@ def read(path: Path, program: Program, digest: str | None, device: str) -> Lanes
         tensors: dict[str, Tensor] = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header["__metadata__"]
-        lane = Lanes.of({name: tensor.to(device) for name, tensor in tensors.items()})
+        there = {name: tensor.to(device) for name, tensor in tensors.items()}
+        own, kept = kept_models.split(there, metadata)
+        lane = Lanes.of(own)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpoint(f"checkpoint {path} is not one of ours: {error}") from None
     fits = metadata.get("signature") == program.signature.digest()  # older files have no "state"
     fits = fits or metadata.get("state") == _state(program)
     if metadata.get("format") != FORMAT or not fits:
         raise CorruptCheckpoint(f"checkpoint {path} belongs to another signature or format")
-    return lane
+    return Saved(lane, kept)
 
 
 def _state(program: Program) -> str:

@@ -69,7 +69,8 @@ def compile_step(program: Program, lanes: Lanes, path: Path) -> None:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own modules about each other
             exported = torch.export.export(graph, arguments)
-            options = {**INDUCTOR, **program.kinds.model.inductor}
+            algorithm, model = program.kinds
+            options = {**INDUCTOR, **model.inductor, **algorithm.inductor}
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(partial), inductor_configs=options
             )

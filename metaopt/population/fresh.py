@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt import seeding
-from metaopt.algorithms.algorithm import Algorithm
+from metaopt.algorithms.algorithm import Algorithm, steps_of
 from metaopt.errors import InvalidPopulation
 from metaopt.messages import shown
 from metaopt.metaparams import MetaParam, Value
@@ -42,9 +42,9 @@ def fresh_lane(
         horizon: Meta-iterations of the whole trial.
     """
     dtype = dtype_of(program.signature)
-    phi = _initial_weights(program, seed, dtype).to(device)
+    phi = _initial_weights(program, values, seed, dtype).to(device)
     algorithm = program.kinds.algorithm
-    moments = algorithm.moments(program.signature.structure)
+    moments, steps = algorithm.moments(program.signature.structure), steps_of(values)
 
     def number(value: Value | int) -> Tensor:
         return torch.tensor([float(value)], dtype=dtype, device=device)
@@ -61,10 +61,10 @@ def fresh_lane(
         v=zeros(moments.outer),
         inner_v=zeros(moments.inner),
         inner_taken=torch.zeros(1, 1, dtype=dtype, device=device),
-        inner_lr=number(values["inner_lr"]),
-        outer_lr=number(values[algorithm.outer_rate]),
-        inner_steps=whole(values["inner_steps"]),
-        test_steps=whole(int(values["test_steps"]) or values["inner_steps"]),
+        inner_lr=number(values.get("inner_lr", 0.0)),
+        outer_lr=number(values.get(algorithm.outer_rate or "", 0.0)),
+        inner_steps=whole(steps.train),
+        test_steps=whole(steps.test),
         seed=whole(seed),
         age=whole(0),
         horizon=whole(horizon),
@@ -83,9 +83,16 @@ def own_numbers(algorithm: Algorithm) -> list[MetaParam]:
     return [param for param in algorithm.params if param.lane and param.name not in shared]
 
 
-def _initial_weights(program: Program, seed: int, dtype: torch.dtype) -> Tensor:
+def _initial_weights(
+    program: Program, values: Mapping[str, Value], seed: int, dtype: torch.dtype
+) -> Tensor:
     # On the CPU, whose transcendental functions decide the last bits, to be moved then: a trial
     # begins with the same weights on every device.
     keys = seeding.fold_in(torch.tensor([seed]), _INIT)
+    numbers = {
+        param.name: torch.tensor([float(values[param.name])], dtype=dtype)
+        for param in program.kinds.algorithm.params
+        if param.lane
+    }
     learner = program.learner
-    return learner.layout.flatten(learner.model.init(keys, dtype))
+    return learner.layout.flatten(learner.fresh(keys, dtype, numbers))

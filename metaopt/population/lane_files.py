@@ -9,10 +9,15 @@ Every lane here is one alone (H = 1).  The formats are those of `checkpoint` and
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from metaopt.algorithms.inner import InnerState
 from metaopt.errors import InvalidPopulation
 from metaopt.metaparams import Value
 from metaopt.population import checkpoint, model_file
+from metaopt.population.checkpoint import Saved
+from metaopt.population.fresh import own_numbers
 from metaopt.population.kinds import plugins_of
 from metaopt.population.lanes import Lanes
 from metaopt.population.step import Program, inner_state
@@ -24,7 +29,7 @@ NUMBERS = ("seed", "horizon", "inner_lr", "outer_lr", "inner_steps", "test_steps
 
 def read_same_trial(
     path: Path, digest: str | None, *, name: str, fresh: Lanes, program: Program, device: str
-) -> Lanes:
+) -> Saved:
     """The lane in a checkpoint, which must be of the same trial as `fresh`.
 
     Args:
@@ -36,7 +41,8 @@ def read_same_trial(
         CorruptCheckpoint: the file is not what it should be.
         InvalidPopulation: it has another trial's seed, horizon or meta-parameters.
     """
-    lane = checkpoint.read(path, program, digest, device)
+    lane, kept = checkpoint.read(path, program, digest, device)
+    lane = lane.replace(numbers=_added(program, fresh) | dict(lane.numbers))
     wanted, stored = fresh.tensors(), lane.tensors()
     for number in (*NUMBERS, *(n for n in wanted if n.startswith("numbers."))):
         want, have = wanted[number].item(), stored[number].item()
@@ -44,12 +50,23 @@ def read_same_trial(
             raise InvalidPopulation(
                 f"the checkpoint of lane {name!r} has {number} = {have!r}, the trial {want!r}"
             )
-    return lane
+    return Saved(lane, kept)
 
 
-def write_checkpoint(path: Path, lane: Lanes, program: Program, params: Mapping[str, Value]) -> str:
+def _added(program: Program, fresh: Lanes) -> dict[str, Tensor]:
+    """The numbers that an older checkpoint lacks, with their defaults."""
+    return {
+        param.name: torch.full_like(fresh.numbers[param.name], float(param.default))
+        for param in own_numbers(program.kinds.algorithm)
+        if param.added
+    }
+
+
+def write_checkpoint(
+    path: Path, saved: Saved, program: Program, params: Mapping[str, Value]
+) -> str:
     """Write a lane to `path`, whole or not at all, and return the file's SHA-256."""
-    return checkpoint.write(path, lane, program, dict(params))
+    return checkpoint.write(path, saved, program, dict(params))
 
 
 def write_model(
@@ -87,12 +104,14 @@ def model_card(
         outputs=tasks.outputs,
         classification=program.learner.classification,
         transductive=transductive,
-        inner_lr=float(params["inner_lr"]),
+        inner_lr=float(params.get("inner_lr", 0.0)),
         steps=int(lane.test_steps[0]),
         meta_iterations=int(lane.age[0]),
         own_loss=program.learner.own_loss is not None,
+        acts=program.learner.environment is not None,
         plugins=[plugin.to_json() for plugin in plugins_of(signature)],
         data=tasks.preparation if isinstance(tasks, Prepared) else None,
+        train_classes=program.learner.train_classes,
     )
 
 

@@ -51,8 +51,10 @@ class Card:
         steps: Inner steps after which the trial was scored.
         meta_iterations: For how many it was trained.
         own_loss: Whether its tasks have a loss of their own, by which it adapts.
+        acts: Whether it is a policy of tasks that are acted in, in which it adapts.
         plugins: Plug-ins of its kinds: family, name, package, version and digest of each.
         data: How somebody's data become inputs; None takes inputs as they are.
+        train_classes: How many classes meta-training had in all, if it told all of them apart.
     """
 
     algorithm: str
@@ -67,8 +69,10 @@ class Card:
     steps: int
     meta_iterations: int
     own_loss: bool = False
+    acts: bool = False
     plugins: list[dict[str, str]] = field(default_factory=list)
     data: Preparation | None = None
+    train_classes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; what is not so for most models is left out."""
@@ -76,7 +80,7 @@ class Card:
         return {name: value for name, value in data.items() if name not in _RARE or value}
 
 
-_RARE = ("own_loss", "plugins")
+_RARE = ("own_loss", "acts", "plugins", "train_classes")
 
 
 @dataclass(frozen=True)

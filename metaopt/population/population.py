@@ -17,24 +17,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from metaopt.algorithms.algorithm import Algorithm
-from metaopt.algorithms.inner_step import gradient_step
-from metaopt.algorithms.learner import Learner
+from metaopt.algorithms.algorithm import Algorithm, steps_of
+from metaopt.algorithms.inner_step import inner_step_of
+from metaopt.algorithms.make import Asked, make_learner
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.costs.registry import measured_costs
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.curve import Adaptation
 from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
+from metaopt.evaluation.selection import Selection
 from metaopt.metaparams import Value
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind
-from metaopt.models.make import make_model
 from metaopt.models.modules import AnyModule
 from metaopt.models.registry import MODELS
 from metaopt.options import with_defaults
 from metaopt.population import lane_files
 from metaopt.population.alone import LaneAlone
+from metaopt.population.checkpoint import Saved
 from metaopt.population.compiled import (
     Opened,
     Step,
@@ -45,6 +46,7 @@ from metaopt.population.compiled import (
 )
 from metaopt.population.device import checked_device
 from metaopt.population.fresh import dtype_of, fresh_lane
+from metaopt.population.kept import Kept, compared, counting
 from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes, padded, stack
 from metaopt.population.own import (
@@ -65,12 +67,10 @@ from metaopt.population.step import (
     lane_numbers,
     meta_iteration,
 )
-from metaopt.tasks.base import Tasks
+from metaopt.tasks.base import Interactive, NumberedClasses, Tasks
 from metaopt.tasks.kind import SHOTS, TaskKind
 from metaopt.tasks.losses import check_loss, own_loss
-from metaopt.tasks.make import make_tasks
-
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}  # of a model: see `Learner`
+from metaopt.tasks.make import make_tasks, with_ways
 
 
 class LaneState(NamedTuple):
@@ -126,6 +126,7 @@ class Population:
         self._names: list[str] = []
         self._params: dict[str, dict[str, Value]] = {}
         self._lanes: Lanes | None = None
+        self._kept: dict[str, Kept] = {}
 
     @property
     def lanes(self) -> list[str]:
@@ -165,8 +166,9 @@ class Population:
         if horizon < 1:
             raise InvalidPopulation(f"horizon must be >= 1, got {horizon}")
         state = fresh_lane(self.program, values, seed=seed, horizon=horizon, device=self.device)
+        kept = None
         if checkpoint is not None:
-            state = lane_files.read_same_trial(
+            state, kept = lane_files.read_same_trial(
                 checkpoint,
                 digest,
                 name=lane,
@@ -177,6 +179,8 @@ class Population:
         self._lanes = state if self._lanes is None else stack([self._lanes, state])
         self._names.append(lane)
         self._params[lane] = values
+        if kept is not None:
+            self._kept[lane] = kept
 
     def take_over(self, other: "Population", **changes: Value) -> None:
         """Let all lanes of `other` go on here, with some of their meta-parameters changed.
@@ -198,7 +202,8 @@ class Population:
             self._lanes = stack([*([] if self._lanes is None else [self._lanes]), other._lanes])
         self._names += other._names
         self._params |= values
-        other._lanes, other._names, other._params = None, [], {}
+        self._kept |= other._kept
+        other._lanes, other._names, other._params, other._kept = None, [], {}, {}
 
     def evict(self, lane: str) -> None:
         """Forget a lane.
@@ -210,6 +215,7 @@ class Population:
         keep = [i for i in range(len(self._names)) if i != index]
         self._lanes = self._stacked().select(torch.tensor(keep)) if keep else None
         del self._names[index], self._params[lane]
+        self._kept.pop(lane, None)
 
     def advance(self, meta_iterations: int, go_on: Callable[[], bool] = lambda: True) -> None:
         """Train every lane for a number of meta-iterations; the host does not wait for them.
@@ -270,13 +276,11 @@ class Population:
         """Put the compiled program into `directory`, if it is not there.
 
         Raises:
-            InvalidPopulation: its lanes are computed one after the other (`lane_by_lane`).
+            InvalidPopulation: it is not compiled at all (`uncompiled`).
             Exception: whatever the compiler says.
         """
-        if self.lane_by_lane is not None:
-            raise InvalidPopulation(
-                f"a model that is computed lane by lane is not compiled: {self.lane_by_lane}"
-            )
+        if self.uncompiled is not None:
+            raise InvalidPopulation(self.uncompiled)
         path = self.program_path(directory)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -296,10 +300,16 @@ class Population:
         key = program_key(self.signature, self.device, lanes, traced)
         return directory / f"{key}.pt2"
 
+    def longest(self) -> dict[str, Value]:
+        """Meta-parameters of a trial that takes as many inner steps as one here may, if any."""
+        own = self.program.kinds.algorithm.parameters()
+        longest = {"inner_steps": self.signature.step_cap, "test_steps": 1}
+        steps = {name: count for name, count in longest.items() if name in own}
+        return {**self.signature.structure, **steps}
+
     def _example(self) -> Lanes:
         """Fresh lanes, as many as a program has."""
-        steps = {"inner_steps": self.signature.step_cap, "test_steps": 1}
-        values = self._checked({**self.signature.structure, **steps})
+        values = self._checked(self.longest())
         return stack(
             [
                 fresh_lane(self.program, values, seed=seed, horizon=2, device=self.device)
@@ -330,14 +340,85 @@ class Population:
         return why
 
     @property
+    def uncompiled(self) -> str | None:
+        """Why there is no compiled program for it, whoever asks; None where there may be one."""
+        if self.lane_by_lane is not None:
+            return f"a model that is computed lane by lane is not compiled: {self.lane_by_lane}"
+        if self.program.learner.environment is not None:
+            return (
+                "a policy is not compiled: the loop of its trajectories would be unrolled, or "
+                "stand inside that of the inner steps, which the compiler does not take"
+            )
+        return None
+
+    @property
     def compiled(self) -> bool:
         """Whether the present number of lanes trains by a compiled program."""
         return self.program_lanes in self._steps
 
+    def keep_best(
+        self,
+        lanes: list[str],
+        selection: Selection,
+        between: Callable[[], object] = lambda: None,
+    ) -> dict[str, LaneScores]:
+        """Keep the best model that each of some lanes has had: its latest, or the best before.
+
+        Only those are compared whose age is one of the selection's, and each at that age once.  The
+        one that is kept is the one that counts from then on; training goes on from the latest.
+
+        Args:
+            between: As for `evaluate`.
+
+        Returns:
+            The scores of what is kept now, of lanes whose scores had to be taken for that.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        scored: dict[str, LaneScores] = {}
+        for age in sorted({self.state(name).age for name in lanes}):
+            due = [n for n in lanes if self.state(n).age == age and self._is_new(n)]
+            bank = selection.bank_at(age)
+            if due and bank is not None:
+                scored |= self._select_at(due, bank, selection, between)
+        return scored
+
+    def _select_at(
+        self,
+        lanes: list[str],
+        bank: BankSpec,
+        selection: Selection,
+        between: Callable[[], object],
+    ) -> dict[str, LaneScores]:
+        """Select for lanes of one age; what is scored on other tasks is scored again on these."""
+        latest = self._scores(lanes, bank, between, latest=True)
+        older = [n for n in lanes if n in self._kept and self._kept[n].tasks != bank.tasks]
+        again = self._scores(older, bank, between) if older else {}
+        scored = dict(again)
+        for name in lanes:
+            before = self._kept.get(name)
+            if before is not None and name in again:
+                before = before.scored(selection.loss(again[name].scores), bank.tasks)
+            loss = selection.loss(latest[name].scores)
+            self._kept[name] = compared(before, self._alone(name), loss, bank.tasks)
+            if self._kept[name].age == self.state(name).age:
+                scored[name] = latest[name]
+        return scored
+
+    def kept(self, lane: str) -> Kept | None:
+        """The best model that a lane has had, if one was selected.
+
+        Raises:
+            InvalidPopulation: no such lane.
+        """
+        self._index(lane)
+        return self._kept.get(lane)
+
     def evaluate(
         self, lanes: list[str], bank: BankSpec, between: Callable[[], object] = lambda: None
     ) -> dict[str, LaneScores]:
-        """The scores of some lanes on the task bank; training state is not changed.
+        """The scores of some lanes' models that count on the task bank; nothing is changed.
 
         Args:
             between: Called after each inner step of a few tasks; what it raises ends it.
@@ -345,9 +426,7 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        trained = self.trained(lanes)
-        scores = evaluate(trained, bank, lane_chunk=self.lane_chunk, between=between)
-        return dict(zip(lanes, scores, strict=True))
+        return self._scores(lanes, bank, between)
 
     def costs(
         self, lane: str, names: Collection[str], bank: BankSpec, clock: Callable[[], float]
@@ -369,14 +448,14 @@ class Population:
         return measured_costs(alone, names, clock)
 
     def trained(self, lanes: list[str] | None = None) -> Trained:
-        """The meta-parameters of some lanes, by default of all, in that order.
+        """The models of some lanes that count, by default of all, in that order.
 
         Raises:
             InvalidPopulation: no such lane.
         """
-        names = self._names if lanes is None else lanes
-        index = torch.tensor([self._index(lane) for lane in names], dtype=torch.int64)
-        chosen = self._stacked().select(index)
+        return self._trained(self._counting(self._names if lanes is None else lanes))
+
+    def _trained(self, chosen: Lanes) -> Trained:
         return Trained(
             self.program.tasks,
             self.program.learner,
@@ -385,7 +464,7 @@ class Population:
             Adaptation(
                 lane_numbers(self.program, chosen),
                 inner_state(self.program, chosen),
-                self.program.kinds.algorithm.inner_step or gradient_step,
+                inner_step_of(self.program.kinds.algorithm),
             ),
         )
 
@@ -406,13 +485,12 @@ class Population:
         return LaneState(int(lanes.age[index]), diverged_at, cause)
 
     def weights(self, lane: str) -> dict[str, Tensor]:
-        """A lane's meta-parameters φ by name.
+        """The meta-parameters φ of a lane's model that counts, by name.
 
         Raises:
             InvalidPopulation: no such lane.
         """
-        phi = self._stacked().phi[self._index(lane)]
-        return self.program.learner.layout.unflatten(phi)
+        return self.program.learner.layout.unflatten(self._counting([lane]).phi[0])
 
     def checkpoint(self, lane: str, path: Path) -> str:
         """Write a lane to `path`, whole or not at all, and return the file's SHA-256.
@@ -420,13 +498,15 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        alone, params = self._alone(lane), self._params[lane]
-        return lane_files.write_checkpoint(path, alone, self.program, params)
+        saved = Saved(self._alone(lane), self._kept.get(lane))
+        return lane_files.write_checkpoint(path, saved, self.program, self._params[lane])
 
     def write_model(
         self, lane: str, path: Path, *, transductive: bool, hardest: str | None = None
     ) -> str:
-        """Write a lane's model file (`metaopt.population.model_file`); return its SHA-256.
+        """Write the model file (`metaopt.population.model_file`) of a lane's model that counts.
+
+        Return its SHA-256.
 
         Args:
             lane: Whose.
@@ -437,7 +517,7 @@ class Population:
         Raises:
             InvalidPopulation: no such lane.
         """
-        alone, params = self._alone(lane), self._params[lane]
+        alone, params = self._counting([lane]), self._params[lane]
         return lane_files.write_model(
             path, alone, self.program, params, transductive=transductive, hardest=hardest
         )
@@ -450,13 +530,13 @@ class Population:
                 raise InvalidPopulation(
                     f"{name} = {values[name]!r} does not fit this population's {value!r}"
                 )
-        test_steps = int(values["test_steps"]) or int(values["inner_steps"])
-        for name, steps, cap in (
-            ("inner_steps", int(values["inner_steps"]), signature.step_cap),
-            ("test_steps", test_steps, signature.test_cap),
+        steps = steps_of(values)
+        for name, count, cap in (
+            ("inner_steps", steps.train, signature.step_cap),
+            ("test_steps", steps.test, signature.test_cap),
         ):
-            if steps > cap:
-                raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {steps}")
+            if count > cap:
+                raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {count}")
         return values
 
     def _chunks(self) -> list[slice]:
@@ -470,6 +550,33 @@ class Population:
 
     def _alone(self, lane: str) -> Lanes:
         return self._stacked().select(torch.tensor([self._index(lane)]))
+
+    def _latest(self, lanes: list[str]) -> Lanes:
+        index = torch.tensor([self._index(lane) for lane in lanes], dtype=torch.int64)
+        return self._stacked().select(index)
+
+    def _counting(self, lanes: list[str]) -> Lanes:
+        """Some lanes with the models that count."""
+        if self._kept.keys().isdisjoint(lanes):
+            return self._latest(lanes)
+        return stack([counting(self._alone(name), self._kept.get(name)) for name in lanes])
+
+    def _is_new(self, lane: str) -> bool:
+        """Whether its latest model was not compared with the best before it."""
+        kept = self._kept.get(lane)
+        return kept is None or kept.compared_at != self.state(lane).age
+
+    def _scores(
+        self,
+        lanes: list[str],
+        bank: BankSpec,
+        between: Callable[[], object],
+        *,
+        latest: bool = False,
+    ) -> dict[str, LaneScores]:
+        chosen = self._latest(lanes) if latest else self._counting(lanes)
+        scores = evaluate(self._trained(chosen), bank, lane_chunk=self.lane_chunk, between=between)
+        return dict(zip(lanes, scores, strict=True))
 
     def _index(self, lane: str) -> int:
         if lane not in self._params:
@@ -485,12 +592,28 @@ def _program(
     if tasks is None or isinstance(tasks, TaskKind):
         dtype = dtype_of(signature)
         tasks = make_tasks(signature.tasks, kind=record, device=device, dtype=dtype)
-    model = make_model(signature.model, tasks.input_shape, tasks.outputs, kind=kinds.model)
-    check_order(model, signature.structure.get("order"))
-    compute = PRECISIONS[signature.model.get("precision", "float32")]
+    asked = Asked(
+        tasks.input_shape,
+        tasks.outputs,
+        tasks.classification,
+        own_loss(tasks, record),
+        tasks if isinstance(tasks, Interactive) else None,
+        train_classes=_train_classes(kinds.algorithm, tasks),
+        name=record.name if record else type(tasks).__name__,
+    )
+    learner = make_learner(
+        kinds.algorithm, signature.structure, signature.model, asked, kinds.model
+    )
+    check_order(learner.model, signature.structure.get("order"))
     shots = Shots(options["k_shot"], options["q_query"])
-    loss = own_loss(tasks, record)
-    if loss is not None:
-        check_loss(loss, tasks, *shots, device)
-    learner = Learner(model, tasks.classification, compute, loss)
-    return Program(signature, kinds, shots, tasks, learner)
+    if asked.loss is not None:
+        check_loss(asked.loss, tasks, *shots, device)
+    ways = kinds.algorithm.train_ways
+    n_way = int(signature.structure[ways]) if ways else 0
+    training = with_ways(tasks, "train", n_way, ways or "")
+    return Program(signature, kinds, shots, tasks, learner, training)
+
+
+def _train_classes(algorithm: Algorithm, tasks: Tasks) -> int | None:
+    asked = algorithm.numbered_classes and tasks.classification
+    return tasks.class_count("train") if asked and isinstance(tasks, NumberedClasses) else None

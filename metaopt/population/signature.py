@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from metaopt.algorithms.algorithm import Algorithm
+from metaopt.algorithms.algorithm import Algorithm, steps_of
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import Value
 from metaopt.tasks.kind import METRIC
@@ -50,12 +50,23 @@ class Signature:
         """A SHA-256 shared by signatures between which a lane may move as it is.
 
         A lane's state and the tasks it trains on depend neither on how its meta-gradient is
-        computed (`Algorithm.of_the_gradient`) nor on the caps of its program.
+        computed (`Algorithm.of_the_gradient`) nor on the caps of its program.  A parameter that an
+        algorithm has got since counts where it has not its default.
         """
-        data = self.to_json()
+        data, own = self.to_json(), algorithm.parameters()
         del data["step_cap"], data["test_cap"]
-        structure = {k: v for k, v in self.structure.items() if k not in algorithm.of_the_gradient}
+        structure = {
+            name: value
+            for name, value in self.structure.items()
+            if name not in algorithm.of_the_gradient
+            and not (name in own and own[name].added and value == own[name].default)
+        }
         return _digest({**data, "structure": structure})
+
+
+def meta_batch(signature: Signature) -> int:
+    """Tasks of a meta-iteration; 1 where nothing is meta-learned."""
+    return int(signature.structure.get("meta_batch", 1))
 
 
 def _digest(data: dict[str, Any]) -> str:
@@ -79,7 +90,7 @@ def step_bucket(algorithm: Algorithm, params: Mapping[str, Value], most: int) ->
     """
     if not algorithm.unrolled(params):
         return most
-    steps = int(params["inner_steps"])
+    steps = steps_of(params).train
     return min([most, *(bucket for bucket in STEP_BUCKETS if bucket >= steps)])
 
 
@@ -104,14 +115,14 @@ def signature_of(
     """
     record = algorithm if isinstance(algorithm, Algorithm) else ALGORITHMS.get(algorithm)
     values = record.complete(params)
-    steps = int(values["inner_steps"])
+    steps = steps_of(values)
     return Signature(
         # Through JSON, so that tuples and lists make the same signature.
         tasks=json.loads(json.dumps({k: v for k, v in tasks.items() if k != METRIC})),
         model=json.loads(json.dumps(model)),
         algorithm=record.name,
         structure=record.structure(values),
-        step_cap=step_cap or steps,
-        test_cap=test_cap or int(values["test_steps"]) or steps,
+        step_cap=step_cap or steps.train,
+        test_cap=test_cap or steps.test,
         dtype=dtype,
     )

@@ -2,7 +2,7 @@
 
 from metaopt.options import with_defaults
 from metaopt.population.kinds import Kinds, kinds_of
-from metaopt.population.signature import Signature
+from metaopt.population.signature import Signature, meta_batch
 
 
 def default_lane_chunk(signature: Signature, device: str, kinds: Kinds | None = None) -> int:
@@ -28,9 +28,9 @@ def default_program_lanes(signature: Signature, kinds: Kinds | None = None) -> i
     fewer than 40 tasks in all.  `benchmarks/program_lanes.py` measures it.
     """
     kinds = kinds or kinds_of(signature)
-    tasks = int(signature.structure["meta_batch"])
+    tasks = meta_batch(signature)
     keeps_graph = kinds.algorithm.unrolled(signature.structure)
-    at_once = tasks * (signature.step_cap if keeps_graph else 1)
+    at_once = tasks * max(1, signature.step_cap if keeps_graph else 1)
     lanes = max(min(4, 256 // at_once), min(16, 40 // tasks), 1)
     lanes = min(lanes, _most_lanes(signature, kinds) or lanes)
     return 1 << (lanes.bit_length() - 1)

@@ -8,7 +8,8 @@ the meta-iteration, for many of them at once: drawing is a few dozen tiny operat
 cost a good part of a meta-iteration if each one called them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from metaopt.algorithms.inner import InnerState
 from metaopt.algorithms.learner import Learner
 from metaopt.population.kinds import Kinds
 from metaopt.population.lanes import Lanes
-from metaopt.population.signature import Signature
+from metaopt.population.signature import Signature, meta_batch
 from metaopt.tasks.base import Tasks
 
 CHANGED = ("phi", "m", "v", "inner_v", "inner_taken", "age", "alive", "diverged_at")
@@ -39,13 +40,30 @@ class Shots(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """What all lanes of a population share."""
+    """What all lanes of a population share.
+
+    Args:
+        signature: Of the lanes.
+        kinds: Its records.
+        shots: Of the tasks.
+        tasks: What lanes are judged on.
+        learner: Of these tasks.
+        training: What lanes train on: the same tasks, maybe with another number of classes.
+    """
 
     signature: Signature
     kinds: Kinds
     shots: Shots
     tasks: Tasks
     learner: Learner
+    training: Tasks
+
+    @cached_property
+    def training_learner(self) -> Learner:
+        """The learner as it trains: as wide as the tasks are that it trains on."""
+        if self.training is self.tasks:
+            return self.learner
+        return replace(self.learner, width=self.training.outputs)
 
     def option(self, name: str) -> Any:
         """A structural meta-parameter."""
@@ -55,9 +73,9 @@ class Program:
 def draw(program: Program, lanes: Lanes, count: int) -> Drawn:
     """The tasks of each lane's next `count` meta-iterations, functions of seed and age."""
     ages = lanes.age + torch.arange(count, device=lanes.age.device)[:, None]
-    keys = task_keys(lanes.seed, ages, int(program.option("meta_batch")))
+    keys = task_keys(lanes.seed, ages, meta_batch(program.signature))
     drawn: Drawn = program.kinds.algorithm.draw(
-        program.tasks,
+        program.training,
         keys,
         k_shot=program.shots.k_shot,
         q_query=program.shots.q_query,
@@ -81,29 +99,45 @@ def drawn_at_once(drawn: Drawn) -> int:
 def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
     """The lanes one meta-iteration older; lanes that diverge keep their last state."""
     gradient, loss, inner = _meta_gradient(program, lanes, drawn)
-    clamp = float(program.signature.structure.get("gradient_clamp", 0.0))
-    if clamp > 0:
-        gradient = gradient.clamp(-clamp, clamp)
-    schedule = str(program.signature.structure.get("schedule", "constant"))
-    rate = outer.scheduled(lanes.outer_lr, lanes.age, lanes.horizon, schedule)
-    if lanes.m.shape[1]:
-        state = outer.OuterState(lanes.m, lanes.v)
-        phi, state = outer.adam(lanes.phi, gradient, rate, lanes.age, state)
-        after = lanes.replace(phi=phi, m=state.m, v=state.v)
-    else:
-        after = lanes.replace(phi=outer.sgd(lanes.phi, gradient, rate))
+    after = _outer_step(program, lanes, gradient)
     if inner is not None:
         flat = program.learner.layout.flatten(inner.v)
         after = after.replace(inner_v=flat, inner_taken=inner.steps)
     return _freeze(lanes, after, loss)
 
 
+def _outer_step(program: Program, lanes: Lanes, gradient: Tensor) -> Lanes:
+    """The lanes with φ and moments after the outer step; what an algorithm has not is off."""
+    structure, numbers = program.signature.structure, lanes.numbers
+    clamp = float(structure.get("gradient_clamp", 0.0))
+    if clamp > 0:
+        gradient = gradient.clamp(-clamp, clamp)
+    if "gradient_norm" in numbers:
+        gradient = outer.shortened(gradient, numbers["gradient_norm"])
+    schedule = str(structure.get("schedule", "constant"))
+    rate = outer.scheduled(lanes.outer_lr, lanes.age, lanes.horizon, schedule)
+    if "warmup" in numbers:
+        rate = outer.warmed_up(rate, lanes.age, lanes.horizon, numbers["warmup"])
+    phi = lanes.phi
+    if "weight_decay" in numbers:
+        decay = numbers["weight_decay"][:, None]
+        if structure.get("outer_optimizer") == "adamw":
+            phi = phi - rate[:, None] * decay * phi
+        else:
+            gradient = gradient + decay * phi
+    if not lanes.m.shape[1]:
+        return lanes.replace(phi=outer.sgd(phi, gradient, rate))
+    state = outer.OuterState(lanes.m, lanes.v)
+    phi, state = outer.adam(phi, gradient, rate, lanes.age, state)
+    return lanes.replace(phi=phi, m=state.m, v=state.v)
+
+
 def _meta_gradient(program: Program, lanes: Lanes, drawn: Drawn) -> MetaGradient:
     result: MetaGradient = program.kinds.algorithm.meta_gradient(
-        program.learner,
+        program.training_learner,
         lanes.phi,
         drawn,
-        numbers=lane_numbers(program, lanes),
+        numbers={"age": lanes.age, "horizon": lanes.horizon, **lane_numbers(program, lanes)},
         options=program.signature.structure,
         step_cap=program.signature.step_cap,
         state=inner_state(program, lanes),
@@ -113,11 +147,12 @@ def _meta_gradient(program: Program, lanes: Lanes, drawn: Drawn) -> MetaGradient
 
 def lane_numbers(program: Program, lanes: Lanes) -> dict[str, Tensor]:
     """The meta-parameters that differ between lanes, (H,) by name."""
+    rate = program.kinds.algorithm.outer_rate
     return {
         "inner_lr": lanes.inner_lr,
         "inner_steps": lanes.inner_steps,
         "test_steps": lanes.test_steps,
-        program.kinds.algorithm.outer_rate: lanes.outer_lr,
+        **({} if rate is None else {rate: lanes.outer_lr}),
         **lanes.numbers,
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from metaopt.algorithms.algorithm import Algorithm
+from metaopt.algorithms.algorithm import Algorithm, steps_of
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.errors import InvalidMetaParameter, InvalidPopulation, MetaoptError
 from metaopt.evaluation.evaluate import Trained
@@ -146,7 +146,7 @@ def _signature(
         model=model,
         algorithm=record,
         params=trials[0],
-        step_cap=max(int(trial["inner_steps"]) for trial in trials),
-        test_cap=max(int(trial["test_steps"]) or int(trial["inner_steps"]) for trial in trials),
+        step_cap=max(steps_of(trial).train for trial in trials),
+        test_cap=max(steps_of(trial).test for trial in trials),
         dtype=str(dtype).removeprefix("torch."),
     )

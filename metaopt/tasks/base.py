@@ -112,6 +112,80 @@ class WithLoss(Protocol):
 
 
 @runtime_checkable
+class Interactive(Protocol):
+    """Tasks that are acted in: what data there are depends on the model.
+
+    An example is one trajectory before anybody acts in it: `x` (*B, N, H, A) is the noise ε of its
+    H actions, standard normal, and `y` (*B, N, G) what the task is.  A model is a policy,
+    a = μ_θ(s) + σ ε; a state is what it sees, a vector of D numbers.  The learner acts, and learns
+    from what that earns (`metaopt.algorithms.policy`).
+    """
+
+    @property
+    def noise(self) -> float:
+        """σ > 0."""
+        ...
+
+    @property
+    def discount(self) -> float:
+        """γ in [0, 1], of the returns that a policy gradient is of; scores have none."""
+        ...
+
+    def start(self, examples: Examples) -> Tensor:
+        """The first state of each trajectory (*B, N, D)."""
+        ...
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        """The next state (*B, N, D) after an action (*B, N, A)."""
+        ...
+
+    def rewards(self, states: Tensor, examples: Examples) -> tuple[Tensor, Tensor]:
+        """The reward of each action, and 1 where its trajectory had not ended before, else 0.
+
+        Args:
+            states: (*B, N, H + 1, D); what comes after the end of a trajectory has no meaning.
+
+        Returns:
+            Both (*B, N, H); rewards after the end are 0.
+        """
+        ...
+
+
+@runtime_checkable
+class OfOtherWays(Protocol):
+    """Tasks whose classes are drawn from more, so that training may ask for another number."""
+
+    def with_ways(self, split: str, n_way: int) -> Tasks:
+        """The same tasks of a split with so many classes.
+
+        Raises:
+            InvalidTasks: the split has fewer classes, or these tasks have classes of their own.
+        """
+        ...
+
+
+@runtime_checkable
+class NumberedClasses(Protocol):
+    """Tasks whose classes are those of a split, numbered: an example has a class beyond its task.
+
+    Where every task tells the same classes apart, those are all there are.
+    """
+
+    def class_count(self, split: str) -> int:
+        """How many classes the tasks of a split are drawn from."""
+        ...
+
+    def class_numbers(self, split: str, keys: Tensor) -> Tensor:
+        """Return which of them each class of a task is: int64 (*B, ways), below `class_count`.
+
+        Args:
+            split: "train", "validation" or "test".
+            keys: int64 (*B,), of the tasks that `sample` draws with them.
+        """
+        ...
+
+
+@runtime_checkable
 class Prepared(Protocol):
     """Tasks on data that somebody has: how those became examples; of others there is nothing."""
 

@@ -59,6 +59,13 @@ class TaskKind:
             (*B, N, …): what inner steps and meta-gradients are of, in place of cross-entropy or
             squared error.  Scores stay those of the metric.
         different: (options, split) -> how many different tasks a split has; None is no end of them.
+        most_ways: Most classes of a task of meta-training, where that may ask for another number
+            than `outputs` says (`metaopt.tasks.base.OfOtherWays`); None where it may not.  A
+            number, or that from the options.
+        example_inputs: How many inputs a model answers for one example: of tasks that are acted in
+            the actions of a trajectory (`metaopt.tasks.base.Interactive`).
+        numbered_classes: Whether its tasks, where they have classes, say which of all classes of a
+            split those are (`metaopt.tasks.base.NumberedClasses`).
         classifies: Whether targets are class indices, or that from the options; None is as the
             first metric has it, and then all have to.
     """
@@ -74,6 +81,9 @@ class TaskKind:
     examples: str = "examples of a class"
     check: Callable[[Options], None] = lambda options: None
     different: Callable[[Options, str], int | None] = lambda options, split: None
+    most_ways: int | None | Callable[[Options], int | None] = None
+    example_inputs: Width = 1
+    numbered_classes: bool = False
     classifies: bool | Callable[[Options], bool] | None = None
     loss: Callable[[Any, Any], Any] | None = None
 
@@ -82,7 +92,7 @@ class TaskKind:
         missing = {"k_shot", "q_query"} - {option.name for option in self.options}
         if missing:
             raise InvalidTasks(f"tasks {self.name} need an option {min(missing)}: add SHOTS")
-        sorts = {METRICS.get(name).classification for name in self.metrics}
+        sorts = {METRICS.get(name).target for name in self.metrics}
         if not sorts or (len(sorts) > 1 and self.classifies is None):
             raise InvalidTasks(
                 f"tasks {self.name} need metrics of classification or of regression, got "
@@ -95,7 +105,7 @@ class TaskKind:
     def _check_lengths(self) -> None:
         """Demand that shapes given as data are lengths, or options that are."""
         shape = () if callable(self.input_shape) else self.input_shape
-        width = () if callable(self.outputs) else (self.outputs,)
+        width = tuple(w for w in (self.outputs, self.example_inputs) if not callable(w))
         lengths = {option.name for option in self.options if _is_length(option)}
         if not isinstance(shape, tuple):
             raise InvalidTasks(
@@ -156,6 +166,11 @@ class TaskKind:
         """Width of the model's output for tasks with these options."""
         return self.outputs(options) if callable(self.outputs) else _length(self.outputs, options)
 
+    def inputs(self, options: Options) -> int:
+        """How many inputs a model answers for one example of tasks with these options."""
+        each = self.example_inputs
+        return each(options) if callable(each) else _length(each, options)
+
     def classes(self, options: Options) -> int:
         """Classes of a task, by which shots are multiplied; 1 in regression."""
         return self.width(options) if self.classification(options) else 1
@@ -193,6 +208,27 @@ class TaskKind:
             raise InvalidTasks(
                 f"{where}k_shot + {where}q_query must be at most {self.stock}, "
                 f"got {k_shot} + {q_query}"
+            )
+
+    def check_ways(self, options: Options, n_way: float, asked_by: str) -> None:
+        """Refuse tasks of meta-training with so many classes; 0 are their own.
+
+        Args:
+            asked_by: Name of the parameter that asks for it.
+
+        Raises:
+            InvalidTasks: such tasks are not drawn.
+        """
+        most = self.most_ways(options) if callable(self.most_ways) else self.most_ways
+        if n_way and most is None:
+            raise InvalidTasks(
+                f"{asked_by} must be 0 for tasks {self.name}, which are not drawn with another "
+                f"number of classes than their own, got {n_way:g}"
+            )
+        if n_way and most is not None and not 2 <= n_way <= most:
+            raise InvalidTasks(
+                f"{asked_by} must be 0, or between 2 and the {most} classes of meta-training, got "
+                f"{n_way:g}"
             )
 
     def has(self, examples: float) -> bool:

@@ -8,7 +8,7 @@ import torch
 from metaopt.errors import InvalidTasks
 from metaopt.messages import as_kind, shown
 from metaopt.options import Options
-from metaopt.tasks.base import Tasks
+from metaopt.tasks.base import OfOtherWays, Tasks
 from metaopt.tasks.kind import TaskKind
 from metaopt.tasks.registry import TASKS
 
@@ -81,6 +81,28 @@ def own_tasks(tasks: object) -> Tasks:
             f"TaskKind, or an object with {', '.join(_NEEDED)}, got {shown(tasks)}{meant}"
         )
     return tasks  # type: ignore[return-value]
+
+
+def with_ways(tasks: Tasks, split: str, n_way: int, asked_by: str) -> Tasks:
+    """The same tasks of a split with another number of classes; 0 is their own.
+
+    Args:
+        asked_by: Name of the parameter that asks for it.
+
+    Raises:
+        InvalidTasks: they cannot be drawn so.
+    """
+    if not n_way:
+        return tasks
+    if not isinstance(tasks, OfOtherWays):
+        raise InvalidTasks(
+            f"{asked_by} must be 0 for tasks {type(tasks).__name__}, which are not drawn with "
+            f"another number of classes than their own, got {n_way}"
+        )
+    try:
+        return tasks.with_ways(split, n_way)
+    except InvalidTasks as error:
+        raise InvalidTasks(f"{asked_by}: {error}") from None
 
 
 _NEEDED = ("input_shape", "outputs", "classification", "sample")

@@ -1,4 +1,4 @@
-"""Regression tasks that are drawn, not stored: sinusoids and random linear functions."""
+"""Regression tasks that are drawn, not stored: sinusoids, random linear functions, quadratics."""
 
 import math
 from dataclasses import dataclass
@@ -97,6 +97,55 @@ class Linear:
     def _draws(self, split: str, keys: Tensor, count: int) -> Tensor:
         """Return w, b, and x and noise of each of `count` examples, in one row a task."""
         return seeding.normal(_split_keys(split, keys), (count + 1) * (self.features + 1))
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """f(θ) = ‖Wθ − y‖²/n with W (n, D) and y (n,) standard normal; a task is one (W, y).
+
+    A function to be minimised, not one to be learned from examples: a row of W is an input, its y
+    the target, and the squared error of a linear model with weights θ and no bias is f.  (The
+    model `linear` has one: a further coordinate, with a column of ones in W.)  Query examples are
+    rows of the same function, so that with as many of them as support examples a score is f itself
+    where the adaptation ends; n is the number of either, and what follows the first n rows are
+    further ones.  y is noise: rows that were not adapted to cannot be predicted.
+
+    Args:
+        dimension: D.
+    Reference:
+        Andrychowicz et al. (2016), arXiv:1606.04474, section 3.1: D = n = 10.  The authors' code
+        draws W and y uniform in [0, 1).
+    """
+
+    dimension: int = 10
+    dtype: torch.dtype = torch.float32
+
+    outputs = 1
+    classification = False
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Return (dimension,)."""
+        return (self.dimension,)
+
+    def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
+        """Return one episode for each key: x (*B, n, dimension), y (*B, n, 1).  See `Tasks`."""
+        rows = torch.arange(max(k_shot, q_query), device=keys.device)
+        of_rows = seeding.fold_in(_split_keys(split, keys)[..., None], rows)
+        drawn = seeding.normal(of_rows, self.dimension + 1).to(self.dtype)
+        x, y = drawn[..., :-1], drawn[..., -1:]
+        return Episodes(
+            Examples(x[..., :k_shot, :], y[..., :k_shot, :]),
+            Examples(x[..., :q_query, :], y[..., :q_query, :]),
+        )
+
+    def describe(self, split: str, key: Tensor, k_shot: int, q_query: int) -> Description:
+        """Say its size and the height it begins from.  See `SelfDescribing`."""
+        y = self.sample(split, key, k_shot, 0).support.y
+        return Description(
+            f"f(θ) = ‖Wθ − y‖²/{k_shot}, W {k_shot}×{self.dimension}, "
+            f"f(0) = {y.square().mean().item():.4g}"
+        )
 
 
 def _split_keys(split: str, keys: Tensor) -> Tensor:

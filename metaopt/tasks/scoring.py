@@ -8,7 +8,7 @@ from torch import Tensor
 from metaopt.errors import InvalidTasks
 from metaopt.metrics.metric import Metric
 from metaopt.metrics.registry import METRICS, default_metric
-from metaopt.tasks.base import InUnits, Tasks, Unit
+from metaopt.tasks.base import Interactive, InUnits, Tasks, Unit
 
 
 class Scoring(NamedTuple):
@@ -53,11 +53,17 @@ def scoring_of(tasks: Tasks, metric: str | None) -> Scoring:
     Raises:
         InvalidTasks: no such metric, or one of other targets.
     """
-    classification = tasks.classification
-    record = METRICS.get(metric or default_metric(classification))
-    if record.classification != classification:
-        fitting = [each.name for each in METRICS.kinds() if each.classification == classification]
-        targets = "classes" if classification else "numbers"
-        rule = f"metric {record.name} does not fit tasks of {targets}"
+    target = target_of(tasks)
+    record = METRICS.get(metric or default_metric(target))
+    if record.target != target:
+        fitting = [each.name for each in METRICS.kinds() if each.target == target]
+        rule = f"metric {record.name} does not fit tasks of {target}"
         raise InvalidTasks(f"{rule}: take one of {', '.join(fitting)}")
     return Scoring(record, tasks.target_unit if isinstance(tasks, InUnits) else None)
+
+
+def target_of(tasks: Tasks) -> str:
+    """What tasks ask for: "classes", "numbers" or "actions"."""
+    if isinstance(tasks, Interactive):
+        return "actions"
+    return "classes" if tasks.classification else "numbers"

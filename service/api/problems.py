@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from service.db.connections.failures import is_away, is_full, is_gone, is_locked
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.errors import FieldError, InvalidRequest, SchemaOutdated, ServiceError
 from service.wire.parsing.plain_data import MAX_ERRORS
 from service.wire.spec.refusals import rule_in_words
@@ -173,7 +173,7 @@ def _may_lack(error: Exception) -> bool:
 
 def _schema_fault(request: Request) -> SchemaOutdated | None:
     try:
-        migrate.check(request.app.state.context.engine)
+        revisions.check(request.app.state.context.engine)
     except SchemaOutdated as error:
         return error
     except SQLAlchemyError:

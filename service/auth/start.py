@@ -10,7 +10,7 @@ from service.auth.bind import is_loopback
 from service.auth.exposed import check_files
 from service.auth.keys import KeyRing
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.errors import OpenToTheNetwork
 from service.settings import Settings
 
@@ -42,7 +42,7 @@ def check_start(
         )
     engine = open_engine(settings.url())
     try:
-        migrate.check(engine)
+        revisions.check(engine)
         keys = KeyRing(settings.api_keys_file, engine, monotonic).count()
     finally:
         engine.dispose()

@@ -37,7 +37,7 @@ from service.backup.named import Named, named_files
 from service.database_url import sqlite_url
 from service.db.backup.copy import copy_rows
 from service.db.engine import open_engine, reading, snapshot
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 
 MOST_ROUNDS = 5
 PARTIAL = ".partial"
@@ -56,7 +56,7 @@ def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datet
         SchemaOutdated: The database is of another revision.
         OSError: It cannot be written.
     """
-    migrate.check(engine)
+    revisions.check(engine)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BackupRefused(f"{directory} is there and not an empty directory: name a new one")
     with _beside(directory) as partial:
@@ -67,7 +67,7 @@ def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datet
         manifest = Manifest(
             format=FORMAT,
             metaopt=version("metaopt"),
-            revision=migrate.head(),
+            revision=revisions.head(),
             database=engine.dialect.name,
             made_at=now,
             files=sorted(files, key=lambda one: one.path),

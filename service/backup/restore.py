@@ -34,7 +34,7 @@ from service.database_url import sqlite_url
 from service.db.backup.copy import copy_rows, first_filled
 from service.db.dispatcher import RELEASED_AT
 from service.db.engine import open_engine, reading
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 from service.db.tables import DispatcherRow
 from service.errors import SchemaOutdated
 
@@ -145,9 +145,9 @@ def _readable(directory: Path, manifest: Manifest, folder: Path, upgrade: bool) 
     copy = shutil.copyfile(path, folder / DATABASE)
     engine = open_engine(sqlite_url(copy))
     try:
-        migrate.check(engine)
+        revisions.check(engine)
     except SchemaOutdated as error:
-        known = migrate.is_known(manifest.revision)
+        known = revisions.is_known(manifest.revision)
         if known and upgrade:
             migrate.upgrade(sqlite_url(copy))
             return engine
@@ -159,7 +159,7 @@ def _readable(directory: Path, manifest: Manifest, folder: Path, upgrade: bool) 
         )
         raise BackupRefused(
             f"the backup is of tables at revision {manifest.revision}, needed is "
-            f"{migrate.head()}: {way_out}"
+            f"{revisions.head()}: {way_out}"
         ) from error
     return engine
 
@@ -176,13 +176,13 @@ def _refuse_files(data_directory: Path) -> None:
 
 def _empty(url: str | URL) -> Engine:
     """The database, with tables and no row."""
-    revision = migrate.current(url)
+    revision = revisions.current(url)
     if revision is None:
         migrate.upgrade(url)
     engine = open_engine(url)
     filled = None
     if revision is not None:
-        filled = first_filled(engine) if revision == migrate.head() else f"revision {revision}"
+        filled = first_filled(engine) if revision == revisions.head() else f"revision {revision}"
     if filled is not None:
         shown = engine.url.render_as_string(hide_password=True)
         engine.dispose()

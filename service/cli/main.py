@@ -43,7 +43,7 @@ def _metaopt(
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Meta-hyperparameter optimization: studies of MAML and Reptile, searched and judged."""
+    """Meta-hyperparameter optimization: studies of meta-learning, searched and judged."""
     for name, meant in misspelled(os.environ):
         say(f"warning: {name} is no setting and has no effect; did you mean {meant}?")
 

@@ -11,15 +11,12 @@ number that no column holds, a client that says nothing of compression).
 import re
 import threading
 from collections.abc import Callable, MutableMapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
 from a2wsgi import WSGIMiddleware
 from anyio import to_thread
 from fastapi import FastAPI
-from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
-from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 from sqlalchemy import URL, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -29,7 +26,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.auth.identity import Scope as Scopes
 from service.auth.policy import Policy, identity_of
 from service.db.connections.deadlines import API
-from service.db.optuna.storage import open_storage
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
 
 PATHS = ("/dashboard", "/api/meta", "/api/studies", "/api/trials", "/static/", "/csv/")
 READING = ("GET", "HEAD", "OPTIONS")
@@ -132,6 +131,12 @@ class Dashboard:
             raise HTTPException(404) from None
 
     def _open(self) -> WSGIMiddleware:
+        # A tenth of what a server loads, and many a one is never asked for it.
+        from optuna.exceptions import StorageInternalError
+        from optuna_dashboard import wsgi  # type: ignore[import-untyped]
+
+        from service.db.optuna.storage import open_storage
+
         with self._lock:
             if self._wsgi is None:
                 try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Text, and_, bindparam, or_, select, update
+from sqlalchemy import CursorResult, Text, and_, bindparam, or_, select, text, update
 from sqlalchemy import cast as cast_as
 from sqlalchemy.orm import Session
 
@@ -182,10 +182,14 @@ def _move(
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
 
 
+# As text, as in the index of queued studies: a parameter that is compared with a column of which an
+# index has some rows only has SQLite prepare the statement anew whenever it is executed.
+_RUNNING = Study.status == text(f"'{StudyStatus.RUNNING}'")
+_QUEUED = Study.status == text(f"'{StudyStatus.QUEUED}'")
 _NOT_LACKING = or_(Study.plugins.is_(None), _PLUGINS.not_in(bindparam("lacking", expanding=True)))
 _OLDEST_QUEUED = (
     select(Study.study_id)
-    .where(Study.status == StudyStatus.QUEUED, _NOT_LACKING)
+    .where(_QUEUED, _NOT_LACKING)
     .order_by(Study.created_at, Study.study_id)
     .limit(1)
 )
@@ -193,7 +197,7 @@ _AT_WORK_OR_NEXT = (  # made once, since it is asked before every order
     select(Study.study_id, Study.status, Study.version)
     .where(
         or_(
-            and_(Study.status == StudyStatus.RUNNING, _NOT_LACKING),
+            and_(_RUNNING, _NOT_LACKING),
             Study.study_id.in_(bindparam("loaded", expanding=True)),
             Study.study_id == _OLDEST_QUEUED.scalar_subquery(),
         )

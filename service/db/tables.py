@@ -226,7 +226,9 @@ class Attempt(Base):
 class Report(Base):
     """Scores of one trial at one rung on the task bank; written once.
 
-    `scores` has one for each task; the view `mo_scores` shows them as rows.
+    `scores` has one for each task; the view `mo_scores` shows them as rows.  Where the best model
+    counts, they are of that of meta-iteration `kept_at`, and `latest_score` is what the latest had
+    on the meta-validation tasks; both are null where the last model counts.
     """
 
     __tablename__ = "mo_reports"
@@ -251,6 +253,8 @@ class Report(Base):
     created_at: Mapped[datetime]
     metrics: Mapped[Json | None]  # other than the score, by name; older reports have none
     scores: Mapped[list[float]] = mapped_column(Vector)
+    kept_at: Mapped[int | None]
+    latest_score: Mapped[float | None]
 
 
 class Ask(Base):

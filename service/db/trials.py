@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
+from service.db.roles import roles_where
 from service.db.states import (
     TERMINAL_STUDIES,
     TERMINAL_TRIALS,
@@ -162,6 +163,15 @@ def _studies_with_open() -> Select[Any]:
 
 
 _STUDIES_WITH = _studies_with_open()  # made once, since it is asked every few seconds
+
+
+def branch_seconds(session: Session, study_ids: Collection[str]) -> dict[tuple[str, str], float]:
+    """What the points of these studies have taken of devices, by study_id and branch."""
+    place = Trial.study_id, Trial.branch
+    query = select(*place, func.sum(Trial.device_seconds)).where(
+        Trial.study_id.in_(study_ids), Trial.role.in_(roles_where(told_to_sampler=True))
+    )
+    return {(row[0], row[1]): row[2] for row in session.execute(query.group_by(*place))}
 
 
 def device_seconds(session: Session, study_id: str, roles: Collection[str]) -> float:

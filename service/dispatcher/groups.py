@@ -1,5 +1,6 @@
 """Groups: which trials may be lanes of one program."""
 
+from metaopt.algorithms.algorithm import steps_of
 from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import Value
 from service.dispatcher.state import Group, StudyState
@@ -17,7 +18,7 @@ def group_of(
     plan = study.plan[role]
     by, trained = plan.spec.branch(branch), plan.trained_params(params, meta_iteration)
     # All that a signature depends on, and more, but it takes no time to name.
-    steps = trained["inner_steps"], trained["test_steps"]
+    steps = steps_of(trained)
     shared = ALGORITHMS.get(by.algorithm).structure(trained).values()
     structure = (role, branch, *steps, *shared)
     if structure not in study.groups:

@@ -52,14 +52,14 @@ class Pace(NamedTuple):
         """
         expected = order.iterations * max(self.iterations, default=0.0)
         expected += max(self.others, default=0.0)
-        if order.evaluate:
+        if order.evaluates:
             expected += max(self.evaluations, default=0.0)
         return floor + TIMES * expected
 
     def knows(self, order: SegmentOrder) -> bool:
         """Whether all that is ordered has been timed before."""
         trained = self.iterations or not order.iterations
-        return bool(trained and (self.evaluations or not order.evaluate))
+        return bool(trained and (self.evaluations or not order.evaluates))
 
 
 def _latest(seconds: tuple[float, ...], one: float) -> tuple[float, ...]:

@@ -213,7 +213,7 @@ class Slots:
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations, slot.trivial_tasks = order.iterations, order.trivial_tasks
-        slot.evaluates, slot.stopping = bool(order.evaluate), False
+        slot.evaluates, slot.stopping = order.evaluates, False
         slot.held = {trial.trial_id for trial in slot.lanes}
         slot.ordered_at = self._ledger.now()
         slot.longest_wait_seconds = time.monotonic() - study.running_since

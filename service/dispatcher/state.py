@@ -88,6 +88,7 @@ class TrialState:
         attempts: Attempts that count against it (`service.dispatcher.retries`).
         losses: Attempts that ended with a dead worker or an error.
         losses_here: Those of them that began at its present checkpoint.
+        device_seconds: Its share of its segments'.
         machine: How often the machine has failed it since it was last reported.
     """
 
@@ -109,6 +110,7 @@ class TrialState:
     cause: str | None = None
     solo: bool = False
     bank_tasks: int | None = None
+    device_seconds: float = 0.0
     attempt: int = 0
     begun_at: int = 0
     attempts: int = 0
@@ -163,7 +165,8 @@ class BranchState:
 
     `looking` is there while a slow sampler looks for its next trials; `failure_told` says that its
     study has a warning of the sampler's failure, `slow_told` one of lanes that are not mapped.
-    `curve` has what it is compared with others by (`service.dispatcher.scheduler.branch_budgets`).
+    `curve` has what it is compared with others by (`service.dispatcher.scheduler.branch_budgets`),
+    `device_seconds` what its search trials have taken.
     """
 
     branch: Branch
@@ -176,6 +179,7 @@ class BranchState:
     failure_told: bool = False
     slow_told: bool = False
     curve: LossCurve = field(default_factory=LossCurve)
+    device_seconds: float = 0.0
 
     @cached_property
     def fixed(self) -> dict[str, Value]:
@@ -188,9 +192,20 @@ class BranchState:
         return self.sequence - 1
 
     @property
+    def spent(self) -> bool:
+        """Whether its search trials have taken all the seconds that it may have."""
+        most = self.branch.device_seconds
+        return most is not None and self.device_seconds >= most
+
+    @property
+    def limit(self) -> int | None:
+        """The most trials that it can ask for at all; None is any number."""
+        return self.search.asks if self.spent else self.search.limit
+
+    @property
     def remaining(self) -> int:
-        """How many trials it may still ask for: of its budget, and of its grid."""
-        limit = self.search.limit
+        """How many trials it may still ask for: of its budget, of its grid and of its seconds."""
+        limit = self.limit
         budget = self.budget if limit is None else min(self.budget, limit)
         return max(0, budget - self.search.asks)  # a budget made smaller may keep fewer points
 
@@ -296,6 +311,7 @@ class StudyState:
             for rung in self.losses_of(trial.group.branch, trial.trial_number):
                 self.living[trial.group.branch, rung] += 1
             self.points_of[trial.group.branch] += trial.role.told_to_sampler
+            self._spend(trial, trial.device_seconds)
             self._sort(trial)
             self._count(trial)
 
@@ -305,6 +321,15 @@ class StudyState:
         self._sort(trial)
         if was_open:
             self._count(trial)
+
+    def took(self, trial: TrialState, seconds: float) -> None:
+        """Count a trial's share of a segment."""
+        trial.device_seconds += seconds
+        self._spend(trial, seconds)
+
+    def _spend(self, trial: TrialState, seconds: float) -> None:
+        if trial.role.told_to_sampler:
+            self.branches[trial.group.branch].device_seconds += seconds
 
     def _sort(self, trial: TrialState) -> None:
         """Put a trial where it belongs among the open ones."""

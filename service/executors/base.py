@@ -68,7 +68,8 @@ class Admit:
 class SegmentOrder:
     """What a worker does in one call, in this order.
 
-    evict, admit, train `iterations` meta-iterations on every lane, evaluate the lanes in
+    evict, admit, train `iterations` meta-iterations on every lane, select the best model of those
+    that have come where that is asked for, evaluate the lanes in
     `evaluate` on `bank`, write a checkpoint of every lane that can go on: neither diverged nor at
     its horizon.  Of a lane at its horizon write what `at_end` says.
 
@@ -92,6 +93,9 @@ class SegmentOrder:
         measure: Costs to measure of each lane that is evaluated (`metaopt.costs`).
         at_end: A model (`metaopt.population.model_file`), a checkpoint, from which the lane can be
             evaluated again, or nothing.
+        selection: By what the best model of each lane is selected
+            (`metaopt.evaluation.selection.Selection` as a dict); None is that the last one counts.
+        selects: Whether any lane comes to where that is done.
         trivial_tasks: On how many tasks of the bank, its first ones, trivial predictors are scored
             too (`metaopt.evaluation.trivial`); 0 asks for none.
         plugins: What the study needs, `metaopt.plugins.described.Needed` as dicts.
@@ -115,10 +119,17 @@ class SegmentOrder:
     fewer_tasks: dict[str, int] = field(default_factory=dict)
     measure: list[str] = field(default_factory=list)
     at_end: AtEnd = "nothing"
+    selection: Json | None = None
+    selects: bool = False
     trivial_tasks: int = 0
     plugins: list[Json] = field(default_factory=list)
     patience_seconds: float = 600.0
     hang_seconds: float | None = None
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether any lane is scored."""
+        return bool(self.evaluate) or self.selects
 
     def to_json(self) -> Json:
         """Return plain data."""
@@ -145,6 +156,9 @@ class LaneReport:
         checkpoint, digest: File written at the end of the segment and its SHA-256; at the end of a
             trial it may be its model.
         costs: What the order asked to measure, by name, if evaluated.
+        kept_at: The meta-iteration of the model that counts, which is the one that was evaluated,
+            if the best one is kept.
+        latest_score: Then what the model of `meta_iteration` had, on the tasks of the selection.
     """
 
     trial_id: str
@@ -157,6 +171,8 @@ class LaneReport:
     checkpoint: str | None = None
     digest: str | None = None
     costs: dict[str, float] = field(default_factory=dict)
+    kept_at: int | None = None
+    latest_score: float | None = None
 
 
 @dataclass(frozen=True)

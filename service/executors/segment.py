@@ -1,8 +1,11 @@
 """A segment as the worker carries it out: one order in, one report out.
 
-    evict ─▶ admit ─▶ train ─▶ evaluate ─▶ checkpoint
-               │        └── stop ──┴───────────▲       as old as they are, and not evaluated
-               └─────▶ wait for a program ─────▲       the dispatcher orders the same again
+    evict ─▶ admit ─▶ train ─▶ select ─▶ evaluate ─▶ checkpoint
+               │        └── stop ──┴─────────┴─────────▲   as old as they are, and not evaluated
+               └─────▶ wait for a program ─────────────▲   the dispatcher orders the same again
+
+Where the best model of a lane counts (`SegmentOrder.selection`) it is selected before the lane
+trains on: also of one that an earlier segment has left where it was to be selected, and stopped.
 
 The worker keeps its population between orders, so lanes that stay train on without touching
 the host.  A failed order drops it: what the worker then holds would be anybody's guess.
@@ -13,6 +16,7 @@ import json
 import resource
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +27,9 @@ from metaopt.errors import MetaoptError, in_words
 from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.evaluate import LaneScores
 from metaopt.evaluation.hardest import hardest
+from metaopt.evaluation.selection import Selection
 from metaopt.evaluation.trivial import scores_of
+from metaopt.population.kept import Kept
 from metaopt.population.population import Population
 from metaopt.population.signature import Signature
 from service.executors.base import Admit, Json, LaneReport, SegmentOrder, SegmentReport
@@ -98,6 +104,8 @@ class Segments:
         if order.iterations:
             progress.doing("looking for a program")
             program = self._program_of(population, order)
+            if program != "compiling":
+                self._select_left(population, order)
             admitted = time.perf_counter()
         progress.doing("training")
         if program != "compiling":
@@ -109,7 +117,8 @@ class Segments:
         trained = time.perf_counter()
         wanted = [lane for lane in order.evaluate if lane in alive and program != "compiling"]
         asked = bool(order.trivial_tasks) and program != "compiling"
-        judged = self._judge(population, order, wanted, trivial=asked)
+        selecting = alive if program != "compiling" else []
+        judged = self._judge(population, order, wanted, selecting, trivial=asked)
         return SegmentReport(
             lanes=judged.lanes,
             seconds=time.perf_counter() - begun,
@@ -128,15 +137,29 @@ class Segments:
             stopped=judged.stopped,
         )
 
+    def _select_left(self, population: Population, order: SegmentOrder) -> None:
+        """Select of lanes that were left before that; where it is stopped, nothing is trained."""
+        alive = [n for n in population.lanes if population.state(n).diverged_at is None]
+        self._progress.doing("evaluating")
+        with suppress(Stopped):
+            _select(population, order, alive, self._progress)
+
     def _judge(
-        self, population: Population, order: SegmentOrder, wanted: list[str], *, trivial: bool
+        self,
+        population: Population,
+        order: SegmentOrder,
+        wanted: list[str],
+        selecting: list[str],
+        *,
+        trivial: bool,
     ) -> "_Judged":
         """Evaluate what is wanted and keep every lane; if that is stopped, keep them unjudged."""
         progress = self._progress
         try:
             progress.doing("evaluating")
             progress.check()
-            scores = _evaluate(population, order, wanted, progress)
+            known = _select(population, order, selecting, progress)
+            scores = _evaluate(population, order, wanted, known, progress)
             bank, costs = BankSpec.from_json(order.bank), {}
             progress.doing("measuring costs")
             for name in wanted:
@@ -183,7 +206,7 @@ class Segments:
         costs: dict[str, float],
         order: SegmentOrder,
     ) -> LaneReport:
-        state = population.state(lane)
+        state, kept = population.state(lane), population.kept(lane)
         checkpoint = digest = None
         if state.diverged_at is None and order.checkpoint_directory is not None:
             judged = scores is not None or lane not in order.evaluate
@@ -200,6 +223,8 @@ class Segments:
             checkpoint=checkpoint,
             digest=digest,
             costs=costs,
+            kept_at=kept.age if kept and scores else None,
+            latest_score=_latest_score(order, kept) if scores else None,
         )
 
     def _keep(
@@ -260,15 +285,51 @@ class _Judged(NamedTuple):
     stopped: bool
 
 
-def _evaluate(
+def _select(
     population: Population, order: SegmentOrder, lanes: list[str], progress: Progress
 ) -> dict[str, LaneScores]:
-    """The scores of `lanes`, each on as many tasks of the bank as the order says."""
+    """Select the best of `lanes`; the scores that say so already what the order asks for."""
+    if order.selection is None or not lanes:
+        return {}
+    selection = Selection.from_json(order.selection)
+    scored = population.keep_best(lanes, selection, progress.check)
+    same = replace(BankSpec.from_json(order.bank), tasks=1) == replace(selection.bank, tasks=1)
+    return {
+        lane: scores
+        for lane, scores in scored.items()
+        if same and len(scores.scores) == _tasks_of(order, lane)
+    }
+
+
+def _tasks_of(order: SegmentOrder, lane: str) -> int:
+    """On how many tasks of the order's bank a lane is evaluated."""
+    return order.fewer_tasks.get(lane, int(order.bank["tasks"]))
+
+
+def _latest_score(order: SegmentOrder, kept: Kept | None) -> float | None:
+    if kept is None or order.selection is None:
+        return None
+    return Selection.from_json(order.selection).score(kept.latest_loss)
+
+
+def _evaluate(
+    population: Population,
+    order: SegmentOrder,
+    lanes: list[str],
+    known: dict[str, LaneScores],
+    progress: Progress,
+) -> dict[str, LaneScores]:
+    """The scores of `lanes`, each on as many tasks of the bank as the order says.
+
+    Args:
+        known: Those that need not be taken again.
+    """
     bank = BankSpec.from_json(order.bank)
     alike: dict[int, list[str]] = {}
     for lane in lanes:
-        alike.setdefault(order.fewer_tasks.get(lane, bank.tasks), []).append(lane)
-    scores: dict[str, LaneScores] = {}
+        if lane not in known:
+            alike.setdefault(_tasks_of(order, lane), []).append(lane)
+    scores = {lane: known[lane] for lane in lanes if lane in known}
     for tasks, some in alike.items():
         scores |= population.evaluate(some, replace(bank, tasks=tasks), progress.check)
     return scores

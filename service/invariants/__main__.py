@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.errors import SchemaOutdated
 from service.invariants.acknowledged import read_log
 from service.invariants.check import Seen, check
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     settings = Settings()
     engine = open_engine(settings.url())
     try:
-        migrate.check(engine)
+        revisions.check(engine)
         acknowledged = read_log(given.client_log) if given.client_log else []
         seen = Seen(settings.data_directory, acknowledged, given.snapshots, given.at_rest)
         verdict = check(engine, seen)

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Float, Table, select
+from sqlalchemy import JSON, Float, Select, select
 from sqlalchemy.orm import Session
 
 from service.db.columns.vectors import Vector
@@ -16,20 +17,25 @@ MOST_ROWS = 1000  # at once
 
 def infinite(session: Session) -> Iterator[Violation]:
     """Name each row with a number that is not."""
+    for name, columns, query in _queries():
+        for row in session.execute(query):
+            for column, value in zip(columns, row[-len(columns) :], strict=True):
+                if not is_finite(value):
+                    where = f"{name} {'/'.join(str(part) for part in row[: -len(columns)])}"
+                    yield Violation("finite", where, f"{column} has a number that is not finite")
+
+
+@cache
+def _queries() -> list[tuple[str, list[str], Select[Any]]]:
+    """Of each table with numbers its name, those columns, and what reads its keys and them."""
+    found = []
     for table in Base.metadata.sorted_tables:
         columns = [c for c in table.columns if isinstance(c.type, Float | JSON | Vector)]
         if columns:
-            yield from _of_table(session, table, columns)
-
-
-def _of_table(session: Session, table: Table, columns: list[Any]) -> Iterator[Violation]:
-    key = list(table.primary_key.columns)
-    found = session.execute(select(*key, *columns).execution_options(yield_per=MOST_ROWS))
-    for row in found:
-        for column, value in zip(columns, row[len(key) :], strict=True):
-            if not is_finite(value):
-                where = f"{table.name} {'/'.join(str(part) for part in row[: len(key)])}"
-                yield Violation("finite", where, f"{column.name} has a number that is not finite")
+            query = select(*table.primary_key.columns, *columns)
+            query = query.execution_options(yield_per=MOST_ROWS)
+            found.append((table.name, [column.name for column in columns], query))
+    return found
 
 
 def is_finite(value: Any) -> bool:

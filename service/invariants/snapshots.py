@@ -7,10 +7,11 @@ since the one before.  Rows that are written once, such as reports, have ended a
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Select, Table, select
 from sqlalchemy.orm import Session
 
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS, AttemptOutcome
@@ -74,6 +75,16 @@ def _cleared(session: Session) -> tuple[str, ...]:
 
 def ended_rows(session: Session) -> Iterator[tuple[str, str]]:
     """Yield the name of each row that will not change any more, and a digest of it."""
+    for name, keys, query in _queries():
+        for row in session.execute(query):
+            said = row._mapping
+            yield f"{name} {'/'.join(str(said[key]) for key in keys)}", _digest(said)
+
+
+@cache
+def _queries() -> list[tuple[str, list[str], Select[Any]]]:
+    """Of each table its name, the columns that name a row, and what reads those that have ended."""
+    found = []
     for entity, condition in _ENDED:
         table: Table = entity.__table__
         columns = [c for c in table.columns if c.name not in _UNTOLD.get(table.name, ())]
@@ -81,9 +92,8 @@ def ended_rows(session: Session) -> Iterator[tuple[str, str]]:
         if condition is not None:
             query = query.where(condition)
         keys = [column.name for column in table.primary_key.columns]
-        for row in session.execute(query):
-            said = row._mapping
-            yield f"{table.name} {'/'.join(str(said[name]) for name in keys)}", _digest(said)
+        found.append((table.name, keys, query))
+    return found
 
 
 def _digest(said: Any) -> str:

@@ -72,6 +72,7 @@ class SealedRun:
     device_seconds: float
     meta_iterations: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    kept_at: int | None = None
 
 
 class SeedNoise(NamedTuple):

@@ -23,10 +23,13 @@ from metaopt.goals import Goals
 from metaopt.metaparams import Value
 from service.judgement import estimates, winner_interval
 from service.judgement.cautions import Judged, cautions
+from service.judgement.cost_front import Priced, cost_front
 from service.judgement.estimates import Contender, SealedRun, among_finalists, contender
 from service.judgement.heavy_tasks import heavy_tasks
 from service.judgement.trivial import Winner, trivial_reference
+from service.judgement.ways_without import Way, ways_without
 from service.planning.signatures import own_test_steps
+from service.wire.spec.compare import is_way_without
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate, VerdictRun
 from service.wire.views.result import (
@@ -55,6 +58,7 @@ class SearchTrial:
         curve: Mean score there after 0, 1, … inner steps.
         trainings: How many completed: its own and replicas.
         replicas_diverged: How many of its replicas did.
+        kept_at: Of each that completed the meta-iteration of its model, if the best counts.
     """
 
     trial_number: int
@@ -71,15 +75,28 @@ class SearchTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     trainings: int = 1
     replicas_diverged: int = 0
+    kept_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Defaults:
+class Beside:
     """A configuration beside the finalists (`service.wire.spec.compare`), and its trainings."""
 
+    name: str
     branch: str
     params: dict[str, Value]
     runs: Sequence[SealedRun]
+
+
+class _Compared(NamedTuple):
+    beside: Beside
+    fresh: Contender
+    view: Comparison
+
+    @property
+    def meta_learns(self) -> bool:
+        """Whether it is of the spec's defaults, or of a published recipe."""
+        return not is_way_without(self.beside.name)
 
 
 class _Ranked(NamedTuple):
@@ -93,7 +110,7 @@ def study_result(
     trials: Sequence[SearchTrial],
     runs: Sequence[SealedRun],
     *,
-    defaults: Defaults | None = None,
+    beside: Sequence[Beside] = (),
     counts: dict[str, int],
     replicas: dict[str, int] | None = None,
     trivial: Mapping[str, Sequence[float]] | None = None,
@@ -106,7 +123,7 @@ def study_result(
     Args:
         trials: Every trial of the search.
         runs: Every fresh training of a finalist, ended.
-        defaults: What the finalists are compared with.
+        beside: What the finalists are compared with, and was trained.
         counts: Trials of the search by status.
         replicas: Its replicas likewise.
         trivial: Scores by sealed task of trivial predictors, by their names.
@@ -114,14 +131,16 @@ def study_result(
         busy_share: Share of the slots' time that went into segments.
         search: What the search spent, and what ended it.
     """
-    every_run = [*runs, *(defaults.runs if defaults else [])]
-    unadapted = estimates.unadapted_loss(every_run, spec.goals())
+    every_run = [*runs, *(run for each in beside for run in each.runs)]
+    learned = [run for each in beside if not is_way_without(each.name) for run in each.runs]
+    unadapted = estimates.unadapted_loss([*runs, *learned], spec.goals())
     ranked = _ranked(spec, trials, runs, unadapted)
     scored = [each for each in ranked if each.fresh.completed]
     finalists = [_finalist(spec, rank, each, ranked) for rank, each in enumerate(ranked, 1)]
-    reference = _reference(spec, defaults, ranked, unadapted) if defaults else None
-    comparison = _comparison(spec, defaults, reference, ranked) if defaults and reference else None
+    compared = [_compared(spec, each, ranked, unadapted) for each in beside]
+    comparison = next((each.view for each in compared if each.meta_learns), None)
     best = Winner(ranked[0].fresh, _luck(ranked)) if scored else None
+    trivial_answer = trivial_reference(trivial or {}, best, spec.goals())
     return StudyResult(
         **_asked(spec),
         finalists=finalists,
@@ -139,9 +158,17 @@ def study_result(
         busy_share=busy_share,
         search=search,
         comparison=comparison,
-        trivial=trivial_reference(trivial or {}, best, spec.goals()),
+        cost_front=cost_front(spec.verdict.cost, _priced(ranked, finalists, compared)),
+        comparisons=[each.view for each in compared if each.view is not comparison],
+        without_meta_learning=ways_without(
+            spec.verdict.compared(),
+            {each.beside.name: Way(each.fresh, each.view) for each in compared},
+            trivial_answer,
+            spec.goals(),
+        ),
+        trivial=trivial_answer,
         cautions=cautions(
-            _judged(ranked, finalists, reference, comparison),
+            _judged(ranked, finalists, compared),
             spec.metric(),
             different=spec.tasks.record.different(spec.tasks.chosen(), "test"),
         ),
@@ -164,6 +191,7 @@ def _asked(spec: StudySpec) -> dict[str, Any]:
         "maximize": spec.goals().maximize,
         "transductive": spec.evaluation.transductive,
         "first_order_until": spec.pruning.first_order_until,
+        "keep": spec.evaluation.keep,
         "objectives": list(spec.objectives),
         "constraints": spec.constraints.bounds(),
     }
@@ -221,7 +249,11 @@ def _finalist(spec: StudySpec, rank: int, finalist: _Ranked, ranked: Sequence[_R
         model=_model(spec, trial.branch),
         params=trial.params,
         search=SearchScore(
-            score=trial.score, low=trial.low, high=trial.high, trainings=trial.trainings
+            score=trial.score,
+            low=trial.low,
+            high=trial.high,
+            trainings=trial.trainings,
+            kept_at=list(trial.kept_at),
         ),
         sealed=sealed,
         optimism=goals.loss(sealed.score) - goals.loss(trial.score) if sealed else None,
@@ -276,28 +308,24 @@ def _at(sealed: SealedScore | None, steps: int) -> float | None:
     return sealed.curve[steps] if sealed is not None and steps < len(sealed.curve) else None
 
 
-def _reference(
-    spec: StudySpec, defaults: Defaults, ranked: Sequence[_Ranked], unadapted: float
-) -> Contender:
-    fresh = contender(defaults.runs, spec.goals(), unadapted=unadapted)
-    return estimates.beside(fresh, [each.fresh for each in ranked])
-
-
-def _comparison(
-    spec: StudySpec, defaults: Defaults, reference: Contender, ranked: Sequence[_Ranked]
-) -> Comparison:
-    difference = estimates.difference(ranked[0].fresh, reference, _luck(ranked))
-    return Comparison(
-        compared_with=spec.verdict.compare,
-        branch=defaults.branch,
-        algorithm=spec.branch(defaults.branch).algorithm,
-        model=_model(spec, defaults.branch),
-        params=defaults.params,
-        sealed=_sealed(spec, reference) if reference.completed else None,
+def _compared(
+    spec: StudySpec, beside: Beside, ranked: Sequence[_Ranked], unadapted: float
+) -> _Compared:
+    fresh = contender(beside.runs, spec.goals(), unadapted=unadapted)
+    fresh = estimates.beside(fresh, [each.fresh for each in ranked])
+    difference = estimates.difference(ranked[0].fresh, fresh, _luck(ranked))
+    view = Comparison(
+        compared_with=beside.name,
+        branch=beside.branch,
+        algorithm=spec.branch(beside.branch).algorithm,
+        model=_model(spec, beside.branch),
+        params=beside.params,
+        sealed=_sealed(spec, fresh) if fresh.completed else None,
         difference=difference and Estimate.of(difference.scores(spec.goals())),
-        cost=_cost(reference.runs),
-        runs=[VerdictRun.of(run) for run in reference.runs],
+        cost=_cost(fresh.runs),
+        runs=[VerdictRun.of(run) for run in fresh.runs],
     )
+    return _Compared(beside, fresh, view)
 
 
 def _luck(ranked: Sequence[_Ranked]) -> ErrorRates:
@@ -309,8 +337,7 @@ def _luck(ranked: Sequence[_Ranked]) -> ErrorRates:
 def _judged(
     ranked: Sequence[_Ranked],
     finalists: Sequence[Finalist],
-    reference: Contender | None,
-    comparison: Comparison | None,
+    compared: Sequence[_Compared],
 ) -> list[Judged]:
     """All that have a sealed score, as `cautions` wants them."""
     judged = [
@@ -318,9 +345,35 @@ def _judged(
         for each, view in zip(ranked, finalists, strict=True)
         if view.sealed is not None
     ]
-    if reference is not None and comparison is not None and comparison.sealed is not None:
-        judged.append(Judged(reference_name(comparison), None, reference, comparison.sealed))
+    judged += [
+        Judged(reference_name(each.view), None, each.fresh, each.view.sealed)
+        for each in compared
+        if each.view.sealed is not None
+    ]
     return judged
+
+
+def _priced(
+    ranked: Sequence[_Ranked],
+    finalists: Sequence[Finalist],
+    compared: Sequence[_Compared],
+) -> list[Priced]:
+    """All that were judged, as the front of score against cost wants them."""
+    priced = [
+        Priced(
+            f"trial {view.trial_number}",
+            view.trial_number,
+            view.branch,
+            view.algorithm,
+            each.fresh,
+            view.sealed,
+        )
+        for each, view in zip(ranked, finalists, strict=True)
+    ]
+    for each in compared:
+        name, view = reference_name(each.view), each.view
+        priced.append(Priced(name, None, view.branch, view.algorithm, each.fresh, view.sealed))
+    return priced
 
 
 def _cost(runs: Sequence[SealedRun], trial: SearchTrial | None = None) -> ConfigurationCost:

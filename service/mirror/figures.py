@@ -3,7 +3,7 @@
 A branch sees its own learning curves, slices, importances and stability, and of the verdict all
 finalists.  Each figure has an id that never changes, so that saving it again replaces it.
 
-Optuna keeps a figure as text in pieces of 2045 characters, each a row and a transaction; so
+Optuna keeps a figure as text in pieces of 2045 characters, each a row; so
 figures above `MOST_CHARACTERS` (of thousands of trials) stay with the report, and the note says
 which.  They are made once, when all of a study's trials have ended.
 """

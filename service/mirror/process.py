@@ -9,6 +9,7 @@ would be loaded there.
     "stop"        one more sync, then it ends
     end of input  it ends as it is: its parent needs it no longer
     parent dead   the kernel kills it, also where it is stopped and holds a lock of SQLite
+    stopped       for 8 s while its parent lives: killed and begun anew, for the same reason
 
 While its parent drains nothing else ends it: it leads a process group of its own, so that Ctrl-C
 in a terminal does not reach it, and ignores SIGTERM, which may be sent to every process of a
@@ -29,11 +30,14 @@ import structlog
 from sqlalchemy import URL
 
 from service.database_url import parse_database_url
+from service.process_states import STOPPED, state_of
 
 STOP = "stop\n"
 LAST_SYNC_SECONDS = 5.0
 END_SECONDS = 2.0
 RETRY_SECONDS = 5.0
+STOPPED_SECONDS = 8.0
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger("mirror")
 
@@ -94,7 +98,7 @@ class _Mirror:
     def _keep(self) -> None:
         while True:
             if self._process is not None:
-                code = self._process.wait()
+                code = _end_of(self._process)
                 if code == 0 or self._ending.is_set():
                     return
                 log.warning("mirror_died", exit_code=code, retry_seconds=RETRY_SECONDS)
@@ -139,6 +143,20 @@ class _Mirror:
             self._process.stdin.close()
         except BrokenPipeError:
             pass
+
+
+def _end_of(process: "subprocess.Popen[str]") -> int:
+    """The exit code of a process, which is killed once it has been stopped for a while."""
+    stopped = 0
+    while True:
+        try:
+            return process.wait(LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            # By looks and not by a clock: this process may have been stopped itself.
+            stopped = stopped + 1 if state_of(process.pid) in STOPPED else 0
+            if stopped * LOOK_SECONDS >= STOPPED_SECONDS:
+                log.error("mirror_frozen", mirror_pid=process.pid)
+                process.kill()
 
 
 def _file_number(stream: TextIO | None) -> int | None:

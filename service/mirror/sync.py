@@ -18,16 +18,14 @@ are the only thing that is written there, and follow from the trials alone.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError
-from optuna.study import Study as OptunaStudy
 from optuna.study import StudyDirection
-from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
 from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
@@ -43,6 +41,7 @@ from service.db.optuna.trials import Change, add_trials, change_trials, set_attr
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS
 from service.db.tables import Study, Trial
 from service.mirror import figures, rows
+from service.mirror.gathered import Gathered
 from service.mirror.note import note
 from service.operations.report import keep_importances, read_rows
 from service.plugins.stored import spec_of_data
@@ -52,6 +51,7 @@ from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
 
 INTERVAL_SECONDS = 0.5
+MOST_STUDIES = 50  # in memory
 MOST_TOGETHER = 100  # trials in a transaction: on SQLite the dispatcher waits for its end
 
 log = structlog.get_logger("mirror")
@@ -130,7 +130,7 @@ class Mirror:
         self._epoch = epoch
         self._seen: queries.Fingerprint | None = None
         self._copies: dict[tuple[str, str], _BranchCopy] = {}  # of studies that may change
-        self._done: dict[str, str] = {}
+        self._done: dict[str, str] = {}  # marks of those that the last sync saw
 
     def sync(self) -> None:
         """Bring Optuna's tables up to date with ours; a study that fails does not stop others.
@@ -146,15 +146,14 @@ class Mirror:
                 return
             if self._seen is None or before[2:] != self._seen[2:]:
                 self._seen = None
-                studies = queries.all_studies(session)
+                study_ids = queries.all_studies(session)
+                self._read_copies(session)
             else:
-                studies = queries.studies_with_events_after(session, self._seen.last_event)
-            session.expunge_all()
-        if self._seen is None:
-            self._read_copies()
+                study_ids = queries.studies_with_events_after(session, self._seen.last_event)
         since = None if self._seen is None else self._seen.last_event
-        undone = [study for study in studies if not self._is_done(study)]
-        failure = self._sync_studies(undone, since)
+        failure = self._sync_studies(study_ids, since)
+        looked_at = set(study_ids)
+        self._done = {one: mark for one, mark in self._done.items() if one in looked_at}
         if failure is not None or self._stop.is_set():
             self._seen = None
         else:
@@ -177,14 +176,14 @@ class Mirror:
             after = queries.fingerprint(session)
         return after.optuna_studies, after.optuna_last_trial
 
-    def _read_copies(self) -> None:
+    def _read_copies(self, session: Session) -> None:
         self._copies.clear()
         self._done.clear()
-        for study in self._storage.get_all_studies():
-            attributes = dict(study.user_attrs)
+        for there in queries.copies(session):
+            attributes = there.attributes
             if "study_id" in attributes and "branch" in attributes:  # others are not ours
                 key = attributes["study_id"], attributes["branch"]
-                self._copies[key] = _BranchCopy(study._study_id, study.study_name, attributes)
+                self._copies[key] = _BranchCopy(there.optuna_id, there.name, attributes)
 
     def _is_done(self, study: Study) -> bool:
         """Whether nothing of the study will change any more; then its copies are forgotten."""
@@ -203,9 +202,17 @@ class Mirror:
             del self._copies[key]
         return True
 
-    def _sync_studies(self, studies: list[Study], since: int | None) -> Exception | None:
+    def _undone(self, study_ids: Sequence[str]) -> Iterator[Study]:
+        """Read the studies, a few at a time: they may be thousands."""
+        for begin in range(0, len(study_ids), MOST_STUDIES):
+            with reading(self._engine) as session:
+                studies = queries.read_studies(session, study_ids[begin : begin + MOST_STUDIES])
+                session.expunge_all()
+            yield from (study for study in studies if not self._is_done(study))
+
+    def _sync_studies(self, study_ids: Sequence[str], since: int | None) -> Exception | None:
         first: Exception | None = None
-        for study in studies:
+        for study in self._undone(study_ids):
             if self._stop.is_set():
                 break
             try:
@@ -220,6 +227,8 @@ class Mirror:
     def _sync_study(self, study: Study, since: int | None) -> None:
         with reading(self._engine) as session:  # for kinds that were described lately
             spec = spec_of_data(study.spec, session)
+        if study.status in TERMINAL_STUDIES and self._was_done(study, spec):
+            return
         # Those in flight when a study is cancelled or fails end after it.
         ended = [self._sync_branch(study, spec, branch, since) for branch in spec.branches]
         for branch in spec.branches:
@@ -237,10 +246,12 @@ class Mirror:
         for branch in spec.branches:
             copy = self._copy(study, spec, branch)
             small, large = figures.fitting(drawn.get(branch.name, []))
-            figures.save_figures(self._far(copy.name), small)
-            self._write_note(copy.name, note(study, large))
-            copy.attributes["mirrored"] = _done_mark(study)
-            self._storage.set_study_user_attr(copy.optuna_id, "mirrored", _done_mark(study))
+            far, mark = self._far(copy), {"mirrored": _done_mark(study)}
+            figures.save_figures(far.study, small)
+            far.note(note(study, large))
+            far.user(mark)
+            self._write_far(far)
+            copy.attributes |= mark
         self._is_done(study)
 
     def _with_importances(self, content: Rows) -> Rows:
@@ -292,6 +303,28 @@ class Mirror:
             copy.first_open = _first_open(copy, trials)
         return all(trial.status in TERMINAL_TRIALS for trial in trials)
 
+    def _was_done(self, study: Study, spec: StudySpec) -> bool:
+        """Whether Optuna's tables say so of a study that was forgotten: a late event names it."""
+        for branch in spec.branches:
+            key = study.study_id, branch.name
+            found = self._copies.get(key) or self._find(study, branch)
+            if found is None:
+                return False
+            self._copies[key] = found
+        return self._is_done(study)
+
+    def _find(self, study: Study, branch: Branch) -> _BranchCopy | None:
+        own = {"study_id": study.study_id, "branch": branch.name}
+        for name in _names(study, branch):
+            try:
+                optuna_id = self._storage.get_study_id_from_name(name)
+            except KeyError:
+                continue
+            attributes = self._storage.get_study_user_attrs(optuna_id)
+            if own.items() <= attributes.items():
+                return _BranchCopy(optuna_id, name, attributes)
+        return None
+
     def _copy(self, study: Study, spec: StudySpec, branch: Branch) -> _BranchCopy:
         key = study.study_id, branch.name
         if key not in self._copies:
@@ -311,19 +344,19 @@ class Mirror:
         goals = spec.goals()
         score = StudyDirection.MAXIMIZE if goals.maximize else StudyDirection.MINIMIZE
         directions = [score, *[StudyDirection.MINIMIZE] * (len(goals.objectives) - 1)]
-        name = f"{study.name} · {branch.name} · {study.study_id[:8]}"
+        name, whole = _names(study, branch)
         optuna_id = self._claim(name, directions, study.study_id)
         if optuna_id is None:  # another study has the same name and begins with the same letters
-            name = f"{study.name} · {branch.name} · {study.study_id}"
+            name = whole
             optuna_id = self._claim(name, directions, study.study_id)
             assert optuna_id is not None, f"{name} belongs to another study"
-        attributes = {"study_id": study.study_id, "branch": branch.name}
-        for attribute, value in attributes.items():
-            self._storage.set_study_user_attr(optuna_id, attribute, value)
-        names = [spec.metric(), *goals.objectives[1:]]
-        self._storage.set_study_system_attr(optuna_id, "study:metric_names", names)
-        self._write_note(name, note(study))
-        return _BranchCopy(optuna_id, name, attributes)
+        copy = _BranchCopy(optuna_id, name, {"study_id": study.study_id, "branch": branch.name})
+        far = self._far(copy)
+        far.user(copy.attributes)
+        far.system({"study:metric_names": [spec.metric(), *goals.objectives[1:]]})
+        far.note(note(study))
+        self._write_far(far)
+        return copy
 
     def _claim(self, name: str, directions: list[StudyDirection], study_id: str) -> int | None:
         try:
@@ -359,11 +392,12 @@ class Mirror:
     def _finish(self, copy: _BranchCopy, study: Study, spec: StudySpec, branch: Branch) -> None:
         attributes = rows.study_attributes(study, spec, branch)
         changed = {n: v for n, v in attributes.items() if copy.attributes.get(n) != v}
+        far = self._far(copy)
+        far.user(changed)
         if study.status in TERMINAL_STUDIES:
             self._seal(copy, study)
-            self._write_note(copy.name, note(study))
-        for name, value in changed.items():
-            self._storage.set_study_user_attr(copy.optuna_id, name, value)
+            far.note(note(study))
+        self._write_far(far)
         copy.attributes.update(changed)
 
     def _seal(self, copy: _BranchCopy, study: Study) -> None:
@@ -373,13 +407,14 @@ class Mirror:
                     optuna_id = copy.trials[trial_number].optuna_id
                     set_attributes(session, {optuna_id: attributes})
 
-    def _write_note(self, study_name: str, body: str) -> None:
-        study = self._far(study_name)
-        if get_note(study) != body:
-            save_note(study, body)
+    def _far(self, copy: _BranchCopy) -> Gathered:
+        return Gathered(self._storage, copy.optuna_id, copy.name)
 
-    def _far(self, study_name: str) -> OptunaStudy:
-        return OptunaStudy(study_name=study_name, storage=self._storage)
+    def _write_far(self, far: Gathered) -> None:
+        if far:
+            with transaction(self._engine) as session:
+                self._check_live(session)
+                far.write(session)
 
 
 def _is_news(copy: _BranchCopy, trial: Trial, scores: Mapping[int, float]) -> bool:
@@ -401,6 +436,12 @@ def _first_open(copy: _BranchCopy, trials: Sequence[Trial]) -> int:
         if seen is None or not seen.ended:
             return trial.trial_number
     return trials[-1].trial_number + 1 if trials else copy.first_open
+
+
+def _names(study: Study, branch: Branch) -> tuple[str, str]:
+    """The name of the branch's Optuna study, and the one it has where that is another's."""
+    first = f"{study.name} · {branch.name} · "
+    return first + study.study_id[:8], first + study.study_id
 
 
 def _done_mark(study: Study) -> str:

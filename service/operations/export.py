@@ -41,7 +41,7 @@ _REPORT = {
     "meta_iteration": "int", "score": "float", "stderr": "float", "low": "float", "high": "float",
     "median": "float", "trimmed_mean": "float", "standard_deviation": "float",
     "diverged_share": "float", "transductive": "bool", "device_seconds": "float", "attempt": "int",
-    "created_at": "instant",
+    "created_at": "instant", "kept_at": "int", "latest_score": "float",
 }  # fmt: skip
 _TASKS = {"tasks": "int"}  # that the score is from
 _SCORE = {"trial_number": "int", "meta_iteration": "int", "task": "int", "score": "float"}

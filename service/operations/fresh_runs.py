@@ -46,4 +46,5 @@ def sealed_run(row: Trial, report: Report | None) -> SealedRun:
         device_seconds=row.device_seconds,
         meta_iterations=row.meta_iteration,
         metrics=(report.metrics or {}) if report else {},
+        kept_at=report.kept_at if report else None,
     )

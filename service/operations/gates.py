@@ -48,6 +48,7 @@ def resolve_gates(session: Session, spec: StudySpec) -> StudySpec:
         model=view.model,
         meta_iterations=view.meta_iterations,
         first_order_until=view.first_order_until,
+        selected_at=view.selected_at,
     )
     return _with(spec, str(view.label()), incumbent)
 

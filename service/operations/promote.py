@@ -61,6 +61,7 @@ def _of_spec(spec: StudySpec, branch: Branch) -> dict[str, Any]:
         "algorithm": branch.algorithm,
         "meta_iterations": spec.budget.meta_iterations,
         "first_order_until": spec.pruning.first_order_until,
+        "selected_at": spec.rungs() if spec.evaluation.keep == "best" else [],
         "transductive": spec.evaluation.transductive,
     }
 

@@ -14,7 +14,7 @@ from service.db.segments import times_of
 from service.db.trials import rows_of
 from service.db.weights import find_header
 from service.operations.lookup import get_study
-from service.operations.views import study_views
+from service.operations.views import study_view_once
 from service.planning.plan import Plan
 from service.plugins.stored import spec_of
 from service.report.data import Rows
@@ -46,7 +46,7 @@ def read_rows(session: Session, study_id: str) -> Rows:
         at_rung = {"meta_iteration": rung, "tasks": tasks_at[rung]}
         plain[number].append({**at_rung, "score": score, "low": low, "high": high})
     result = StudyResult.model_validate(study.result) if study.result else None
-    view = study_views(session, [study])[0]
+    view = study_view_once(session, study)  # the mirror reads every study, and none again
     trials = rows_of(session, study_id, TrialView.model_fields)
     return Rows(
         study=view,

@@ -21,6 +21,7 @@ from service.operations.warm_start import resolve_warm_start
 from service.planning.banks import digest_of, sealed_bank
 from service.plugins.needs import needs_of
 from service.plugins.stored import spec_of
+from service.wire.spec.added import leave_out_added
 from service.wire.spec.refusals import without_notes
 from service.wire.spec.space import without_defaults
 from service.wire.spec.study import StudySpec
@@ -116,14 +117,15 @@ def answered_before(session: Session, once: Once, *, now: datetime) -> str | Non
 def spec_digest(spec: StudySpec) -> str:
     """The SHA-256 of the spec with every default: the same however it was written.
 
-    Names and models of branches are left out where they are at their default, so that a spec of a
-    time without them has the digest that it had.
+    Names and models of branches are left out where they are at their default, as is what else came
+    later, so that a spec of a time without them has the digest that it had.
     """
     data = spec.model_dump(mode="json")
     data["branches"] = [without_defaults(branch) for branch in data["branches"]]
     incumbent = data["gates"]["incumbent"]
     if incumbent and incumbent["algorithm"] == incumbent["branch"]:
         del incumbent["algorithm"]
+    leave_out_added(data, spec)
     return digest_of(data)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Pool
 from sqlalchemy.orm import Session
 
 from metaopt.goals import Goals
-from service.db import segments, spending, studies
+from service.db import segments, spending, studies, trials
 from service.db.best_trials import Best, best_trials
 from service.db.roles import ROLES
 from service.db.states import StudyStatus, TrialStatus
@@ -18,6 +18,7 @@ from service.db.tables import Ask, Event, Report, Spending, Study, Trial
 from service.operations.specs.stored import Told, stored_warnings, told_of
 from service.operations.waiting import left_of, waits
 from service.wire.spec.kept import Kept
+from service.wire.spec.space import Branch
 from service.wire.spec.stored import LONGEST_KEPT, MOST_KEPT
 from service.wire.views.studies import (
     AskView,
@@ -41,7 +42,10 @@ _completed: WeakKeyDictionary[Pool, _Completed] = WeakKeyDictionary()  # by data
 
 
 def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
-    """Studies with their counts and best trials, in a few queries for all of them."""
+    """Studies with their counts and best trials, in a few queries for all of them.
+
+    Those of completed studies are kept, some kilobytes each, for whoever looks at them again.
+    """
     pool = session.get_bind().engine.pool
     kept = _completed.setdefault(pool, Kept(MOST_KEPT, LONGEST_KEPT))
     found = {row.study_id: kept.get((row.study_id, row.version)) for row in rows}
@@ -51,11 +55,22 @@ def study_views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
         views[row.study_id] = view
         if row.status == StudyStatus.COMPLETED:
             kept.keep((row.study_id, row.version), view, len(json.dumps(row.spec)))
+    return _looked_at(session, rows, [views[row.study_id] for row in rows])
+
+
+def study_view_once(session: Session, row: Study) -> StudyView:
+    """The study as `study_views` has it, but not kept: for who looks at each study just once."""
+    return _looked_at(session, [row], _views(session, [row]))[0]
+
+
+def _looked_at(
+    session: Session, rows: Sequence[Study], views: Sequence[StudyView]
+) -> list[StudyView]:
+    """The views with how often the sealed tasks of their studies were looked at by now."""
     looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
-    sealed = {row.study_id: looks.get(row.sealed_bank or "", row.sealed_looks) for row in rows}
     return [
-        views[row.study_id].model_copy(update={"sealed_looks": sealed[row.study_id]})
-        for row in rows
+        view.model_copy(update={"sealed_looks": looks.get(row.sealed_bank or "", row.sealed_looks)})
+        for row, view in zip(rows, views, strict=True)
     ]
 
 
@@ -70,12 +85,15 @@ def _views(session: Session, rows: Sequence[Study]) -> list[StudyView]:
     busy = segments.busy_shares(session, list(told))
     spent = spending.spending_of(session, list(told))
     queued = waits(session, rows)
+    limited = [one for one, known in told.items() if any(map(_limit, known.spec.branches))]
+    seconds = trials.branch_seconds(session, limited) if limited else {}
     return [
         _study_view(
             row,
             told[row.study_id],
             counts[row.study_id],
             best,
+            seconds,
             busy_share=busy.get(row.study_id),
             spent=spent.get(row.study_id),
             waits=queued.get(row.study_id),
@@ -129,13 +147,14 @@ def _study_view(
     told: Told,
     counts: list[studies.Count],
     best: Mapping[tuple[str, str], Best],
+    seconds: Mapping[tuple[str, str], float],
     *,
     spent: Spending | None,
     **columns: Any,
 ) -> StudyView:
     search = [count for count in counts if ROLES[count.role].told_to_sampler]
-    names = [branch.name for branch in told.spec.branches]
-    begun = {name: sum(c.trials for c in search if c.branch == name) for name in names}
+    branches = {branch.name: branch for branch in told.spec.branches}
+    begun = {name: sum(c.trials for c in search if c.branch == name) for name in branches}
     ended_by = spent.ended_by if spent else None
     derived: dict[str, Any] = {
         "spec": told.spec,
@@ -146,8 +165,11 @@ def _study_view(
             name: BranchView(
                 trials=begun[name],
                 best=_best(best.get((row.study_id, name))),
+                device_seconds=None
+                if _limit(branch) is None
+                else seconds.get((row.study_id, name), 0.0),
             )
-            for name in names
+            for name, branch in branches.items()
         },
         "warnings": [
             *(stored_warnings(row.spec, begun) if ended_by else told.warnings),
@@ -161,6 +183,10 @@ def _study_view(
     }
     own = (name for name in StudyView.model_fields if name not in derived)
     return StudyView.model_validate({**{name: getattr(row, name) for name in own}, **derived})
+
+
+def _limit(branch: Branch) -> float | None:
+    return branch.device_seconds
 
 
 def _counted(counts: Sequence[studies.Count]) -> dict[str, dict[str, int]]:

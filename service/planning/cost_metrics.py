@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.costs.metric import Configuration
 from metaopt.costs.registry import costs_of_configuration
 from metaopt.metaparams import Value
@@ -19,6 +20,8 @@ def costing(spec: StudySpec, branch: Branch) -> Configuration:
         support_examples=k_shot * spec.tasks.classes,
         tasks=spec.tasks.model_dump(),
         model=spec.model_of(branch).model_dump(),
+        algorithm=branch.algorithm,
+        support_passes=0,
     )
 
 
@@ -28,5 +31,9 @@ def metrics_of_params(of_branch: Configuration, params: Mapping[str, Value]) -> 
     Args:
         of_branch: Its branch's `costing`.
     """
-    own_steps = own_test_steps(dict(params))
-    return costs_of_configuration(of_branch._replace(params=params, test_steps=own_steps))
+    trial = of_branch._replace(
+        params=params,
+        test_steps=own_test_steps(dict(params)),
+        support_passes=ALGORITHMS.get(of_branch.algorithm).support_passes(params),
+    )
+    return costs_of_configuration(trial)

@@ -19,6 +19,7 @@ and each cost says which it is.  It is for refusing what would own a machine.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from metaopt.algorithms.registry import ALGORITHMS
 from service.errors import FieldError, InvalidSpec
 from service.wire.spec.size import model_size
 from service.wire.spec.space import largest
@@ -71,8 +72,12 @@ def evaluation_costs(
     tasks = {"evaluation": spec.evaluation.tasks, "verdict": spec.verdict.tasks}
     if spec.gate_tasks():
         tasks["gates"] = spec.gate_tasks()
-    score = max(_score_cost(spec, branch.name, measured) for branch in spec.branches)
-    return {part: Cost(count * score.seconds, score.ground) for part, count in tasks.items()}
+    costs = {}
+    for part, count in tasks.items():
+        branches = spec.every_branch() if part == "verdict" else spec.branches
+        score = max(_score_cost(spec, branch.name, measured) for branch in branches)
+        costs[part] = Cost(count * score.seconds, score.ground)
+    return costs
 
 
 def _score_cost(spec: StudySpec, branch: str, measured: Mapping[str, Measured]) -> Cost:
@@ -119,10 +124,13 @@ def check_cost(
 def score_seconds(spec: StudySpec, name: str) -> float:
     """About how many seconds a trial of a branch is adapted to one task and scored, by rule."""
     branch = spec.branch(name)
-    size = model_size(spec.tasks, spec.model_of(branch))
     entries = {**branch.fixed(), **branch.distributions()}
-    steps = max(spec.evaluation.curve_steps, largest(entries.get("inner_steps")) or 0, 1)
+    most = {name: largest(entry) or 0 for name, entry in entries.items()}
+    algorithm = ALGORITHMS.get(branch.algorithm)
+    size = model_size(spec.tasks, spec.model_of(branch), algorithm, most)
+    curve = spec.evaluation.curve_steps if algorithm.has_inner_loop else 0
+    steps = max(curve, *(int(most.get(name, 0)) for name in ("inner_steps", "test_steps")), 1)
     k_shot, q_query = spec.evaluation_shots()
-    examples = spec.tasks.classes * (3 * k_shot + q_query)
+    examples = spec.tasks.inputs_of_classes * (3 * k_shot + q_query)
     forward = 2 * max(size.weights, USES_OF_A_WEIGHT * size.activations)
     return float(steps * (STEP_SECONDS + examples * forward / OPERATIONS_PER_SECOND))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from metaopt.costs.metric import Configuration as Costing
 from metaopt.evaluation.bank import BankSpec
+from metaopt.evaluation.selection import Selection
 from metaopt.goals import Goals
 from metaopt.metaparams import Value
 from metaopt.population.signature import Signature
@@ -20,8 +21,11 @@ from service.planning.branch_shares import floors, moves, startup_of
 from service.planning.cost_metrics import costing
 from service.planning.fidelity import first_order_until, tasks_at_rungs, trained_params
 from service.planning.signatures import task_bank
-from service.wire.spec.compare import Configuration, reference
+from service.wire.spec.compare import Configuration, references
 from service.wire.spec.study import StudySpec
+
+INCUMBENT = "incumbent"
+"""What gates compare the candidate with."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,14 @@ class RolePlan:
         spec: What they train by.
         bank: Their tasks; the steps of its curve are those of a trial's program (`bank_of`).
         rungs: Meta-iterations at which they are judged; the last is the horizon.
-        stops: Where their segments must end: at rungs, and where programs change.
+        stops: Where their segments must end: at rungs, where programs change, and where the best of
+            their models is selected.
+        selection: By what that is selected, on meta-validation tasks whatever judges them; None is
+            that the last one counts.
         fewer_tasks: On how many tasks they are scored where these are not all of the bank's.
-        compared_with: What is trained beside them, by the branch that leads the search.
+        compared_with: What is trained beside them, by the branch that leads the search and then by
+            the name under which the spec asks for it.
+        branches: Names of the branches that they may be of.
         costing: What the costs of a branch's trials follow from, without their parameters.
         beside_trivial: Whether trivial predictors are scored on their tasks too.
     """
@@ -45,8 +54,10 @@ class RolePlan:
     bank: BankSpec
     rungs: tuple[int, ...]
     stops: tuple[int, ...]
+    selection: Selection | None
     fewer_tasks: Mapping[int, int]
-    compared_with: Mapping[str, Configuration]
+    compared_with: Mapping[str, Mapping[str, Configuration]]
+    branches: tuple[str, ...]
     costing: Mapping[str, Costing]
     beside_trivial: bool
 
@@ -63,6 +74,12 @@ class RolePlan:
     def bank_of(self, signature: Signature) -> BankSpec:
         """The bank with a curve as long as the trials of a program need it."""
         return replace(self.bank, steps=signature.test_cap)
+
+    def selection_of(self, signature: Signature) -> Selection | None:
+        """The selection, on a bank as `bank_of` has it."""
+        if self.selection is None:
+            return None
+        return replace(self.selection, bank=replace(self.selection.bank, steps=signature.test_cap))
 
     def tasks_at(self, meta_iteration: int) -> int:
         """On how many tasks of the bank, its first ones, a trial is scored there."""
@@ -133,18 +150,33 @@ class Plan:
 def _role_plan(spec: StudySpec, name: str, role: Role) -> RolePlan:
     trained = _as_promoted(spec) if role.trained_as == "promoted" else spec
     rungs = spec.rungs() if role.judged_at == "rungs" else [trained.budget.meta_iterations]
+    until, selection = trained.pruning.first_order_until, _selection(trained)
+    stops = {*rungs, *([] if until is None else [until])}
     until = trained.pruning.first_order_until
+    branches = trained.every_branch() if role.bank == "sealed" else trained.branches
     return RolePlan(
         role=role,
         spec=trained,
         bank=task_bank(spec, role.bank, 0),
         rungs=tuple(rungs),
-        stops=tuple(sorted({*rungs, *([] if until is None else [until])})),
+        stops=tuple(sorted(stops | (selection.tasks_at.keys() if selection else set()))),
+        selection=selection,
         fewer_tasks=tasks_at_rungs(spec) if role.judged_at == "rungs" else {},
         compared_with=_compared_with(spec, role),
-        costing={branch.name: costing(trained, branch) for branch in trained.branches},
+        branches=tuple(branch.name for branch in branches),
+        costing={branch.name: costing(trained, branch) for branch in branches},
         beside_trivial=_beside_trivial(spec, role),
     )
+
+
+def _selection(spec: StudySpec) -> Selection | None:
+    """How the best model of what a spec trains is selected, if it is not the last that counts."""
+    if spec.evaluation.keep == "last":
+        return None
+    fewer, goals = tasks_at_rungs(spec), spec.goals()
+    tasks_at = {rung: fewer.get(rung, spec.evaluation.tasks) for rung in spec.rungs()}
+    bank = task_bank(spec, "validation", 0)
+    return Selection(bank, tasks_at, goals.statistic, goals.maximize)
 
 
 def _as_promoted(spec: StudySpec) -> StudySpec:
@@ -153,13 +185,20 @@ def _as_promoted(spec: StudySpec) -> StudySpec:
     if incumbent is None:
         return spec
     budget = spec.budget.model_copy(update={"meta_iterations": incumbent.meta_iterations})
-    until = {"rungs": None, "tasks": None, "first_order_until": incumbent.first_order_until}
-    pruning = spec.pruning.model_copy(update=until)
+    selected_at = incumbent.selected_at
+    recipe = {
+        "rungs": selected_at[:-1] or None,
+        "tasks": None,
+        "first_order_until": incumbent.first_order_until,
+    }
+    pruning = spec.pruning.model_copy(update=recipe)
+    keep = {"keep": "best" if selected_at else "last"}
     changes = {
         "model": incumbent.model,
         "branches": [branch.model_copy(update={"model": None}) for branch in spec.branches],
         "budget": budget,
         "pruning": pruning,
+        "evaluation": spec.evaluation.model_copy(update=keep),
     }
     return spec.model_copy(update=changes)
 
@@ -170,13 +209,15 @@ def _beside_trivial(spec: StudySpec, role: Role) -> bool:
     return asked or role.bank == "sealed"
 
 
-def _compared_with(spec: StudySpec, role: Role) -> dict[str, Configuration]:
+def _compared_with(spec: StudySpec, role: Role) -> dict[str, dict[str, Configuration]]:
     names = [branch.name for branch in spec.branches]
     if role.bank == "gates" and (incumbent := spec.gates.incumbent) is not None:
         # A spec is refused where no branch could.
         beside = spec.branches_for(incumbent.branch, incumbent.algorithm)[0]
-        return dict.fromkeys(names, Configuration(beside.name, dict(incumbent.params)))
+        promoted = {INCUMBENT: Configuration(beside.name, dict(incumbent.params))}
+        return dict.fromkeys(names, promoted)
     if role.bank != "sealed":
         return {}
-    references = {name: reference(spec.verdict.compare, spec.branches, name) for name in names}
-    return {name: fixed for name, fixed in references.items() if fixed is not None}
+    compared = spec.verdict.compared()
+    found = {name: references(compared, spec.branches, name) for name in names}
+    return {name: trained for name, trained in found.items() if trained}

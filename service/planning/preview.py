@@ -17,6 +17,7 @@ from service.planning.plan import Plan
 from service.planning.rungs import expected_iterations, kept_share
 from service.planning.signatures import trial_signature
 from service.planning.warnings import warnings
+from service.wire.spec.compare import trained
 from service.wire.spec.samplers import dimensions
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
@@ -51,8 +52,9 @@ def preview(
     searched = Plan.of(spec)[TrialRole.SEARCH]
     rungs = list(searched.rungs)
     kept = kept_share(spec)
-    compared = spec.verdict.compare != "none"
-    finalists = (min(spec.verdict.finalists, spec.points()) + compared) * spec.verdict.seeds
+    compared = len(trained(spec.verdict.compared()))
+    judged = min(spec.verdict.judged(len(spec.branches)), spec.points())
+    finalists = (judged + compared) * spec.verdict.seeds
     plans = [_branch_plan(spec, position, paces) for position in range(len(spec.branches))]
     full = rungs[-1]
     # Replicas and finalists are taken to come from the branches as their trials do.
@@ -72,6 +74,7 @@ def preview(
         warnings=[*warnings(spec), *_slow(spec, plans)],
         rungs=rungs,
         bank_tasks=[searched.tasks_at(rung) for rung in rungs],
+        keep=spec.evaluation.keep,
         first_order_until=spec.pruning.first_order_until,
         search=_cost(spec.budget.trials, full, search, paces, spec.budget.total_meta_iterations),
         verdict=on_top(finalists),
@@ -133,6 +136,7 @@ def _branch_plan(spec: StudySpec, position: int, paces: Mapping[str, Pace]) -> B
         branch=branch.name,
         model=None if branch.model is None else branch.model.model_dump(mode="json"),
         trials=first_budgets(spec)[position],
+        device_seconds=branch.device_seconds,
         searched=[_shown(name, entry) for name, entry in dimensions(branch).items()],
         fixed=branch.fixed(),
         warm_start=[entry for entry in spec.warm_start.trials if entry.branch == branch.name],

@@ -6,6 +6,7 @@ inner steps are unrolled, a few.
 
 from typing import Any
 
+from metaopt.algorithms.algorithm import steps_of
 from metaopt.algorithms.registry import ALGORITHMS, parameters
 from metaopt.evaluation.bank import BankSpec
 from metaopt.keys import key
@@ -20,12 +21,13 @@ from service.wire.spec.study import StudySpec
 
 def step_caps(spec: StudySpec, branch: Branch) -> tuple[int, int]:
     """(step_cap, test_cap): most inner steps a trial of `branch` can train and be scored
-    with.  `test_steps` 0 means as many as it trains with.
+    with; 0 without an inner loop.  `test_steps` 0 means as many as it trains with.
     """
     step_cap = max(_numbers(branch, "inner_steps"))
     tests = _numbers(branch, "test_steps")
     follows_training = step_cap if min(tests) <= 0 else 0
-    return step_cap, max(*tests, follows_training, spec.evaluation.curve_steps)
+    curve = spec.evaluation.curve_steps if ALGORITHMS.get(branch.algorithm).has_inner_loop else 0
+    return step_cap, max(*tests, follows_training, curve)
 
 
 def trial_signature(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> Signature:
@@ -59,7 +61,7 @@ def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
     """One of the banks of a study, with a curve of `steps` inner steps."""
     k_shot, q_query = spec.evaluation_shots()
     metric = spec.tasks.metric_record
-    by_default = metric.name == default_metric(metric.classification)
+    by_default = metric.name == default_metric(metric.target)
     split, stream, tasks = {
         "validation": ("validation", "bank", spec.evaluation.tasks),
         "sealed": ("test", "sealed", spec.verdict.tasks),
@@ -79,13 +81,14 @@ def task_bank(spec: StudySpec, name: BankName, steps: int) -> BankSpec:
 
 def own_test_steps(params: dict[str, Value]) -> int:
     """The number of inner steps after which a trial with these params is scored."""
-    return int(params["test_steps"]) or int(params["inner_steps"])
+    return steps_of(params).test
 
 
 def _trial_caps(spec: StudySpec, branch: Branch, params: dict[str, Value]) -> tuple[int, int]:
     # The defaults that a verdict compares with may lie outside the space.
     most, test_cap = step_caps(spec, branch)
-    return max(most, int(params["inner_steps"])), max(test_cap, own_test_steps(params))
+    steps = steps_of(params)
+    return max(most, steps.train), max(test_cap, steps.test)
 
 
 def _numbers(branch: Branch, name: str) -> list[int]:
@@ -94,4 +97,4 @@ def _numbers(branch: Branch, name: str) -> list[int]:
         return [int(entry.low), int(entry.high)]
     if isinstance(entry, ChoiceList):
         return [int(choice) for choice in entry.choices]
-    return [int(branch.fixed()[name])]
+    return [int(branch.fixed().get(name, 0))]

@@ -7,6 +7,7 @@ pruning is expected to leave of its search, and the fresh trainings of its verdi
 from collections.abc import Mapping
 
 from service.planning.rungs import expected_iterations, kept_share
+from service.wire.spec.compare import trained
 from service.wire.spec.study import StudySpec
 
 
@@ -37,7 +38,8 @@ def seconds_left(
 
 def fresh_trainings(spec: StudySpec) -> int:
     """How many fresh trainings verdict and gates take, as far as that is known beforehand."""
-    finalists = min(spec.verdict.finalists, spec.points()) + (spec.verdict.compare != "none")
+    judged = min(spec.verdict.judged(len(spec.branches)), spec.points())
+    finalists = judged + len(trained(spec.verdict.compared()))
     contenders = 0 if not spec.gates.rules else 1 if spec.gates.incumbent is None else 2
     return finalists * spec.verdict.seeds + contenders * spec.gates.seeds
 

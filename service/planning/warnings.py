@@ -194,6 +194,9 @@ def allocation(spec: StudySpec, trials: Trials) -> Iterator[str]:
         yield _idle("search.allocation", search.allocation, why)
     if alone and spec.branches[0].share is not None:
         yield _idle("branches[0].share", f"{spec.branches[0].share:g}", why)
+    if search.currency != "trials" and spec.allocation() != "bandit":
+        why = "results move no trials between branches"
+        yield _idle("search.currency", search.currency, why)
     if _chosen(search, "floor") and not moves(spec):
         if not alone and spec.allocation() == "even":
             why = "search.allocation even moves no trials between branches"
@@ -205,11 +208,16 @@ def allocation(spec: StudySpec, trials: Trials) -> Iterator[str]:
 def finalists(spec: StudySpec, trials: Trials) -> Iterator[str]:
     """More finalists than trials."""
     points, verdict = spec.points(), spec.verdict
-    if verdict.finalists > points and _chosen(verdict, "finalists"):
+    judged = verdict.judged(len(spec.branches))
+    if judged > points and _chosen(verdict, "finalists"):
+        branches = len(spec.branches)
+        of_each = "" if judged == verdict.finalists else f" of each of {branches} branches"
         yield (
-            f"verdict.finalists = {verdict.finalists} are more than the {points} trials that are "
-            "searched: no more than these are judged"
+            f"verdict.finalists = {verdict.finalists}{of_each} are more than the {points} trials "
+            "that are searched: no more than these are judged"
         )
+    if len(spec.branches) == 1 and verdict.finalists_from == "each_branch":
+        yield _idle("verdict.finalists_from", "each_branch", "there is one branch")
     if verdict.extra_finalists and verdict.finalists >= points:
         why = f"verdict.finalists = {verdict.finalists} takes all {points} trials already"
         yield _idle("verdict.extra_finalists", verdict.extra_finalists, why)

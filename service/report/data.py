@@ -32,8 +32,8 @@ from service.wire.views.studies import StudyView, TrialView
 from service.wire.views.timeline import Timeline
 
 PARTS = (
-    "verdict", "hardest", "pareto", "learning_curves", "slices", "importances", "stability",
-    "adaptation", "cost", "timeline",
+    "verdict", "cost_front", "hardest", "pareto", "learning_curves", "slices", "importances",
+    "stability", "adaptation", "cost", "timeline",
 )  # fmt: skip
 
 log = structlog.get_logger("report")
@@ -103,6 +103,7 @@ def study_report(rows: Rows, *, now: datetime, parts: Collection[str] = PARTS) -
     mattered = any(branch.parameters for branch in importances)
     makers: dict[str, Callable[[], object]] = {
         "verdict": lambda: rows.result,
+        "cost_front": lambda: rows.result.cost_front if rows.result else None,
         "hardest": lambda: rows.hardest if isinstance(rows.hardest, HardestReport) else None,
         "pareto": lambda: pareto(spec, search),
         "learning_curves": lambda: _learning_curves(search, rows.points, order) or None,
@@ -207,7 +208,7 @@ def _cost(rows: Rows, now: datetime) -> StudyCost | None:
     study = rows.study
     if not any(trial.started_at for trial in rows.trials):
         return None
-    branches = [_branch_cost(branch.name, rows.trials) for branch in study.spec.branches]
+    branches = [_branch_cost(branch.name, rows.trials) for branch in study.spec.every_branch()]
     until = study.finished_at or now
     return StudyCost(
         device_seconds=sum(trial.device_seconds for trial in rows.trials),

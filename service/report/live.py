@@ -23,14 +23,16 @@ from service.wire.views.page import (
     GateWords,
     PartView,
     StudyPage,
+    WorthTable,
 )
 from service.wire.views.report import AdaptationCurve, LearningCurve, StudyReport
 from service.wire.views.result import StudyResult
 from service.wire.words import gates
 from service.wire.words.finalists import finalist_cells
 from service.wire.words.judgement import judgement_sentences
+from service.wire.words.meta_learning import TITLE, worth_table
 
-PARTS = ("verdict", "pareto", "learning_curves", "adaptation")
+PARTS = ("verdict", "cost_front", "pareto", "learning_curves", "adaptation")
 MOST_CURVES = 150
 FINALISTS = {
     "rank": "rank", "trial": "trial", "branch": "branch", "search": "search", "sealed": "sealed",
@@ -56,6 +58,7 @@ def study_page(rows: Rows, *, now: datetime, most_curves: int = MOST_CURVES) -> 
         label=answer.label,
         sentences=_sentences(report),
         finalists=_finalists(rows.study.spec, rows.result) if rows.result else None,
+        worth=_worth(rows.result),
         gates=_gates(rows.result.gates) if rows.result and rows.result.gates else None,
         last_points={number: points[-1] for number, points in rows.points.items() if points},
     )
@@ -118,6 +121,11 @@ def _finalists(spec: StudySpec, result: StudyResult) -> FinalistTable:
     rows = finalist_cells(spec, result, headings)
     cells = [[CellView(text=cell.text, interval=cell.interval) for cell in row] for row in rows]
     return FinalistTable(header=list(headings.values()), rows=cells)
+
+
+def _worth(result: StudyResult | None) -> WorthTable | None:
+    table = worth_table(result)
+    return table and WorthTable(title=TITLE, header=list(table.header), rows=table.rows)
 
 
 def _gates(report: GateReport) -> GateWords:

@@ -1,6 +1,7 @@
 import json
 import math
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from benchmarks import bench
 from benchmarks.suite import table
 from benchmarks.suite.contender import Setting
-from benchmarks.suite.contenders import loop, ours
-from benchmarks.suite.driver import Outcome, Plan, measure
+from benchmarks.suite.contenders import loop, ours, plain
+from benchmarks.suite.driver import Outcome, Plan, check, measure
 from benchmarks.suite.process import Refused
-from benchmarks.suite.roster import LIMIT, Entry, roster
-from benchmarks.suite.works import CPU_WORKS, find
+from benchmarks.suite.roster import LIMIT, Entry, roster, roster_of
+from benchmarks.suite.works import CPU_WORKS, FAMILY_WORKS, find
+from metaopt.algorithms.registry import ALGORITHMS
 from tests import reference
 
 WORK = find("sinusoid_second_1")
@@ -134,3 +136,44 @@ def test_the_loop_computes_the_reference_gradient(work, tmp_path):
         )  # fmt: skip
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("work", [w for w in FAMILY_WORKS if not w.images], ids=lambda w: w.name)
+def test_the_family_computes_what_its_plain_loops_do(work, tmp_path):
+    few = replace(work, params={**work.params, "meta_batch": 3})
+    example = ours.example(few, "cpu")
+    found = ours.make(few, Setting("cpu", tmp_path), 2, False).gradient(example)
+    expected = loop.make(few, Setting("cpu", tmp_path)).gradient(example)
+    check(found, expected)
+    assert all(np.abs(gradient).max() > 0 for gradient in expected.values())
+
+
+def test_each_plain_loop_has_a_work_item():
+    loops = {*plain.LOSSES, *plain.GRADIENTS}
+    assert {work.algorithm for work in FAMILY_WORKS} == loops
+    assert loops <= set(ALGORITHMS.names())
+
+
+def test_what_is_rounding_beside_the_whole_is_not_compared_to_itself():
+    whole = {"w": np.ones(3), "b": np.full(3, 1e-8)}
+    check({"w": np.ones(3), "b": np.full(3, 3e-8)}, whole)
+    with pytest.raises(Refused, match="gradient of b"):
+        check({"w": np.ones(3), "b": np.full(3, 1e-5)}, whole)
+
+
+def test_only_ours_are_asked_for_the_family():
+    entries = roster_of(FAMILY_WORKS[0], "cpu")
+    assert entries and all(entry.module == "ours" for entry in entries)
+    assert roster_of(WORK, "cpu") == roster("cpu")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--family", "--device", "cuda"], ["--family", "--work", WORK.name],
+     ["--work", FAMILY_WORKS[0].name]],
+)  # fmt: skip
+def test_the_family_is_asked_for_by_name_and_on_a_cpu(arguments, capsys):
+    with pytest.raises(SystemExit):
+        bench.main(arguments)
+    told = capsys.readouterr().err
+    assert "--family runs on the CPU alone" in told or "--work must be one of" in told

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -160,8 +161,8 @@ def simulation(given: argparse.Namespace) -> dict[str, Any]:
 
 def long_work(given: argparse.Namespace) -> dict[str, Any]:
     """A service at work for long: memory, descriptors, connections and directories stay flat."""
-    outcomes = []
-    for kind in given.databases:
+
+    def on(kind: str) -> dict[str, Any]:
         directory = Path(tempfile.mkdtemp(prefix="metaopt-soak-"))
         with database(kind, directory) as engine:
             outcome = soak(
@@ -179,11 +180,14 @@ def long_work(given: argparse.Namespace) -> dict[str, Any]:
             sep="\n  ",
             flush=True,
         )
-        outcomes.append(outcome)
         if outcome["passed"]:
             shutil.rmtree(directory, ignore_errors=True)
         else:
             print(f"  what it left: {directory}", flush=True)
+        return outcome
+
+    with ThreadPoolExecutor() as at_once:  # each is a service of its own, at work for as long
+        outcomes = list(at_once.map(on, given.databases))
     return {"runs": outcomes, "passed": all(one["passed"] for one in outcomes)}
 
 

@@ -1,14 +1,21 @@
 """Simulated dispatchers: whatever goes wrong, nothing is lost, doubled or stuck; seeds repeat."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
+from service.db.dispatcher import StepDone, fence
+from service.dispatcher import retries, slots
+from service.dispatcher.retries import RetryDecision, decide_retry
 from service.dispatcher.store import ledger, steps
 from tests.chaos.simulation.run import Simulator
 from tests.chaos.simulation.seeds import simulator as simulators
 
-SEEDS = 300
+SEEDS = 500
 PARTS = 4  # side by side
 MUTANT_SEEDS = 60  # at most: the first few already find it out
 
@@ -47,4 +54,26 @@ def test_a_dispatcher_that_tells_samplers_nothing_is_found_out(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger, "_told", lambda study, tells: [])
+    assert any(simulator.run(seed).violations for seed in range(MUTANT_SEEDS))
+
+
+def test_a_step_that_is_done_again_after_its_commit_is_found_out(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fence_alone(session: Session, epoch: int, step: int) -> None:
+        with suppress(StepDone):
+            fence(session, epoch, step)
+
+    monkeypatch.setattr(steps, "fence", fence_alone)
+    assert any(simulator.run(seed).violations for seed in range(MUTANT_SEEDS))
+
+
+def test_a_dispatcher_that_charges_nobody_for_losses_is_found_out(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uncharged(*given: Any, **more: Any) -> RetryDecision:
+        return replace(decide_retry(*given, **more), attempts=0)
+
+    monkeypatch.setattr(retries, "MOST_ATTEMPTS", 10**6)
+    monkeypatch.setattr(slots, "decide_retry", uncharged)
     assert any(simulator.run(seed).violations for seed in range(MUTANT_SEEDS))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from metaopt.algorithms.registry import ALGORITHMS
 from service.cli.commands.demo import EXAMPLES, examples_directory
 from service.cli.specs import read_spec
 from service.wire.spec.refusals import parse_spec
@@ -15,7 +16,7 @@ FILES = sorted(DIRECTORY.glob("*.yaml"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_example_is_a_valid_spec(path: Path) -> None:
     spec = parse_spec(read_spec(path))
-    assert {branch.algorithm for branch in spec.branches} <= {"maml", "reptile"}
+    assert {branch.algorithm for branch in spec.branches} <= set(ALGORITHMS.names())
     assert spec.rungs()[-1] == spec.budget.meta_iterations
 
 

@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 NAMES = (
     "cli.md",
     "settings.md",
+    "algorithms.md",
     "meta-parameters.md",
     "presets.md",
     "errors.md",

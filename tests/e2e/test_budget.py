@@ -20,13 +20,13 @@ def test_a_killed_dispatcher_s_successor_goes_on_counting(
 ) -> None:
     budget = {"trials": 12, "meta_iterations": 300, "total_meta_iterations": 900}
     study_id = submit(engine, small_spec(budget=budget))
-    first = DispatcherProcess(database_url, tmp_path / "data")
+    first = DispatcherProcess(database_url, tmp_path / "data", METAOPT_SLOTS="2")
     try:
         wait_until(lambda: spent(engine, study_id) > 0, 60, what="a report")
     finally:
         first.close()
     before = spent(engine, study_id)
-    second = DispatcherProcess(database_url, tmp_path / "data")
+    second = DispatcherProcess(database_url, tmp_path / "data", METAOPT_SLOTS="2")
     try:
         wait_until(lambda: find(engine, study_id).status == "completed", 100, what="the study")
     finally:

@@ -21,7 +21,7 @@ def test_the_waiting_of_real_workers_is_stored(
     engine: Engine, database_url: str, tmp_path: Path
 ) -> None:
     study_id = submit(engine, small_spec())
-    dispatcher = DispatcherProcess(database_url, tmp_path / "data")
+    dispatcher = DispatcherProcess(database_url, tmp_path / "data", METAOPT_SLOTS="2")
     try:
         wait_until(lambda: find(engine, study_id).status == "completed", 60, what="the study")
     finally:

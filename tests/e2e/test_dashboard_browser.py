@@ -130,7 +130,8 @@ def endless(server: httpx2.Client) -> Iterator[str]:
 
 def test_optuna_dashboard_shows_a_running_study_its_trials_and_their_curves(endless, page, server):
     def mirrored() -> bool:
-        studies = server.get("/api/studies").json()["study_summaries"]
+        # The first request loads the dashboard, which takes seconds beside other work.
+        studies = server.get("/api/studies", timeout=60).json()["study_summaries"]
         return any(endless[:8] in study["study_name"] for study in studies)
 
     wait_until(mirrored, what="the mirror")

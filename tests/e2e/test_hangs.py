@@ -45,7 +45,7 @@ def test_a_frozen_worker_costs_an_attempt_and_its_slot_comes_back(
 ) -> None:
     one_trial = {**LONG, "budget": {**LONG["budget"], "trials": 1}}
     studies = [submit(engine, small_spec(**one_trial)) for _ in range(2)]
-    dispatcher = start(METAOPT_HANG_SECONDS="3", METAOPT_COMPILE="never")
+    dispatcher = start(METAOPT_SLOTS="2", METAOPT_HANG_SECONDS="3", METAOPT_COMPILE="never")
     wait_until(lambda: all(segments(engine, slot) > 6 for slot in SLOTS), 60, what="both slots")
     frozen = dispatcher.workers()[0]
     before = {slot: segments(engine, slot) for slot in SLOTS}

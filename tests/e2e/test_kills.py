@@ -48,7 +48,7 @@ def test_a_study_survives_the_death_of_its_workers(
     engine: Engine, start: Start, unkilled: Scores
 ) -> None:
     study_id = submit(engine, small_spec())
-    dispatcher = start()
+    dispatcher = start(METAOPT_SLOTS="2")
     wait_until(lambda: progress(engine, study_id) > 0, 30, what="a first checkpoint")
     for victim in dispatcher.worker_pids():
         kill(victim)
@@ -61,9 +61,9 @@ def test_a_study_survives_the_death_of_its_workers(
 def test_a_study_survives_the_death_of_the_dispatcher(
     engine: Engine, start: Start, unkilled: Scores, tmp_path: Path
 ) -> None:
-    first = start()
+    first = start(METAOPT_SLOTS="2")
     wait_until(lambda: "dispatcher_live" in first.log(), 30, what="a live dispatcher")
-    second = start()
+    second = start(METAOPT_SLOTS="2")
     wait_until(lambda: "standing_by" in second.log(), 30, what="a dispatcher that stands by")
     study_id = submit(engine, small_spec())
     wait_until(lambda: progress(engine, study_id) > 0, 30, what="a first checkpoint")

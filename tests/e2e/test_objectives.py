@@ -167,6 +167,45 @@ def test_a_study_with_two_objectives_ends_with_a_pareto_set(
     assert {p["trial_number"] for p in report["pareto"]["points"] if p["on_front"]} == front
 
 
+def test_the_best_of_each_algorithm_is_judged_and_set_against_what_it_costs(
+    server: Server, metaopt: Command
+) -> None:
+    maml, _ = SPREAD["branches"]
+    study = ended(
+        server,
+        name="family",
+        branches=[
+            {**maml, "space": {**maml["space"], "inner_steps": 4}, "device_seconds": 900},
+            {"algorithm": "cnp", "space": {"outer_lr": "default", "meta_batch": 4}},
+        ],
+        search={"sampler": "random", "currency": "device_seconds"},
+        budget={"trials": 6, "meta_iterations": 120},
+        verdict={
+            "finalists": 1, "finalists_from": "each_branch", "seeds": 1, "tasks": 20,
+            "compare": "none", "cost": "adaptation_flops",
+        },
+    )  # fmt: skip
+    assert (study.status, study.error) == ("completed", None)
+    assert (study.branches["maml"].device_seconds or 0.0) > 0
+    result, trials = found(server, study)
+    assert {finalist.branch for finalist in result.finalists} == {"maml", "cnp"}
+    assert all((t.metrics or {})["adaptation_flops"] > 0 for t in trials if t.score is not None)
+    examples = {t.branch: (t.metrics or {})["adaptation_examples"] for t in trials if t.metrics}
+    assert examples == {"maml": 4 * 5.0, "cnp": 5.0}
+    front = result.cost_front
+    assert front is not None and front.metric == "adaptation_flops"
+    by_branch = {point.branch: point for point in front.points}
+    for finalist in result.finalists:
+        assert finalist.sealed is not None
+        assert by_branch[finalist.branch].cost == finalist.sealed_metrics["adaptation_flops"]
+        assert by_branch[finalist.branch].score == finalist.sealed.score
+    assert front.points[0].standing == "front"  # the cheapest
+    assert "Score against cost" in metaopt("result", study.study_id)
+    with httpx2.Client(base_url=server.url) as http:
+        page = http.get(f"/api/v1/studies/{study.study_id}/report.html").text
+    assert 'id="cost_front"' in page
+
+
 def test_a_constraint_excludes_trials_from_the_finalists_and_is_shown(
     server: Server, metaopt: Command
 ) -> None:

@@ -3,13 +3,16 @@
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from service.db.schema import migrate
 from tests.fakes.processes import children, runs
+
+STARTS = 6
 
 
 class Cluster:
@@ -72,7 +75,10 @@ class Cluster:
 
     def start(self) -> None:
         """Start it again, where it was."""
-        self._server.ensure_postgres_running()
+        for _ in range(STARTS):  # each waits for ten seconds, and a busy machine takes more
+            with suppress(subprocess.TimeoutExpired):
+                self._server.ensure_postgres_running()
+                break
         assert self._server.get_uri(database="postgres", driver="psycopg") == self.url
 
 

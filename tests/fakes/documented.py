@@ -5,9 +5,11 @@ just inside and just outside of each rule, a parameter left out or given twice, 
 not there), and half are drawn.  An operation gets as many as `per_operation` in all.
 """
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -67,6 +69,32 @@ SPECS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 SECTIONS = ("budget", "evaluation", "pruning", "search", "seed", "verdict")
 
 
+class Document:
+    """The operations of an OpenAPI document, and what there is to send at its bounds.
+
+    It depends on no database, and to find its bounds takes half a minute: `document` reads it once.
+    """
+
+    def __init__(self, text: str) -> None:
+        read = schemathesis.openapi.from_dict(json.loads(text))
+        self.operations = [operation.ok() for operation in read.get_all_operations()]
+        self._at_bounds: dict[str, list[Any]] = {}
+
+    def at_bounds(self, operation: Any) -> list[Any]:
+        """Every request at the bounds of an operation; to be derived, not to be changed."""
+        if operation.label not in self._at_bounds:
+            cases = operation.schema.iter_coverage_cases(
+                operation,
+                generation_modes=list(GenerationMode),
+                generation_config=operation.schema.config.generation_for(operation=operation),
+            )
+            self._at_bounds[operation.label] = list(cases)
+        return self._at_bounds[operation.label]
+
+
+document = cache(Document)
+
+
 class Documented:
     """The operations of an application, tried.
 
@@ -78,23 +106,23 @@ class Documented:
     def __init__(
         self, app: FastAPI, client: TestClient, real: Mapping[str, Any], *, seed: str
     ) -> None:
-        document = schemathesis.openapi.from_asgi("/openapi.json", app)
-        found = [operation.ok() for operation in document.get_all_operations()]
+        self._document = document(json.dumps(app.openapi()))
+        found = self._document.operations
         self.operations = [one for one in found if not one.path.endswith(LEFT_OUT)]
-        self._client, self._real, self._seed = client, real, seed
+        self._app, self._client, self._real, self._seed = app, client, real, seed
+
+    def tried(self, operation: Any, number: int) -> Counter[tuple[str, int]]:
+        """Send so many requests of both kinds; return how each mode was answered."""
+        answers = self.at_bounds(operation, int(SHARE_AT_BOUNDS * number))
+        answers += self.drawn(operation, number - answers.total())
+        return answers
 
     def at_bounds(self, operation: Any, most: int) -> Counter[tuple[str, int]]:
         """Send requests at the bounds of the document; return how each mode was answered."""
-        cases = list(
-            operation.schema.iter_coverage_cases(
-                operation,
-                generation_modes=list(GenerationMode),
-                generation_config=operation.schema.config.generation_for(operation=operation),
-            )
-        )
+        cases = self._document.at_bounds(operation)
         chance = random.Random(self._of(operation))
         chosen = chance.sample(cases, min(most, len(cases)))
-        return Counter(self._send(case, real=chance.random() < 0.5) for case in chosen)
+        return Counter(self._send(case.derive(), real=chance.random() < 0.5) for case in chosen)
 
     def drawn(self, operation: Any, number: int) -> Counter[tuple[str, int]]:
         """Send requests that were drawn, half of them against the document."""
@@ -126,7 +154,7 @@ class Documented:
 
     def check(self, case: Any) -> int:
         """Send a request, look at the answer, and return its status."""
-        response = case.call(session=self._client)
+        response = case.call(app=self._app, session=self._client)
         case.validate_response(response, checks=list(_checks_of(case, response)))
         return int(response.status_code)
 

@@ -10,7 +10,10 @@ from tests.waiting import wait_until
 
 
 class DispatcherProcess:
-    """`python -m service.daemon` on a database; its log lies in the data directory."""
+    """`python -m service.daemon` on a database; its log lies in the data directory.
+
+    It has one slot, unless a setting says more: each is a process that loads torch.
+    """
 
     def __init__(self, database_url: str, data_directory: Path, **settings: str) -> None:
         """Start it."""
@@ -20,7 +23,7 @@ class DispatcherProcess:
             **os.environ,
             "METAOPT_DATABASE_URL": database_url,
             "METAOPT_DATA_DIRECTORY": str(data_directory),
-            "METAOPT_SLOTS": "2",
+            "METAOPT_SLOTS": "1",
             "METAOPT_SEGMENT_SECONDS": "0.15",
             "CUDA_VISIBLE_DEVICES": "",
             **settings,

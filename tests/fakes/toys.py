@@ -147,11 +147,12 @@ def _inner_step(
     *,
     numbers: dict[str, Tensor],
     state: InnerState | None,
+    step: int,
 ) -> tuple[Params, InnerState | None]:
     """A gradient step from weights that were pulled first."""
     kept = 1 - numbers["inner_lr"] * numbers["pull"]
     pulled = {name: p * kept.reshape(-1, 1, *(1,) * (p.dim() - 2)) for name, p in theta.items()}
-    return gradient_step(learner, pulled, support, numbers=numbers, state=state)
+    return gradient_step(learner, pulled, support, numbers=numbers, state=state, step=step)
 
 
 def _number(

@@ -25,6 +25,7 @@ from metaopt import (
     read_winner,
     train,
 )
+from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 from service.wire.spec.refusals import parse_spec
@@ -86,6 +87,9 @@ def test_numbers_of_numpy_and_torch_are_as_good_as_python_s() -> None:
     assert torch.equal(trained(torch.tensor, torch.tensor).phi, plain)
 
 
+ALGORITHM_NAMES, TASK_NAMES = ", ".join(ALGORITHMS.names()), ", ".join(TASKS.names())
+
+
 def call(algorithm: Any = "maml", **given: Any) -> Any:
     few = {"tasks": SINUSOID, "model": SMALL, "params": {"meta_batch": 1}, "meta_iterations": 1}
     return train(algorithm, **{**few, **given})
@@ -94,12 +98,15 @@ def call(algorithm: Any = "maml", **given: Any) -> Any:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"algorithm": "mlam"}, "algorithm must be one of maml, reptile, got 'mlam', did you mean"),
-        ({"algorithm": None}, "algorithm must be one of maml, reptile, got None"),
+        (
+            {"algorithm": "mlam"},
+            f"algorithm must be one of {ALGORITHM_NAMES}, got 'mlam', did you mean",
+        ),
+        ({"algorithm": None}, f"algorithm must be one of {ALGORITHM_NAMES}, got None"),
         ({"tasks": "sinusoid"}, 'got \'sinusoid\': give {"kind": "sinusoid"}'),
-        ({"tasks": None}, "tasks must be a dict with a kind (dataset, linear, omniglot, sinusoid)"),
+        ({"tasks": None}, f"tasks must be a dict with a kind ({TASK_NAMES})"),
         ({"tasks": {"kind": "sinusiod"}}, "got 'sinusiod', did you mean sinusoid?"),
-        ({"tasks": {}}, "tasks.kind must be one of dataset, linear, omniglot, sinusoid, got None"),
+        ({"tasks": {}}, f"tasks.kind must be one of {TASK_NAMES}, got None"),
         ({"tasks": {**SINUSOID, "k_shot": "5"}}, "tasks.k_shot must be a whole number, got '5'"),
         ({"tasks": {"kind": "omniglot", "split": "x"}}, "tasks.split must be vinyals, or random"),
         ({"model": "mlp"}, 'got \'mlp\': give {"kind": "mlp"}'),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 from tests.migrations.history import digests, fill
 
 FIRST, BEFORE_HEAD = "0001", "0025"
@@ -17,7 +17,7 @@ MOST_SECONDS = 60.0
 KILLED = """
 import os, signal, sys, threading
 from sqlalchemy import Engine, event
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 url, begins, left, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
 def count(connection, cursor, sql, *_):
@@ -68,10 +68,10 @@ def test_thousands_of_trials_go_up_and_down_and_survive_a_kill(
 ) -> None:
     tables, before = filled(bare, database_url, 2000)
     kill_upgrade(database_url, "UPDATE mo_reports", 4)  # while the scores become blobs
-    assert migrate.current(database_url) == FIRST
+    assert revisions.current(database_url) == FIRST
     assert says(bare, tables) == before
     migrate.upgrade(database_url)
-    migrate.check(bare)
+    revisions.check(bare)
     assert says(bare, tables) == before
     migrate.downgrade(database_url, "-1")
     assert says(bare, tables) == before
@@ -85,7 +85,7 @@ def test_a_hundred_thousand_trials_take_a_minute_at_most(bare: Engine, database_
     tables, before = filled(bare, database_url, 100_000)
     assert before["mo_trials"].startswith("100000 ")
     kill_upgrade(database_url, seconds=8.0)
-    assert migrate.current(database_url) == FIRST
+    assert revisions.current(database_url) == FIRST
     took = {"up from 0001": timed(lambda: migrate.upgrade(database_url))}
     assert says(bare, tables) == before
     took["down to 0025"] = timed(lambda: migrate.downgrade(database_url, BEFORE_HEAD))

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from migrations.versions import __file__ as versions_file
 from service.db.engine import transaction
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 from service.db.schema.revise import revise
 from service.db.tables import Base, IdempotencyKey, Report, Spending, Study, Trial
 from tests.fakes.rows import NOON, add_segment, add_study, add_trial
@@ -85,7 +85,7 @@ def make_optuna_tables(engine: Engine) -> None:
 def test_autogenerate_finds_nothing_to_do(engine: Engine) -> None:
     with engine.connect() as connection:
         options = {
-            "version_table": migrate.VERSION_TABLE,
+            "version_table": revisions.VERSION_TABLE,
             "compare_server_default": True,
             "include_name": lambda name, kind, _: kind != "table" or name in Base.metadata.tables,
         }
@@ -107,9 +107,9 @@ def test_up_down_up_leaves_no_trace_and_spares_optuna(bare: Engine, database_url
     first, version = shape(bare), optuna_version(bare)
     migrate.downgrade(database_url, "base")
     assert not {table for table in tables(bare) if table.startswith("mo_")} - {
-        migrate.VERSION_TABLE
+        revisions.VERSION_TABLE
     }
-    assert migrate.current(database_url) is None
+    assert revisions.current(database_url) is None
     assert "trials" in tables(bare)
     migrate.upgrade(database_url)
     assert shape(bare) == first
@@ -276,7 +276,7 @@ def test_optuna_may_be_there_first(bare: Engine, database_url: str) -> None:
     version = optuna_version(bare)
     assert version is not None
     migrate.upgrade(database_url)
-    assert migrate.current(database_url) == migrate.head()
+    assert revisions.current(database_url) == revisions.head()
     assert optuna_version(bare) == version
 
 
@@ -306,7 +306,7 @@ def test_a_new_revision_is_what_the_models_say_and_the_chain_does_not(
     Table("mo_notes", models, Column("note_id", Integer, primary_key=True))
     monkeypatch.setattr(Base, "metadata", models)
     path = revise("Add notes", tmp_path)
-    assert path.name == f"{int(migrate.head()) + 1:04d}_add_notes.py"
+    assert path.name == f"{int(revisions.head()) + 1:04d}_add_notes.py"
     up, down = path.read_text().split("def downgrade")
     assert up.count("op.create_table('mo_notes'") == up.count("op.") == 1
     assert down.count("op.drop_table('mo_notes'") == down.count("op.") == 1

@@ -1,4 +1,7 @@
 import errno
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, TextIO
@@ -123,3 +126,40 @@ def test_webhooks_are_told_while_the_epoch_runs(
     assert daemon.run(configured) == daemon.EXIT_DONE
     assert "webhook-ci" in seen[0]
     assert "webhook-ci" not in {thread.name for thread in threading.enumerate()}
+
+
+STUCK = """
+import time
+from service import daemon
+from service.settings import Settings
+
+def run_epoch(*arguments):
+    print("live", flush=True)
+    time.sleep(1000)
+
+daemon.STUCK_SECONDS = 1.0
+daemon._run_epoch = run_epoch
+daemon.run(Settings())
+"""
+
+
+def test_one_that_is_stuck_when_it_should_end_says_where_and_ends(
+    engine: Engine, settings: Settings
+) -> None:
+    places = {
+        "METAOPT_DATABASE_URL": settings.url().render_as_string(hide_password=False),
+        "METAOPT_DATA_DIRECTORY": str(settings.data_directory),
+        "METAOPT_DEVICES": "cpu",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK],
+        env={**os.environ, **places},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "live\n"
+        process.terminate()
+        assert process.wait(30) == 1
+        assert "in run_epoch" in process.stderr.read()

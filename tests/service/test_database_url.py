@@ -19,7 +19,7 @@ from service.daemon import EXIT_UNUSABLE, run
 from service.database_url import parse_database_url, sqlite_url
 from service.db.engine import open_engine, transaction
 from service.db.optuna.storage import open_storage, storage_url
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 from service.settings import Settings
 from tests.fakes.rows import add_study
 
@@ -102,7 +102,7 @@ def test_what_reads_a_database_makes_none(tmp_path: Path) -> None:
         engine.connect()
     with pytest.raises(OperationalError):
         open_storage(settings.url())
-    assert migrate.current(settings.url()) is None
+    assert revisions.current(settings.url()) is None
     assert run(settings) == EXIT_UNUSABLE
     assert list(settings.data_directory.iterdir()) == []
 

@@ -4,14 +4,12 @@ FLOPs are those of products and convolutions, counted by `torch.utils.flop_count
 program with one lane and in the plain loop; the lesser counts, so that the limit is one.
 """
 
-import time
-
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.suite import networks
-from benchmarks.suite.contender import Contender, Setting, Work
-from benchmarks.suite.contenders.loop import Loop
+from benchmarks.suite.contender import Contender, Setting, Work, clock
+from benchmarks.suite.contenders import loop
 from benchmarks.suite.contenders.ours import make_population
 
 SIZE = {"cpu": 1024, "cuda": 8192}
@@ -35,7 +33,7 @@ class Limit(Contender):
     def __init__(self, work: Work, setting: Setting) -> None:
         self.device = setting.device
         self.flops = min(_counted(make_population(work, 1, self.device).advance, 1),
-                         _counted(Loop(work, setting).advance, 1))  # fmt: skip
+                         _counted(loop.make(work, setting).advance, 1))  # fmt: skip
         self.rate = 0.0
         size = SIZE[self.device]
         self._a, self._b = torch.randn(2, size, size, device=self.device)
@@ -53,10 +51,11 @@ class Limit(Contender):
     def milliseconds(self, meta_iterations: int) -> float:
         """Return the least time that the arithmetic can take, by the best rate so far."""
         count = PRODUCTS[self.device]
+        now = clock(self.device)
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = now()
             self.advance(count)
-            seconds = time.perf_counter() - begin
+            seconds = now() - begin
             self.rate = max(self.rate, count * 2.0 * SIZE[self.device] ** 3 / seconds)
         return 1e3 * self.flops / self.rate
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from benchmarks.suite import networks
 from benchmarks.suite.contender import Contender, Example, Setting, Work
+from benchmarks.suite.contenders.family import FamilyLoop
 from benchmarks.suite.networks import Weights, apply, loss
 from benchmarks.suite.tasks import Batch, Draw
 
@@ -17,7 +18,7 @@ def versions() -> dict[str, str]:
 
 def make(work: Work, setting: Setting) -> Contender:
     """Return the loop for a work item."""
-    return Loop(work, setting)
+    return FamilyLoop(work, setting) if work.of_the_family else Loop(work, setting)
 
 
 class Loop(Contender):

@@ -15,6 +15,8 @@ from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 
 HORIZON = 10**6
+AWAY = 0.03
+"""Standard deviation by which the weights of the example are away from fresh ones."""
 
 
 def versions() -> dict[str, str]:
@@ -63,15 +65,19 @@ class Ours(Contender):
     def gradient(self, example: Example) -> dict[str, np.ndarray]:
         """Return the meta-gradient of the first lane, read from what a meta-iteration changed.
 
-        Its tasks and weights are those of `example`, which came from the same seed.
+        Its tasks are those of `example`, which came from the same seed; its weights are put there.
         """
         population = make_population(self.work, self.trials, self.device, self._programs)
-        before = population.trained().phi[0]
+        lanes = population._stacked()
+        weights = {n: torch.tensor(w, device=self.device) for n, w in example.weights.items()}
+        before, phi = population.program.learner.layout.flatten(weights), lanes.phi.clone()
+        phi[0] = before
+        population._lanes = lanes.replace(phi=phi)
         with networks.exact(self.device):
             population.advance(1)
         after = population._stacked()
-        if self.work.algorithm == "reptile":
-            gradient = (before - after.phi[0]) / self.work.params["epsilon"]
+        if not after.m.shape[1]:  # SGD
+            gradient = (before - after.phi[0]) / self.work.params[self.work.outer_rate]
         else:
             gradient = after.m[0] / (1 - BETA1)
         named = population.program.learner.layout.unflatten(gradient)
@@ -88,13 +94,21 @@ class Ours(Contender):
 
 
 def example(work: Work, device: str) -> Example:
-    """Return the tasks and weights of the first lane's first meta-iteration."""
+    """Return the tasks of the first lane's first meta-iteration, and weights.
+
+    These are a little away from fresh ones, among which an algorithm may have zeros, so that no
+    part of φ has a gradient of nothing.
+    """
     population = make_population(work, 1, device)
     tasks, params = population.program.tasks, work.params
     lane = seeding.fold_in(torch.zeros(1, dtype=torch.int64, device=device), 0)  # seed 0, age 0
     keys = seeding.fold_in(lane[:, None], torch.arange(work.meta_batch, device=device))
-    weights = {name: w.cpu().numpy() for name, w in population.weights("lane0").items()}
-    if work.algorithm == "reptile":
+    noise = torch.Generator().manual_seed(0)
+    weights = {
+        name: (w.cpu() + AWAY * torch.randn(w.shape, generator=noise)).numpy()
+        for name, w in population.weights("lane0").items()
+    }
+    if work.mini_batches:
         shots = params["train_shots"]
         examples = tasks.sample("train", keys, shots, 0).support
         order = reptile.mini_batches(keys, shots, params["inner_batch"], work.steps)

@@ -1,18 +1,15 @@
 """Reptile: weights that move towards those that each task's own training finds."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from metaopt.algorithms.algorithm import Algorithm, Moments, Values
-from metaopt.metaparams import TEST_STEPS, MetaParam
+from metaopt.algorithms.algorithm import ALL_TARGETS, About, Algorithm, Moments, Values
+from metaopt.algorithms.given import Given, gradient_of_given
+from metaopt.metaparams import OUTER, TEST_STEPS, MetaParam
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
-    from metaopt.algorithms.drawn import Drawn, MetaGradient
-    from metaopt.algorithms.inner import InnerState
-    from metaopt.algorithms.learner import Learner
+    from metaopt.algorithms.drawn import Drawn
     from metaopt.tasks.base import Tasks
 
 _PARAMS = (
@@ -54,6 +51,13 @@ _PARAMS = (
         "schedule", "choice", "linear", "", "Course of ε over the trial.",
         "Reptile: linear to zero", choices=("linear", "constant", "cosine"), lane=False,
     ),
+    MetaParam(
+        "outer_optimizer", "choice", "sgd", "",
+        "What φ − mean φ̃ is given to; with adam and adamw ε is their rate.",
+        "Reptile: SGD; its section 2 names Adam, too", choices=("sgd", "adam", "adamw"),
+        lane=False, added=True,
+    ),
+    *OUTER,
 )  # fmt: skip
 
 
@@ -69,38 +73,35 @@ def _draw(
     return Drawn(episodes.support, episodes.query, batches)
 
 
-def _meta_gradient(
-    learner: "Learner",
-    phi: "Tensor",
-    drawn: "Drawn",
-    *,
-    numbers: "Mapping[str, Tensor]",
-    options: Values,
-    step_cap: int,
-    state: "InnerState | None",
-) -> "MetaGradient":
-    from metaopt.algorithms.drawn import MetaGradient
+@gradient_of_given
+def _meta_gradient(given: Given) -> tuple[Any, ...]:
     from metaopt.algorithms.reptile import meta_gradient
 
-    gradient = meta_gradient(
-        learner,
-        phi,
-        drawn.support,
-        drawn.batches,
-        inner_lr=numbers["inner_lr"],
-        inner_steps=numbers["inner_steps"],
-        step_cap=step_cap,
-        state=state,
+    learner, phi, drawn, *_ = given
+    return meta_gradient(
+        learner, phi, drawn.support, drawn.batches, **given.inner_loop, state=given.state
     )
-    return MetaGradient(*gradient)
 
 
 KIND = Algorithm(
     name="reptile",
+    doc="Weights that move towards those that each task's own training finds.",
+    about=About(
+        rule="φ̃_τ = U^k_τ(φ), k steps of SGD or Adam on mini-batches of task τ\n"
+        "φ ← φ + ε (1/T) Σ_τ (φ̃_τ − φ)",
+        source="Nichol, Achiam & Schulman 2018, arXiv:1803.02999, Algorithm 2",
+        cost="First derivatives alone, no query set, memory that does not grow with k. A "
+        "task takes many steps (50 in the paper).",
+        when="Long inner loops, large models, modules without second derivatives.",
+    ),
     params=_PARAMS,
     outer_rate="epsilon",
     draw=_draw,
     meta_gradient=_meta_gradient,
-    moments=lambda options: Moments(inner=options["inner_optimizer"] == "adam"),
+    moments=lambda options: Moments(
+        outer=options["outer_optimizer"] != "sgd", inner=options["inner_optimizer"] == "adam"
+    ),
     train_shots="train_shots",
+    train_queries=False,
+    targets=ALL_TARGETS,
 )

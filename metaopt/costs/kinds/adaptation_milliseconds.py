@@ -1,7 +1,6 @@
-"""Time in which a trial adapts to one task, its query set apart.
+"""Time from the support set of one task to the first answers, eager.
 
-The trial's `test_steps` inner steps, eager.  The least of a few repeats: what else the machine does
-can only add to it.
+The least of a few repeats: what else the machine does can only add to it.
 """
 
 from metaopt.costs.metric import Bound, Clock, CostMetric, TrialAlone

@@ -16,14 +16,16 @@ def _lifted(input_shape: tuple[int, ...], outputs: int, width: int, adapt: str) 
     from metaopt.models.lifted import Lifted
     from metaopt.models.resnet12 import ResNet12
 
-    # It needs no proof at each start: tests/metaopt/models/test_resnet12.py has it.
-    return Lifted(
+    # It needs no proof at each start: test_resnet12.py and test_head.py of the tests have it.
+    model = Lifted(
         "resnet12",
         lambda: ResNet12(input_shape, outputs, width),
         input_shape,
         outputs,
         adapt=adapt,
     )
+    model.features = model.below_head
+    return model
 
 
 def _make(options: Options, input_shape: tuple[int, ...], outputs: int) -> "Model":

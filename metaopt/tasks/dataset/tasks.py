@@ -9,7 +9,7 @@ An episode is drawn by gathers from keys, without a loop over tasks or examples,
 of classes.  What it is drawn from is one axis of groups: a regression is a task of one group.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 import torch
@@ -201,12 +201,40 @@ class DatasetTasks:
             targets=self.manifest.targets,
         )
 
+    def with_ways(self, split: str, n_way: int) -> Self:
+        """The same tasks of a split with so many classes.  See `metaopt.tasks.base.OfOtherWays`."""
+        ways = _ways(self.manifest, n_way)
+        chosen = {_known(split): self.members[split]}
+        check_ways(self.manifest, chosen, ways, 4 if self.rotations == "classes" else 1)
+        return replace(self, n_way=ways)
+
     def names(self, split: str) -> list[str]:
         """The names of a split's classes, or tasks; turned classes are NAME/rotDDD."""
         names = [self.manifest.groups[i].name for i in self.members[_known(split)]]
         if self.rotations != "classes":
             return names
         return [f"{name}/rot{90 * turn:03d}" for name in names for turn in range(4)]
+
+    def class_count(self, split: str) -> int:
+        """How many classes a split has.  See `metaopt.tasks.base.NumberedClasses`.
+
+        Tasks with classes of their own all have the same ones.
+        """
+        if self.manifest.target != "class":
+            return self.outputs
+        return len(self.members[_known(split)]) * (4 if self.rotations == "classes" else 1)
+
+    def class_numbers(self, split: str, keys: Tensor) -> Tensor:
+        """Return the places of each task's classes in `names` (*B, ways).
+
+        An image that a task turns is of the same class however it is turned.  Where tasks have
+        classes of their own, these are their labels.
+        """
+        part = _known(split)
+        if self.manifest.target != "class":
+            return torch.arange(self.n_way, device=keys.device).expand(*keys.shape, -1)
+        keys = seeding.fold_in(keys, SPLITS.index(part))
+        return self._choose(self.groups[part], seeding.fold_in(keys, _GROUPS))
 
     def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
         """Return one episode for each key, class by class.
@@ -289,10 +317,15 @@ class DatasetTasks:
         if self.manifest.target == "label":
             task = members[seeding.choose(keys, len(members), 1)]
             return task * self.n_way + torch.arange(self.n_way, device=keys.device), None
+        chosen = self._choose(members, keys)
         if self.rotations != "classes":
-            return members[seeding.choose(keys, len(members), self.n_way)], None
-        chosen = seeding.choose(keys, 4 * len(members), self.n_way)
+            return members[chosen], None
         return members[chosen // 4], chosen % 4
+
+    def _choose(self, members: Tensor, keys: Tensor) -> Tensor:
+        """Return distinct classes by their places in the split (*B, W)."""
+        turns = 4 if self.rotations == "classes" else 1
+        return seeding.choose(keys, turns * len(members), self.n_way)
 
     def _draw_examples(
         self, keys: Tensor, by_group: Tensor, group: Tensor, k_shot: int, q_query: int

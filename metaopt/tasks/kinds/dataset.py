@@ -40,13 +40,22 @@ def _outputs(options: Options) -> int:
 
 def _check(options: Options) -> None:
     facts = _facts(options)
-    turns = 4 if options["rotations"] == "classes" else 1
-    for split, groups in facts.groups.items():
-        if facts.target == "class" and options["n_way"] > turns * groups:
+    for split in facts.groups:
+        classes = _classes(options, split)
+        if facts.target == "class" and options["n_way"] > classes:
             raise InvalidTasks(
-                f"n_way must be at most the {turns * groups} classes of split {split}, got "
+                f"n_way must be at most the {classes} classes of split {split}, got "
                 f"{options['n_way']}"
             )
+
+
+def _classes(options: Options, split: str) -> int:
+    """How many classes a split has, where tasks are drawn from them."""
+    return _facts(options).groups[split] * (4 if options["rotations"] == "classes" else 1)
+
+
+def _most_ways(options: Options) -> int | None:
+    return _classes(options, "train") if _facts(options).target == "class" else None
 
 
 def _different(options: Options, split: str) -> int:
@@ -54,8 +63,7 @@ def _different(options: Options, split: str) -> int:
     facts = _facts(options)
     if facts.target != "class":
         return facts.groups[split]
-    turns = 4 if options["rotations"] == "classes" else 1
-    return comb(turns * facts.groups[split], options["n_way"])
+    return comb(_classes(options, split), options["n_way"])
 
 
 def _make(
@@ -121,5 +129,7 @@ KIND = TaskKind(
     outputs=_outputs,
     check=_check,
     classifies=_classifies,
+    most_ways=_most_ways,
+    numbered_classes=True,
     different=_different,
 )  # fmt: skip

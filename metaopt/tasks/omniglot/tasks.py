@@ -13,7 +13,7 @@ Rotations by quarter turns, as the literature has them, in every split:
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -114,12 +114,30 @@ class Omniglot:
         """Return n_way."""
         return self.n_way
 
+    def with_ways(self, split: str, n_way: int) -> Self:
+        """The same tasks of a split with so many classes.  See `metaopt.tasks.base.OfOtherWays`."""
+        chosen = self._members(split).tolist()
+        _check_ways(n_way, {split: chosen}, 4 if self.rotations == "classes" else 1)
+        return replace(self, n_way=n_way)
+
     def classes(self, split: str) -> list[str]:
         """The names of a split's classes: "Alphabet/characterNN", or "…/rotDDD" too."""
         names = [self.names[i] for i in self._members(split).tolist()]
         if self.rotations != "classes":
             return names
         return [f"{name}/rot{90 * turn:03d}" for name in names for turn in range(4)]
+
+    def class_count(self, split: str) -> int:
+        """How many classes a split has.  See `metaopt.tasks.base.NumberedClasses`."""
+        return len(self._members(split)) * (4 if self.rotations == "classes" else 1)
+
+    def class_numbers(self, split: str, keys: Tensor) -> Tensor:
+        """Return the places of each task's classes in `classes` (*B, n_way).
+
+        A character that a task turns is the same class however it is turned.
+        """
+        keys = seeding.fold_in(keys, SPLITS.index(split))
+        return self._choose(self._members(split), seeding.fold_in(keys, _CLASSES))
 
     def sample(self, split: str, keys: Tensor, k_shot: int, q_query: int) -> Episodes:
         """Return one episode for each key, class by class.
@@ -180,10 +198,15 @@ class Omniglot:
 
     def _draw_classes(self, members: Tensor, keys: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return distinct classes as characters (*B, n_way), and turns if classes have one."""
+        chosen = self._choose(members, keys)
         if self.rotations != "classes":
-            return members[seeding.choose(keys, len(members), self.n_way)], None
-        chosen = seeding.choose(keys, 4 * len(members), self.n_way)
+            return members[chosen], None
         return members[chosen // 4], chosen % 4
+
+    def _choose(self, members: Tensor, keys: Tensor) -> Tensor:
+        """Return distinct classes by their places in the split (*B, n_way)."""
+        turns = 4 if self.rotations == "classes" else 1
+        return seeding.choose(keys, turns * len(members), self.n_way)
 
     def _draw_drawings(self, keys: Tensor, count: int) -> Tensor:
         """Return distinct drawings of each class: (*B, n_way, count)."""

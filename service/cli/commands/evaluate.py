@@ -49,7 +49,8 @@ def evaluate(
     compare: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Also train this as often: default, none, or a preset's name."
+            metavar="NAME",
+            help="Also train this as often: default, none, a preset's name, or pretrain, scratch.",
         ),
     ] = "none",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdict.")] = False,
@@ -90,7 +91,7 @@ def evaluation(
         model=spec.model_of(branch),
         branches=[Branch.model_validate(whole)],
         search=Search(sampler="random"),
-        pruning=_same_order(spec, trial),
+        pruning=_same_training(spec, trial),
         budget=Budget(trials=1, meta_iterations=spec.budget.meta_iterations),
         evaluation=spec.evaluation,
     ).model_dump(mode="json")
@@ -110,9 +111,12 @@ def evaluation(
     return judging
 
 
-def _same_order(spec: StudySpec, trial: TrialView) -> Pruning:
+def _same_training(spec: StudySpec, trial: TrialView) -> Pruning:
     """A pruning that stops nothing and trains as the study's trials were trained."""
     until = first_order_until(spec, trial.params)
+    if spec.evaluation.keep == "best":  # of the same rungs, on the same tasks
+        rungs, tasks = spec.rungs()[:-1], spec.pruning.tasks
+        return Pruning(kind="none", rungs=rungs, tasks=tasks, first_order_until=until)
     if until is None:
         return Pruning(kind="none")
     return Pruning(kind="none", rungs=[until], first_order_until=until)

@@ -37,7 +37,8 @@ def preview(
 
 def _page(plan: Preview) -> None:
     rungs = ", ".join(map(str, plan.rungs))
-    console.data(f"judged after {rungs} meta-iterations")
+    counts = "; of a trial's models there the best counts" if plan.keep == "best" else ""
+    console.data(f"judged after {rungs} meta-iterations{counts}")
     if len(set(plan.bank_tasks)) > 1:
         console.data(f"on {', '.join(map(str, plan.bank_tasks))} tasks of the bank")
     if plan.first_order_until is not None:
@@ -64,7 +65,9 @@ def _branch(branch: BranchPlan) -> None:
     rows = [(dimension.name, *_space(dimension)) for dimension in branch.searched]
     header = ("parameter", "kind", "from", "to", "scale")
     trained = beyond_name(branch.branch, branch.algorithm, branch.model)
-    console.data(f"branch {with_trained(branch.branch, trained)}: {branch.trials} trials")
+    most = branch.device_seconds
+    limit = "" if most is None else f", in at most {numbers.seconds(most)} of devices"
+    console.data(f"branch {with_trained(branch.branch, trained)}: {branch.trials} trials{limit}")
     if rows:
         console.table("searched", header, rows)
     console.data(f"fixed: {numbers.params(branch.fixed)}")

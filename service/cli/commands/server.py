@@ -27,7 +27,6 @@ from service.cli.own_plugins import Import, paths_of
 from service.cli.processes.connections import Connection
 from service.cli.processes.memory import give_back
 from service.cli.processes.supervisor import Supervised, tethered
-from service.db.schema import migrate
 from service.dispatcher.leadership.watchdog import Watchdog
 from service.executors.slots import find_slots
 from service.logs import configure_logging
@@ -62,6 +61,8 @@ def serve(
     load_webhooks(settings.webhooks_file)  # or the dispatcher would be started in vain
     if settings.devices == "cuda":
         find_slots(os.environ, settings.slots, settings.devices)  # refuses; likewise
+    from service.db.schema import migrate  # Alembic and Optuna; only this command needs them
+
     migrate.upgrade(settings.url())
     files = paths_of(import_)
     check_start(settings, files=files)

@@ -21,7 +21,7 @@ from service.cli.findings.finding import Finding, Level
 from service.cli.findings.lanes import Slow, slow_modules
 from service.db.engine import open_engine, reading
 from service.db.plugins import rows
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.errors import KeysUnreadable, SchemaOutdated, WebhooksUnreadable
 from service.notifications.config import load_webhooks
 from service.settings import Settings
@@ -136,7 +136,7 @@ def _database(settings: Settings, server: str | None) -> Finding:
             Level.FAIL, "database", str(error), "METAOPT_DATABASE_URL in docs/settings.md"
         )
     try:
-        migrate.check(engine)
+        revisions.check(engine)
     except SchemaOutdated as error:
         return Finding(Level.FAIL, "database", f"{shown}: {error}")
     except SQLAlchemyError as error:
@@ -144,4 +144,4 @@ def _database(settings: Settings, server: str | None) -> Finding:
         return Finding(Level.FAIL, "database", f"{shown}: {cause}", "is it running, and reachable?")
     finally:
         engine.dispose()
-    return Finding(Level.OK, "database", f"{shown} at revision {migrate.head()}")
+    return Finding(Level.OK, "database", f"{shown} at revision {revisions.head()}")

@@ -12,6 +12,7 @@ from service.wire.views.document import StudyDocument
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialView
 from service.wire.words import numbers
+from service.wire.words.branches import branch_seconds
 from service.wire.words.gates import not_passed
 from service.wire.words.plugins import plugins
 
@@ -91,6 +92,7 @@ def _head(study: StudyView, result: StudyResult | None, now: datetime) -> Iterat
         yield from _best_so_far(study)
     yield f"progress: {_progress(study)}"
     yield f"time: {_time(study, now)}"
+    yield from branch_seconds(study)
     if study.seconds_left is not None:
         yield f"left: about {numbers.seconds(study.seconds_left)}"
     yield from plugins(study.plugins)

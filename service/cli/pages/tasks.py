@@ -32,7 +32,7 @@ def task_page(task: BankTask, bank: str, scores: list[str], *, examples: bool) -
     if task.support.images is None:
         for line in task.classes:
             console.data(line)
-        if examples:
+        if examples and len(task.support.x) + len(task.query.x):
             _table(task)
         return
     for label in range(int(task.support.y.max(initial=-1)) + 1):

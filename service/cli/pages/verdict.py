@@ -9,8 +9,10 @@ from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView
 from service.wire.words import numbers, verdict
 from service.wire.words.branches import trained_by, with_trained
+from service.wire.words.cost_front import cost_table
 from service.wire.words.finalists import side_by_side
 from service.wire.words.gates import gate_sentences
+from service.wire.words.meta_learning import TITLE, worth_table
 from service.wire.words.trivial import trivial_lines
 
 HEADINGS = {
@@ -24,9 +26,14 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
     """Print the verdict: finalists best first, the comparison, and the cost of it all."""
     title = f"Verdict of {study.name} ({result.metric}, sealed meta-test tasks)"
     console.table(title, *side_by_side(study.spec, result, HEADINGS, absent="-"))
+    if result.cost_front is not None:
+        front = cost_table(result.cost_front, result.metric)
+        console.table("Score against cost", front.header, front.rows)
     if result.pareto is not None:
         header = ("trial", "branch", "parameters", *result.objectives, "finalist")
         console.table("Pareto set of the search", header, list(_pareto_rows(study, result)))
+    if worth := worth_table(result):
+        console.table(TITLE, *worth)
     for line in _lines(study, result):
         console.data(line)
 
@@ -34,8 +41,7 @@ def verdict_page(study: StudyView, result: StudyResult) -> None:
 def heavy_scores(result: StudyResult) -> dict[int, list[str]]:
     """By heavy task that a verdict names: who has it among his, and his score there, in words."""
     judged = [(f"trial {finalist.trial_number}", finalist.sealed) for finalist in result.finalists]
-    if result.comparison is not None:
-        judged.append((verdict.reference_name(result.comparison), result.comparison.sealed))
+    judged += [(verdict.reference_name(each), each.sealed) for each in result.every_comparison()]
     scores: dict[int, list[str]] = {}
     for name, sealed in judged:
         heavy = sealed and sealed.heavy_tasks
@@ -49,10 +55,13 @@ def _lines(study: StudyView, result: StudyResult) -> Iterator[str]:
     looks = f"; looked at {numbers.times(study.sealed_looks)}" if study.sealed_looks else ""
     yield f"sealed intervals: 95 %, over {result.intervals_cover}{looks}{_luck(result)}"
     yield from trivial_lines(result)
-    if result.comparison is not None:
-        yield verdict.compared(study.spec, result, result.comparison)
+    for comparison in verdict.tuned_against(result):
+        yield verdict.compared(study.spec, result, comparison)
     if result.first_order_until is not None:
         yield f"order second: {numbers.first_order(result.first_order_until)}, afresh too"
+    if result.keep == "best":
+        yield verdict.KEEPS_BEST
+        yield from filter(None, map(verdict.kept, result.finalists))
     steps = (verdict.steps_at_test(finalist, result.metric) for finalist in result.finalists)
     yield from filter(None, steps)
     yield from _costs_of_finalists(result)
@@ -123,6 +132,7 @@ def _troubles(study: StudyView, result: StudyResult) -> Iterator[str]:
         them = "it" if len(heavy) == 1 else "them"
         yield f"see {them}: metaopt task {study.study_id} {' '.join(map(str, heavy))}"
     every_run = [run for finalist in result.finalists for run in finalist.runs]
-    for run in [*every_run, *(result.comparison.runs if result.comparison else [])]:
+    every_run += [run for comparison in result.every_comparison() for run in comparison.runs]
+    for run in every_run:
         if run.status != "completed":
             yield f"fresh training {run.trial_number} {run.status}: {run.cause}"

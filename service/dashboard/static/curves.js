@@ -20,6 +20,10 @@ export function curveCards({ gallery, page }) {
   return gallery.keep("curves", "div", { class: "pair" }, card("learning_curves"), card("adaptation"));
 }
 
+export function costFrontCard({ gallery, page }) {
+  return page.parts.cost_front ? partCard(gallery, "cost_front", page.parts.cost_front) : null;
+}
+
 export function paretoCard({ gallery, page }) {
   return page.parts.pareto ? partCard(gallery, "pareto", page.parts.pareto) : null;
 }

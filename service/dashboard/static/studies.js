@@ -54,11 +54,13 @@ export function trained({ name, algorithm, model }) {
 
 export function bests(study) {
   const found = study.spec.branches.map((branch, i) => {
-    const best = study.branches[branch.name]?.best;
+    const { best, device_seconds: taken } = study.branches[branch.name] ?? {};
+    const most = branch.device_seconds;
     return h("span", { class: "best" },
       h("span", { class: `key branch-${i} small`, title: trained(branch) }, branch.name),
       h("b", {}, best ? score(best.score, study.metric) : "–"),
-      best && best.status !== "completed" ? h("span", { class: "small quiet" }, ` at ${best.rung}`) : null);
+      best && best.status !== "completed" ? h("span", { class: "small quiet" }, ` at ${best.rung}`) : null,
+      most ? h("span", { class: "small quiet" }, ` ${Math.round(taken ?? 0)} of ${most} s`) : null);
   });
   const when = study.finished_at ? "of the search" : "so far";
   return h("div", { class: "bests" }, found, h("span", { class: "small quiet" }, `best ${study.metric} ${when}`));

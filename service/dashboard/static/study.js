@@ -1,7 +1,7 @@
 // One study, live: progress, curves, verdict, trials.
 
 import * as api from "/ui/api.js";
-import { curveCards, paretoCard } from "/ui/curves.js";
+import { costFrontCard, curveCards, paretoCard } from "/ui/curves.js";
 import { h, printable, show, toast } from "/ui/dom.js";
 import { gallery } from "/ui/figures.js";
 import { duration, plural, since } from "/ui/format.js";
@@ -103,6 +103,7 @@ function render(view, state, refresh) {
       study.waits && h("p", { class: "small" }, `The study ${study.waits.sentence}.`),
       study.warnings.map((warning) => h("p", { class: "small quiet" }, `Warning: ${warning}.`))),
     curveCards(state),
+    costFrontCard(state),
     paretoCard(state),
     trialsCard(state, () => render(view, state, refresh)),
     view.main.querySelector("details") ?? specCard(study),

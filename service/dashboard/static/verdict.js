@@ -25,11 +25,18 @@ function answer({ page, result }) {
 const cell = ({ text, interval }) =>
   h("td", {}, text ?? "–", interval ? h("span", { class: "range" }, interval) : null);
 
-function table({ header, rows }) {
+function table({ header, rows }, winner = true) {
   return h("div", { class: "scroll" },
     h("table", {},
       h("thead", {}, h("tr", {}, header.map((name) => h("th", {}, name)))),
-      h("tbody", {}, rows.map((cells, i) => h("tr", { class: i ? "" : "winner" }, cells.map(cell))))));
+      h("tbody", {}, rows.map((cells, i) => h("tr", { class: winner && !i ? "winner" : "" }, cells.map(cell))))));
+}
+
+function worth(content) {
+  if (!content) return null;
+  const rows = content.rows.map((cells) => cells.map((text) => ({ text })));
+  return h("div", { id: "meta-learning" },
+    h("h3", {}, content.title), table({ header: content.header, rows }, false));
 }
 
 export function verdictCard(state) {
@@ -41,7 +48,7 @@ export function verdictCard(state) {
   }
   const figures = page.parts.verdict?.figures ?? [];
   return gallery.keep("verdict", "section", { class: "card", id: "verdict" },
-    head, answer(state), table(page.finalists),
+    head, answer(state), table(page.finalists), worth(page.worth),
     figures.map((figure, i) => gallery.frame(`verdict-${i}`, figure, page.parts.verdict.title)),
     h("p", { class: "caption" }, page.parts.verdict?.caption ?? ""));
 }

@@ -3,8 +3,10 @@
 How much is in Optuna's tables is asked by plain SQL: it has no call for that.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, column, func, or_, select, table
 from sqlalchemy.orm import Session
@@ -16,7 +18,10 @@ from service.db.tables import Event, Report, Study, Trial
 
 MOST_NUMBERS = 10_000  # in a query: SQLite takes some 30,000 values, PostgreSQL 65,535
 
-_optuna_studies = table("studies", column("study_id"))
+_optuna_studies = table("studies", column("study_id"), column("study_name"))
+_optuna_attributes = table(
+    "study_user_attributes", column("study_id"), column("key"), column("value_json")
+)
 _optuna_trials = table("trials", column("trial_id"))
 
 
@@ -27,6 +32,14 @@ class Fingerprint(NamedTuple):
     late_events: int
     optuna_studies: int
     optuna_last_trial: int
+
+
+class Copied(NamedTuple):
+    """A study of Optuna's tables."""
+
+    optuna_id: int
+    name: str
+    attributes: dict[str, Any]
 
 
 class Scored(NamedTuple):
@@ -59,17 +72,47 @@ _HAS_BEGUN = or_(
 """There is nothing to show of others: they have no trial, and thousands may be in the queue."""
 
 
-def all_studies(session: Session) -> Sequence[Study]:
+def all_studies(session: Session) -> Sequence[str]:
     """Every study that has begun, oldest first."""
-    query = select(Study).where(_HAS_BEGUN)
-    return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
+    return _ids(session)
 
 
-def studies_with_events_after(session: Session, event_id: int) -> Sequence[Study]:
+def studies_with_events_after(session: Session, event_id: int) -> Sequence[str]:
     """The studies that have begun and to which something happened after an event, or late."""
     touched = select(Event.study_id).where(Event.event_id > event_id - LATE_EVENTS)
-    query = select(Study).where(Study.study_id.in_(touched), _HAS_BEGUN)
+    return _ids(session, Study.study_id.in_(touched))
+
+
+def _ids(session: Session, *where: ColumnElement[bool]) -> Sequence[str]:
+    query = select(Study.study_id).where(_HAS_BEGUN, *where)
     return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
+
+
+def read_studies(session: Session, study_ids: Sequence[str]) -> Sequence[Study]:
+    """These studies, oldest first."""
+    query = select(Study).where(Study.study_id.in_(study_ids))
+    return session.scalars(query.order_by(Study.created_at, Study.study_id)).all()
+
+
+def copies(session: Session) -> Iterator[Copied]:
+    """Optuna's studies with their user attributes.
+
+    Its own call for that reads all that the dashboard shows of each, too: notes and figures.
+    """
+    study, attribute = _optuna_studies.c, _optuna_attributes.c
+    query = (
+        select(study.study_id, study.study_name, attribute.key, attribute.value_json)
+        .outerjoin_from(_optuna_studies, _optuna_attributes, study.study_id == attribute.study_id)
+        .order_by(study.study_id)
+    )
+    return _by_study(session.execute(query))
+
+
+def _by_study(rows: Iterable[Any]) -> Iterator[Copied]:
+    for optuna_id, some in groupby(rows, key=lambda row: row.study_id):
+        of_one = list(some)
+        attributes = {row.key: json.loads(row.value_json) for row in of_one if row.key is not None}
+        yield Copied(optuna_id, of_one[0].study_name, attributes)
 
 
 def trials_told_of(session: Session, study_id: str, event_id: int) -> Sequence[int] | None:

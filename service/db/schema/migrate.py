@@ -10,39 +10,23 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    Select,
-    column,
-    delete,
-    insert,
-    inspect,
-    select,
-    table,
-    text,
-)
-from sqlalchemy.orm import Session
+from sqlalchemy import URL, Connection, Engine, delete, insert, inspect, text
 
 import migrations
 from service.db.connections.deadlines import MIGRATION
 from service.db.engine import open_engine
 from service.db.optuna.storage import storage_url
+from service.db.schema import revisions
 from service.db.tables import Base, Upgrade
 from service.errors import SchemaOutdated
 from service.versions import versions
 
-VERSION_TABLE = "mo_alembic_version"
-VERSIONS = Path(migrations.__file__).parent / "versions"
 LOCK_KEY = 0x6D65_7461_6F70_74  # "metaopt"
 LOCK_SECONDS = 600  # for another process to finish its upgrade
 
@@ -68,8 +52,8 @@ def downgrade(database_url: str | URL, revision: str) -> None:
     """Take our tables back to `revision` ("base" drops them); Optuna's stay as they are."""
     engine = open_engine(database_url, MIGRATION)
     try:
-        if not _is_there(engine):
-            raise SchemaOutdated(_NO_TABLES)
+        if not revisions.is_there(engine):
+            raise SchemaOutdated(revisions.NO_TABLES)
         with _lock(engine):
             _refuse_unknown(engine)
             run(engine, lambda config: command.downgrade(config, revision))
@@ -77,96 +61,8 @@ def downgrade(database_url: str | URL, revision: str) -> None:
         engine.dispose()
 
 
-def current(database_url: str | URL) -> str | None:
-    """The revision our tables are at, or None where there are none."""
-    engine = open_engine(database_url)
-    try:
-        return _revision(engine)
-    finally:
-        engine.dispose()
-
-
-@cache
-def head() -> str:
-    """The newest revision this version of the program knows."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
-
-
-def check(engine: Engine) -> None:
-    """Return if our tables are at the head revision.
-
-    Raises:
-        SchemaOutdated: They are not; the message says what to do.
-    """
-    revision = _revision(engine)
-    if revision == head():
-        return
-    if revision is None:
-        raise SchemaOutdated(_NO_TABLES)
-    with engine.connect() as connection:
-        raise SchemaOutdated(_fault(connection, revision))
-
-
-def check_within(session: Session) -> None:
-    """Return if our tables are at the head revision, as the session's transaction sees them.
-
-    Raises:
-        SchemaOutdated: They are not; the message says what to do.
-        sqlalchemy.exc.DBAPIError: There are none.
-    """
-    revision = session.scalar(_AT)
-    if revision is None:
-        raise SchemaOutdated(_NO_TABLES)
-    if revision != head():
-        raise SchemaOutdated(_fault(session.connection(), revision))
-
-
-def unknown(engine: Engine) -> str | None:
-    """What to do if our tables are at a revision that this version does not know; None if not."""
-    revision = _revision(engine)
-    if revision is None or revision in _known():
-        return None
-    with engine.connect() as connection:
-        return _fault(connection, revision)
-
-
-def is_known(revision: str) -> bool:
-    """Whether this version of the program knows a revision, and so the way from it to the head."""
-    return revision in _known()
-
-
-_REMEDY = "run `metaopt db upgrade`"
-_NO_TABLES = f"the database has no tables yet: {_REMEDY}"
-
-
-_AT: Select[str] = select(column("version_num")).select_from(table(VERSION_TABLE))
-
-
-@cache
-def _known() -> frozenset[str]:
-    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return frozenset(script.revision for script in scripts)
-
-
-def _fault(connection: Connection, revision: str) -> str:
-    if revision in _known():
-        return f"the database is at revision {revision}, needed is {head()}: {_REMEDY}"
-    writer = None
-    if inspect(connection).has_table(Upgrade.__tablename__):
-        query = select(Upgrade.metaopt).where(Upgrade.revision == revision)
-        writer = connection.scalar(query)
-    written = f", written by metaopt {writer}," if writer else ","
-    return (
-        f"the database is at revision {revision}{written} which this version, metaopt "
-        f"{versions()['metaopt']}, does not know (newest known: {head()}): run a newer version of "
-        f"metaopt{f', {writer} or later' if writer else ''}, or restore a backup of before"
-    )
-
-
 def _refuse_unknown(engine: Engine) -> None:
-    if (fault := unknown(engine)) is not None:
+    if (fault := revisions.unknown(engine)) is not None:
         raise SchemaOutdated(fault)
 
 
@@ -176,7 +72,7 @@ def _upgrade(config: Config, revision: str) -> None:
     connection: Connection = config.attributes["connection"]
     if not inspect(connection).has_table(Upgrade.__tablename__):  # an older revision was asked for
         return
-    reached = connection.scalar(_AT)
+    reached = connection.scalar(revisions.AT)
     connection.execute(delete(Upgrade).where(Upgrade.revision == reached))
     values = {"metaopt": versions()["metaopt"], "upgraded_at": datetime.now(UTC)}
     connection.execute(insert(Upgrade).values(revision=reached, **values))
@@ -231,32 +127,15 @@ def _optuna_engine_arguments(engine: Engine) -> dict[str, dict[str, float]]:
     return {}
 
 
-def _revision(engine: Engine) -> str | None:
-    if not _is_there(engine):
-        return None
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        return context.get_current_revision()
-
-
-def _file(engine: Engine) -> Path | None:
-    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
-
-
 def _make_file(engine: Engine) -> None:
-    if (path := _file(engine)) is not None:
+    if (path := revisions.file_of(engine)) is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o644)
 
 
-def _is_there(engine: Engine) -> bool:
-    path = _file(engine)
-    return path is None or path.exists()
-
-
 @contextmanager
 def _lock(engine: Engine) -> Iterator[None]:
-    if (path := _file(engine)) is not None:
+    if (path := revisions.file_of(engine)) is not None:
         with open(f"{path}.lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, also by a kill
             yield

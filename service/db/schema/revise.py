@@ -16,7 +16,7 @@ from alembic.script import Script
 
 from service.database_url import sqlite_url
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 
 
 def revise(title: str, folder: Path | None = None) -> Path:
@@ -26,7 +26,7 @@ def revise(title: str, folder: Path | None = None) -> Path:
         title: One sentence, without its full stop.
         folder: Where to write it; None is beside the others.
     """
-    number = f"{int(migrate.head()) + 1:04d}"
+    number = f"{int(revisions.head()) + 1:04d}"
     with tempfile.TemporaryDirectory() as directory:
         url = sqlite_url(Path(directory) / "models.db")
         migrate.upgrade(url)
@@ -37,7 +37,7 @@ def revise(title: str, folder: Path | None = None) -> Path:
             def step(config: Config) -> None:
                 config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
                 if folder is not None:
-                    places = f"{migrate.VERSIONS}\n{folder}".replace("%", "%%")
+                    places = f"{revisions.VERSIONS}\n{folder}".replace("%", "%%")
                     config.set_main_option("version_locations", places)
                     config.set_main_option("path_separator", "newline")
                 script = command.revision(

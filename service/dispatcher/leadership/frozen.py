@@ -18,7 +18,8 @@ from pathlib import Path
 
 import structlog
 
-from service.dispatcher.leadership.holder import process_of, state_of
+from service.dispatcher.leadership.holder import process_of
+from service.process_states import STOPPED, state_of
 
 WRITER = 120  # the byte of https://sqlite.org/walformat.html#wal_locks that a writer locks
 
@@ -36,7 +37,7 @@ def end_holder(holder: str, database: Path) -> list[int]:
     owners = lock_owners(database)
     family = [] if pid is None else [pid, *_descendants(pid)]
     holds = any(owner in family for owner in owners)
-    if pid is None or not (holds or (owners is _UNKNOWN and state_of(pid) in "Tt")):
+    if pid is None or not (holds or (owners is _UNKNOWN and state_of(pid) in STOPPED)):
         log.warning("database_locked", holder=holder, locked_by=sorted(owners))
         return []
     ended = []

@@ -7,31 +7,26 @@ its start, so neither a reboot, nor another container, nor a reused process id i
 
 import os
 import socket
-from pathlib import Path
+
+from service.process_states import read, started
 
 
 def this_process() -> str:
     """The name of this process as a holder."""
     pid = os.getpid()
-    return f"{_host()} {pid} {_started(pid)}"
+    return f"{_host()} {pid} {started(pid)}"
 
 
 def is_dead(holder: str) -> bool:
     """Whether `holder` is known to be dead; False wherever that cannot be known."""
-    pid, started = _parts(holder)
-    return pid is not None and started != "unknown" and _started(pid) != started
+    pid, began = _parts(holder)
+    return pid is not None and began != "unknown" and started(pid) != began
 
 
 def process_of(holder: str) -> int | None:
     """The process id of `holder`, if it is a process of this host that is surely still there."""
-    pid, started = _parts(holder)
-    return pid if pid is not None and _started(pid) == started != "unknown" else None
-
-
-def state_of(pid: int) -> str:
-    """The kernel's letter for what a process does (T is stopped), or "X" if it is not there."""
-    fields = _stat(pid)
-    return fields[0] if fields else "X"
+    pid, began = _parts(holder)
+    return pid if pid is not None and started(pid) == began != "unknown" else None
 
 
 def _parts(holder: str) -> tuple[int | None, str]:
@@ -43,29 +38,9 @@ def _parts(holder: str) -> tuple[int | None, str]:
 
 
 def _host() -> str:
-    boot = _read("/proc/sys/kernel/random/boot_id")
+    boot = read("/proc/sys/kernel/random/boot_id")
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
         namespace = "unknown"
     return f"{socket.gethostname()[:64]}/{boot}/{namespace}".replace(" ", "_")
-
-
-def _started(pid: int) -> str:
-    fields = _stat(pid)
-    if len(fields) < 20 or fields[0] in "ZX":
-        return "unknown"
-    return fields[19]
-
-
-def _stat(pid: int) -> list[str]:
-    # Fields after the command, which is in parentheses and may hold anything: the 1st is the
-    # state, the 20th the start in clock ticks since boot.
-    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""

@@ -15,7 +15,7 @@ from service.db import trials
 from service.db.dispatcher import EpochLost, release, tell_slots_of
 from service.db.events import append_event
 from service.db.plugins.rows import tell_present
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.db.states import TrialStatus
 from service.db.study_progress import fail_study, start_study
 from service.db.trials import end_trial
@@ -50,7 +50,7 @@ def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
 
 
 def _refresh(session: Session, loaded: Sequence[str], now: datetime) -> set[str]:
-    migrate.check_within(session)
+    revisions.check_within(session)
     ended = set()
     for trial in trials.left_over(session, loaded):
         ended.add(trial.study_id)

@@ -31,8 +31,9 @@ from service.db.connections.deadlines import STANDBY
 from service.db.connections.failures import is_locked
 from service.db.dispatcher import RELEASED_AT, STALE_AFTER, Sighting, look, still_stands
 from service.db.engine import open_engine, reading, transaction
-from service.dispatcher.leadership.holder import process_of, state_of
+from service.dispatcher.leadership.holder import process_of
 from service.dispatcher.leadership.standby import Watch, break_hold
+from service.process_states import STOPPED, state_of
 
 POLL_SECONDS = 0.5
 STOOD_STILL_SECONDS = 4 * POLL_SECONDS  # between two looks: then nothing can be said of others
@@ -108,7 +109,7 @@ class Watchdog:
         """End one that is not live, once it has been stopped for as long."""
         state = state_of(pid)
         told = Sighting(0, f"{pid} {state}", RELEASED_AT)
-        if self._process.is_stale(told) and state == "T":
+        if self._process.is_stale(told) and state in STOPPED:
             self._put_down(pid, "stopped")
 
     def _end(self, engine: Engine, seen: Sighting, pid: int) -> None:

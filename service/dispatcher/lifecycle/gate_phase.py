@@ -28,6 +28,7 @@ from service.judgement.estimates import Contender, SealedRun, loss_of, untrained
 from service.judgement.evidence import Evidence, with_noise
 from service.operations.fresh_runs import latest_runs
 from service.planning.banks import gate_bank, sealed_bank
+from service.planning.plan import INCUMBENT
 from service.wire.spec.compare import Configuration
 from service.wire.spec.gates import Incumbent
 from service.wire.views.gate_report import BaselineName, GateContender, GateReport
@@ -140,7 +141,8 @@ def _incumbent_if_needed(
         tasks: On how many it is to be scored.
         offset: New trials that are numbered before these.
     """
-    incumbent = study.plan[TrialRole.CANDIDATE].compared_with.get(result.finalists[0].branch)
+    beside = study.plan[TrialRole.CANDIDATE].compared_with.get(result.finalists[0].branch, {})
+    incumbent = beside.get(INCUMBENT)
     if incumbent is None or study.of_role(TrialRole.INCUMBENT):
         return []
     if _stored(session, study, result, tasks) is not None:

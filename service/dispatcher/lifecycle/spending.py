@@ -10,11 +10,12 @@ from service.dispatcher.scheduler.budget import (
     TIME,
     cause_of,
     left_trial,
+    of_branch,
     rebudget,
     searches,
     spent_budget,
 )
-from service.dispatcher.state import SlotState, StudyState
+from service.dispatcher.state import POINTS, BranchState, SlotState, StudyState, TrialState
 from service.dispatcher.store.entries import Entry, warn, write_spent
 from service.dispatcher.store.ledger import Ledger
 from service.wire.spec.study import StudySpec
@@ -23,28 +24,62 @@ log = structlog.get_logger("dispatcher")
 
 
 def enforce(ledger: Ledger, study: StudyState, slots: Iterable[SlotState]) -> None:
-    """End the search of a running study whose budget is spent, and what no segment trains now."""
+    """End the search of a running study whose budget is spent, or of its branches that may not
+    spend more, and what no segment trains now.
+    """
     if study.status != StudyStatus.RUNNING:
         return
+    slots = [slot for slot in slots if searches(slot, study)]
     if study.search_ended_by is None:
         by = spent_budget(study.spec.budget, study.spent, study.plan.goals)
+        if all(branch.spent for branch in study.branches.values()):
+            by = by or "device_seconds"
         if by is None or not end_search(ledger, study, by):
+            for branch in study.branches.values():
+                if branch.spent:
+                    _end_branch(ledger, study, branch, slots)
             return
-    idle = [slot for slot in slots if searches(slot, study) and slot.future is None]
     left = [trial for trial in study.queued() if trial.role.paid_by_search]
-    left += [trial for slot in idle for trial in slot.lanes]
+    _end_left(ledger, study, left, slots, cause_of(study.search_ended_by or ""))
+
+
+def _end_branch(
+    ledger: Ledger, study: StudyState, branch: BranchState, slots: Iterable[SlotState]
+) -> None:
+    name = branch.branch.name
+    queued = study.open.numbers(("ready", "waiting"), roles=POINTS, branch=name)
+    left = [study.trials[number] for number in queued]
+    own = [slot for slot in slots if of_branch(slot, branch)]
+    _end_left(ledger, study, left, own, f"the device_seconds of branch {name} are spent")
+
+
+def _end_left(
+    ledger: Ledger,
+    study: StudyState,
+    queued: list[TrialState],
+    slots: Iterable[SlotState],
+    cause: str,
+) -> None:
+    """End trials that are queued, and those on slots where no segment is under way."""
+    idle = [slot for slot in slots if slot.future is None]
+    left = queued + [trial for slot in idle for trial in slot.lanes]
     if left:
-        assert study.search_ended_by is not None
-        cause = cause_of(study.search_ended_by)
         ledger.end_left(study, [left_trial(study, trial) for trial in left], cause)
     for slot in idle:
         slot.lanes = []
 
 
 def overdue(study: StudyState, slots: Iterable[SlotState]) -> list[SlotState]:
-    """Slots with lanes of a search whose time is over: their segments need not go on."""
+    """Slots with lanes of a search, or of a branch, whose time is over: their segments need not go
+    on.
+    """
     over = study.search_ended_by in TIME
-    return [slot for slot in slots if searches(slot, study)] if over else []
+    spent = [branch for branch in study.branches.values() if branch.spent]
+    return [
+        slot
+        for slot in slots
+        if searches(slot, study) and (over or any(of_branch(slot, branch) for branch in spent))
+    ]
 
 
 def end_search(ledger: Ledger, study: StudyState, by: str, *, warning: str | None = None) -> bool:

@@ -19,13 +19,13 @@ from service.db.tables import Report, Study, Trial
 from service.dispatcher.scheduler.budget import common_rung
 from service.dispatcher.selection import replicas
 from service.dispatcher.selection.candidates import broken_candidates, pareto_trials
-from service.dispatcher.selection.fresh_trials import candidates
+from service.dispatcher.selection.fresh_trials import candidates, compared_by_seed
 from service.dispatcher.state import StudyState
 from service.dispatcher.store.entries import Entry
 from service.dispatcher.store.ledger import Ledger
 from service.judgement.estimates import SealedRun
 from service.judgement.finalists import borderline
-from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.judgement.verdict import Beside, SearchTrial, study_result
 from service.operations.fresh_runs import sealed_run
 from service.versions import versions
 from service.wire.views.result import SearchCost, StudyResult
@@ -75,7 +75,9 @@ def result_of(entry: Entry) -> StudyResult:
         study.spec,
         _search_trials(rows, at_end, study.plan.goals),
         [run for _, run in sealed if run.source_trial_number is not None],
-        defaults=_defaults([(row, run) for row, run in sealed if run.source_trial_number is None]),
+        beside=_beside(
+            study, [(row, run) for row, run in sealed if run.source_trial_number is None]
+        ),
         counts=trials.count_trials(session, study.study_id, TrialRole.SEARCH),
         replicas=trials.count_trials(session, study.study_id, TrialRole.REPLICA),
         trivial=reports.trivial_scores(session, study.study_id, "sealed"),
@@ -150,7 +152,8 @@ def _chosen_at(study: StudyState) -> int:
     """The meta-iteration whose scores chose the finalists."""
     full = study.plan[TrialRole.SEARCH].horizon
     completed = any(trial.status == TrialStatus.COMPLETED for trial in study.points())
-    return full if completed else common_rung(study, study.spec.verdict.finalists) or full
+    wanted = study.spec.verdict.judged(len(study.branches))
+    return full if completed else common_rung(study, wanted) or full
 
 
 def _search_cost(study: StudyState) -> SearchCost:
@@ -168,11 +171,22 @@ def _wall_seconds(session: Session, entry: Entry) -> float:
     return max(0.0, (entry.now - started_at).total_seconds()) if started_at else 0.0
 
 
-def _defaults(runs: Sequence[tuple[Trial, SealedRun]]) -> Defaults | None:
-    if not runs:
-        return None
-    row = runs[0][0]
-    return Defaults(branch=row.branch, params=row.params, runs=[run for _, run in runs])
+def _beside(study: StudyState, runs: Sequence[tuple[Trial, SealedRun]]) -> list[Beside]:
+    """What the finalists are compared with, in the order of the spec."""
+    names = compared_by_seed(study)
+    by_name: dict[str, list[tuple[Trial, SealedRun]]] = {}
+    for row, run in runs:
+        by_name.setdefault(names[row.seed], []).append((row, run))
+    return [
+        Beside(
+            name=name,
+            branch=own[0][0].branch,
+            params=own[0][0].params,
+            runs=[run for _, run in own],
+        )
+        for name in study.spec.verdict.compared()
+        if (own := by_name.get(name))
+    ]
 
 
 def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
@@ -189,4 +203,5 @@ def _search_trial(row: Trial, report: Report | None) -> SearchTrial:
         scores=report.scores if report else [],
         curve=report.curve if report else [],
         metrics=(report.metrics if report else row.metrics) or {},
+        kept_at=() if report is None or report.kept_at is None else (report.kept_at,),
     )

@@ -157,6 +157,7 @@ def _scored(
 def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneOutcome:
     if lane.curve is None or lane.diverged_share is None:
         raise BadReport(f"trial {trial.trial_number} was not evaluated at {lane.meta_iteration}")
+    _check_kept(study, trial, lane)
     goals, metrics = study.plan.goals, _metrics(study, trial, lane)
     try:
         summary = summarize(lane.scores or [], goals.statistic, Bounds(*goals.possible))
@@ -172,6 +173,19 @@ def _summarized(study: StudyState, trial: TrialState, lane: LaneReport) -> LaneO
         trimmed_loss=goals.loss(summary.trimmed_mean),
         metrics=metrics,
     )
+
+
+def _check_kept(study: StudyState, trial: TrialState, lane: LaneReport) -> None:
+    """Check that the model that was scored is one that may count."""
+    selection = study.plan_of(trial).selection
+    if selection is None and lane.kept_at is None:
+        return
+    rungs = [at for at in selection.tasks_at if at <= lane.meta_iteration] if selection else []
+    if lane.kept_at not in rungs or not math.isfinite(lane.latest_score or 0.0):
+        raise BadReport(
+            f"trial {trial.trial_number} was scored at {lane.meta_iteration} with its model of "
+            f"meta-iteration {lane.kept_at}, and may keep those of {rungs or 'none but the last'}"
+        )
 
 
 def _known_costs(study: StudyState, trial: TrialState) -> dict[str, float]:

@@ -4,7 +4,8 @@
     even                 the same for all
     branches[].share     in proportion to these, whatever `search.allocation` says
 
-Nothing of it is stored: asks, scores and ends decide, so a restart gives the same again.
+Nothing of it is stored: asks, scores and ends decide, so a restart gives the same again.  With
+`search.currency: device_seconds` so do the seconds that trials took, as their rows have them.
 
 Branches are compared at the last rung at which each of them has a few scores: on the same tasks
 after as many meta-iterations.  What a trial scored there counts though it goes on; one that ended
@@ -14,11 +15,12 @@ The curves of the branches follow the trials that have moved since the last time
 costs no more in a long search; they are made anew where branches come to be compared elsewhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from metaopt.estimation.statistics import summarize
 from metaopt.search.allocation import Claim, allot
 from metaopt.search.curve import LossCurve
+from metaopt.search.shares import share_out
 from service.db.roles import TrialRole
 from service.db.states import TrialStatus
 from service.dispatcher.open_trials import GOING_ON
@@ -61,10 +63,37 @@ def _claims(study: StudyState, moved: Iterable[int]) -> list[Claim]:
             branch.curve = LossCurve()
     for number in moved if rung is not None else ():
         _follow(study, study.trials[number])
+    costs = _costs(study)
+    floors = _floors(study, costs)
     return [
-        _claim(study, branch, floor)
-        for branch, floor in zip(study.branches.values(), study.plan.floors, strict=True)
+        _claim(study, branch, floors[branch.position], costs[branch.position] if costs else None)
+        for branch in study.branches.values()
     ]
+
+
+def _costs(study: StudyState) -> list[float]:
+    """What a trial of each branch takes of devices, on the mean of those in the curves.
+
+    [] where trials are counted: by the spec, or as long as that is not known of each branch.
+    """
+    if study.spec.search.currency == "trials":
+        return []
+    curves = [branch.curve for branch in study.branches.values()]
+    if any(curve.cost <= 0 for curve in curves):
+        return []
+    return [curve.cost / len(curve) for curve in curves]
+
+
+def _floors(study: StudyState, costs: Sequence[float]) -> Sequence[int]:
+    """The trials that each branch gets in any case: as many, or of as many seconds together.
+
+    None has fewer than its start-up trials, without which nothing can be compared.
+    """
+    floors, startups = study.plan.floors, study.plan.startups
+    if not costs:
+        return floors
+    least = [min(pair) for pair in zip(floors, startups, strict=True)]
+    return share_out(sum(floors), [1 / cost for cost in costs], least=least)
 
 
 def _follow(study: StudyState, trial: TrialState) -> None:
@@ -78,12 +107,12 @@ def _follow(study: StudyState, trial: TrialState) -> None:
         loss = None
     # Also one that is let go on by force counts as over: that it is depends on the budgets.
     if loss is not None or study.open.kind(number) in (None, "waiting"):
-        branch.curve.put(ask, loss)
+        branch.curve.put(ask, loss, trial.device_seconds)
     else:
         branch.curve.drop(ask)
 
 
-def _claim(study: StudyState, branch: BranchState, floor: int) -> Claim:
+def _claim(study: StudyState, branch: BranchState, floor: int, cost: float | None) -> Claim:
     name = branch.branch.name
     return Claim(
         asked=asked_by(branch),
@@ -92,7 +121,9 @@ def _claim(study: StudyState, branch: BranchState, floor: int) -> Claim:
         error=_error(study, name),
         floor=floor,
         startup=study.plan.startups[branch.position],
-        limit=branch.search.limit,
+        limit=branch.limit,
+        closed=branch.spent,
+        cost=cost,
     )
 
 

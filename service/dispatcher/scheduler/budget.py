@@ -4,6 +4,7 @@
     wall_seconds                            while the study runs under a dispatcher
     target_score                            of a completed trial
     stagnation                              trials that ended since the best completed score
+    branches[].device_seconds               of a branch's own trials; the others go on
     trials                                  nothing is left to ask for (`StudyState.search_ended`)
                                             or to train again (`…dispatcher.selection.replicas`)
 
@@ -25,7 +26,7 @@ from metaopt.goals import Goals
 from service.db.roles import ROLES, TrialRole
 from service.db.states import TrialStatus
 from service.dispatcher.scheduler.branch_budgets import reallot
-from service.dispatcher.state import SlotState, Spent, StudyState, TrialState
+from service.dispatcher.state import BranchState, SlotState, Spent, StudyState, TrialState
 from service.planning.plan import Plan
 from service.wire.spec.budget import Budget
 
@@ -165,6 +166,16 @@ def searches(slot: SlotState, study: StudyState) -> bool:
     """Whether a slot has lanes that the budget of the study's search pays for."""
     paid = slot.group is not None and ROLES[slot.group.role].paid_by_search
     return bool(slot.lanes) and slot.study_id == study.study_id and paid
+
+
+def of_branch(slot: SlotState, branch: BranchState) -> bool:
+    """Whether a slot of a search has lanes that a branch's seconds pay for."""
+    group = slot.group
+    return (
+        group is not None
+        and ROLES[group.role].told_to_sampler
+        and group.branch == branch.branch.name
+    )
 
 
 def left_trial(study: StudyState, trial: TrialState) -> Left:

@@ -40,7 +40,7 @@ def segment_order(
     if most_iterations is not None:
         iterations = min(iterations, most_iterations)
     signature = study.signatures[group.signature]
-    bank = plan.bank_of(signature)
+    bank, selection = plan.bank_of(signature), plan.selection_of(signature)
     evaluate = [
         trial
         for trial in lanes
@@ -61,6 +61,9 @@ def segment_order(
         fewer_tasks=_fewer_tasks(study, evaluate, iterations, of=bank.tasks),
         measure=list(study.plan.measured),
         at_end=plan.role.leaves,
+        selection=None if selection is None else selection.to_json(),
+        selects=selection is not None
+        and any(trial.meta_iteration + iterations in selection.tasks_at for trial in lanes),
         trivial_tasks=_trivial_tasks(study, evaluate, of=bank.tasks) if trivial else 0,
         plugins=[needed.to_json() for needed in study.needs],
     )
@@ -103,6 +106,9 @@ def _seconds_left(study: StudyState, group: Group, workers: int) -> float | None
         left.append(budget.device_seconds - spent.device_seconds)
     if budget.wall_seconds is not None:
         left.append((budget.wall_seconds - spent.wall_seconds) * workers)
+    branch = study.branches[group.branch]
+    if branch.branch.device_seconds is not None and ROLES[group.role].told_to_sampler:
+        left.append(branch.branch.device_seconds - branch.device_seconds)
     return max(0.0, min(left)) if left else None
 
 
@@ -121,7 +127,8 @@ def lane_iterations_ahead(study: StudyState, group: Group) -> int:
     if not ROLES[group.role].paid_by_search:
         return round(open_now)
     trials = study.branches[group.branch].remaining
-    trainings = study.spec.verdict.trainings() / len(study.branches)
+    branches = len(study.branches)
+    trainings = study.spec.verdict.trainings(branches) / branches
     coming = sum(
         count * trials * ahead_in(study, t, group, 0, survival)
         + count * trainings * ahead_in(study, t, group, 0, 1.0)

@@ -95,7 +95,8 @@ def lane_target(study: StudyState, group: Group, *, slots: int, lanes: int) -> i
     train, at least one, and spreads evenly over them what may be open now: if one slot took all
     that a sampler gives before it has learned, the others would stand idle.
     """
-    coming = {name: _coming_trials(study, group.role, name) for name in study.branches}
+    branches = study.plan[group.role].branches
+    coming = {name: _coming_trials(study, group.role, name) for name in branches}
     own, total = coming[group.branch], sum(coming.values())
     own_slots = max(1, round(slots * own / total)) if total else 1
     ready = _open_trials(study, group.role, group.branch)
@@ -171,13 +172,13 @@ def _begin(study: StudyState, *, slots: int, lanes: int) -> Work | None:
 def _fill(study: StudyState, group: Group, keep: list[TrialState], free: int) -> Work:
     queued = pauses.ready(study)
     admit = [trial for trial in queued if trial.group == group and not trial.solo][:free]
-    branch = study.branches[group.branch]
+    branch = study.branches.get(group.branch)  # the search has none of what a verdict alone trains
     # New trials of a branch that searches structure may be of any group: ask for them only
     # when none of its trials waits already.
-    may_ask = ROLES[group.role].told_to_sampler and not (
-        branch.structural and any(trial.group.branch == group.branch for trial in queued)
-    )
-    may_ask = may_ask and study.plan[group.role].takes_new_trials(study.signatures[group.signature])
-    may = askable_in_turn(study, branch) if may_ask else 0
+    may = 0
+    if branch is not None and ROLES[group.role].told_to_sampler:
+        waits = any(trial.group.branch == group.branch for trial in queued)
+        takes = study.plan[group.role].takes_new_trials(study.signatures[group.signature])
+        may = askable_in_turn(study, branch) if takes and not (branch.structural and waits) else 0
     ask = max(0, min(free - len(admit), may))
     return Work(study, group, keep=keep, admit=admit, branch=branch, ask=ask)

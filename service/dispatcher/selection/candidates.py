@@ -40,7 +40,7 @@ def scored_candidates(study: StudyState) -> list[Candidate]:
     ]
     if completed or study.search_ended_by is None:
         return completed
-    rung = common_rung(study, study.spec.verdict.finalists)
+    rung = common_rung(study, study.spec.verdict.judged(len(study.branches)))
     if rung is None:
         return []
     return [

@@ -11,7 +11,7 @@ from service.db.roles import TrialRole
 from service.dispatcher import trials
 from service.dispatcher.selection.candidates import eligible, spread_finalists
 from service.dispatcher.state import StudyState, TrialState
-from service.judgement.finalists import choose_finalists
+from service.judgement.finalists import best_of_each, choose_finalists
 from service.wire.spec.compare import Configuration
 
 
@@ -29,18 +29,21 @@ def fresh_finalists(
 ) -> list[TrialState]:
     """The verdict's trials: finalists, then what they are compared with, with new seeds.
 
-    That is what `verdict.compare` names; the defaults are those of the branch that leads the
-    search, if it searches anything.  It has no source trial.  Empty if no trial has a score to
-    compare by.
+    That is what `verdict.compare` names, as far as it is trained; the defaults are those of the
+    branch that leads the search, if it searches anything.  It has no source trial.  Empty if no
+    trial has a score to compare by.
 
     Args:
         scores: By task of the search's bank, of the trials that `finalists.borderline` names.
     """
     chosen = _finalists(study, scores)
-    contenders = [(study.trials[number].configuration, number) for number in chosen]
-    repeats: list[tuple[Configuration, int | None, int]] = [
-        (configuration, source, repeat)
-        for configuration, source in [*contenders, *_compared(study, chosen)]
+    contenders: list[tuple[Configuration, int | str]] = [
+        (study.trials[number].configuration, number) for number in chosen
+    ]
+    contenders += [(beside, name) for name, beside in _compared(study, chosen).items()]
+    repeats = [
+        (configuration, named, repeat)
+        for configuration, named in contenders
         for repeat in range(study.spec.verdict.seeds)
     ]
     first = max(study.spec.budget.trials, trials.next_number(study))
@@ -50,19 +53,34 @@ def fresh_finalists(
             TrialRole.VERDICT,
             configuration,
             trial_number=first + index,
-            seed=_seed(study, source, repeat),
-            source=source,
+            seed=_seed(study, named, repeat),
+            source=named if isinstance(named, int) else None,
         )
-        for index, (configuration, source, repeat) in enumerate(repeats)
+        for index, (configuration, named, repeat) in enumerate(repeats)
     ]
+
+
+def compared_by_seed(study: StudyState) -> dict[int, str]:
+    """What the verdict's trials without a source train, by their seeds: a name of
+    `verdict.compare`.
+    """
+    verdict = study.spec.verdict
+    return {
+        _seed(study, name, repeat): name
+        for name in verdict.compared()
+        for repeat in range(verdict.seeds)
+    }
 
 
 def _finalists(study: StudyState, scores: Mapping[int, Sequence[float]] | None) -> list[int]:
     if study.plan.goals.several:
         return spread_finalists(study, eligible(study))
-    verdict = study.spec.verdict
+    verdict, ranked = study.spec.verdict, candidates(study)
+    if verdict.finalists_from == "each_branch":
+        branch_of = {number: study.trials[number].group.branch for number in ranked}
+        return best_of_each(ranked, branch_of, verdict.finalists)
     return choose_finalists(
-        candidates(study),
+        ranked,
         count=verdict.finalists,
         extra=verdict.extra_finalists,
         scores=scores,
@@ -70,15 +88,13 @@ def _finalists(study: StudyState, scores: Mapping[int, Sequence[float]] | None) 
     )
 
 
-def _compared(study: StudyState, chosen: Sequence[int]) -> list[tuple[Configuration, None]]:
+def _compared(study: StudyState, chosen: Sequence[int]) -> Mapping[str, Configuration]:
     if not chosen:
-        return []
+        return {}
     leading = study.trials[chosen[0]].group.branch
-    reference = study.plan[TrialRole.VERDICT].compared_with.get(leading)
-    return [] if reference is None else [(reference, None)]
+    return study.plan[TrialRole.VERDICT].compared_with.get(leading, {})
 
 
-def _seed(study: StudyState, source: int | None, repeat: int) -> int:
-    verdict = study.spec.verdict
-    named = verdict.compare if source is None else source
-    return key(study.spec.seed, "verdict", named, verdict.first_seed + repeat)
+def _seed(study: StudyState, named: int | str, repeat: int) -> int:
+    """Of a fresh training of a trial by its number, or of what is compared with by its name."""
+    return key(study.spec.seed, "verdict", named, study.spec.verdict.first_seed + repeat)

@@ -132,6 +132,7 @@ def averaged(trial: SearchTrial, replicas: Sequence[SearchTrial], goals: Goals) 
         meta_iterations=trial.meta_iterations
         + sum(replica.meta_iterations for replica in replicas),
         trainings=len(completed),
+        kept_at=tuple(at for training in completed for at in training.kept_at),
         replicas_diverged=sum(other.status == TrialStatus.DIVERGED for other in replicas),
     )
 

@@ -55,8 +55,9 @@ def trivial(study: StudyState, slot: SlotState, report: SegmentReport) -> None:
 
 def slow(study: StudyState, slot: SlotState, report: SegmentReport) -> None:
     """Take over that the study has a warning of lanes that are not mapped."""
-    if slot.group is not None and report.lane_by_lane is not None:
-        study.branches[slot.group.branch].slow_told = True
+    branch = study.branches.get(slot.group.branch) if slot.group is not None else None
+    if branch is not None and report.lane_by_lane is not None:
+        branch.slow_told = True
 
 
 def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> None:

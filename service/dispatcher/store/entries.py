@@ -165,10 +165,10 @@ def add_segment(entry: Entry, slot: SlotState, report: SegmentReport, slot_secon
 
 
 def write_slow(entry: Entry, slot: SlotState, report: SegmentReport) -> None:
-    """Say, once of a branch, that its model could not be mapped."""
+    """Say, once of a branch of the search, that its model could not be mapped."""
     assert slot.group is not None
-    branch = entry.study.branches[slot.group.branch]
-    if report.lane_by_lane is None or branch.slow_told:
+    branch = entry.study.branches.get(slot.group.branch)
+    if report.lane_by_lane is None or branch is None or branch.slow_told:
         return
     model = entry.study.spec.model_of(branch.branch).model_dump(mode="json")
     warn(entry, lane_by_lane(model, report.lane_by_lane))
@@ -287,4 +287,6 @@ def _report(entry: Entry, outcome: LaneOutcome, score: float, seconds: float) ->
         "epoch": entry.epoch,
         "created_at": entry.now,
         "metrics": outcome.metrics,
+        "kept_at": lane.kept_at,
+        "latest_score": lane.latest_score,
     }

@@ -153,6 +153,7 @@ class Ledger:
         apply.slow(study, slot, report)
         study.spent = study.saved = spent
         for outcome in outcomes:
+            study.took(outcome.trial, seconds)
             apply.outcome(study, self.store, outcome)
         _tell_samplers(study, tells)
 

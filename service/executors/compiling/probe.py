@@ -5,7 +5,7 @@ Eager: how many at once fit and pay.  By a program: how many times as fast it tr
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -83,6 +83,9 @@ def probe(signature: Signature, device: str, between: Callable[[], object] = lam
     while lanes <= MOST_LANES and (device == "cpu" or _fits(lanes, per_lane)):
         try:
             by_lanes[lanes], per_lane = _measure(signature, device, lanes, between)
+            if not _pays(by_lanes, lanes):  # or it was disturbed, and that would hold for ever
+                again, per_lane = _measure(signature, device, lanes, between)
+                by_lanes[lanes] = min(by_lanes[lanes], again)
         except Exception as error:
             if not by_lanes or not is_out_of_memory(error):
                 raise
@@ -90,7 +93,7 @@ def probe(signature: Signature, device: str, between: Callable[[], object] = lam
         finally:
             if device != "cpu":
                 torch.cuda.empty_cache()
-        if lanes > 1 and by_lanes[lanes] > GAIN * by_lanes[lanes // 2]:
+        if not _pays(by_lanes, lanes):
             break
         lanes *= 2
     # The fewest lanes that are about as good as the best: more only make the last chunk emptier.
@@ -98,6 +101,11 @@ def probe(signature: Signature, device: str, between: Callable[[], object] = lam
     lane_chunk = min(lanes for lanes, seconds in by_lanes.items() if seconds <= best / GAIN)
     named = {str(lanes): seconds for lanes, seconds in by_lanes.items()}
     return Facts(lane_chunk, by_lanes[lane_chunk], named, per_lane)
+
+
+def _pays(by_lanes: Mapping[int, float], lanes: int) -> bool:
+    """Whether so many lanes are cheaper, each, than half of them."""
+    return lanes == 1 or by_lanes[lanes] <= GAIN * by_lanes[lanes // 2]
 
 
 def _measure(
@@ -139,10 +147,8 @@ def faster_than_eager(population: Population, directory: Path, facts: Facts) -> 
 
 def fill(population: Population, lanes: int) -> None:
     """Admit so many lanes that take as many inner steps as they may."""
-    signature = population.signature
-    steps = {"inner_steps": signature.step_cap, "test_steps": 1}
     for lane in range(lanes):
-        population.admit(str(lane), {**signature.structure, **steps}, seed=lane, horizon=100)
+        population.admit(str(lane), population.longest(), seed=lane, horizon=100)
 
 
 def least_seconds(

@@ -178,7 +178,7 @@ class Programs:
     def _ready(self, population: Population, work: Work) -> bool:
         if self._mode == "never" or self._directory is None or population.compiled:
             return True
-        if population.lane_by_lane is not None:
+        if population.uncompiled is not None:
             return True
         path = population.program_path(self._directory)
         if failed_lately(path):

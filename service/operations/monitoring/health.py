@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.db.dispatcher import sign_of_life, slots_told
 from service.db.engine import reading
 from service.db.plugins.rows import present
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.errors import SchemaOutdated
 from service.wire.views.slots import SlotsView
 from service.wire.words.slots import broken_in_words, slots_in_words
@@ -28,7 +28,7 @@ FINE = Check("ok")
 def readiness(engine: Engine) -> dict[str, Check]:
     """Each check by its name; `devices` and `plugins` are there only where some do not work."""
     try:
-        migrate.check(engine)
+        revisions.check(engine)
     except SchemaOutdated as error:
         return {"database": FINE, "schema": Check(str(error), ok=False)}
     except SQLAlchemyError as error:

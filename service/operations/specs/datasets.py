@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.data.facts import BY_DATA, DATASET, facts_of
 from metaopt.data.manifest import Manifest
 from metaopt.data.store import DataStore
@@ -18,7 +17,6 @@ from metaopt.errors import MetaoptError
 from metaopt.tasks.dataset.splits import check_shots, default_split, split_members
 from service.errors import FieldError, InvalidSpec
 from service.wire.spec.refusals import parse_spec
-from service.wire.spec.space import largest
 from service.wire.spec.study import StudySpec
 
 
@@ -71,10 +69,10 @@ def _check(manifest: Manifest, options: Mapping[str, Any], spec: StudySpec) -> N
         "evaluation": (*spec.evaluation_shots(), ("validation", "test")),
     }
     for branch in spec.branches:
-        name = ALGORITHMS.get(branch.algorithm).train_shots
-        shots = largest(branch.space.get(name)) if name else None
-        if name and shots:
-            asked[f"branches.{branch.name}.space.{name}"] = int(shots), 0, ("train",)
+        shots = spec.training_shots(branch)
+        if shots is not None:
+            field = f"branches.{branch.name}.space.{shots.field}"
+            asked[field] = shots.k_shot, shots.q_query, ("train",)
     for field, (k_shot, q_query, parts) in asked.items():
         try:
             check_shots(manifest, members, k_shot, q_query, parts)

@@ -6,6 +6,7 @@ import structlog
 
 from service.report.figures.bars import cost_figures, importance_figures, verdict_figures
 from service.report.figures.base import Figure
+from service.report.figures.cost_front import cost_front_figures
 from service.report.figures.curves import adaptation_figures, learning_figures
 from service.report.figures.maps import slice_figures, stability_figures
 from service.report.figures.pareto import pareto_figures
@@ -19,6 +20,7 @@ def figures(report: StudyReport) -> list[Figure]:
     """The figures of the parts that are there; one that cannot be drawn is left out."""
     makers = (
         verdict_figures,
+        cost_front_figures,
         pareto_figures,
         learning_figures,
         adaptation_figures,

@@ -96,7 +96,7 @@ def log_scale(values: Iterable[float]) -> Axis:
 
 def colour_of(study: StudyView, branch: str) -> str:
     """A colour for each branch, the same in all figures."""
-    names = [candidate.name for candidate in study.spec.branches]
+    names = [candidate.name for candidate in study.spec.every_branch()]
     return COLOURS[names.index(branch) % len(COLOURS)] if branch in names else GREY
 
 

@@ -16,6 +16,12 @@ CAPTIONS = {
         "The search's own score of each finalist (hollow) beside its score on sealed tasks after "
         "fresh training (filled), with 95 % intervals.",
     ),
+    "cost_front": Caption(
+        "Score against cost",
+        "Sealed score of each finalist, and of what they are compared with, against what an "
+        "adaptation with it costs, with 95 % intervals of the score. Filled points and the dotted "
+        "line are the front, where nothing that costs no more is better.",
+    ),
     "hardest": Caption(
         "Hardest for the winner",
         "The sealed tasks on which the model that is kept scored worst, and what it predicted once "
@@ -29,8 +35,9 @@ CAPTIONS = {
     ),
     "learning_curves": Caption(
         "Learning curves",
-        "Score on the task bank as meta-training goes on; the best trial of each branch is bold, "
-        "its band a 95 % interval over tasks, and dotted lines are the rungs.",
+        "Score on the task bank as meta-training goes on (with keep: best, of the best model so "
+        "far); the best trial of each branch is bold, its band a 95 % interval over tasks, and "
+        "dotted lines are the rungs.",
     ),
     "adaptation": Caption(
         "Adaptation of the finalists",

@@ -15,6 +15,7 @@ from service.wire.words.branches import model_in_words
 from service.wire.words.finalists import Table
 from service.wire.words.gates import LIMITS, compared, outcome, reason, score_difference
 from service.wire.words.judgement import judgement_sentences
+from service.wire.words.meta_learning import TITLE, worth_table
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 OUTCOMES = {"passed": "✅ gates passed", "failed": "❌ gate failed", "undecided": "❔ undecided"}
@@ -36,6 +37,8 @@ def summary_page(report: StudyReport, url: str | None) -> str:
         blocks += _gates(result.gates, result.metric)
     if result is not None and result.finalists:
         blocks += ["### Best configuration", table(_configuration(report, result))]
+    if worth := worth_table(result):
+        blocks += [f"### {TITLE}", table(worth)]
     blocks += [escape(sentence) for sentence in _sentences(report)]
     if report.importances:
         blocks += ["### What mattered", table(importance_rows(report))]

@@ -17,7 +17,7 @@ from service.report.figures.base import Figure
 from service.report.pages.captions import CAPTIONS, Caption
 from service.report.pages.hardest import hardest_card
 from service.report.pages.sentences import headline
-from service.report.pages.summary import cost_rows, finalist_rows, pareto_rows
+from service.report.pages.summary import cost_front_rows, cost_rows, finalist_rows, pareto_rows
 from service.report.pages.templates import asset, template
 from service.wire.spec.study import StudySpec
 from service.wire.views.report import StudyReport
@@ -25,10 +25,12 @@ from service.wire.words import numbers
 from service.wire.words.branches import trained_by
 from service.wire.words.finalists import Table
 from service.wire.words.instants import instant
+from service.wire.words.meta_learning import CAPTION, TITLE, worth_table
 from service.wire.words.plugins import plugins
 
 _TABLES: Mapping[str, Callable[[StudyReport], Table]] = {
     "verdict": finalist_rows,
+    "cost_front": cost_front_rows,
     "pareto": pareto_rows,
     "cost": cost_rows,
 }
@@ -60,6 +62,8 @@ def html_page(report: StudyReport) -> str:
         facts=_facts(report),
         answer=headline(report),
         cards=_cards(report, drawn),
+        worth=worth_table(report.verdict),
+        worth_caption=Caption(TITLE, CAPTION),
         hardest=hardest_card(report),
         hardest_caption=CAPTIONS["hardest"],
         absent=[(CAPTIONS[part].title, reason) for part, reason in report.absent.items()],

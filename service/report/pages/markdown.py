@@ -8,6 +8,7 @@ from service.report.pages.hardest import hard_task_rows
 from service.report.pages.sentences import headline
 from service.report.pages.summary import (
     adaptation_rows,
+    cost_front_rows,
     cost_rows,
     cost_sentence,
     curve_rows,
@@ -21,10 +22,13 @@ from service.wire.characters import printable
 from service.wire.views.report import StudyReport
 from service.wire.words.finalists import Table
 from service.wire.words.instants import instant
+from service.wire.words.meta_learning import CAPTION, TITLE, worth_table
 from service.wire.words.plugins import plugins
 
 _TABLES: dict[str, tuple[str, Callable[[StudyReport], Table]]] = {
     "verdict": ("Scores with 95 % intervals, best first.", finalist_rows),
+    "cost_front": ("Sealed scores against what an adaptation costs, the cheapest first.",
+                   cost_front_rows),
     "hardest": ("The hardest sealed tasks and classes, first the hardest.", hard_task_rows),
     "pareto": ("Completed trials: the Pareto set first, then by score.", pareto_rows),
     "learning_curves": ("Scores by meta-iterations, the best trials first.", curve_rows),
@@ -55,6 +59,8 @@ def markdown_page(report: StudyReport) -> str:
             continue
         sentence = cost_sentence(report) if part == "cost" else sentence
         blocks += [f"## {CAPTIONS[part].title}", sentence, table(rows(report))]
+        if part == "verdict" and (worth := worth_table(report.verdict)):
+            blocks += [f"## {TITLE}", CAPTION, table(worth)]
     if report.absent:
         reasons = [f"- {CAPTIONS[p].title}: {escape(why)}." for p, why in report.absent.items()]
         blocks += ["## Not shown", "\n".join(reasons)]

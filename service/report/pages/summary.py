@@ -4,6 +4,7 @@ from service.report.pareto import costs_of
 from service.wire.views.report import StudyReport
 from service.wire.views.timeline import ACTIVITIES
 from service.wire.words import importances, numbers
+from service.wire.words.cost_front import cost_table
 from service.wire.words.finalists import Table, joined
 
 MOST_CURVES = 12
@@ -20,6 +21,13 @@ def finalist_rows(report: StudyReport) -> Table:
     if report.verdict is None:
         return Table(tuple(FINALISTS.values()), [])
     return joined(report.study.spec, report.verdict, FINALISTS, absent="–")
+
+
+def cost_front_rows(report: StudyReport) -> Table:
+    """Sealed scores against what an adaptation costs, the cheapest first."""
+    if report.cost_front is None:
+        return Table(("configuration",), [])
+    return cost_table(report.cost_front, report.study.metric)
 
 
 def pareto_rows(report: StudyReport) -> Table:

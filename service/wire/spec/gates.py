@@ -62,6 +62,8 @@ class Incumbent(Wire):
         model: What it trains.
         meta_iterations: For how long.
         first_order_until: As `pruning.first_order_until` of its study.
+        selected_at: The meta-iterations among whose models the best is kept, the last of them
+            `meta_iterations`; empty if the last model counts.
     """
 
     name: Annotated[str, Field(max_length=64)]
@@ -75,6 +77,16 @@ class Incumbent(Wire):
     model: Model
     meta_iterations: Annotated[int, Field(ge=1, le=10_000_000)]
     first_order_until: Annotated[int, Field(ge=1)] | None = None
+    selected_at: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=101)] = []
+
+    @model_validator(mode="after")
+    def _selects_to_its_end(self) -> Self:
+        at = self.selected_at
+        if at and (at[-1] != self.meta_iterations or at != sorted(set(at))):
+            raise ValueError(
+                f"selected_at must rise to meta_iterations = {self.meta_iterations}, got {at}"
+            )
+        return self
 
 
 class Gates(Wire):

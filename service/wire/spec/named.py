@@ -1,14 +1,17 @@
 """Kinds that a spec names and that plug-ins may bring: read from plain data, whatever it is worth.
 
 tasks.kind names tasks, model.kind a model (of the study, or of a branch), branches[i].algorithm an
-algorithm, and the ref of a model of kind module a class of modules.
+algorithm, as verdict.compare may, and the ref of a model of kind module a class of modules.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from metaopt.evaluation.trivial_names import TRIVIAL_NAMES
 from metaopt.plugins.described import Family
 from metaopt.plugins.description import FAMILIES
+from metaopt.presets import PRESETS
+from service.wire.spec.compare import DEFAULT, NONE
 
 MODULE = "module"
 """The kind of model whose `ref` names a class of modules."""
@@ -52,10 +55,20 @@ def _named(spec: dict[str, Any]) -> Iterator[NamedKind]:
         yield from _of("algorithms", branch, f"branches[{position}].algorithm")
         if isinstance(branch, dict):
             yield from _of_model(branch.get("model"), f"branches[{position}].model")
+    yield from _compared(spec.get("verdict"))
     gates = spec.get("gates")
     incumbent = gates.get("incumbent") if isinstance(gates, dict) else None
     if isinstance(incumbent, dict):
         yield from _of_model(incumbent.get("model"), "gates.incumbent.model")
+
+
+def _compared(verdict: Any) -> Iterator[NamedKind]:
+    """Algorithms that a verdict compares with: what is nothing else that it may name."""
+    compare = verdict.get("compare") if isinstance(verdict, dict) else None
+    others = {DEFAULT, NONE, *PRESETS, *TRIVIAL_NAMES}
+    for name in compare if isinstance(compare, list) else [compare]:
+        if isinstance(name, str) and name not in others:
+            yield NamedKind("algorithms", name, "verdict.compare", verdict)
 
 
 def _of_model(part: Any, field: str) -> Iterator[NamedKind]:

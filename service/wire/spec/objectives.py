@@ -24,7 +24,12 @@ from service.wire.one_of import OneOf
 
 def objective_names() -> list[str]:
     """What `objectives` may name."""
-    return [SCORE, *(cost.name for cost in COSTS.kinds() if cost.objective)]
+    return [SCORE, *cost_names()]
+
+
+def cost_names() -> list[str]:
+    """What `verdict.cost` may name."""
+    return [cost.name for cost in COSTS.kinds() if cost.objective]
 
 
 def pruning_metrics() -> list[str]:
@@ -40,6 +45,7 @@ def measured_names(named: Collection[str]) -> list[str]:
 Objectives = Annotated[
     list[Annotated[str, OneOf(objective_names)]], Field(min_length=1, max_length=3)
 ]
+CostName = Annotated[str, OneOf(cost_names)]
 PruningMetric = Annotated[str, OneOf(pruning_metrics)]
 
 

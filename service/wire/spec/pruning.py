@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, field_validator
 from pydantic_core import CoreSchema
@@ -12,6 +12,9 @@ from metaopt.search.pruning.rule import Options, PruningRule
 from service.wire.base import Wire
 from service.wire.spec.objectives import PruningMetric
 from service.wire.spec.space import Branch, ChoiceList
+
+Keep = Literal["best", "last"]
+"""Which of a trial's models counts."""
 
 
 class _RuleNames:
@@ -108,6 +111,23 @@ def check_fidelity(
         _check_tasks(pruning.tasks, below, tasks)
     if pruning.first_order_until is not None:
         _check_order(pruning.first_order_until, below, branches)
+
+
+def check_keep(keep: Keep, below: Sequence[int]) -> None:
+    """Check `evaluation.keep`.
+
+    Args:
+        keep: Of the spec.
+        below: The rungs below the budget.
+
+    Raises:
+        ValueError: there is nothing to choose among.
+    """
+    if keep == "best" and not below:
+        raise ValueError(
+            "evaluation.keep: best chooses among rungs, and there are none below the budget: give "
+            "pruning.rungs (with pruning.kind: none they stop no trial), or keep: last"
+        )
 
 
 def _check_tasks(at_rungs: Sequence[int], below: Sequence[int], most: int) -> None:

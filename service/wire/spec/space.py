@@ -11,6 +11,7 @@ from metaopt.messages import did_you_mean
 from metaopt.metaparams import MetaParam, Value
 from service.wire.base import Wire
 from service.wire.names import BRANCH_NAME
+from service.wire.spec.budget import Seconds
 from service.wire.spec.kinds import Formed, literal
 from service.wire.spec.model import Model
 
@@ -68,7 +69,8 @@ class Branch(Wire):
     (docs/meta-parameters.md); `space: {}` searches nothing.  Documented ranges are written out, so
     that a stored spec means the same whatever later versions document (docs/adr/0016).
     `share` fixes how the trials of the budget are divided: in proportion to it, 1 where another
-    branch has one and this has none.
+    branch has one and this has none.  `device_seconds` is the most that the segments of its search
+    trials may take together; once that is spent it asks for no more, and null is no limit.
     """
 
     algorithm: Algorithm
@@ -88,6 +90,7 @@ class Branch(Wire):
         ),
     ]
     share: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    device_seconds: Seconds | None = None
 
     @field_validator("name")
     @classmethod
@@ -161,8 +164,8 @@ def check_names(branches: list[Branch]) -> list[Branch]:
 
 
 def without_defaults(branch: dict[str, Any]) -> dict[str, Any]:
-    """A dumped branch without a name or a model that it has by default: as there were none yet."""
-    by_default = {"name": branch["algorithm"], "model": None}
+    """A dumped branch without what it has by default and was not always there."""
+    by_default = {"name": branch["algorithm"], "model": None, "device_seconds": None}
     return {
         field: value
         for field, value in branch.items()
@@ -188,12 +191,17 @@ def _check_entry(param: MetaParam, entry: SpaceEntry) -> None:
             raise ValueError(str(error)) from None
 
 
+def ends(entry: SpaceEntry | None) -> list[float]:
+    """The ends of a range, or the numbers that an entry allows."""
+    if isinstance(entry, Range):
+        return [entry.low, entry.high]
+    values = entry.choices if isinstance(entry, ChoiceList) else [entry]
+    return [value for value in values if isinstance(value, int | float)]
+
+
 def largest(entry: SpaceEntry | None) -> float | None:
     """The largest number that an entry allows, if it has numbers."""
-    if isinstance(entry, Range):
-        return entry.high
-    values = entry.choices if isinstance(entry, ChoiceList) else [entry]
-    return max((v for v in values if isinstance(v, int | float)), default=None)
+    return max(ends(entry), default=None)
 
 
 def _default_range(param: MetaParam) -> Range | ChoiceList:

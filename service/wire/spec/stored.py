@@ -41,7 +41,7 @@ from service.wire.spec.study import StudySpec
 from service.wire.spec.tasks import TasksSpec
 from service.wire.spec.vanished import likely_metric, remember_vanished
 
-MOST_KEPT = 2**21  # bytes of text: some thousand specs; objects take ten times as much
+MOST_KEPT = 2**20  # bytes of text: some hundred specs; objects take ten times as much
 LONGEST_KEPT = 2**16  # of one
 
 Made = TypeVar("Made")

@@ -4,11 +4,11 @@ Unknown fields, NaN, infinities and absurd sizes are refused; every default is w
 `StudySpec.model_dump`, and `metaopt show --full` prints it.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.algorithms.registry import ALGORITHMS, check_classes, check_targets
 from metaopt.errors import MetaoptError
 from metaopt.goals import SCORE, Goals, Statistic
 from metaopt.options import SEED
@@ -16,21 +16,29 @@ from metaopt.search.samplers.kind import Problem
 from service.wire.base import Count, Wire
 from service.wire.names import STUDY_NAME
 from service.wire.spec.budget import Budget
-from service.wire.spec.compare import check_fit, known_name, reference
+from service.wire.spec.compare import (
+    Compare,
+    check_fit,
+    names_of,
+    own_branches,
+    references,
+    trained,
+)
 from service.wire.spec.gates import Gates
 from service.wire.spec.model import Model, ModelSpec
 from service.wire.spec.objectives import (
     ConstraintsField,
+    CostName,
     Objectives,
     check_objectives,
     check_pruning,
     measured_names,
     no_constraints,
 )
-from service.wire.spec.pruning import Pruning, check_fidelity
+from service.wire.spec.pruning import Keep, Pruning, check_fidelity, check_keep
 from service.wire.spec.samplers import SamplerName, check_sampler, dimensions
-from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes
-from service.wire.spec.space import Branch, check_names, largest
+from service.wire.spec.size import MOST_LANE_BYTES, bank_bytes, lane_bytes, trained_size
+from service.wire.spec.space import Branch, check_names, ends, largest
 from service.wire.spec.tasks import Tasks
 from service.wire.spec.warm_start import WarmStart, check_warm_trials
 
@@ -42,7 +50,9 @@ class Search(Wire):
     how many values `grid` takes of a range of real numbers (of whole numbers and choices, all).
 
     `bandit` moves trials of the budget to the branches that may still win, and each gets `floor` of
-    an even share in any case; `even` moves nothing.  A `share` of any branch fixes all.
+    an even share in any case; `even` moves nothing.  A `share` of any branch fixes all.  `currency`
+    is what the bandit counts: trials, or the device seconds that they take, where those of one
+    branch are dearer than those of another.
 
     `replicates` of the budget's trials are kept to train the best again with fresh seeds, as long
     as the noise of training leaves open which is best (docs/search.md).
@@ -52,6 +62,7 @@ class Search(Wire):
     startup_trials: Annotated[int, Field(ge=0, le=10_000)] = 10
     grid_points: Annotated[int, Field(ge=2, le=1000)] = 5
     allocation: Literal["bandit", "even"] = "bandit"
+    currency: Literal["trials", "device_seconds"] = "trials"
     floor: Annotated[float, Field(ge=0, le=1)] = 0.5
     replicates: Annotated[int, Field(ge=0, le=10_000)] = 0
 
@@ -63,6 +74,11 @@ class Evaluation(Wire):
     statistics of the query examples together; otherwise those of the support set.  It is about
     scores: training always takes the statistics of the batch that a loss is of, so those of the
     query examples in MAML's outer loss.
+
+    `keep` says which of a trial's models counts: the `last`, or the `best` of its rungs so far by
+    its score on these tasks, of equals the earlier.  That is the one that is scored, pruned by,
+    judged in the verdict and written.  A fresh training chooses by these tasks too, and never by
+    those that judge it.
     """
 
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 100
@@ -71,31 +87,61 @@ class Evaluation(Wire):
     curve_steps: Annotated[int, Field(ge=0, le=200)] = 10
     statistic: Statistic = "mean"
     transductive: bool = True
+    keep: Keep = "last"
 
 
 class Verdict(Wire):
     """How the best trials are judged: trained afresh, scored on sealed meta-test tasks.
 
-    `finalists` of the best are judged, and up to `extra_finalists` of the next ones that the
+    `finalists` of the best are judged (of the best of each branch, with `finalists_from:
+    each_branch`), and up to `extra_finalists` of the next ones that the
     search's own tasks cannot tell from the last of them.  `compare: default` also trains what the
-    spec gives without a search (`Branch.defaults`), the name of a preset that published recipe
-    (`service.wire.spec.compare`).  Fresh trainings are numbered from `first_seed`: another number
+    spec gives without a search (`Branch.defaults`), the name of a preset that published recipe,
+    `pretrain` or `scratch` what needs no meta-learning; it may be a list of them
+    (`service.wire.spec.compare`).  `cost` is what their scores are set against
+    (docs/objectives.md).  Fresh trainings are numbered from `first_seed`: another number
     gives other seeds on the same sealed tasks.
     """
 
     finalists: Annotated[int, Field(ge=1, le=20)] = 3
+    finalists_from: Literal["all", "each_branch"] = "all"
     extra_finalists: Annotated[int, Field(ge=0, le=20)] = 0
     seeds: Annotated[int, Field(ge=1, le=20)] = 3
     tasks: Annotated[int, Field(ge=2, le=10_000)] = 400
-    compare: Annotated[str, Field(max_length=200), AfterValidator(known_name)] = "default"
+    compare: Compare = "default"
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    cost: CostName = "adaptation_examples"
 
-    def trainings(self) -> int:
+    def judged(self, branches: int) -> int:
+        """How many finalists a study of so many branches has, if it has as many trials."""
+        return self.finalists * (branches if self.finalists_from == "each_branch" else 1)
+
+    def trainings(self, branches: int = 1) -> int:
         """How many fresh trainings there will be, as far as that is known beforehand."""
-        return (self.finalists + (self.compare != "none")) * self.seeds
+        return (self.judged(branches) + len(trained(self.compared()))) * self.seeds
+
+    def compared(self) -> tuple[str, ...]:
+        """What the finalists are compared with, by name."""
+        return names_of(self.compare)
 
 
 _NAME_SCHEMA = {"minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"}
+
+
+class TrainingShots(NamedTuple):
+    """Examples of a class (of a task in regression) that a trial trains on, at most.
+
+    Args:
+        k_shot, q_query: Support and query examples.
+        field: The parameter that says so; its largest value is `most`.
+        beside: What there is beside that, in words.
+    """
+
+    k_shot: int
+    q_query: int
+    field: str
+    most: int
+    beside: str
 
 
 class StudySpec(Wire):
@@ -127,6 +173,8 @@ class StudySpec(Wire):
     def _fits_together(self) -> Self:
         self.model.record.check(self.model.chosen(), self.tasks.input_shape)
         for branch in self.branches:
+            self._check_targets(branch)
+            self._check_ways(branch)
             self._check_model(branch)
             check_sampler(self.search.sampler, self.problem(branch))
         check_objectives(
@@ -149,12 +197,33 @@ class StudySpec(Wire):
         check_fidelity(
             self.pruning, self.rungs()[:-1], tasks=self.evaluation.tasks, branches=self.branches
         )
+        check_keep(self.evaluation.keep, self.rungs()[:-1])
         self._check_replicates()
+        self._check_finalists()
         self._check_shots()
-        check_fit(self.verdict.compare, self.tasks.kind, self.branches)
+        check_fit(self.verdict.compared(), self.tasks, self.branches)
         check_warm_trials(self.warm_start.trials, {entry.name: entry for entry in self.branches})
         self._check_size()
         return self
+
+    def _check_targets(self, branch: Branch) -> None:
+        try:
+            algorithm, tasks = ALGORITHMS.get(branch.algorithm), self.tasks
+            target = tasks.metric_record.target
+            check_targets(algorithm, target)
+            check_classes(algorithm, target, tasks.record.numbered_classes, tasks.kind)
+        except MetaoptError as error:
+            raise ValueError(f"branch {branch.name}: {error}") from None
+
+    def _check_ways(self, branch: Branch) -> None:
+        name = ALGORITHMS.get(branch.algorithm).train_ways
+        if name is None:
+            return
+        for ways in ends(branch.space.get(name)):
+            try:
+                self.tasks.record.check_ways(self.tasks.chosen(), ways, name)
+            except MetaoptError as error:
+                raise ValueError(f"branch {branch.name}: {error}") from None
 
     def _check_model(self, branch: Branch) -> None:
         if branch.model is None:
@@ -168,29 +237,32 @@ class StudySpec(Wire):
         """About how many bytes a trial needs at most: to train, or to be evaluated."""
         k_shot, q_query = self.evaluation_shots()
         needed = 0.0
-        for branch in self.branches:
-            model = self.model_of(branch)
+        for branch in self.every_branch():
+            algorithm = ALGORITHMS.get(branch.algorithm)
             entries = {**branch.fixed(), **branch.distributions()}
             most = {name: largest(entry) or 0 for name, entry in entries.items()}
-            shots = ALGORITHMS.get(branch.algorithm).train_shots or ""
-            compared = reference(self.verdict.compare, self.branches, branch.name)
-            if compared is not None and compared.branch == branch.name:
-                for name, value in compared.params.items():
-                    most[name] = max(most[name], largest(value) or 0)
+            shots, ways = algorithm.train_shots or "", algorithm.train_ways or ""
+            beside = references(self.verdict.compared(), self.branches, branch.name)
+            for compared in beside.values():
+                if compared.branch == branch.name:
+                    for name, value in compared.params.items():
+                        most[name] = max(most[name], largest(value) or 0)
+            size = trained_size(self.tasks, self.model_of(branch), algorithm, most)
             needed = max(
                 needed,
                 bank_bytes(
                     self.tasks,
-                    model,
+                    size,
                     bank_tasks=max(self.evaluation.tasks, self.verdict.tasks, self.gate_tasks()),
                     k_shot=k_shot,
                     q_query=q_query,
                 ),
                 lane_bytes(
                     self.tasks,
-                    model,
-                    meta_batch=most["meta_batch"],
-                    inner_steps=most["inner_steps"],
+                    size,
+                    classes=max(most.get(ways, 0), self.tasks.classes),
+                    meta_batch=most.get("meta_batch", 1),
+                    inner_steps=most.get("inner_steps", 0),
                     shots=max(most.get(shots, 0), self.tasks.k_shot),
                 ),
             )
@@ -215,12 +287,29 @@ class StudySpec(Wire):
         tasks.check_shots(k_shot, q_query, where="evaluation.")
         self.tasks.metric_record.check_queries(q_query, where="evaluation.")
         for branch in self.branches:
-            name = ALGORITHMS.get(branch.algorithm).train_shots
-            most = largest(branch.space.get(name)) if name else None
-            if most is not None and not tasks.has(most):
+            shots = self.training_shots(branch)
+            if shots is not None and not tasks.has(shots.k_shot + shots.q_query):
                 raise ValueError(
-                    f"{name} must be at most {tasks.stock}, got {most:g} (branch {branch.name})"
+                    f"{shots.field} must be at most {tasks.stock}{shots.beside}, got "
+                    f"{shots.most:g} (branch {branch.name})"
                 )
+
+    def training_shots(self, branch: Branch) -> TrainingShots | None:
+        """What a trial of a branch trains on at most, where the branch says it."""
+        algorithm, k_shot = ALGORITHMS.get(branch.algorithm), self.tasks.k_shot
+        support, tail = (
+            int(largest(branch.space.get(name)) or 0) if name else 0
+            for name in (algorithm.train_shots, algorithm.tail_shots)
+        )
+        queries = tail or self.tasks.q_query * algorithm.train_queries
+        other = algorithm.tail_shots if tail else "q_query"
+        if support:
+            beside = f" beside {other} = {queries}" if queries else ""
+            return TrainingShots(support, queries, algorithm.train_shots or "", support, beside)
+        if tail:
+            beside = f" beside k_shot = {k_shot}"
+            return TrainingShots(k_shot, tail, algorithm.tail_shots or "", tail, beside)
+        return None
 
     def evaluation_shots(self) -> tuple[int, int]:
         """Return (k_shot, q_query) of the task bank."""
@@ -242,10 +331,33 @@ class StudySpec(Wire):
                 "trained again follows from the score alone"
             )
 
+    def _check_finalists(self) -> None:
+        verdict = self.verdict
+        if verdict.finalists_from == "all":
+            return
+        if len(self.objectives) > 1:
+            raise ValueError(
+                f"verdict.finalists_from must be all with several objectives, got "
+                f"{verdict.finalists_from}: finalists are then spread over the Pareto set"
+            )
+        if verdict.extra_finalists:
+            raise ValueError(
+                f"verdict.extra_finalists must be 0 with finalists_from each_branch, got "
+                f"{verdict.extra_finalists}: they are tied with the last finalist of all; raise "
+                "verdict.finalists, which is then that of each branch"
+            )
+
     def branch(self, name: str) -> Branch:
-        """The branch of that name, which there is."""
-        (named,) = [branch for branch in self.branches if branch.name == name]
+        """The branch of that name, which there is, in the search or for the verdict alone."""
+        for branch in self.branches:
+            if branch.name == name:
+                return branch
+        (named,) = [branch for branch in self.every_branch() if branch.name == name]
         return named
+
+    def every_branch(self) -> list[Branch]:
+        """The branches, and those of which only the verdict trains something."""
+        return [*self.branches, *own_branches(self.verdict.compared(), self.branches)]
 
     def branches_for(self, name: str, algorithm: str) -> list[Branch]:
         """The branches that could train what a branch of another study did: the one of its name,
@@ -301,7 +413,7 @@ class StudySpec(Wire):
 
     def measured(self) -> list[str]:
         """Metrics that workers measure for this study, beside scores."""
-        return measured_names([*self.named_costs(), *self.gates.costs()])
+        return measured_names([*self.named_costs(), *self.gates.costs(), self.verdict.cost])
 
     def named_costs(self) -> list[str]:
         """Metrics beside the score that the search goes by."""

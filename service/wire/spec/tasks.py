@@ -31,6 +31,11 @@ class TasksSpec(Wire):
         return self.record.classes(self.chosen())
 
     @property
+    def inputs_of_classes(self) -> int:
+        """How many inputs a model answers for one example of each class."""
+        return self.classes * self.record.inputs(self.chosen())
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return self.record.shape(self.chosen())

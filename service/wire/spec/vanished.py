@@ -72,7 +72,7 @@ def _model(name: str, part: Mapping[str, Any]) -> ModelKind:
 def _algorithm(name: str, part: Mapping[str, Any]) -> Algorithm:
     params = tuple(
         MetaParam(param, "float", 0.0, "1", VANISHED, "unknown", low=0.0, high=1.0)
-        for param in (*NEEDED, "outer_lr")
+        for param in (*NEEDED, "inner_lr", "inner_steps", "test_steps", "outer_lr")
     )
     return VanishedAlgorithm(
         name=name,
@@ -80,6 +80,7 @@ def _algorithm(name: str, part: Mapping[str, Any]) -> Algorithm:
         outer_rate="outer_lr",
         draw=_refuse_algorithm,
         meta_gradient=_refuse_algorithm,
+        meta_learns=False,  # a verdict may have named it
     )
 
 

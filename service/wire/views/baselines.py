@@ -34,10 +34,11 @@ class BaselineView(View):
 
     `score` is its mean over `tasks` tasks of the bank named `bank` and over fresh trainings, of
     which `scores` (one list of scores by task for each) are given only where one version is asked
-    for.  `judged_by` says which bank that is: that of the gates, or the sealed tasks of the
-    verdict.  `branch` is that of its study, `algorithm` and `model` are what it trains.  `versions`
-    and `device` are those it was judged with; `weights_sha256` names the weights of one of its
-    fresh trainings.
+    for.  `selected_at` has the meta-iterations among whose models its study kept the best; it is
+    empty where the last counts.  `judged_by` says which bank that is: that of the gates, or the
+    sealed tasks of the verdict.  `branch` is that of its study, `algorithm` and `model` are what it
+    trains.  `versions` and `device` are those it was judged with; `weights_sha256` names the
+    weights of one of its fresh trainings.
     """
 
     name: str
@@ -67,6 +68,7 @@ class BaselineView(View):
     versions: dict[str, str]
     device: str
     scores: list[list[float]] | None = None
+    selected_at: list[int] = []
 
     def label(self) -> BaselineName:
         """Return its name and version."""

@@ -71,12 +71,16 @@ class Caution(ResultPart):
 
 
 class VerdictRun(ResultPart):
-    """One fresh training of a finalist."""
+    """One fresh training of a finalist.
+
+    `kept_at` is the meta-iteration of the model that was judged, where the best is kept.
+    """
 
     trial_number: int
     status: Literal["completed", "diverged", "failed"]
     score: float | None
     cause: str | None
+    kept_at: int | None = None
 
     @classmethod
     def of(cls, training: object) -> "VerdictRun":

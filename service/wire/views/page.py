@@ -39,6 +39,14 @@ class FinalistTable(View):
     rows: list[list[CellView]]
 
 
+class WorthTable(View):
+    """What meta-learning was worth: a row for each way without it that the spec names."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
 class GateWords(View):
     """The gates in words: their answer together, why each rule was answered so, what followed."""
 
@@ -61,6 +69,7 @@ class StudyPage(View):
     label: str
     sentences: list[str]
     finalists: FinalistTable | None
+    worth: WorthTable | None
     gates: GateWords | None
     last_points: dict[int, RungPoint]
     order: list[int]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from service.wire.spec.pruning import Keep
 from service.wire.spec.warm_start import WarmTrial
 from service.wire.views.studies import View
 
@@ -22,15 +23,17 @@ class DimensionView(View):
 class BranchPlan(View):
     """A branch: its share of the trials, what is searched, and the value of everything else.
 
-    `branch` is its name.  `model` is its own, null where it trains the study's.  `lane_by_lane`
-    says whether its trials are known to be trained one after the other; null where no worker has
-    trained such programs yet.  `lane_by_lane_from` says why, or what it is known from.
+    `branch` is its name, `device_seconds` the most that its search trials may take.  `model` is its
+    own, null where it trains the study's.  `lane_by_lane` says whether its trials are known to be
+    trained one after the other; null where no worker has trained such programs yet.
+    `lane_by_lane_from` says why, or what it is known from.
     """
 
     algorithm: str
     branch: Annotated[str, Field(default_factory=lambda fields: fields["algorithm"])]
     model: dict[str, Any] | None = None
     trials: int
+    device_seconds: float | None = None
     searched: list[DimensionView]
     fixed: dict[str, float | int | str]
     warm_start: list[WarmTrial]
@@ -54,7 +57,8 @@ class ExpectedCost(View):
 class Preview(View):
     """What a spec would do.
 
-    `rungs` are the meta-iterations at which trials are judged, `bank_tasks` on how many tasks.
+    `rungs` are the meta-iterations at which trials are judged, `bank_tasks` on how many tasks, and
+    `keep` says which of the models that were judged there counts.
     Second-order trials take first-order meta-gradients up to `first_order_until`, if there is one;
     those meta-iterations cost less, and are counted as any others.  `expected` counts with the
     share of trials that the pruning keeps at each rung; budgets of time, score and stagnation may
@@ -70,6 +74,7 @@ class Preview(View):
     branches: list[BranchPlan]
     rungs: list[int]
     bank_tasks: list[int]
+    keep: Keep = "last"
     first_order_until: int | None
     search: ExpectedCost
     verdict: ExpectedCost

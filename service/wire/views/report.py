@@ -10,6 +10,7 @@ from typing import Literal
 from metaopt.evaluation.hard_tasks import HardClass, HardTask
 from metaopt.metaparams import Value
 from service.wire.base import Instant
+from service.wire.views.cost_front import CostFront
 from service.wire.views.result import StudyResult
 from service.wire.views.studies import StudyView, TrialStatus, View
 from service.wire.views.timeline import Timeline
@@ -221,6 +222,7 @@ class StudyReport(View):
     adaptation: list[AdaptationCurve] | None
     cost: StudyCost | None
     pareto: Pareto | None = None
+    cost_front: CostFront | None = None
     hardest: HardestReport | None = None
     timeline: Timeline | None = None
     absent: dict[str, str]

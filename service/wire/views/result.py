@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from metaopt.metaparams import Value
 from service.wire.base import BranchAlgorithm
+from service.wire.views.cost_front import CostFront
 from service.wire.views.gate_report import GateReport
 from service.wire.views.judged import Caution, Estimate, HeavyTasks, ResultPart, VerdictRun
 
@@ -17,13 +18,15 @@ class SearchScore(ResultPart):
     """What the search measured, with a 95 % interval over its tasks.
 
     `score` is the mean over `trainings` of the same point: its own, and its replicas that
-    completed.  The interval is that of their mean.
+    completed.  The interval is that of their mean.  `kept_at` has the meta-iteration of the model
+    that was scored, one for each of them; it is empty where the last model counts.
     """
 
     score: float
     low: float
     high: float
     trainings: int = 1
+    kept_at: list[int] = []
 
 
 class SealedScore(ResultPart):
@@ -133,7 +136,8 @@ class ParetoTrial(ResultPart):
 class Comparison(ResultPart):
     """What the spec gives without a search, trained and judged as the finalists were.
 
-    `compared_with` is "default", or the name of the preset that the spec's `verdict.compare` is.
+    `compared_with` is "default", or the name of a preset or of an algorithm that the spec's
+    `verdict.compare` has.
     `difference` is the sealed score of the best finalist minus that of this configuration, paired
     by task; null where no fresh training of one of them reached the end.  `algorithm` and `model`
     are as a finalist's.
@@ -184,6 +188,23 @@ class TrivialReference(ResultPart):
     predictors: list[TrivialPredictor]
 
 
+class WayWithout(ResultPart):
+    """A way without meta-learning that `verdict.compare` names, beside the best finalist.
+
+    `trained` are algorithms, as often as a finalist (`comparisons` has more of them); others are
+    trivial predictors.  `difference` is the sealed score of the best finalist minus that of this
+    way, paired by task, and `standing` what its interval says of the finalist: what meta-learning
+    was worth.  What follows from a score is null where no training reached the end.
+    """
+
+    name: str
+    trained: bool
+    sealed: Estimate | None
+    difference: Estimate | None
+    standing: Standing | None
+    device_seconds: float
+
+
 class BranchSummary(ResultPart):
     """What a branch of the search cost and reached; the score is null if no trial completed.
 
@@ -232,7 +253,16 @@ class StudyResult(ResultPart):
     source of `metaopt`), `device` is where.  `gates` is null where nothing was asked.
 
     `trivial` is null in verdicts of older versions, and where trivial predictors could not be
-    scored.  `cautions` are what the intervals cannot hold.
+    scored.  `comparison` is with the first of the spec's defaults and presets in `verdict.compare`,
+    `comparisons` with all else that was trained beside the finalists, and `without_meta_learning`
+    has a row for each way without it that is named there: what meta-learning was worth.
+    `cost_front` is the sealed score against what an adaptation costs; null in verdicts of older
+    versions, and where all that was judged costs the same.  `cautions` are what the intervals
+    cannot hold.
+
+    `keep` says which model of a training counts: the last, or the best of its rungs by its score on
+    meta-validation tasks, where the sealed tasks have no say (`kept_at` of each training).  Of the
+    best of several looks at the same tasks the search's score is the more optimistic.
     """
 
     metric: str
@@ -248,8 +278,11 @@ class StudyResult(ResultPart):
     transductive: bool
     intervals_cover: Literal["tasks", "tasks and seeds"] = "tasks"
     comparison: Comparison | None = None
+    comparisons: list[Comparison] = []
+    without_meta_learning: list[WayWithout] = []
     trivial: TrivialReference | None = None
     first_order_until: int | None = None
+    keep: Literal["best", "last"] = "last"
     objectives: list[str] = ["score"]
     constraints: dict[str, float] = {}
     pareto: list[ParetoTrial] | None = None
@@ -258,4 +291,9 @@ class StudyResult(ResultPart):
     versions: dict[str, str] = {}
     device: str = ""
     gates: GateReport | None = None
+    cost_front: CostFront | None = None
     cautions: list[Caution] = []
+
+    def every_comparison(self) -> list[Comparison]:
+        """All that was trained beside the finalists, in the order of the spec but for the first."""
+        return [*([self.comparison] if self.comparison else []), *self.comparisons]

@@ -38,10 +38,15 @@ class BestTrial(View):
 
 
 class BranchView(View):
-    """A branch of a study: its search trials so far, and the best of them."""
+    """A branch of a study: its search trials so far, and the best of them.
+
+    `device_seconds` is what those have taken of what the spec allows the branch; null where it sets
+    no limit.
+    """
 
     trials: int
     best: BestTrial | None
+    device_seconds: float | None = None
 
 
 class SpentView(View):
@@ -168,7 +173,9 @@ class TrialView(View):
 class ReportView(View):
     """Scores of a trial at one rung, on the first `tasks` tasks of the bank.
 
-    `scores`, one per task, only when asked for.
+    `scores`, one per task, only when asked for.  Where `evaluation.keep` is `best` they are of the
+    model of meta-iteration `kept_at`, and `latest_score` is what the latest model had on the
+    meta-validation tasks; both are null otherwise.
     """
 
     meta_iteration: int
@@ -188,6 +195,8 @@ class ReportView(View):
     attempt: int
     created_at: Instant
     metrics: dict[str, float] | None = None
+    kept_at: int | None = None
+    latest_score: float | None = None
 
 
 class AskView(View):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.wire.spec.study import StudySpec
+from service.wire.views.studies import StudyView
 from service.wire.words import numbers
 
 Model = Mapping[str, Any]
@@ -28,6 +29,17 @@ def beyond_name(name: str, algorithm: str, model: Model | None) -> str:
 def with_trained(name: str, trained: str) -> str:
     """A branch by name, and behind it what it trains, if its name does not say that."""
     return f"{name} ({trained})" if trained else name
+
+
+def branch_seconds(study: StudyView) -> list[str]:
+    """What each branch with a limit of its own has taken of it."""
+    return [
+        f"devices of {branch.name}: {numbers.seconds(taken)} of "
+        f"{numbers.seconds(branch.device_seconds)}"
+        for branch in study.spec.branches
+        if branch.device_seconds is not None
+        and (taken := study.branches[branch.name].device_seconds) is not None
+    ]
 
 
 def model_in_words(model: Model) -> str:

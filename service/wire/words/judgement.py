@@ -7,6 +7,7 @@ from service.wire.views.result import Finalist, StudyResult
 from service.wire.words import numbers, verdict
 from service.wire.words.branches import trained_by
 from service.wire.words.gates import gate_sentences
+from service.wire.words.meta_learning import worth_sentences
 from service.wire.words.trivial import trivial_sentences
 
 
@@ -30,21 +31,24 @@ def judgement_sentences(spec: StudySpec, result: StudyResult) -> list[str]:
     return [
         f"The best configuration is {name}: {params or 'nothing was searched'}.",
         *_order(result, best),
+        *_kept(result, best),
         _sealed(result, best),
         _ties(best, others),
         *trivial_sentences(result),
-        *_worth(spec, result),
+        *worth_sentences(result),
+        *_compared(spec, result),
         _optimism(result, best),
         *_goals(result),
         *(f"Mind: {caution.text}." for caution in result.cautions),
     ]
 
 
-def _worth(spec: StudySpec, result: StudyResult) -> list[str]:
-    """The best beside what the spec gives without a search."""
-    if result.comparison is None:
-        return []
-    return [f"Compared with {verdict.compared(spec, result, result.comparison)}."]
+def _compared(spec: StudySpec, result: StudyResult) -> list[str]:
+    """The best beside what the spec gives without a search, and beside published recipes."""
+    return [
+        f"Compared with {verdict.compared(spec, result, comparison)}."
+        for comparison in verdict.tuned_against(result)
+    ]
 
 
 def _goals(result: StudyResult) -> list[str]:
@@ -85,6 +89,13 @@ def _order(result: StudyResult, best: Finalist) -> list[str]:
     return [f"It has order second: {orders}; its fresh trainings did the same."]
 
 
+def _kept(result: StudyResult, best: Finalist) -> list[str]:
+    kept = verdict.kept(best)
+    if result.keep == "last" or kept is None:
+        return []
+    return [f"{verdict.KEEPS_BEST[0].upper()}{verdict.KEEPS_BEST[1:]}; {kept}."]
+
+
 def _ties(best: Finalist, others: Sequence[Finalist]) -> str:
     tied = [f"trial {f.trial_number} ({f.branch})" for f in others if f.tied_with_best]
     if tied:
@@ -114,6 +125,7 @@ def _optimism(result: StudyResult, best: Finalist) -> str:
     kind = "optimistic" if best.optimism > 0 else "pessimistic"
     times = best.search.trainings
     of = f", the mean of {times} trainings" if times > 1 else ""
+    of += ", of the best of its rungs" if result.keep == "best" else ""
     return f"The search itself had said {score}{of}: {kind} by {gap}{_luck(best)}."
 
 

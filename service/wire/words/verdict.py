@@ -1,18 +1,37 @@
 """What a verdict says beside its scores, in words: the same on the command line and in notes."""
 
+from collections.abc import Sequence
+
 from metaopt.goals import Goals
+from service.wire.spec.compare import DEFAULT
 from service.wire.spec.study import StudySpec
 from service.wire.views.judged import Estimate, HeavyTasks
 from service.wire.views.result import Comparison, Finalist, StudyResult
 from service.wire.words import numbers
 from service.wire.words.metrics import maximized
 
+KEEPS_BEST = (
+    "the model that counts is the best of each training's rungs on meta-validation tasks, which "
+    "makes the search's own score the more optimistic; the sealed tasks had no say"
+)
+"""What `evaluation.keep: best` means for a verdict."""
+
 
 def reference_name(comparison: Comparison) -> str:
-    """What the finalists were compared with: the branch's defaults, or a preset's name."""
-    if comparison.compared_with == "default":
-        return f"the defaults of {comparison.branch}"
-    return f"{comparison.compared_with} ({comparison.branch})"
+    """What the finalists were compared with: the branch's defaults, a preset, an algorithm."""
+    name, branch = comparison.compared_with, comparison.branch
+    if name == DEFAULT:
+        return f"the defaults of {branch}"
+    return name if name == branch else f"{name} ({branch})"
+
+
+def tuned_against(result: StudyResult) -> list[Comparison]:
+    """Comparisons that say what tuning was worth: with the spec's defaults and with presets.
+
+    What meta-learning was worth: `service.wire.words.meta_learning`.
+    """
+    ways = {row.name for row in result.without_meta_learning}
+    return [each for each in result.every_comparison() if each.compared_with not in ways]
 
 
 def compared(spec: StudySpec, result: StudyResult, comparison: Comparison) -> str:
@@ -48,6 +67,22 @@ def standing(difference: Estimate, goals: Goals) -> str:
     if max(losses) < 0:
         return "better"
     return "worse" if min(losses) > 0 else "cannot be told apart"
+
+
+def kept(finalist: Finalist) -> str | None:
+    """Of which meta-iterations the models of a finalist are; None where the last ones count."""
+    fresh = [run.kept_at for run in finalist.runs if run.kept_at is not None]
+    if not finalist.search.kept_at and not fresh:
+        return None
+    parts = [
+        f"{_ages(finalist.search.kept_at)} in the search" if finalist.search.kept_at else "",
+        f"{_ages(fresh)} trained afresh" if fresh else "",
+    ]
+    return f"trial {finalist.trial_number}: best at meta-iteration {', '.join(filter(None, parts))}"
+
+
+def _ages(meta_iterations: Sequence[int]) -> str:
+    return " and ".join(f"{age:,}" for age in meta_iterations)
 
 
 def steps_at_test(finalist: Finalist, metric: str) -> str | None:

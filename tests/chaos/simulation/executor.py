@@ -1,5 +1,6 @@
 """An executor whose segments take simulated time, and end as chance has it."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -23,10 +24,15 @@ HANG_SECONDS = 60.0
 
 
 class Faults:
-    """How many more faults there may be, and how likely each is."""
+    """How many more faults there may be, how likely each is, and whom they struck.
+
+    Args:
+        struck: How often, by trial.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.struck: Counter[str] = Counter()
         self.left = world.chance.choice([0, 2, 6, 12])
         self.share = world.chance.choice([0.1, 0.3, 0.6])
 
@@ -47,7 +53,6 @@ class SimulatedExecutor(ScriptedExecutor):
     def __init__(self, world: World, faults: Faults, slots: int, poison: frozenset[int]) -> None:
         super().__init__(slots)
         self._world, self._faults, self._poison = world, faults, poison
-        self.harmed: set[str] = set()
 
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Begin a segment that ends later."""
@@ -58,7 +63,7 @@ class SimulatedExecutor(ScriptedExecutor):
             self._lose(slot, future, WorkerLost("the worker died: SIGSEGV"), "poison")
         elif self._faults.strike():
             fate = self._world.chance.choice(FATES)
-            self.harmed.update(self._ages[slot])
+            self._faults.struck.update(self._ages[slot].keys())
             fate(self, slot, order, future)
         else:
             self._report_later(slot, order, future)

@@ -10,30 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from service.database_url import sqlite_url
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, reading, transaction
 from service.db.schema import migrate
-from service.db.states import TERMINAL_STUDIES, StudyStatus
-from service.db.tables import Study
+from service.db.states import TERMINAL_STUDIES, AttemptOutcome, StudyStatus, TrialStatus
+from service.db.tables import Study, Trial
 from service.dispatcher import loop, slots, trials
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.loop import Dispatcher
+from service.dispatcher.retries import MOST_ATTEMPTS, TOGETHER
 from service.dispatcher.slots import SlotsLost
 from service.dispatcher.store import steps
 from service.dispatcher.store.ledger import Ledger
 from service.errors import TransitionImpossible
 from service.invariants import files, finite, processes
 from service.invariants.check import of_study
-from service.invariants.rows import read_study
+from service.invariants.rows import StudyRows, read_study
 from service.invariants.snapshots import ended_rows
 from service.operations.steer import CANCEL, PAUSE, RESUME, Move, steer_study
 from service.operations.submit import submit_study
 from service.wire.spec.study import StudySpec
 from tests.chaos.simulation.executor import Faults, SimulatedExecutor
+from tests.chaos.simulation.line import Line
 from tests.chaos.simulation.rebuilt import differences
 from tests.chaos.simulation.world import Ended, Killed, Stuck, World
 from tests.fakes.specs import small_spec
@@ -72,7 +74,8 @@ class Simulator:
         self._template = sqlite3.connect(":memory:")
         with closing(sqlite3.connect(directory / "metaopt.db")) as made:
             made.backup(self._template)
-        self._engine = open_engine(url)
+        self._engine, self._others = open_engine(url), open_engine(url)
+        self._eye = sqlite3.connect(directory / "metaopt.db")
 
     def run(self, seed: int) -> Outcome:
         """Run one seed to its end and check what it left."""
@@ -81,62 +84,80 @@ class Simulator:
             database = connection.connection.driver_connection
             assert isinstance(database, sqlite3.Connection)
             self._template.backup(database)
-        return _Run(seed, self._engine, self._directory).outcome()
+        return _Run(seed, self._engine, self._others, self._eye, self._directory).outcome()
 
     def close(self) -> None:
         """Give back the database."""
+        self._eye.close()
+        self._others.dispose()
         self._engine.dispose()
         self._template.close()
 
 
 class _Run:
-    def __init__(self, seed: int, engine: Engine, directory: Path) -> None:
+    """A seed under way.
+
+    Args:
+        engine: The dispatcher's; its line fails at times.
+        others: Everybody else's.
+        eye: To look at rows in no time.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        engine: Engine,
+        others: Engine,
+        eye: sqlite3.Connection,
+        directory: Path,
+    ) -> None:
         self._world = World(seed)
         self._outcome = Outcome(seed, told=self._world.told)
-        self._engine, self._checkpoints = engine, directory / "checkpoints"
-        self._directory = directory
+        self._engine, self._others, self._eye = engine, others, eye
+        self._checkpoints = directory / "checkpoints"
         chance = self._world.chance
         self._spec = random_spec(self._world)
         self._slots = chance.choice([1, 1, 2, 2, 3])
         self._faults = Faults(self._world)
+        self._blows = chance.choice([0, 1, 3, 6])  # to the dispatcher itself
         numbers = range(self._spec.budget.trials)
         self._poison = frozenset(n for n in numbers if chance.random() < 0.05)
         self._cancels = chance.random() < 0.1
         self._frozen: dict[str, str] = {}
         self._stop, self._done = threading.Event(), False
         self._live: Dispatcher | None = None
-        self._at_commit: str | None = None
-        self._away_until = 0.0
+        self._line = Line(self._world)
         self._executor: SimulatedExecutor | None = None
 
     def outcome(self) -> Outcome:
-        with _simulated(self._world), _faulty_commits(self._engine, self._commit):
+        with _simulated(self._world), self._line.of(self._engine):
             self._submit()
             try:
                 while not self._ended() and self._outcome.lives < MOST_LIVES:
                     self._live_and_die()
             except Stuck as stuck:
                 self._outcome.violations.append(f"stuck: {stuck}")
+            except Exception as error:  # noqa: BLE001  # a dispatcher raises nothing else
+                self._outcome.violations.append(f"crashed: {error!r}")
         self._check()
         return self._outcome
 
     def _submit(self) -> None:
         self._study_id = self._world.uuid4().hex
-        with transaction(self._engine) as session:
+        with transaction(self._others) as session:
             submit_study(
                 session, self._spec, None, study_id=self._study_id, now=self._world.utc_now()
             )
 
     def _ended(self) -> bool:
-        with reading(self._engine) as session:
-            self._outcome.status = session.get_one(Study, self._study_id).status
+        self._outcome.status = self._standing()[0]
         return self._done
 
     def _live_and_die(self) -> None:
         """One dispatcher, from its start until it drains or something ends it."""
         world = self._world
         self._outcome.lives += 1
-        world.now = max(world.now, self._away_until)  # before that, none would live for long
+        world.now = max(world.now, self._line.away_until)  # before that, none would live for long
         self._stop.clear()
         world.forget()
         try:
@@ -165,20 +186,19 @@ class _Run:
         world, chance = self._world, self._world.chance
         if chance.random() < 0.05:
             self._look()
-        with self._engine.connect() as connection:
-            status, open_trials = connection.exec_driver_sql(_STANDING).one()
+        status, open_trials = self._standing()
         if status in TERMINAL_STUDIES and not open_trials:
             on_disk = self._checkpoints.is_dir() and any(self._checkpoints.glob("[!.]*"))
             if not on_disk:
                 self._done = True
                 self._stop.set()
             return
-        if status == StudyStatus.PAUSED and (not self._faults.left or chance.random() < 0.3):
+        if status == StudyStatus.PAUSED and (not self._blows or chance.random() < 0.3):
             self._steer(RESUME)
-        elif self._faults.left and chance.random() < 0.08:
-            self._faults.left -= 1
+        elif self._blows and chance.random() < 0.15:
+            self._blows -= 1
             fault = chance.choice(
-                [self._pause, self._kill, self._take_over, self._doom, self._drain]
+                [self._pause, self._kill, self._take_over, self._line.doom, self._drain]
             )
             world.tell(fault.__name__.strip("_"))
             fault()
@@ -196,8 +216,8 @@ class _Run:
 
     def _take_over(self) -> None:
         """Another dispatcher becomes live while this one is frozen; then this one wakes up."""
-        self._away_until = 0.0
-        with transaction(self._engine) as session:
+        self._line.away_until = 0.0
+        with transaction(self._others) as session:
             acquire(session, "another", lambda _: True)
         before = self._dump()
         assert self._live is not None
@@ -214,43 +234,19 @@ class _Run:
                 self._outcome.violations.append("fence: rows changed under an old epoch")
             raise
 
-    def _doom(self) -> None:
-        """The next commit fails, or kills the dispatcher, before or after it is made."""
-        fates = ["lost", "unknown", "outage", "outage after", "kill", "kill after"]
-        self._at_commit = self._world.chance.choice(fates)
-
-    def _commit(self, make: Any) -> None:
-        fate, self._at_commit = self._at_commit, None
-        if fate is not None:
-            self._world.tell(f"commit: {fate}")
-        if fate is not None and fate.startswith("outage"):
-            self._away_until = self._world.now + self._world.chance.choice([1.0, 20.0, 60.0, 900.0])
-        if fate in ("lost", "outage") or (fate is None and self._world.now < self._away_until):
-            raise sqlite3.OperationalError("the connection was closed")
-        if fate == "kill":
-            raise Killed
-        make()
-        if fate in ("unknown", "outage after"):
-            raise sqlite3.OperationalError("the connection was closed")
-        if fate == "kill after":
-            raise Killed
-
     def _steer(self, move: Move) -> None:
-        if self._world.now < self._away_until:
+        if self._line.is_away:
             return
-        kept, self._at_commit = self._at_commit, None  # users have connections of their own
         try:
-            with transaction(self._engine) as session:
+            with transaction(self._others) as session:
                 steer_study(session, self._study_id, move, now=self._world.utc_now())
             self._world.tell(f"the study is {move.verb}")
         except TransitionImpossible:
             pass
-        finally:
-            self._at_commit = kept
 
     def _look(self) -> None:
         """Rows that have ended never change; what is in memory is what rows say."""
-        with reading(self._engine) as session:
+        with reading(self._others) as session:
             now = dict(ended_rows(session))
         for key, digest in self._frozen.items():
             if now.get(key) != digest:
@@ -258,18 +254,22 @@ class _Run:
         self._frozen = now
         studies = {} if self._live is None else self._live._studies
         for study in studies.values():
-            found = differences(self._engine, study)
+            found = differences(self._others, study)
             self._outcome.violations += [f"live: {one}" for one in found]
 
     def _dump(self) -> list[Any]:
         tables = ("mo_studies", "mo_trials", "mo_attempts", "mo_reports", "mo_asks", "mo_events",
                   "mo_segments", "mo_spending", "mo_dispatcher")  # fmt: skip
-        with self._engine.connect() as connection:
-            return [connection.execute(text(f"SELECT * FROM {name}")).all() for name in tables]  # noqa: S608
+        return [self._eye.execute(f"SELECT * FROM {name}").fetchall() for name in tables]  # noqa: S608
+
+    def _standing(self) -> tuple[str, int]:
+        """The status of the study, and how many trials are open."""
+        [(status, open_trials)] = self._eye.execute(_STANDING).fetchall()
+        return status, open_trials
 
     def _check(self) -> None:
         self._look()
-        with reading(self._engine) as session:
+        with reading(self._others) as session:
             rows = read_study(session, self._study_id)
             assert rows is not None
             found = [*of_study(session, rows, None), *finite.infinite(session),
@@ -282,7 +282,21 @@ class _Run:
             if "an error of metaopt" in (study.error or ""):
                 self._outcome.violations.append(f"healthy: {study.error}")
             self._outcome.status = study.status
+            found += [one for trial in rows.trials for one in self._unjust(trial, rows)]
         self._outcome.violations += map(str, found)
+
+    def _unjust(self, trial: Trial, rows: StudyRows) -> Iterator[str]:
+        """Only what kills its worker fails, after a few attempts; faults take some from others."""
+        struck, poison = self._faults.struck[trial.trial_id], trial.trial_number in self._poison
+        if trial.status == TrialStatus.FAILED and not poison and struck < MOST_ATTEMPTS:
+            yield f"innocent: {rows.where(trial)} failed, and was struck {struck} times"
+        ends = [attempt.outcome for attempt in rows.attempts[trial.trial_id]]
+        losses = ends.count(AttemptOutcome.LOST) + ends.count(AttemptOutcome.ERROR)
+        # Beside what kills its worker, one is lost with it until they run apart; and whatever was
+        # under way when a dispatcher died.
+        others = TOGETHER * len(self._poison) + self._outcome.lives
+        if losses > MOST_ATTEMPTS + others + struck:
+            yield f"guilty: {rows.where(trial)} lost {losses} attempts, {struck} of them to faults"
 
 
 _STANDING = """
@@ -333,13 +347,3 @@ def _simulated(world: World) -> Iterator[None]:
     finally:
         loop.time, slots.time, steps.time, trials.uuid = kept
         structlog.configure(**configuration)
-
-
-@contextmanager
-def _faulty_commits(engine: Engine, commit: Any) -> Iterator[None]:
-    make = engine.dialect.do_commit
-    engine.dialect.do_commit = lambda connection: commit(lambda: make(connection))  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        engine.dialect.do_commit = make  # type: ignore[method-assign]

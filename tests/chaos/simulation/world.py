@@ -20,6 +20,7 @@ from queue import Empty
 
 BEGUN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST_NAP_SECONDS = 5.0  # of a dispatcher that has nothing to do: polls cost real time
+DELAYS = [1, 10, 60]  # of one that sleeps
 
 
 class Killed(BaseException):
@@ -98,8 +99,12 @@ class World:
         self.now = max(self.now + timeout, min(until, self.now + LONGEST_NAP_SECONDS))
 
     def sleep(self, seconds: float) -> None:
-        """The dispatcher stands still, and what is due meanwhile happens, as `time.sleep`."""
-        until = self.now + seconds
+        """The dispatcher stands still, and what is due meanwhile happens, as `time.sleep`.
+
+        It may take longer than it was asked for, as on a busy machine: else whoever waits for
+        minutes for one thing does the same hundreds of times.
+        """
+        until = self.now + seconds * self.chance.choice(DELAYS)
         while self._due and self._due[0].at <= until:
             due = heapq.heappop(self._due)
             self.now = max(self.now, due.at)

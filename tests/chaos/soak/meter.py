@@ -9,17 +9,21 @@ DIRECTORIES = "checkpoints", "logs", "programs"
 
 
 def of_process(name: str, pid: int) -> dict[str, float]:
-    """Memory (its proportional share), descriptors and threads; nothing if it has just ended."""
+    """Memory, descriptors and threads; nothing if it has just ended.
+
+    Memory is its proportional share (PSS), but for pages of files: of those its share swings by
+    megabytes as other processes with the same libraries come and go, and they can be dropped.
+    """
     here = Path("/proc") / str(pid)
     try:
         lines = (here / "smaps_rollup").read_text().splitlines()
-        (pss,) = (int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        kib = {line.split()[0]: int(line.split()[1]) for line in lines[1:]}
         return {
-            f"memory_bytes/{name}": 1024.0 * pss,
+            f"memory_bytes/{name}": 1024.0 * (kib["Pss:"] - kib["Pss_File:"]),
             f"descriptors/{name}": float(len(os.listdir(here / "fd"))),
             f"threads/{name}": float(len(os.listdir(here / "task"))),
         }
-    except (OSError, ValueError):
+    except (OSError, KeyError):
         return {}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.fakes.processes import children, runs
 
 ROOT = Path(__file__).parents[3]
+LOG_SHOWN = 8000
 
 
 class Service:
@@ -67,7 +68,7 @@ class Service:
             process = self._processes.get(name)
             if process is None or process.poll() is not None:
                 again += [name] if process is not None else []
-                with (self.data_directory / f"{name.replace(' ', '-')}.log").open("ab") as log:
+                with self._log(name).open("ab") as log:
                     self._processes[name] = subprocess.Popen(
                         command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL,
                         stdout=log, stderr=log, start_new_session=True,
@@ -113,7 +114,13 @@ class Service:
                 codes[name] = process.wait(seconds)
             except subprocess.TimeoutExpired:
                 codes[name] = None
+        for name, code in codes.items():
+            if code != 0:  # it says at its end where it was stuck
+                print(f"{name} ended with {code}:\n{self._log(name).read_text()[-LOG_SHOWN:]}")
         return codes
+
+    def _log(self, name: str) -> Path:
+        return self.data_directory / f"{name.replace(' ', '-')}.log"
 
     def close(self) -> None:
         """Kill whatever is left of this run."""

@@ -53,3 +53,32 @@ def test_schedules_fall_from_the_rate_to_zero(schedule, expected):
     age = torch.tensor([0, 25, 50, 100])
     rates = outer.scheduled(rate, age, torch.full((4,), 100), schedule)
     assert rates.tolist() == pytest.approx([2 * e for e in expected], abs=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_long_gradient_is_shortened_in_its_direction_whatever_its_size(dtype):
+    direction = torch.tensor([0.6, 0.0, -0.8], dtype=dtype)
+    sizes = torch.tensor([3e37, 1e20, 5.0, 2.0, 1e-30, 0.0], dtype=dtype)
+    gradient = sizes[:, None] * direction
+    norm = torch.full((6,), 2.0, dtype=dtype)
+    shortened = outer.shortened(gradient, norm)
+    assert torch.allclose(shortened[:3], 2.0 * direction.expand(3, -1))
+    assert torch.equal(shortened[3:], gradient[3:])
+    assert torch.equal(outer.shortened(gradient, torch.zeros_like(norm)), gradient)
+
+
+@pytest.mark.parametrize("broken", [math.inf, -math.inf, math.nan])
+def test_a_gradient_that_is_not_finite_is_not_made_so(broken):
+    gradient = torch.tensor([[broken, 1.0], [3.0, 4.0]])
+    shortened = outer.shortened(gradient, torch.ones(2))
+    assert not shortened[0].isfinite().all()
+    assert torch.allclose(shortened[1], torch.tensor([0.6, 0.8]))
+
+
+def test_a_warm_up_rises_to_the_rate_over_its_share_of_the_trial():
+    rate, horizon = torch.full((5,), 2.0, dtype=torch.float64), torch.full((5,), 100)
+    age = torch.tensor([0, 9, 19, 20, 99])
+    shares = torch.full((5,), 0.2, dtype=torch.float64)
+    warmed = outer.warmed_up(rate, age, horizon, shares)
+    assert warmed.tolist() == pytest.approx([0.1, 1.0, 2.0, 2.0, 2.0], rel=1e-15)
+    assert torch.equal(outer.warmed_up(rate, age, horizon, torch.zeros_like(shares)), rate)

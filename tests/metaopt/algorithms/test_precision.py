@@ -29,6 +29,7 @@ def test_a_meta_gradient_in_bfloat16_is_off_by_percents(problem):
     assert torch.allclose(loss, rounded_loss, rtol=0.05)
 
 
+@pytest.mark.night
 def test_training_in_bfloat16_learns_as_well():
     scores = {}
     for precision in ("float32", "bfloat16"):

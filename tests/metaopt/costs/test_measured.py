@@ -1,8 +1,10 @@
 """Costs of a trial by itself."""
 
 import itertools
+import time
 
 import pytest
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from metaopt.algorithms.registry import complete
@@ -60,7 +62,7 @@ def test_time_is_the_least_of_repeats_in_milliseconds():
     made = population(inner_steps=3)
     found = made.costs("0", MEASURED, BANK, lambda: next(ticks))
     assert found["adaptation_milliseconds"] == 250.0
-    assert set(found) == {"adaptation_milliseconds", "peak_memory_bytes"}
+    assert set(found) == set(MEASURED)
 
 
 def test_measuring_changes_no_lane():
@@ -92,3 +94,75 @@ def test_time_grows_with_the_steps_that_are_taken(steps):
 
     ratio = took(steps)["adaptation_milliseconds"] / took(2)["adaptation_milliseconds"]
     assert ratio == pytest.approx(steps / 2, rel=0.35)
+
+
+IMAGES = {"kind": "omniglot", "n_way": 5, "k_shot": 1, "q_query": 2}
+CONV4 = {"kind": "conv4", "filters": 4}
+
+
+def flops(algorithm, **params):
+    full = complete(algorithm, params)
+    signature = signature_of(
+        tasks=IMAGES, model=CONV4, algorithm=algorithm, params=full, step_cap=5, test_cap=5
+    )
+    made = Population(signature)
+    made.admit("0", full, seed=0, horizon=10)
+    bank = BankSpec("validation", 1, 10, 1, 2, 5)
+    return made.costs("0", ["adaptation_flops"], bank, float)["adaptation_flops"]
+
+
+def test_operations_rank_the_family_by_what_an_adaptation_takes():
+    one, five = flops("maml", inner_steps=1), flops("maml", inner_steps=5)
+    nearest, closed = flops("protonet"), flops("r2d2")
+    head, heads = flops("anil", inner_steps=1), flops("anil", inner_steps=5)
+    assert flops("protonet") == nearest  # exact
+    assert nearest < one < five
+    assert nearest < closed < one  # a small linear system more
+    assert head < one and heads < five
+    # A step of the head alone is a pass forward, as a prototype is: their last layers differ.
+    assert head == pytest.approx(nearest, rel=0.1)
+    # Seven examples embedded, two of them queries; a step goes forward and about twice that back.
+    assert one / nearest == pytest.approx((5 * 3 + 2) / 7, rel=0.2)
+
+
+def test_what_has_no_inner_loop_takes_time_too():
+    # The clock counts operations instead of seconds: of an adaptation, not of drawing its task.
+
+    class Count(TorchDispatchMode):
+        done = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            Count.done += 1
+            return func(*args, **(kwargs or {}))
+
+    with Count():
+        took = population("cnp").costs("0", MEASURED[1:2], BANK, lambda: Count.done)
+    assert took["adaptation_milliseconds"] > 10_000  # more than ten operations
+
+
+class Net(torch.nn.Module):
+    """Somebody's, with batch norm: two queries have statistics, one by itself has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Linear(1, 8)
+        self.norm = torch.nn.BatchNorm1d(8)
+        self.head = torch.nn.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.norm(self.body(x))))
+
+
+def test_somebody_s_module_has_every_cost_too():
+    full = complete("maml", {"inner_steps": 1})
+    signature = signature_of(
+        tasks=TASKS, model={"kind": "own"}, algorithm="maml", params=full, step_cap=4, test_cap=4
+    )
+    made = Population(signature, model=Net)
+    made.admit("0", full, seed=0, horizon=10)
+    found = made.costs("0", MEASURED, BANK, time.perf_counter)
+    # Each pair of units is multiplied and added: forward for 5 examples and for 2 queries, back for
+    # the weights, and once more from the head to the body.
+    pairs = 8 + 8
+    assert found["adaptation_flops"] == 2 * (5 * pairs + 5 * pairs + 5 * 8 + 2 * pairs)
+    assert found["adaptation_milliseconds"] > 0

@@ -41,11 +41,19 @@ def population() -> Population:
 
 
 def test_costs_are_known_from_parameters_or_scores_or_measured() -> None:
-    configuration = Configuration({}, test_steps=3, support_examples=5, tasks={}, model={})
-    assert costs_of_configuration(configuration) == {"adaptation_examples": 15.0}
+    configuration = Configuration(
+        {},
+        test_steps=3,
+        support_examples=5,
+        tasks={},
+        model={},
+        algorithm="proto_maml",
+        support_passes=4,
+    )
+    assert costs_of_configuration(configuration) == {"adaptation_examples": 20.0}
     assert costs_of_scores(BankScores([1.0, 2.0], 0.5)) == {"diverged_share": 0.5}
     measured = [cost.name for cost in COSTS.kinds() if cost.measure is not None]
-    assert measured == ["adaptation_milliseconds", "peak_memory_bytes"]
+    assert measured == ["adaptation_flops", "adaptation_milliseconds", "peak_memory_bytes"]
 
 
 def test_a_cost_is_known_in_one_way() -> None:

@@ -41,7 +41,7 @@ def test_the_curve_equals_adapting_each_task_by_hand(problem):
         phi,
         bank,
         Adaptation({"inner_lr": torch.tensor([0.05, 0.1], dtype=torch.float64)}),
-        Scoring(METRICS.get(default_metric(learner.classification))),
+        Scoring(METRICS.get(default_metric("classes" if learner.classification else "numbers"))),
         steps=3,
         transductive=True,
     )

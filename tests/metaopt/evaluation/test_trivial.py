@@ -10,6 +10,7 @@ from metaopt import BankSpec
 from metaopt.errors import InvalidTasks
 from metaopt.evaluation.curve import draw
 from metaopt.evaluation.trivial import (
+    TRIVIAL,
     class_frequencies,
     class_ridge,
     nearest_mean,
@@ -17,12 +18,20 @@ from metaopt.evaluation.trivial import (
     support_mean,
     trivial_scores,
 )
+from metaopt.evaluation.trivial_names import trivial_names
 from metaopt.tasks.base import Examples
 from metaopt.tasks.dataset.tasks import DatasetTasks
 from metaopt.tasks.regression import Linear
 from tests.fakes.packed import images, table
 
 BANK = BankSpec("test", seed=3, tasks=130, k_shot=4, q_query=6, steps=0)
+
+
+@pytest.mark.parametrize("classification", [True, False])
+def test_their_names_are_known_without_torch(classification: bool) -> None:
+    target = "classes" if classification else "numbers"
+    named = tuple(each.name for each in TRIVIAL if each.target == target)
+    assert trivial_names(classification) == named
 
 
 @pytest.mark.parametrize("features", [2, 9])

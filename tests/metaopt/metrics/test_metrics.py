@@ -56,9 +56,13 @@ def nmse(outputs: Array, y: Array) -> float:
     return float(np.mean(ratios))
 
 
+def mean_return(outputs: Array, y: Array) -> float:
+    return sum(outputs.ravel().tolist()) / outputs.size
+
+
 REFERENCES: dict[str, Callable[[Array, Array], float]] = {
     "accuracy": accuracy, "cross_entropy": cross_entropy, "macro_f1": macro_f1,
-    "mse": mse, "mae": mae, "nmse": nmse,
+    "mse": mse, "mae": mae, "nmse": nmse, "return": mean_return,
 }  # fmt: skip
 
 
@@ -103,7 +107,9 @@ def test_lanes_may_share_their_tasks(name: str) -> None:
     assert torch.equal(shared[2], metric.scores(outputs[2], y[0]))
 
 
-@pytest.mark.parametrize("name", [each.name for each in METRICS.kinds() if not each.classification])
+@pytest.mark.parametrize(
+    "name", [each.name for each in METRICS.kinds() if each.target == "numbers"]
+)
 def test_a_metric_of_numbers_depends_on_differences_and_has_the_power_of_its_unit(
     name: str,
 ) -> None:
@@ -156,8 +162,8 @@ def test_what_diverged_is_the_worst_there_is_and_finite() -> None:
 
 
 def test_defaults_and_needs() -> None:
-    assert METRICS.get(default_metric(True)).classification
-    assert not METRICS.get(default_metric(False)).classification
+    for target in ("classes", "numbers", "actions"):
+        assert METRICS.get(default_metric(target)).target == target
     METRICS.get("nmse").check_queries(2)
     with pytest.raises(InvalidTasks, match=r"metric nmse needs evaluation.q_query >= 2, got 1"):
         METRICS.get("nmse").check_queries(1, "evaluation.")

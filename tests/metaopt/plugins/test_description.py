@@ -140,6 +140,24 @@ def test_shapes_and_unrolling_are_those_of_the_original() -> None:
     assert linear.shape(linear.complete({"features": 3})) == (3,)
     maml: Any = record_of(described(ALGORITHMS.get("maml")))
     assert [maml.unrolled({"order": order}) for order in ("second", "first")] == [True, False]
+    passes = {
+        name: again.support_passes({"inner_steps": 2} if again.has_inner_loop else {})
+        for name in ("maml", "proto_maml", "protonet")
+        if isinstance(again := record_of(described(ALGORITHMS.get(name))), Algorithm)
+    }
+    assert passes == {"maml": 2, "proto_maml": 3, "protonet": 1}
+
+
+def test_whether_it_meta_learns_and_asks_for_numbered_classes_is_described() -> None:
+    pretrain, scratch, maml = (
+        record_of(described(ALGORITHMS.get(name))) for name in ("pretrain", "scratch", "maml")
+    )
+    assert isinstance(pretrain, Algorithm) and isinstance(scratch, Algorithm)
+    assert pretrain.numbered_classes and not pretrain.meta_learns
+    assert scratch.outer_rate is None and not scratch.numbered_classes
+    assert isinstance(maml, Algorithm) and maml.meta_learns
+    omniglot = record_of(described(TASKS.get("omniglot")))
+    assert isinstance(omniglot, TaskKind) and omniglot.numbered_classes
 
 
 def test_options_of_a_module_are_checked_without_it() -> None:

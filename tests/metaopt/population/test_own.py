@@ -146,6 +146,9 @@ def test_a_module_with_first_derivatives_alone_trains_in_first_order() -> None:
 
     with pytest.raises(InvalidModel, match="no second derivatives .*: give order = first"):
         trained(model=near)
+    for algorithm in ("meta_sgd", "meta_curvature", "imaml"):
+        with pytest.raises(InvalidModel, match=f"which {algorithm} needs: take Reptile, or MAML"):
+            train(algorithm, tasks=SINUSOID, model=near, meta_iterations=1)
     params = {"order": "first", "meta_batch": 2, "inner_lr": 0.01}
     long, short = (
         trained(tasks=PARABOLA, model=near, params=params, meta_iterations=n) for n in (40, 1)
@@ -313,8 +316,8 @@ def test_trials_are_judged_on_other_tasks_of_the_same_shapes() -> None:
 
 
 def test_an_algorithm_without_what_every_population_needs_is_refused() -> None:
-    with pytest.raises(InvalidMetaParameter, match="pulled needs a parameter test_steps"):
-        replace(PULLED, params=tuple(p for p in PULLED.params if p.name != "test_steps"))
+    with pytest.raises(InvalidMetaParameter, match="pulled needs a parameter meta_batch"):
+        replace(PULLED, params=tuple(p for p in PULLED.params if p.name != "meta_batch"))
     choice = replace(ALGORITHMS.get("maml").parameters()["order"], lane=True)
     with pytest.raises(InvalidMetaParameter, match="order of algorithm pulled is a choice"):
         replace(PULLED, params=(*PULLED.params, choice))

@@ -1,12 +1,15 @@
 """Whole meta-iterations against the reference loop and torch's own optimizers, in float64."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from metaopt import seeding
 from metaopt.algorithms import reptile
+from metaopt.algorithms.registry import ALGORITHMS
+from metaopt.metaparams import OUTER
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
 from tests import reference
@@ -96,3 +99,91 @@ def test_reptile_trains_like_the_loop(optimizer):
     lanes.advance(ITERATIONS)
     for name, weight in lanes.weights("lane").items():
         assert torch.allclose(weight, weights[name], rtol=1e-9, atol=1e-12)
+
+
+LANES = {
+    "plain": {},
+    "decay": {"weight_decay": 0.3},
+    "short": {"gradient_norm": 0.2},
+    "warm": {"warmup": 0.4},
+    "all": {"weight_decay": 0.1, "gradient_norm": 0.5, "warmup": 0.25},
+}
+"""What trials beside each other do with their outer step."""
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+def outer_step(optimizer, weights, gradients, lane: dict, age: int, rate: float) -> None:
+    """Take torch's own step; the norm and the warm-up are formulas written out."""
+    flat = torch.cat([g.flatten() for g in gradients.values()])
+    longest = lane.get("gradient_norm") or math.inf
+    factor = min(1.0, longest / float((flat**2).sum().sqrt()))
+    for name, weight in weights.items():
+        weight.grad = factor * gradients[name]
+    warm = min(1.0, (age + 1) / (lane.get("warmup", 0.0) * HORIZON or 1.0))
+    optimizer.param_groups[0]["lr"] = rate * rate_at(age, "cosine") * warm
+    optimizer.step()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("algorithm", ["maml", "reptile"])
+def test_outer_steps_of_lanes_beside_each_other_are_those_of_torch(algorithm, optimizer):
+    """Decay (L2, or decoupled under AdamW), shortened gradients and warm-up, alone and together."""
+    rate = 0.05
+    shared = {"inner_lr": 0.05, "inner_steps": 2, "meta_batch": 2, "schedule": "cosine",
+              "outer_optimizer": optimizer}  # fmt: skip
+    shared |= {"outer_lr": rate} if algorithm == "maml" else {"epsilon": rate, "inner_batch": 3}
+    signature = signature_of(
+        tasks=TASKS, model=MLP, algorithm=algorithm, params=shared, dtype="float64"
+    )
+    lanes = Population(signature)
+    for name, own in LANES.items():
+        lanes.admit(name, {**shared, **own}, seed=SEED, horizon=HORIZON)
+    expected = {}
+    for lane, own in LANES.items():
+        weights = {k: v.clone().requires_grad_() for k, v in lanes.weights(lane).items()}
+        made = OPTIMIZERS[optimizer](
+            weights.values(), lr=rate, weight_decay=own.get("weight_decay", 0.0)
+        )
+        for age in range(ITERATIONS):
+            keys = keys_of(age, 2)
+            if algorithm == "maml":
+                episodes = lanes.program.tasks.sample("train", keys, 5, 4)
+                tasks = [tuple((e.x[t], e.y[t]) for e in episodes) for t in range(2)]
+                gradients, _ = reference.maml_gradient(
+                    apply, weights, tasks, inner_lr=0.05, steps=2, first_order=False
+                )
+            else:
+                support = lanes.program.tasks.sample("train", keys, 5, 0).support
+                order = reptile.mini_batches(keys, 5, 3, 2)
+                tasks = [[(support.x[t][i], support.y[t][i]) for i in order[t]] for t in range(2)]
+                mean, _ = reference.reptile_average(
+                    apply, weights, tasks, inner_lr=0.05, optimizer="sgd"
+                )
+                gradients = {k: v.detach() - mean[k] for k, v in weights.items()}
+            outer_step(made, weights, gradients, own, age, rate)
+        expected[lane] = weights
+    lanes.advance(ITERATIONS)
+    for lane in LANES:
+        for name, weight in lanes.weights(lane).items():
+            assert torch.allclose(weight, expected[lane][name], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("algorithm", "optimizer"), [("maml", "adam"), ("reptile", "sgd")])
+def test_what_an_outer_step_has_not_switched_on_changes_no_bit(algorithm, optimizer, dtype):
+    """As before there were such parameters: as an algorithm that has none of them."""
+    record = ALGORITHMS.get(algorithm)
+    names = {param.name for param in OUTER}
+    without = replace(record, params=tuple(p for p in record.params if p.name not in names))
+    ends = []
+    for kind in (record, without):
+        signature = signature_of(
+            tasks=TASKS, model=MLP, algorithm=kind, dtype=dtype,
+            params={"outer_optimizer": optimizer, "meta_batch": 2},
+        )  # fmt: skip
+        lanes = Population(signature, algorithm=kind)
+        params = {"outer_optimizer": optimizer, "meta_batch": 2, "inner_lr": 0.02}
+        lanes.admit("lane", params, seed=SEED, horizon=HORIZON)
+        lanes.advance(HORIZON)
+        ends.append(lanes.trained().phi)
+    assert torch.equal(*ends)

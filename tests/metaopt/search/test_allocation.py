@@ -157,3 +157,45 @@ def test_asking_for_what_is_allotted_changes_no_budget(
     )
     after = allot(total, claims)
     assert sum(after) == total and after[first] > one.asked
+
+
+def dear(losses: Sequence[float | None], cost: float, *, asked: int | None = None) -> Claim:
+    """A claim in the currency of cost, of trials that cost as much each."""
+    curve = LossCurve()
+    for ask, loss in enumerate(losses):
+        curve.put(ask, loss, cost)
+    count = len(losses) if asked is None else asked
+    return Claim(count, count, curve, 0.0, 0, 4, cost=cost)
+
+
+FALLING = [1.0 - 0.01 * i for i in range(12)]
+
+
+def test_branches_that_may_both_win_have_as_much_cost_and_not_as_many_trials() -> None:
+    cheap, costly = allot(66, [dear(FALLING[:6], 1.0), dear(FALLING[:6], 10.0)])
+    assert (cheap, costly) == (60, 6)
+
+
+def test_equal_costs_are_the_currency_of_trials() -> None:
+    worse = [3.0 - 0.01 * i for i in range(12)]
+    in_cost = allot(TOTAL, [dear(FALLING, 2.0), dear(worse, 2.0)])
+    in_trials = allot(TOTAL, [claim(FALLING, floor=0), claim(worse, floor=0)])
+    assert in_cost == in_trials == [TOTAL - 12, 12]
+
+
+def test_a_best_that_took_more_than_another_could_ever_spend_beats_nobody() -> None:
+    # One came to 0.1 with the last of 200 trials; the other has had a hundredth of its cost.
+    long, short = [1.0] * 199 + [0.1], [0.9] * 10
+    assert in_the_running(210, [dear(long, 1.0), dear(short, 0.2)]) == [True, True]
+    # It would be out by trials, and in cost if it had had as much: its curve is flat.
+    assert in_the_running(210, [claim(long, floor=0), claim(short, floor=0)]) == [True, False]
+    assert in_the_running(210, [dear(long, 1.0), dear(short, 20.0)]) == [True, False]
+
+
+def test_nobody_waits_for_the_start_up_of_a_branch_that_asks_for_no_more() -> None:
+    short = dear([0.9], 1.0)
+    claims = [dear(FALLING, 1.0), dear([3.0] * 12, 1.0), short]
+    assert in_the_running(40, claims) == [True] * 3
+    closed = Claim(1, 1, short.curve, 0.0, 0, 4, limit=1, closed=True, cost=1.0)
+    assert in_the_running(40, [*claims[:2], closed])[1] is False
+    assert allot(40, [*claims[:2], closed])[2] == 1

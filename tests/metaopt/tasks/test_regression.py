@@ -7,7 +7,7 @@ import torch
 
 from metaopt.errors import InvalidTasks
 from metaopt.tasks.make import make_tasks
-from metaopt.tasks.regression import Linear, Sinusoid
+from metaopt.tasks.regression import Linear, Quadratic, Sinusoid
 
 KEYS = torch.arange(2000)
 
@@ -37,7 +37,9 @@ def test_ranges_are_options():
     assert support.y.abs().max() <= 2
 
 
-@pytest.mark.parametrize("tasks", [Sinusoid(), Linear(3, 0.1)], ids=["sinusoid", "linear"])
+@pytest.mark.parametrize(
+    "tasks", [Sinusoid(), Linear(3, 0.1), Quadratic(3)], ids=["sinusoid", "linear", "quadratic"]
+)
 def test_a_task_is_a_function_of_split_and_key_alone(tasks):
     whole = tasks.sample("train", KEYS.reshape(20, 100), 4, 6)
     part = tasks.sample("train", KEYS.reshape(20, 100)[3, 5:7], 4, 6)
@@ -59,6 +61,34 @@ def test_noise_is_an_option():
     noisy, _ = Linear(1, 0.5, torch.float64).sample("train", KEYS, 4, 0)
     assert torch.equal(clean.x, noisy.x)
     assert abs((noisy.y - clean.y).std().item() - 0.5) < 0.02
+
+
+def test_a_quadratic_is_one_function_whose_query_rows_are_its_support_rows():
+    tasks = Quadratic(4, torch.float64)
+    support, query = tasks.sample("train", KEYS, 4, 4)
+    assert torch.equal(support.x, query.x) and torch.equal(support.y, query.y)
+    assert support.x.shape == (2000, 4, 4) and support.y.shape == (2000, 4, 1)
+    for part in support:
+        assert abs(part.mean().item()) < 0.05 and abs(part.std().item() - 1) < 0.05
+    assert abs((support.x * support.y).mean().item()) < 0.05
+    best = torch.linalg.solve(support.x, support.y)  # D rows: f can be brought to 0
+    assert torch.allclose(query.x @ best, query.y, atol=1e-6)
+
+
+def test_rows_of_a_quadratic_do_not_depend_on_how_many_are_asked_for():
+    tasks = Quadratic(3)
+    few, many = tasks.sample("train", KEYS[:5], 2, 5), tasks.sample("train", KEYS[:5], 6, 3)
+    assert torch.equal(few.support.x, many.support.x[:, :2])
+    assert torch.equal(few.query.y, many.support.y[:, :5])
+    assert torch.equal(few.query.x[:, :3], many.query.x)
+    assert tasks.sample("train", KEYS[:5], 2, 0).query.y.shape == (5, 0, 1)
+
+
+def test_a_quadratic_says_how_high_it_begins():
+    tasks = Quadratic(3)
+    y = tasks.sample("test", KEYS[3], 4, 4).support.y
+    says = f"f(θ) = ‖Wθ − y‖²/4, W 4×3, f(0) = {y.square().mean().item():.4g}"
+    assert tasks.describe("test", KEYS[3], 4, 4).sentence == says
 
 
 def test_unknown_kinds_and_splits_are_refused():

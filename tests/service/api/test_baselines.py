@@ -62,6 +62,22 @@ def test_a_study_becomes_the_first_version_and_then_the_next(client: TestClient)
     assert client.get(f"{URL}/main?version=1").json()["version"] == 1
 
 
+@pytest.mark.usefixtures("studied")
+def test_a_version_keeps_the_rungs_that_its_best_was_chosen_among(
+    client: TestClient, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        study = session.get_one(Study, STUDY)
+        kept = {**study.spec.get("evaluation", {}), "keep": "best"}
+        study.spec = {**study.spec, "evaluation": kept}
+    found = client.post(f"{URL}/main:promote", json={"study_id": STUDY}).json()
+    assert found["selected_at"] == [10, 30, 90]
+    study_id = submit(client, gated("main"))
+    spec = client.get(f"/api/v1/studies/{study_id}").json()["spec"]
+    assert spec["gates"]["incumbent"]["selected_at"] == [10, 30, 90]
+    assert spec["evaluation"]["keep"] == "last"
+
+
 def test_rolling_back_adds_a_version_and_changes_none(client: TestClient, engine: Engine) -> None:
     with transaction(engine) as session:
         for origin in ("first", "second", "third"):

@@ -57,16 +57,18 @@ def test_a_study_is_accepted_and_found_where_it_says(client: TestClient) -> None
     assert study["status"] == "queued"
     assert study["spec"]["verdict"] == {
         "finalists": 3,
+        "finalists_from": "all",
         "extra_finalists": 0,
         "seeds": 3,
         "tasks": 400,
         "compare": "default",
         "first_seed": 0,
+        "cost": "adaptation_examples",
     }
     assert study["trials"]["queued"] == 0
     assert study["branches"] == {
-        "maml": {"trials": 0, "best": None},
-        "reptile": {"trials": 0, "best": None},
+        "maml": {"trials": 0, "best": None, "device_seconds": None},
+        "reptile": {"trials": 0, "best": None, "device_seconds": None},
     }
     assert found.headers["etag"] == '"1"'
 
@@ -177,6 +179,17 @@ def test_one_key_at_the_same_moment_makes_one_study(client: TestClient, engine: 
     assert len(found) == 4 and len(set(found)) == 1
     with reading(engine) as session:
         assert session.scalar(select(func.count()).select_from(Study)) == 1
+
+
+def test_an_algorithm_that_cannot_do_the_tasks_is_refused_with_those_that_can(
+    client: TestClient,
+) -> None:
+    spec = {**SPEC, "branches": [{"algorithm": "protonet"}]}
+    problem = assert_problem(client.post(URL, json=spec), 422, "invalid-spec")
+    said = problem["detail"]
+    assert "branch protonet: algorithm protonet is for tasks of classes, and these" in said
+    fitting = said.split("take one of ")[1].split(", ")
+    assert {"maml", "reptile"} <= set(fitting) and "protonet" not in fitting
 
 
 def test_a_broken_spec_is_refused_by_field(client: TestClient) -> None:

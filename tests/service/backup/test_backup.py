@@ -18,7 +18,7 @@ from service.backup.restore import Restored, restore
 from service.database_url import sqlite_url
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, reading, transaction
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 from service.db.tables import Base, Event, Study
 from tests.fakes.pictures import animals, write_files
 from tests.fakes.processes import DispatcherProcess
@@ -291,7 +291,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_touched(
 def test_an_older_backup_is_upgraded_if_asked_for(backup: Path) -> None:
     older(backup)
     assert put_back(backup, upgrade=True).rows > 5
-    assert migrate.current(sqlite_url(backup.parent / "there" / "metaopt.db")) == migrate.head()
+    assert revisions.current(sqlite_url(backup.parent / "there" / "metaopt.db")) == revisions.head()
 
 
 def test_a_manifest_leads_nowhere_else(backup: Path) -> None:

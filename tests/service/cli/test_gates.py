@@ -47,7 +47,7 @@ def test_a_job_promotes_then_passes_then_fails(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step_summary))
     files = {kind: tmp_path / f"out.{kind}" for kind in ("json", "junit")}
     wait = ("--wait", "--json", str(files["json"]), "--junit", str(files["junit"]))
-    wait = (*wait, "--summary", str(step_summary), "--timeout", "100")
+    wait = (*wait, "--summary", str(step_summary), "--timeout", "200")
 
     first = metaopt("submit", spec, *wait, *NIGHTLY, "--idempotency-key", "run-1")
     assert first.code == 0, first.err

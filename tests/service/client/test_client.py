@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import URL, Engine, func, select
 
@@ -24,6 +25,7 @@ from service.db.tables import Study
 from service.settings import Settings
 from tests.fakes.rows import NOON, add_baseline, add_study, add_trial
 from tests.fakes.specs import SPEC
+from tests.properties import examples
 from tests.waiting import wait_until
 
 SERVER = """
@@ -276,6 +278,7 @@ def test_a_name_is_one_part_of_a_path_whatever_is_in_it(local: tuple[Client, Eng
     client, _ = local
     study_id = client.submit(SPEC).study_id
 
+    @hypothesis_settings(max_examples=examples(30))  # each is seven requests
     @given(st.text(max_size=12))
     @example("")
     @example("..")

@@ -144,7 +144,15 @@ OWN: dict[str, list[Any]] = {
 ASKS_NOTHING = ("project_of", "within", "note", "noted")
 """Functions that look at the session alone."""
 
-WRITES_KEYS = ("add", "append_event", "tell_present", "record", "change_trials", "set_attributes")
+WRITES_KEYS = (
+    "add",
+    "append_event",
+    "tell_present",
+    "record",
+    "change_trials",
+    "set_attributes",
+    "set_study_attributes",
+)
 """Functions that add rows or name them by their keys, beside those called `add_…`."""
 
 GROWS = tuple(

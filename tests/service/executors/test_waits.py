@@ -18,9 +18,9 @@ WITHOUT_ARGUMENTS = {"wait", "join", "get", "result", "exception", "acquire", "r
 """Methods that wait for ever if called without an argument (`text.join(parts)` has one)."""
 
 ALWAYS = {
-    "recv", "recv_bytes", "accept", "communicate", "connect", "waitpid", "flock", "lockf", "input",
-    "run", "call", "check_call", "check_output", "getoutput", "as_completed", "map", "select",
-    "sendall", "wait",
+    "recv", "recv_into", "recv_bytes", "accept", "communicate", "connect", "waitpid", "flock",
+    "lockf", "input", "run", "call", "check_call", "check_output", "getoutput", "as_completed",
+    "map", "select", "sendall", "wait",
 }  # fmt: skip
 """Functions and methods that wait whatever they are given, unless a time is among it."""
 
@@ -32,7 +32,7 @@ MODULES = {"subprocess": {"run", "call", "check_call", "check_output", "getoutpu
 
 BOUNDED_ELSEWHERE = {
     ("channel.py", "sendall"): "the socket has a timeout: `send_seconds`",
-    ("channel.py", "recv"): "after `wait` has said that something is there",
+    ("channel.py", "recv_into"): "after `wait` has said that something is there",
     ("compiling/compiler.py", "flock"): "with LOCK_NB",
     ("scratch.py", "flock"): "with LOCK_NB",
     ("slots.py", "map"): "each proof has PROOF_SECONDS",
@@ -96,6 +96,7 @@ def test_no_reason_is_left_behind() -> None:
     "code",
     [
         "process.wait()", "thread.join()", "jobs.get()", "future.result()", "connection.recv(9)",
+        "connection.recv_into(memory)",
         "lock.acquire()", "process.communicate(data)", "subprocess.run(['x'])", "wait([socket])",
         "fcntl.flock(file, fcntl.LOCK_EX)", "sys.stdin.read()", "pool.map(f, things)",
     ],

@@ -1,6 +1,12 @@
 """Who is judged again."""
 
-from service.judgement.finalists import borderline, choose_finalists, rank_trials, tied
+from service.judgement.finalists import (
+    best_of_each,
+    borderline,
+    choose_finalists,
+    rank_trials,
+    tied,
+)
 
 LAST = [1.0, 5.0, 2.0, 8.0]
 CLOSE = [3.0, 4.0, 6.0, 6.0]  # worse in the mean, and sometimes better
@@ -32,3 +38,10 @@ def test_the_first_that_can_be_told_apart_ends_the_list() -> None:
     assert tied(CLOSE, LAST) and not tied(WORSE, LAST)
     scores = {7: LAST, 2: CLOSE, 5: WORSE, 9: CLOSE}
     assert choose_finalists([4, 7, 2, 5, 9], count=2, extra=3, scores=scores) == [4, 7, 2]
+
+
+def test_the_best_of_each_branch_keep_their_places() -> None:
+    branch_of = {4: "maml", 7: "protonet", 2: "maml", 9: "protonet", 1: "maml"}
+    assert best_of_each([4, 2, 7, 1, 9], branch_of, 1) == [4, 7]
+    assert best_of_each([4, 2, 7, 1, 9], branch_of, 2) == [4, 2, 7, 9]
+    assert best_of_each([], {}, 1) == []

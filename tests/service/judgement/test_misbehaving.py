@@ -10,7 +10,7 @@ from metaopt.goals import Goals
 from service.judgement.cautions import Judged, cautions
 from service.judgement.estimates import SealedRun, contender
 from service.judgement.heavy_tasks import heavy_tasks
-from service.judgement.verdict import Defaults, SearchTrial, study_result
+from service.judgement.verdict import Beside, SearchTrial, study_result
 from service.wire.views.result import Finalist, StudyResult
 from service.wire.words.judgement import judgement_sentences
 from service.wire.words.verdict import compared
@@ -39,9 +39,9 @@ def verdict(runs: list[SealedRun], defaults: list[SealedRun] | None = None, **sp
     trials = [
         SearchTrial(n, "maml", "completed", PARAMS, 0.6, 1.0, 9, 0.5, 0.7) for n in sorted(numbers)
     ]
-    reference = Defaults("maml", PARAMS, defaults) if defaults else None
+    beside = [Beside("default", "maml", PARAMS, defaults)] if defaults else []
     return study_result(
-        small_spec(**spec), trials, runs, defaults=reference, counts={}, wall_seconds=1.0
+        small_spec(**spec), trials, runs, beside=beside, counts={}, wall_seconds=1.0
     )
 
 

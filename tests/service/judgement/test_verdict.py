@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from metaopt.algorithms.registry import complete
 from metaopt.estimation.limits import student_t
 from service.judgement.estimates import SealedRun
-from service.judgement.verdict import Defaults, SearchTrial, best_steps, study_result
+from service.judgement.verdict import Beside, SearchTrial, best_steps, study_result
 from service.wire.views.result import StudyResult
+from service.wire.words.verdict import kept
 from tests.fakes.specs import small_spec
 from tests.properties import examples
 
@@ -51,7 +52,7 @@ def verdict(
         small_spec(**changes),
         trials,
         runs,
-        defaults=Defaults("maml", PARAMS, defaults) if defaults else None,
+        beside=[Beside("default", "maml", PARAMS, defaults)] if defaults else [],
         counts={"completed": len(trials)},
         wall_seconds=60.0,
     )
@@ -304,3 +305,23 @@ def test_accuracies_and_what_they_lack_as_errors_have_mirrored_verdicts(
     assert gaps[0] and gaps[1]
     mirrored = (max(-1.0, -gaps[1].high), min(1.0, -gaps[1].low))
     assert (gaps[0].low, gaps[0].high) == pytest.approx(mirrored)
+
+
+def test_what_was_kept_of_each_training_is_declared() -> None:
+    best = {"tasks": 20, "keep": "best"}
+    trials = [found(0, kept_at=(60, 120)), found(1, 2.0, kept_at=(60,))]
+    runs = [fresh(10, 0, [1.0, 1.1], kept_at=120), fresh(11, 0, [1.0, 1.2], kept_at=60)]
+    runs += [fresh(12, 1, [2.0, 2.1], kept_at=180), fresh(13, 1, [])]
+    result = verdict(trials, runs, evaluation=best)
+    assert result.keep == "best"
+    first, second = result.finalists
+    assert (first.search.kept_at, second.search.kept_at) == ([60, 120], [60])
+    assert [run.kept_at for run in first.runs] == [120, 60]
+    assert [run.kept_at for run in second.runs] == [180, None]
+    told = kept(first)
+    assert (
+        told
+        == "trial 0: best at meta-iteration 60 and 120 in the search, 120 and 60 trained afresh"
+    )
+    last = verdict([found(0)], [fresh(10, 0, [1.0, 1.1])])
+    assert last.keep == "last" and kept(last.finalists[0]) is None

@@ -85,6 +85,26 @@ def test_one_that_dies_is_started_again(
     storage.engine.dispose()
 
 
+def test_one_that_is_stopped_is_killed_and_started_again(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold the lock of SQLite, and then nobody writes, its own dispatcher neither."""
+    monkeypatch.setattr(process, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(process, "STOPPED_SECONDS", 0.2)
+    monkeypatch.setattr(process, "LOOK_SECONDS", 0.05)
+    storage = open_storage(database_url)
+    with capture_logs() as logs, mirroring(database_url, begin(engine)):
+        (first,) = mirrors()
+        os.kill(first, signal.SIGSTOP)
+        wait_until(lambda: first not in mirrors(), 60, what="its end")
+        with transaction(engine) as session:
+            add_study(session)
+        wait_until(lambda: len(storage.get_all_studies()) == 2, 60, what="the mirror")
+    assert logs[0]["event"] == "mirror_frozen"
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 def test_one_that_cannot_be_started_is_tried_again(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

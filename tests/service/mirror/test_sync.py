@@ -1,7 +1,9 @@
 """The mirror, on SQLite and on Postgres."""
 
+import gc
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +22,7 @@ from service.db.optuna.storage import open_storage
 from service.db.reports import find_importances
 from service.db.schema import migrate
 from service.db.tables import Study, Trial
-from service.mirror import figures
+from service.mirror import figures, sync
 from service.mirror.sync import MOST_TOGETHER, Mirror, run_mirror
 from service.operations.report import read_rows
 from service.report import data
@@ -466,8 +468,43 @@ def test_many_trials_take_few_transactions(engine, mirror, far):
     begun: list[object] = []
     event.listen(mirror._engine, "commit", begun.append)
     mirror.sync()
-    assert len(begun) == 2
+    branches = 2
+    assert len(begun) == 2 + 2 * branches  # of its trials; of each branch, which is begun and told
     assert len(far(MAML).trials) == MOST_TOGETHER + 1
+
+
+def test_notes_and_figures_of_a_study_are_written_together(engine, mirror, far):
+    whole_study(engine)
+    times: Counter[str] = Counter()
+
+    def count(_connection, _cursor, statement, *_):
+        times.update(["writes"] * statement.startswith("INSERT INTO study_system_attributes"))
+
+    for side in (mirror._engine, mirror._storage.engine):
+        event.listen(side, "before_cursor_execute", count)
+    mirror.sync()
+    for name in (MAML, REPTILE):
+        pieces = mirror._storage.get_study_system_attrs(far(name)._study_id)
+        assert get_plotly_graph_objects(pieces)
+    assert times["writes"] <= 2 * 3  # of each branch: when it is made, when it ends, its figures
+
+
+def test_many_studies_are_read_a_few_at_a_time(engine, mirror, far, monkeypatch):
+    monkeypatch.setattr(sync, "MOST_STUDIES", 2)
+    together: list[int] = []
+    read = queries.read_studies
+    monkeypatch.setattr(
+        queries,
+        "read_studies",
+        lambda session, ids: together.append(len(ids)) or read(session, ids),
+    )
+    with transaction(engine) as session:
+        for letter in "abcde":
+            study = add_study(session, letter * 32, name=letter)
+            add_trial(session, 0, study_id=study.study_id, trial_id=letter * 32)
+    mirror.sync()
+    assert together == [2, 2, 1]
+    assert all(far(f"{letter} · maml · {letter * 8}").trials for letter in "abcde")
 
 
 def test_a_study_is_mirrored_once_it_has_begun(engine, mirror, far):
@@ -492,6 +529,64 @@ def test_nothing_new_costs_one_query(engine, mirror, far):
         event.listen(watched, "before_cursor_execute", lambda *args: queries.append(args[2]))
     mirror.sync()
     assert [query for query in queries if not query.startswith("BEGIN")] == queries[-1:]
+
+
+def held(mirror: Mirror) -> Counter[str]:
+    """How many objects there are of each type, and entries in the mirror's own containers."""
+    gc.collect()
+    found = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    # A connection of sqlite3 drops those of its cursors that are gone with every 200th.
+    del found["weakref.ReferenceType"]
+    found["entries"] = sum(len(one) for one in vars(mirror).values() if isinstance(one, dict))
+    return found
+
+
+def test_nothing_is_held_of_studies_that_were_copied_to_their_end(engine, mirror, monkeypatch):
+    monkeypatch.setattr(queries, "LATE_EVENTS", 10)  # studies with one of these are looked at
+
+    def mirror_studies(first: int, many: int) -> None:
+        for number in range(first, first + many):
+            study_id = f"{number:032x}"
+            with transaction(engine) as session:
+                study = add_study(session, study_id)
+                trial = add_trial(session, 0, study_id=study_id, trial_id=study_id)
+            mirror.sync()
+            with transaction(engine) as session:
+                end_trial(session, session.get_one(Trial, trial.trial_id), "completed", score=1.0)
+                finish_study(session, session.get_one(Study, study.study_id), 0)
+            mirror.sync()
+
+    mirror_studies(0, 3)
+    counts = [held(mirror)]
+    for first in (3, 7):
+        mirror_studies(first, 4)
+        counts.append(held(mirror))
+    # What is made once, as a statement's text, makes one window grow; what is held, each.
+    more = (counts[1] - counts[0]) & (counts[2] - counts[1])
+    assert {one: number for one, number in more.items() if number >= 4} == {}
+
+
+def test_a_late_event_of_a_study_that_is_done_changes_nothing(engine, mirror, far, monkeypatch):
+    monkeypatch.setattr(queries, "LATE_EVENTS", 1)
+    whole_study(engine)
+    mirror.sync()
+    with transaction(engine) as session:
+        add_trial(session, 0, study_id=add_study(session, "b" * 32).study_id, trial_id="b" * 32)
+    mirror.sync()  # it has seen no event of the first one, which it forgets
+    before = get_note(far(MAML)), content(far(MAML))
+    with transaction(engine) as session:
+        append_event(session, "a" * 32, "segments_cleared", {}, now=NOON)
+    writes: list[str] = []
+
+    def note(_connection, _cursor, statement, *_):
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            writes.append(statement)
+
+    event.listen(mirror._engine, "before_cursor_execute", note)
+    event.listen(mirror._storage.engine, "before_cursor_execute", note)
+    mirror.sync()
+    assert writes == []
+    assert (get_note(far(MAML)), content(far(MAML))) == before
 
 
 def test_a_study_that_cannot_be_mirrored_does_not_hold_up_the_others(engine, mirror, far):

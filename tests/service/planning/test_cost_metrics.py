@@ -1,5 +1,7 @@
 """Cost metrics that follow from a trial's configuration."""
 
+import pytest
+
 from metaopt.costs.metric import Configuration
 from service.planning.cost_metrics import costing, metrics_of_params
 from service.wire.spec.study import StudySpec
@@ -8,6 +10,27 @@ from tests.fakes.specs import NAMED, small_spec
 
 def of(spec: StudySpec) -> Configuration:
     return costing(spec, spec.branches[0])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "examples"),
+    [
+        ("protonet", 5.0),  # embeds the support set
+        ("r2d2", 5.0),
+        ("maml", 10.0),  # two inner steps
+        ("anil", 10.0),
+        ("proto_maml", 15.0),  # prototypes, then two inner steps
+    ],
+)
+def test_what_has_no_inner_loop_passes_the_support_set_once(algorithm, examples) -> None:
+    spec = small_spec(
+        tasks={"kind": "omniglot", "n_way": 5, "k_shot": 1},
+        model={"kind": "conv4"},
+        branches=[{"algorithm": algorithm, "space": {}}],
+    )
+    params = spec.branches[0].defaults()
+    params |= {"test_steps": 2} if "test_steps" in params else {}
+    assert metrics_of_params(of(spec), params) == {"adaptation_examples": examples}
 
 
 def test_examples_are_inner_steps_at_test_times_support_examples() -> None:

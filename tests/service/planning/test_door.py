@@ -72,6 +72,27 @@ def test_the_estimate_grows_with_tasks_steps_examples_and_the_model() -> None:
     assert seconds(evaluation=base, model={"kind": "mlp", "widths": [512, 512]}) > 2 * least
 
 
+@pytest.mark.parametrize("name", ["inner_steps", "test_steps"])
+def test_the_steps_that_a_trial_is_judged_with_count(name: str) -> None:
+    def seconds(steps: int) -> float:
+        branches = [{"algorithm": "maml", "space": {"inner_steps": 1, name: steps}}]
+        judged = spec(branches=branches, evaluation={"tasks": 100, "curve_steps": 5})
+        return evaluation_costs(judged)["evaluation"].seconds
+
+    assert seconds(5) == seconds(1)  # the curve's five are taken anyway
+    assert seconds(50) == pytest.approx(10 * seconds(1))
+
+
+def test_what_only_the_verdict_trains_counts_there() -> None:
+    beside = {"tasks": 20, "seeds": 2, "finalists": 1}
+    alone, compared = (
+        evaluation_costs(spec(evaluation={"curve_steps": 2}, verdict={**beside, "compare": names}))
+        for names in ("none", ["scratch"])
+    )
+    assert compared["verdict"].seconds > 2 * alone["verdict"].seconds
+    assert compared["evaluation"] == alone["evaluation"]
+
+
 def test_examples_of_ours_are_far_below_the_defaults() -> None:
     assert spec().lane_bytes() < 2**30
     assert max(evaluation_costs(spec()).values()) < (60, "")

@@ -87,3 +87,11 @@ def test_a_branch_that_searches_the_order_fits() -> None:
     space = {"order": "default"}
     found = spec({"first_order_until": 60}, branches=[{"algorithm": "maml", "space": space}])
     assert found.pruning.first_order_until == 60
+
+
+def test_to_keep_the_best_there_must_be_rungs_to_choose_among() -> None:
+    best = {"tasks": 20, "keep": "best"}
+    assert small_spec(evaluation=best).evaluation.keep == "best"
+    assert small_spec().evaluation.keep == "last"
+    with pytest.raises(ValueError, match="keep: best chooses among rungs, and there are none"):
+        small_spec(evaluation=best, pruning={"kind": "none"})

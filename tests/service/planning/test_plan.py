@@ -6,7 +6,7 @@ import pytest
 
 from metaopt.algorithms.registry import complete
 from service.db.roles import ROLES
-from service.planning.plan import Plan
+from service.planning.plan import INCUMBENT, Plan
 from service.wire.spec.study import StudySpec
 from tests.fakes.specs import NAMED, small_spec
 
@@ -74,13 +74,40 @@ def test_an_incumbent_is_trained_as_it_was_promoted() -> None:
     assert candidate.switches_order_at({"order": "second"}) is None
 
 
+def test_every_role_selects_its_best_at_the_search_s_rungs_on_meta_validation_tasks() -> None:
+    pruning = {"kind": "successive_halving", "rungs": [60, 120], "tasks": [4, 10]}
+    best = plan(pruning=pruning, evaluation={"tasks": 20, "keep": "best", "statistic": "median"})
+    for role in ROLES:
+        selection = best[role].selection
+        assert selection is not None
+        assert dict(selection.tasks_at) == {60: 4, 120: 10, 180: 20}
+        assert selection.bank == best["search"].bank and selection.bank.split == "validation"
+        assert (selection.statistic, selection.maximize) == ("median", False)
+        assert best[role].stops == (60, 120, 180)
+    assert best["verdict"].rungs == (180,), "the sealed tasks see its end only"
+    assert all(plan(pruning=pruning)[role].selection is None for role in ROLES)
+
+
+def test_an_incumbent_selects_among_the_rungs_of_its_promotion() -> None:
+    spec = small_spec(branches=MAML, evaluation={"tasks": 20, "keep": "best"})
+    selected = gated(spec, selected_at=[30, 90])
+    incumbent, candidate = selected["incumbent"], selected["candidate"]
+    assert incumbent.selection is not None and candidate.selection is not None
+    assert (dict(incumbent.selection.tasks_at), incumbent.stops) == ({30: 20, 90: 20}, (30, 90))
+    assert candidate.stops == (60, 120, 180)
+    last = gated(spec)["incumbent"]
+    assert (last.selection, last.stops) == (None, (90,))
+    with pytest.raises(ValueError, match=r"must rise to meta_iterations = 90, got \[90, 30\]"):
+        gated(spec, selected_at=[90, 30])
+
+
 def test_the_candidate_is_compared_with_the_baseline_whatever_branch_leads() -> None:
     compared = gated(small_spec())["candidate"].compared_with
-    assert {branch: one.branch for branch, one in compared.items()} == {
+    assert {branch: beside[INCUMBENT].branch for branch, beside in compared.items()} == {
         "maml": "maml",
         "reptile": "maml",
     }
-    assert compared["reptile"].params["inner_lr"] == 0.3
+    assert compared["reptile"][INCUMBENT].params["inner_lr"] == 0.3
     assert Plan.of(small_spec())["candidate"].compared_with == {}
 
 
@@ -89,7 +116,8 @@ def test_a_baseline_is_trained_by_the_branch_of_its_name_or_its_algorithm(
     branch: str, beside: str
 ) -> None:
     compared = gated(small_spec(**NAMED), branch=branch, algorithm="maml")
-    assert {one.branch for one in compared["candidate"].compared_with.values()} == {beside}
+    found = compared["candidate"].compared_with.values()
+    assert {one[INCUMBENT].branch for one in found} == {beside}
     promoted = compared["incumbent"]
     models = {promoted.spec.model_of(each).chosen()["widths"][0] for each in promoted.spec.branches}
     assert models == {7}
@@ -102,6 +130,7 @@ def test_finalists_are_compared_with_the_defaults_of_the_branch_that_leads(compa
     spec = small_spec(verdict={"compare": compare})
     compared = Plan.of(spec)["verdict"].compared_with
     assert set(compared) == ({"maml", "reptile"} if compare == "default" else set())
+    assert all(set(beside) == {"default"} for beside in compared.values())
     assert Plan.of(spec)["search"].compared_with == {}
 
 

@@ -178,6 +178,8 @@ def said(**changes: Any) -> list[str]:
         ({"gates": {"seeds": 3}}, "gates.seeds = 3 has no effect: gates.rules has no rule"),
         ({"gates": {"rules": ["at-least:1", "at-least:1"]}}, "at-least:1 more than once"),
         ({"warm_start": {"best": 5}}, "warm_start.best = 5 has no effect"),
+        ({"verdict": {"finalists_from": "each_branch"}}, "finalists_from = each_branch has"),
+        ({"search": {"currency": "device_seconds"}}, "search.currency = device_seconds has"),
         (
             {"branches": [{"algorithm": "maml", "space": {"inner_lr": {"low": 0.01, "high": 1}}}],
              "warm_start": {"trials": [{"branch": "maml", "params": {"inner_lr": 0.1}}] * 3},

@@ -45,7 +45,7 @@ def test_a_spec_is_checked_by_a_description_and_the_study_records_its_digest(
     client: TestClient, engine: Engine
 ) -> None:
     unknown = client.post("/api/v1/studies", json=SPEC)
-    assert unknown.status_code == 422 and "must be 'maml'" in unknown.text
+    assert unknown.status_code == 422 and "branches[0].algorithm" in unknown.text
     tell(engine, algorithm(), refused())
     bad = {**SPEC, "branches": [{**BRANCH, "space": {"pull": {"low": -1.0, "high": 2.0}}}]}
     assert "pull must be in [0, 1e+30]" in client.post("/api/v1/studies", json=bad).text

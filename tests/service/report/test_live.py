@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from service.db.engine import reading, transaction
+from service.db.tables import Study
 from service.operations.report import read_rows
 from service.report.figures.all import figures
 from service.report.figures.base import COLOURS
@@ -15,6 +16,7 @@ from service.wire.views.report import StudyReport
 from tests.fakes.rows import NOON, add_study, finish_study
 from tests.fakes.schedules import gates
 from tests.fakes.seen import STUDY
+from tests.service.wire.words.test_meta_learning import WAYS
 
 
 def page_of(engine: Engine, most_curves: int = MOST_CURVES) -> StudyPage:
@@ -35,6 +37,17 @@ def test_a_study_that_ended_shows_the_figures_of_its_report(
     assert page.score == "0.65" and page.sentences[0].startswith("The best configuration is trial")
     assert page.finalists is not None and "broken" not in page.finalists.header
     assert [row[1].text for row in page.finalists.rows] == ["5", "4"]
+
+
+@pytest.mark.usefixtures("completed")
+def test_what_meta_learning_was_worth_has_a_table_where_the_spec_asks(engine: Engine) -> None:
+    assert page_of(engine).worth is None
+    with transaction(engine) as session:
+        study = session.get_one(Study, STUDY)
+        study.result = {**(study.result or {}), "without_meta_learning": list(WAYS)}
+    table = page_of(engine).worth
+    assert table is not None and len(table.header) == len(table.rows[0])
+    assert table.rows[0][0] == "training from scratch (scratch)"
 
 
 @pytest.mark.usefixtures("running")

@@ -17,7 +17,7 @@ from service.cli.console import STDOUT, check_writable, raw_data, say, write_fil
 from service.cli.exits import Exit, Stop
 from service.cli.options import output_path
 from service.db.engine import open_engine, snapshot
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.output_file import is_same
 
 PIECE_BYTES = 2**20
@@ -81,7 +81,7 @@ def _copy_database(file: Path) -> None:
         raise Stop(Exit.USAGE, "only SQLite is copied into a file: name a new directory")
     _check_copy(file, Path(str(engine.url.database)))
     try:
-        migrate.check(engine)
+        revisions.check(engine)
         with tempfile.TemporaryDirectory(prefix="metaopt-") as folder:
             copy = Path(folder) / "metaopt.db"
             snapshot(engine, copy)

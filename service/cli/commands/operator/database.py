@@ -15,7 +15,7 @@ from service.cli.exits import Exit, Stop
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 
 app = typer.Typer(
     help="Make, change and look at the database's tables.",
@@ -42,7 +42,7 @@ def upgrade(
     url = settings_with().url()
     with _known_revision(revision):
         migrate.upgrade(url, revision)
-    say(f"the database is at revision {migrate.current(url)}")
+    say(f"the database is at revision {revisions.current(url)}")
 
 
 @app.command()
@@ -53,7 +53,7 @@ def downgrade(
     url = settings_of().url()
     with _known_revision(revision):
         migrate.downgrade(url, revision)
-    say(f"the database is at revision {migrate.current(url) or 'base'}")
+    say(f"the database is at revision {revisions.current(url) or 'base'}")
 
 
 @app.command()
@@ -61,10 +61,10 @@ def current(json: Json = None) -> None:
     """Print the revision the tables are at; base is none."""
     engine = open_engine(settings_of().url())
     try:
-        revision, fault = migrate.current(engine.url) or "base", migrate.unknown(engine)
+        revision, fault = revisions.current(engine.url) or "base", revisions.unknown(engine)
     finally:
         engine.dispose()
-    document = {"revision": revision, "head": migrate.head()}
+    document = {"revision": revision, "head": revisions.head()}
     answer(json, document, lambda: data(revision))
     if fault is not None:
         say(fault)

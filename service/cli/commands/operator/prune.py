@@ -11,7 +11,7 @@ from service.cli.console import say, table
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.retention.clearing import clear, count
 from service.retention.files import Directories
 from service.retention.rules import Keep
@@ -29,7 +29,7 @@ def prune(
     keep, now = Keep.of(**settings.kept()), datetime.now(UTC)
     engine = open_engine(settings.url())
     try:
-        migrate.check(engine)
+        revisions.check(engine)
         found = Counter(count(engine, directories, keep, now))
         if not dry_run:
             found = Counter(dict.fromkeys(found, 0))

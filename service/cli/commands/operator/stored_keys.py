@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.auth.identity import Scope
 from service.auth.key import key_sha256
 from service.db.engine import open_engine, transaction
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.db.tables import ApiKey
 from service.operations.access import api_keys
 from service.settings import Settings
@@ -64,7 +64,7 @@ def revoke(name: str) -> None:
 def _database() -> Iterator[Session]:
     engine = open_engine(Settings().url())
     try:
-        migrate.check(engine)
+        revisions.check(engine)
         with transaction(engine) as session:
             yield session
     finally:

@@ -365,3 +365,24 @@ def test_own_data_are_trained_and_judged_on(target: str) -> None:
     bank = BankSpec("train", seed=1, tasks=40, k_shot=2, q_query=2, steps=1)
     better, worse = (evaluate(each, bank)[0].curve[1] for each in (result, untrained))
     assert better > worse if target == "class" else better < worse
+
+
+@pytest.mark.parametrize("rotations", ["none", "task", "classes"])
+def test_a_class_has_a_number_among_all_of_its_split(rotations: str) -> None:
+    tasks = of(images(SIZES, given=True), n_way=3, rotations=rotations)
+    numbers, names = tasks.class_numbers("train", KEYS), tasks.names("train")
+    assert tasks.class_count("train") == len(names) and numbers.max() < len(names)
+    for key in KEYS[:8]:
+        for name, number in zip(
+            tasks.describe("train", key, 1, 1).names, numbers[key].tolist(), strict=True
+        ):
+            group, _, turn = name.partition(" turned ")
+            if rotations == "classes":
+                group += f"/rot{int(turn[:-1]):03d}" if turn else "/rot000"
+            assert names[number] == group
+
+
+def test_classes_that_all_tasks_share_are_numbered_by_their_labels() -> None:
+    tasks = of(labelled([[4, 4, 4]] * 9))
+    assert tasks.class_count("train") == 3
+    assert tasks.class_numbers("test", KEYS[:2]).tolist() == [[0, 1, 2], [0, 1, 2]]

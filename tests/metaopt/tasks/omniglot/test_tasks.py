@@ -257,3 +257,18 @@ def test_more_drawings_than_there_are_is_refused(k_shot: int, q_query: int) -> N
 def test_an_unknown_split_is_refused_when_sampling() -> None:
     with pytest.raises(InvalidTasks, match="one of train, validation, test, got 'meta-test'"):
         load().sample("meta-test", torch.tensor(0), 1, 1)
+
+
+@pytest.mark.parametrize("rotations", ["none", "task", "classes"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_class_has_a_number_among_all_of_its_split(split: str, rotations: str) -> None:
+    tasks, keys = load(rotations=rotations), torch.arange(12).reshape(3, 4)
+    numbers, names = tasks.class_numbers(split, keys), tasks.classes(split)
+    assert tasks.class_count(split) == len(names)
+    assert numbers.shape == (3, 4, 5) and 0 <= numbers.min() and numbers.max() < len(names)
+    called = tasks.describe(split, keys[1, 2], 1, 1).names
+    for name, number in zip(called, numbers[1, 2].tolist(), strict=True):
+        character, _, turn = name.partition(" turned ")
+        if rotations == "classes":
+            character += f"/rot{int(turn[:-1] or 0):03d}" if turn else "/rot000"
+        assert names[number] == character

@@ -76,7 +76,7 @@ def test_it_is_compared_with_what_the_study_gives_without_a_search_or_a_recipe(
     ("arguments", "sentence"),
     [
         (["1", "--compare", "paper:maml-sinusoid"], "a recipe of maml, and this study has no such"),
-        (["1", "--compare", "best"], "must be default, none or a preset"),
+        (["1", "--compare", "best"], "must be default, none, a preset"),
         (["7"], "the study has no trial 7"),
         (["1", "--seeds", "0"], "verdict.seeds: must be greater than or equal to 1, got 0"),
         (["1", "--timeout", "5"], "--timeout needs --wait"),

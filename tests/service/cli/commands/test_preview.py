@@ -30,6 +30,9 @@ def test_a_preview_is_a_page_or_json_and_submits_nothing(
     assert document["branches"][1]["trials"] == 4
     with reading(api) as session:
         assert session.scalars(select(Study.study_id)).all() == []
+    assert "the best counts" not in said.out and document["keep"] == "last"
+    kept = metaopt("preview", str(path), "--set", "evaluation.keep=best").out
+    assert "judged after 10, 30, 90 meta-iterations; of a trial's models there the best" in kept
     path.write_text(yaml.safe_dump({**SPEC, "seed": -1}))
     said = metaopt("preview", str(path))
     assert said.code == 2 and "seed: must be" in said.err
@@ -66,6 +69,21 @@ def test_a_preview_counts_the_trials_that_are_kept_to_train_the_best_again(
     said = metaopt("preview", str(path))
     assert said.code == 2
     assert "search.replicates must be below budget.trials = 8" in said.err
+
+
+def test_the_seconds_that_a_branch_may_take_are_shown_before_and_after(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    first, *others = SPEC["branches"]
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        yaml.safe_dump({**SPEC, "branches": [{**first, "device_seconds": 90}, *others]})
+    )
+    said = metaopt("preview", str(path))
+    assert "branch maml: 4 trials, in at most 1 min 30 s of devices" in said.out
+    assert "branch reptile: 4 trials\n" in said.out
+    study_id = metaopt("submit", str(path)).out.split()[0]
+    assert "devices of maml: 0.0 s of 1 min 30 s" in metaopt("show", study_id).out
 
 
 def test_a_preview_takes_the_changes_that_submit_takes(

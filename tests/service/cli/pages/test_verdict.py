@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from service.db.engine import transaction
+from service.db.tables import Study
 from tests.fakes.rows import add_study, finish_study, trivial
 from tests.fakes.specs import PARAMS, SPEC
 from tests.service.cli.conftest import Command
@@ -115,3 +116,23 @@ def test_the_pareto_set_and_what_finalists_cost_are_on_the_page(
         "trial 0: adaptation_examples=20 diverged_share=0 in the search, "
         "adaptation_examples=20 diverged_share=0.5 trained afresh: exceeds diverged_share"
     ) in said.out
+
+
+def test_scores_are_set_against_costs_in_a_table(metaopt: Command, api: Engine) -> None:
+    completed(api, None)
+    bounds = {"low": 0.5, "high": 0.9}
+    points = [
+        {"name": "trial 1", "trial_number": 1, "cost": 5.0, "score": 0.8, "standing": "front"},
+        {"name": "trial 0", "trial_number": 0, "cost": 25.0, "score": 0.7, "standing": "front"},
+        {"name": "the defaults of maml", "trial_number": None, "cost": 25.0, "score": 0.9,
+         "standing": "beaten"},
+    ]  # fmt: skip
+    named = [{**point, **bounds, "branch": "maml", "algorithm": "maml"} for point in points]
+    with transaction(api) as session:
+        study = session.get_one(Study, STUDY)
+        front = {"metric": "adaptation_examples", "points": named}
+        study.result = {**study.result, "cost_front": front}
+    said = metaopt("result", STUDY).out
+    assert "Score against cost" in said and "adaptation_examples" in said
+    (beaten,) = [line for line in said.splitlines() if "beaten by one" in line]
+    assert "the defaults of maml" in beaten and "25" in beaten and "0.9 [0.5, 0.9]" in beaten

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Engine, Text, inspect, text
 
 from service.db.engine import open_engine
-from service.db.schema import migrate
+from service.db.schema import migrate, revisions
 from service.errors import SchemaOutdated
 
 KEPT = "SELECT revision, metaopt FROM mo_upgrades"
@@ -29,7 +29,7 @@ def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str)
     errors = [process.communicate(timeout=300)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 4, errors
     engine = open_engine(database_url)
-    migrate.check(engine)
+    revisions.check(engine)
     assert {"mo_studies", "trials"} <= set(inspect(engine).get_table_names())
     engine.dispose()
 
@@ -37,7 +37,7 @@ def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str)
 def test_upgrading_again_changes_nothing(engine: Engine, database_url: str) -> None:
     before = set(inspect(engine).get_table_names())
     migrate.upgrade(database_url)
-    migrate.check(engine)
+    revisions.check(engine)
     assert set(inspect(engine).get_table_names()) == before
 
 
@@ -45,7 +45,7 @@ def test_an_empty_database_is_refused_with_the_way_out(sqlite_url: str) -> None:
     Path(sqlite_url.removeprefix("sqlite:///")).parent.mkdir()
     engine = open_engine(sqlite_url)
     with pytest.raises(SchemaOutdated, match="no tables yet.*metaopt db upgrade"):
-        migrate.check(engine)
+        revisions.check(engine)
     engine.dispose()
 
 
@@ -53,7 +53,7 @@ def test_a_newer_database_is_refused_by_an_older_program(engine: Engine) -> None
     with engine.begin() as connection:
         connection.execute(text("UPDATE mo_alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaOutdated, match="9999.*does not know.*newer version"):
-        migrate.check(engine)
+        revisions.check(engine)
 
 
 def test_a_newer_database_names_the_version_that_wrote_it(
@@ -61,23 +61,23 @@ def test_a_newer_database_names_the_version_that_wrote_it(
 ) -> None:
     with engine.begin() as connection:
         revision, metaopt = connection.execute(text(KEPT)).one()
-        assert (revision, metaopt) == (migrate.head(), version("metaopt"))
+        assert (revision, metaopt) == (revisions.head(), version("metaopt"))
         connection.execute(text("UPDATE mo_alembic_version SET version_num = '9999'"))
         connection.execute(text("UPDATE mo_upgrades SET revision = '9999', metaopt = '7.1'"))
     said = "9999, written by metaopt 7.1, which this version, .* or restore a backup"
     for refused in (
-        lambda: migrate.check(engine),
+        lambda: revisions.check(engine),
         lambda: migrate.upgrade(database_url),
         lambda: migrate.downgrade(database_url, "base"),
     ):
         with pytest.raises(SchemaOutdated, match=said):
             refused()
-    assert migrate.current(database_url) == "9999"
+    assert revisions.current(database_url) == "9999"
 
 
 def test_the_directory_of_a_sqlite_file_is_made(sqlite_url: str) -> None:
     migrate.upgrade(sqlite_url)
-    assert migrate.current(sqlite_url) == migrate.head()
+    assert revisions.current(sqlite_url) == revisions.head()
 
 
 def test_foreign_keys_are_on_again_after_an_upgrade(sqlite_url: str) -> None:

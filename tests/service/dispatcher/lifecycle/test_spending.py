@@ -11,6 +11,7 @@ from service.db.tables import Spending, Study
 from service.dispatcher.store.restore import load_study
 from service.executors.base import SegmentOrder
 from service.operations.change import change_study
+from service.operations.lookup import show_study
 from tests.fakes.executor import Holding, ScriptedExecutor
 from tests.fakes.running import (
     Run,
@@ -103,6 +104,43 @@ def test_device_seconds_end_a_search_after_the_segment_that_spent_them(
     assert found["search"]["ended_by"] == "device_seconds"
     assert found["search"]["device_seconds"] == pytest.approx(0.12)
     assert found["device_seconds"] > found["search"]["device_seconds"]
+
+
+def test_a_branch_that_has_spent_its_seconds_ends_and_the_others_go_on(
+    engine: Engine, run: Run
+) -> None:
+    first, second = SMALL["branches"]
+    limited = small_spec(
+        branches=[{**first, "device_seconds": 0.1}, second],
+        budget={"trials": 24, "meta_iterations": 180},
+    )
+    study_id = submit(engine, limited)
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    search = [trial for trial in rows(engine, study_id) if trial["role"] == "search"]
+    own = [trial for trial in search if trial["branch"] == first["algorithm"]]
+    taken = sum(trial["device_seconds"] for trial in own)
+    assert 0.1 <= taken < 0.2  # segments of four lanes take 0.04
+    left = {trial["cause"] for trial in own if trial["status"] in ("pruned", "cancelled")}
+    assert f"the device_seconds of branch {first['algorithm']} are spent" in left
+    assert len(search) - len(own) > len(own)
+    assert result(engine, study_id)["search"]["ended_by"] == "trials"
+    with reading(engine) as session:
+        again = load_study(session, study_id).branches
+        shown = show_study(session, study_id).branches
+    assert again[first["algorithm"]].device_seconds == pytest.approx(taken)
+    assert again[first["algorithm"]].spent and not again[second["algorithm"]].spent
+    assert shown[first["algorithm"]].device_seconds == pytest.approx(taken)
+    assert shown[second["algorithm"]].device_seconds is None
+
+
+def test_a_search_ends_where_every_branch_has_spent_its_seconds(engine: Engine, run: Run) -> None:
+    only = [{**SMALL["branches"][0], "device_seconds": 0.1}]
+    budget = {"trials": 4, "meta_iterations": 180}
+    study_id = submit(engine, small_spec(branches=only, budget=budget))
+    run(ScriptedExecutor(slots=1))
+    wait_for(engine, study_id, "completed")
+    assert result(engine, study_id)["search"]["ended_by"] == "device_seconds"
 
 
 def test_a_search_without_any_score_fails_and_says_which_budget_was_too_small(

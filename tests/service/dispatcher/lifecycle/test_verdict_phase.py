@@ -54,6 +54,37 @@ def test_a_verdict_trains_the_defaults_too_and_counts_each_look(engine: Engine, 
         assert session.get_one(Study, study_id).sealed_looks == 6
 
 
+def test_a_verdict_says_what_meta_learning_was_worth(engine: Engine, run: Run) -> None:
+    listed = ["default", "scratch", "ridge", "pretrain", "support_mean"]
+    verdict = {**SMALL["verdict"], "finalists": 1, "compare": listed}
+    study_id = submit(engine, small_spec(**ONE_BRANCH, verdict=verdict))
+    executor = ScriptedExecutor()
+    run(executor)
+    wait_for(engine, study_id, "completed")
+    found, fresh = result(engine, study_id), rows(engine, study_id)
+    beside = [trial for trial in fresh if trial["role"] == "verdict"][2:]
+    assert [trial["branch"] for trial in beside] == ["maml"] * 2 + ["scratch"] * 2 + [
+        "pretrain"
+    ] * 2
+    assert found["comparison"]["compared_with"] == "default"
+    assert [each["compared_with"] for each in found["comparisons"]] == ["scratch", "pretrain"]
+    ways = {row["name"]: row for row in found["without_meta_learning"]}
+    assert list(ways) == ["scratch", "ridge", "pretrain", "support_mean"]
+    best = found["finalists"][0]
+    scratch = found["comparisons"][0]
+    assert scratch["params"]["inner_lr"] == 0.01 and len(scratch["runs"]) == 2
+    gap = best["sealed"]["score"] - scratch["sealed"]["score"]
+    assert ways["scratch"]["difference"]["value"] == pytest.approx(gap)
+    assert ways["scratch"]["device_seconds"] == scratch["cost"]["fresh_device_seconds"] > 0
+    trivial = {each["name"]: each for each in found["trivial"]["predictors"]}
+    assert ways["ridge"]["difference"] == trivial["ridge"]["difference"]
+    assert not ways["ridge"]["trained"] and ways["scratch"]["trained"]
+    splits = {
+        (order.bank["split"], order.bank["seed"]) for _, order in executor.orders if order.evaluate
+    }
+    assert len(splits) == 2, "the search's tasks, and the sealed ones for all others"
+
+
 def test_a_verdict_compares_with_a_published_recipe_and_says_so(engine: Engine, run: Run) -> None:
     verdict = {**SMALL["verdict"], "compare": "paper:maml-sinusoid"}
     study_id = submit(engine, small_spec(**ONE_BRANCH, verdict=verdict))

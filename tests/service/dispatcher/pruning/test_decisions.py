@@ -199,3 +199,27 @@ def test_a_race_stops_what_is_surely_worse_and_nothing_else() -> None:
         TrialStatus.RUNNING,
         TrialStatus.RUNNING,
     ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept_at", "may_keep"),
+    [
+        ("best", 60, None),
+        ("best", None, r"of meta-iteration None, and may keep those of \[60\]"),
+        ("best", 120, r"of meta-iteration 120, and may keep those of \[60\]"),
+        ("last", 60, "may keep those of none but the last"),
+    ],
+)
+def test_the_model_that_was_scored_is_one_that_may_count(
+    keep: str, kept_at: int | None, may_keep: str | None
+) -> None:
+    study = states.study(evaluation={"tasks": 20, "keep": keep})
+    (trial,) = states.asked(study, "maml", 1)
+    lane = LaneReport(
+        trial.trial_id, 60, scores=[1.0] * 20, diverged_share=0.0, curve=[1.0], kept_at=kept_at
+    )
+    if may_keep is None:
+        assert judge(study, [trial], [lane])[0].loss == 1.0
+    else:
+        with pytest.raises(BadReport, match=may_keep):
+            judge(study, [trial], [lane])

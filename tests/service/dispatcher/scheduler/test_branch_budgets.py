@@ -157,3 +157,30 @@ def test_a_report_costs_no_more_after_ten_times_as_many_trials() -> None:
         return steps_of(lambda: reallot(study))
 
     assert steps(1000) < 1.5 * steps(100)
+
+
+@pytest.mark.parametrize(("currency", "share"), [("trials", 1), ("device_seconds", 4)])
+def test_in_seconds_a_dearer_branch_gets_fewer_trials(currency: str, share: int) -> None:
+    study = study_of(currency=currency, startup_trials=4)
+    for name, seconds in (("maml", 8.0), ("reptile", 2.0)):
+        end(study, name, 1.0, count=6)
+        for trial in study.points():
+            if trial.group.branch == name:
+                study.took(trial, seconds)
+                study.moved(trial)
+    found = budgets(study)
+    assert found == {"maml": TRIALS // (1 + share), "reptile": TRIALS * share // (1 + share)}
+
+
+def test_a_branch_that_has_spent_its_seconds_leaves_its_trials_to_the_others() -> None:
+    first, second = SMALL["branches"]
+    study = states.study(
+        branches=[{**first, "device_seconds": 10.0}, second],
+        budget={"trials": TRIALS, "meta_iterations": 180},
+        search={"sampler": "random"},
+    )
+    end(study, "maml", 1.0, count=5)
+    assert budgets(study) == {"maml": TRIALS // 2, "reptile": TRIALS // 2}
+    study.took(study.points()[0], 10.0)
+    assert budgets(study) == {"maml": 5, "reptile": TRIALS - 5}
+    assert study.branches["maml"].remaining == 0

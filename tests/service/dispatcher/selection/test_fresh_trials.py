@@ -5,7 +5,7 @@ from typing import Any
 from metaopt.algorithms.registry import complete
 from metaopt.presets import find_preset
 from service.db.states import TrialStatus
-from service.dispatcher.selection.fresh_trials import fresh_finalists
+from service.dispatcher.selection.fresh_trials import compared_by_seed, fresh_finalists
 from service.dispatcher.state import StudyState
 from tests.fakes import states
 
@@ -61,6 +61,21 @@ def test_a_preset_is_trained_beside_the_finalists_in_place_of_the_defaults() -> 
     assert len(fresh_finalists(searched([0.5], space={}, compare="paper:maml-sinusoid"))) == 4
 
 
+def test_each_of_a_list_is_trained_as_often_and_known_by_its_seeds() -> None:
+    study = searched([0.5, 0.4], compare=["default", "scratch", "ridge", "pretrain"])
+    fresh = fresh_finalists(study)
+    assert [t.group.branch for t in fresh[2:]] == ["maml"] * 2 + ["scratch"] * 2 + ["pretrain"] * 2
+    assert {t.source_trial_number for t in fresh[2:]} == {None}
+    names = compared_by_seed(study)
+    assert [names[t.seed] for t in fresh[2:]] == [
+        *["default"] * 2, *["scratch"] * 2, *["pretrain"] * 2
+    ]  # fmt: skip
+    alone = fresh_finalists(searched([0.5, 0.4]))
+    assert [t.seed for t in alone] == [t.seed for t in fresh[:4]], "as where it is the only one"
+    signature = study.signatures[fresh[4].group.signature]
+    assert (signature.algorithm, signature.test_cap) == ("scratch", 20)
+
+
 def test_other_first_seeds_are_other_trainings() -> None:
     first = [t.seed for t in fresh_finalists(searched([0.5]))]
     second = [t.seed for t in fresh_finalists(searched([0.5], first_seed=2))]
@@ -72,3 +87,23 @@ def test_extra_finalists_are_those_that_the_search_cannot_tell_from_the_last() -
     scores = {1: [0.1, 0.7], 0: [0.6, 0.4], 2: [0.5, 1.1]}  # 2 is 0.4 behind on each task
     fresh = fresh_finalists(study, scores)
     assert [t.source_trial_number for t in fresh] == [1, 1, 0, 0]
+
+
+def test_the_best_of_each_branch_are_finalists_where_a_study_asks_for_them() -> None:
+    study = states.study(
+        branches=[
+            {"algorithm": "maml", "space": MAML},
+            {"algorithm": "reptile", "space": {"inner_lr": MAML["inner_lr"]}},
+        ],
+        budget={"trials": 6, "meta_iterations": 180},
+        verdict={"finalists": 1, "finalists_from": "each_branch", "seeds": 1, "compare": "none"},
+    )
+    for branch, losses in {"maml": [0.2, 0.1, 0.3], "reptile": [0.9, 0.8]}.items():
+        for trial, loss in zip(states.asked(study, branch, len(losses)), losses, strict=True):
+            trial.loss = loss
+            states.move(study, trial, TrialStatus.COMPLETED)
+    fresh = fresh_finalists(study)
+    assert [(t.group.branch, study.trials[t.source_trial_number or 0].loss) for t in fresh] == [
+        ("maml", 0.1), ("reptile", 0.8),
+    ]  # fmt: skip
+    assert len(fresh) == study.spec.verdict.trainings(2)

@@ -120,3 +120,16 @@ def test_warnings_about_the_study_come_last(state: str, request: pytest.FixtureR
     told = "Warning: branch maml has nothing to search."
     assert headline(warned).sentences == [*headline(report).sentences, told]
     assert told in summary_page(warned, None)
+
+
+def test_a_best_that_was_kept_says_when_and_that_its_search_flatters() -> None:
+    document = {**result(5), "keep": "best"}
+    finalist = document["finalists"][0]
+    finalist["search"] = {**finalist["search"], "kept_at": [40]}
+    finalist["runs"] = [{**run, "kept_at": 60} for run in finalist["runs"]]
+    told = verdict_sentences(BASE, StudyResult.model_validate(document))
+    assert told[1].startswith("The model that counts is the best of each training's rungs")
+    assert "best at meta-iteration 40 in the search, 60" in told[1]
+    assert any("of the best of its rungs" in one for one in told if "The search itself" in one)
+    plain = " ".join(verdict_sentences(BASE, StudyResult.model_validate(result(5))))
+    assert "rungs" not in plain

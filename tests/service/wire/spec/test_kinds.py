@@ -51,7 +51,7 @@ def test_kinds_that_are_in_no_registry_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "rule"),
     [
-        ({"tasks": {"kind": "x"}}, "tasks.kind", "'linear', 'omniglot', 'parabola', 'sinusoid'"),
+        ({"tasks": {"kind": "x"}}, "tasks.kind", "'omniglot', 'parabola', 'quadratic', 'sinusoid'"),
         ({"tasks": {}}, "tasks.kind", "is required"),
         ({"tasks": 3}, "tasks", "must be"),
         ({"tasks": {"kind": "parabola", "deep": 1}}, "tasks.deep", "is not a known field"),
@@ -70,7 +70,11 @@ def test_kinds_that_are_in_no_registry_are_refused() -> None:
         ),
         ({"tasks": {"kind": "linear", "features": 2}}, "spec", "quadratic needs one number"),
         ({"model": {"kind": "conv4"}}, "spec", "conv4 needs images of at least 16×16"),
-        ({"branches": [{"algorithm": "x"}]}, "branches[0].algorithm", "must be 'maml', 'pulled'"),
+        (
+            {"branches": [{"algorithm": "x"}]},
+            "branches[0].algorithm",
+            "'protonet', 'pulled', 'r2d2'",
+        ),
         (
             {"branches": [{"algorithm": "pulled", "space": {"push": 1}}]},
             "branches[0].space.push",

@@ -11,6 +11,7 @@ from tests.fakes.specs import SMALL, small_spec
 from tests.fakes.toy_cost import STATE_BYTES
 
 TWO = ["score", "adaptation_examples"]
+EACH = {"finalists_from": "each_branch"}
 
 
 def test_an_older_spec_has_the_score_alone() -> None:
@@ -30,6 +31,9 @@ def test_what_is_named_anywhere_is_measured() -> None:
     assert small_spec(constraints=bound).measured() == ["adaptation_milliseconds"]
     by = {"kind": "median", "rungs": [60], "metric": "adaptation_milliseconds"}
     assert small_spec(pruning=by).measured() == ["adaptation_milliseconds"]
+    against = {"cost": "adaptation_flops"}
+    assert small_spec(verdict=against).measured() == ["adaptation_flops"]
+    assert not small_spec(verdict=against).beyond_score()
     assert small_spec(objectives=TWO).measured() == []
     assert all(small_spec(**c).beyond_score() for c in ({"pruning": by}, {"objectives": TWO}))
 
@@ -47,6 +51,9 @@ def test_what_is_named_anywhere_is_measured() -> None:
         ({"constraints": {"adaptation_examples": 0}}, "greater than or equal to 1"),
         ({"pruning": {"kind": "race", "metric": "peak_memory_bytes"}}, "race compares scores by"),
         ({"objectives": TWO, "verdict": {"extra_finalists": 1}}, "set it to 0"),
+        ({"objectives": TWO, "verdict": EACH}, "must be all with several objectives"),
+        ({"verdict": {**EACH, "extra_finalists": 1}}, "extra_finalists must be 0 with finalists_f"),
+        ({"verdict": {"cost": "diverged_share"}}, "verdict.cost"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_way_out(changes, message) -> None:
@@ -102,6 +109,7 @@ def test_bounds_are_told_in_the_order_in_which_they_always_were() -> None:
         "adaptation_milliseconds",
         "adaptation_examples",
         "diverged_share",
+        "adaptation_flops",
     ]
 
 
@@ -109,8 +117,8 @@ def test_an_unknown_name_is_refused_in_the_words_of_a_choice() -> None:
     with pytest.raises(InvalidSpec) as refused:
         parse_spec({**SMALL, "objectives": ["score", 5]})
     assert str(refused.value) == (
-        "objectives[1]: must be 'score', 'adaptation_examples', 'adaptation_milliseconds' or "
-        "'peak_memory_bytes', got 5"
+        "objectives[1]: must be 'score', 'adaptation_examples', 'adaptation_flops', "
+        "'adaptation_milliseconds' or 'peak_memory_bytes', got 5"
     )
 
 

@@ -52,7 +52,7 @@ def with_space(**space: Any) -> dict[str, Any]:
         (
             {**LEAST, "tasks": {"kind": "x"}},
             "tasks.kind",
-            "must be one of 'dataset', 'linear', 'omniglot', 'sinusoid'",
+            "must be one of 'dataset', 'linear', 'navigation', 'omniglot', 'quadratic', 'sinusoid'",
         ),
         ({**LEAST, "tasks": {}}, "tasks.kind", "is required"),
         ({**LEAST, "tasks": 3}, "tasks", "must be an object, got 3"),

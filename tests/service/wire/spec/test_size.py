@@ -64,3 +64,43 @@ def test_every_choice_of_train_shots_must_fit_a_character() -> None:
                 "branches": [{"algorithm": "reptile", "space": space}],
             }
         )
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({"tail_shots": 20}, "tail_shots must be at most the 20 drawings of a character beside "),
+        (
+            {"train_shots": 15, "tail_shots": {"low": 1, "high": 6}},
+            "train_shots must be at most the 20 drawings of a character beside tail_shots = 6, ",
+        ),
+    ],
+)
+def test_a_tail_must_fit_a_character_too(space: dict[str, Any], told: str) -> None:
+    data = {
+        **LEAST,
+        "tasks": {"kind": "omniglot", "k_shot": 1},
+        "model": {"kind": "conv4"},
+        "branches": [{"algorithm": "foml", "space": space}],
+    }
+    with pytest.raises(ValidationError, match=told):
+        StudySpec.model_validate(data)
+    fits = {"train_shots": 15, "tail_shots": 5}
+    branch = {"algorithm": "foml", "space": fits}
+    assert StudySpec.model_validate({**data, "branches": [branch]}).branches[0].space == fits
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "times"),
+    [("meta_sgd", 1.5), ("meta_curvature", 2.0), ("learned_optimizer", 20.0)],
+)
+def test_what_an_algorithm_has_beside_the_model_counts(algorithm: str, times: float) -> None:
+    def needed(name: str) -> float:
+        space = {"meta_batch": 4, "inner_steps": 5}
+        model = {"kind": "mlp", "widths": [512, 512]}
+        branch = {"algorithm": name, "space": space}
+        return StudySpec.model_validate(
+            {**LEAST, "model": model, "branches": [branch]}
+        ).lane_bytes()
+
+    assert needed(algorithm) > times * needed("maml")

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, text
 
 from service.database_url import sqlite_url
 from service.db.engine import open_engine, reading, transaction
-from service.db.schema import migrate
+from service.db.schema import revisions
 from service.db.tables import Base
 from service.settings import Settings
 from tests.fakes.rows import add_segment, add_study, add_trial, finish_study
@@ -20,7 +20,7 @@ from tests.service.cli.conftest import Command
 def test_tables_go_up_and_down_again(metaopt: Command) -> None:
     assert metaopt("db", "current").out == "base\n"
     assert metaopt("db", "upgrade").code == 0
-    assert metaopt("db", "current").out == f"{migrate.head()}\n"
+    assert metaopt("db", "current").out == f"{revisions.head()}\n"
     assert metaopt("db", "upgrade").code == 0
     assert metaopt("db", "downgrade", "base").code == 0
     assert metaopt("db", "current").out == "base\n"
@@ -70,7 +70,7 @@ def test_a_backup_is_whole_while_the_database_is_written(
     engine.dispose()
     assert sorted(tmp_path.iterdir()) == sorted([copy, data])
     monkeypatch.setenv("METAOPT_DATABASE_URL", sqlite_url(copy).render_as_string())
-    assert metaopt("db", "current").out == f"{migrate.head()}\n"
+    assert metaopt("db", "current").out == f"{revisions.head()}\n"
     with reading(open_engine(sqlite_url(copy))) as session:
         assert session.scalars(text("SELECT name FROM mo_studies")).all() == ["kept"]
 

@@ -1,0 +1,1 @@
+"""Figures that papers and their authors' code published, and ours beside them."""

@@ -1,0 +1,1 @@
+"""Learners that learn more than weights, begin a task elsewhere or answer it otherwise."""
