@@ -1,5 +1,6 @@
 """Connections that keep the server waiting: each is cut off, and the others are answered."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -14,12 +15,21 @@ from tests.waiting import wait_until
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with much, or with little."""
+    """Answer with much, or with little, or refuse a body once it has begun."""
     if scope["type"] != "http":
         return
+    if scope["path"] == "/refused":
+        await receive()
+        closing = [(b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": closing})
+        await send({"type": "http.response.body", "body": b"too large"})
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    while scope["path"] == "/endless":
+    await receive()
+    gone = asyncio.create_task(receive())  # nothing else tells that the client went away
+    while scope["path"] == "/endless" and not gone.done():
         await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+        await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b"done"})
 
 
@@ -38,6 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
         yield server
         server.should_exit = True
         thread.join(30)
+        assert not thread.is_alive()
 
 
 def connected(server: uvicorn.Server) -> socket.socket:
@@ -85,3 +96,32 @@ def test_one_that_reads_slowly_is_not(server: uvicorn.Server) -> None:
         while time.monotonic() < begun + 2 or received < 2**24:
             received += len(slow.recv(1 << 20))
         assert len(server.server_state.connections) == 1
+
+
+@pytest.mark.parametrize("pause", [0, 0.01])
+def test_whoever_still_sends_reads_why_it_was_refused(server: uvicorn.Server, pause: float) -> None:
+    with connected(server) as eager:
+        eager.sendall(b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
+        for _ in range(20):
+            eager.sendall(b"x" * (1 << 16))
+            time.sleep(pause)
+        assert eager.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_so_does_one_that_speaks_no_http(server: uvicorn.Server) -> None:
+    with connected(server) as stranger:
+        for _ in range(20):
+            stranger.sendall(b"\x16\x03\x01" * (1 << 14))
+            time.sleep(0.01)
+        assert stranger.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_but_not_for_long(server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.3)
+    with connected(server) as endless:
+        endless.sendall(b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            while True:
+                endless.sendall(b"x")
+                time.sleep(0.01)
+        wait_until(lambda: not server.server_state.connections, what="its end")
