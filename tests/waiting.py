@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 0.5
+PAUSES = 10  # times as long as a look takes, or six that wait would use up what they wait for
 PATIENCE = 4.0  # machines differ, and tests run side by side
 
 
@@ -22,11 +24,13 @@ def wait_until(
     """
     pause = threading.Event()
     deadline = time.monotonic() + PATIENCE * timeout
-    while not predicate():
-        assert time.monotonic() < deadline, (
-            f"{what} did not come true within {PATIENCE * timeout:g} s"
-        )
-        pause.wait(POLL_SECONDS)
+    while True:
+        begun = time.monotonic()
+        if predicate():
+            return
+        now = time.monotonic()
+        assert now < deadline, f"{what} did not come true within {PATIENCE * timeout:g} s"
+        pause.wait(min(max(POLL_SECONDS, PAUSES * (now - begun)), LONGEST_POLL_SECONDS))
 
 
 def ticks(process_id: int) -> int:

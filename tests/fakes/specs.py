@@ -72,7 +72,7 @@ TINY: dict[str, Any] = {
     ],
     "search": {"sampler": "random"},
     "pruning": {"kind": "none"},
-    "budget": {"trials": 2, "meta_iterations": 500},
+    "budget": {"trials": 2, "meta_iterations": 200},
     "evaluation": {"tasks": 20, "curve_steps": 2},
     "verdict": {"finalists": 1, "seeds": 1, "tasks": 20, "compare": "none"},
     "gates": {"seeds": 3, "tasks": 200, "most_tasks": 400},
@@ -128,7 +128,7 @@ SPREAD: dict[str, Any] = {
     ],
     "search": {"sampler": "tpe", "startup_trials": 3},
     "pruning": {"kind": "none", "rungs": [60]},
-    "budget": {"trials": 16, "meta_iterations": 120},
+    "budget": {"trials": 10, "meta_iterations": 120},
     "evaluation": {"tasks": 20, "curve_steps": 4},
 }
 
