@@ -309,7 +309,8 @@ def test_a_worker_dies_with_its_parent_and_leaves_nothing(
         wait_until(lambda: bool(children(parent.pid)), 20, what="a worker")
         workers = children(parent.pid)
         (scratch,) = temporary.iterdir()
-        assert f"TMPDIR={scratch}".encode() in Path(f"/proc/{workers[0]}/environ").read_bytes()
+        environment = Path(f"/proc/{workers[0]}/environ")  # its parent's until it has begun
+        wait_until(lambda: f"TMPDIR={scratch}".encode() in environment.read_bytes(), what="its own")
         (scratch / "unpacked").mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(temporary))
         assert sweep() == []  # its parent lives
