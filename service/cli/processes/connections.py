@@ -62,9 +62,6 @@ class Connection(H11Protocol):
         _end(self._stalled)
         super().connection_lost(exc)
 
-    def _after(self, seconds: float) -> asyncio.TimerHandle:
-        return self.loop.call_later(seconds, self.transport.abort)
-
     def is_midway(self) -> bool:
         """Whether the client may still be sending: a body, or what is no request."""
         return self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
@@ -73,6 +70,9 @@ class Connection(H11Protocol):
         """Wait for the client's end a moment more, and no longer for a head."""
         _end(self._head)
         self._head = self._after(LINGER_SECONDS)
+
+    def _after(self, seconds: float) -> asyncio.TimerHandle:
+        return self.loop.call_later(seconds, self.transport.abort)
 
 
 class _Lingering:
