@@ -108,20 +108,32 @@ def restarts(given: argparse.Namespace) -> dict[str, Any]:
 
 def crash_points(given: argparse.Namespace) -> dict[str, Any]:
     """A crash at every commit and file operation of dispatcher and worker."""
-    runs, points = [], {}
+    runs, points, repeats = [], {}, given.repeats or (2 if given.night else 1)
     for kind in given.databases:
         outcomes, points[kind] = sweep(
             kind,
             jobs=given.jobs,
             sample=None if given.night else 3,
+            repeats=repeats,
             seed=given.seed,
             most_seconds=60 * (given.minutes or MINUTES) / len(given.databases),
         )
         runs += [asdict(one) for one in outcomes]
     died = sum(one["died"] for one in runs)
     violated = sum(bool(one["violations"]) for one in runs)
-    print(f"points {points}: {len(runs)} runs, {died} crashes, {violated} violated")
-    return {"points": points, "crashes": died, "runs": runs, "passed": not violated}
+    ordered = repeats * sum(points.values()) if given.night else 3 * len(points)
+    print(
+        f"points {points}, {repeats} times each: {len(runs)} runs of {ordered}, {died} crashes, "
+        f"{violated} violated"
+    )
+    return {
+        "points": points,
+        "repeats": repeats,
+        "ordered": ordered,
+        "crashes": died,
+        "runs": runs,
+        "passed": not violated and len(runs) == ordered,
+    }
 
 
 def submissions(given: argparse.Namespace) -> dict[str, Any]:
@@ -152,11 +164,11 @@ def simulation(given: argparse.Namespace) -> dict[str, Any]:
     found = run_seeds(seeds, jobs=given.jobs, most_seconds=60 * (given.minutes or MINUTES))
     print(
         f"{found.seeds} seeds, {found.lives} dispatchers, {found.segments} segments; "
-        f"{dict(found.statuses)}; {len(found.red)} red",
+        f"{dict(found.statuses)}; {len(found.red)} red; ordered: {count}",
         *(f"{seed}: {why}" for seed, why in sorted(found.red.items())),
         sep="\n  ",
     )
-    return {**asdict(found), "passed": not found.red}
+    return {"ordered": count, **asdict(found), "passed": not found.red and found.seeds == count}
 
 
 def long_work(given: argparse.Namespace) -> dict[str, Any]:
@@ -252,6 +264,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stops", action="store_true", help="stop processes for a while, too")
     parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time: sweep, simulation")
+    parser.add_argument("--repeats", type=int, help="of a sweep: how often at each point; night: 2")
     parser.add_argument(
         "--minutes",
         type=float,

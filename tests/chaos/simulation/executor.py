@@ -12,7 +12,10 @@ from service.executors.base import (
     SegmentFailed,
     SegmentOrder,
     SegmentReport,
+    StorageFailed,
     WorkerGone,
+    WorkerHung,
+    WorkerHungIdle,
     WorkerLost,
 )
 from tests.chaos.simulation.world import World
@@ -143,11 +146,14 @@ def _compile_first(
 FATES: list[Fate] = [
     _loss(WorkerLost("the worker died: SIGKILL")),
     _loss(WorkerLost("the worker died: SIGKILL"), written=True),
-    _loss(WorkerLost("the worker hung and was killed"), seconds=HANG_SECONDS),
+    _loss(WorkerHung("the worker hung and was killed"), seconds=HANG_SECONDS),
+    _loss(WorkerHung("the worker hung and was killed"), written=True, seconds=HANG_SECONDS),
+    _loss(WorkerHungIdle("the worker hung before its order"), seconds=HANG_SECONDS),
     _loss(WorkerGone("the worker had died, idle")),
     _loss(OutOfMemory("out of memory", kind="OutOfMemoryError")),
     _loss(SegmentFailed("RuntimeError: it failed", kind="RuntimeError")),
-    _loss(MachineFailed("No space left on device", kind="OSError")),
+    _loss(MachineFailed("Too many open files", kind="OSError")),
+    _loss(StorageFailed("No space left on device", kind="OSError")),
     _loss(SegmentFailed("the checkpoint is damaged", kind="CorruptCheckpoint")),
     _diverge,
     _bad_report,

@@ -66,16 +66,18 @@ def sweep(
     *,
     jobs: int,
     sample: int | None = None,
+    repeats: int = 1,
     seed: int = 0,
     most_seconds: float = 1e9,
 ) -> tuple[list[Passed], int]:
-    """Crash at every point on a kind of database; return what came of each, and how many there are.
+    """Crash at every point of a kind of database; return what came of it, and how many there are.
 
     Dispatchers die with workers that compute a toy objective, workers with their real one.
 
     Args:
         jobs: How many at a time.
         sample: Only so many of them.
+        repeats: How often at each.
         seed: Of the order in which they come.
         most_seconds: Those not begun within that time are left out.
     """
@@ -105,7 +107,8 @@ def sweep(
             toy, real = pool.map(recorded, [TOY, REAL])
             found = [(point, TOY) for point in points_of(toy, "dispatcher")]
             found += [(point, REAL) for point in points_of(real, "worker")]
-            chosen = random.Random(seed).sample(found, sample or len(found))
+            every = found * repeats
+            chosen = random.Random(seed).sample(every, sample or len(every))
             outcomes = [one for one in pool.map(crashed, chosen) if one is not None]
     if all(not one.violations for one in outcomes):
         shutil.rmtree(directory, ignore_errors=True)
