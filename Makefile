@@ -51,6 +51,7 @@ chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash poi
 	$(BIN)/python -m tests.chaos submissions --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos restarts --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos sweep --night --results benchmarks/results --jobs $(JOBS)
+	$(BIN)/python -m tests.chaos takeovers --night --results benchmarks/results
 	$(BIN)/python -m tests.chaos simulation --night --results benchmarks/results --jobs $(JOBS)
 	$(BIN)/python -m tests.chaos disks --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos lines --night --results benchmarks/results $(CHAOS_ARGS)

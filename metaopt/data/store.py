@@ -258,10 +258,17 @@ class DataStore:
         """Hold that no data set that is here is removed during the block.
 
         From a directory that cannot be written nobody removes anything.
+
+        Raises:
+            TimeoutError: Something is being removed, and that goes on for long.
         """
         with ExitStack() as stack:
-            with suppress(OSError):
+            try:
                 stack.enter_context(locked(self.directory / _STAYING, shared=True))
+            except TimeoutError:
+                raise
+            except OSError:
+                pass
             yield
 
     def export(self, reference: str, folder: str | Path) -> Path:

@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from service.db.tables import AuditRow
 from service.default_project import DEFAULT_PROJECT
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
+from service.operations.datasets import in_our_words
 from service.planning.door import MostCost
 from service.wire.spec.size import MOST_LANE_BYTES
 
@@ -133,9 +134,18 @@ class Context:
             return self.data_sets
         return project_directory(self.data_sets, self.who.project)
 
-    def staying(self) -> AbstractContextManager[None]:
-        """Hold that no data set is removed between being looked up and being named by a row."""
-        return nullcontext() if self.data_sets is None else self.store().staying()
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Hold that no data set is removed between being looked up and being named by a row.
+
+        Raises:
+            StorageUnavailable: One is being removed, and that goes on for long.
+        """
+        with ExitStack() as stack:
+            if self.data_sets is not None:
+                with in_our_words():
+                    stack.enter_context(self.store().staying())
+            yield
 
 
 async def get_context(request: Request) -> Context:

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from service.db.tables import DispatcherRow
 
-STALE_AFTER = timedelta(seconds=8)
+STALE_AFTER = timedelta(seconds=7)
 SKEW = timedelta(seconds=5)  # a sign of life that is further in the future is of another time
 RELEASED_AT = datetime(1970, 1, 1, tzinfo=UTC)
 """When the row of a dispatcher that has ended in good order was refreshed last."""

@@ -197,11 +197,13 @@ class Dispatcher:
             if slot.future is None:
                 self._slots.release(study, slot, f"the study is {study.status}")
         self._slots.stop(self._slots.of(study))
-        if study.status in TERMINAL_STUDIES and (queued := study.queued()):
-            self._ledger.end_queued(study, queued, TrialStatus.CANCELLED)
+        if ended := study.status in TERMINAL_STUDIES:
+            self._slots.give_up(self._slots.of(study))
+            if queued := study.queued():
+                self._ledger.end_queued(study, queued, TrialStatus.CANCELLED)
         if self._slots.of(study):
             return
-        if study.status in TERMINAL_STUDIES:
+        if ended:
             self._ledger.store.delete_study(study.study_id)
         spending.save(self._ledger, study)
         del self._studies[study.study_id]

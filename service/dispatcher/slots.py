@@ -213,7 +213,7 @@ class Slots:
         )
         slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]
         slot.iterations, slot.trivial_tasks = order.iterations, order.trivial_tasks
-        slot.evaluates, slot.stopping = order.evaluates, False
+        slot.evaluates, slot.stopping, slot.given_up = order.evaluates, False, False
         slot.held = {trial.trial_id for trial in slot.lanes}
         slot.ordered_at = self._ledger.now()
         slot.longest_wait_seconds = time.monotonic() - study.running_since
@@ -248,6 +248,13 @@ class Slots:
             if slot.future is not None and not slot.stopping:
                 slot.stopping = True
                 self._executor.stop(slot.slot.name)
+
+    def give_up(self, slots: Iterable[SlotState]) -> None:
+        """Have these free soon, whatever becomes of their lanes: the study has ended."""
+        for slot in slots:
+            if slot.future is not None and not slot.given_up:
+                slot.given_up = True
+                self._executor.give_up(slot.slot.name)
 
     def wake(self) -> None:
         """End `wait` though no segment has ended; from any thread."""

@@ -478,6 +478,7 @@ class SlotState:
         lane_chunk: How many lanes its worker computes at once: as many as fit and pay.
         future: Of the running segment.
         stopping: Whether that was told to end early.
+        given_up: Whether nobody needs it any more.
         hung: Whether its last worker hung, and no segment has been reported since.
         not_before: Monotonic time until which a slot whose worker could not start, or whose disk
             failed, is left alone.
@@ -513,6 +514,7 @@ class SlotState:
     evaluates: bool = False
     plugins: frozenset[Plugin] = frozenset()
     stopping: bool = False
+    given_up: bool = False
     hung: bool = False
 
     def has(self, needs: Iterable[Needed]) -> bool:

@@ -311,6 +311,13 @@ class Executor(Protocol):
         """
         ...
 
+    def give_up(self, slot: str) -> None:
+        """Nobody needs the lanes of that segment any more: it has seconds to end by itself.
+
+        Then its worker is killed, whatever it does, and the future fails with WorkerLost.
+        """
+        ...
+
     def prepare(self, slot: str) -> "Future[None]":
         """Start a slot's worker, if none lives; the future fails with WorkerGone."""
         ...

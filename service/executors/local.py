@@ -4,8 +4,9 @@
 
 Each slot has one thread for its whole life; it starts the worker lazily, hands it one order at
 a time and resolves the future.  A worker that dies fails its future at once, and one that gives
-no sign of progress for as long as its order allows is killed; the next order gets a fresh one.
-Workers die with this process, however it ends.
+no sign of progress for as long as its order allows is killed, as is one whose segment nobody needs
+any more and that does not end it within seconds; the next order gets a fresh one.  Workers die
+with this process, however it ends.
 
 A worker that has imported plug-ins trains nothing that does not need them: another study's order
 gets a fresh one.
@@ -15,6 +16,7 @@ fresh process cannot use it either, it is `WorkerGone`, and no lane is charged.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -46,6 +48,8 @@ from service.executors.plugins import Plugins
 from service.executors.process import DeviceBroken, Hung, WorkerChoice, WorkerProcess
 from service.executors.proof import device_fault
 from service.executors.scratch import sweep
+
+GIVE_UP_SECONDS = 10.0  # as for a drain: a worker that lives reports between two meta-iterations
 
 log = structlog.get_logger("executor")
 _Job = Callable[[], None]
@@ -113,6 +117,10 @@ class LocalExecutor:
         """Let the segment that was submitted last end early: its report comes soon, `stopped`."""
         self._slots[slot].stop_segment()
 
+    def give_up(self, slot: str) -> None:
+        """Give it `GIVE_UP_SECONDS` to end; then its worker is killed, whatever it does."""
+        self._slots[slot].give_up_segment()
+
     def prepare(self, slot: str) -> "Future[None]":
         """Start a slot's worker, if none lives; the future fails with WorkerGone."""
         return self._slots[slot].prepare()
@@ -140,6 +148,7 @@ class _SlotThread:
         self._worker: WorkerProcess | None = None
         self._submitted = 0  # numbers of segments, so that none is stopped in the place of another
         self._stopped = 0
+        self._given_up = (0, 0.0)  # a segment, and when its worker is killed for it
         self._stopping = threading.Event()
         self._lock = threading.Lock()  # between starting a worker and stopping
         self._thread = threading.Thread(target=self._run, name=f"slot {slot.name}", daemon=True)
@@ -155,6 +164,14 @@ class _SlotThread:
         worker = self._worker
         if worker is not None and worker.ready:
             self._tell_to_stop(worker)
+
+    def give_up_segment(self) -> None:
+        if self._given_up[0] < self._submitted:
+            self._given_up = (self._submitted, time.monotonic() + GIVE_UP_SECONDS)
+
+    def _is_wanted(self, number: int) -> bool:
+        given_up, deadline = self._given_up
+        return number > given_up or time.monotonic() < deadline
 
     def _tell_to_stop(self, worker: WorkerProcess) -> None:
         with suppress(ChannelClosed):  # its end is seen by who waits for it
@@ -215,8 +232,15 @@ class _SlotThread:
         try:
             if number <= self._stopped:  # while the worker was started
                 self._tell_to_stop(worker)
-            answer = worker.call(message, order.patience_seconds, order.hang_seconds)
+            answer = worker.call(
+                message,
+                order.patience_seconds,
+                order.hang_seconds,
+                while_=lambda: self._is_wanted(number),
+            )
         except ChannelClosed:
+            if worker.alive() and not self._is_wanted(number):
+                raise self._given_up_on(worker) from None
             raise self._loss(self._end_of(worker)) from None
         except Hung as hung:
             raise self._hung(worker, hung) from None
@@ -247,6 +271,13 @@ class _SlotThread:
             return WorkerHungIdle(how)
         cause = None if self._stopping.is_set() else self._fault(self.slot)
         return WorkerHung(how) if cause is None else WorkerHungIdle(f"{how}; its device: {cause}")
+
+    def _given_up_on(self, worker: WorkerProcess) -> WorkerLost:
+        self._end_worker()
+        return WorkerLost(
+            f"the worker of slot {self.slot.name} (process {worker.pid}) did not end its segment "
+            f"within {GIVE_UP_SECONDS:.0f} s, although its study had ended; it was killed"
+        )
 
     def _live_worker(self) -> WorkerProcess:
         worker = self._worker

@@ -6,7 +6,7 @@ Its environment is clean: no setting of the service, no database URL, no key.
 import json
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,15 +118,23 @@ class WorkerProcess(ChildProcess):
             raise DeviceBroken(message["broken"])
         self.ready = True
 
-    def call(self, message: Json, patience: float, floor: float | None = None) -> Json:
+    def call(
+        self,
+        message: Json,
+        patience: float,
+        floor: float | None = None,
+        *,
+        while_: Callable[[], bool] = lambda: True,
+    ) -> Json:
         """Send `message` and wait for the answer, from sign of progress to sign of progress.
 
         Args:
             patience: Seconds between two of them, unless the worker itself asks for more.
             floor: The order's `hang_seconds`.
+            while_: Asked once a second: whether to wait on.
 
         Raises:
-            ChannelClosed: it died before it answered.
+            ChannelClosed: it died before it answered, or was waited for no longer.
             Hung: there was no sign for too long.
         """
         self.send(message)
@@ -134,7 +142,7 @@ class WorkerProcess(ChildProcess):
         doing, limit = None, min(first, FIRST_SIGN_SECONDS)
         while True:
             try:
-                answer = self.receive(limit)
+                answer = self.receive(limit, while_)
             except ChannelSilent:
                 raise Hung(doing, limit) from None
             if "progress" not in answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.db.dispatcher import STALE_AFTER, database_now
+from service.db.dispatcher import sign_of_life
 from service.db.states import AttemptOutcome, TrialStatus
 from service.db.tables import Attempt, DispatcherRow, Trial
 from service.dispatcher.leadership.holder import is_dead
@@ -18,8 +18,8 @@ def stray(session: Session) -> Iterator[Violation]:
     """Name trials that run, and no live dispatcher has them."""
     row = session.get(DispatcherRow, 1, populate_existing=True)
     live = None
-    if row is not None and not is_dead(row.holder):
-        live = row.epoch if database_now(session) - row.refreshed_at < STALE_AFTER else None
+    if row is not None and not is_dead(row.holder) and sign_of_life(session).is_live:
+        live = row.epoch
     running = select(Trial.study_id, Trial.trial_number, Attempt.epoch).join(
         Attempt, Attempt.trial_id == Trial.trial_id
     )

@@ -1,6 +1,7 @@
 """Proofs under faults and load, as programs: `python -m tests.chaos PROOF`.
 
     storm, lanes, sweep, simulation      processes that die, and where
+    takeovers                            dispatchers that freeze, and where
     restarts                             PostgreSQL ended as in a crash, again and again
     submissions                          the API killed while clients submit
     disks, lines, failovers              what is around them that is away for a while
@@ -22,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from service.db.engine import open_engine
@@ -36,6 +38,7 @@ from tests.chaos.soak.soak import SPECS, TRIALS, soak
 from tests.chaos.storm.storm import Plot, rage, spec_of
 from tests.chaos.submissions import submissions as keyed
 from tests.chaos.sweep.sweep import sweep
+from tests.chaos.sweep.takeovers import MOST_SECONDS, takeovers
 from tests.fakes.clusters import cluster
 from tests.fakes.specs import small_spec
 
@@ -134,6 +137,24 @@ def crash_points(given: argparse.Namespace) -> dict[str, Any]:
         "runs": runs,
         "passed": not violated and len(runs) == ordered,
     }
+
+
+def frozen(given: argparse.Namespace) -> dict[str, Any]:
+    """A dispatcher frozen at every commit and file operation while another stands by."""
+    runs, points, figures = [], {}, {}
+    for kind in given.databases:
+        sample = None if given.night else 2
+        found, points[kind] = takeovers(kind, jobs=given.jobs, sample=sample, seed=given.seed)
+        runs += [asdict(one) for one in found]
+        seconds = sorted(one.seconds for one in found if one.seconds is not None)
+        figures[kind] = {"takeovers": len(seconds), "not_reached": len(found) - len(seconds)}
+        if seconds:
+            figures[kind] |= {"median_seconds": median(seconds), "most_seconds": seconds[-1]}
+    print(f"points {points}; {json.dumps(figures)}")
+    late = [one["point"] for one in runs if (one["seconds"] or 0) > MOST_SECONDS]
+    violated = any(one["violations"] for one in runs)
+    print(*(f"later than {MOST_SECONDS:.0f} s: {point}" for point in late), sep="\n")
+    return {"points": points, "figures": figures, "runs": runs, "passed": not violated and not late}
 
 
 def submissions(given: argparse.Namespace) -> dict[str, Any]:
@@ -263,7 +284,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--night", action="store_true", help="the long one")
     parser.add_argument("--stops", action="store_true", help="stop processes for a while, too")
     parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time: sweep, simulation")
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="runs at a time: sweep, simulation, takeovers"
+    )
     parser.add_argument("--repeats", type=int, help="of a sweep: how often at each point; night: 2")
     parser.add_argument(
         "--minutes",
@@ -288,6 +311,7 @@ PROOFS = {
     "submissions": submissions,
     "sweep": crash_points,
     "simulation": simulation,
+    "takeovers": frozen,
     "soak": long_work,
     "disks": disks,
     "lines": lines,

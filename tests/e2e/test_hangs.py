@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, select
 
 from service.db.engine import reading
 from service.db.tables import Attempt, Event, Segment, Study, Trial
+from service.executors.local import GIVE_UP_SECONDS
 from service.operations.monitoring.health import readiness
 from tests.e2e.conftest import Start
 from tests.fakes.processes import children
@@ -62,6 +63,30 @@ def test_a_frozen_worker_costs_an_attempt_and_its_slot_comes_back(
         wait_until(lambda s=study_id: status(engine, s) == "completed", 120, what="the studies")  # type: ignore[misc]
     assert {trial.status for trial in trials(engine)} == {"completed"}
     assert frozen not in dispatcher.workers()
+
+
+def test_a_cancel_frees_the_slot_of_a_frozen_worker_and_a_pause_does_not_hurt_one(
+    engine: Engine, start: Start
+) -> None:
+    endless = {**LONG, "budget": {"trials": 1, "meta_iterations": 500_000}}
+    cancelled = submit(engine, small_spec(**endless))
+    dispatcher = start(METAOPT_SLOTS="1", METAOPT_COMPILE="never")
+    wait_until(lambda: segments(engine, "cpu:0") > 3, 60, what="a worker at work")
+    (frozen,) = dispatcher.workers()
+    os.kill(frozen, signal.SIGSTOP)
+    set_status(engine, cancelled, "paused")
+    time.sleep(GIVE_UP_SECONDS + 3.0)  # what a cancel allows, and its looks
+    assert dispatcher.workers() == [frozen]  # it may be slow for good reason, and has trained
+    set_status(engine, cancelled, "cancelled")
+    assert seconds_until(lambda: not running_attempts(engine, cancelled)) < GIVE_UP_SECONDS + 10
+    assert frozen not in dispatcher.workers()
+    (lost,) = losses(engine)
+    assert "although its study had ended; it was killed" in lost["cause"]
+    following = submit(engine, small_spec(**LONG))
+    wait_until(lambda: status(engine, following) == "completed", 120, what="the next study")
+    assert [trial.status for trial in trials(engine) if trial.study_id == cancelled] == [
+        "cancelled"
+    ]
 
 
 def test_a_failing_machine_costs_no_trial_anything(engine: Engine, start: Start) -> None:

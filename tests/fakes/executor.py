@@ -48,6 +48,7 @@ class ScriptedExecutor:
         self.closed = False
         self.prepared: list[str] = []
         self.stopped: list[str] = []
+        self.given_up: list[str] = []
         self.broken: dict[str, str] = {}
         self.wait_seconds = 0.0
         self.seconds_per_iteration = 0.001
@@ -90,6 +91,10 @@ class ScriptedExecutor:
     def stop(self, slot: str) -> None:
         """Remember which segments were to end early."""
         self.stopped.append(slot)
+
+    def give_up(self, slot: str) -> None:
+        """Remember whose lanes nobody needs any more."""
+        self.given_up.append(slot)
 
     def prepare(self, slot: str) -> "Future[None]":
         """Start a worker at once, unless the slot's name is in `broken`."""

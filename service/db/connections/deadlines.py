@@ -68,9 +68,10 @@ DISPATCHER = Deadlines(
 """Of the dispatcher, and of what runs beside its loop."""
 
 STANDBY = Deadlines(
-    pool=2.0, connect=2.0, ping=2.0, lock=2.0, statement=5.0, answer=6.0, idle=4.0, silence=4.0
+    pool=2.0, connect=2.0, ping=2.0, lock=1.5, statement=5.0, answer=6.0, idle=4.0, silence=4.0
 )
-"""Of a dispatcher that stands by: it looks often, and rather once more than for long."""
+"""Of a dispatcher that stands by: it looks often, and rather once more than for long.  The wait for
+the lock of a frozen one comes on top of that for its sign of life: both together are under 10 s."""
 
 PATIENT = Deadlines(
     pool=30.0, connect=10.0, ping=5.0, lock=30.0, statement=None, answer=None, idle=60.0,

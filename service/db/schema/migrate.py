@@ -6,7 +6,6 @@ on SQLite, so processes that start together wait for each other.  Each chain run
 transaction: a process killed half-way leaves nothing behind.
 """
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import URL, Connection, Engine, delete, insert, inspect, text
 
 import migrations
+from metaopt.data.whole import locked
 from service.db.connections.deadlines import MIGRATION
 from service.db.engine import open_engine
 from service.db.optuna.storage import storage_url
@@ -136,8 +136,7 @@ def _make_file(engine: Engine) -> None:
 @contextmanager
 def _lock(engine: Engine) -> Iterator[None]:
     if (path := revisions.file_of(engine)) is not None:
-        with open(f"{path}.lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, also by a kill
+        with locked(path.with_name(f"{path.name}.lock"), seconds=LOCK_SECONDS):
             yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

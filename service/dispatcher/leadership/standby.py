@@ -90,9 +90,11 @@ def stand_by(
                 seen = look(session)
             is_stale = seen is not None and watch.is_stale(seen)
             if seen is None or is_stale or seen.is_released or _is_over(seen.holder, me):
-                epoch = _try(engine, me, seen if is_stale else None)
+                epoch, broken = _try(engine, me, seen if is_stale else None)
                 if epoch is not None:
                     return epoch
+                if broken:
+                    continue  # the way is free now
             if not told:
                 told = True
                 log.info("dispatcher_standing_by", holder=seen.holder if seen else None)
@@ -106,16 +108,19 @@ def _is_over(holder: str, me: str) -> bool:
     return holder == me or is_dead(holder)
 
 
-def _try(engine: Engine, me: str, stale: Sighting | None) -> int | None:
-    """Acquire; of a stale row, whose lock somebody holds, break the hold instead."""
+def _try(engine: Engine, me: str, stale: Sighting | None) -> tuple[int | None, bool]:
+    """Acquire; of a stale row, whose lock somebody holds, break the hold instead.
+
+    Return the epoch that was acquired, if any, and whether a hold was broken.
+    """
     try:
         with transaction(engine) as session:
-            return acquire(session, me, lambda holder: _is_over(holder, me), stale=stale)
+            epoch = acquire(session, me, lambda holder: _is_over(holder, me), stale=stale)
+        return epoch, False
     except DBAPIError as error:
         if stale is None or not is_locked(error):
             raise
-        break_hold(engine, stale)
-        return None
+        return None, break_hold(engine, stale)
 
 
 def break_hold(engine: Engine, stale: Sighting) -> bool:

@@ -1,6 +1,6 @@
 """The watchdog of `metaopt serve`: ends its own dispatcher once that is frozen.
 
-    look ──its row has changed──▶ it lives             its row stood unchanged for 8 s ─▶ take the
+    look ──its row has changed──▶ it lives             its row stood unchanged for 7 s ─▶ take the
      ▲ ▲                            │                    row's lock ──had──▶ SIGKILL
      │ └────────────────────────────┘                           └──locked──▶ break its hold
      └──row of another, or no database, or this process stood still: watch anew

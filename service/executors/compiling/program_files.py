@@ -48,9 +48,9 @@ def note_failure(program: Path, error: Exception) -> None:
 
 
 def failed_lately(program: Path) -> bool:
-    """Whether that was noted within the last day."""
+    """Whether that was noted within a day of now: a clock that was set back does not prolong it."""
     try:
-        return time.time() - _note(program).stat().st_mtime < NOTED_SECONDS
+        return abs(time.time() - _note(program).stat().st_mtime) < NOTED_SECONDS
     except OSError:
         return False
 

@@ -6,6 +6,7 @@ just before or just after, and by whom; the same code at the same place has the 
 
     {"record": FILE}                                  note every point that is passed
     {"crash": {"name": NAME, "nth": N}, "once": FILE}  die, as by SIGKILL, at the N-th of that name
+                 … "signal": "SIGSTOP" …               or freeze there
 """
 
 import builtins
@@ -121,7 +122,7 @@ class _Points:
             os.close(self._open(self._plan["once"], os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return  # it has died here before
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[self._plan["crash"].get("signal", "SIGKILL")])
 
 
 def _caller() -> str:

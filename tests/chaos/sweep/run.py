@@ -95,29 +95,42 @@ def crash(engine: Engine, directory: Path, point: Point, *, dispatcher: str) -> 
     return _Run(engine, directory, plan, dispatcher).go(str(point))
 
 
+def prepared(engine: Engine, data: Path, folder: Path, plan: dict[str, Any]) -> dict[str, str]:
+    """Write the plan of a process into a folder of its own; return the process's variables."""
+    data.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(CUSTOMIZE.format(folder=str(folder)))
+    (folder / "plan.json").write_text(json.dumps({**plan, "data": str(data)}))
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")},
+        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "METAOPT_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "METAOPT_DATA_DIRECTORY": str(data),
+        "METAOPT_DEVICES": "cpu",
+        "METAOPT_SLOTS": "1",
+        "METAOPT_COMPILE": "never",
+        "METAOPT_SEGMENT_SECONDS": "0.1",
+    }
+
+
+def is_put_away(engine: Engine, study_id: str, data: Path) -> bool:
+    """Whether a study has completed and its dispatcher has removed its files."""
+    with reading(engine) as session:
+        if session.get_one(Study, study_id).status != "completed":
+            return False
+    checkpoints = data / "checkpoints"
+    return not checkpoints.is_dir() or not any(checkpoints.glob("[!.]*"))
+
+
 class _Run:
     def __init__(
         self, engine: Engine, directory: Path, plan: dict[str, Any], dispatcher: str
     ) -> None:
         self._engine, self._directory, self._module = engine, directory, dispatcher
-        self._data = directory / "data"
-        self._data.mkdir(parents=True)
-        folder = directory / "customized"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(CUSTOMIZE.format(folder=str(folder)))
-        (folder / "plan.json").write_text(json.dumps({**plan, "data": str(self._data)}))
-        self._environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("METAOPT_")},
-            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
-            "OMP_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-            "METAOPT_DATABASE_URL": engine.url.render_as_string(hide_password=False),
-            "METAOPT_DATA_DIRECTORY": str(self._data),
-            "METAOPT_DEVICES": "cpu",
-            "METAOPT_SLOTS": "1",
-            "METAOPT_COMPILE": "never",
-            "METAOPT_SEGMENT_SECONDS": "0.1",
-        }
+        self._data, self._folder = directory / "data", directory / "customized"
+        self._environment = prepared(engine, self._data, self._folder, plan)
         self._killed_worker = False
 
     def go(self, point: str) -> Passed:
@@ -126,7 +139,7 @@ class _Run:
         study_id = submit(self._engine, sweep_spec())
         process = self._start(passed)
         try:
-            while not self._ended(study_id):
+            while not is_put_away(self._engine, study_id, self._data):
                 if time.monotonic() - begun > MOST_SECONDS or passed.starts > MOST_STARTS:
                     passed.violations.append(f"stuck: {passed.starts} dispatchers were started")
                     break
@@ -155,7 +168,7 @@ class _Run:
         with log.open("a") as file:
             file.write(BEGUN.format(passed.starts))
         toy = self._module == TOY
-        return Dispatcher(self._environment, self._directory / "customized", log, toy=toy)
+        return Dispatcher(self._environment, self._folder, log, toy=toy)
 
     def _drain(self, process: Dispatcher, passed: Passed) -> Dispatcher:
         """SIGTERM; one that dies on the way is followed by one more, which drains."""
@@ -198,13 +211,6 @@ class _Run:
                 self._killed_worker = True
                 kill(child)
                 return
-
-    def _ended(self, study_id: str) -> bool:
-        with reading(self._engine) as session:
-            if session.get_one(Study, study_id).status != "completed":
-                return False
-        checkpoints = self._data / "checkpoints"
-        return not checkpoints.is_dir() or not any(checkpoints.glob("[!.]*"))
 
     def _close(self, process: Dispatcher) -> None:
         workers = children(process.pid)

@@ -20,6 +20,7 @@ from metaopt.data.pack import Packed
 from metaopt.data.packing import Packing
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
+from metaopt.data.whole import locked
 from metaopt.errors import DataNameTaken, InvalidData
 from tests.fakes.pictures import animals, write_files
 
@@ -181,6 +182,20 @@ def test_what_somebody_relies_on_stays(store: DataStore, packed: Packed) -> None
         assert not (store.directory / "none").exists()
 
 
+@pytest.mark.parametrize("name", [".lock", ".staying"])
+def test_a_lock_that_somebody_keeps_is_not_waited_for_for_ever(
+    store: DataStore, packed: Packed, name: str
+) -> None:
+    store.add(packed, "a")
+    with locked(store.directory / name), pytest.raises(TimeoutError, match="its lock for 2 s"):
+        store.remove("a")
+    with locked(store.directory / ".staying"), pytest.raises(TimeoutError, match="its lock for"):
+        with store.staying():
+            raise AssertionError("it may be removed at this very moment")
+    assert store.get("a") == packed.manifest
+    store.remove("a")
+
+
 def test_arrays_that_are_not_the_manifest_s_are_refused(store: DataStore, packed: Packed) -> None:
     fewer = Packed(packed.manifest, {"x": packed.arrays["x"][:-1]})
     assert "its manifest tells of" in refused(store.add, fewer, "animals")
@@ -229,6 +244,7 @@ import sys
 from metaopt.data.packing import Packing
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
+from metaopt.data.whole import locked
 directory, source, number = sys.argv[1:]
 DataStore(directory).add(read(source, Packing(licence=f"L{int(number) % 2}"))[1], f"name{number}")
 """

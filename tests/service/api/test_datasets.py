@@ -20,6 +20,7 @@ from metaopt.data import arrays as files
 from metaopt.data.pack import Packed
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
+from metaopt.data.whole import locked
 from service.app import create_app
 from service.settings import Settings
 from tests.fakes.pictures import animals, write_files
@@ -334,6 +335,19 @@ def test_a_directory_that_cannot_be_used_is_said(
     store.directory.write_text("a file")
     problem = assert_problem(client.put(sent.blob, content=sent.arrays), 503, "storage-unavailable")
     assert str(store.directory) not in problem["detail"]
+
+
+def test_a_lock_that_somebody_keeps_is_said(
+    client: TestClient, store: DataStore, sent: Sent
+) -> None:
+    add(client, sent)
+    with locked(store.directory / ".staying"):
+        refused = [client.post("/api/v1/studies", json=TINY), client.delete(f"{URL}/animals")]
+    for response in refused:
+        assert_problem(response, 503, "storage-unavailable")
+        assert "another process has held its lock for 2 s" in response.json()["detail"]
+    assert client.get("/api/v1/studies").json()["items"] == []
+    assert client.delete(f"{URL}/animals").status_code == 200
 
 
 def test_a_connection_that_breaks_leaves_nothing(

@@ -61,7 +61,7 @@ def test_who_was_watched_for_too_long_is_replaced_unless_it_lives_after_all(
     [
         (timedelta(seconds=1), ""),
         (-timedelta(seconds=2), ""),
-        (STALE_AFTER + timedelta(seconds=1), "9 s old"),
+        (STALE_AFTER + timedelta(seconds=1), "8 s old"),
         (-timedelta(hours=1), "in the future"),
         (-timedelta(days=1), "in the future"),
         (timedelta(days=1), "86400 s old"),

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from service.db.dispatcher import database_now
 from service.db.engine import transaction
 from service.db.tables import (
     Ask,
@@ -318,11 +319,16 @@ def test_a_database_that_is_not_there_is_no_passed_check(
     assert "error: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("hours", [None, -1, 1])
 def test_a_stray_dispatcher_row_is_not_taken_for_a_live_one(
-    engine: Engine, ended: tuple[str, Seen]
+    engine: Engine, ended: tuple[str, Seen], hours: int | None
 ) -> None:
     with transaction(engine) as session:
         _running_attempt(session, "")
+        if hours is not None:  # of a host that nobody can ask, whose clock was set back since
+            then = database_now(session) + timedelta(hours=hours)
+            row = {"holder": "elsewhere/boot/pid:[1] 1 1", "refreshed_at": then}
+            session.execute(update(DispatcherRow).values(**row))
         epoch = session.scalar(select(DispatcherRow.epoch))
     (found,) = [one for one in check(engine).violations if one.rule == "stray"]
     assert found.what == f"runs since epoch {epoch}, and no dispatcher lives"

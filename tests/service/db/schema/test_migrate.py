@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Engine, Text, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from service.db.engine import open_engine
 from service.db.schema import migrate, revisions
@@ -32,6 +33,17 @@ def test_four_processes_may_upgrade_an_empty_database_at_once(database_url: str)
     revisions.check(engine)
     assert {"mo_studies", "trials"} <= set(inspect(engine).get_table_names())
     engine.dispose()
+
+
+def test_an_upgrade_that_another_never_ends_is_not_waited_for_for_ever(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 1)
+    url = engine.url.render_as_string(hide_password=False)
+    with migrate._lock(engine):
+        with pytest.raises((TimeoutError, OperationalError), match="held its lock|lock timeout"):
+            migrate.upgrade(url)
+    migrate.upgrade(url)
 
 
 def test_upgrading_again_changes_nothing(engine: Engine, database_url: str) -> None:

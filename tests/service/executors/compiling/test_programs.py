@@ -194,6 +194,17 @@ def test_a_failure_is_heeded_whatever_the_mode_and_forgotten_after_a_success(tmp
     assert not failed_lately(path)
 
 
+def test_a_failure_is_heeded_for_a_day_also_where_a_clock_was_set_back(tmp_path):
+    path = Population(SIGNATURE).program_path(tmp_path)
+    note_failure(path, OSError("no compiler"))
+    heeded = {}
+    for hours in (-25, -23, 23, 25):
+        then = time.time() + 3600 * hours
+        os.utime(path.with_suffix(".failed"), (then, then))
+        heeded[hours] = failed_lately(path)
+    assert heeded == {-25: False, -23: True, 23: True, 25: False}
+
+
 def test_a_program_that_cannot_be_loaded_is_kept_and_not_tried_again(tmp_path):
     path = Population(SIGNATURE).program_path(tmp_path)
     path.mkdir()  # reading it fails, for whoever reads
