@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
-from tests.fakes.processes import DispatcherProcess
+from service.invariants.check import Seen, check
+from tests.fakes.processes import DispatcherProcess, runs
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [
@@ -38,14 +40,22 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def start(database_url: str, tmp_path: Path) -> Iterator[Start]:
-    """Yield what starts a dispatcher on the test's database, with settings by name."""
+def start(engine: Engine, database_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Yield what starts a dispatcher on the test's database, with settings by name.
+
+    What they leave in the tables and on the disk has to keep every invariant.
+    """
     started: list[DispatcherProcess] = []
+    data = tmp_path / "data"
 
     def begin(**settings: str) -> DispatcherProcess:
-        started.append(DispatcherProcess(database_url, tmp_path / "data", **settings))
+        started.append(DispatcherProcess(database_url, data, **settings))
         return started[-1]
 
     yield begin
+    lives = any(runs(process.pid) for process in started)
+    found = check(engine, Seen(data)).violations
     for process in started:
         process.close()
+    # Where the test has killed the last one, what ran waits for the next.
+    assert [one for one in found if lives or one.rule != "stray"] == []
