@@ -57,6 +57,8 @@ chaos-night: .venv/.dev ## The long proofs under faults: storms, every crash poi
 	$(BIN)/python -m tests.chaos lines --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos failovers --night --results benchmarks/results $(CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos soak --results benchmarks/results
+	$(BIN)/python -m tests.chaos queue --night --results benchmarks/results
+	$(BIN)/python -m tests.chaos readers --night --results benchmarks/results
 
 check: lint ## What lint does, then the fast tests; they hold the docs to the code
 	$(PYTEST) $(SIDE_BY_SIDE) -m "$(FAST)"

@@ -1,16 +1,17 @@
 """How late events reach many readers, and what they cost those who submit meanwhile.
 
     python benchmarks/event_readers.py [--readers 200 1000] [--studies 1 50] [--seconds 20]
+    python -m tests.chaos readers --night     the same on both databases, held to what is promised
 
-For each number of readers and of studies a server of its own is started (`metaopt api`, SQLite, its
-data in a temporary directory) on a database with so many queued studies, and so many clients read
-their events, dealt out evenly; they are one process of their own.  `--rate` events a second are
-written, each for another study in turn, as the dispatcher would: in a transaction on the database.
-The delay of an event at a reader is counted from the moment at which its transaction was committed
-to the moment at which its bytes were read, once each reader has its study's first event.  Meanwhile
-a study is submitted twice a second, as well as before, without readers.  At the end the server is
-sent SIGTERM with all streams open, and before it a client comes back with the Last-Event-ID of the
-middle: what it gets is counted.
+For each number of readers and of studies a server of its own is started (`metaopt api`, here on
+SQLite, its data in a temporary directory) on a database with so many queued studies, and so many
+clients read their events, dealt out evenly; they are one process of their own.  `--rate` events a
+second are written, each for another study in turn, as the dispatcher would: in a transaction on the
+database.  The delay of an event at a reader is counted from the moment at which its transaction was
+committed to the moment at which its bytes were read, once each reader has its study's first event.
+Meanwhile a study is submitted twice a second, as well as before, without readers.  At the end the
+server is sent SIGTERM with all streams open, and before it a client comes back with the
+Last-Event-ID of the middle: what it gets is counted.
 """
 
 import argparse
@@ -139,10 +140,17 @@ def cpu(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def measure(readers: int, studies: int, seconds: float, rate: float) -> dict[str, Any]:
-    """One row of the table."""
+def measure(
+    readers: int, studies: int, seconds: float, rate: float, database_url: str | None = None
+) -> dict[str, Any]:
+    """One row of the table.
+
+    Args:
+        seconds: For which events are written, `rate` a second.
+        database_url: Of a database of its own; None is a new one of SQLite.
+    """
     directory = Path(tempfile.mkdtemp(prefix="metaopt-event-readers-"))
-    url = sqlite_url(directory / "metaopt.db")
+    url = database_url or sqlite_url(directory / "metaopt.db").render_as_string()
     migrate.upgrade(url)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -153,6 +161,7 @@ def measure(readers: int, studies: int, seconds: float, rate: float) -> dict[str
         env={
             **inherited,
             "METAOPT_DATA_DIRECTORY": str(directory),
+            "METAOPT_DATABASE_URL": url,
             "METAOPT_STREAMS_PER_KEY": "10000",
         },
         stdout=subprocess.DEVNULL,
@@ -223,6 +232,7 @@ def measure(readers: int, studies: int, seconds: float, rate: float) -> dict[str
     return {
         "readers": readers,
         "studies": studies,
+        "database": engine.dialect.name,
         "joined_seconds": joined,
         "events": len(written),
         "p50": quantile(delays, 0.5),

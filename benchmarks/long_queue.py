@@ -1,9 +1,10 @@
 """What a long queue costs: the dispatcher's start, lists, submits, and the mirror.
 
     python benchmarks/long_queue.py [--queued 2000 10000] [--rounds 100] [--dry] [--out F]
+    python -m tests.chaos queue --night     the same on both databases, held to what is promised
 
 For each number a database is made with so many queued studies, each with its event, copies of one
-that was submitted under names of their own. Then `metaopt serve` is started on it (SQLite, one
+that was submitted under names of their own. Then `metaopt serve` is started on it (SQLite here, one
 slot, nothing is compiled). From the line with which the dispatcher says that it is live it is
 counted when the first study runs and when its first segment is reported. Then lists and submits are
 asked for, one after the other, on one connection; the first of each, which finds nothing kept, is
@@ -20,21 +21,23 @@ import platform
 import shutil
 import signal
 import socket
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from sqlalchemy import Engine, insert, select, text
+
 from service.database_url import sqlite_url
+from service.db.engine import open_engine
 from service.db.schema import migrate
+from service.db.tables import Event, Study
 from service.output_file import write_output
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +58,7 @@ SPEC = {
 class Server:
     """A server of its own."""
 
-    def __init__(self, directory: Path, command: str) -> None:
+    def __init__(self, directory: Path, command: str, database_url: str) -> None:
         """Start it."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
@@ -68,6 +71,7 @@ class Server:
                 **inherited,
                 "OMP_NUM_THREADS": "1",
                 "METAOPT_DATA_DIRECTORY": str(directory),
+                "METAOPT_DATABASE_URL": database_url,
                 "METAOPT_SLOTS": "1",
                 "METAOPT_COMPILE": "never",
                 "METAOPT_QUEUED_PER_KEY": "1000000",
@@ -108,24 +112,23 @@ def ask(connection: http.client.HTTPConnection, method: str, path: str, body: An
     return read
 
 
-def copy(database: Path, queued: int) -> None:
+def copy(engine: Engine, queued: int) -> None:
     """Make so many queued studies of the one that is there."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        names: list[str] = [row[1] for row in connection.execute("PRAGMA table_info(mo_studies)")]
-        [row] = connection.execute("SELECT * FROM mo_studies").fetchall()
-        study = dict(zip(names, row, strict=True))
-        spec = json.loads(study["spec"])
-        event = connection.execute("SELECT kind, data, created_at FROM mo_events").fetchone()
-        places = ", ".join("?" * len(names))
-        for number in range(queued - 1):
-            study["study_id"], study["name"] = uuid.uuid4().hex, f"queued {number}"
-            study["spec"] = json.dumps(spec | {"name": study["name"]})
-            statement = f"INSERT INTO mo_studies VALUES ({places})"  # noqa: S608
-            connection.execute(statement, [study[name] for name in names])
-            connection.execute(
-                "INSERT INTO mo_events (study_id, kind, data, created_at) VALUES (?, ?, ?, ?)",
-                (study["study_id"], *event),
-            )
+    studies, events = Study.__table__, Event.__table__
+    with engine.begin() as connection:
+        study = dict(connection.execute(select(studies)).mappings().one())
+        event = dict(connection.execute(select(events)).mappings().one())
+        del event["event_id"]
+        copies = [
+            study
+            | {"study_id": uuid.uuid4().hex, "name": f"queued {number}"}
+            | {"spec": study["spec"] | {"name": f"queued {number}"}}
+            for number in range(queued - 1)
+        ]
+        if copies:
+            connection.execute(insert(studies), copies)
+            told = [event | {"study_id": one["study_id"]} for one in copies]
+            connection.execute(insert(events), told)
 
 
 def processor_seconds(process_id: int) -> float:
@@ -156,23 +159,31 @@ def latencies(
     }
 
 
-def measure(queued: int, rounds: int) -> dict[str, Any]:
-    """One row of the table."""
+def measure(queued: int, rounds: int, database_url: str | None = None) -> dict[str, Any]:
+    """One row of the table.
+
+    Args:
+        queued: Studies.
+        rounds: Requests of each kind.
+        database_url: Of a database without studies; None is a new one of SQLite.
+    """
     directory = Path(tempfile.mkdtemp(prefix="metaopt-long-queue-"))
-    database = directory / "metaopt.db"
+    url = database_url or sqlite_url(directory / "metaopt.db").render_as_string()
+    engine = open_engine(url)
     try:
-        migrate.upgrade(sqlite_url(database))
-        api = Server(directory, "api")
+        migrate.upgrade(url)
+        api = Server(directory, "api", url)
         connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60)
         wait(lambda: ask(http.client.HTTPConnection("127.0.0.1", api.port), "GET", "/healthz"))
         ask(connection, "POST", "/api/v1/studies", SPEC)
         api.close()
-        copy(database, queued)
-        server = Server(directory, "serve")
-        looking = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        copy(engine, queued)
+        begun = time.monotonic()
+        server = Server(directory, "serve", url)
 
-        def one(query: str) -> int:
-            return int(looking.execute(query).fetchone()[0])
+        def one(query: str) -> Any:
+            with engine.connect() as connection:
+                return connection.scalar(text(query))
 
         try:
             live = wait(lambda: "dispatcher_live" in server.log.read_text())
@@ -184,20 +195,20 @@ def measure(queued: int, rounds: int) -> dict[str, Any]:
             studies = "/api/v1/studies"
             lists = latencies(server, rounds, "GET", studies)
             long = latencies(server, rounds // 5, "GET", f"{studies}?limit=500")
-            oldest = looking.execute(
-                "SELECT min(study_id) FROM mo_studies WHERE status = 'queued'"
-            ).fetchone()[0]
+            oldest = one("SELECT min(study_id) FROM mo_studies WHERE status = 'queued'")
             shown = latencies(server, rounds, "GET", f"{studies}/{oldest}")
             submits = latencies(server, rounds, "POST", studies, SPEC)
             mirrored = one("SELECT count(*) FROM studies")
             seconds = time.monotonic() - live
         finally:
             server.close()
-            looking.close()
     finally:
+        engine.dispose()
         shutil.rmtree(directory, ignore_errors=True)
     return {
         "queued": queued,
+        "database": engine.dialect.name,
+        "live_seconds": live - begun,
         "running_seconds": started - live,
         "first_report_seconds": trained - live,
         "list_50": lists,

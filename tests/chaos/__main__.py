@@ -6,6 +6,7 @@
     submissions                          the API killed while clients submit
     disks, lines, failovers              what is around them that is away for a while
     soak                                 a service at work for long
+    queue, readers                       many who wait, many who listen, within what is promised
 
 Each prints its seed, what happened and its verdict, and writes them as JSON below --results; the
 exit code is 0 if nothing was violated.  `--seed` gives the same faults again.
@@ -26,8 +27,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import event_readers, long_queue
 from service.db.engine import open_engine
 from tests.chaos.databases import KINDS, database
+from tests.chaos.load import kept_of_queue, kept_of_readers
 from tests.chaos.outages.disks import outages_of_disks
 from tests.chaos.outages.failovers import failovers
 from tests.chaos.outages.lines import in_turn, outages_of_lines
@@ -230,11 +233,43 @@ def _trend_in_words(one: dict[str, Any]) -> str:
     return f"{one['name']:30} {flat:5} {figures}"
 
 
+def queue(given: argparse.Namespace) -> dict[str, Any]:
+    """A long queue: how soon the dispatcher works, and what lists and submits take."""
+    queued, rounds = (10_000, 100) if given.night else (500, 20)
+    return _loads(given, lambda url: long_queue.measure(queued, rounds, url), kept_of_queue)
+
+
+def readers(given: argparse.Namespace) -> dict[str, Any]:
+    """Many who read events: how late these are, and what becomes of those who submit."""
+    number, seconds = (1000, 20.0) if given.night else (50, 4.0)
+    return _loads(
+        given, lambda url: event_readers.measure(number, 1, seconds, 5.0, url), kept_of_readers
+    )
+
+
+def _loads(
+    given: argparse.Namespace,
+    measured: Callable[[str], dict[str, Any]],
+    kept: Callable[[dict[str, Any]], dict[str, bool]],
+) -> dict[str, Any]:
+    runs = []
+    for kind in given.databases:
+        with database(kind, Path(tempfile.mkdtemp(prefix="metaopt-load-"))) as engine:
+            figures = measured(engine.url.render_as_string(hide_password=False))
+        promises = kept(figures)
+        runs.append({"database": kind, "figures": figures, "kept": promises})
+        broken = [promise for promise, is_kept in promises.items() if not is_kept]
+        print(f"{kind}: {json.dumps(figures)}", *broken, sep="\n  not kept: ", flush=True)
+    return {"runs": runs, "passed": all(all(one["kept"].values()) for one in runs)}
+
+
 def disks(given: argparse.Namespace) -> dict[str, Any]:
     """Disks that are full, read-only or away."""
     seconds = 60.0 if given.night else 3.0
     return _outages(
-        given, given.databases, lambda kind, place: outages_of_disks(kind, place, seconds)
+        given,
+        given.databases,
+        lambda kind, place: outages_of_disks(kind, place, seconds, seed=given.seed),
     )
 
 
@@ -244,7 +279,7 @@ def lines(given: argparse.Namespace) -> dict[str, Any]:
 
     @contextmanager
     def on_lines(_kind: str, place: Path) -> Iterator[Outages]:
-        with cluster() as one, outages_of_lines(one, place, kinds) as run:
+        with cluster() as one, outages_of_lines(one, place, kinds, seed=given.seed) as run:
             yield run
 
     return _outages(given, ["postgresql"], on_lines)
@@ -253,7 +288,9 @@ def lines(given: argparse.Namespace) -> dict[str, Any]:
 def failing_over(given: argparse.Namespace) -> dict[str, Any]:
     """Failovers of PostgreSQL."""
     count = 10 if given.night else 2
-    return _outages(given, ["postgresql"], lambda _kind, place: failovers(place, count))
+    return _outages(
+        given, ["postgresql"], lambda _kind, place: failovers(place, count, seed=given.seed)
+    )
 
 
 def _outages(
@@ -313,6 +350,8 @@ PROOFS = {
     "simulation": simulation,
     "takeovers": frozen,
     "soak": long_work,
+    "queue": queue,
+    "readers": readers,
     "disks": disks,
     "lines": lines,
     "failovers": failing_over,

@@ -37,7 +37,7 @@ def outages_of_lines(
         def spec(number: int) -> dict[str, Any]:
             return spec_of(number, TRIALS, seed)
 
-        known = faults(proxy)
+        known = faults(proxy, seed)
         run = Outages(
             engine, proxy.url, directory, spec, [known[kind] for kind in kinds],
             Promise(), patience=patience, seed=seed,
@@ -46,8 +46,12 @@ def outages_of_lines(
         yield run
 
 
-def faults(proxy: Proxy) -> dict[str, Fault]:
-    """Everything that can befall a line, by its name."""
+def faults(proxy: Proxy, seed: int) -> dict[str, Fault]:
+    """Everything that can befall a line, by its name.
+
+    Args:
+        seed: Of when it is cut.
+    """
     half_open = {
         f"half-open {way}": Fault(
             f"half-open {way}", partial(proxy.swallow, way), proxy.mend, HALF_OPEN_SECONDS
@@ -56,15 +60,15 @@ def faults(proxy: Proxy) -> dict[str, Fault]:
     }
     return {
         "cut": Fault("cut", proxy.cut),
-        "cut at random": Fault("cut at random", keep=_at_random(proxy), seconds=5.0),
+        "cut at random": Fault("cut at random", keep=_at_random(proxy, seed), seconds=5.0),
         "refused": Fault("refused", proxy.refuse, proxy.mend, HALF_OPEN_SECONDS),
         "stalled": Fault("stalled", proxy.stall, proxy.mend, STALL_SECONDS),
         **half_open,
     }
 
 
-def _at_random(proxy: Proxy, *, each_step: float = 0.3) -> Callable[[], object]:
-    chance = random.Random(0)
+def _at_random(proxy: Proxy, seed: int, *, each_step: float = 0.3) -> Callable[[], object]:
+    chance = random.Random(seed)
     return lambda: chance.random() < each_step and proxy.cut()
 
 
