@@ -200,7 +200,7 @@ def app(settings: Settings, engine: Engine) -> "FastAPI":
 @pytest.fixture
 def client(app: "FastAPI") -> Iterator["TestClient"]:
     """Return an in-process HTTP client; a server error is an answer, as it is to a real one."""
-    from fastapi.testclient import TestClient
+    from tests.fakes.local import local_client
 
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         yield client

@@ -12,6 +12,7 @@ from service.database_url import sqlite_url
 from service.db.engine import open_engine
 from service.db.tables import Study
 from tests.fakes.clusters import Cluster, cluster
+from tests.fakes.local import local_client
 from tests.fakes.servers import Answer, ApiProcess
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
@@ -126,7 +127,6 @@ def test_a_full_database_is_read_on_and_grows_again_once_it_may(
     engine: Engine, tmp_path: Path
 ) -> None:
     """SQLite keeps its limit in the connection alone, so the application shares this process."""
-    from fastapi.testclient import TestClient
 
     from service.app import create_app
     from service.settings import Settings
@@ -139,7 +139,7 @@ def test_a_full_database_is_read_on_and_grows_again_once_it_may(
         with app.state.context.engine.connect() as connection:
             connection.execute(text(f"PRAGMA max_page_count = {pages}"))
 
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         limit(1)  # it stays at as many as there are
         codes = [client.post(STUDIES, json=SPEC).status_code for _ in range(40)]
         assert set(codes) == {202, 507} and codes[-1] == 507

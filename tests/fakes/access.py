@@ -140,7 +140,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Ask an application as a server would, without one: a millisecond or two."""
-    sent = {"host": "testserver", "content-type": "application/json", **(headers or {})}
+    sent = {"host": "localhost", "content-type": "application/json", **(headers or {})}
     if key is not None:
         sent["authorization"] = f"Bearer {key}"
     return _runner().run(_ask(app, method, path, sent, body))
@@ -170,7 +170,7 @@ async def _ask(
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         "client": ("192.0.2.1", 1),
-        "server": ("testserver", 80),
+        "server": ("localhost", 80),
         "state": {},
     }
     sent = [{"type": "http.request", "body": body, "more_body": False}]

@@ -17,6 +17,7 @@ from service.auth.gate import OPEN_PATHS
 from service.auth.key import key_sha256, new_key
 from service.db.engine import transaction
 from service.settings import Settings
+from tests.fakes.local import local_client
 from tests.fakes.rows import add_study
 
 KEY = new_key()
@@ -59,7 +60,7 @@ def every_route(app: FastAPI) -> list[tuple[str, str]]:
 
 
 def test_every_route_but_healthz_needs_the_key(locked: FastAPI) -> None:
-    with TestClient(locked, raise_server_exceptions=False) as client:
+    with local_client(locked, raise_server_exceptions=False) as client:
         routes = every_route(locked)
         assert len(routes) > 30
         for method, path in routes:
@@ -120,7 +121,7 @@ def test_every_error_is_a_problem(
 
 def test_a_database_without_tables_is_answered_with_a_problem(tmp_path: Path) -> None:
     app = create_app(Settings(data_directory=tmp_path))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         response = client.get("/api/v1/studies")
         assert response.status_code == 503
         assert response.json()["code"] == "schema-outdated"
@@ -133,7 +134,7 @@ def test_a_server_error_says_an_id_and_nothing_else(locked: FastAPI) -> None:
         raise RuntimeError("secret /path")
 
     locked.router.routes.insert(0, Route("/fail", lambda request: fail()))
-    with TestClient(locked, raise_server_exceptions=False) as client:
+    with local_client(locked, raise_server_exceptions=False) as client:
         response = client.get("/fail", headers={"Authorization": f"Bearer {KEY}"})
     assert response.status_code == 500
     assert response.json()["code"] == "internal-error"
@@ -152,7 +153,7 @@ from tests.fakes.rows import SPEC
 
 settings = Settings(data_directory=sys.argv[1])
 migrate.upgrade(settings.url())
-with TestClient(create_app(settings)) as client:
+with TestClient(create_app(settings), "http://localhost") as client:
     assert client.post("/api/v1/studies", json=SPEC).status_code == 202
     for path in ("/api/v1/studies", "/metrics", "/", "/dashboard", "/api/studies"):
         assert client.get(path).status_code == 200, path

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 from optuna.storages import RDBStorage
@@ -21,6 +20,7 @@ from service.db.engine import open_engine, transaction
 from service.db.optuna.storage import open_storage, storage_url
 from service.db.schema import migrate, revisions
 from service.settings import Settings
+from tests.fakes.local import local_client
 from tests.fakes.rows import add_study
 
 ODD = " %?#;&=:@+~*'\"\\\n\t{}$`<>|[](),!^\x7f-._aé日\u0301"
@@ -79,7 +79,7 @@ def test_tables_service_and_dashboard_work_in_a_nasty_directory(
     storage = open_storage(settings.url())
     assert storage.get_all_studies() == []
     storage.engine.dispose()
-    with TestClient(create_app(settings)) as client:
+    with local_client(create_app(settings)) as client:
         assert [one["name"] for one in client.get("/api/v1/studies").json()["items"]] == ["seen"]
         assert client.get("/api/studies").status_code == 200  # Optuna Dashboard's
     engine.dispose()

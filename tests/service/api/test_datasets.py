@@ -23,6 +23,7 @@ from metaopt.data.store import DataStore
 from metaopt.data.whole import locked
 from service.app import create_app
 from service.settings import Settings
+from tests.fakes.local import local_client
 from tests.fakes.pictures import animals, write_files
 from tests.fakes.specs import TINY
 from tests.service.api.test_studies import assert_problem
@@ -285,7 +286,7 @@ def test_arrays_of_another_digest_or_another_manifest_are_refused(
 def small(settings: Settings, engine: Engine) -> Iterator[TestClient]:
     """Return a client of a server that takes a hundred bytes."""
     app = create_app(settings.model_copy(update={"upload_bytes": 100}))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -368,8 +369,8 @@ def test_a_connection_that_breaks_leaves_nothing(
 
     scope = {
         "type": "http", "method": "PUT", "path": sent.blob, "raw_path": sent.blob.encode(),
-        "query_string": b"", "headers": [(b"host", b"testserver")], "root_path": "",
-        "http_version": "1.1", "scheme": "http", "server": ("testserver", 80),
+        "query_string": b"", "headers": [(b"host", b"localhost")], "root_path": "",
+        "http_version": "1.1", "scheme": "http", "server": ("localhost", 80),
     }  # fmt: skip
     anyio.run(app, scope, receive, send)
     assert messages == [] and said[0]["status"] == 400

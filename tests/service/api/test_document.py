@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from metaopt.tasks.registry import TASKS
+from tests.fakes.local import local_client
 from tests.fakes.toys import PARABOLA
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -140,6 +140,6 @@ def test_keys_are_asked_for_everywhere_but_for_health(document: dict[str, Any]) 
 
 
 def test_a_server_behind_a_prefix_names_it_first(app: FastAPI) -> None:
-    with TestClient(app, root_path="/lab") as client:
+    with local_client(app, root_path="/lab") as client:
         servers = client.get("/openapi.json").json()["servers"]
     assert servers == [{"url": "/lab"}, {"url": "/"}]

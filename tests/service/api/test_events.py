@@ -14,6 +14,7 @@ from sqlalchemy.event import listen
 from service.client.stream import read_events
 from service.db.engine import transaction
 from service.db.events import append_event
+from tests.fakes.local import local_client
 from tests.fakes.rows import NOON, add_study
 from tests.fakes.specs import SPEC
 from tests.waiting import wait_until
@@ -91,7 +92,7 @@ def test_a_silent_stream_says_that_it_is_there_and_holds_no_connection(
     app.state.context = dataclasses.replace(context, poll_seconds=0.05, heartbeat_seconds=0.1)
     looks: list[str] = []
     listen(context.engine, "before_cursor_execute", lambda *given: looks.append(given[2]))
-    with TestClient(app) as client:
+    with local_client(app) as client:
         study = client.post("/api/v1/studies", json=SPEC).json()["study_id"]
         found: list[str] = []
         looks.clear()

@@ -9,13 +9,14 @@ from sqlalchemy import Engine, text
 from service.app import create_app
 from service.db.schema import migrate
 from service.settings import Settings
+from tests.fakes.local import local_client
 from tests.fakes.specs import SPEC
 
 
 @pytest.fixture
 def outdated(settings: Settings, engine: Engine) -> Iterator[TestClient]:
     """Return a client of an application that lost its tables."""
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with local_client(create_app(settings), raise_server_exceptions=False) as client:
         migrate.downgrade(settings.url(), "base")
         yield client
 

@@ -178,7 +178,7 @@ settings = Settings(data_directory=sys.argv[1])
 migrate.upgrade(settings.url())
 with transaction(open_engine(settings.url())) as session:
     complete(session, add_seen_study(session))
-with TestClient(create_app(settings)) as client:
+with TestClient(create_app(settings), "http://localhost") as client:
     for path in ("report", "report.html", "report.md", "export?what=scores"):
         assert client.get(f"/api/v1/studies/{'a' * 32}/{path}").status_code == 200, path
     refused = client.get(f"/api/v1/studies/{'a' * 32}/export?format=parquet")

@@ -16,6 +16,7 @@ from service.errors import WebhooksUnreadable
 from service.notifications.notifier import new_delivery
 from service.settings import Settings
 from service.wire.views.notifications import notification_of_test
+from tests.fakes.local import local_client
 from tests.fakes.rows import NOON
 
 ENTRY: dict[str, Any] = {
@@ -131,7 +132,7 @@ def test_without_a_file_there_are_no_webhooks(
     engine: Engine, tmp_path: Path, database_url: str
 ) -> None:
     app = create_app(Settings(data_directory=tmp_path, database_url=database_url))
-    with TestClient(app) as client:
+    with local_client(app) as client:
         assert client.get("/api/v1/webhooks").json() == {"items": []}
         problem = client.post("/api/v1/webhooks/ci:test").json()
         assert (problem["status"], problem["code"]) == (404, "webhook-not-found")

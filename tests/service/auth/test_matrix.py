@@ -296,12 +296,12 @@ def scenarios(app: FastAPI, keys: Keys) -> dict[str, Callable[[], Answer]]:
 
     def log_in() -> Answer:
         form = urlencode({"key": keys.right, "next": "/"}).encode()
-        answer = ask(app, "POST", "/login", body=form, headers={"origin": "http://testserver"})
+        answer = ask(app, "POST", "/login", body=form, headers={"origin": "http://localhost"})
         cookies.append(answer.headers["set-cookie"].partition(";")[0])
         return answer
 
     def log_out() -> Answer:
-        headers = {"cookie": cookies[0], "origin": "http://testserver"}
+        headers = {"cookie": cookies[0], "origin": "http://localhost"}
         return ask(app, "POST", "/logout", headers=headers)
 
     data = packed()

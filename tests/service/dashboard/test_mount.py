@@ -12,6 +12,7 @@ from service.dashboard.mount import mount_dashboard
 from service.db.engine import transaction
 from service.mirror.sync import Mirror
 from tests.fakes.gate import opened
+from tests.fakes.local import local_client
 from tests.fakes.rows import add_report, add_study, add_trial, end_trial
 from tests.fakes.specs import SPEC
 
@@ -33,7 +34,7 @@ def dashboard(database_url, request) -> Iterator[TestClient]:
     app = opened(FastAPI())
     app.get("/api/v1/studies")(lambda: {"ours": True})
     mounted = mount_dashboard(app, database_url, writable=getattr(request, "param", False))
-    with TestClient(app) as client:
+    with local_client(app) as client:
         yield client
     mounted.close()
 
@@ -137,7 +138,7 @@ def test_without_tables_the_answer_says_that_they_cannot_be_read(sqlite_url, tmp
     (tmp_path / "database").mkdir()
     app = opened(FastAPI())
     mounted = mount_dashboard(app, sqlite_url, writable=False)
-    answer = TestClient(app).get("/api/studies")
+    answer = local_client(app).get("/api/studies")
     mounted.close()
     assert answer.status_code == 503
     assert "Optuna's tables cannot be read" in answer.json()["detail"]

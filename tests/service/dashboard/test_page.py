@@ -12,13 +12,14 @@ from service.dashboard.page import ASSETS, router
 from service.events import EVENTS
 from service.report.figures.base import COLOURS
 from tests.fakes.gate import opened
+from tests.fakes.local import local_client
 
 
 @pytest.fixture
 def page() -> TestClient:
     app = opened(FastAPI(docs_url=None))
     app.include_router(router)
-    return TestClient(app)
+    return local_client(app)
 
 
 def test_the_root_is_html_that_allows_no_inline_script(page):

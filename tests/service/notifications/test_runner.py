@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine, select
 from structlog.testing import capture_logs
 
@@ -20,6 +19,7 @@ from service.notifications.notifier import Notifier
 from service.notifications.retries import Outcome
 from service.notifications.runner import notifying, run_notifier
 from service.settings import Settings
+from tests.fakes.local import local_client
 from tests.fakes.receiver import PATH, SECRET, Receiver, receiving
 from tests.fakes.rows import NOON, add_study
 from tests.waiting import wait_until
@@ -105,7 +105,7 @@ def test_events_arrive_while_it_runs_and_no_secret_is_anywhere(
         wait_until(lambda: attempts(engine) == [1, 1], what="an attempt for each")
     assert threads() == []
     settings = Settings(data_directory=tmp_path, database_url=database_url, webhooks_file=file)
-    with TestClient(create_app(settings)) as client:
+    with local_client(create_app(settings)) as client:
         answers = [
             client.get("/api/v1/webhooks").text,
             client.post("/api/v1/webhooks/ci:test").text,

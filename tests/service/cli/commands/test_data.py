@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import URL, Engine
 
 from service.app import create_app
 from service.settings import Settings
+from tests.fakes.local import local_client
 from tests.fakes.pictures import animals, encoded, grey, write_files, write_zip
 from tests.fakes.specs import TINY
 from tests.service.cli.conftest import Command
@@ -149,7 +149,7 @@ def test_what_a_study_of_this_machine_needs_is_not_removed(
     metaopt("data", "add", "animals")
     settings = Settings(data_directory=here / "data")
     make_tables(settings.url())
-    with TestClient(create_app(settings)) as client:
+    with local_client(create_app(settings)) as client:
         tasks = {"kind": "dataset", "dataset": "animals", "n_way": 2, "k_shot": 1, "q_query": 1}
         spec = {**TINY, "tasks": {**tasks, "rotations": "classes"}}
         study = client.post("/api/v1/studies", json=spec).json()
