@@ -23,6 +23,7 @@ from service.dashboard.page import HEADERS
 from service.errors import TooManyFailures
 
 MOST_BYTES = 4096
+MOST_FIELDS = 4
 
 
 def _page_of_others() -> str:
@@ -58,7 +59,7 @@ def show_login(request: Request) -> Response:
 @router.post(LOGIN, dependencies=PUBLIC)
 async def log_in(request: Request) -> Response:
     """Set a cookie for whoever gives a right key, and lead on."""
-    form = parse_qs(await _read(request), max_num_fields=4, errors="replace")
+    form = _fields(await _read(request))
     key, leads_to = form.get("key", [""])[0].strip(), form.get("next", ["/"])[0]
     failures, sessions = request.app.state.failures, request.app.state.sessions
     request_id = identity_of(request).request_id
@@ -117,6 +118,13 @@ def _own_path(leads_to: str) -> str:
     """The path, if it is one of this server: two slashes, of either kind, lead elsewhere."""
     own = leads_to.startswith("/") and not leads_to.startswith(("//", "/\\"))
     return leads_to if own and leads_to.isprintable() else "/"
+
+
+def _fields(body: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(body, max_num_fields=MOST_FIELDS, errors="replace")
+    except ValueError:
+        raise HTTPException(400, f"the form must have at most {MOST_FIELDS} fields") from None
 
 
 async def _read(request: Request) -> str:

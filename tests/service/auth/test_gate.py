@@ -125,7 +125,7 @@ def test_with_keys_any_name_will_do(locked: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "http://localhost:81"],
+    ["https://evil.example", "null", "http://localhost:81", "http://[", "//[", "http://[::1"],
 )
 def test_a_page_of_another_site_changes_nothing(client: TestClient, origin: str) -> None:
     response = client.post(f"{URL}/{'a' * 32}:cancel", headers={"Origin": origin})
@@ -133,6 +133,13 @@ def test_a_page_of_another_site_changes_nothing(client: TestClient, origin: str)
     assert response.json()["code"] == "cross-origin"
     own = client.post(f"{URL}/{'a' * 32}:cancel", headers={"Origin": LOCAL})
     assert own.status_code == 404
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", ""])
+def test_a_site_that_is_none_is_another_one(locked: TestClient, origin: str) -> None:
+    for path, key in ((URL, {"Authorization": f"Bearer {KEY}"}), (URL, {}), ("/login", {})):
+        response = locked.post(path, headers={"Origin": origin, "Host": "", **key})
+        assert (response.status_code, response.json()["code"]) == (403, "cross-origin"), path
 
 
 def test_the_key_is_the_password_of_basic_whatever_it_contains() -> None:

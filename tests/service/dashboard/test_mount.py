@@ -96,6 +96,7 @@ NONSENSE = [
     "/api/studies/99999999999999999999/param_importances", "/api/studies/7/plot/contour",
     "/api/studies/1/plot/nothing", "/csv/7", "/csv/x", "/csv/%00", "/csv/99999999999999999999",
     "/api/trials/1",
+    f"/api/studies/{'0' * 5000}", f"/api/studies/{'0' * 5000}1/plot/contour", f"/csv/{'0' * 5000}1",
 ]  # fmt: skip
 
 
