@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.auth.bind import is_loopback
 from service.auth.failures import Failures
-from service.auth.identity import ANYONE, NOBODY, Identity
+from service.auth.identity import ANYONE, NOBODY, Identity, Via
 from service.auth.key import is_mistyped
 from service.auth.keys import KeyRing
 from service.auth.sessions import Sessions, token_in
@@ -88,7 +88,7 @@ class Gate:
             await response(scope, receive, send)
             return
         scope["identity"] = identity._replace(request_id=request_id)
-        if scope["path"] in OPEN_PATHS or identity is ANYONE:
+        if scope["path"] in OPEN_PATHS or identity.via is Via.OPEN:  # no key to be revoked
             await self._app(scope, receive, send)
             return
         await self._answer_while_valid(scope, receive, send)

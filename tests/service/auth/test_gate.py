@@ -11,12 +11,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from service.app import create_app
+from service.auth import watch
 from service.auth.gate import key_of
 from service.auth.key import key_sha256, new_key
 from service.auth.policy import READ
 from service.errors import Forbidden
 from service.settings import Settings
 from tests.fakes.local import LOCAL, local_client
+from tests.fakes.specs import SPEC
 
 KEY, OTHER = new_key(), new_key()
 URL = "/api/v1/studies"
@@ -116,6 +118,21 @@ def test_without_keys_only_names_of_this_machine_are_answered(
     client: TestClient, host: str, status: int
 ) -> None:
     assert client.get(URL, headers={"Host": host}).status_code == status
+
+
+def test_without_keys_no_answer_is_cut_in_another_project(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_AGAIN_SECONDS", 0.0)  # in the midst of every answer
+    client.headers["Metaopt-Project"] = "vision"
+    submitted = client.post(URL, json=SPEC)
+    assert submitted.status_code == 202
+    study = submitted.json()["study_id"]
+    waited = client.get(f"{URL}/{study}", params={"wait": 1})
+    assert (waited.status_code, waited.json()["status"]) == (200, "queued")
+    assert client.post(f"{URL}/{study}:cancel").status_code == 200
+    stream = client.get(f"{URL}/{study}/events")
+    assert "study_cancelled" in stream.text
 
 
 def test_with_keys_any_name_will_do(locked: TestClient) -> None:
