@@ -1,5 +1,6 @@
 """Settings: environment variables `METAOPT_*`, each documented in docs/settings.md."""
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,12 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")
     api_keys_file: Path | None = Field(
         None, description="File with one `name:sha256` line per API key."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses and networks of the proxies in front, as `10.0.0.5, 172.18.0.0/16`: "
+        "they are believed what they say of https and of a client's address (`X-Forwarded-Proto`, "
+        "`X-Forwarded-For`), so let nobody else come from there; without, nobody is.",
     )
     webhooks_file: Path | None = Field(
         None, description="File that says who is told of events (docs/webhooks.md); off without."
@@ -179,6 +186,10 @@ class Settings(BaseSettings):
             return parse_database_url(self.database_url)
         return sqlite_url((self.data_directory / "metaopt.db").resolve())
 
+    def proxies(self) -> list[str]:
+        """The addresses and networks of proxies that are believed."""
+        return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
+
     def most_lane_bytes(self) -> float:
         """The most memory that a trial may need."""
         if self.lane_bytes is not None:
@@ -229,6 +240,14 @@ class Settings(BaseSettings):
             )
         return given
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, given: str) -> str:
+        for one in given.split(","):
+            if not is_blank(one):
+                _check_network(one.strip())
+        return given
+
     @field_validator("plugins")
     @classmethod
     def _is_list_of_packages(cls, given: str) -> str:
@@ -244,3 +263,11 @@ class Settings(BaseSettings):
         if given is not None:
             parse_database_url(given)
         return given
+
+
+def _check_network(text: str) -> None:
+    """Refuse what uvicorn would take for a name, which no client has."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"must be addresses and networks with commas between: {error}") from None

@@ -66,3 +66,12 @@ def test_a_list_of_plugins_that_is_none_is_refused_at_the_start(
     monkeypatch.setenv("METAOPT_PLUGINS", "one==1.0, other>=2")
     with pytest.raises(ValueError, match="package==version, got 'other>=2'"):
         Settings()
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    settings = Settings(trusted_proxies=" 10.0.0.5,172.18.0.0/16 ,, 2001:db8::/32")
+    assert settings.proxies() == ["10.0.0.5", "172.18.0.0/16", "2001:db8::/32"]
+    assert Settings().proxies() == []
+    for wrong in ("*", "localhost", "10.0.0.5/8", "proxy.example", "10.0.0"):
+        with pytest.raises(ValueError, match="must be addresses and networks"):
+            Settings(trusted_proxies=f"127.0.0.1, {wrong}")

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import uvicorn
@@ -32,6 +32,9 @@ from service.executors.slots import find_slots
 from service.logs import configure_logging
 from service.notifications.config import load_webhooks
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 GRACE_SECONDS = 4  # with what is open, as streams and uploads, the API ends within 5
 BACKLOG = 2048
@@ -165,13 +168,7 @@ def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[]
     # report is a million objects.
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        server_header=False,
-        http=Connection,
-    )
+    config = server_config(settings, app)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     say(f"metaopt is at http://{shown}:{port}, its data in {settings.data_directory.resolve()}")
@@ -184,6 +181,19 @@ def run_api(settings: Settings, listener: socket.socket, *, on_exit: Callable[[]
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def server_config(settings: Settings, app: "FastAPI") -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+        http=Connection,
+        ws="none",  # no route speaks it; with a library installed, uvicorn would try
+        forwarded_allow_ips=settings.proxies(),  # and not what FORWARDED_ALLOW_IPS says
+    )
 
 
 class _Server(uvicorn.Server):
