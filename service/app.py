@@ -33,7 +33,7 @@ from service.api.streaming.streams import Streams
 from service.auth.failures import Failures
 from service.auth.gate import Gate
 from service.auth.keys import KeyRing
-from service.auth.policy import check_policies
+from service.auth.policy import check_policies, every_route
 from service.auth.sessions import Sessions
 from service.dashboard import login, page
 from service.dashboard.mount import mount_dashboard
@@ -79,6 +79,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
 
     Raises:
         WebhooksUnreadable: The webhooks file cannot be read or breaks a rule.
+        TypeError: A route declares no policy.
     """
     listed = load_listed(settings.webhooks_file)
     engine = open_engine(settings.url(), API, before_writing=revisions.check_within)
@@ -112,16 +113,17 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     install_document(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.state.own_routes = [route for router in ROUTERS for route in router.routes]
-    check_policies(app.state.own_routes)
+    app.state.own_routes = list(every_route(app.routes))
     app.state.dashboard = mount_dashboard(  # over everything else, so last
         app, settings.url(), writable=settings.dashboard_writable, record=record_change
     )
+    check_policies(app.routes)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    check_policies(app.routes)  # of whoever has added some meanwhile, too
     context: Context = app.state.context
     with stop_on_signals(context.stopping):
         yield

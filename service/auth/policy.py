@@ -2,15 +2,16 @@
 
     @router.post("", dependencies=SUBMIT, ...)
 
-A route without one is an error when the application is put together (`check_policies`), so none
-is open because somebody forgot.
+A route without one is an error when the application is put together, and when it starts
+(`check_policies`), so none is open because somebody forgot: of a router, of the application itself,
+or mounted.  An application that is mounted looks after itself, and says so by `policies`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from fastapi import Depends, Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from service.auth.identity import NOBODY, Identity, Scope
 from service.errors import Forbidden
@@ -68,14 +69,28 @@ def policy_of(route: BaseRoute) -> Policy | None:
     return found[0] if len(found) == 1 else None
 
 
+def every_route(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield the routes, and in the place of a router that is included those of it."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from every_route(included.routes)
+
+
 def check_policies(routes: Iterable[BaseRoute]) -> None:
-    """Return if each route declares one policy.
+    """Return if each route declares one policy; one of an application that is mounted, its own.
 
     Raises:
         TypeError: One does not.
     """
-    for route in routes:
-        if policy_of(route) is None:
+    for route in every_route(routes):
+        if policy_of(route) is None and not _looks_after_itself(route):
             raise TypeError(
                 f"{route} declares no policy: give it one of service.auth.policy as dependencies"
             )
+
+
+def _looks_after_itself(route: BaseRoute) -> bool:
+    return isinstance(route, Mount) and bool(getattr(route.app, "policies", ()))

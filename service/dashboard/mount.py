@@ -55,6 +55,8 @@ class Dashboard:
         record: Called in a thread with each request that has changed something.
     """
 
+    policies = (LOOK, CHANGE)
+
     def __init__(
         self,
         database_url: str | URL,

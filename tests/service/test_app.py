@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from starlette.routing import Mount, Route
@@ -15,6 +16,7 @@ from starlette.routing import Mount, Route
 from service.app import create_app
 from service.auth.gate import OPEN_PATHS
 from service.auth.key import key_sha256, new_key
+from service.auth.policy import READ
 from service.db.engine import transaction
 from service.settings import Settings
 from tests.fakes.local import local_client
@@ -133,7 +135,7 @@ def test_a_server_error_says_an_id_and_nothing_else(locked: FastAPI) -> None:
     def fail() -> None:
         raise RuntimeError("secret /path")
 
-    locked.router.routes.insert(0, Route("/fail", lambda request: fail()))
+    locked.router.routes.insert(0, APIRoute("/fail", fail, dependencies=READ))
     with local_client(locked, raise_server_exceptions=False) as client:
         response = client.get("/fail", headers={"Authorization": f"Bearer {KEY}"})
     assert response.status_code == 500

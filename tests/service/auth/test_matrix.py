@@ -13,17 +13,19 @@ from urllib.parse import urlencode
 
 import optuna_dashboard._app as optuna_app
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
 from optuna.storages import InMemoryStorage
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
+from starlette.routing import Mount
 
 from metaopt.data import arrays as files
+from service.app import create_app
 from service.auth.failures import Failures
 from service.auth.gate import OPEN_PATHS
 from service.auth.identity import Scope
 from service.auth.key import new_key
-from service.auth.policy import check_policies, policy_of
+from service.auth.policy import READ, check_policies, every_route, policy_of
 from service.db.engine import reading, transaction
 from service.db.tables import AuditRow, Base
 from service.settings import Settings
@@ -43,6 +45,7 @@ from tests.fakes.access import (
     make_server,
     packed,
 )
+from tests.fakes.local import local_client
 from tests.fakes.rows import add_study
 from tests.fakes.specs import SPEC
 
@@ -356,6 +359,51 @@ def test_a_route_without_a_policy_stops_the_start() -> None:
     router.get("/new")(lambda: None)
     with pytest.raises(TypeError, match="declares no policy"):
         check_policies(router.routes)
+
+
+def of_the_application(app: FastAPI) -> None:
+    app.get("/new")(lambda: None)
+
+
+def of_a_router(app: FastAPI) -> None:
+    router, inner = APIRouter(), APIRouter()
+    router.get("/fine", dependencies=READ)(lambda: None)
+    inner.get("/new")(lambda: None)
+    router.include_router(inner)
+    app.include_router(router, prefix="/more")
+
+
+def mounted(app: FastAPI) -> None:
+    app.mount("/new", FastAPI())
+
+
+def of_starlette(app: FastAPI) -> None:
+    app.add_route("/new", lambda request: Response())
+
+
+def of_a_socket(app: FastAPI) -> None:
+    app.websocket("/new")(lambda socket: None)
+
+
+@pytest.mark.parametrize(
+    "add", [of_the_application, of_a_router, mounted, of_starlette, of_a_socket]
+)
+def test_a_route_without_a_policy_stops_the_start_wherever_it_was_added(
+    settings: Settings, engine: Engine, add: Callable[[FastAPI], None]
+) -> None:
+    app = create_app(settings)
+    add(app)
+    with pytest.raises(TypeError, match="declares no policy"), local_client(app):
+        pass
+
+
+def test_the_routing_table_that_is_asked_here_is_the_application_s(
+    server: tuple[FastAPI, Keys],
+) -> None:
+    app, _ = server
+    *others, dashboard = every_route(app.routes)
+    assert others == app.state.own_routes == OWN_ROUTES
+    assert isinstance(dashboard, Mount) and dashboard.app is app.state.dashboard
 
 
 def test_wrong_keys_are_told_to_wait_and_a_right_one_comes_in(
