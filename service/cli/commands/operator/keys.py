@@ -15,6 +15,7 @@ from service.cli.exits import Exit, Stop, unwritable
 from service.cli.options import Json
 from service.cli.outputs.answers import answer
 from service.default_project import DEFAULT_PROJECT
+from service.output_file import descriptor_of
 from service.wire.names import KEY_NAME, PROJECT_NAME, NameRule
 
 NEW_LINE = "\n"
@@ -58,6 +59,7 @@ def create(
     """Make a key in the server's database, and print it, once."""
     from service.cli.commands.operator import stored_keys  # `new` does without a database
 
+    _hide(json)
     name, key = _checked(KEY_NAME, name, "the name of a key"), new_key()
     scopes = list(dict.fromkeys(scope or [Scope.SUBMIT]))
     projects = _projects(project or [DEFAULT_PROJECT])
@@ -95,6 +97,7 @@ def rotate(
     """Give a key a new secret, and print it, once; its name, scopes and projects stay."""
     from service.cli.commands.operator import stored_keys
 
+    _hide(json)
     secret = new_key()
     name = stored_keys.rotate(name, secret, timedelta(hours=grace_hours))
     _show_once(json, name, secret)
@@ -121,6 +124,7 @@ def new(
     json: Json = None,
 ) -> None:
     """Print a new key, once, and its line for a keys file: it may do everything, everywhere."""
+    _hide(json)
     key = new_key()
     line = f"{_checked(KEY_NAME, name, 'the name of a key')}:{key_sha256(key)}"
     if append is not None:
@@ -138,6 +142,17 @@ def _show_once(json: Path | None, name: str, key: str) -> None:
     answer(json, {"name": name, "key": key}, lambda: data(key))
     if str(json) != "-":
         say("Keep the key, it is not shown again (METAOPT_API_KEY).")
+
+
+def _hide(json: Path | None) -> None:
+    """Take a file that is there from the others who can read it, before a key is made."""
+    if json is None or str(json) == "-" or descriptor_of(json) is not None:
+        return
+    try:
+        if json.is_file() and json.stat().st_mode & 0o077:
+            json.chmod(0o600)
+    except OSError as error:
+        raise unwritable(json, error) from None
 
 
 def _private(json: Path | None) -> None:

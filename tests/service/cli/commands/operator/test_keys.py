@@ -36,6 +36,25 @@ def test_a_line_is_added_to_a_file_that_others_cannot_read(
     assert path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("mode", [None, 0o644, 0o660, 0o600])
+def test_a_file_that_gets_a_key_can_be_read_by_nobody_else(
+    metaopt: Command, api: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None
+) -> None:
+    monkeypatch.setenv("METAOPT_DATA_DIRECTORY", str(tmp_path / "server"))
+    link = tmp_path / "link.json"
+    for number, command in enumerate((["new"], ["create"], ["rotate"])):
+        path = tmp_path / f"{number}.json"
+        if mode is not None:
+            path.write_text("{}")
+            path.chmod(mode)
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+        assert metaopt("keys", *command, "ci", "--json", str(link)).code == 0
+        assert json.loads(path.read_text())["key"].startswith("mok_")
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert metaopt("keys", "new", "ci", "--json", "/dev/stdout").code == 0
+
+
 @pytest.mark.parametrize("name", ["", " ", "a ", "a:b", "a#b", "a\nb", "x" * 201])
 def test_a_name_that_the_file_could_not_hold_is_refused(metaopt: Command, name: str) -> None:
     said = metaopt("keys", "new", name)
