@@ -159,6 +159,7 @@ def problem_response(
         errors=[BrokenRule(field=e.field, message=e.message) for e in errors[:MAX_ERRORS]],
     )
     response = Response(problem.model_dump_json(), problem.status, media_type=MEDIA_TYPE)
+    response.headers["X-Content-Type-Options"] = "nosniff"  # also of what no gate answers
     for name, value in (*kind.headers, *headers):
         response.headers.append(name, value)
     return response

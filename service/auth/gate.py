@@ -62,7 +62,12 @@ class Gate:
     """
 
     def __init__(
-        self, app: ASGIApp, keys: KeyRing, sessions: Sessions, failures: Failures, refuse: Refuse
+        self,
+        app: ASGIApp,
+        keys: KeyRing,
+        sessions: Sessions,
+        failures: Failures,
+        refuse: Refuse,
     ) -> None:
         self._app, self._keys, self._sessions = app, keys, sessions
         self._failures, self._refuse = failures, refuse
@@ -75,12 +80,12 @@ class Gate:
             return
         if scope["type"] != "http":
             raise RuntimeError(f"no route speaks {scope['type']}")
+        request_id = uuid.uuid4().hex
+        send = _with_headers(send, request_id)
         if scope["path"] == HEALTH:  # without a thread, which all may wait for the database
             scope["identity"] = NOBODY
             await self._app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex
-        send = _naming(send, request_id)
         try:
             identity = await to_thread.run_sync(self._admit, scope)
         except Exception as error:  # whatever it is, nobody comes in; `refuse` knows the answers
@@ -234,10 +239,14 @@ def _at_work(identity: Identity, headers: Headers) -> Identity:
     return identity._replace(project=wanted)
 
 
-def _naming(send: Send, request_id: str) -> Send:
+def _with_headers(send: Send, request_id: str) -> Send:
+    """Send with what every answer has: its id, and that it is what its type says."""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = request_id
+            headers["X-Content-Type-Options"] = "nosniff"
         await send(message)
 
     return sending

@@ -78,6 +78,19 @@ def test_every_route_but_healthz_needs_the_key(locked: FastAPI) -> None:
         assert client.get("/healthz").json() == {"status": "ok"}
 
 
+def test_no_answer_may_be_taken_for_another_type(locked: FastAPI) -> None:
+    key = {"Authorization": f"Bearer {KEY}"}
+    asked = [*every_route(locked), ("GET", "/healthz"), ("GET", "/login"), ("POST", "/login")]
+    with local_client(locked, raise_server_exceptions=False) as client:
+        large = client.post("/api/v1/studies", content=b"x" * 2**21, headers=key)
+        assert large.status_code == 413
+        answers = [large]
+        for method, path in asked:
+            answers += [client.request(method, path, headers=headers) for headers in ({}, key)]
+    sniffed = [a for a in answers if a.headers.get_list("x-content-type-options") != ["nosniff"]]
+    assert [(one.request.method, one.url.path, one.status_code) for one in sniffed] == []
+
+
 def test_the_routes_listed_are_all_that_the_document_names(locked: FastAPI) -> None:
     documented = {path.split("{")[0] for path in locked.openapi()["paths"]}
     routes = {path for _, path in every_route(locked)} | OPEN_PATHS
