@@ -11,6 +11,7 @@
 What somebody may do whom the gate lets in is the policy of each route (`service.auth.policy`).
 """
 
+import asyncio
 import base64
 import binascii
 import uuid
@@ -31,7 +32,7 @@ from service.auth.identity import ANYONE, NOBODY, Identity, Via
 from service.auth.key import is_mistyped
 from service.auth.keys import KeyRing
 from service.auth.sessions import Sessions, token_in
-from service.auth.watch import Watch, Watched
+from service.auth.watch import Sleep, Watch, Watched
 from service.errors import CrossOrigin, Forbidden, HostNotAllowed, Unauthenticated
 from service.wire.names import PROJECT_NAME
 from service.wire.words.projects import PROJECT_HEADER
@@ -59,6 +60,7 @@ class Gate:
         sessions: Browsers that are logged in.
         failures: Counts wrong keys.
         refuse: Turns the error into the answer.
+        sleep: Waits so many seconds in the running loop.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class Gate:
         sessions: Sessions,
         failures: Failures,
         refuse: Refuse,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._app, self._keys, self._sessions = app, keys, sessions
         self._failures, self._refuse = failures, refuse
-        self._watch: Watch[Credential | None] = Watch(self._valid)
+        self._watch: Watch[Credential | None] = Watch(self._valid, sleep)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, with `scope["identity"]`, or refuse it."""

@@ -7,7 +7,7 @@ way nobody looks.  A look that finds no database ends nothing: who could revoke 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -19,6 +19,7 @@ LOOK_AGAIN_SECONDS = 0.25
 """Together with the half second for which keys are remembered, less than a second."""
 
 Credential = TypeVar("Credential")
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Watched(Generic[Credential]):
@@ -47,17 +48,22 @@ class Watch(Generic[Credential]):
 
     Args:
         valid: Those of some credentials that are valid now; called in a thread.
+        sleep: Waits so many seconds in the running loop.
     """
 
-    def __init__(self, valid: Callable[[set[Credential]], set[Credential]]) -> None:
-        self._valid = valid
+    def __init__(
+        self,
+        valid: Callable[[set[Credential]], set[Credential]],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._valid, self._sleep = valid, sleep
         self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Looks[Credential]]
         self._looks = WeakKeyDictionary()
 
     @contextmanager
     def over(self, credential: Credential, *, may_be_cut: bool) -> Iterator[Watched[Credential]]:
         """Watch what is done meanwhile in the running loop."""
-        looks = self._looks.setdefault(asyncio.get_running_loop(), _Looks(self._valid))
+        looks = self._looks.setdefault(asyncio.get_running_loop(), _Looks(self._valid, self._sleep))
         watched = Watched(credential, may_be_cut=may_be_cut)
         looks.under_way.add(watched)
         looks.begin()
@@ -71,8 +77,8 @@ class Watch(Generic[Credential]):
 class _Looks(Generic[Credential]):
     """The answers under way in an event loop, and the task that looks while there are any."""
 
-    def __init__(self, valid: Callable[[set[Credential]], set[Credential]]) -> None:
-        self._valid = valid
+    def __init__(self, valid: Callable[[set[Credential]], set[Credential]], sleep: Sleep) -> None:
+        self._valid, self._sleep = valid, sleep
         self._limiter = CapacityLimiter(1)  # no thread of those that answer
         self._task: asyncio.Task[None] | None = None
         self.under_way: set[Watched[Credential]] = set()
@@ -83,7 +89,7 @@ class _Looks(Generic[Credential]):
 
     async def _follow(self) -> None:
         while self.under_way:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await self._sleep(LOOK_AGAIN_SECONDS)
             asked = {one.credential for one in self.under_way}
             try:
                 valid = await to_thread.run_sync(self._valid, asked, limiter=self._limiter)
