@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -164,7 +165,7 @@ async def _ask(
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": plain,
+        "path": unquote(plain),
         "raw_path": plain.encode(),
         "query_string": query.encode(),
         "root_path": "",

@@ -86,6 +86,11 @@ def test_no_name_leads_out_of_where_things_are_kept(
     assert files_of(tmp_path, settings) == before
 
 
+def test_what_is_asked_here_arrives_as_a_server_decodes_it(server: tuple[FastAPI, Keys]) -> None:
+    app, keys = server
+    assert ask(app, "GET", "/%75i%2Fstyle.css", key=keys.reader).status == 200
+
+
 def requests(names: list[str]) -> Iterator[tuple[str, str]]:
     """Each name once in every place that takes one, as it is and quoted, in turn."""
     places = sorted(
