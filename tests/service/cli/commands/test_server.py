@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from service.cli.commands.demo import free_port
-from service.cli.commands.server import listen
+from service.cli.commands.server import listen, server_config
 from service.client.client import Client
 from service.client.errors import ClientError
 from service.db.engine import open_engine, reading
@@ -68,6 +69,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
     finally:
         service.process.kill()
         service.process.wait()
+
+
+def test_nobody_is_asked_to_speak_websocket_whatever_is_installed() -> None:
+    assert server_config(Settings(), FastAPI()).ws == "none"  # or each would be a logged error
 
 
 def is_gone(process_id: int) -> bool:
