@@ -3,17 +3,21 @@
     too little memory                  the lanes', together: of the device, of the host, or of
                                        what the worker may take (`service.executors.memory`)
     a refusal of ours (MetaoptError)   the order's
-    what computing raises              the trial's
-    what is raised in a plug-in        the trial's, but for what only an exhausted or broken
-                                       machine says
+    what computing raises              the trial's, but for what only an exhausted machine says:
+                                       Python and torch tell a thread that cannot be started, or a
+                                       full disk, as any other RuntimeError, by the system's words
+    what is raised in a plug-in        the trial's, but for the same
     all else, and every OSError        the machine's: whatever its number is, also that a file is
       behind one of these              not there: what a study names was there when it came
 
 So a machine may fail in ways that nobody thought of, and no trial is charged.  An error says where
 it comes from by those that it was raised from (`raise … from`), also where they are not shown.
+Whoever exhausts the machine itself, as a plug-in that starts threads without bound, is told by what
+others meanwhile can do (`service.dispatcher.retries`): the twentieth time ends a trial alone.
 """
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 
@@ -32,6 +36,14 @@ EXHAUSTED = frozenset(
     }
 )  # fmt: skip
 """What a machine says that has no room, descriptors or disk left, whoever asked it."""
+
+_WORDS = {os.strerror(number): number for number in (EXHAUSTED - {errno.ENOMEM}) | {errno.EAGAIN}}
+"""How torch, which has no OSError, tells them; EAGAIN is of a thread, by a limit of processes."""
+
+_NO_THREAD = "can't start new thread"  # Python's word for it
+
+_STARTERS = frozenset({"multiprocessing", "subprocess"})
+"""Who starts processes in the standard library: EAGAIN of others is a socket without data."""
 
 OF_STORAGE = frozenset(
     {
@@ -69,20 +81,48 @@ def is_machines(error: BaseException) -> bool:
     """Whether `error` is the machine's fault, and says nothing about the trials it was met by."""
     if isinstance(error, CorruptCheckpoint):
         return False  # whoever reads the file has told a broken one from a broken machine
-    if _is_of_lost_data(error):
+    if _is_of_lost_data(error) or any(map(_is_of_exhausted, _chain(error))):
         return True
     behind = _of_system(error)
     if behind is None:
         return not isinstance(error, OWN) and not _in_plugin(error)
-    if _in_plugin(error) or _in_plugin(behind):
-        return behind.errno in EXHAUSTED
-    return True
+    return not _in_plugin(error) and not _in_plugin(behind)
 
 
 def is_of_storage(error: BaseException) -> bool:
     """Whether an error of the machine is that of a disk which is full or away."""
-    behind = _of_system(error)
-    return _is_of_lost_data(error) or (behind is not None and behind.errno in OF_STORAGE)
+    numbers = map(_number, _chain(error))
+    told = next((number for number in numbers if number is not None), None)
+    return _is_of_lost_data(error) or told in OF_STORAGE
+
+
+def _is_of_exhausted(error: BaseException) -> bool:
+    """Whether it is what only an exhausted machine says, whoever asked it."""
+    number = _number(error)
+    if number == errno.EAGAIN and isinstance(error, OSError):
+        return _raised_in(error).partition(".")[0] in _STARTERS
+    return number in EXHAUSTED or number == errno.EAGAIN
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of what it says, if it is the system that says it."""
+    if isinstance(error, OSError):
+        return error.errno
+    if not isinstance(error, RuntimeError):
+        return None
+    text = str(error)
+    if _NO_THREAD in text:
+        return errno.EAGAIN
+    return next((number for words, number in _WORDS.items() if words in text), None)
+
+
+def _raised_in(error: BaseException) -> str:
+    """The name of the module that raised it."""
+    name, traceback = "", error.__traceback__
+    while traceback is not None:
+        name = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        traceback = traceback.tb_next
+    return name
 
 
 def _is_of_lost_data(error: BaseException) -> bool:

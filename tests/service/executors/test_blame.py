@@ -1,6 +1,10 @@
 """Whose fault an error in a segment is: the machine's, unless it is listed as the trial's own."""
 
 import errno
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +24,7 @@ from metaopt.errors import (
     InvalidTasks,
 )
 from service.executors.base import MachineFailed, OutOfMemory, SegmentFailed, StorageFailed
-from service.executors.blame import OF_STORAGE
+from service.executors.blame import EXHAUSTED, OF_STORAGE
 from service.executors.local import _segment_error
 from service.executors.worker import describe
 
@@ -129,3 +133,76 @@ def test_a_data_set_whose_disk_is_away_is_the_machines_fault(tmp_path: Path) -> 
         ):
             frames = frames.tb_next  # a worker's frames are not this test's
         assert sort_of(away.value.with_traceback(frames)) is StorageFailed
+
+
+OUT_OF_PROCESSES = """
+import errno, json, os, resource, subprocess, sys, threading
+import torch
+from service.executors.worker import describe
+from types import ModuleType
+
+plugin = ModuleType("somebodys.tasks")
+exec('''
+def thread():
+    threading.Thread(target=print).start()
+
+def process():
+    subprocess.run(["/bin/true"])
+
+def socket():
+    raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+def nested(depth=100):  # torch goes on in another thread after sixty
+    once = torch.ones(2, requires_grad=True)
+    Nested.apply(once, depth).sum().backward()
+''', vars(plugin))
+
+class Nested(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, depth):
+        ctx.depth = depth
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if ctx.depth:
+            with torch.enable_grad():
+                plugin.nested(ctx.depth - 1)
+        return gradient, None
+
+vars(plugin).update(vars(sys.modules["__main__"]), __name__="somebodys.tasks")
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+if os.getuid() == 0:  # whom no such limit holds
+    os.setresuid(65534, 65534, 65534)
+for fails in (plugin.thread, plugin.process, plugin.nested, plugin.socket):
+    try:
+        fails()
+    except Exception as error:
+        print(json.dumps(describe(error)))
+"""
+
+
+def test_a_machine_that_starts_no_thread_and_no_process_any_more_is_at_fault() -> None:
+    command = [sys.executable, "-c", OUT_OF_PROCESSES]
+    run = subprocess.run(command, capture_output=True, check=True, text=True, timeout=300)
+    thread, process, torchs, socket = map(json.loads, run.stdout.splitlines())
+    assert "can't start new thread" in thread["message"]
+    assert "Resource temporarily unavailable" in torchs["message"]
+    for told in (thread, process, torchs):
+        assert type(_segment_error(told)) is MachineFailed and not told["invalid"]
+    assert type(_segment_error(socket)) is SegmentFailed  # of the plug-in: no data yet
+
+
+@pytest.mark.parametrize("number", sorted(EXHAUSTED - {errno.ENOMEM}))
+def test_what_torch_says_of_an_exhausted_machine_is_no_trials_fault(number: int) -> None:
+    said = f"unable to open shared memory object: {os.strerror(number)} ({number})"
+    sort = StorageFailed if number in OF_STORAGE else MachineFailed
+    assert sort_of(raised(RuntimeError(said))) is sort
+    assert sort_of(raised(RuntimeError(said), by="somebodys.tasks")) is sort
+
+
+def test_a_refusal_is_the_machines_fault_if_no_thread_could_be_started() -> None:
+    try:
+        raise InvalidTasks("cannot compute") from RuntimeError("can't start new thread")
+    except InvalidTasks as error:
+        assert sort_of(error) is MachineFailed
