@@ -267,7 +267,7 @@ class SegmentFailed(Exception):
 
 
 class OutOfMemory(SegmentFailed):
-    """The lanes did not fit into the device's memory together."""
+    """The lanes did not fit into the device's memory, or their worker's limit, together."""
 
 
 class MachineFailed(SegmentFailed):

@@ -1,7 +1,9 @@
 """Blame: whose fault an error in a segment is, as its worker sees it.  Listed is the trial's own.
 
-    too little memory                  the lanes', together: of the device, of the host, or of
-                                       what the worker may take (`service.executors.memory`)
+    too little memory                  the lanes', together: of the device, or of what the worker
+                                       may take
+      that the worker may take         the machine's: the host refused it, which somebody else
+                                       fills (`service.executors.memory` tells the two apart)
     a refusal of ours (MetaoptError)   the order's
     what computing raises              the trial's, but for what only an exhausted machine says:
                                        Python and torch tell a thread that cannot be started, or a
@@ -18,10 +20,13 @@ others meanwhile can do (`service.dispatcher.retries`): the twentieth time ends 
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
+from math import prod
 
 from metaopt.errors import CorruptCheckpoint, DataNotFound
+from service.executors.memory import refused_by_host
 
 OWN = (
     ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, NameError,
@@ -64,17 +69,46 @@ _KNOWN = frozenset(
 
 
 _TOLD_BY_TORCH = "DefaultCPUAllocator: can't allocate memory"
+_ASKED = re.compile(rf"{_TOLD_BY_TORCH}: you tried to allocate (\d+) bytes")
+_TOLD_BY_CPP = "std::bad_alloc"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that there is not enough memory, of the device or of the host."""
+    """Whether `error`, or what is behind it, says that there is not enough memory."""
+    if isinstance(error, CorruptCheckpoint):
+        return False
+    return any(_is_of_device(one) or _is_of_host(one) for one in _chain(error))
+
+
+def is_refused_by_host(error: BaseException) -> bool:
+    """Whether that memory is the host's, which refused what this process may take."""
+    of_host = next((one for one in _chain(error) if _is_of_host(one)), None)
+    return of_host is not None and refused_by_host(_asked_bytes(of_host))
+
+
+def _is_of_device(error: BaseException) -> bool:
     import torch
 
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def _is_of_host(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and _TOLD_BY_TORCH in str(error)
+    told = isinstance(error, RuntimeError) and not _is_of_device(error)
+    text = str(error) if told else ""
+    return isinstance(error, MemoryError) or _TOLD_BY_TORCH in text or text == _TOLD_BY_CPP
+
+
+def _asked_bytes(error: BaseException) -> int | None:
+    """What was asked for, as torch says it in words and numpy by a shape."""
+    asked = _ASKED.search(str(error))
+    if asked is not None:
+        return int(asked[1])
+    if type(error).__module__.partition(".")[0] == "numpy":
+        shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+        return None if shape is None or dtype is None else prod(shape) * int(dtype.itemsize)
+    return None
 
 
 def is_machines(error: BaseException) -> bool:

@@ -248,10 +248,9 @@ class _SlotThread:
             self._end_worker()
             raise self._loss(answer["lost"]["message"])
         if "error" in answer:
-            error = _segment_error(answer["error"])
-            if isinstance(error, OutOfMemory) and self.slot.device == "cpu":
+            if answer["error"]["out_of_memory"] and self.slot.device == "cpu":
                 self._end_worker()  # its heap is in pieces: the next lanes get a whole one
-            raise error
+            raise _segment_error(answer["error"])
         return SegmentReport.from_json(answer["report"])
 
     def _leave_plugins(self, needed: frozenset[Plugin]) -> None:
@@ -326,8 +325,8 @@ class _SlotThread:
 
 def _segment_error(error: Json) -> SegmentFailed:
     kind = SegmentFailed
-    if error["out_of_memory"]:
-        kind = OutOfMemory
-    elif error["machine"]:
+    if error["machine"]:
         kind = StorageFailed if error["storage"] else MachineFailed
+    elif error["out_of_memory"]:
+        kind = OutOfMemory
     return kind(error["message"], kind=error["kind"], invalid=error["invalid"], lane=error["lane"])

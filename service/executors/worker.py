@@ -27,7 +27,12 @@ from metaopt.data.shelf import look_in
 from metaopt.errors import MetaoptError
 from metaopt.plugins.described import Needed
 from metaopt.plugins.sources import Sources
-from service.executors.blame import is_machines, is_of_storage, is_out_of_memory
+from service.executors.blame import (
+    is_machines,
+    is_of_storage,
+    is_out_of_memory,
+    is_refused_by_host,
+)
 from service.executors.channel import Channel, Json
 from service.executors.memory import limit_memory
 from service.executors.progress import Progress
@@ -119,13 +124,14 @@ def serve(
 
 def describe(error: Exception) -> Json:
     """`error` as plain data: its kind, its message, and whose fault it is."""
-    machine = is_machines(error)
+    out_of_memory = is_out_of_memory(error)
+    machine = is_refused_by_host(error) if out_of_memory else is_machines(error)
     return {
         "kind": type(error).__name__,
         "message": f"{type(error).__name__}: {error}"[:2000],
-        "invalid": isinstance(error, MetaoptError) and not machine,
+        "invalid": isinstance(error, MetaoptError) and not (machine or out_of_memory),
         "lane": error.lane if isinstance(error, MetaoptError) else None,
-        "out_of_memory": is_out_of_memory(error),
+        "out_of_memory": out_of_memory,
         "machine": machine,
         "storage": machine and is_of_storage(error),
     }
