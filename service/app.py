@@ -4,6 +4,7 @@ It only reads and writes rows; what a study needs done, the dispatcher does.  No
 torch.
 """
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -40,6 +41,9 @@ from service.dashboard.mount import mount_dashboard
 from service.db.connections.deadlines import API, API_REQUEST_SECONDS
 from service.db.engine import open_engine
 from service.db.schema import revisions
+from service.executors.cores import usable_cores
+from service.executors.devices import may_have_devices
+from service.executors.memory import worker_limit
 from service.notifications.config import load_listed
 from service.planning.door import MostCost
 from service.settings import Settings
@@ -91,7 +95,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         upload_bytes=settings.upload_bytes,
         streams=Streams(settings.streams_per_key),
         queued_per_key=settings.queued_per_key,
-        most_cost=MostCost(settings.most_lane_bytes(), settings.evaluation_seconds),
+        most_cost=_most_cost(settings),
     )
     app = FastAPI(
         title="metaopt",
@@ -138,3 +142,17 @@ def _version() -> str:
         return version("metaopt")
     except PackageNotFoundError:  # run from a checkout that is not installed
         return "0"
+
+
+def _most_cost(settings: Settings) -> MostCost:
+    """What trials may need; of workers what is to be expected here, until a dispatcher tells."""
+    on_cores = settings.devices == "cpu" or (
+        settings.devices == "auto" and not may_have_devices(os.environ)
+    )
+    workers = (settings.slots or usable_cores().number) if on_cores else 0
+    return MostCost(
+        settings.most_lane_bytes(),
+        settings.evaluation_seconds,
+        worker_bytes=worker_limit(workers, settings.worker_bytes),
+        by_default=settings.lane_bytes is None,
+    )

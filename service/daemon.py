@@ -22,6 +22,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO
@@ -46,6 +47,7 @@ from service.dispatcher.slots import SlotsLost
 from service.dispatcher.store.ledger import Ledger
 from service.errors import NoDeviceWorks, SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
+from service.executors.memory import worker_limit
 from service.executors.plugins import Plugins, describe_plugins
 from service.executors.slots import Found, find_slots
 from service.logs import configure_logging
@@ -150,6 +152,8 @@ def _run_epoch(
     log_to: TextIO,
 ) -> None:
     data = settings.data_directory.resolve()
+    on_cores = sum(1 for slot in found.slots if slot.device == "cpu")
+    found = replace(found, worker_bytes=worker_limit(on_cores, settings.worker_bytes))
     # around the workers: they must not wait for these
     with (
         mirroring(settings.url(), epoch, log_to),
@@ -163,7 +167,7 @@ def _run_epoch(
             programs=settings.programs(),
             data_sets=settings.data_sets(),
             plugins=plugins,
-            memory_bytes=settings.worker_bytes,
+            memory_bytes=found.worker_bytes,
         )
         try:
             store = CheckpointStore(data / "checkpoints")

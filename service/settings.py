@@ -95,7 +95,8 @@ class Settings(BaseSettings):
         None,
         ge=2**20,
         description="Most memory that one trial of a spec may need, in bytes, by the estimate of "
-        "`metaopt preview`; default half of this machine's, from 4 to 64 GiB.",
+        "`metaopt preview`; default half of this machine's, from 4 to 64 GiB, but no more than a "
+        "worker may take, where slots are cores.",
     )
     evaluation_seconds: float = Field(
         1800.0,

@@ -70,6 +70,12 @@ def list_devices(environment: Mapping[str, str], nodes: Path = Path("/dev")) -> 
     return Listing(chosen.devices, broken + chosen.broken)
 
 
+def may_have_devices(environment: Mapping[str, str], nodes: Path = Path("/dev")) -> bool:
+    """Whether any device might be listed here, as far as that is known without a look at them."""
+    has_nodes = any(_NODE.fullmatch(node) for node in _names(nodes))
+    return has_nodes and not _hidden(environment)
+
+
 def visible_devices(environment: Mapping[str, str], listed: Sequence[Device]) -> Listing:
     """Those of the listed devices that CUDA_VISIBLE_DEVICES leaves.
 

@@ -43,7 +43,7 @@ from service.executors.base import (
 )
 from service.executors.channel import ChannelClosed, ChannelSilent, Json
 from service.executors.cores import usable_cores
-from service.executors.memory import fair_share
+from service.executors.memory import worker_limit
 from service.executors.plugins import Plugins
 from service.executors.process import DeviceBroken, Hung, WorkerChoice, WorkerProcess
 from service.executors.proof import device_fault
@@ -91,7 +91,7 @@ class LocalExecutor:
         lends = on_cores >= usable_cores().number  # else a core is idle, and compiles beside them
         data_sets = (data_sets or log_directory / "datasets").resolve()
         self._plugins = plugins or Plugins()
-        most = memory_bytes or fair_share(on_cores)
+        most = worker_limit(on_cores, memory_bytes)
         choice = WorkerChoice(compiling, programs, data_sets, lends, self._plugins.sources, most)
         self._slots = {slot.name: _SlotThread(slot, log_directory, choice, fault) for slot in slots}
 

@@ -45,6 +45,16 @@ def fair_share(workers: int, root: Path = Path("/")) -> int:
     return max(LEAST_BYTES, int(SHARE * usable_memory(root)) // max(1, workers))
 
 
+def worker_limit(workers: int, set_bytes: int | None) -> int | None:
+    """The most bytes of each of so many workers on cores: as it is set, or a share; None of none.
+
+    Args:
+        workers: On cores; on a device, its own memory is the limit.
+        set_bytes: METAOPT_WORKER_BYTES.
+    """
+    return (set_bytes or fair_share(workers)) if workers else None
+
+
 def usable_memory(root: Path = Path("/")) -> int:
     """Bytes that this process may use: the machine's, or what its control groups allow."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

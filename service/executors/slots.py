@@ -33,11 +33,13 @@ class Found:
         slots: At least one.
         broken: Devices that are listed or asked for, and do not work.
         cores: How many there are, and why not more, where the slots are cores.
+        worker_bytes: Most private memory of a worker on a core, if that is known.
     """
 
     slots: list[Slot]
     broken: list[Broken] = field(default_factory=list)
     cores: Cores | None = None
+    worker_bytes: int | None = None
 
 
 def find_slots(
@@ -111,6 +113,7 @@ def view_of(found: Found, out: Mapping[str, str] | None = None) -> SlotsView:
         ],
         broken=[BrokenView(name=name, cause=cause) for name, cause in found.broken],
         cores=found.cores.why if found.cores else None,
+        worker_bytes=found.worker_bytes,
     )
 
 

@@ -37,10 +37,21 @@ class MostCost(NamedTuple):
     Args:
         lane_bytes: Memory of one trial.
         evaluation_seconds: Of one evaluation of one trial, as above.
+        worker_bytes: What a worker on a core may take, which a trial trains in; None is no limit.
+        by_default: Whether nobody has set `lane_bytes`: then what a worker may take counts, too.
     """
 
     lane_bytes: float
     evaluation_seconds: float
+    worker_bytes: float | None = None
+    by_default: bool = False
+
+    def of_trial(self) -> tuple[float, str]:
+        """The most memory of a trial, and the setting that raises it."""
+        worker = self.worker_bytes
+        if self.by_default and worker is not None and worker < self.lane_bytes:
+            return worker, "a worker's, METAOPT_WORKER_BYTES"
+        return self.lane_bytes, "METAOPT_LANE_BYTES"
 
 
 class Measured(NamedTuple):
@@ -97,13 +108,13 @@ def check_cost(
         InvalidSpec: Says what is needed, what is allowed, and the setting.
     """
     errors = []
-    needed = spec.lane_bytes()
-    if needed > most.lane_bytes:
+    needed, (allowed, setting) = spec.lane_bytes(), most.of_trial()
+    if needed > allowed:
         errors.append(
             FieldError(
                 "model",
                 f"one trial would need about {needed / GIB:.1f} GiB, the most here is "
-                f"{most.lane_bytes / GIB:.1f} (METAOPT_LANE_BYTES): make the model, meta_batch, "
+                f"{allowed / GIB:.1f} ({setting}): make the model, meta_batch, "
                 "inner_steps or the numbers of examples smaller",
             )
         )

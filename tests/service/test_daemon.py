@@ -4,20 +4,22 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import pytest
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from service import daemon
-from service.db.dispatcher import look
+from service.db.dispatcher import look, slots_told
 from service.db.engine import reading
 from service.dispatcher.slots import SlotsLost
 from service.executors.base import Slot
 from service.executors.plugins import Plugins
 from service.executors.slots import Found
 from service.settings import Settings
+from service.wire.views.slots import SlotsView
+from tests.waiting import wait_until
 
 
 def nothing(*_: Any, **__: Any) -> None:
@@ -163,3 +165,34 @@ def test_one_that_is_stuck_when_it_should_end_says_where_and_ends(
         process.terminate()
         assert process.wait(30) == 1
         assert "in run_epoch" in process.stderr.read()
+
+
+@pytest.mark.parametrize(("device", "told"), [("cpu", 3 * 2**30), ("cuda", None)])
+def test_the_api_is_told_what_a_worker_may_take(
+    engine: Engine,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    device: Literal["cpu", "cuda"],
+    told: int | None,
+) -> None:
+    keep_process(monkeypatch)
+    stop, codes = threading.Event(), list[int]()
+    found = Found([Slot(f"{device}:0", device)])
+    limited = settings.model_copy(update={"worker_bytes": 3 * 2**30})
+
+    def run() -> None:
+        codes.append(daemon.run(limited, stop=stop, found=found, plugins=Plugins()))
+
+    def said() -> object:
+        with reading(engine) as session:
+            return slots_told(session)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: said() is not None, 60)
+        assert SlotsView.model_validate(said()).worker_bytes == told
+    finally:
+        stop.set()
+        thread.join(60)
+    assert codes == [daemon.EXIT_DONE]

@@ -6,12 +6,14 @@ from sqlalchemy.orm import Session
 
 from service.db import segments
 from service.db.access.projects import within
+from service.db.dispatcher import slots_told
 from service.db.segments import Evaluated
 from service.db.studies import specs_of
 from service.planning.door import Measured, MostCost, check_cost, evaluation_costs, score_seconds
 from service.planning.preview import signatures
 from service.wire.spec.stored import stored_spec
 from service.wire.spec.study import StudySpec
+from service.wire.views.slots import SlotsView
 
 MOST_SEGMENTS = 50
 FAR_BELOW = 0.05  # of what is allowed: the rule is not that wrong, and nothing is looked up
@@ -38,12 +40,22 @@ def measured(session: Session, spec: StudySpec) -> dict[str, Measured]:
 def check_measured_cost(session: Session, spec: StudySpec, most: MostCost) -> None:
     """Refuse a spec whose trials need more than is allowed.
 
+    What a worker may take is as the dispatcher told, which may be of another machine, once it has.
+
     Raises:
         InvalidSpec: Says what is needed, how that is known, what is allowed, and the setting.
     """
+    most = _of_workers(session, most)
     by_rule = max(cost.seconds for cost in evaluation_costs(spec).values())
     near = by_rule > FAR_BELOW * most.evaluation_seconds
     check_cost(spec, most, measured(session, spec) if near else {})
+
+
+def _of_workers(session: Session, most: MostCost) -> MostCost:
+    told = slots_told(session) if most.by_default else None
+    if told is None:
+        return most
+    return most._replace(worker_bytes=SlotsView.model_validate(told).worker_bytes)
 
 
 def _by_rule(session: Session, evaluated: Sequence[Evaluated]) -> Iterator[float]:

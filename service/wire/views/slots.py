@@ -19,11 +19,15 @@ class BrokenView(View):
 
 
 class SlotsView(View):
-    """The slots of a dispatcher; `cores` says why it has not as many as the machine has cores."""
+    """The slots of a dispatcher; `cores` says why it has not as many as the machine has cores.
+
+    `worker_bytes` is the most private memory of a worker, where slots are cores.
+    """
 
     slots: list[SlotView]
     broken: list[BrokenView] = []
     cores: str | None = None
+    worker_bytes: int | None = None
 
     def working(self) -> list[SlotView]:
         """Those that are not out."""

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine
 
 from service.api.bodies import bounds
+from service.app import create_app
+from service.db.dispatcher import acquire, tell_slots_of
+from service.db.engine import transaction
 from service.planning.door import MostCost
+from service.settings import Settings
 from service.wire.parsing.plain_data import MAX_BODY_BYTES
+from service.wire.views.slots import SlotsView
 from tests.fakes.specs import SPEC
 
 JSON = {"content-type": "application/json"}
@@ -102,3 +108,48 @@ def test_what_costs_more_than_is_allowed_is_refused_and_previewed(
             422,
             ["model", "evaluation.tasks", "verdict.tasks"],
         )
+
+
+PATHS = ("/api/v1/studies/preview", "/api/v1/studies")
+WIDE = {
+    **SPEC,
+    "model": {"kind": "mlp", "widths": [4096] * 6},
+    "branches": [{"algorithm": "maml", "space": {"meta_batch": 1, "inner_steps": 1}}],
+    "evaluation": {"tasks": 2},
+    "verdict": {"tasks": 2},
+}
+"""Its trials need some 2 GiB, by the estimate."""
+
+
+def doors(app: FastAPI, document: dict[str, Any] = WIDE) -> tuple[set[int], str]:
+    with TestClient(app) as client:
+        answers = [client.post(path, json=document) for path in PATHS]
+    return {answer.status_code for answer in answers}, answers[-1].text
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["as-told", "as-set"])
+def test_by_default_no_trial_may_need_more_than_a_worker_on_a_core_may_take(
+    settings: Settings, engine: Engine, told: bool
+) -> None:
+    given = {"devices": "cpu", "worker_bytes": None if told else 2**30}
+    if told:  # by a dispatcher that may be elsewhere
+        tell(engine, worker_bytes=2**30)
+    here = settings.model_copy(update=given)
+    refused, said = doors(create_app(here))
+    assert refused == {422} and "the most here is 1.0 (a worker's, METAOPT_WORKER_BYTES)" in said
+    allowed, _ = doors(create_app(here.model_copy(update={"lane_bytes": 2**33})))
+    assert allowed == {200, 202}  # as it is set
+
+
+def test_a_worker_on_a_device_has_no_limit_at_the_door(settings: Settings, engine: Engine) -> None:
+    tell(engine, worker_bytes=None)
+    allowed, _ = doors(create_app(settings.model_copy(update={"worker_bytes": 2**30})))
+    assert allowed == {200, 202}
+
+
+def tell(engine: Engine, worker_bytes: int | None) -> None:
+    """As a dispatcher tells of its slots."""
+    with transaction(engine) as session:
+        assert acquire(session, "somewhere", lambda holder: False) == 1
+        view = SlotsView(slots=[], worker_bytes=worker_bytes)
+        tell_slots_of(session, view.model_dump(mode="json"))
