@@ -95,6 +95,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         upload_bytes=settings.upload_bytes,
         streams=Streams(settings.streams_per_key),
         queued_per_key=settings.queued_per_key,
+        schedules_per_key=settings.schedules_per_key,
         most_cost=_most_cost(settings),
     )
     app = FastAPI(

@@ -154,10 +154,11 @@ def _run_epoch(
     data = settings.data_directory.resolve()
     on_cores = sum(1 for slot in found.slots if slot.device == "cpu")
     found = replace(found, worker_bytes=worker_limit(on_cores, settings.worker_bytes))
+    schedules = partial(run_schedules, most_queued=settings.queued_per_key)
     # around the workers: they must not wait for these
     with (
         mirroring(settings.url(), epoch, log_to),
-        _beside("schedules", run_schedules, settings.url(), epoch),
+        _beside("schedules", schedules, settings.url(), epoch),
         _beside("retention", partial(_retain, settings), settings.url(), epoch),
     ):
         executor = LocalExecutor(

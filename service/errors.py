@@ -43,6 +43,7 @@
     ├── TooManyBodies           too-many-bodies        large ones, of whomever, at the same time
     ├── TooManyStreams          too-many-streams       event streams of one key or address
     ├── TooManyStudies          too-many-studies       in the queue, of one key
+    ├── TooManySchedules        too-many-schedules     active ones, of one key
     ├── NotReady                not-ready              database, schema or dispatcher is missing
     ├── SchemaOutdated          schema-outdated        the database needs `metaopt db upgrade`
     ├── OpenToTheNetwork        open-to-the-network    another address than loopback, but no key
@@ -332,6 +333,12 @@ class TooManyStudies(ServiceError):
     """So many studies of one key are in the queue that it gets no more until some have begun."""
 
     code = "too-many-studies"
+
+
+class TooManySchedules(ServiceError):
+    """So many schedules of one key are active that it gets no more until some are paused."""
+
+    code = "too-many-schedules"
 
 
 class NotReady(ServiceError):

@@ -108,7 +108,15 @@ class Settings(BaseSettings):
         1000,
         ge=1,
         le=1_000_000,
-        description="Most studies that one API key may have in the queue; without keys, everybody.",
+        description="Most studies that one API key may have in the queue, those of its schedules "
+        "too; without keys, everybody.",
+    )
+    schedules_per_key: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most active schedules that one API key may have made; without keys, "
+        "everybody.",
     )
     streams_per_key: int = Field(
         100,

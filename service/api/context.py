@@ -44,6 +44,7 @@ POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15.0
 MOST_STREAMS = 100
 MOST_QUEUED = 1000
+MOST_SCHEDULES = 100
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Context:
         feeds: New events of studies, for those who wait for them.
         streams: The event streams that are open.
         queued_per_key: Most studies of one API key in the queue.
+        schedules_per_key: Most active schedules of one API key.
         most_cost: What trials of a spec may need.
         data_sets: Directory of the data sets that specs may name; None has none.
         upload_bytes: Most bytes of the arrays of a data set that is sent here.
@@ -77,6 +79,7 @@ class Context:
     feeds: Feeds = field(default_factory=Feeds)
     streams: Streams = field(default_factory=lambda: Streams(MOST_STREAMS))
     queued_per_key: int = MOST_QUEUED
+    schedules_per_key: int = MOST_SCHEDULES
     most_cost: MostCost = MostCost(MOST_LANE_BYTES, math.inf)
     data_sets: Path | None = None
     upload_bytes: int = 0

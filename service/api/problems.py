@@ -87,6 +87,7 @@ KINDS: dict[str, Kind] = {
     "too-many-bodies": Kind(429, "Too many large bodies", [*RETRY, *CLOSE]),
     "too-many-streams": Kind(429, "Too many event streams", RETRY),
     "too-many-studies": Kind(429, "Too many studies are queued", RETRY),
+    "too-many-schedules": Kind(429, "Too many schedules are active", RETRY),
     "request-timeout": Kind(408, "The request did not come", CLOSE),
     "not-ready": Kind(503, "The service is not ready", RETRY),
     "schema-outdated": Kind(503, "The database needs an upgrade", RETRY),

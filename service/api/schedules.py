@@ -114,7 +114,8 @@ def pause_schedule(schedule_id: str, response: Response, context: Ctx) -> Schedu
 def resume(schedule_id: str, response: Response, context: Ctx) -> ScheduleView:
     """Let a paused schedule fire again; what it did not fire meanwhile is not caught up."""
     with context.changing() as session:
-        schedules.resume_schedule(session, schedule_id, now=context.now())
+        most = context.schedules_per_key
+        schedules.resume_schedule(session, schedule_id, now=context.now(), most_active=most)
     return _show(context, schedule_id, response)
 
 
@@ -184,10 +185,12 @@ def _show(context: Context, schedule_id: str, response: Response) -> ScheduleVie
 
 
 def _add(context: Context, new: NewSchedule) -> str:
+    maker = schedules.Maker(context.who.api_key_id, context.schedules_per_key)
+
     def attempt() -> str:
         with context.changing() as session:
             return schedules.add_schedule(
-                session, new, schedule_id=uuid.uuid4().hex, now=context.now()
+                session, new, schedule_id=uuid.uuid4().hex, now=context.now(), maker=maker
             )
 
     try:

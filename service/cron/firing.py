@@ -2,7 +2,8 @@
 
     due ──▶ waiting ──┬─▶ submitted, as a study      (in one transaction from due to there)
                       ├─▶ refused                    the spec's warm start or baseline is not there
-                      └─▶ skipped                    the study of the run before goes on
+                      └─▶ skipped                    the study of the run before goes on, or whoever
+                                                     made the schedule has too many in the queue
     due ──▶ skipped                                  missed, and not caught up
 
 The caller has fenced the transaction (`service.db.dispatcher`), so no other runner is at work on
@@ -19,10 +20,10 @@ from service.db.access.projects import within
 from service.db.events import append_event
 from service.db.states import CatchUp, Overlap, RunStatus, SeedPolicy
 from service.db.tables import Schedule, ScheduleRun
-from service.errors import ServiceError, TransitionImpossible
+from service.errors import ServiceError, TooManyStudies, TransitionImpossible
 from service.operations.schedules import chart
 from service.operations.steer import CANCEL, steer_study
-from service.operations.submit import submit_study
+from service.operations.submit import Submitter, submit_study
 from service.plugins.needs import look_up
 from service.schedules.history import Drift, new_drifts
 from service.schedules.plan import (
@@ -41,14 +42,20 @@ from service.wire.words.instants import fire_time
 log = structlog.get_logger("schedules")
 
 
-def fire(session: Session, schedule_id: str, *, now: datetime) -> None:
-    """Write the runs of the schedule that are due, and take what waits as far as it goes now."""
+def fire(
+    session: Session, schedule_id: str, *, now: datetime, most_queued: int | None = None
+) -> None:
+    """Write the runs of the schedule that are due, and take what waits as far as it goes now.
+
+    Args:
+        most_queued: How many studies whoever made the schedule may have in the queue; None is any.
+    """
     schedule = schedules.lock_schedule(session, schedule_id)
     if schedule is None:  # removed meanwhile
         return
     if not schedule.paused:
         _add_due(session, schedule, now)
-    _settle(session, schedule, now)
+    _settle(session, schedule, now, most_queued)
 
 
 def look_at_ends(session: Session, schedule_id: str, *, now: datetime) -> None:
@@ -92,7 +99,7 @@ def _was_skipped_ahead(run: ScheduleRun, now: datetime) -> bool:
     return run.status == RunStatus.SKIPPED and run.created_at - now > GRACE
 
 
-def _settle(session: Session, schedule: Schedule, now: datetime) -> None:
+def _settle(session: Session, schedule: Schedule, now: datetime, most_queued: int | None) -> None:
     under_way, waiting = list(schedules.open_runs(session, schedule.schedule_id)), 0
     for run in schedules.waiting_runs(session, schedule):
         decision = decide(Overlap(schedule.overlap), busy=bool(under_way), waiting=waiting)
@@ -101,12 +108,26 @@ def _settle(session: Session, schedule: Schedule, now: datetime) -> None:
         elif decision == Decision.SKIP:
             _end(run, RunStatus.SKIPPED, _why_skipped(under_way, waiting))
         else:
-            for other in under_way:
-                _cancel(session, other, run, schedule.time_zone, now)
-            under_way = [run] if _submit(session, schedule, run, now) else []
+            try:
+                with session.begin_nested():  # none is cancelled for one that is not submitted
+                    for other in under_way:
+                        _cancel(session, other, run, schedule.time_zone, now)
+                    submitted = _submit(session, schedule, run, now, most_queued)
+            except TooManyStudies as error:
+                _end(run, RunStatus.SKIPPED, str(error))
+                cause = {"schedule_id": schedule.schedule_id, "cause": str(error)}
+                log.warning("run_skipped", **cause)
+            else:
+                under_way = [run] if submitted else []
 
 
-def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetime) -> bool:
+def _submit(
+    session: Session,
+    schedule: Schedule,
+    run: ScheduleRun,
+    now: datetime,
+    most_queued: int | None,
+) -> bool:
     study_id = run_study_id(schedule.schedule_id, run.fire_at)
     try:
         look_up(session, schedule.spec)
@@ -115,7 +136,10 @@ def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetim
             parse_spec(schedule.spec, stored=True), schedule.schedule_id, run.fire_at, fresh=fresh
         )
         with session.begin_nested(), within(session, schedule.project):
-            submit_study(session, spec, None, study_id=study_id, now=now)
+            by = _submitter(schedule, most_queued)
+            submit_study(session, spec, None, study_id=study_id, now=now, submitter=by)
+    except TooManyStudies:
+        raise
     except ServiceError as error:
         _end(run, RunStatus.REFUSED, str(error))
         log.warning("run_refused", schedule_id=schedule.schedule_id, cause=str(error))
@@ -124,6 +148,13 @@ def _submit(session: Session, schedule: Schedule, run: ScheduleRun, now: datetim
     session.flush()
     log.info("run_submitted", schedule_id=schedule.schedule_id, study_id=study_id)
     return True
+
+
+def _submitter(schedule: Schedule, most_queued: int | None) -> Submitter | None:
+    """Whoever made the schedule, also where the key is revoked: it stays the project's."""
+    if schedule.submitted_by is None or most_queued is None:
+        return None
+    return Submitter(schedule.submitted_by, most_queued)
 
 
 def _cancel(

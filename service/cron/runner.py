@@ -38,7 +38,12 @@ class Step(Protocol):
 
 
 def run_schedules(
-    database_url: str | URL, epoch: int, stop: threading.Event, now: Callable[[], datetime]
+    database_url: str | URL,
+    epoch: int,
+    stop: threading.Event,
+    now: Callable[[], datetime],
+    *,
+    most_queued: int | None = None,
 ) -> None:
     """Fire schedules while `epoch` is live; after a failure of the database wait longer.
 
@@ -47,9 +52,10 @@ def run_schedules(
         epoch: Of the dispatcher that runs this.
         stop: When set, this returns.
         now: The time, UTC-aware.
+        most_queued: How many studies whoever made a schedule may have in the queue; None is any.
     """
     engine, pause = open_engine(database_url, DISPATCHER), INTERVAL_SECONDS
-    runner = Runner(engine, epoch, now)
+    runner = Runner(engine, epoch, now, most_queued=most_queued)
     while not stop.wait(pause):
         try:
             runner.step()
@@ -70,12 +76,21 @@ class Runner:
         engine: The database.
         epoch: Named by every write.
         now: The time, UTC-aware.
+        most_queued: As for `run_schedules`.
     """
 
-    def __init__(self, engine: Engine, epoch: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        epoch: int,
+        now: Callable[[], datetime],
+        *,
+        most_queued: int | None = None,
+    ) -> None:
         self._engine = engine
         self._epoch = epoch
         self._now = now
+        self._most_queued = most_queued
         self._next: dict[schedules.Clock, datetime | None] = {}
         self._resting: dict[tuple[str, str], datetime] = {}  # until when, after a failure
 
@@ -94,7 +109,7 @@ class Runner:
         for schedule_id in sorted(ended):
             self._try(look_at_ends, schedule_id, now)
         for schedule_id in sorted(firing):
-            self._try(fire, schedule_id, now)
+            self._try(self._fire, schedule_id, now)
 
     def _due(self, clocks: list[schedules.Clock], now: datetime) -> set[str]:
         self._next = {
@@ -106,8 +121,11 @@ class Runner:
             if (at is not None and at <= now) or planned(clock.planned_to, now) < clock.planned_to
         }
 
+    def _fire(self, session: Session, schedule_id: str, *, now: datetime) -> None:
+        fire(session, schedule_id, now=now, most_queued=self._most_queued)
+
     def _try(self, step: Step, schedule_id: str, now: datetime) -> None:
-        what = step.__name__, schedule_id
+        what = step.__name__.lstrip("_"), schedule_id
         left = self._resting.get(what, now) - now
         if timedelta() < left <= REST:  # more is of a clock that was set back since
             return

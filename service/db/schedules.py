@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
+from service.db.access.projects import within
 from service.db.states import TERMINAL_STUDIES, Overlap, RunStatus, StudyStatus
 from service.db.tables import Schedule, ScheduleRun, Study
 
@@ -113,6 +114,15 @@ def clocks(session: Session) -> list[Clock]:
     columns = Schedule.schedule_id, Schedule.cron, Schedule.time_zone, Schedule.planned_to
     query = select(*columns).where(Schedule.paused.is_(False)).order_by(Schedule.schedule_id)
     return [Clock(*row) for row in session.execute(query)]
+
+
+def count_active_of(session: Session, api_key_id: str) -> int:
+    """How many schedules that are not paused an API key has made, whatever their project."""
+    query = select(func.count()).where(
+        Schedule.submitted_by == api_key_id, Schedule.paused.is_(False)
+    )
+    with within(session, None):
+        return session.scalar(query) or 0
 
 
 def ready(session: Session) -> set[str]:

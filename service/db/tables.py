@@ -391,7 +391,8 @@ class Schedule(Base):
     """A spec that is submitted again and again.
 
     All its fire times up to `planned_to` have a row in `mo_schedule_runs`, or never get one since
-    the schedule was paused.
+    the schedule was paused.  `submitted_by` is the key that made it, "" without keys; null of those
+    that are older than the column.
     """
 
     __tablename__ = "mo_schedules"
@@ -415,6 +416,7 @@ class Schedule(Base):
     planned_to: Mapped[datetime]
     created_at: Mapped[datetime]
     project: Mapped[str] = _project()
+    submitted_by: Mapped[str | None] = mapped_column(String(64))
 
 
 class ScheduleRun(Base):

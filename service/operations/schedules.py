@@ -6,6 +6,7 @@ it from there, by the same rules.
 
 import re
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from service.db.access import audit
 from service.db.access.projects import project_of
 from service.db.states import RunStatus
 from service.db.tables import Schedule, ScheduleRun
-from service.errors import ScheduleExists, ScheduleNotFound
+from service.errors import ScheduleExists, ScheduleNotFound, TooManySchedules
 from service.operations import pages
 from service.operations.gates import resolve_gates
 from service.operations.references import storable
@@ -36,11 +37,31 @@ from service.wire.views.schedules import (
 MOST_POINTS = 1000
 
 
-def add_schedule(session: Session, new: NewSchedule, *, schedule_id: str, now: datetime) -> str:
+class Maker(NamedTuple):
+    """Who makes a schedule by a request; its studies count as theirs, for as long as it fires.
+
+    Args:
+        api_key_id: Of the API key, "" without keys.
+        most_active: How many schedules that are not paused it may have made.
+    """
+
+    api_key_id: str
+    most_active: int
+
+
+def add_schedule(
+    session: Session,
+    new: NewSchedule,
+    *,
+    schedule_id: str,
+    now: datetime,
+    maker: Maker | None = None,
+) -> str:
     """Add a schedule and return its id, or the id of one that is just the same already.
 
     Raises:
         ScheduleExists: Another one has the name.
+        TooManySchedules: The maker has as many active ones as it may.
         InvalidSpec: The spec's warm start or gates name what is not there or does not fit.
     """
     earlier = schedules.find_named(session, new.name)
@@ -50,6 +71,8 @@ def add_schedule(session: Session, new: NewSchedule, *, schedule_id: str, now: d
         raise ScheduleExists(
             f"schedule {new.name} is there and differs: remove it first, or take another name"
         )
+    if maker is not None:
+        _check_active(session, maker)
     # Better refused now than at night.
     resolve_gates(session, resolve_warm_start(session, new.spec))
     session.add(
@@ -61,6 +84,7 @@ def add_schedule(session: Session, new: NewSchedule, *, schedule_id: str, now: d
             planned_to=now,
             created_at=now,
             project=project_of(session),
+            submitted_by=None if maker is None else maker.api_key_id,
         )
     )
     session.flush()
@@ -145,10 +169,18 @@ def pause_schedule(session: Session, schedule_id: str) -> None:
         schedule.version += 1
 
 
-def resume_schedule(session: Session, schedule_id: str, *, now: datetime) -> None:
-    """Let the schedule fire again; nothing before `now` is caught up."""
+def resume_schedule(
+    session: Session, schedule_id: str, *, now: datetime, most_active: int | None = None
+) -> None:
+    """Let the schedule fire again; nothing before `now` is caught up.
+
+    Raises:
+        TooManySchedules: Whoever made it has `most_active` others by now.
+    """
     schedule = get_schedule(session, schedule_id, fresh=True)
     if schedule.paused:
+        if most_active is not None and schedule.submitted_by is not None:
+            _check_active(session, Maker(schedule.submitted_by, most_active))
         audit.note(session, paused=[True, False])
         schedule.paused = False
         schedule.planned_to = max(planned(schedule.planned_to, now), now)
@@ -182,6 +214,14 @@ def run_now(session: Session, schedule_id: str, *, now: datetime) -> RunView:
     row = schedules.find_run(session, schedule_id, fire_at)
     assert row is not None
     return _run_view(row)
+
+
+def _check_active(session: Session, maker: Maker) -> None:
+    if schedules.count_active_of(session, maker.api_key_id) >= maker.most_active:
+        raise TooManySchedules(
+            f"{maker.most_active} schedules of this key are active, which is the most "
+            "(METAOPT_SCHEDULES_PER_KEY): pause or remove some"
+        )
 
 
 def _definition(row: Schedule) -> dict[str, object]:

@@ -39,20 +39,23 @@ def new_schedule(**changes: Any) -> NewSchedule:
     return NewSchedule.model_validate(whole)
 
 
-def add(engine: Engine, clock: HandClock, **changes: Any) -> str:
+def add(
+    engine: Engine, clock: HandClock, maker: schedules.Maker | None = None, **changes: Any
+) -> str:
     """Add such a schedule as the API does; return its id."""
+    new = new_schedule(**changes)
     with transaction(engine) as session:
         return schedules.add_schedule(
-            session, new_schedule(**changes), schedule_id=uuid.uuid4().hex, now=clock()
+            session, new, schedule_id=uuid.uuid4().hex, now=clock(), maker=maker
         )
 
 
-def take_over(engine: Engine, clock: HandClock) -> Runner:
+def take_over(engine: Engine, clock: HandClock, most_queued: int | None = None) -> Runner:
     """Return the runner of a new live dispatcher."""
     with transaction(engine) as session:
         epoch = acquire(session, "test", lambda _: True)
     assert epoch is not None
-    return Runner(engine, epoch, clock)
+    return Runner(engine, epoch, clock, most_queued=most_queued)
 
 
 def runs(engine: Engine) -> list[ScheduleRun]:

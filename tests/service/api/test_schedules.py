@@ -1,10 +1,13 @@
 """Schedules over HTTP, on both databases."""
 
+import dataclasses
 import json
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
@@ -205,3 +208,38 @@ def test_removing_leaves_studies_alone(client: TestClient, engine: Engine) -> No
     client.delete(f"{URL}/{schedule_id}")
     assert statuses(engine) == []
     assert client.get("/api/v1/studies").json()["items"][0]["status"] == "running"
+
+
+def test_a_firing_counts_towards_the_quota_of_whoever_made_the_schedule(
+    app: FastAPI, client: TestClient, engine: Engine
+) -> None:
+    app.state.context = dataclasses.replace(app.state.context, queued_per_key=1)
+    clock = HandClock(datetime.now(UTC))
+    runner = take_over(engine, clock, most_queued=1)
+    queued = client.post("/api/v1/studies", json=SMALL).json()["study_id"]
+    schedule_id = post(client, cron="* * * * *")
+    clock.go(seconds=60)
+    runner.step()
+    [run] = client.get(f"{URL}/{schedule_id}/runs").json()["items"]
+    assert (run["status"], run["study_id"]) == ("skipped", None)
+    assert "METAOPT_QUEUED_PER_KEY" in run["reason"]
+    client.post(f"/api/v1/studies/{queued}:cancel")
+    clock.go(seconds=60)
+    runner.step()
+    assert statuses(engine) == ["skipped", "submitted"]
+    refused = client.post("/api/v1/studies", json=SMALL)  # what it queued counts, too
+    assert_problem(refused, 429, "too-many-studies")
+
+
+def test_a_key_has_a_most_of_active_schedules(app: FastAPI, client: TestClient) -> None:
+    app.state.context = dataclasses.replace(app.state.context, schedules_per_key=1)
+    first, another = post(client), {**NIGHTLY, "name": "another"}
+    assert post(client) == first  # what is there stays there
+    refused = client.post(URL, json=another)
+    problem = assert_problem(refused, 429, "too-many-schedules")
+    assert "METAOPT_SCHEDULES_PER_KEY" in problem["detail"] and refused.headers["retry-after"]
+    elsewhere = client.post(URL, json=another, headers={"Metaopt-Project": "another"})
+    assert elsewhere.status_code == 429
+    client.post(f"{URL}/{first}:pause")
+    assert client.post(URL, json=another).status_code == 201
+    assert_problem(client.post(f"{URL}/{first}:resume"), 429, "too-many-schedules")

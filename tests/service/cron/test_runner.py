@@ -19,6 +19,7 @@ from service.operations import schedules
 from service.schedules.plan import run_study_id
 from tests.fakes.described import algorithm, needed, refused
 from tests.fakes.executor import ScriptedExecutor
+from tests.fakes.rows import add_study
 from tests.fakes.running import Running, kinds, wait_for
 from tests.fakes.schedules import NOON, HandClock, add, runs, statuses, submitted, take_over
 from tests.fakes.specs import small_spec
@@ -204,6 +205,35 @@ def test_overlap_cancel_ends_the_study_before(
     assert [study.status for study in submitted(engine)] == ["cancelled", "queued"]
     assert (second.status, second.reason) == ("submitted", None)
     assert kinds(engine, str(first.study_id), "study_cancelled")
+
+
+def test_no_study_is_cancelled_for_one_that_the_quota_keeps_out(
+    engine: Engine, clock: HandClock
+) -> None:
+    runner = take_over(engine, clock, most_queued=1)
+    add(engine, clock, maker=schedules.Maker("k", 9), overlap="cancel")
+    clock.go(hours=1)
+    runner.step()
+    end_studies(engine, "running")
+    with transaction(engine) as session:
+        add_study(session, "b" * 32, status="queued", submitted_by="k")
+    clock.go(hours=1)
+    runner.step()
+    first, second = runs(engine)
+    assert (first.status, first.reason, second.status) == ("submitted", None, "skipped")
+    assert "METAOPT_QUEUED_PER_KEY" in str(second.reason)
+    assert {study.status for study in submitted(engine)} == {"running", "queued"}
+
+
+def test_a_schedule_of_which_nobody_knows_who_made_it_has_no_quota(
+    engine: Engine, clock: HandClock
+) -> None:
+    runner = take_over(engine, clock, most_queued=1)
+    for name in ("one", "two"):  # as before there were quotas
+        add(engine, clock, name=name)
+    clock.go(hours=1)
+    runner.step()
+    assert statuses(engine) == ["submitted", "submitted"]
 
 
 @pytest.mark.parametrize(
