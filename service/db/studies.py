@@ -3,7 +3,7 @@
 Transactions belong to the caller; nothing here commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -170,7 +170,7 @@ def studies_before(
     return session.scalars(query).all()
 
 
-def looks_at(session: Session, banks: Sequence[str]) -> dict[str, int]:
+def looks_at(session: Session, banks: Collection[str]) -> dict[str, int]:
     """How often any study has scored a trial on these sealed banks."""
     query = (
         select(Study.sealed_bank, func.sum(Study.sealed_looks))

@@ -124,6 +124,7 @@ class Study(Base):
         Index(None, "project", "name", "created_at", "study_id"),  # the newest of a name
         Index(None, "project", "status", "created_at", "study_id"),  # lists of a status
         Index(None, "sealed_bank", "sealed_looks", "project"),  # all that the looks at a bank need
+        Index(None, "project", "sealed_bank", "sealed_looks"),  # those at the banks of a page
         Index(None, "finished_at", "study_id"),  # what ended long ago
         # Which of those that wait need a plug-in: few, in a queue that may be long.
         _partial_index("ix_mo_studies_plugins", "plugins IS NOT NULL", "status"),

@@ -67,7 +67,7 @@ def _looked_at(
     session: Session, rows: Sequence[Study], views: Sequence[StudyView]
 ) -> list[StudyView]:
     """The views with how often the sealed tasks of their studies were looked at by now."""
-    looks = studies.looks_at(session, [row.sealed_bank for row in rows if row.sealed_bank])
+    looks = studies.looks_at(session, {row.sealed_bank for row in rows if row.sealed_bank})
     return [
         view.model_copy(update={"sealed_looks": looks.get(row.sealed_bank or "", row.sealed_looks)})
         for row, view in zip(rows, views, strict=True)

@@ -40,7 +40,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "api_key_id": ["key"],
     "after": [None, 0],
     "bank": ["bank"],
-    "banks": [["bank"]],
+    "banks": [["bank"], [f"bank {number}" for number in range(50)]],
     "because": ["it remembers"],
     "before": [None, (NOON, STUDY)],
     "branch": ["maml"],
