@@ -23,6 +23,7 @@ from service.auth.policy import READ, SUBMIT
 from service.errors import DatasetDamaged, FieldError, InvalidDataset
 from service.operations import datasets
 from service.operations.datasets import in_our_words
+from service.wire.parsing.plain_data import MAX_MANIFEST_BYTES
 from service.wire.views.datasets import (
     DatasetList,
     DatasetView,
@@ -32,9 +33,6 @@ from service.wire.views.datasets import (
 )
 
 PREFIX = "/api/v1/datasets"
-MOST_MANIFEST_BYTES = 2**25
-"""Of a hundred thousand classes with the longest names."""
-
 MOST_VALUES = 2_000_000
 """Of a manifest, counted before one is made."""
 
@@ -52,7 +50,7 @@ router = APIRouter(prefix=PREFIX, tags=["datasets"], responses=PROBLEMS)
 
 async def read_manifest_body(request: Request) -> bytes:
     """Return the body of a manifest, which may be larger than others."""
-    return await read_up_to(request, MOST_MANIFEST_BYTES)
+    return await read_up_to(request, MAX_MANIFEST_BYTES)
 
 
 @router.post(

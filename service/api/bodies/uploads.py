@@ -2,7 +2,8 @@
 
     body ──pieces of 1 MiB──▶ a thread: write, hash ──▶ whole and right: renamed, else removed
 
-The event loop only hands pieces on; a thread is held for as long as a piece takes.
+The event loop only hands pieces on; a thread is held for as long as a piece takes.  How slowly a
+body may come, `service.api.bodies.bounds` says of all of them.
 """
 
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from anyio import CancelScope, fail_after, to_thread
+from anyio import CancelScope, to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from metaopt.data.incoming.staging import Part, Staging
@@ -18,8 +19,6 @@ from service.api.bodies.body import check_head
 from service.errors import BodyTooLarge, StorageFull, UploadCut
 
 PIECE_BYTES = 2**20
-SILENCE_SECONDS = 60.0
-"""After so long without a byte nobody is taken to be there any more."""
 
 
 async def receive(
@@ -38,7 +37,7 @@ async def receive(
     Raises:
         BodyTooLarge: It has more bytes, announced or not.
         StorageFull: It is announced to be larger than the room that is left.
-        UploadCut: The client has gone, or is silent.
+        UploadCut: The client has gone.
         InvalidData: It has another SHA-256.
         OSError: It cannot be written.
     """
@@ -67,8 +66,7 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
     stream, waiting, size = request.stream(), list[bytes](), 0
     try:
         while True:
-            with fail_after(SILENCE_SECONDS):
-                chunk = await anext(stream, None)
+            chunk = await anext(stream, None)
             if chunk is not None:
                 waiting.append(chunk)
                 size += len(chunk)
@@ -79,9 +77,6 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
                 return
     except ClientDisconnect:
         raise UploadCut("the connection broke before the end: nothing was kept") from None
-    except TimeoutError:
-        rule = f"nothing came for {SILENCE_SECONDS:g} s: nothing was kept, send it again"
-        raise UploadCut(rule) from None
 
 
 def _check_room(staging: Staging, size: int) -> None:

@@ -22,6 +22,7 @@ from service.wire.parsing.encoding import NotText, decode, place, unseen
 from service.wire.parsing.yaml_loader import Rules, YamlRefused, load_yaml
 
 MAX_BODY_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 1 << 25  # of a data set: of a hundred thousand classes with the longest names
 MAX_YAML_BYTES = 1 << 17
 MAX_WRITTEN_OUT = 1 << 18
 MAX_VALUES = 30_000
