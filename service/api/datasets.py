@@ -7,20 +7,18 @@ So whatever was sent before, by whomever, is not sent again.  Files are in no tr
 audit log: its row is committed before they are changed, so that nothing is changed without one.
 """
 
-import json
-import threading
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.responses import FileResponse
 
-from service.api.bodies.body import read_up_to
+from service.api.bodies.body import parse_dataset, read_up_to
 from service.api.bodies.uploads import receive
 from service.api.context import Ctx
 from service.api.openapi import ARRAYS, ARRAYS_BODY, DATASET_BODY, PROBLEMS
 from service.auth.policy import READ, SUBMIT
-from service.errors import DatasetDamaged, FieldError, InvalidDataset
+from service.errors import DatasetDamaged
 from service.operations import datasets
 from service.operations.datasets import in_our_words
 from service.wire.parsing.plain_data import MAX_MANIFEST_BYTES
@@ -33,11 +31,6 @@ from service.wire.views.datasets import (
 )
 
 PREFIX = "/api/v1/datasets"
-MOST_VALUES = 2_000_000
-"""Of a manifest, counted before one is made."""
-
-_parsing = threading.Lock()  # one at a time: it may take a hundred megabytes
-
 HEAD_BYTES = 2**12
 """More than a file of arrays has beside these."""
 
@@ -62,10 +55,13 @@ async def read_manifest_body(request: Request) -> bytes:
     operation_id="add_dataset",
 )
 def add(
-    response: Response, body: Annotated[bytes, Depends(read_manifest_body)], context: Ctx
+    request: Request,
+    response: Response,
+    body: Annotated[bytes, Depends(read_manifest_body)],
+    context: Ctx,
 ) -> DatasetView:
     """Add a data set whose arrays are here; the very same again changes nothing."""
-    data = _plain(body)
+    data = parse_dataset(body, request.headers.get("content-type", ""))
     view = datasets.add_dataset(context.store(), data, context.upload_bytes, context.record)
     response.headers["Location"] = f"{PREFIX}/{view.digest}"
     return view
@@ -143,17 +139,3 @@ def remove(reference: Reference, context: Ctx) -> RemovedDataset:
     Refused while a study that has not ended, or a schedule, names the data that would go.
     """
     return datasets.remove_dataset(context.store(), context.reading, reference, context.record)
-
-
-def _plain(body: bytes) -> Any:
-    """The data of a JSON document; what they may be is for whoever reads them to say."""
-    values = sum(map(body.count, (b",", b"[", b"{")))
-    if values > MOST_VALUES:
-        rule = f"must have at most {MOST_VALUES} values"
-        raise InvalidDataset(f"dataset: {rule}", [FieldError("dataset", rule)])
-    try:
-        with _parsing:
-            return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        rule = f"must be JSON: {error}"
-        raise InvalidDataset(f"dataset: {rule}", [FieldError("dataset", rule)]) from None

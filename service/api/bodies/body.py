@@ -6,13 +6,14 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import BodyTooLarge, UnsupportedMediaType
-from service.wire.parsing.plain_data import MAX_BODY_BYTES, parse_json, parse_yaml
+from service.wire.parsing.plain_data import DATASET, MAX_BODY_BYTES, parse_json, parse_yaml
 
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 JSON_TYPES = frozenset({"", "application/json"})
 MOST_AT_ONCE = 2
 
 _parsing = threading.BoundedSemaphore(MOST_AT_ONCE)  # each takes memory, and none is faster so
+_parsing_large = threading.Lock()  # one at a time: it may take hundreds of megabytes
 
 
 async def read_body(request: Request) -> bytes:
@@ -78,13 +79,34 @@ def parse_body(body: bytes, content_type: str) -> Any:
         UnsupportedMediaType: It is said to be neither JSON nor YAML.
         InvalidSpec, BodyTooLarge: As the parsers.
     """
-    media_type = content_type.split(";", 1)[0].strip().lower()
+    media_type = _media_type(content_type)
     if media_type in YAML_TYPES:
         with _parsing:
             return parse_yaml(body)
-    if media_type in JSON_TYPES or media_type.endswith("+json"):
+    if _is_json(media_type):
         with _parsing:
             return parse_json(body)
     raise UnsupportedMediaType(
         "send the spec with Content-Type: application/yaml or application/json"
     )
+
+
+def parse_dataset(body: bytes, content_type: str) -> Any:
+    """Return the data of the body that adds a data set; what they may be is for others to say.
+
+    Raises:
+        UnsupportedMediaType: It is not said to be JSON.
+        InvalidDataset, BodyTooLarge: As the parser.
+    """
+    if not _is_json(_media_type(content_type)):
+        raise UnsupportedMediaType("send the data set with Content-Type: application/json")
+    with _parsing_large:
+        return parse_json(body, DATASET)
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type in JSON_TYPES or media_type.endswith("+json")

@@ -4,20 +4,28 @@ Refused, each with the path of the field: NaN and infinities (also 1e999), integ
 32 digits, a key given twice, NUL and lone surrogates, nesting deeper than 32, an object of more
 than 1,000 fields, an empty document; with its line and column, what is no JSON or YAML; and more
 than 30,000 values, of YAML 10,000, which are counted before any of them is made.  A byte-order mark
-is no part of a document.
+is no part of a document.  Of a data set, which may name a hundred thousand classes, there may be
+more (`DATASET`); the rules are the same.
 
 What is JSON is YAML, too, and read as JSON, up to 1 MiB.  Other YAML is the core schema of version
 1.2 (`no` and `on` are text, 1e-3 is a number) with anchors, aliases and merge keys and without
 tags, and at most 128 KiB of it.
 """
 
+import functools
 import json
 import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from service.errors import BodyTooLarge, FieldError, InvalidSpec
+from service.errors import (
+    BodyTooLarge,
+    FieldError,
+    InvalidDataset,
+    InvalidRequest,
+    InvalidSpec,
+)
 from service.wire.parsing.encoding import NotText, decode, place, unseen
 from service.wire.parsing.yaml_loader import Rules, YamlRefused, load_yaml
 
@@ -27,10 +35,31 @@ MAX_YAML_BYTES = 1 << 17
 MAX_WRITTEN_OUT = 1 << 18
 MAX_VALUES = 30_000
 MAX_YAML_VALUES = 10_000
+MAX_MANIFEST_VALUES = 2_000_000
 MAX_DEPTH = 32
 MAX_FIELDS = 1000
 MAX_DIGITS = 32
 MAX_ERRORS = 20
+
+
+class Document(NamedTuple):
+    """What is parsed, and how much of it there may be.
+
+    Args:
+        name: The field that a rule about the whole of it names.
+        most_bytes: Of it.
+        most_values: In it.
+        refusal: What is raised where it breaks a rule.
+    """
+
+    name: str
+    most_bytes: int
+    most_values: int
+    refusal: type[InvalidRequest]
+
+
+SPEC = Document("spec", MAX_BODY_BYTES, MAX_VALUES, InvalidSpec)
+DATASET = Document("dataset", MAX_MANIFEST_BYTES, MAX_MANIFEST_VALUES, InvalidDataset)
 
 
 class Refused(NamedTuple):
@@ -39,18 +68,18 @@ class Refused(NamedTuple):
     rule: str
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, document: Document = SPEC) -> Any:
     """The data of a JSON document.
 
     Raises:
-        InvalidSpec: It is not JSON, or breaks one of the rules above.
-        BodyTooLarge: It has more than 1 MiB.
+        InvalidSpec, InvalidDataset: It is not JSON, or breaks one of the rules above.
+        BodyTooLarge: It has more bytes than such a document may have.
     """
-    text = _text(body)
+    text = _text(body, document)
     try:
-        return checked(_decoded(text))
+        return checked(_decoded(text, document), document)
     except json.JSONDecodeError as error:
-        raise _not_json(text, error) from None
+        raise _not_json(text, error, document) from None
 
 
 def parse_yaml(body: bytes) -> Any:
@@ -69,19 +98,19 @@ def parse_yaml(body: bytes) -> Any:
         return checked(_yaml(text, len(body), error))
 
 
-def _decoded(text: str) -> Any:
-    if _count(text) > MAX_VALUES:
-        raise _invalid("spec", f"has more than {MAX_VALUES} values")
+def _decoded(text: str, document: Document = SPEC) -> Any:
+    if _count(text, document.most_values) > document.most_values:
+        raise _invalid(f"has more than {document.most_values} values", document)
     try:
         return _DECODER.decode(text)
     except RecursionError:
-        raise _invalid("spec", _TOO_DEEP) from None
+        raise _invalid(_TOO_DEEP, document) from None
 
 
-def _count(text: str) -> int:
-    """About how many values a JSON text has: exactly, where no object or list is empty."""
-    if _separators(text) > MAX_VALUES:  # perhaps they are in strings, which is rare
-        text = _STRING.sub("", text)
+def _count(text: str, most: int) -> int:
+    """About how many values a JSON text has: exactly, where it is short and no list is empty."""
+    if _separators(text) > most and len(text) <= MAX_BODY_BYTES:
+        text = _STRING.sub("", text)  # perhaps they are in strings, which is rare; takes memory
     return 1 + _separators(text)
 
 
@@ -92,19 +121,19 @@ def _separators(text: str) -> int:
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
-def checked(data: Any) -> Any:
+def checked(data: Any, document: Document = SPEC) -> Any:
     """Return `data` if every value in it keeps the rules.
 
     Raises:
-        InvalidSpec: Some do not; `errors` names the first 20 by path.
+        InvalidSpec, InvalidDataset: Some do not; `errors` names the first 20 by path.
     """
     errors: list[FieldError] = []
-    for error in () if _keeps_rules(data) else _broken_rules(data):
+    for error in () if _keeps_rules(data) else _broken_rules(data, document.name):
         errors.append(error)
         if len(errors) == MAX_ERRORS:
             break
     if errors:
-        raise InvalidSpec(_sentence(errors), errors)
+        raise document.refusal(_sentence(errors), errors)
     return data
 
 
@@ -127,15 +156,16 @@ _TOO_DEEP = f"is nested deeper than {MAX_DEPTH}"
 _EMPTY = "is empty"
 
 
-def _text(body: bytes) -> str:
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"the body must have at most {MAX_BODY_BYTES} bytes, got {len(body)}")
+def _text(body: bytes, document: Document = SPEC) -> str:
+    most = document.most_bytes
+    if len(body) > most:
+        raise BodyTooLarge(f"the body must have at most {most} bytes, got {len(body)}")
     try:
         text = decode(body)
     except NotText as error:
-        raise _invalid("spec", str(error)) from None
-    if not text.strip():
-        raise _invalid("spec", _EMPTY)
+        raise _invalid(str(error), document) from None
+    if not text or text.isspace():
+        raise _invalid(_EMPTY, document)
     return text
 
 
@@ -161,13 +191,13 @@ def _yaml(text: str, size: int, tried: json.JSONDecodeError | None = None) -> An
         raise _malformed(text, str(error)) from None
 
 
-def _not_json(text: str, error: json.JSONDecodeError) -> InvalidSpec:
+def _not_json(text: str, error: json.JSONDecodeError, document: Document = SPEC) -> InvalidRequest:
     problem = error.msg.removesuffix(" at")
-    return _malformed(text, f"is not valid JSON: {problem} at {place(text, error.pos)}")
+    return _malformed(text, f"is not valid JSON: {problem} at {place(text, error.pos)}", document)
 
 
-def _malformed(text: str, rule: str) -> InvalidSpec:
-    return _invalid("spec", rule if ", where U+" in rule else rule + unseen(text))
+def _malformed(text: str, rule: str, document: Document = SPEC) -> InvalidRequest:
+    return _invalid(rule if ", where U+" in rule else rule + unseen(text), document)
 
 
 def _number(text: str) -> int | float | Refused:
@@ -220,28 +250,64 @@ def _keeps_rules(data: Any) -> bool:
     return True
 
 
-def _broken_rules(data: Any) -> Iterator[FieldError]:
-    stack: list[tuple[str, Any, int]] = [("", data, 1)]
+def _broken_rules(data: Any, name: str) -> Iterator[FieldError]:
+    """The rules that values break, in their order; a path is only made for what breaks one."""
+    if rule := _own_rule(data, 1):
+        yield FieldError(name, rule)
+        return
+    keys: list[str | int] = []
+    stack = [_items(data)]
+    yield from _broken_names(data, "")
     while stack:
-        path, value, depth = stack.pop()
-        field = path or "spec"
-        if isinstance(value, Refused):
-            yield FieldError(field, value.rule)
-        elif isinstance(value, str) and (rule := _text_rule(value)):
-            yield FieldError(field, rule)
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+            del keys[len(stack) - 1 :]
+            continue
+        key, value = entry
+        if type(value) in _PLAIN:
+            continue
+        if rule := _own_rule(value, len(stack) + 1):
+            yield FieldError(_path([*keys, key]), rule)
         elif isinstance(value, dict | list):
-            if depth > MAX_DEPTH:
-                yield FieldError(field, _TOO_DEEP)
-                continue
-            if isinstance(value, dict) and len(value) > MAX_FIELDS:
-                yield FieldError(field, f"must have at most {MAX_FIELDS} fields, got {len(value)}")
-                continue
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            inner = [(child_path(path, key), entry, depth + 1) for key, entry in items]
-            stack.extend(reversed(inner))
-            if isinstance(value, dict):
-                rules = ((key, _text_rule(key)) for key in value)
-                yield from (FieldError(child_path(path, k), f"name {r}") for k, r in rules if r)
+            keys.append(key)
+            stack.append(_items(value))
+            if isinstance(value, dict) and any(map(_text_rule, value)):
+                yield from _broken_names(value, _path(keys))
+
+
+_PLAIN = (int, float, bool, type(None))
+
+
+def _own_rule(value: Any, depth: int) -> str | None:
+    """The rule that a value itself breaks, whatever is in it."""
+    if isinstance(value, Refused):
+        return value.rule
+    if isinstance(value, str):
+        return _text_rule(value)
+    if not isinstance(value, dict | list):
+        return None
+    if depth > MAX_DEPTH:
+        return _TOO_DEEP
+    if isinstance(value, dict) and len(value) > MAX_FIELDS:
+        return f"must have at most {MAX_FIELDS} fields, got {len(value)}"
+    return None
+
+
+def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return iter(value.items())
+    return iter(enumerate(value)) if isinstance(value, list) else iter(())
+
+
+def _broken_names(value: Any, path: str) -> Iterator[FieldError]:
+    for key in value if isinstance(value, dict) else ():
+        if rule := _text_rule(key):
+            yield FieldError(child_path(path, key), f"name {rule}")
+
+
+def _path(keys: list[str | int]) -> str:
+    return functools.reduce(child_path, keys, "")
 
 
 def _fields_break_rules(value: dict[str, Any]) -> bool:
@@ -256,9 +322,9 @@ def _text_rule(text: str) -> str | None:
     return None
 
 
-def _invalid(field: str, rule: str) -> InvalidSpec:
-    errors = [FieldError(field, rule)]
-    return InvalidSpec(_sentence(errors), errors)
+def _invalid(rule: str, document: Document = SPEC) -> InvalidRequest:
+    errors = [FieldError(document.name, rule)]
+    return document.refusal(_sentence(errors), errors)
 
 
 def _sentence(errors: list[FieldError]) -> str:

@@ -26,6 +26,7 @@ from service.settings import Settings
 from tests.fakes.local import local_client
 from tests.fakes.pictures import animals, write_files
 from tests.fakes.specs import TINY
+from tests.fakes.traps import TRAPS
 from tests.service.api.test_studies import assert_problem
 
 URL = "/api/v1/datasets"
@@ -256,6 +257,52 @@ def test_a_hostile_manifest_is_refused_with_its_field(
 def test_a_body_that_is_no_data_set_is_refused(client: TestClient, body: bytes) -> None:
     problem = assert_problem(client.post(URL, content=body), 422, "invalid-dataset")
     assert problem["errors"]
+
+
+@pytest.mark.parametrize("body", TRAPS)
+def test_no_body_is_a_server_error_and_each_is_refused_as_a_study_s_is(
+    client: TestClient, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem = assert_problem(
+        client.post(URL, content=body, headers=headers), 422, "invalid-dataset"
+    )
+    of_study = client.post("/api/v1/studies", content=body, headers=headers).json()
+    rules = [[one["message"] for one in said["errors"]] for said in (problem, of_study)]
+    assert rules[0] == rules[1]
+
+
+def test_what_breaks_a_rule_deep_in_a_manifest_is_told_by_its_path(
+    client: TestClient, sent: Sent
+) -> None:
+    text = json.dumps(sent.body)
+    for old, new, field in (
+        ('"name": "bee"', '"name": "bee", "name": "cow"', "manifest.groups[1].name"),
+        ('"name": "cat"', '"name": "cat\\u0000"', "manifest.groups[2].name"),
+        ('"outputs": 0', '"outputs": 1e999', "manifest.outputs"),
+    ):
+        assert old in text
+        response = client.post(URL, content=text.replace(old, new))
+        problem = assert_problem(response, 422, "invalid-dataset")
+        assert [one["field"] for one in problem["errors"]] == [field]
+
+
+def test_more_values_than_a_manifest_may_have_are_none_of_them_made(client: TestClient) -> None:
+    response = client.post(URL, content=b"[" + b"0," * 2_000_001 + b"0]")
+    problem = assert_problem(response, 422, "invalid-dataset")
+    assert problem["errors"] == [{"field": "dataset", "message": "has more than 2000000 values"}]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/yaml"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+def test_other_types_of_body_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+    assert_problem(client.post(URL, content=b"{}", headers=headers), 415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize("name", ["../x", "", "A", ZERO, "sha256:" + ZERO, "a\0", 7, ["a"]])

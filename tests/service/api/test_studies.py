@@ -16,6 +16,7 @@ from service.db.tables import IdempotencyKey, Study
 from service.planning.banks import digest_of
 from tests.fakes.rows import add_report, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
+from tests.fakes.traps import TRAPS
 
 URL = "/api/v1/studies"
 YAML = b"""
@@ -201,20 +202,7 @@ def test_a_broken_spec_is_refused_by_field(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b'{"name": NaN}', 422),
-        (b'{"name": 1e999}', 422),
-        (b'{"name": "a", "name": "b"}', 422),
-        (b'{"name": "\\ud800"}', 422),
-        (b'{"\\ud800": 1}', 422),
-        (b'{"name": "\\u0000"}', 422),
-        (b'{"seed": ' + b"9" * 5000 + b"}", 422),
-        (b"[" * 100_000, 422),
-        (b"\xff\xfe", 422),
-        (b"", 422),
-        (b"x" * (1 << 21), 413),
-    ],
+    ("body", "status"), [*((trap, 422) for trap in TRAPS), (b"x" * (1 << 21), 413)]
 )
 def test_no_body_is_a_server_error(client: TestClient, body: bytes, status: int) -> None:
     response = client.post(URL, content=body, headers={"Content-Type": "application/json"})
