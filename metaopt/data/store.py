@@ -11,7 +11,7 @@ who relies on a data set that it has found to stay holds another (`staying`), wh
 for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +51,27 @@ class Damaged(NamedTuple):
     digest: str
     names: tuple[str, ...]
     cause: str
+
+
+class Place(NamedTuple):
+    """Where a data set stands among those of a store, which are sorted by it."""
+
+    is_nameless: bool
+    first_name: str
+    digest: str
+
+
+def place_of(digest: str, names: Sequence[str]) -> Place:
+    """Where a data set stands.
+
+    Args:
+        names: What it is called, in order.
+
+    Example:
+        >>> place_of("00ff", ()) > place_of("ff00", ("zoo",))
+        True
+    """
+    return Place(not names, names[0] if names else "", digest)
 
 
 Before = Callable[[str, tuple[str, ...]], None]
@@ -195,27 +216,43 @@ class DataStore:
         """What a data set is called here."""
         return tuple(name for name, one in self._names.all().items() if one == digest)
 
-    def listing(self) -> tuple[list[Entry], list[Damaged]]:
-        """All data sets, by their first name, then those without one, by digest; and the damaged.
+    def each(self, after: "Place | None" = None) -> Iterator["Entry | Damaged"]:
+        """Yield data sets by their first name, then those without one, by digest.
 
-        Those whose manifest cannot be read are damaged.
+        One manifest is read at a time, as it is asked for; those that cannot be read are damaged.
+
+        Args:
+            after: Only those behind this place, whether or not there is still one at it.
         """
         called: dict[str, list[str]] = {}
         for name, digest in self._names.all().items():
             called.setdefault(digest, []).append(name)
-        entries, damaged = [], []
-        for digest in sorted(self._digests()):
-            names = tuple(called.get(digest, ()))
+        places = (place_of(digest, called.get(digest, ())) for digest in self._digests())
+        for place in sorted(place for place in places if after is None or place > after):
+            names = tuple(called.get(place.digest, ()))
             try:
                 with suppress(DataNotFound):  # it was removed meanwhile
-                    entries.append(Entry(self.get(digest), names))
+                    yield Entry(self.get(place.digest), names)
             except DamagedData as error:
-                damaged.append(Damaged(digest, names, str(error)))
-        return sorted(entries, key=lambda one: (not one.names, one.names)), damaged
+                yield Damaged(place.digest, names, str(error))
+
+    def listing(self) -> tuple[list[Entry], list[Damaged]]:
+        """All data sets, and the damaged, each in the order of `each`."""
+        entries, damaged = [], []
+        for one in self.each():
+            entries.append(one) if isinstance(one, Entry) else damaged.append(one)
+        return entries, damaged
 
     def entries(self) -> list[Entry]:
         """The data sets of `listing` that are not damaged."""
         return self.listing()[0]
+
+    def manifest_bytes(self, digest: str) -> int:
+        """Bytes of a manifest's file; 0 where there is none."""
+        try:
+            return self._manifest(digest).stat().st_size
+        except OSError:
+            return 0
 
     def _digests(self) -> list[str]:
         found = (digest_in(path.stem) for path in self.directory.glob("*.json"))

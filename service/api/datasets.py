@@ -17,12 +17,14 @@ from service.api.bodies.body import parse_dataset, read_up_to
 from service.api.bodies.uploads import receive
 from service.api.context import Ctx
 from service.api.openapi import ARRAYS, ARRAYS_BODY, DATASET_BODY, PROBLEMS
+from service.api.studies import Cursor, Limit, link_next
 from service.auth.policy import READ, SUBMIT
 from service.errors import DatasetDamaged
 from service.operations import datasets
 from service.operations.datasets import in_our_words
 from service.wire.parsing.plain_data import MAX_MANIFEST_BYTES
 from service.wire.views.datasets import (
+    PAGE_LIMIT,
     DatasetList,
     DatasetView,
     RemovedDataset,
@@ -90,9 +92,17 @@ async def upload(
 
 
 @router.get("", dependencies=READ, response_model=DatasetList, operation_id="list_datasets")
-def list_datasets(context: Ctx) -> DatasetList:
-    """Return all data sets, by their first name."""
-    return datasets.list_datasets(context.store())
+def list_datasets(
+    request: Request,
+    response: Response,
+    context: Ctx,
+    cursor: Cursor = None,
+    limit: Limit = PAGE_LIMIT,  # what a client of before there were pages takes for all
+) -> DatasetList:
+    """Return data sets, by their first name; a page may have fewer than there are behind it."""
+    page = datasets.list_datasets(context.store(), cursor=cursor, limit=limit)
+    link_next(request, response, page.next_cursor)
+    return page
 
 
 @router.get(

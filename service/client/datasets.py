@@ -22,7 +22,14 @@ from metaopt.errors import InvalidData
 from service.client.errors import ClientError, ServerRefused
 from service.client.http import Http, in_path
 from service.output_file import output_file, write_output
-from service.wire.views.datasets import DatasetList, DatasetManifest, DatasetView, RemovedDataset
+from service.wire.views.datasets import (
+    PAGE_LIMIT,
+    DatasetList,
+    DatasetManifest,
+    DatasetView,
+    RemovedDataset,
+    all_pages,
+)
 
 if TYPE_CHECKING:
     from metaopt.data.pack import Packed
@@ -89,7 +96,13 @@ class Datasets:
 
     def all(self) -> DatasetList:
         """All data sets, and those that are damaged."""
-        return self._http.call(DatasetList, "GET", "/datasets")
+        return all_pages(self._page)
+
+    def _page(self, cursor: str | None) -> DatasetList:
+        params: dict[str, Any] = {"limit": PAGE_LIMIT}
+        if cursor is not None:
+            params["cursor"] = cursor
+        return self._http.call(DatasetList, "GET", "/datasets", params=params)
 
     def show(self, reference: str) -> DatasetView:
         """The data set of that name, or `sha256:` and its digest."""

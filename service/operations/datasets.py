@@ -16,7 +16,7 @@ from metaopt.data.incoming.rules import least_bytes
 from metaopt.data.limits import in_units
 from metaopt.data.manifest import Manifest
 from metaopt.data.names import checked_name
-from metaopt.data.store import Before, DataStore, Entry
+from metaopt.data.store import Before, Damaged, DataStore, Entry, place_of
 from metaopt.errors import (
     DamagedData,
     DataIncomplete,
@@ -40,28 +40,54 @@ from service.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from service.operations import pages
 from service.wire.views.datasets import (
+    PAGE_LIMIT,
     DamagedDataset,
     DatasetList,
     DatasetRow,
     DatasetView,
     RemovedDataset,
+    all_pages,
 )
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_NAMED = 5
+MOST_READ_BYTES = 2**25
+"""Of manifests for one page; the one that goes beyond it is the last."""
 
 
-def list_datasets(store: DataStore) -> DatasetList:
-    """All data sets."""
-    entries, damaged = store.listing()
-    return DatasetList(
-        items=[_row(store, entry) for entry in entries],
-        damaged=[
-            DamagedDataset(digest=f"sha256:{one.digest}", names=list(one.names), detail=one.cause)
-            for one in damaged
-        ],
-    )
+def list_datasets(store: DataStore, *, cursor: str | None = None, limit: int) -> DatasetList:
+    """A page of data sets: each manifest is reduced to its row before the next one is read.
+
+    It ends early behind large manifests, so that no request reads gigabytes.
+
+    Args:
+        limit: Most data sets of the page, damaged ones included.
+
+    Raises:
+        InvalidCursor: The cursor is not one of ours.
+    """
+    place = pages.decode_place(cursor) if cursor else None
+    items: list[DatasetRow] = []
+    damaged: list[DamagedDataset] = []
+    size, last = 0, None
+    for one in store.each(place):
+        if last and (len(items) + len(damaged) == limit or size > MOST_READ_BYTES):
+            return DatasetList(items=items, damaged=damaged, next_cursor=pages.encode_place(last))
+        if isinstance(one, Entry):
+            items.append(_row(store, one))
+        else:
+            damaged.append(_damaged(one))
+        digest = one.manifest.digest if isinstance(one, Entry) else one.digest
+        last = place_of(digest, one.names)
+        size += store.manifest_bytes(digest)
+    return DatasetList(items=items, damaged=damaged)
+
+
+def all_datasets(store: DataStore) -> DatasetList:
+    """All data sets, page by page."""
+    return all_pages(lambda cursor: list_datasets(store, cursor=cursor, limit=PAGE_LIMIT))
 
 
 def show_dataset(store: DataStore, reference: str) -> DatasetView:
@@ -218,6 +244,10 @@ def _too_large(size: int, most_bytes: int) -> BodyTooLarge:
 
 def _below(field: str) -> str:
     return field if field == "manifest" else f"manifest.{field}"
+
+
+def _damaged(one: Damaged) -> DamagedDataset:
+    return DamagedDataset(digest=f"sha256:{one.digest}", names=list(one.names), detail=one.cause)
 
 
 def _row(store: DataStore, entry: Entry) -> DatasetRow:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
+from metaopt.data.names import checked_name, digest_in
+from metaopt.data.store import Place, place_of
+from metaopt.errors import InvalidData
 from service.errors import InvalidCursor
 
 Row = TypeVar("Row")
@@ -63,6 +66,30 @@ def decode_number(cursor: str) -> int:
         case [int(number)] if 0 <= number <= LARGEST_NUMBER:
             return number
     raise InvalidCursor(_MESSAGE)
+
+
+def encode_place(place: Place) -> str:
+    """The cursor for the data sets behind this one."""
+    return _encode([place.first_name, place.digest])
+
+
+def decode_place(cursor: str) -> Place:
+    """The place that `encode_place` was given.
+
+    Raises:
+        InvalidCursor: The cursor is not one of ours.
+    """
+    match _decode(cursor):
+        case [str(name), str(digest)] if digest_in(digest) == digest and _is_name(name):
+            return place_of(digest, (name,) if name else ())
+    raise InvalidCursor(_MESSAGE)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return not name or bool(checked_name(name))
+    except InvalidData:
+        return False
 
 
 _MESSAGE = "cursor: must be one that a list has handed out as next_cursor"

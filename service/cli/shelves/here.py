@@ -37,7 +37,7 @@ class Here:
 
     def all(self) -> DatasetList:
         """All of them."""
-        return datasets.list_datasets(self._store)
+        return datasets.all_datasets(self._store)
 
     def show(self, reference: str) -> DatasetView:
         """One of them."""

@@ -1,5 +1,6 @@
 """Data sets as the API says them: what is in one, and what adds one."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -10,7 +11,7 @@ DatasetKind = Literal["images", "table", "episodes", "text"]
 DatasetTarget = Literal["class", "number", "label"]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Said = str | bool | int | list[int]
-
+PAGE_LIMIT = 500
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -94,10 +95,32 @@ class DamagedDataset(View):
 
 
 class DatasetList(View):
-    """All data sets, by their first name, then those without one; and those that are damaged."""
+    """Data sets, by their first name, then those without one; and those that are damaged.
+
+    A page may end before it is full; there are more behind it while it has a `next_cursor`.
+    """
 
     items: list[DatasetRow]
     damaged: list[DamagedDataset]
+    next_cursor: str | None = None
+
+
+def all_pages(page_behind: Callable[[str | None], DatasetList]) -> DatasetList:
+    """All data sets of a list.
+
+    Args:
+        page_behind: Gives the page behind a cursor, or the first.
+    """
+    items: list[DatasetRow] = []
+    damaged: list[DamagedDataset] = []
+    cursor = None
+    while True:
+        page = page_behind(cursor)
+        items += page.items
+        damaged += page.damaged
+        cursor = page.next_cursor
+        if cursor is None:
+            return DatasetList(items=items, damaged=damaged)
 
 
 class DatasetView(DatasetManifest):

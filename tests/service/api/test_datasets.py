@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from metaopt.data import arrays as files
+from metaopt.data.manifest import Manifest
 from metaopt.data.pack import Packed
 from metaopt.data.reading import read
 from metaopt.data.store import DataStore
@@ -158,7 +160,79 @@ def test_a_damaged_one_is_named_beside_the_others(
     store.arrays_of(sent.packed.manifest).unlink()
     assert_problem(client.get(f"{URL}/animals/blob"), 500, "dataset-damaged")
     assert client.delete(f"{URL}/sha256:{digest}").json()["names"] == []
-    assert client.get(URL).json() == {"items": [], "damaged": []}
+    assert client.get(URL).json() == {"items": [], "damaged": [], "next_cursor": None}
+
+
+@pytest.fixture
+def several(store: DataStore, tmp_path: Path) -> list[list[str]]:
+    """Return the names of seven data sets, in the order of a list; the fourth is damaged."""
+    for number, name in enumerate(["b", "a", "d", "c", "e", None, None]):
+        (tmp_path / "t.csv").write_text(f"class,x\na,1\nb,{number}\n")
+        digest = store.add(read(tmp_path / "t.csv")[1], name)
+        if name == "d":
+            (store.directory / f"{digest}.json").write_text("{}")
+    return [["a"], ["b"], ["c"], ["d"], ["e"], [], []]
+
+
+def pages_of(client: TestClient, limit: int) -> list[dict[str, Any]]:
+    pages, url = [], f"{URL}?limit={limit}"
+    while url:
+        response = client.get(url)
+        assert response.status_code == 200, response.text
+        pages.append(response.json())
+        url = response.links["next"]["url"] if "next" in response.links else ""
+        assert bool(url) == (pages[-1]["next_cursor"] is not None)
+    return pages
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 500])
+def test_pages_together_are_the_whole_list(
+    client: TestClient, several: list[list[str]], limit: int
+) -> None:
+    pages = pages_of(client, limit)
+    sizes = [len(page["items"]) + len(page["damaged"]) for page in pages]
+    assert sum(sizes) == 7 and set(sizes[:-1]) <= {limit} and sizes[-1] <= limit
+    names = [row["names"] for page in pages for row in page["items"]]
+    assert names == [name for name in several if name != ["d"]]
+    assert [one["names"] for page in pages for one in page["damaged"]] == [["d"]]
+    whole = client.get(URL).json()
+    assert whole["items"] == [row for page in pages for row in page["items"]]
+
+
+def test_a_page_goes_on_behind_what_was_removed(
+    client: TestClient, several: list[list[str]]
+) -> None:
+    cursor = client.get(URL, params={"limit": 2}).json()["next_cursor"]
+    client.delete(f"{URL}/b")
+    behind = client.get(URL, params={"cursor": cursor}).json()
+    assert [row["names"] for row in behind["items"]] == [["c"], ["e"], [], []] and several
+
+
+def test_a_page_ends_behind_large_manifests_and_holds_one_at_a_time(
+    client: TestClient, several: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Manifest]] = []
+    most, read_json = 0, Manifest.from_json
+
+    def counted(text: str) -> Manifest:
+        nonlocal most
+        manifest = read_json(text)
+        made.append(weakref.ref(manifest))
+        most = max(most, sum(one() is not None for one in made))
+        return manifest
+
+    monkeypatch.setattr(Manifest, "from_json", staticmethod(counted))
+    assert len(client.get(URL).json()["items"]) == len(several) - 1
+    assert most <= 2
+    monkeypatch.setattr("service.operations.datasets.MOST_READ_BYTES", 1)
+    assert len(pages_of(client, 500)) == 7
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30", "WyIuLi94IiwiMDAiXQ", "WzFd", "é", "a" * 201])
+def test_a_cursor_that_is_none_is_refused(client: TestClient, cursor: str) -> None:
+    response = client.get(URL, params={"cursor": cursor})
+    assert response.status_code == 422
+    assert response.json()["code"] in ("invalid-cursor", "invalid-request")
 
 
 def test_a_name_that_is_taken_is_told_and_a_data_set_needs_none(

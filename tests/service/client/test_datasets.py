@@ -80,6 +80,18 @@ def test_a_path_is_packed_and_sent_once(client: Client, way: Counted, pictures: 
     assert client.datasets.remove("zoo").names == ["animals"]
 
 
+def test_all_are_all_pages(
+    client: Client, way: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DataStore(tmp_path / "server" / "datasets")
+    for number in range(3):
+        (tmp_path / "t.csv").write_text(f"class,x\na,1\nb,{number}\n")
+        store.add(read(tmp_path / "t.csv")[1], f"t{number}")
+    monkeypatch.setattr("service.client.datasets.PAGE_LIMIT", 1)
+    assert [row.names for row in client.datasets.all().items] == [["t0"], ["t1"], ["t2"]]
+    assert way.sent == ["GET"] * 3
+
+
 def test_a_transfer_that_breaks_begins_again(
     client: Client, way: Counted, pictures: Path, tmp_path: Path
 ) -> None:
