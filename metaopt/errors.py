@@ -8,6 +8,7 @@
     │   ├── DataIncomplete     a manifest whose arrays are not there
     │   ├── InvalidManifest    a manifest that no packing would give; says which fields
     │   ├── DataNameTaken      the name means another data set
+    │   ├── NoRoom             as much as is kept waits for its manifest already
     │   └── DamagedData        a stored data set whose bytes are not what its digest says
     ├── InvalidModel           model kind or size unusable for these tasks
     ├── InvalidPopulation      lane unknown, already there, or of another signature
@@ -69,6 +70,10 @@ class InvalidManifest(InvalidData):
 
 class DataNameTaken(InvalidData):
     """The name means another data set here."""
+
+
+class NoRoom(InvalidData):
+    """Arrays that no manifest came for take as much as is kept of them."""
 
 
 class DamagedData(InvalidData):

@@ -45,6 +45,7 @@ from service.executors.cores import usable_cores
 from service.executors.devices import may_have_devices
 from service.executors.memory import worker_limit
 from service.notifications.config import load_listed
+from service.operations.room import Room
 from service.planning.door import MostCost
 from service.settings import Settings
 
@@ -92,7 +93,11 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
         now=now,
         webhooks=listed,
         data_sets=settings.data_sets(),
-        upload_bytes=settings.upload_bytes,
+        room=Room(
+            most_bytes=settings.upload_bytes,
+            waiting_bytes=settings.upload_waiting_bytes,
+            free_bytes=settings.upload_free_bytes,
+        ),
         streams=Streams(settings.streams_per_key),
         queued_per_key=settings.queued_per_key,
         schedules_per_key=settings.schedules_per_key,

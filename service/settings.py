@@ -86,6 +86,17 @@ class Settings(BaseSettings):
         le=MOST_BYTES,
         description="Most bytes of the arrays of a data set that is sent to the API; 0 takes none.",
     )
+    upload_waiting_bytes: int = Field(
+        4 * MOST_BYTES,
+        ge=0,
+        description="Most bytes of all arrays of a project that were sent to the API and that no "
+        "data set has taken yet, with those on their way; they go a day after they came.",
+    )
+    upload_free_bytes: int = Field(
+        2**30,
+        ge=0,
+        description="Bytes of the disk that data sets sent to the API leave free.",
+    )
     plugins: str = Field(
         "",
         description="Installed packages whose plug-ins workers may import, each in one version, as "

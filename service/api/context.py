@@ -36,6 +36,7 @@ from service.default_project import DEFAULT_PROJECT
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
 from service.operations.datasets import in_our_words
+from service.operations.room import Room
 from service.planning.door import MostCost
 from service.wire.spec.size import MOST_LANE_BYTES
 
@@ -64,7 +65,7 @@ class Context:
         schedules_per_key: Most active schedules of one API key.
         most_cost: What trials of a spec may need.
         data_sets: Directory of the data sets that specs may name; None has none.
-        upload_bytes: Most bytes of the arrays of a data set that is sent here.
+        room: What data sets that are sent here may take.
         who: Who asks, in this request.
         action: What they ask for, as `POST /api/v1/studies/{study_id}:pause`.
         path: Of the request.
@@ -82,7 +83,7 @@ class Context:
     schedules_per_key: int = MOST_SCHEDULES
     most_cost: MostCost = MostCost(MOST_LANE_BYTES, math.inf)
     data_sets: Path | None = None
-    upload_bytes: int = 0
+    room: Room = Room()
     who: Identity = ANYONE
     action: str = ""
     path: str = ""

@@ -64,7 +64,7 @@ def add(
 ) -> DatasetView:
     """Add a data set whose arrays are here; the very same again changes nothing."""
     data = parse_dataset(body, request.headers.get("content-type", ""))
-    view = datasets.add_dataset(context.store(), data, context.upload_bytes, context.record)
+    view = datasets.add_dataset(context.store(), data, context.room, context.record)
     response.headers["Location"] = f"{PREFIX}/{view.digest}"
     return view
 
@@ -85,9 +85,10 @@ async def upload(
         if await to_thread.run_sync(store.has_arrays, sha256):
             await to_thread.run_sync(context.record)
         else:
-            most = context.upload_bytes and context.upload_bytes + HEAD_BYTES
+            most = context.room.most_bytes
+            room = context.room._replace(most_bytes=most and most + HEAD_BYTES)
             staging, now = store.incoming, context.now()
-            await receive(request, staging, sha256, most, now, context.record)
+            await receive(request, staging, sha256, room, now, context.record)
     return UploadedArrays(sha256=sha256)
 
 

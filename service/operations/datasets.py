@@ -24,6 +24,7 @@ from metaopt.errors import (
     DataNotFound,
     InvalidData,
     InvalidManifest,
+    NoRoom,
 )
 from metaopt.messages import shown
 from service.db import schedules, studies
@@ -41,6 +42,7 @@ from service.errors import (
     StorageUnavailable,
 )
 from service.operations import pages
+from service.operations.room import Room
 from service.wire.views.datasets import (
     PAGE_LIMIT,
     DamagedDataset,
@@ -102,13 +104,13 @@ def show_dataset(store: DataStore, reference: str) -> DatasetView:
 
 
 def add_dataset(
-    store: DataStore, data: Any, most_bytes: int, record: Callable[..., None]
+    store: DataStore, data: Any, room: Room, record: Callable[..., None]
 ) -> DatasetView:
     """Add a data set whose arrays are here; adding it again changes nothing but adds the name.
 
     Args:
         data: Plain data: the manifest, and the name if it is to have one.
-        most_bytes: That the arrays may have, where they are not here yet.
+        room: What there is for the manifest, and for arrays that are not here yet.
         record: Called with digest and names before anything is written.
 
     Raises:
@@ -122,9 +124,14 @@ def add_dataset(
         name, given = _asked(data)
         manifest = read_manifest(given)
         size = least_bytes(manifest)
-        if size > most_bytes and not store.has_arrays(manifest.arrays):
-            raise _too_large(size, most_bytes)
-        store.add_sent(manifest, name, _noting(record))
+        if size > room.most_bytes and not store.has_arrays(manifest.arrays):
+            raise _too_large(size, room.most_bytes)
+
+        def before(digest: str, names: tuple[str, ...]) -> None:
+            room.check(store.directory, len(manifest.to_json().encode()))
+            _noting(record)(digest, names)
+
+        store.add_sent(manifest, name, before)
         return view_of(store, manifest)
 
 
@@ -190,6 +197,11 @@ def in_our_words() -> Iterator[None]:
     except InvalidManifest as error:
         broken = [FieldError(_below(field), rule) for field, rule in error.broken]
         raise InvalidDataset(f"{broken[0].field}: {broken[0].message}", broken) from None
+    except NoRoom as error:
+        raise StorageFull(
+            f"{error} (METAOPT_UPLOAD_WAITING_BYTES): add the data sets that they are for, or wait "
+            "until those that nobody takes go, a day after they came"
+        ) from None
     except InvalidData as error:
         kind = next((ours for theirs, ours in _OURS if isinstance(error, theirs)), None)
         if kind is not None:

@@ -4,7 +4,8 @@
     <SHA-256>            arrays that have come and that no data set has taken yet
 
 What was cut is removed by whoever was at it; what a killed process left, and what nobody took, by
-a later transfer.
+a later transfer.  All together have a bound, in which a transfer counts from its beginning with
+what it may become: its file is made as large, without taking room on the disk.
 """
 
 import hashlib
@@ -15,10 +16,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from metaopt.data.whole import PART
-from metaopt.errors import InvalidData
+from metaopt.data.limits import in_units
+from metaopt.data.whole import PART, locked
+from metaopt.errors import InvalidData, NoRoom
 
 KEPT = timedelta(days=1)
+LEAST_COUNTED = 2**20
+"""Bytes that a file counts at least, so that thousands of them are looked at and not millions."""
 
 
 class Staging:
@@ -35,15 +39,37 @@ class Staging:
         """Where arrays of that SHA-256 are, if they have come."""
         return self.directory / digest
 
-    def begin(self, digest: str, now: datetime) -> "Part":
+    def begin(
+        self, digest: str, now: datetime, size: int = 0, most_bytes: int | None = None
+    ) -> "Part":
         """Begin a transfer of arrays of that SHA-256.
 
+        Args:
+            size: Bytes that it may have.
+            most_bytes: Of all that is here, with these.
+
         Raises:
+            NoRoom: There would be more.
             OSError: Nothing can be written there.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._sweep(now)
-        return Part(self.directory / f"{secrets.token_hex(8)}{PART}", self.path(digest))
+        with locked(self.directory.with_name(".incoming-lock")):
+            self._sweep(now)
+            if most_bytes is not None:
+                self._check(max(size, LEAST_COUNTED), most_bytes)
+            part = self.directory / f"{secrets.token_hex(8)}{PART}"
+            return Part(part, self.path(digest), size)
+
+    def _check(self, size: int, most_bytes: int) -> None:
+        here = 0
+        for path in self.directory.iterdir():
+            with suppress(FileNotFoundError):
+                here += max(path.stat().st_size, LEAST_COUNTED)
+        if here + size > most_bytes:
+            raise NoRoom(
+                f"at most {in_units(most_bytes)} of arrays are kept that no data set has taken, "
+                f"{in_units(here)} are here and {in_units(size)} would come"
+            )
 
     def _sweep(self, now: datetime) -> None:
         for path in self.directory.iterdir():
@@ -58,11 +84,17 @@ class Part:
     Args:
         part: Where it is written.
         whole: Where it is once it is whole; the name is its SHA-256.
+        size: Bytes that it may have.
     """
 
-    def __init__(self, part: Path, whole: Path) -> None:
+    def __init__(self, part: Path, whole: Path, size: int = 0) -> None:
         self._part, self._whole = part, whole
         self._file = part.open("xb")
+        try:
+            self._file.truncate(size)
+        except OSError:
+            self.close()
+            raise
         self._hashed = hashlib.sha256()
         self.size = 0
 
@@ -92,6 +124,7 @@ class Part:
                 f"what came has {self.size} bytes and SHA-256 {found[:12]}…, not "
                 f"{self._whole.name[:12]}…: send it again"
             )
+        self._file.truncate(self.size)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -6,7 +6,6 @@ The event loop only hands pieces on; a thread is held for as long as a piece tak
 body may come, `service.api.bodies.bounds` says of all of them.
 """
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -16,7 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from metaopt.data.incoming.staging import Part, Staging
 from service.api.bodies.body import check_head
-from service.errors import BodyTooLarge, StorageFull, UploadCut
+from service.errors import BodyTooLarge, UploadCut
+from service.operations.room import Room
 
 PIECE_BYTES = 2**20
 
@@ -25,35 +25,41 @@ async def receive(
     request: Request,
     staging: Staging,
     digest: str,
-    most_bytes: int,
+    room: Room,
     now: datetime,
     before: Callable[[], None],
 ) -> None:
     """Keep the body among what is staged, if it has that SHA-256.
 
     Args:
+        room: What there is for it; `most_bytes` are those of the file.
         before: Called in a thread once it is whole and right, before it is kept.
 
     Raises:
         BodyTooLarge: It has more bytes, announced or not.
-        StorageFull: It is announced to be larger than the room that is left.
+        StorageFull: It is, or is announced to be, larger than the room that is left.
+        NoRoom: With what nobody has taken there would be more than is kept.
         UploadCut: The client has gone.
         InvalidData: It has another SHA-256.
         OSError: It cannot be written.
     """
-    size = check_head(request, most_bytes)
-    async with _transfer(staging, digest, now) as part:
-        await to_thread.run_sync(_check_room, staging, size or 0)
+    size = check_head(request, room.most_bytes)
+    async with _transfer(staging, digest, now, room, size) as part:
+        await to_thread.run_sync(room.check, staging.directory, size or 0)
         async for piece in _pieces(request):
-            if part.size + len(piece) > most_bytes:
-                raise BodyTooLarge(f"the body must have at most {most_bytes} bytes")
+            if part.size + len(piece) > room.most_bytes:
+                raise BodyTooLarge(f"the body must have at most {room.most_bytes} bytes")
+            await to_thread.run_sync(room.check, staging.directory, len(piece))
             await to_thread.run_sync(part.write, piece)
         await to_thread.run_sync(part.finish, before)
 
 
 @asynccontextmanager
-async def _transfer(staging: Staging, digest: str, now: datetime) -> AsyncIterator[Part]:
-    part = await to_thread.run_sync(staging.begin, digest, now)
+async def _transfer(
+    staging: Staging, digest: str, now: datetime, room: Room, size: int | None
+) -> AsyncIterator[Part]:
+    most = room.most_bytes if size is None else size
+    part = await to_thread.run_sync(staging.begin, digest, now, most, room.waiting_bytes)
     try:
         yield part
     finally:
@@ -77,9 +83,3 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
                 return
     except ClientDisconnect:
         raise UploadCut("the connection broke before the end: nothing was kept") from None
-
-
-def _check_room(staging: Staging, size: int) -> None:
-    free = shutil.disk_usage(staging.directory).free
-    if size > free:
-        raise StorageFull(f"the server's disk has room for {free} bytes, {size} were announced")

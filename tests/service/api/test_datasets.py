@@ -1,12 +1,15 @@
 """Data sets over HTTP: what comes is checked as if it were packed here, and whole or not at all."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -448,6 +451,60 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_kept(
         assert_problem(client.post(URL, json=sent.body), 507, "storage-full")
     assert client.get(URL).json()["items"] == []
     assert client.post(URL, json=sent.body).status_code == 201
+
+
+@pytest.fixture
+def narrow(settings: Settings, engine: Engine) -> Iterator[TestClient]:
+    """Return a client of a server that keeps 3 MB of arrays that nobody took."""
+    app = create_app(settings.model_copy(update={"upload_waiting_bytes": 3_000_000}))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def put(client: TestClient, content: bytes) -> Any:
+    return client.put(f"{URL}/blobs/{hashlib.sha256(content).hexdigest()}", content=content)
+
+
+def test_arrays_that_nobody_takes_have_a_bound_together(
+    narrow: TestClient, sent: Sent, store: DataStore
+) -> None:
+    assert put(narrow, b"a" * 1_500_000).status_code == 200
+    problem = assert_problem(put(narrow, b"b" * 1_600_000), 507, "storage-full")
+    assert (
+        "METAOPT_UPLOAD_WAITING_BYTES" in problem["detail"] and "add the data" in problem["detail"]
+    )
+    unannounced = narrow.put(f"{URL}/blobs/{ZERO}", content=iter([b"c"]))
+    assert_problem(unannounced, 507, "storage-full")  # it might be as large as any
+    assert len(there(store)) == 1
+    for _ in range(2):  # what a data set takes is let go
+        add(narrow, sent)
+    assert put(narrow, b"d").status_code == 200
+    assert_problem(put(narrow, b"e"), 507, "storage-full")  # however small they are
+
+
+def test_a_transfer_counts_from_its_beginning_with_what_it_may_become(
+    narrow: TestClient, store: DataStore
+) -> None:
+    now = datetime.now(UTC)
+    with closing(store.incoming.begin(ZERO, now, 2_500_000)):
+        assert_problem(put(narrow, b"b" * 600_000), 507, "storage-full")
+    assert put(narrow, b"b" * 600_000).status_code == 200
+
+
+def test_what_is_sent_leaves_some_of_the_disk_free(
+    client: TestClient, sent: Sent, store: DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [2**30 + len(sent.arrays)]
+    usage = lambda _: shutil._ntuple_diskusage(2**40, 0, free[0])  # noqa: E731
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert client.put(sent.blob, content=sent.arrays).status_code == 200
+    free[0] = 2**30 + 100
+    problem = assert_problem(client.post(URL, json=sent.body), 507, "storage-full")
+    assert "METAOPT_UPLOAD_FREE_BYTES" in problem["detail"] and "1.0 GiB" in problem["detail"]
+    assert_problem(put(client, b"a" * 101), 507, "storage-full")
+    pieces = iter([b"a" * 101])  # not announced: told while it comes
+    assert_problem(client.put(f"{URL}/blobs/{ZERO}", content=pieces), 507, "storage-full")
+    assert there(store) == [sent.packed.manifest.arrays]
 
 
 def test_a_directory_that_cannot_be_used_is_said(
