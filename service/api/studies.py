@@ -276,7 +276,8 @@ def _once(key: str | None, who: Identity, data: Any) -> Once | None:
 
 def _steer(context: Context, study_id: str, move: Move, response: Response) -> StudyView:
     with context.changing() as session:
-        steer_study(session, study_id, move, now=context.now())
+        most = context.queued_per_key
+        steer_study(session, study_id, move, now=context.now(), most_queued=most)
     return _show(context, study_id, response)
 
 

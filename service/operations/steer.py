@@ -18,6 +18,7 @@ from service.db.events import append_event
 from service.db.states import STUDY_TRANSITIONS, StudyStatus
 from service.errors import TransitionImpossible
 from service.operations.lookup import get_study
+from service.operations.submit import Submitter, check_queue
 
 
 class Move(NamedTuple):
@@ -55,17 +56,27 @@ MOVES = (CANCEL, PAUSE, RESUME)
 assert all(m.wanted in STUDY_TRANSITIONS[s] for m in MOVES for s in m.sources)
 
 
-def steer_study(session: Session, study_id: str, move: Move, *, now: datetime) -> None:
+def steer_study(
+    session: Session, study_id: str, move: Move, *, now: datetime, most_queued: int | None = None
+) -> None:
     """Move the study, or leave it where it is if it is there already.
+
+    Args:
+        most_queued: How many studies whoever submitted it may have in the queue; None is any.
 
     Raises:
         StudyNotFound: There is none.
         TransitionImpossible: Its status allows no such move.
+        TooManyStudies: It would be in the queue again, in which there are as many.
     """
     studies.await_turn(session)
-    status = StudyStatus(get_study(session, study_id, fresh=True).status)
+    study = get_study(session, study_id, fresh=True)
+    status = StudyStatus(study.status)
     if status in move.already:
         return
+    if status in RESUME.sources and move is RESUME and most_queued is not None:
+        if study.submitted_by is not None:
+            check_queue(session, Submitter(study.submitted_by, most_queued))
     if status not in move.sources or not studies.change_status(
         session, study_id, status, move.wanted, now=now
     ):

@@ -88,7 +88,7 @@ def submit_study(
         if earlier is not None:
             return _same_study(session, earlier, once, spec)
     if submitter is not None:
-        _check_queue(session, submitter)
+        check_queue(session, submitter)
     stored = _resolved(session, spec)
     study = _queued(stored, spec_digest(stored), needs_of(session, stored), study_id, now)
     study.project = project_of(session)
@@ -129,7 +129,12 @@ def spec_digest(spec: StudySpec) -> str:
     return digest_of(data)
 
 
-def _check_queue(session: Session, submitter: Submitter) -> None:
+def check_queue(session: Session, submitter: Submitter) -> None:
+    """Return if the submitter may have one more study in the queue.
+
+    Raises:
+        TooManyStudies: It has as many as it may.
+    """
     if count_queued_by(session, submitter.api_key_id) >= submitter.most_queued:
         raise TooManyStudies(
             f"{submitter.most_queued} studies of this key are queued, which is the most "

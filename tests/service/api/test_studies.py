@@ -387,5 +387,11 @@ def test_a_key_has_a_most_of_queued_studies(app: FastAPI, client: TestClient) ->
     assert again.json()["study_id"] == first  # what was accepted stays accepted
     elsewhere = client.post("/api/v1/studies", json=SPEC, headers={"Metaopt-Project": "another"})
     assert elsewhere.status_code == 429  # whatever project it asks for
-    client.post(f"/api/v1/studies/{first}:cancel")
+    client.post(f"/api/v1/studies/{first}:pause")
     assert client.post("/api/v1/studies", json=SPEC).status_code == 202
+    resumed = client.post(f"/api/v1/studies/{first}:resume")  # it would be a third
+    assert (resumed.status_code, resumed.json()["code"]) == (429, "too-many-studies")
+    assert client.get(f"/api/v1/studies/{first}").json()["status"] == "paused"
+    newest = client.get("/api/v1/studies").json()["items"][0]["study_id"]
+    client.post(f"/api/v1/studies/{newest}:cancel")
+    assert client.post(f"/api/v1/studies/{first}:resume").json()["status"] == "queued"
