@@ -58,6 +58,12 @@ def test_lanes_train_on_while_postgres_is_down(tmp_path: Path) -> None:
         outlasted(open_engine(postgres.url), tmp_path, lambda: down(postgres))
 
 
+@pytest.mark.postgres
+def test_lanes_train_on_while_postgres_is_frozen(tmp_path: Path) -> None:
+    with cluster() as postgres:
+        outlasted(open_engine(postgres.url), tmp_path, lambda: frozen(postgres))
+
+
 @pytest.mark.night
 @pytest.mark.postgres
 def test_lanes_train_on_for_a_minute_while_postgres_is_down(tmp_path: Path) -> None:
@@ -70,6 +76,15 @@ def down(postgres: Cluster) -> Iterator[None]:
     postgres.stop()
     yield
     postgres.start()
+
+
+@contextmanager
+def frozen(postgres: Cluster) -> Iterator[None]:
+    postgres.freeze()
+    try:
+        yield
+    finally:
+        postgres.thaw()
 
 
 def outlasted(
