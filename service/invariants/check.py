@@ -76,7 +76,8 @@ def look(session: Session, seen: Seen, copies: Copies | None = None) -> Verdict:
     Args:
         copies: Of the mirror, once that must have caught up.
     """
-    verdict = Verdict()
+    # First: what this session reads stays as it was when it began, and the clock goes on.
+    verdict = Verdict(violations=list(processes.stray(session)))
     for study_id in study_ids(session):
         rows = read_study(session, study_id)
         assert rows is not None
@@ -110,7 +111,6 @@ def of_study(session: Session, rows: StudyRows, copies: Copies | None) -> Iterat
 def _of_all(session: Session, seen: Seen) -> Iterator[Violation]:
     yield from clients.forgotten(session, list(seen.acknowledged), at_rest=seen.at_rest)
     yield from finite.infinite(session)
-    yield from processes.stray(session)
     yield from files.strayed_weights(session)
     if seen.snapshots is not None:
         yield from snapshots.changed(session, seen.snapshots)
