@@ -14,11 +14,11 @@ from service.db.engine import reading
 from service.db.tables import Attempt, Event, Segment, Study, Trial
 from service.executors.local import GIVE_UP_SECONDS
 from service.operations.monitoring.health import readiness
+from service.operations.steer import CANCEL, PAUSE
 from tests.e2e.conftest import Start
 from tests.fakes.processes import children
-from tests.fakes.running import set_status
 from tests.fakes.specs import small_spec
-from tests.fakes.studies import submit
+from tests.fakes.studies import steer, submit
 from tests.waiting import PATIENCE, wait_until, wait_until_busy
 
 pytestmark = [
@@ -74,10 +74,10 @@ def test_a_cancel_frees_the_slot_of_a_frozen_worker_and_a_pause_does_not_hurt_on
     wait_until(lambda: segments(engine, "cpu:0") > 3, 60, what="a worker at work")
     (frozen,) = dispatcher.workers()
     os.kill(frozen, signal.SIGSTOP)
-    set_status(engine, cancelled, "paused")
+    steer(engine, cancelled, PAUSE)
     time.sleep(GIVE_UP_SECONDS + 3.0)  # what a cancel allows, and its looks
     assert dispatcher.workers() == [frozen]  # it may be slow for good reason, and has trained
-    set_status(engine, cancelled, "cancelled")
+    steer(engine, cancelled, CANCEL)
     assert seconds_until(lambda: not running_attempts(engine, cancelled)) < GIVE_UP_SECONDS + 10
     assert frozen not in dispatcher.workers()
     (lost,) = losses(engine)
@@ -114,7 +114,7 @@ def test_a_huge_evaluation_frees_its_slot_on_cancel_on_drain_and_when_time_is_ov
     first = start(METAOPT_SLOTS="1", METAOPT_COMPILE="never")
     cancelled = submit(engine, small_spec(**HUGE))
     wait_until(lambda: evaluates(first.workers()), 60, what="the evaluation")
-    set_status(engine, cancelled, "cancelled")
+    steer(engine, cancelled, CANCEL)
     assert seconds_until(lambda: not running_attempts(engine, cancelled)) < 30
 
     over = submit(engine, small_spec(**{**HUGE, "budget": {**HUGE["budget"], "wall_seconds": 4}}))

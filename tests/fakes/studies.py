@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from service.db.engine import transaction
 from service.db.tables import Study
+from service.operations.steer import Move, steer_study
 from service.wire.spec.study import StudySpec
 
 
@@ -26,3 +27,9 @@ def submit(engine: Engine, spec: StudySpec, status: str = "queued") -> str:
             )
         )
     return study_id
+
+
+def steer(engine: Engine, study_id: str, move: Move) -> None:
+    """Cancel, pause or resume it, as the API does."""
+    with transaction(engine) as session:
+        steer_study(session, study_id, move, now=datetime.now(UTC))
