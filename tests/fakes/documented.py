@@ -23,6 +23,7 @@ from schemathesis import GenerationMode, checks
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi import checks as openapi
 
+from tests.fakes.local import LOCAL
 from tests.fakes.specs import SPEC
 
 SHARE_AT_BOUNDS = 0.6
@@ -154,7 +155,7 @@ class Documented:
 
     def check(self, case: Any) -> int:
         """Send a request, look at the answer, and return its status."""
-        response = case.call(app=self._app, session=self._client)
+        response = case.call(LOCAL, app=self._app, session=self._client)
         case.validate_response(response, checks=list(_checks_of(case, response)))
         return int(response.status_code)
 

@@ -20,6 +20,7 @@ from service.planning.door import MostCost
 from service.settings import Settings
 from service.wire.parsing.plain_data import MAX_BODY_BYTES, MAX_MANIFEST_BYTES
 from service.wire.views.slots import SlotsView
+from tests.fakes.local import local_client
 from tests.fakes.specs import SPEC
 
 JSON = {"content-type": "application/json"}
@@ -207,7 +208,7 @@ WIDE = {
 
 
 def doors(app: FastAPI, document: dict[str, Any] = WIDE) -> tuple[set[int], str]:
-    with TestClient(app) as client:
+    with local_client(app) as client:
         answers = [client.post(path, json=document) for path in PATHS]
     return {answer.status_code for answer in answers}, answers[-1].text
 

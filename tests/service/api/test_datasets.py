@@ -457,7 +457,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_kept(
 def narrow(settings: Settings, engine: Engine) -> Iterator[TestClient]:
     """Return a client of a server that keeps 3 MB of arrays that nobody took."""
     app = create_app(settings.model_copy(update={"upload_waiting_bytes": 3_000_000}))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         yield client
 
 
