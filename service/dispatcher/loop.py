@@ -112,6 +112,7 @@ class Dispatcher:
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
             takeover.refresh(self._ledger, self._studies)
+            self._disk.tidy(self._studies)
             for study in self._studies.values():
                 spending.save(self._ledger, study)
             self._tell_slots()

@@ -14,6 +14,7 @@ lacking then, and nothing that the newer one names is lost, should it come back.
 """
 
 import re
+from collections.abc import Collection
 
 import structlog
 
@@ -40,7 +41,7 @@ class Disk:
     def __init__(self, ledger: Ledger) -> None:
         """Nothing is known of it yet."""
         self._ledger = ledger
-        self._is_tidied = False
+        self._is_adopted = False
         self.fault: str | None = None
 
     def is_there(self) -> bool:
@@ -56,27 +57,41 @@ class Disk:
         """Take note of a file that could not be had for a study; it is asked for again."""
         log.warning("file_failed", study_id=study.study_id, cause=str(error))
 
+    def tidy(self, loaded: Collection[str]) -> None:
+        """Delete what ended studies have left, but those that are loaded: they may be under way.
+
+        Whoever ends a study that is not loaded (one that was paused is cancelled, one cannot be
+        loaded and fails) knows nothing of files, nor does a file go that is written too late.
+        """
+        if not self.is_there():
+            return
+        store = self._ledger.store
+        try:
+            found = [study_id for study_id in store.studies() if study_id not in loaded]
+        except OSError as error:
+            log.warning("checkpoints_untidied", epoch=self._ledger.epoch, cause=str(error))
+            return
+        if not found:
+            return
+        # A study never leaves a terminal status, so no fence is needed.
+        for study_id in self._ledger.read(lambda session: ended_among(session, found)):
+            store.delete_study(study_id)
+
     def _look(self) -> str | None:
         try:
-            if not self._is_tidied:
-                self._tidy()
+            if not self._is_adopted:
+                self._adopt()
             return self._ledger.store.fault()
         except OSError as error:
             return f"the checkpoint directory cannot be used: {error}"
 
-    def _tidy(self) -> None:
-        """Know the directory again, or make it; delete what ended studies left there."""
+    def _adopt(self) -> None:
+        """Know the directory again, or make it."""
         store = self._ledger.store
         if store.fault() is not None:
             kept = self._ledger.read(kept_files)
             store.adopt({n for k in kept for n in (k.checkpoint, k.previous_checkpoint) if n})
-        if store.fault() is not None:
-            return
-        found = store.studies()
-        ended = self._ledger.read(lambda session: ended_among(session, found))
-        for study_id in ended:  # a study never leaves a terminal status, so no fence is needed
-            store.delete_study(study_id)
-        self._is_tidied = True
+        self._is_adopted = store.fault() is None
 
 
 def look_after_files(ledger: Ledger, study: StudyState) -> bool:

@@ -45,22 +45,18 @@ def refresh(ledger: Ledger, loaded: Iterable[str]) -> None:
         SchemaOutdated: The database was upgraded meanwhile.
     """
     loaded = list(loaded)
-    for study_id in ledger.fenced(lambda session: _refresh(session, loaded, ledger.now())):
-        ledger.store.delete_study(study_id)
+    ledger.fenced(lambda session: _refresh(session, loaded, ledger.now()))
 
 
-def _refresh(session: Session, loaded: Sequence[str], now: datetime) -> set[str]:
+def _refresh(session: Session, loaded: Sequence[str], now: datetime) -> None:
     revisions.check_within(session)
-    ended = set()
     for trial in trials.left_over(session, loaded):
-        ended.add(trial.study_id)
         if trial.status == TrialStatus.RUNNING:
             trials.requeue_trial(session, trial.trial_id)
         end_trial(session, trial.trial_id, TrialStatus.CANCELLED, now=now)
         data = {"trial_number": trial.trial_number, "branch": trial.branch}
         data |= {"role": trial.role, "status": "cancelled", "cause": None}
         append_event(session, trial.study_id, "trial_finished", data, now=now)
-    return ended
 
 
 def tell_slots(ledger: Ledger, view: SlotsView) -> None:

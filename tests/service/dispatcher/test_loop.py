@@ -16,6 +16,7 @@ from service.executors.base import (
     SegmentOrder,
 )
 from tests.fakes.executor import Holding, ScriptedExecutor
+from tests.fakes.rows import add_trial
 from tests.fakes.running import (
     Run,
     assert_log_repeats,
@@ -208,6 +209,23 @@ def test_a_cancelled_study_ends_its_trials(engine: Engine, run: Run, tmp_path: P
     with reading(engine) as session:
         assert "running" not in session.scalars(select(Attempt.outcome)).all()
     wait_until(lambda: not list((tmp_path / "checkpoints").glob("[!.]*")), what="an empty disk")
+
+
+@pytest.mark.parametrize("status", ["queued", "completed"])
+def test_a_study_cancelled_after_it_was_put_away_leaves_no_file(
+    engine: Engine, run: Run, tmp_path: Path, status: str
+) -> None:
+    """Whether a trial of it is open, or all have ended."""
+    left = tmp_path / "checkpoints" / submit(engine, small_spec(**ONE_BRANCH), "paused")
+    with transaction(engine) as session:
+        add_trial(session, 0, status, study_id=left.name)
+    run(ScriptedExecutor(slots=1))
+    wait_until(left.parent.is_dir, what="a directory of checkpoints")
+    left.mkdir()
+    (left / "t-10").touch()
+    set_status(engine, left.name, "cancelled")
+    wait_until(lambda: not left.exists(), what="an empty disk")
+    assert statuses(engine, left.name) <= {"cancelled", "completed"}
 
 
 def test_trials_of_a_study_cancelled_without_a_dispatcher_are_cancelled_at_the_next_start(
