@@ -78,7 +78,7 @@ class ApiProcess:
     def until(self, is_so: Callable[[Answer], bool], method: str, path: str) -> float:
         """Return after how many seconds an answer is so for the first time."""
         begin = time.monotonic()
-        wait_until(lambda: is_so(self.send(method, path)), 10, what=f"{method} {path}")
+        wait_until(lambda: is_so(self.send(method, path)), 60, what=f"{method} {path}")
         return time.monotonic() - begin
 
     def kill(self) -> None:

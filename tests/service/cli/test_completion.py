@@ -58,7 +58,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
     monkeypatch.setenv("METAOPT_URL", url)
     began = time.monotonic()
     assert complete_study("") == []
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20  # a second each where nothing else runs; TCP has minutes
     assert capsys.readouterr() == ("", "")
 
 
