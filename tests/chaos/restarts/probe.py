@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
 
 
