@@ -17,7 +17,7 @@ from tests.fakes.specs import TINY
 
 ROOT = Path(__file__).parents[2]
 LANES, POISONOUS = 16, 5
-ONE_GIB = str(2**30)
+ONE_GIB, EIGHT_GIB = str(2**30), str(2**33)
 
 pytestmark = [pytest.mark.night, pytest.mark.slow]
 
@@ -119,7 +119,9 @@ def test_what_does_not_fit_shrinks_and_what_fits_not_even_alone_is_failed(tmp_pa
         "evaluation": {"tasks": 4, "curve_steps": 1},
         "verdict": {"finalists": 1, "seeds": 1, "tasks": 4, "compare": "none"},
     }
-    limited = run(tmp_path / "limited", spec, METAOPT_WORKER_BYTES=ONE_GIB)
+    # By default the door lets in nothing that needs more than a worker may take.
+    memory = {"METAOPT_WORKER_BYTES": ONE_GIB, "METAOPT_LANE_BYTES": EIGHT_GIB}
+    limited = run(tmp_path / "limited", spec, **memory)
     branch = "SELECT branch, status, attempts, cause FROM mo_trials WHERE role = 'search'"
     found = rows(limited, branch)
     for name, status, attempts, cause in found:
