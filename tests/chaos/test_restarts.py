@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 # What is promised is 5, 5 and 0.1, and measured where nothing else runs; here other tests do.
 FEW = Restarts(
     seed=1, restarts=20, every_seconds=0.5, down_seconds=0.5, rest_seconds=2.0,
-    soon_seconds=15.0, back_seconds=15.0, at_once_seconds=1.5, studies=2, trials=6,
+    soon_seconds=30.0, back_seconds=30.0, at_once_seconds=1.5, studies=2, trials=6,
 )  # fmt: skip
 
 
