@@ -18,8 +18,8 @@ from service import database_url as urls
 from service.db.engine import open_engine
 from service.db.schema import migrate
 from service.settings import Settings
-from tests import properties  # noqa: F401  # registers the profiles
 from tests.fakes.pool import Pool
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     some from the end of another's, and those are short ones.  What trains by the same compiled
     programs goes to one process, as if it were one module: others would wait for their compiler.
     """
+    _give_time(items)
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     modules: dict[Path | str, list[pytest.Item]] = {}
     short = []
@@ -61,6 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += own + short[:number]
         del short[:number]
     items += short
+
+
+def _give_time(items: list[pytest.Item]) -> None:
+    """Let properties take the longer the more examples they are tried on."""
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.timeout(int(item.config.getini("timeout")) * examples(1)))
 
 
 @pytest.fixture(scope="session")
