@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from metaopt.metaparams import Value
-from service.wire.base import BranchAlgorithm, Instant
+from service.wire.base import BranchAlgorithm, Instant, Wire
 from service.wire.spec.model import Model
 from service.wire.spec.tasks import Tasks
 from service.wire.views.gate_report import BaselineName
@@ -13,18 +13,14 @@ from service.wire.views.judged import Estimate
 from service.wire.views.studies import View
 
 
-class Promotion(View):
+class Promotion(Wire):
     """Which study's winner to make the next version of a baseline; its id, or its name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     study_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Rollback(View):
+class Rollback(Wire):
     """Which version to repeat as the next one; null is the one before the present."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
 

@@ -78,6 +78,12 @@ def test_a_version_keeps_the_rungs_that_its_best_was_chosen_among(
     assert spec["evaluation"]["keep"] == "last"
 
 
+@pytest.mark.parametrize("version", [True, "1", 1.0, 0])
+def test_a_version_to_roll_back_to_is_a_whole_number(client: TestClient, version: object) -> None:
+    answer = client.post(f"{URL}/main:roll-back", json={"version": version})
+    assert_problem(answer, 422, "invalid-request")
+
+
 def test_rolling_back_adds_a_version_and_changes_none(client: TestClient, engine: Engine) -> None:
     with transaction(engine) as session:
         for origin in ("first", "second", "third"):
