@@ -93,12 +93,15 @@ def test_a_locked_row_of_postgres_holds_up_its_writers_alone(
     postgres: Cluster, on_postgres: ApiProcess
 ) -> None:
     engine = open_engine(postgres.url)
-    study_id = submit(engine, small_spec(), "running")
-    with engine.connect() as holder, holder.begin():
-        holder.execute(select(Study.study_id).where(Study.study_id == study_id).with_for_update())
-        assert_holds_up_writers_alone(on_postgres, study_id)
-    assert on_postgres.send("POST", f"{STUDIES}/{study_id}:pause").status == 200
-    engine.dispose()
+    its_row = select(Study.study_id).with_for_update()
+    try:
+        study_id = submit(engine, small_spec(), "running")
+        with engine.connect() as holder, holder.begin():
+            holder.execute(its_row.where(Study.study_id == study_id))
+            assert_holds_up_writers_alone(on_postgres, study_id)
+        assert on_postgres.send("POST", f"{STUDIES}/{study_id}:pause").status == 200
+    finally:
+        engine.dispose()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -117,10 +120,9 @@ def assert_holds_up_writers_alone(api: ApiProcess, study_id: str) -> None:
     answers = api.send_all([*pauses, *reads, ("GET", "/healthz")])
     for answer in answers[:45]:
         assert_says_try_again(answer)
-    patience = min(answer.seconds for answer in answers[:45])
-    for answer in answers[45:]:
-        assert answer.status == 200
-        assert answer.seconds < patience
+    for answer in answers[45:]:  # the lock is still held, and who got no thread in time gets a 503
+        assert answer.status == 200, answer
+        assert answer.seconds < SOON
     assert api.send("GET", "/healthz").seconds < AT_ONCE
 
 
