@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,6 +37,9 @@ _Completed = Kept[tuple[str, int], StudyView]
 more, but how often their sealed tasks were looked at, also by other studies, which is read each
 time.  Who is extended runs again, and has another version when it is completed once more.
 """
+
+_COUNTED_AS = frozenset(role.counted_as for role in ROLES.values())
+_NONE_YET = {str(status): 0 for status in TrialStatus}
 
 _completed: WeakKeyDictionary[Pool, _Completed] = WeakKeyDictionary()  # by database
 
@@ -190,11 +193,10 @@ def _limit(branch: Branch) -> float | None:
 
 
 def _counted(counts: Sequence[studies.Count]) -> dict[str, dict[str, int]]:
-    fields = {role.counted_as for role in ROLES.values()}
-    return {
-        field: _by_status(count for count in counts if ROLES[count.role].counted_as == field)
-        for field in fields
-    }
+    counted: dict[str, dict[str, int]] = {field: dict(_NONE_YET) for field in _COUNTED_AS}
+    for count in counts:
+        counted[ROLES[count.role].counted_as][count.status] += count.trials
+    return counted
 
 
 def _spent(trials: int, row: Spending | None) -> SpentView:
@@ -211,13 +213,6 @@ def _best(best: Best | None) -> BestTrial | None:
         return None
     at_rung = {name: getattr(best, name) for name in ("rung", "score", "score_stderr")}
     return BestTrial.model_validate(_fields(BestTrial, best.trial, **at_rung))
-
-
-def _by_status(counts: Iterable[studies.Count]) -> dict[str, int]:
-    totals = dict.fromkeys([str(status) for status in TrialStatus], 0)
-    for count in counts:
-        totals[count.status] += count.trials
-    return totals
 
 
 def _fields(view: type[View], row: object, **others: Any) -> dict[str, Any]:

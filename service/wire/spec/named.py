@@ -16,6 +16,9 @@ from service.wire.spec.compare import DEFAULT, NONE
 MODULE = "module"
 """The kind of model whose `ref` names a class of modules."""
 
+_NO_ALGORITHMS = frozenset((DEFAULT, NONE, *PRESETS, *TRIVIAL_NAMES))
+"""What else a verdict may compare with."""
+
 
 class NamedKind(NamedTuple):
     """A kind as a spec names it.
@@ -65,9 +68,8 @@ def _named(spec: dict[str, Any]) -> Iterator[NamedKind]:
 def _compared(verdict: Any) -> Iterator[NamedKind]:
     """Algorithms that a verdict compares with: what is nothing else that it may name."""
     compare = verdict.get("compare") if isinstance(verdict, dict) else None
-    others = {DEFAULT, NONE, *PRESETS, *TRIVIAL_NAMES}
     for name in compare if isinstance(compare, list) else [compare]:
-        if isinstance(name, str) and name not in others:
+        if isinstance(name, str) and name not in _NO_ALGORITHMS:
             yield NamedKind("algorithms", name, "verdict.compare", verdict)
 
 
