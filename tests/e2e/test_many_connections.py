@@ -95,8 +95,10 @@ def megabytes(api: ApiProcess, of: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("streams", [200, pytest.param(1000, marks=pytest.mark.night)])
-def test_it_ends_with_streams_open(api: ApiProcess, streams: int) -> None:
+@pytest.mark.parametrize(
+    ("streams", "patience"), [(200, PATIENCE), pytest.param(1000, 1.0, marks=pytest.mark.night)]
+)
+def test_it_ends_with_streams_open(api: ApiProcess, streams: int, patience: float) -> None:
     async def body() -> list[bytes]:
         asked = request("GET", f"{PATH}/{STUDY}/events")
         opened = [await connect(api, asked) for _ in range(streams)]
@@ -115,7 +117,7 @@ def test_it_ends_with_streams_open(api: ApiProcess, streams: int) -> None:
     rests = run(body())
     assert {rest[-5:] for rest in rests} == {b"0\r\n\r\n"}  # each at its end, none was cut off
     assert api.process.returncode == 0
-    assert seconds[0] < GRACE_SECONDS + 1
+    assert seconds[0] < patience * (GRACE_SECONDS + 1)
 
 
 @pytest.mark.slow
@@ -150,14 +152,14 @@ def test_slow_clients_are_cut_off_and_slow_down_nobody(api: ApiProcess, clients:
             writer.close()
             taken.append(time.monotonic() - begun)
             await asyncio.sleep(0.02)
-        return statistics.quantiles(taken, n=20)[-1]
+        return statistics.median(taken)  # whoever waits for slow clients does so each time
 
     async def body_of_test() -> tuple[float, float]:
         await healthy(5)
-        before = await healthy(60)
+        before = await healthy(30)
         slow = [asyncio.create_task(drip(kind)) for kind in ("head", "body") * (clients // 2)]
         await asyncio.sleep(1.5)  # all are connected, and drip
-        meanwhile = await healthy(60)
+        meanwhile = await healthy(30)
         assert not any(task.done() for task in slow)
         await asyncio.gather(*slow)
         return before, meanwhile
