@@ -185,7 +185,7 @@ def test_a_worker_that_dies_in_a_segment_fails_its_future_and_is_replaced(
     wait_until_busy(victim)
     kill(victim)
     with pytest.raises(WorkerLost, match=f"process {victim}.*SIGKILL"):
-        future.result(timeout=5)
+        future.result(timeout=30)
     assert len(report_of(shared.submit("cpu:0", order(study_id="y"))).lanes) == 2
     assert shared.worker_pids()["cpu:0"] != victim
 
@@ -265,7 +265,7 @@ def test_a_death_is_the_devices_fault_if_it_does_not_work_any_more(tmp_path: Pat
     wait_until_busy(worker)
     kill(worker)
     with pytest.raises(WorkerGone, match="SIGKILL; its device: cpu:0 fell off the bus"):
-        future.result(timeout=10)
+        future.result(timeout=30)
     executor.close()
 
 
@@ -279,9 +279,9 @@ def test_a_closed_executor_leaves_no_process_and_takes_no_order(tmp_path: Path) 
     assert scratch.name.startswith(PREFIX) and scratch.is_dir()
     executor.close()
     executor.close()
-    assert isinstance(future.exception(timeout=5), WorkerLost)
+    assert isinstance(future.exception(timeout=30), WorkerLost)
     assert not runs(worker) and not scratch.exists()
-    assert isinstance(executor.submit("cpu:0", order()).exception(timeout=5), WorkerLost)
+    assert isinstance(executor.submit("cpu:0", order()).exception(timeout=30), WorkerLost)
 
 
 def test_a_worker_dies_with_its_parent_and_leaves_nothing(

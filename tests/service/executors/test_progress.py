@@ -156,7 +156,7 @@ def test_a_huge_evaluation_is_stopped_within_moments(
     with pytest.raises(TimeoutError):
         future.result(timeout=3)
     executor.stop("cpu:0")
-    report = future.result(timeout=10)
+    report = future.result(timeout=30)
     assert report.stopped
     assert [(lane.meta_iteration, lane.scores) for lane in report.lanes] == [(3, None)] * 2
     files = [lane.checkpoint for lane in report.lanes]
