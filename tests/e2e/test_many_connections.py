@@ -121,8 +121,15 @@ def test_it_ends_with_streams_open(api: ApiProcess, streams: int, patience: floa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clients", [100, pytest.param(500, marks=pytest.mark.night)])
-def test_slow_clients_are_cut_off_and_slow_down_nobody(api: ApiProcess, clients: int) -> None:
+@pytest.mark.parametrize(
+    ("clients", "requests", "percentile"),
+    [(100, 30, 50), pytest.param(500, 60, 95, marks=pytest.mark.night)],
+)
+def test_slow_clients_are_cut_off_and_slow_down_nobody(
+    api: ApiProcess, clients: int, requests: int, percentile: int
+) -> None:
+    """By day other tests run beside it; whoever had to wait for slow clients would do so always."""
+
     head = request("GET", PATH)
     body = request("POST", PATH, "Content-Type: application/json", "Content-Length: 100000")
     ended: dict[str, list[tuple[float, bytes]]] = {"head": [], "body": []}
@@ -152,14 +159,14 @@ def test_slow_clients_are_cut_off_and_slow_down_nobody(api: ApiProcess, clients:
             writer.close()
             taken.append(time.monotonic() - begun)
             await asyncio.sleep(0.02)
-        return statistics.median(taken)  # whoever waits for slow clients does so each time
+        return statistics.quantiles(taken, n=100)[percentile - 1]
 
     async def body_of_test() -> tuple[float, float]:
         await healthy(5)
-        before = await healthy(30)
+        before = await healthy(requests)
         slow = [asyncio.create_task(drip(kind)) for kind in ("head", "body") * (clients // 2)]
         await asyncio.sleep(1.5)  # all are connected, and drip
-        meanwhile = await healthy(30)
+        meanwhile = await healthy(requests)
         assert not any(task.done() for task in slow)
         await asyncio.gather(*slow)
         return before, meanwhile

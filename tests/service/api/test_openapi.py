@@ -36,13 +36,10 @@ PER_OPERATION = examples(100) // 2  # each database gets others
 SUBMIT = "POST /api/v1/studies"
 STUDY_ID = "a" * 32
 SCHEDULE_ID = "b" * 32
-# There is no webhook, nobody draws bytes with the digest that a path names, and a manifest without
-# a fault (then the answer is 409, its arrays are missing) hardly ever.
-HARDLY_EVER_ACCEPTED = {
-    "POST /api/v1/datasets",
-    "POST /api/v1/webhooks/{name}:test",
-    "PUT /api/v1/datasets/blobs/{sha256}",
-}
+# There is no webhook, and nobody draws bytes with the digest that a path names.
+NEVER_ACCEPTED = {"POST /api/v1/webhooks/{name}:test", "PUT /api/v1/datasets/blobs/{sha256}"}
+# A manifest without a fault is drawn by night alone (and answered 409: its arrays are missing).
+HARDLY_EVER_ACCEPTED = {"POST /api/v1/datasets"}
 REAL = {
     "study_id": STUDY_ID,
     "schedule_id": SCHEDULE_ID,
@@ -89,7 +86,7 @@ def test_every_answer_is_as_the_document_says(documented: "Documented") -> None:
         for label, found in answers.items()
         if not {status for _, status in found} & {200, 201, 202, 409}
     }
-    assert never <= HARDLY_EVER_ACCEPTED
+    assert never - HARDLY_EVER_ACCEPTED == NEVER_ACCEPTED
     refused = [label for label, found in answers.items() if found["negative", 422]]
     assert len(refused) >= 25, refused
 
