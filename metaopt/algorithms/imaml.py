@@ -8,7 +8,8 @@ and memory does not grow with its steps.
 Reference:
     Rajeswaran, Finn, Kakade & Levine (2019), arXiv:1909.04630, Lemma 1, Algorithms 1 and 2.
     Their code takes its steps on L(θ; support) and one along the proximal term, and solves
-    with damping, ((1 + 1) I + H/(λ + 10)) g = ∇L; here both are as in the paper.
+    with damping, ((1 + 1) I + H/(λ + 10)) g = ∇L; here both are as in the paper, and a task that
+    curves down too much is met in `conjugate_gradients`.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +25,13 @@ from metaopt.algorithms.learner import Learner
 from metaopt.algorithms.loops import repeat, turns
 from metaopt.models.base import Layout, Params
 from metaopt.tasks.base import Episodes, Examples
+
+LEAST_CURVATURE = 0.1
+"""Of I + H/λ along a direction, for that to count.
+
+Where a task's loss curves down by more than 0.9 λ, its proximal problem has no minimum there, or
+hardly one, and the theorem says nothing.
+"""
 
 
 def anchor_of(name: str) -> str:
@@ -118,24 +126,36 @@ def meta_gradient(
 
 
 def conjugate_gradients(times: Callable[[Tensor], Tensor], b: Tensor, steps: int) -> Tensor:
-    """Return x after so many steps from 0 towards A x = b, for each b (*B, P).
+    """Return x after at most so many steps from 0 towards A x = b, for each b (*B, P).
+
+    Where A is not positive definite, or hardly, a step divides by next to nothing: its length is
+    noise, in float32 of any size.  So each b has what it had reached before its first direction p
+    with p·Ap ≤ `LEAST_CURVATURE` p·p, and if that is b itself, x = b, as of A = I.  Residuals are
+    kept at right angles to earlier ones, which rounding ends after a few steps otherwise.
 
     Args:
-        times: x -> A x, A symmetric and positive definite, one for each of B.
+        times: x -> A x, A symmetric, one for each of B.
         steps: Products with A; P of them solve it but for rounding.
 
     Reference:
         Hestenes & Stiefel (1952), Journal of Research of the National Bureau of Standards 49,
-        section 3.
+        section 3; stopped as by Steihaug (1983), SIAM Journal on Numerical Analysis 20(3).
     """
     x, residual, direction = torch.zeros_like(b), b, b
     square = _dot(residual, residual)
-    for _ in range(steps):
+    going = torch.ones_like(square, dtype=torch.bool)
+    earlier: list[Tensor] = []
+    for step in range(steps):
         product = times(direction)
+        curvature = _dot(direction, product)
         # Once the residual is 0 nothing is left to do, and 0/0 would be no number.
-        length = torch.where(square > 0, square / _dot(direction, product), 0.0)
+        going = going & (curvature > LEAST_CURVATURE * _dot(direction, direction))
+        length = torch.where(going, square / curvature, 0.0 if step else 1.0)
         x = x + length * direction
+        earlier.append(residual * torch.where(square > 0, square.rsqrt(), 0.0))
         residual = residual - length * product
+        for one in earlier:
+            residual = residual - _dot(one, residual) * one
         before, square = square, _dot(residual, residual)
         direction = residual + torch.where(before > 0, square / before, 0.0) * direction
     return x

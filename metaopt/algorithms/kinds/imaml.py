@@ -71,7 +71,8 @@ KIND = Algorithm(
         cost="Inner steps keep no graph; each of `cg_steps` is a Hessian-vector product. A "
         "task takes many steps.",
         when="Inner loops too long to differentiate through. λ (`proximal`) decides how far "
-        "a task may go: search it.",
+        "a task may go: search it. Where a loss curves down by about λ the products stop early, "
+        "since the inner problem has no minimum there.",
     ),
     params=_PARAMS,
     outer_rate="outer_lr",

@@ -6,6 +6,11 @@ import torch
 from metaopt.algorithms import imaml
 from metaopt.algorithms.learner import Learner
 from metaopt.models.mlp import Mlp
+from metaopt.population.fresh import fresh_lane
+from metaopt.population.lanes import stack
+from metaopt.population.population import Population
+from metaopt.population.signature import signature_of
+from metaopt.population.step import draw, meta_iteration
 from metaopt.tasks.base import Episodes, Examples
 from tests import reference
 from tests.metaopt.algorithms.test_maml import reference_apply
@@ -118,6 +123,56 @@ def test_conjugate_gradients_solve_and_stay_where_they_arrived(steps):
     if steps == 1:
         length = (b * b).sum(-1) / (b * (matrix @ b[..., None])[..., 0]).sum(-1)
         assert torch.allclose(x, (length[..., None] * b).nan_to_num())
+
+
+def stopped_by_hand(matrix, b, steps):
+    """Conjugate gradients for one b, up to the first direction that hardly curves upwards."""
+    x, residual, direction = torch.zeros_like(b), b, b
+    for step in range(steps):
+        curvature = direction @ matrix @ direction
+        if curvature <= 0.1 * direction @ direction:
+            return x if step else b
+        length = residual @ residual / curvature
+        x, before = x + length * direction, residual
+        residual = residual - length * matrix @ direction
+        direction = residual + (residual @ residual) / (before @ before) * direction
+    return x
+
+
+def test_conjugate_gradients_stop_where_nothing_curves_upwards():
+    generator = torch.Generator().manual_seed(4)
+    basis = torch.linalg.qr(torch.randn(6, 6, generator=generator, dtype=torch.float64))[0]
+    curves = doubles([3.0, 2.0, 1.0, 0.5, 0.02, -0.4])
+    matrix = basis @ torch.diag(curves) @ basis.T
+    b = torch.randn(7, 6, generator=generator, dtype=torch.float64)
+    b[0], b[1] = basis[:, 5], basis[:, 4]  # hopeless from the first step
+    b[2] = 2 * basis[:, 0] - basis[:, 2]  # and not at all
+    for steps in (1, 3, 5, 12):
+        x = imaml.conjugate_gradients(lambda v: v @ matrix, b, steps)
+        for ours, right in zip(x, b, strict=True):
+            assert torch.allclose(ours, stopped_by_hand(matrix, right, steps), rtol=1e-9)
+    assert torch.equal(x[:2], b[:2])
+    assert torch.allclose(x[2], 2 * basis[:, 0] / 3 - basis[:, 2])
+
+
+def test_where_tasks_curve_down_as_much_as_they_are_pulled_it_is_no_noise():
+    """At λ = 2 a network of the paper's size has, untrained, directions that I + H/λ bends down."""
+    found = []
+    for dtype in ("float32", "float64"):
+        signature = signature_of(
+            tasks={"kind": "sinusoid", "k_shot": 10, "q_query": 10}, model={"kind": "mlp"},
+            algorithm="imaml", params={"meta_batch": 25, "cg_steps": 8}, step_cap=16, test_cap=1,
+            dtype=dtype,
+        )  # fmt: skip
+        program = Population(signature).program
+        values = program.kinds.algorithm.complete({**signature.structure, "proximal": 2.0})
+        made = [fresh_lane(program, values, seed=s, horizon=9, device="cpu") for s in range(4)]
+        lanes = stack(made)
+        lanes = lanes.replace(phi=lanes.phi.float().to(lanes.phi.dtype))
+        drawn = draw(program, lanes, 1).at(0)
+        found.append(meta_iteration(program, lanes, drawn).m.double())
+    single, double = found
+    assert ((single - double).norm(dim=-1) < 1e-3 * double.norm(dim=-1)).all()
 
 
 def test_an_inner_step_goes_down_the_proximal_problem(problem):
