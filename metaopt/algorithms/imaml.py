@@ -135,7 +135,7 @@ def conjugate_gradients(times: Callable[[Tensor], Tensor], b: Tensor, steps: int
 
     Args:
         times: x -> A x, A symmetric, one for each of B.
-        steps: Products with A; P of them solve it but for rounding.
+        steps: Products with A; P of them solve it but for rounding.  Each keeps a residual.
 
     Reference:
         Hestenes & Stiefel (1952), Journal of Research of the National Bureau of Standards 49,
