@@ -27,7 +27,7 @@ from metaopt.evaluation.bank import BankSpec
 from metaopt.evaluation.curve import Adaptation
 from metaopt.evaluation.evaluate import LaneScores, Trained, evaluate
 from metaopt.evaluation.selection import Selection
-from metaopt.metaparams import Value
+from metaopt.metaparams import OUTER, Value
 from metaopt.models.base import Model
 from metaopt.models.kind import ModelKind
 from metaopt.models.modules import AnyModule
@@ -236,7 +236,7 @@ class Population:
                 draw(self.program, self._lanes.select(part), meta_iterations)
 
     def _advance(self, lanes: Lanes, meta_iterations: int, go_on: Callable[[], bool]) -> Lanes:
-        count, step = lanes.count, self._steps.get(self.program_lanes)
+        count, step, off = lanes.count, self._steps.get(self.program_lanes), self._off()
         if step is not None:
             lanes = padded(lanes, self.program_lanes)
         block = self._blocks.get(lanes.count)
@@ -248,7 +248,7 @@ class Population:
             drawn = draw(self.program, lanes, min(block, meta_iterations - done))
             for i in range(len(drawn.batches)):
                 if step is None:
-                    lanes = meta_iteration(self.program, lanes, drawn.at(i))
+                    lanes = meta_iteration(self.program, lanes, drawn.at(i), off)
                 else:
                     lanes = step(lanes, drawn.at(i))
                 if not go_on():
@@ -538,6 +538,14 @@ class Population:
             if count > cap:
                 raise InvalidMetaParameter(f"{name} must be <= {cap} here, got {count}")
         return values
+
+    def _off(self) -> frozenset[str]:
+        """The numbers of the outer step that every lane has at their default: switched off."""
+        return frozenset(
+            param.name
+            for param in OUTER
+            if all(values.get(param.name) == param.default for values in self._params.values())
+        )
 
     def _chunks(self) -> list[slice]:
         size = self.program_lanes if self.compiled else self.lane_chunk

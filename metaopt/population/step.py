@@ -96,19 +96,27 @@ def drawn_at_once(drawn: Drawn) -> int:
     return max(1, min(DRAWN_AT_ONCE, DRAWN_BYTES // size))
 
 
-def meta_iteration(program: Program, lanes: Lanes, drawn: Drawn) -> Lanes:
-    """The lanes one meta-iteration older; lanes that diverge keep their last state."""
+def meta_iteration(
+    program: Program, lanes: Lanes, drawn: Drawn, off: frozenset[str] = frozenset()
+) -> Lanes:
+    """The lanes one meta-iteration older; lanes that diverge keep their last state.
+
+    Args:
+        off: Parts of the outer step (`OUTER`) that no lane has switched on.  Left out, they cost
+            nothing; kept, they change no bit.
+    """
     gradient, loss, inner = _meta_gradient(program, lanes, drawn)
-    after = _outer_step(program, lanes, gradient)
+    after = _outer_step(program, lanes, gradient, off)
     if inner is not None:
         flat = program.learner.layout.flatten(inner.v)
         after = after.replace(inner_v=flat, inner_taken=inner.steps)
     return _freeze(lanes, after, loss)
 
 
-def _outer_step(program: Program, lanes: Lanes, gradient: Tensor) -> Lanes:
+def _outer_step(program: Program, lanes: Lanes, gradient: Tensor, off: frozenset[str]) -> Lanes:
     """The lanes with φ and moments after the outer step; what an algorithm has not is off."""
-    structure, numbers = program.signature.structure, lanes.numbers
+    structure = program.signature.structure
+    numbers = {name: number for name, number in lanes.numbers.items() if name not in off}
     clamp = float(structure.get("gradient_clamp", 0.0))
     if clamp > 0:
         gradient = gradient.clamp(-clamp, clamp)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from metaopt import seeding
 from metaopt.algorithms import reptile
@@ -12,6 +13,7 @@ from metaopt.algorithms.registry import ALGORITHMS
 from metaopt.metaparams import OUTER
 from metaopt.population.population import Population
 from metaopt.population.signature import signature_of
+from metaopt.population.step import CHANGED, draw, meta_iteration
 from tests import reference
 
 TASKS = {"kind": "sinusoid", "k_shot": 5, "q_query": 4}
@@ -168,22 +170,52 @@ def test_outer_steps_of_lanes_beside_each_other_are_those_of_torch(algorithm, op
             assert torch.allclose(weight, expected[lane][name], rtol=1e-9, atol=1e-11)
 
 
+class Operations(TorchDispatchMode):
+    """Counts the operations that torch is asked for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, _types, arguments=(), named=None):
+        self.count += 1
+        return function(*arguments, **(named or {}))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("algorithm", "optimizer"), [("maml", "adam"), ("reptile", "sgd")])
-def test_what_an_outer_step_has_not_switched_on_changes_no_bit(algorithm, optimizer, dtype):
+def test_what_no_lane_has_switched_on_costs_no_operation_and_changes_no_bit(
+    algorithm, optimizer, dtype
+):
     """As before there were such parameters: as an algorithm that has none of them."""
     record = ALGORITHMS.get(algorithm)
     names = {param.name for param in OUTER}
     without = replace(record, params=tuple(p for p in record.params if p.name not in names))
-    ends = []
-    for kind in (record, without):
+    params = {"outer_optimizer": optimizer, "meta_batch": 2, "inner_lr": 0.02}
+    ends, counts = [], []
+    for kind, more in ((record, {}), (without, {}), (record, {"gradient_norm": 1e6})):
         signature = signature_of(
             tasks=TASKS, model=MLP, algorithm=kind, dtype=dtype,
             params={"outer_optimizer": optimizer, "meta_batch": 2},
         )  # fmt: skip
         lanes = Population(signature, algorithm=kind)
-        params = {"outer_optimizer": optimizer, "meta_batch": 2, "inner_lr": 0.02}
-        lanes.admit("lane", params, seed=SEED, horizon=HORIZON)
-        lanes.advance(HORIZON)
+        lanes.admit("lane", {**params, **more}, seed=SEED, horizon=HORIZON)
+        with Operations() as operations:
+            lanes.advance(HORIZON)
         ends.append(lanes.trained().phi)
-    assert torch.equal(*ends)
+        counts.append(operations.count)
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[0], ends[2])
+    # Its numbers are stacked with the lane's, once in an advance.
+    assert counts[0] - counts[1] < HORIZON < counts[2] - counts[0]
+
+
+def test_lanes_are_the_same_whether_what_is_off_is_left_out_or_computed():
+    """As compiled programs have all of it: a lane may come and go between them and eager ones."""
+    params = {"meta_batch": 2, "inner_lr": 0.02}
+    lanes = population("maml", params)
+    state = lanes._stacked()
+    drawn = draw(lanes.program, state, 1).at(0)
+    off = frozenset(param.name for param in OUTER)
+    left_out = meta_iteration(lanes.program, state, drawn, off)
+    computed = meta_iteration(lanes.program, state, drawn)
+    for name in CHANGED:
+        assert torch.equal(getattr(left_out, name), getattr(computed, name)), name
