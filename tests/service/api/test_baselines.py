@@ -1,7 +1,6 @@
 """Baselines and weights over HTTP, on both databases."""
 
 import hashlib
-import threading
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.fakes.rows import (
     finish_study,
 )
 from tests.fakes.specs import SPEC
+from tests.service.api.at_once import at_once
 from tests.service.api.test_studies import assert_problem, submit
 
 URL = "/api/v1/baselines"
@@ -99,16 +99,8 @@ def test_rolling_back_adds_a_version_and_changes_none(client: TestClient, engine
 
 @pytest.mark.usefixtures("studied")
 def test_two_at_once_get_two_versions(client: TestClient) -> None:
-    def promote() -> None:
-        answers.append(client.post(f"{URL}/main:promote", json={"study_id": STUDY}).status_code)
-
-    answers: list[int] = []
-    threads = [threading.Thread(target=promote) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == [201, 201]
+    answers = at_once(2, lambda: client.post(f"{URL}/main:promote", json={"study_id": STUDY}))
+    assert [answer.status_code for answer in answers] == [201, 201]
     assert [one["version"] for one in client.get(f"{URL}/main/versions").json()["items"]] == [2, 1]
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from service.db.engine import transaction
 from service.db.tables import Schedule, Study
 from tests.fakes.schedules import HandClock, add, complete, statuses, take_over
 from tests.fakes.specs import SMALL
+from tests.service.api.at_once import at_once
 from tests.service.api.test_studies import assert_problem
 
 URL = "/api/v1/schedules"
@@ -69,18 +69,9 @@ def test_a_schedule_stored_with_the_word_default_is_the_same_as_one_with_its_ran
 
 
 def test_one_name_at_the_same_moment_makes_one_schedule(client: TestClient) -> None:
-    ready, found = threading.Barrier(4), []
-
-    def add_one() -> None:
-        ready.wait()
-        found.append(post(client))
-
-    threads = [threading.Thread(target=add_one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4 and len(set(found)) == 1
+    answers = at_once(4, lambda: client.post(URL, json=NIGHTLY))
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert len({answer.json()["schedule_id"] for answer in answers}) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from service.planning.banks import digest_of
 from tests.fakes.rows import add_report, add_segment, add_study, add_trial
 from tests.fakes.specs import SPEC
 from tests.fakes.traps import TRAPS
+from tests.service.api.at_once import at_once
 
 URL = "/api/v1/studies"
 YAML = b"""
@@ -166,18 +167,10 @@ def test_a_key_that_is_no_key_is_refused(client: TestClient, key: str) -> None:
 
 
 def test_one_key_at_the_same_moment_makes_one_study(client: TestClient, engine: Engine) -> None:
-    ready, found = threading.Barrier(4), []
-
-    def post() -> None:
-        ready.wait()
-        found.append(submit(client, Idempotency_Key="same moment"))
-
-    threads = [threading.Thread(target=post) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4 and len(set(found)) == 1
+    key = {"Idempotency-Key": "same moment"}
+    answers = at_once(4, lambda: client.post(URL, json=SPEC, headers=key))
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert len({answer.json()["study_id"] for answer in answers}) == 1
     with reading(engine) as session:
         assert session.scalar(select(func.count()).select_from(Study)) == 1
 
