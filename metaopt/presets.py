@@ -235,6 +235,7 @@ PRESETS: dict[str, Preset] = {
                 "meta_batch": Published(1, "joschu's Reptile demo: one task per outer step"),
                 "test_steps": Published(32, "joschu's Reptile demo: 32 SGD steps at test"),
             },
+            "the author's gist: its values were read in a copy that names it",
         ),
         Preset(
             "paper:protonet-omniglot-5w1s",
