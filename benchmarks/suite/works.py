@@ -134,6 +134,7 @@ _FAMILY: dict[str, dict[str, Any]] = {
     },
     "cnp": _ADAM,
     "r2d2": _ADAM,
+    "pretrain": _ADAM,
 }  # fmt: skip
 """On sinusoids, by algorithm."""
 _FAMILY_ON_OMNIGLOT: dict[str, dict[str, Any]] = {

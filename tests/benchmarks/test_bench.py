@@ -149,7 +149,7 @@ def test_the_family_computes_what_its_plain_loops_do(work, tmp_path):
 
 
 def test_each_plain_loop_has_a_work_item():
-    loops = {*plain.LOSSES, *plain.GRADIENTS}
+    loops = {*plain.LOSSES, *plain.GRADIENTS, *plain.POOLED}
     assert {work.algorithm for work in FAMILY_WORKS} == loops
     assert loops <= set(ALGORITHMS.names())
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from benchmarks.suite import networks
 from benchmarks.suite.contender import Contender, Example, Setting, Work
 from benchmarks.suite.contenders.ours import make_population
-from benchmarks.suite.contenders.plain import GRADIENTS, LOSSES, Weights
+from benchmarks.suite.contenders.plain import GRADIENTS, LOSSES, POOLED, Weights
 from benchmarks.suite.tasks import Batch, Draw
 
 
@@ -33,9 +33,12 @@ class FamilyLoop(Contender):
         return {name: g.cpu().numpy() for name, g in zip(phi, found, strict=True)}
 
     def meta_gradient(self, phi: Weights, batch: Batch) -> list[Tensor]:
-        """Return the meta-gradient of one meta-batch, task by task."""
-        tasks = list(zip(*networks.tensors(batch, self.device), strict=True))
-        weights = list(phi.values())
+        """Return the meta-gradient of one meta-batch, task by task but for `POOLED`."""
+        together, weights = networks.tensors(batch, self.device), list(phi.values())
+        if self.work.algorithm in POOLED:
+            total = POOLED[self.work.algorithm](self.work, phi, together)
+            return list(torch.autograd.grad(total, weights, materialize_grads=True))
+        tasks = list(zip(*together, strict=True))
         if self.work.algorithm in LOSSES:
             rule = LOSSES[self.work.algorithm]
             total = torch.stack([rule(self.work, phi, task) for task in tasks]).mean()

@@ -4,8 +4,9 @@ What somebody writes who needs one of them: the rule of the paper in torch's own
 `vmap`, no lanes.  φ has metaopt's names and layout, matrices (in, out), so that the gradients can
 be compared; `tests.reference` has the same rules in another form, for float64.
 
-A rule gives the loss of one task, which is differentiated to φ (`LOSSES`), or a task's share of the
-meta-gradient itself (`GRADIENTS`).
+A rule gives the loss of one task, which is differentiated to φ (`LOSSES`), a task's share of the
+meta-gradient itself (`GRADIENTS`), or, where nothing is adapted, the loss of all tasks as one batch
+(`POOLED`).
 """
 
 from collections.abc import Callable, Iterator
@@ -311,6 +312,13 @@ def foml(work: Work, phi: Weights, x: Tensor, y: Tensor, order: Tensor) -> list[
     return [(b - p).detach() for b, p in zip(before, theta, strict=True)]
 
 
+def pretrain(work: Work, phi: Weights, tasks: Task) -> Tensor:
+    """All examples of the tasks (T, …) as one batch."""
+    x_s, y_s, x_q, y_q = tasks
+    x, y = (torch.cat(parts, 1).flatten(0, 1) for parts in ((x_s, x_q), (y_s, y_q)))
+    return loss(apply(own(phi), x), y)
+
+
 LOSSES: dict[str, Callable[[Work, Weights, Task], Tensor]] = {
     rule.__name__: rule
     for rule in (
@@ -319,3 +327,4 @@ LOSSES: dict[str, Callable[[Work, Weights, Task], Tensor]] = {
     )
 }  # fmt: skip
 GRADIENTS: dict[str, Callable[..., list[Tensor]]] = {"imaml": imaml, "foml": foml}
+POOLED: dict[str, Callable[[Work, Weights, Task], Tensor]] = {"pretrain": pretrain}
