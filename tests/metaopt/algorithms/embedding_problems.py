@@ -1,5 +1,7 @@
 """Small tasks on embeddings in float64, and the loop over lanes and tasks that proves answers."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,6 +14,7 @@ from metaopt.models.mlp import Mlp
 from metaopt.population.population import Population
 from metaopt.tasks.base import Episodes, Examples
 from tests import reference
+from tests.programs import use_compiled
 
 LANES, TASKS, WAYS, SHOTS, QUERIES = 2, 3, 3, 2, 2
 EMBEDDING = 5
@@ -138,3 +141,20 @@ def check_traced(made: Population, **shots: int) -> None:
     for weights in (phi, phi + 0.1):
         expected = gradient(weights)
         assert (traced(weights) - expected).abs().max() < 1e-9 * expected.abs().max()
+
+
+def assert_compiled_is_plain(make: Callable[[], Population], programs: Path) -> None:
+    """Hold a compiled training to 1e-9 of how far the plain one goes.
+
+    Args:
+        make: Trials under SGD: Adam makes a whole step of a gradient that is zero up to rounding.
+    """
+    fresh, plain, fast = (make() for _ in range(3))
+    use_compiled(fast, programs)
+    assert fast.compiled and not plain.compiled
+    for made in (plain, fast):
+        made.advance(4)
+    begun, theirs, ours = (made.trained().phi for made in (fresh, plain, fast))
+    gone = (theirs - begun).abs().amax(-1)
+    assert (gone > 0).all()
+    assert ((ours - theirs).abs().amax(-1) <= 1e-9 * gone).all()

@@ -127,9 +127,10 @@ def assert_the_file_answers_like_the_study(
             assert found == pytest.approx(score, rel=1e-9)
 
 
-def assert_compiled_is_plain(algorithm: str, programs: Path, **case) -> None:
-    lanes = [LANES[0], LANES[2]]  # of two steps at most: a program is the larger the more it has
-    plain, fast = (population(algorithm, lanes, steps=2, **case) for _ in range(2))
+def assert_compiled_is_plain(algorithm: str, programs: Path, *, steps=(1, 3, 5), **case) -> None:
+    """Of lanes with these inner steps: a program is the larger the more it has of them."""
+    lanes = [{**numbers, "inner_steps": n} for numbers, n in zip(LANES, steps, strict=False)]
+    plain, fast = (population(algorithm, lanes, steps=max(steps), **case) for _ in range(2))
     use_compiled(fast, programs)
     assert fast.compiled and not plain.compiled
     for made in (plain, fast):
