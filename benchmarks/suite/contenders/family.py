@@ -36,13 +36,12 @@ class FamilyLoop(Contender):
         """Return the meta-gradient of one meta-batch, task by task but for `POOLED`."""
         together, weights = networks.tensors(batch, self.device), list(phi.values())
         if self.work.algorithm in POOLED:
-            total = POOLED[self.work.algorithm](self.work, phi, together)
-            return list(torch.autograd.grad(total, weights, materialize_grads=True))
+            return _differentiated(POOLED[self.work.algorithm](self.work, phi, together), weights)
         tasks = list(zip(*together, strict=True))
         if self.work.algorithm in LOSSES:
             rule = LOSSES[self.work.algorithm]
             total = torch.stack([rule(self.work, phi, task) for task in tasks]).mean()
-            return list(torch.autograd.grad(total, weights, materialize_grads=True))
+            return _differentiated(total, weights)
         mean = [torch.zeros_like(p) for p in weights]
         for task in tasks:
             for sofar, g in zip(mean, self._of_task(phi, task), strict=True):
@@ -65,3 +64,7 @@ class FamilyLoop(Contender):
     def rest(self) -> None:
         """Give cached device memory back."""
         networks.release(self.device)
+
+
+def _differentiated(loss: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, weights, materialize_grads=True))
