@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from metaopt.plugins.described import Described
+from service.blobs.directory import DirectoryStore
 from service.database_url import sqlite_url
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, reading, transaction
@@ -71,7 +72,8 @@ class Moment:
 class PlayedWorkers:
     """An executor whose workers are a thread; it notes what was used whenever trials begin."""
 
-    def __init__(self, marks: list[int]) -> None:
+    def __init__(self, marks: list[int], blobs: DirectoryStore) -> None:
+        self._blobs = blobs
         self._slots = [Slot(f"cpu:{i}", "cpu") for i in range(SLOTS)]
         self._lanes: dict[str, dict[str, tuple[Admit, int]]] = {s.name: {} for s in self._slots}
         self._orders: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -137,24 +139,24 @@ class PlayedWorkers:
         for lane in order.admit:
             lanes[lane.trial_id] = (
                 lane,
-                int(Path(lane.checkpoint).read_text()) if lane.checkpoint else 0,
+                int(self._blobs.read(lane.checkpoint)) if lane.checkpoint else 0,
             )
         reports = []
         for name, (lane, age) in list(lanes.items()):
             lanes[name] = lane, age + order.iterations
-            reports.append(_played_lane(lane, age + order.iterations, order))
+            reports.append(_played_lane(lane, age + order.iterations, order, self._blobs))
         seconds = 1e-3 * order.iterations
         return SegmentReport(
             reports, seconds, seconds, 0.0, 1, "CPU", program="eager", lane_chunk=16
         )
 
 
-def _played_lane(lane: Admit, age: int, order: SegmentOrder) -> LaneReport:
+def _played_lane(lane: Admit, age: int, order: SegmentOrder, blobs: DirectoryStore) -> LaneReport:
     checkpoint = digest = None
     if age < lane.horizon or order.at_end != "nothing":
-        path = Path(order.checkpoint_directory or "") / f"{lane.trial_id}-{age}.safetensors"
-        path.write_text(str(age))
-        checkpoint, digest = str(path), hashlib.sha256(str(age).encode()).hexdigest()
+        checkpoint = f"{order.study_id}/{lane.trial_id}-{age}.safetensors"
+        blobs.path(checkpoint).write_text(str(age))
+        digest = hashlib.sha256(str(age).encode()).hexdigest()
     if lane.trial_id not in order.evaluate:
         return LaneReport(lane.trial_id, age, checkpoint=checkpoint, digest=digest)
     rates = lane.params["inner_lr"], lane.params.get("outer_lr", lane.params.get("epsilon", 0.0))
@@ -211,10 +213,11 @@ def run(submitted: Json, at: list[int], directory: Path) -> list[Moment]:
         submit_study(session, parsed, None, study_id=study_id, now=now)
         epoch = acquire(session, "benchmark", lambda _: True)
     assert epoch is not None
-    store = CheckpointStore(directory / "checkpoints")
+    blobs = DirectoryStore(directory / "checkpoints")
+    store = CheckpointStore(blobs)
     ledger = Ledger(engine, epoch, store, lambda: datetime.now(UTC))
     marks = {mark for n in at for mark in (n - window(n), n)}
-    workers, stop = PlayedWorkers(sorted(marks)), threading.Event()
+    workers, stop = PlayedWorkers(sorted(marks), blobs), threading.Event()
     dispatcher = Dispatcher(ledger, workers, lanes=16, segment_seconds=0.2, stop=stop)
     watch = threading.Thread(target=_stop_at_end, args=(engine, study_id, stop), daemon=True)
     watch.start()

@@ -31,6 +31,7 @@ import structlog
 from sqlalchemy import Engine, insert, text
 
 from metaopt.algorithms.registry import complete
+from service.blobs.directory import DirectoryStore
 from service.database_url import sqlite_url
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, reading, transaction
@@ -204,7 +205,7 @@ def loaded(trials: int) -> dict[str, Any]:
                 session.execute(insert(table), rows)
             session.execute(text("UPDATE mo_studies SET status = 'running'"))
         assert epoch is not None
-        store = CheckpointStore(Path(path) / "checkpoints")
+        store = CheckpointStore(DirectoryStore(Path(path) / "checkpoints"))
         ledger = Ledger(engine, epoch, store, lambda: datetime.now(UTC))
         with committing(engine) as waits:
             begun, cpu = time.perf_counter(), time.process_time()

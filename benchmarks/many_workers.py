@@ -37,7 +37,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from typing import Any
 import structlog
 
 from metaopt.plugins.described import Described
+from service.blobs.directory import DirectoryStore
 from service.database_url import sqlite_url
 from service.db.dispatcher import acquire
 from service.db.engine import open_engine, transaction
@@ -89,8 +90,9 @@ def spec(sampler: str) -> StudySpec:
 class SimulatedExecutor:
     """Slots whose workers one other process simulates."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, blobs: DirectoryStore) -> None:
         """Start the process; its segments end at once."""
+        self._blobs = blobs
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -123,6 +125,7 @@ class SimulatedExecutor:
     def submit(self, slot: str, order: SegmentOrder) -> "Future[SegmentReport]":
         """Send an order."""
         future = self._futures[slot] = Future[SegmentReport]()
+        order = replace(order, checkpoint_directory=str(self._blobs.workplace(order.study_id)))
         self._channel.send({"slot": slot, "order": order.to_json()})
         return future
 
@@ -234,7 +237,8 @@ class Workers:
         if lane.age < HORIZON:
             path = Path(order.checkpoint_directory or "") / f"{trial_id}-{lane.age}-{self._taken}"
             path.write_bytes(b"weights")
-            checkpoint, digest = str(path), hashlib.sha256(path.name.encode()).hexdigest()
+            checkpoint = f"{order.study_id}/{path.name}"
+            digest = hashlib.sha256(path.name.encode()).hexdigest()
         if not evaluated:
             return LaneReport(trial_id, lane.age, checkpoint=checkpoint, digest=digest)
         noise = (self._random.gauss(0.0, 0.01) for _ in range(order.bank["tasks"]))
@@ -262,12 +266,13 @@ class Bench:
     def __init__(self, directory: Path, slots: int, lanes: int, profile: bool) -> None:
         """Start it; nothing is queued."""
         migrate.upgrade(sqlite_url(directory / "metaopt.db"))
-        self.executor = SimulatedExecutor(slots)
+        blobs = DirectoryStore(directory / "checkpoints")
+        self.executor = SimulatedExecutor(slots, blobs)
         self._engine = open_engine(sqlite_url(directory / "metaopt.db"))
         with transaction(self._engine) as session:
             epoch = acquire(session, "benchmark", lambda _: True)
         assert epoch is not None
-        ledger = Ledger(self._engine, epoch, CheckpointStore(directory / "checkpoints"), _now)
+        ledger = Ledger(self._engine, epoch, CheckpointStore(blobs), _now)
         self._stop = threading.Event()
         self._dispatcher = Dispatcher(
             ledger, self.executor, lanes=lanes, segment_seconds=SEGMENT_SECONDS, stop=self._stop

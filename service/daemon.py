@@ -33,6 +33,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from metaopt.plugins.allowed import parse_allowed
 from metaopt.plugins.sources import Sources
+from service.blobs.base import BlobsUnusable
+from service.blobs.opening import open_blobs
 from service.cron.runner import run_schedules
 from service.db.connections.deadlines import DISPATCHER
 from service.db.connections.failures import in_words, is_away
@@ -121,6 +123,9 @@ def run(
             except SchemaOutdated as error:
                 log.error("schema_outdated", cause=str(error))
                 return EXIT_UNUSABLE
+            except BlobsUnusable as error:
+                log.error("blobs_unusable", cause=str(error))
+                return EXIT_UNUSABLE
             except NoDeviceWorks as error:
                 log.error("no_device_works", cause=str(error))
                 return EXIT_UNUSABLE
@@ -154,6 +159,7 @@ def _run_epoch(
     data = settings.data_directory.resolve()
     on_cores = sum(1 for slot in found.slots if slot.device == "cpu")
     found = replace(found, worker_bytes=worker_limit(on_cores, settings.worker_bytes))
+    blobs = open_blobs(settings.blobs())
     schedules = partial(run_schedules, most_queued=settings.queued_per_key)
     # around the workers: they must not wait for these
     with (
@@ -167,11 +173,12 @@ def _run_epoch(
             compiling=settings.compile,
             programs=settings.programs(),
             data_sets=settings.data_sets(),
+            blobs=blobs,
             plugins=plugins,
             memory_bytes=found.worker_bytes,
         )
         try:
-            store = CheckpointStore(data / "checkpoints")
+            store = CheckpointStore(blobs)
             ledger = Ledger(engine, epoch, store, _utc_now, stop)
             Dispatcher(
                 ledger,
@@ -184,6 +191,7 @@ def _run_epoch(
             ).run()
         finally:
             executor.close()
+            blobs.close()
 
 
 def _retain(

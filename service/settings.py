@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +13,14 @@ from sqlalchemy.engine import URL
 from metaopt.data.limits import MOST_BYTES
 from metaopt.errors import InvalidPlugin
 from metaopt.plugins.allowed import parse_allowed
+from service.blobs.place import Place
 from service.database_url import parse_database_url, sqlite_url
 from service.variables import is_blank
 
 KEEP = "keep_"
 MOST_DAYS = 36500.0
+_USER = re.compile(r"//[^/]*@")
+_OBJECTS = re.compile(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=-]+)*/?")
 
 
 class Settings(BaseSettings):
@@ -79,6 +83,18 @@ class Settings(BaseSettings):
         None,
         description="Compiled programs; default is programs/ in the data directory. They are "
         "machine code: let nobody else write there.",
+    )
+    blobs_url: str | None = Field(
+        None,
+        description="Where checkpoints are, for all machines: `s3://bucket/prefix`, "
+        "`gs://bucket/prefix` or `az://container/prefix` ([how](blobs.md)); default is "
+        "checkpoints/ in the data directory.",
+    )
+    blob_cache_bytes: int = Field(
+        10 * 2**30,
+        ge=0,
+        description="Most bytes of the copies, in blobs/ in the data directory, of what is in an "
+        "object store; what is being read stays.",
     )
     upload_bytes: int = Field(
         MOST_BYTES,
@@ -231,6 +247,11 @@ class Settings(BaseSettings):
         """Where compiled programs are."""
         return (self.programs_directory or self.data_directory / "programs").resolve()
 
+    def blobs(self) -> Place:
+        """Where checkpoints are."""
+        data = self.data_directory.resolve()
+        return Place(self.blobs_url, data / "checkpoints", data / "blobs", self.blob_cache_bytes)
+
     def data_sets(self) -> Path:
         """Where packed data sets are (`metaopt data`)."""
         return (self.data_directory / "datasets").resolve()
@@ -276,6 +297,17 @@ class Settings(BaseSettings):
         except InvalidPlugin as error:
             raise ValueError(str(error)) from None
         return given
+
+    @field_validator("blobs_url")
+    @classmethod
+    def _is_of_objects(cls, given: str | None) -> str | None:
+        if given is None or _OBJECTS.fullmatch(given):
+            return given
+        raise ValueError(
+            "must be s3://BUCKET, gs://BUCKET or az://CONTAINER, with a /PREFIX if you like, and "
+            f"without keys, got {_USER.sub('//***@', given)!r}; a directory is what "
+            "METAOPT_DATA_DIRECTORY has"
+        )
 
     @field_validator("database_url")
     @classmethod

@@ -10,7 +10,6 @@ Where the file system cannot link, files are copied.  All is done in a directory
 its name at the end: a backup that was broken off is none.
 """
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
+from service.backup.files import Files
 from service.backup.manifest import (
     CHECKPOINTS,
     DATABASE,
@@ -34,6 +34,8 @@ from service.backup.manifest import (
     sync,
 )
 from service.backup.named import Named, named_files
+from service.blobs.base import BlobStore
+from service.blobs.directory import DirectoryStore
 from service.database_url import sqlite_url
 from service.db.backup.copy import copy_rows
 from service.db.engine import open_engine, reading, snapshot
@@ -43,13 +45,21 @@ MOST_ROUNDS = 5
 PARTIAL = ".partial"
 
 
-def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datetime) -> Manifest:
+def back_up(
+    engine: Engine,
+    data_directory: Path,
+    directory: Path,
+    *,
+    now: datetime,
+    blobs: BlobStore | None = None,
+) -> Manifest:
     """Write a backup into a new directory and return its manifest.
 
     Args:
         engine: Of a database at the head revision.
         data_directory: Where checkpoints and data sets are.
         directory: That is to be; an empty one may be there.
+        blobs: Where checkpoints are, if not in the data directory.
 
     Raises:
         BackupRefused: Something is there already.
@@ -60,7 +70,8 @@ def back_up(engine: Engine, data_directory: Path, directory: Path, *, now: datet
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BackupRefused(f"{directory} is there and not an empty directory: name a new one")
     with _beside(directory) as partial:
-        lacking = _gather(engine, data_directory, partial)
+        source = Files(data_directory, blobs or DirectoryStore(data_directory / CHECKPOINTS))
+        lacking = _gather(engine, source, partial)
         for path in partial.rglob("*"):
             sync(path)
         files = [stored(partial, path) for path in _all_files(partial)]
@@ -100,13 +111,13 @@ def _beside(directory: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)  # nothing once it has its name
 
 
-def _gather(engine: Engine, data_directory: Path, partial: Path) -> list[Lacking]:
+def _gather(engine: Engine, files: Files, partial: Path) -> list[Lacking]:
     """Put rows and files there; return what is named and cannot be had."""
     before: list[Named] | None = None
     for _ in range(MOST_ROUNDS):
-        _copy_database(engine, partial / DATABASE, lambda: _place_all(data_directory, partial))
-        named = _named(partial / DATABASE, data_directory)
-        lacking = [one for one in named if not _place(data_directory, partial, one.path)]
+        _copy_database(engine, partial / DATABASE, lambda: files.keep_all(partial))
+        named = _named(partial / DATABASE, files.data_directory)
+        lacking = [one for one in named if not files.keep(partial, one)]
         # Rows and files are of moments so near that what goes meanwhile is there the next time.
         if not lacking or lacking == before:
             break
@@ -160,30 +171,6 @@ def _named(database: Path, data_directory: Path) -> list[Named]:
         copy.dispose()
         with closing(sqlite3.connect(database)) as plain:
             plain.execute("PRAGMA journal_mode=DELETE")  # an engine has given it a log beside it
-
-
-def _place_all(data_directory: Path, partial: Path) -> None:
-    """Keep every checkpoint that is there now."""
-    for path in sorted((data_directory / CHECKPOINTS).glob("*/*.safetensors")):
-        _place(data_directory, partial, path.relative_to(data_directory).as_posix())
-
-
-def _place(data_directory: Path, partial: Path, name: str) -> bool:
-    """Link a file, or copy it where that is not possible; False if it is not there."""
-    source, target = data_directory / name, partial / name
-    if target.exists():
-        return True
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        return False
-    except OSError:  # another file system, or one without links
-        try:
-            shutil.copyfile(source, target)
-        except FileNotFoundError:
-            return False
-    return True
 
 
 def _is_whole(partial: Path, one: Named) -> bool:

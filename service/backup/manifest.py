@@ -17,7 +17,6 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "metaopt.db"
 CHECKPOINTS = "checkpoints"
-MARK = ".metaopt"  # in `checkpoints`: that this is the directory that rows speak of
 DATA_SETS = "datasets"
 PIECE_BYTES = 2**20
 

@@ -21,9 +21,9 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from metaopt.errors import in_words
+from service.blobs.base import PrefixGone
 from service.db.roles import ROLES
 from service.db.states import TrialStatus
-from service.dispatcher.checkpoints import DirectoryGone
 from service.dispatcher.lifecycle.failure import failing_alone
 from service.dispatcher.lifecycle.handover import hand_over, regroup
 from service.dispatcher.open_trials import GOING_ON
@@ -199,7 +199,7 @@ class Slots:
             slot.seconds.clear()
         try:
             order = self._order(slot, study, group, keep, admit)
-        except DirectoryGone:
+        except PrefixGone:
             raise  # all is loaded again, and what was removed let go of
         except OSError as error:
             slot.study_id, slot.group, slot.lanes = study.study_id, group, [*keep, *admit]

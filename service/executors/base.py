@@ -52,7 +52,8 @@ class Admit:
         params: Every meta-hyperparameter of the algorithm by name.
         seed: Trial seed: init and tasks are functions of it and the meta-iteration.
         horizon: Meta-iterations of a whole trial (schedules end there).
-        checkpoint: Path of a checkpoint to resume from, or None to begin at 0.
+        checkpoint: A checkpoint to resume from, or None to begin at 0: by its name in the store of
+            blobs, which a worker gets as a path (`service.executors.blobs`).
         digest: SHA-256 of that file.
     """
 
@@ -85,7 +86,8 @@ class SegmentOrder:
         bank: `metaopt.evaluation.bank.BankSpec` as a dict.
         fewer_tasks: By trial_id, on how many tasks of the bank, its first ones, a lane is
             evaluated; the others on all.
-        checkpoint_directory: Existing directory for checkpoints, or None for none.
+        checkpoint_directory: Where checkpoints go, or None for none: a prefix of the store of
+            blobs, which a worker gets as an existing directory.
         ahead: Lane-meta-iterations of this signature that may still come to all workers, these
             included: what a compiled program would be used for.
         workers: How many workers have lanes of this signature, this one included.
@@ -154,7 +156,8 @@ class LaneReport:
         diverged_share: Share of bank tasks whose adaptation diverged, if evaluated.
         curve: Mean score over tasks after 0…steps inner steps, if evaluated.
         checkpoint, digest: File written at the end of the segment and its SHA-256; at the end of a
-            trial it may be its model.
+            trial it may be its model.  A worker tells its path, and its executor the name in the
+            store of blobs that it has put it under.
         costs: What the order asked to measure, by name, if evaluated.
         kept_at: The meta-iteration of the model that counts, which is the one that was evaluated,
             if the best one is kept.

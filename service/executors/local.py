@@ -17,16 +17,19 @@ fresh process cannot use it either, it is `WorkerGone`, and no lane is charged.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
 import structlog
 
+from metaopt.errors import in_words
 from metaopt.plugins.described import Described
+from service.blobs.base import BlobStore
+from service.blobs.directory import DirectoryStore
 from service.executors.base import (
     MachineFailed,
     OutOfMemory,
@@ -41,6 +44,7 @@ from service.executors.base import (
     WorkerHungIdle,
     WorkerLost,
 )
+from service.executors.blobs import brought, put
 from service.executors.channel import ChannelClosed, ChannelSilent, Json
 from service.executors.cores import usable_cores
 from service.executors.memory import worker_limit
@@ -66,6 +70,7 @@ class LocalExecutor:
         compiling: "auto", "always" or "never" (`service.executors.compiling.programs`).
         programs: Compiled programs are there; None is a directory beside the logs.
         data_sets: Packed data sets are there; None is a directory beside the logs.
+        blobs: Checkpoints are there; None is a directory beside the logs.
         plugins: What its workers may import, as they described it.
         memory_bytes: Most memory of a worker on a core; None is a share of what there is.
         fault: Says why a slot's device does not work, once its worker has died.
@@ -79,6 +84,7 @@ class LocalExecutor:
         compiling: str = "auto",
         programs: Path | None = None,
         data_sets: Path | None = None,
+        blobs: BlobStore | None = None,
         plugins: Plugins | None = None,
         memory_bytes: int | None = None,
         fault: Fault = device_fault,
@@ -93,7 +99,10 @@ class LocalExecutor:
         self._plugins = plugins or Plugins()
         most = worker_limit(on_cores, memory_bytes)
         choice = WorkerChoice(compiling, programs, data_sets, lends, self._plugins.sources, most)
-        self._slots = {slot.name: _SlotThread(slot, log_directory, choice, fault) for slot in slots}
+        blobs = blobs or DirectoryStore(log_directory / "checkpoints")
+        self._slots = {
+            slot.name: _SlotThread(slot, log_directory, choice, blobs, fault) for slot in slots
+        }
 
     @property
     def slots(self) -> list[Slot]:
@@ -139,8 +148,16 @@ class LocalExecutor:
 
 
 class _SlotThread:
-    def __init__(self, slot: Slot, log_directory: Path, choice: WorkerChoice, fault: Fault) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        log_directory: Path,
+        choice: WorkerChoice,
+        blobs: BlobStore,
+        fault: Fault,
+    ) -> None:
         self.slot = slot
+        self._blobs = blobs
         self._fault = fault
         self._choice = choice
         self._log_path = log_directory / f"worker-{slot.name.replace(':', '-')}.log"
@@ -228,6 +245,24 @@ class _SlotThread:
         self._leave_plugins(needed)
         worker = self._live_worker()
         worker.imported |= needed
+        with ExitStack() as stack:
+            with self._storage():
+                here = stack.enter_context(brought(self._blobs, order))
+            report = self._answered(worker, here, number)
+            with self._storage():
+                return put(self._blobs, order, report)
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """What the store of blobs refuses is the machine's fault, and the lanes are let go of."""
+        try:
+            yield
+        except OSError as error:
+            self._end_worker()
+            raise StorageFailed(in_words(error), kind=type(error).__name__) from None
+
+    def _answered(self, worker: WorkerProcess, order: SegmentOrder, number: int) -> SegmentReport:
+        """What a worker reports of an order whose files are here."""
         message = {"order": order.to_json(), "number": number}
         try:
             if number <= self._stopped:  # while the worker was started

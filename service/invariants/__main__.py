@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from service.blobs.base import BlobsUnusable
+from service.blobs.opening import open_blobs
 from service.db.engine import open_engine
 from service.db.schema import revisions
 from service.errors import SchemaOutdated
@@ -28,9 +30,10 @@ def main(arguments: list[str]) -> int:
     try:
         revisions.check(engine)
         acknowledged = read_log(given.client_log) if given.client_log else []
-        seen = Seen(settings.data_directory, acknowledged, given.snapshots, given.at_rest)
+        blobs = open_blobs(settings.blobs())
+        seen = Seen(settings.data_directory, acknowledged, given.snapshots, given.at_rest, blobs)
         verdict = check(engine, seen)
-    except (DBAPIError, SchemaOutdated, OSError, ValueError, RuntimeError) as error:
+    except (DBAPIError, SchemaOutdated, BlobsUnusable, OSError, ValueError, RuntimeError) as error:
         print(f"error: {getattr(error, 'orig', None) or error}", file=sys.stderr)
         return EXIT_UNUSABLE
     finally:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from service.blobs.base import BlobStore
+from service.blobs.directory import DirectoryStore
 from service.db.engine import reading
 from service.invariants import acknowledged as clients
 from service.invariants import files, finite, logs, mirrored, processes, snapshots, studies
@@ -22,6 +24,7 @@ class Seen:
 
     Args:
         data_directory: Whose checkpoints and processes; None is not to look.
+        blobs: Where its checkpoints are, if not in it.
         acknowledged: Studies that clients were told of.
         snapshots: File of what had ended earlier (`service.invariants.snapshots`).
         at_rest: Nothing goes on any more: every acknowledged study must have ended, ended studies
@@ -32,6 +35,7 @@ class Seen:
     acknowledged: Sequence[clients.Acknowledged] = ()
     snapshots: Path | None = None
     at_rest: bool = False
+    blobs: BlobStore | None = None
 
 
 @dataclass
@@ -115,6 +119,6 @@ def _of_all(session: Session, seen: Seen) -> Iterator[Violation]:
     if seen.snapshots is not None:
         yield from snapshots.changed(session, seen.snapshots)
     if seen.data_directory is not None:
-        checkpoints = seen.data_directory.resolve() / "checkpoints"
-        yield from files.misplaced(session, checkpoints, at_rest=seen.at_rest)
+        blobs = seen.blobs or DirectoryStore(seen.data_directory / "checkpoints")
+        yield from files.misplaced(session, blobs, at_rest=seen.at_rest)
         yield from processes.orphans(seen.data_directory)

@@ -2,22 +2,21 @@
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.backup.manifest import MARK
+from service.blobs.base import BlobDamaged, BlobStore
 from service.db.states import TERMINAL_STUDIES, TERMINAL_TRIALS, StudyStatus
 from service.db.tables import Baseline, Study, Trial, Weights
 from service.invariants.violation import Violation
 
 
-def misplaced(session: Session, checkpoints: Path, *, at_rest: bool) -> Iterator[Violation]:
+def misplaced(session: Session, blobs: BlobStore, *, at_rest: bool) -> Iterator[Violation]:
     """Name checkpoints that are lost, damaged or left over.
 
     Args:
-        checkpoints: The directory of all of them.
+        blobs: Where all of them are.
         at_rest: Nothing is under way any more: what an ended study left has been deleted.
     """
     status = {one: is_now for one, is_now in session.execute(select(Study.study_id, Study.status))}
@@ -26,23 +25,21 @@ def misplaced(session: Session, checkpoints: Path, *, at_rest: bool) -> Iterator
     )
     for study_id, name, digest in session.execute(named):
         if name is not None and status[study_id] not in TERMINAL_STUDIES:
-            yield from _damaged(checkpoints, name, digest)
-    for directory in sorted(checkpoints.iterdir()) if checkpoints.is_dir() else ():
-        if directory.name == MARK:
-            continue
-        known = status.get(directory.name)
+            yield from _damaged(blobs, name, digest)
+    for study_id in blobs.prefixes():
+        known, where = status.get(study_id), f"{blobs.where}/{study_id}"
         if known is None:
-            yield Violation("files", str(directory), "belongs to no study")
+            yield Violation("files", where, "belongs to no study")
         elif at_rest and known in TERMINAL_STUDIES:
-            left = sorted(path.name for path in directory.iterdir())
-            yield Violation("files", str(directory), f"is left of a study that is {known}: {left}")
+            left = sorted(key.partition("/")[2] for key in blobs.keys(study_id))
+            yield Violation("files", where, f"is left of a study that is {known}: {left}")
 
 
-def _damaged(checkpoints: Path, name: str, digest: str | None) -> Iterator[Violation]:
+def _damaged(blobs: BlobStore, name: str, digest: str | None) -> Iterator[Violation]:
     try:
-        found = hashlib.sha256((checkpoints / name).read_bytes()).hexdigest()
-    except OSError as error:
-        yield Violation("files", name, f"a trial resumes from it, and: {error.strerror}")
+        found = hashlib.sha256(blobs.read(name)).hexdigest()
+    except (BlobDamaged, OSError) as error:
+        yield Violation("files", name, f"a trial resumes from it, and: {error}")
         return
     if found != digest:
         yield Violation("files", name, f"has SHA-256 {found}, its row {digest}")

@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 
 from metaopt.plugins.described import Described
+from service.blobs.directory import DirectoryStore
 from service.executors.base import (
     LaneReport,
     Plugin,
@@ -16,6 +16,7 @@ from service.executors.base import (
     Slot,
     WorkerGone,
 )
+from service.executors.blobs import put
 
 FILES = itertools.count()
 
@@ -56,6 +57,7 @@ class ScriptedExecutor:
         self.support_mean = 5.0
         self.trivial_failure: str | None = None
         self.known: dict[str, tuple[Described, ...]] = {}
+        self.blobs: DirectoryStore | None = None  # where checkpoints are; set by who runs it
 
     @property
     def slots(self) -> list[Slot]:
@@ -118,7 +120,7 @@ class ScriptedExecutor:
             assert lane.trial_id not in ages, "admitted twice"
             for one, value in order.signature["structure"].items():
                 assert lane.params[one] == value, "admitted to another program"
-            age = int(Path(lane.checkpoint).read_text()) if lane.checkpoint else 0
+            age = int(self._blobs().read(lane.checkpoint)) if lane.checkpoint else 0
             ages[lane.trial_id] = age
             self._horizons[lane.trial_id] = lane.horizon
             self._rates[lane.trial_id] = float(lane.params["inner_lr"])
@@ -129,13 +131,14 @@ class ScriptedExecutor:
             self.compiling -= 1
             waiting = replace(order, evaluate=[])
             lanes = [self._lane(name, age, waiting) for name, age in ages.items()]
-            return SegmentReport(lanes, 5.0, 0.0, 0.0, 1, "CPU", program="compiling")
+            report = SegmentReport(lanes, 5.0, 0.0, 0.0, 1, "CPU", program="compiling")
+            return put(self._blobs(), order, report)
         lanes = []
         for name in ages:
             ages[name] += order.iterations
             lanes.append(self._lane(name, ages[name], order))
         trained = self.seconds_per_iteration * order.iterations
-        return SegmentReport(
+        report = SegmentReport(
             lanes,
             0.01 * len(lanes),
             trained,
@@ -146,6 +149,11 @@ class ScriptedExecutor:
             trivial=self._trivial(order.trivial_tasks),
             trivial_failure=self.trivial_failure if order.trivial_tasks else None,
         )
+        return put(self._blobs(), order, report)
+
+    def _blobs(self) -> DirectoryStore:
+        assert self.blobs is not None
+        return self.blobs
 
     def _trivial(self, tasks: int) -> dict[str, list[float]] | None:
         if not tasks or self.trivial_failure is not None:
@@ -161,7 +169,8 @@ class ScriptedExecutor:
         checkpoint = None
         if age < self._horizons[name] or order.at_end != "nothing":
             # A name never used before, as a worker's, also by an executor after this one.
-            path = Path(order.checkpoint_directory or "") / f"{name}-{age}-{next(FILES)}"
+            directory = self._blobs().workplace(order.checkpoint_directory or "")
+            path = directory / f"{name}-{age}-{next(FILES)}"
             path.write_text(str(age))
             checkpoint = str(path)
         digest = hashlib.sha256(str(age).encode()).hexdigest() if checkpoint else None

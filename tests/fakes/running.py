@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select, update
 
+from service.blobs.directory import DirectoryStore
 from service.db import asks, reports
 from service.db.dispatcher import acquire
 from service.db.engine import reading, transaction
@@ -30,7 +31,8 @@ class Running:
         assert self.epoch is not None
         self.stop = threading.Event()
         self.error: BaseException | None = None
-        store = CheckpointStore(directory)
+        executor.blobs = DirectoryStore(directory)
+        store = CheckpointStore(executor.blobs)
         ledger = Ledger(engine, self.epoch, store, lambda: datetime.now(UTC))
         self.dispatcher = Dispatcher(
             ledger, executor, lanes=16, segment_seconds=0.2, stop=self.stop

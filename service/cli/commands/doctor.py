@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from service.cli.console import data, write_json
 from service.cli.exits import Exit, Stop
+from service.cli.findings.blobs import blobs
 from service.cli.findings.finding import Finding, Level
 from service.cli.findings.machine import compiler, installation, slots
 from service.cli.findings.server import ask_server
@@ -20,7 +21,7 @@ def doctor(json: Json = None) -> None:
     here: list[Finding] = []
     server = ask_server()
     checks: list[Callable[[], Iterable[Finding]]] = [
-        installation, slots, compiler, lambda: storage(server.url), webhooks,
+        installation, slots, compiler, lambda: storage(server.url), blobs, webhooks,
     ]  # fmt: skip
     for check in checks:
         here += _said(check(), quiet=str(json) == "-")

@@ -1,11 +1,10 @@
 """Completion: a study's last transaction: result, weights, gates' answers, a promoted baseline."""
 
 import hashlib
-from pathlib import Path
 
 import structlog
 
-from metaopt.population.damage import is_damage
+from service.blobs.base import BlobDamaged
 from service.db import baselines, study_progress, trials
 from service.db.access.projects import within
 from service.db.roles import ROLES, roles_where
@@ -73,14 +72,11 @@ def _model_of(row: Trial, store: CheckpointStore) -> bytes | None:
     Raises:
         OSError: The machine does not let it be read.
     """
-    path = store.path_of(row.checkpoint)
-    if path is None:
+    if row.checkpoint is None:
         return None
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        if not is_damage(Path(path), error):
-            raise  # the disk is away, and what is on it as good as before
+        content = store.read(row.checkpoint)
+    except BlobDamaged as error:
         log.error("model_lost", study_id=row.study_id, trial_id=row.trial_id, cause=str(error))
         return None
     if hashlib.sha256(content).hexdigest() != row.checkpoint_sha256:

@@ -35,6 +35,7 @@ def segment_order(
         most_iterations: For which the study's budget lasts.
         trivial: Whether it may ask for trivial predictors: no other order does at the moment.
     """
+    store.prepare(study.study_id)
     lanes, plan = [*keep, *admit], study.plan[group.role]
     iterations = _iterations(study, group, lanes, slot, segment_seconds)
     if most_iterations is not None:
@@ -50,11 +51,11 @@ def segment_order(
         signature=signature.to_json(),
         study_id=study.study_id,
         evict=sorted(slot.held - {trial.trial_id for trial in keep}),
-        admit=[_admit(study, trial, store) for trial in admit],
+        admit=[_admit(study, trial) for trial in admit],
         iterations=iterations,
         evaluate=[trial.trial_id for trial in evaluate],
         bank=bank.to_json(),
-        checkpoint_directory=store.directory(study.study_id),
+        checkpoint_directory=study.study_id,
         ahead=ahead,
         workers=workers,
         seconds_left=_seconds_left(study, group, workers),
@@ -172,13 +173,13 @@ def _trivial_tasks(study: StudyState, evaluate: Sequence[TrialState], *, of: int
     return tasks if tasks > known else 0
 
 
-def _admit(study: StudyState, trial: TrialState, store: CheckpointStore) -> Admit:
+def _admit(study: StudyState, trial: TrialState) -> Admit:
     plan = study.plan_of(trial)
     return Admit(
         trial_id=trial.trial_id,
         params=plan.trained_params(trial.params, trial.meta_iteration),
         seed=trial.seed,
         horizon=plan.horizon,
-        checkpoint=store.path_of(trial.checkpoint),
+        checkpoint=trial.checkpoint,
         digest=trial.checkpoint_sha256,
     )

@@ -28,11 +28,12 @@ def outcome(study: StudyState, store: CheckpointStore, reported: LaneOutcome) ->
     """Take over how far a lane came, its loss if it was judged, and its end if it ended."""
     trial, lane = reported.trial, reported.lane
     let_go = trial.previous_checkpoint
-    generations.take(trial, generations.superseded(trial))
+    generations.take(trial, generations.superseded(trial, lane.checkpoint))
     trial.meta_iteration, trial.status = lane.meta_iteration, reported.status
-    trial.checkpoint, trial.checkpoint_sha256 = store.name_of(lane.checkpoint), lane.digest
+    trial.checkpoint, trial.checkpoint_sha256 = lane.checkpoint, lane.digest
     trial.solo, trial.losses_here, trial.machine = False, 0, MachineFailures()
-    store.delete(let_go)
+    if let_go not in (trial.checkpoint, trial.previous_checkpoint):
+        store.delete(let_go)
     if reported.scored is not None:
         trial.loss, trial.metrics = reported.loss, reported.metrics
         if reported.searches:
@@ -70,7 +71,7 @@ def loss(store: CheckpointStore, trial: TrialState, decided: RetryDecision) -> N
     if decided.failed:
         trial.cause = decided.cause
     if decided.gives_up:
-        store.delete(trial.checkpoint)
+        store.delete(trial.checkpoint, at_once=True)
         generations.take(trial, generations.given_up(trial))
     if decided.failed:
         _delete(store, trial)

@@ -86,19 +86,17 @@ def requeue(entry: Entry, trial: TrialState) -> None:
     entry.writes.change(trial.trial_id, status=TrialStatus.QUEUED)
 
 
-def write_outcome(
-    entry: Entry, outcome: LaneOutcome, checkpoint: str | None, seconds: float
-) -> None:
+def write_outcome(entry: Entry, outcome: LaneOutcome, seconds: float) -> None:
     """Write how far a lane came, its scores if it was judged, and its end if it ended."""
     trial, lane = outcome.trial, outcome.lane
     entry.writes.change(
         trial.trial_id,
         more_seconds=seconds,
         meta_iteration=lane.meta_iteration,
-        checkpoint=checkpoint,
+        checkpoint=lane.checkpoint,
         checkpoint_sha256=lane.digest,
-        **({} if checkpoint is None else {"solo": False}),
-        **superseded(trial),
+        **({} if lane.checkpoint is None else {"solo": False}),
+        **superseded(trial, lane.checkpoint),
     )
     if outcome.loss is not None:
         _write_score(entry, outcome, seconds)

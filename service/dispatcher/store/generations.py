@@ -1,6 +1,7 @@
 """Generations: a trial's last two checkpoints, as columns of its row and fields of its state.
 
     (previous, present) ──a newer one──▶ (present, newer)      the one before is deleted
+                        └──the same────▶ (previous, present)   it was only looked at again
                         └──given up────▶ (none, previous)      it was damaged, or is not there
 
 A file is only ever read by its digest, and only when a lane is resumed.  So what is damaged is
@@ -18,10 +19,16 @@ NO_PREVIOUS: dict[str, Any] = {
 }
 
 
-def superseded(trial: TrialState) -> dict[str, Any]:
-    """What changes of a trial, beside what is reported, once it has left a newer file."""
+def superseded(trial: TrialState, left: str | None) -> dict[str, Any]:
+    """What changes of a trial, beside what is reported, once it has left a file.
+
+    Args:
+        left: Its name, which says what is in it; None if it has left none.
+    """
     if trial.checkpoint is None:
         return NO_PREVIOUS
+    if left == trial.checkpoint:
+        return {}
     return {
         "previous_checkpoint": trial.checkpoint,
         "previous_sha256": trial.checkpoint_sha256,

@@ -136,8 +136,7 @@ class Ledger:
 
         def body(entry: Entry) -> None:
             for outcome in outcomes:
-                name = self.store.name_of(outcome.lane.checkpoint)
-                entries.write_outcome(entry, outcome, name, seconds)
+                entries.write_outcome(entry, outcome, seconds)
             for outcome in left:
                 entries.close_attempt(entry, outcome.trial, *_attempt_end(outcome))
             entries.add_segment(entry, slot, report, slot_seconds)

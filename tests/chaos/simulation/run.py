@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from service.blobs.directory import DirectoryStore
 from service.database_url import sqlite_url
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import open_engine, reading, transaction
@@ -115,6 +116,7 @@ class _Run:
         self._outcome = Outcome(seed, told=self._world.told)
         self._engine, self._others, self._eye = engine, others, eye
         self._checkpoints = directory / "checkpoints"
+        self._blobs = DirectoryStore(self._checkpoints)
         chance = self._world.chance
         self._spec = random_spec(self._world)
         self._slots = chance.choice([1, 1, 2, 2, 3])
@@ -164,9 +166,10 @@ class _Run:
             with transaction(self._engine) as session:
                 epoch = acquire(session, f"life {self._outcome.lives}", lambda _: True)
             assert epoch is not None
-            store = CheckpointStore(self._checkpoints)
+            store = CheckpointStore(self._blobs)
             ledger = Ledger(self._engine, epoch, store, world.utc_now, self._stop)
             executor = SimulatedExecutor(world, self._faults, self._slots, self._poison)
+            executor.blobs = self._blobs
             self._executor = executor
             self._live = Dispatcher(ledger, executor, lanes=4, segment_seconds=0.2, stop=self._stop)
             self._live._slots._ended = Ended(world)  # type: ignore[assignment]
@@ -274,7 +277,7 @@ class _Run:
             assert rows is not None
             found = [*of_study(session, rows, None), *finite.infinite(session),
                      *processes.stray(session), *files.strayed_weights(session),
-                     *files.misplaced(session, self._checkpoints, at_rest=True)]  # fmt: skip
+                     *files.misplaced(session, self._blobs, at_rest=True)]  # fmt: skip
             study = session.get_one(Study, self._study_id)
             ends = {StudyStatus.COMPLETED, StudyStatus.CANCELLED, StudyStatus.FAILED}
             if study.status not in ends:

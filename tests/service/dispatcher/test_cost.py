@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.blobs.directory import DirectoryStore
 from service.db.states import TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import LaneOutcome, judge_report
@@ -36,7 +37,7 @@ class Search:
         )
         self.reports = 0
         self._chance = random.Random(1)
-        self._store = CheckpointStore(directory)
+        self._store = CheckpointStore(DirectoryStore(directory))
         self._slots = [states.slot("cpu:0"), states.slot("cpu:1")]
 
     def until(self, trials: int) -> "Search":

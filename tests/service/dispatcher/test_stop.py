@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
+from service.blobs.directory import DirectoryStore
 from service.db.engine import reading
 from service.db.tables import Report, Spending, Trial
 from service.dispatcher.checkpoints import CheckpointStore
@@ -129,7 +130,7 @@ def test_a_lane_that_stands_at_a_rung_unscored_is_scored_before_anything_else(
             states.slot(),
             keep=[],
             admit=[first, second],
-            store=CheckpointStore(tmp_path),
+            store=CheckpointStore(DirectoryStore(tmp_path)),
             segment_seconds=5.0,
             ahead=1000,
         )

@@ -1,6 +1,7 @@
 """The local executor with real workers: what it promises the dispatcher."""
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from metaopt.keys import key
 from metaopt.population.signature import signature_of
+from service.blobs.directory import DirectoryStore
 from service.executors.base import (
     Admit,
     SegmentFailed,
@@ -36,14 +38,29 @@ FOR_EVER = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
+    return DirectoryStore(tmp_path_factory.mktemp("blobs"))
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, blobs: DirectoryStore
+) -> Iterator[LocalExecutor]:
     """One executor for the tests that leave its worker alive or dead, as they like."""
-    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path_factory.mktemp("logs"))
+    logs = tmp_path_factory.mktemp("logs")
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], logs, blobs=blobs)
     yield executor
     executor.close()
 
 
-def order(directory: Path | None = None, iterations: int = 3, **changes: object) -> SegmentOrder:
+def order(
+    directory: Path | str | None = None, iterations: int = 3, **changes: object
+) -> SegmentOrder:
+    """An order.
+
+    Args:
+        directory: As a worker gets it, a path; as an executor, a prefix.
+    """
     signature = signature_of(
         tasks={"kind": "sinusoid", "k_shot": 5, "q_query": 5},
         model={"kind": "mlp", "widths": [8], "activation": "relu"},
@@ -75,14 +92,19 @@ def report_of(future: "Future[SegmentReport]") -> SegmentReport:
     return future.result(timeout=300)
 
 
-def test_a_segment_trains_evaluates_and_checkpoints(shared: LocalExecutor, tmp_path: Path) -> None:
-    report = report_of(shared.submit("cpu:0", order(tmp_path)))
+def test_a_segment_trains_evaluates_and_checkpoints(
+    shared: LocalExecutor, blobs: DirectoryStore
+) -> None:
+    report = report_of(shared.submit("cpu:0", order("s")))
     first, second = report.lanes
     assert (first.trial_id, first.meta_iteration) == ("a", 3)
     assert first.scores is not None and len(first.scores) == 4
     assert first.curve is not None and len(first.curve) == 3
     assert second.scores is None
-    assert Path(str(second.checkpoint)).is_file()
+    assert second.checkpoint == f"s/b-{second.digest}.safetensors"
+    content = blobs.read(second.checkpoint)
+    assert hashlib.sha256(content).hexdigest() == second.digest
+    assert blobs.keys("s") == {first.checkpoint, second.checkpoint}
     assert report.peak_memory_bytes > 1 << 20
 
 
@@ -108,20 +130,18 @@ def test_a_lane_at_its_horizon_leaves_no_checkpoint(tmp_path: Path) -> None:
     assert [str(path) for path in tmp_path.iterdir()] == [alive.checkpoint]
 
 
-def test_lanes_stay_until_they_are_evicted_or_the_study_changes(
-    shared: LocalExecutor, tmp_path: Path
-) -> None:
-    report_of(shared.submit("cpu:0", order(tmp_path, study_id="first")))
-    more = order(tmp_path, study_id="first", admit=[], evict=["a", "unknown"], evaluate=[])
+def test_lanes_stay_until_they_are_evicted_or_the_study_changes(shared: LocalExecutor) -> None:
+    report_of(shared.submit("cpu:0", order("first", study_id="first")))
+    more = order("first", study_id="first", admit=[], evict=["a", "unknown"], evaluate=[])
     report = report_of(shared.submit("cpu:0", more))
     assert [(lane.trial_id, lane.meta_iteration) for lane in report.lanes] == [("b", 6)]
-    other = report_of(shared.submit("cpu:0", order(tmp_path, study_id="second")))
+    other = report_of(shared.submit("cpu:0", order("second", study_id="second")))
     assert [lane.meta_iteration for lane in other.lanes] == [3, 3]
 
 
-def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Path) -> None:
+def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor) -> None:
     whole = report_of(shared.submit("cpu:0", order(iterations=6, study_id="whole"))).lanes[0]
-    half = report_of(shared.submit("cpu:0", order(tmp_path, study_id="half"))).lanes
+    half = report_of(shared.submit("cpu:0", order("half", study_id="half"))).lanes
     resumed = [admit(lane.trial_id, lane.checkpoint, lane.digest) for lane in half]
     again = report_of(shared.submit("cpu:0", order(study_id="again", admit=resumed)))
     assert again.lanes[0].meta_iteration == 6
@@ -129,12 +149,12 @@ def test_a_lane_resumes_from_its_checkpoint(shared: LocalExecutor, tmp_path: Pat
 
 
 def test_a_damaged_checkpoint_names_its_lane_and_the_others_go_on(
-    shared: LocalExecutor, tmp_path: Path
+    shared: LocalExecutor, blobs: DirectoryStore
 ) -> None:
-    _, b = report_of(shared.submit("cpu:0", order(tmp_path, study_id="first"))).lanes
-    a, _ = report_of(shared.submit("cpu:0", order(tmp_path, study_id="second"))).lanes
+    _, b = report_of(shared.submit("cpu:0", order("first", study_id="first"))).lanes
+    a, _ = report_of(shared.submit("cpu:0", order("second", study_id="second"))).lanes
     lanes = [admit(lane.trial_id, lane.checkpoint, lane.digest) for lane in (b, a)]
-    path = Path(str(a.checkpoint))
+    path = blobs.path(str(a.checkpoint))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

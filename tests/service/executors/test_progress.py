@@ -11,6 +11,7 @@ import pytest
 
 from metaopt.plugins.described import Needed
 from metaopt.plugins.sources import Sources
+from service.blobs.directory import DirectoryStore
 from service.executors.base import (
     SegmentOrder,
     Slot,
@@ -39,8 +40,16 @@ HUGE_BANK = {
 
 
 @pytest.fixture(scope="module")
-def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
-    executor = LocalExecutor([Slot("cpu:0", "cpu")], tmp_path_factory.mktemp("logs"))
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
+    return DirectoryStore(tmp_path_factory.mktemp("blobs"))
+
+
+@pytest.fixture(scope="module")
+def executor(
+    tmp_path_factory: pytest.TempPathFactory, blobs: DirectoryStore
+) -> Iterator[LocalExecutor]:
+    logs = tmp_path_factory.mktemp("logs")
+    executor = LocalExecutor([Slot("cpu:0", "cpu")], logs, blobs=blobs)
     yield executor
     executor.close()
 
@@ -91,8 +100,8 @@ def test_an_order_is_stopped_by_its_number_and_the_next_is_not() -> None:
     assert progress.go_on()
 
 
-def test_a_frozen_worker_is_killed_and_replaced(executor: LocalExecutor, tmp_path: Path) -> None:
-    report_of(executor.submit("cpu:0", order(tmp_path, study_id="before")))
+def test_a_frozen_worker_is_killed_and_replaced(executor: LocalExecutor) -> None:
+    report_of(executor.submit("cpu:0", order("before", study_id="before")))
     endless = order(study_id="endless", iterations=FOR_EVER, patience_seconds=5.0)
     future = executor.submit("cpu:0", endless)
     worker = at_work(executor)
@@ -127,11 +136,11 @@ def test_a_worker_that_froze_idle_is_no_lanes_fault(executor: LocalExecutor) -> 
 
 
 def test_training_that_is_stopped_keeps_what_was_trained(
-    executor: LocalExecutor, tmp_path: Path
+    executor: LocalExecutor, blobs: DirectoryStore
 ) -> None:
     executor.prepare("cpu:0").result(timeout=300)
     lanes = [replace(admit(name), horizon=2 * FOR_EVER) for name in "ab"]
-    first = order(tmp_path, study_id="half", admit=lanes, iterations=FOR_EVER)
+    first = order("half", study_id="half", admit=lanes, iterations=FOR_EVER)
     future = executor.submit("cpu:0", first)
     at_work(executor)
     executor.stop("cpu:0")
@@ -139,8 +148,8 @@ def test_training_that_is_stopped_keeps_what_was_trained(
     assert report.stopped and len(report.lanes) == 2
     for lane in report.lanes:
         assert 0 < lane.meta_iteration < FOR_EVER and lane.scores is None
-        assert Path(str(lane.checkpoint)).is_file()
-    more = order(tmp_path, study_id="half", admit=[], evaluate=["a"])
+        assert lane.checkpoint in blobs.keys("half")
+    more = order("half", study_id="half", admit=[], evaluate=["a"])
     after = report_of(executor.submit("cpu:0", more))
     assert [lane.meta_iteration for lane in after.lanes] == [
         lane.meta_iteration + 3 for lane in report.lanes
@@ -148,10 +157,10 @@ def test_training_that_is_stopped_keeps_what_was_trained(
 
 
 def test_a_huge_evaluation_is_stopped_within_moments(
-    executor: LocalExecutor, tmp_path: Path
+    executor: LocalExecutor, blobs: DirectoryStore
 ) -> None:
     executor.prepare("cpu:0").result(timeout=300)
-    huge = order(tmp_path, study_id="huge", bank=HUGE_BANK, at_end="model")
+    huge = order("huge", study_id="huge", bank=HUGE_BANK, at_end="model")
     future = executor.submit("cpu:0", huge)
     with pytest.raises(TimeoutError):
         future.result(timeout=3)
@@ -159,8 +168,7 @@ def test_a_huge_evaluation_is_stopped_within_moments(
     report = future.result(timeout=30)
     assert report.stopped
     assert [(lane.meta_iteration, lane.scores) for lane in report.lanes] == [(3, None)] * 2
-    files = [lane.checkpoint for lane in report.lanes]
-    assert sorted(map(str, tmp_path.iterdir())) == sorted(map(str, files))
+    assert blobs.keys("huge") == {lane.checkpoint for lane in report.lanes}
 
 
 class _Impatient(Progress):

@@ -12,6 +12,8 @@ import typer
 from service.backup.backup import back_up
 from service.backup.manifest import BackupRefused, Lacking
 from service.backup.restore import restore as put_back
+from service.blobs.base import BlobsUnusable
+from service.blobs.opening import open_blobs
 from service.cli.commands.server import settings_of
 from service.cli.console import STDOUT, check_writable, raw_data, say, write_file
 from service.cli.exits import Exit, Stop
@@ -42,8 +44,9 @@ def backup(
     settings = settings_of()
     engine = open_engine(settings.url())
     try:
-        manifest = back_up(engine, settings.data_directory, directory, now=datetime.now(UTC))
-    except BackupRefused as error:
+        blobs, now = open_blobs(settings.blobs()), datetime.now(UTC)
+        manifest = back_up(engine, settings.data_directory, directory, now=now, blobs=blobs)
+    except (BackupRefused, BlobsUnusable) as error:
         raise Stop(Exit.USAGE, str(error)) from None
     finally:
         engine.dispose()
@@ -61,8 +64,9 @@ def restore(
     """Put a backup into an empty database and an empty data directory."""
     settings = settings_of()
     try:
-        done = put_back(directory, settings.url(), settings.data_directory, upgrade=upgrade)
-    except BackupRefused as error:
+        blobs, data = open_blobs(settings.blobs()), settings.data_directory
+        done = put_back(directory, settings.url(), data, upgrade=upgrade, blobs=blobs)
+    except (BackupRefused, BlobsUnusable) as error:
         raise Stop(Exit.USAGE, str(error)) from None
     _tell(done.lacking)
     made_at = done.manifest.made_at.strftime("%Y-%m-%d %H:%M:%S UTC")

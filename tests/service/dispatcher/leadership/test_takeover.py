@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from metaopt.algorithms.registry import complete
-from service.backup.manifest import MARK
+from service.blobs.base import MARK
+from service.blobs.directory import DirectoryStore
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import transaction
 from service.db.tables import Trial
@@ -30,11 +31,12 @@ def take_over(engine: Engine) -> int:
 
 
 def ledger_of(engine: Engine, root: Path) -> Ledger:
-    return Ledger(engine, take_over(engine), CheckpointStore(root), lambda: datetime.now(UTC))
+    store = CheckpointStore(DirectoryStore(root))
+    return Ledger(engine, take_over(engine), store, lambda: datetime.now(UTC))
 
 
-def checkpoint(ledger: Ledger, study_id: str) -> Path:
-    path = Path(ledger.store.directory(study_id)) / "t-10"
+def checkpoint(root: Path, study_id: str) -> Path:
+    path = DirectoryStore(root).workplace(study_id) / "t-10"
     path.write_text("10")
     return path
 
@@ -42,10 +44,10 @@ def checkpoint(ledger: Ledger, study_id: str) -> Path:
 def test_loading_deletes_only_while_the_epoch_stands(engine: Engine, tmp_path: Path) -> None:
     study_id = submit(engine, small_spec(), "running")
     ledger = ledger_of(engine, tmp_path)
-    orphan = checkpoint(ledger, study_id)
+    orphan = checkpoint(tmp_path, study_id)
     assert takeover.load(ledger, study_id) is not None
     assert not orphan.exists()
-    of_successor = checkpoint(ledger, study_id)
+    of_successor = checkpoint(tmp_path, study_id)
     take_over(engine)
     with pytest.raises(EpochLost):
         takeover.load(ledger, study_id)
@@ -95,10 +97,14 @@ def test_what_ended_studies_left_is_deleted(engine: Engine, tmp_path: Path) -> N
     ledger = ledger_of(engine, tmp_path)
     disk = Disk(ledger)
     assert disk.is_there()
-    kept = [checkpoint(ledger, submit(engine, small_spec(), s)) for s in ("paused", "running")]
-    left = [checkpoint(ledger, submit(engine, small_spec(), s)) for s in ("completed", "cancelled")]
+
+    def left_by(status: str) -> Path:
+        return checkpoint(tmp_path, submit(engine, small_spec(), status))
+
+    kept = [left_by("paused"), left_by("running")]
+    left = [left_by("completed"), left_by("cancelled")]
     under_way = submit(engine, small_spec(), "cancelled")  # a worker may write there yet
-    kept.append(checkpoint(ledger, under_way))
+    kept.append(checkpoint(tmp_path, under_way))
     disk.tidy({under_way})
     assert [path.exists() for path in kept] == [True, True, True]
     assert [path.parent.exists() for path in left] == [False, False]
@@ -124,9 +130,9 @@ def test_a_directory_that_rows_name_files_in_is_never_made_anew(
     ledger = ledger_of(engine, root)
     assert Disk(ledger).is_there()
     study_id = submit(engine, small_spec(), "running")
-    path = checkpoint(ledger, study_id)
+    path = checkpoint(root, study_id)
     with transaction(engine) as session:
-        session.add(open_trial(study_id, checkpoint=ledger.store.name_of(str(path))))
+        session.add(open_trial(study_id, checkpoint=f"{study_id}/{path.name}"))
     root.rename(elsewhere)
     for make in (lambda: None, root.mkdir):  # not there; a mount point with nothing on it
         make()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from service.blobs.directory import DirectoryStore
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.scheduler.orders import lane_iterations_ahead, segment_order
 from tests.fakes import states
@@ -50,7 +51,7 @@ def test_an_order_says_what_time_the_budget_leaves(tmp_path: Path) -> None:
             states.slot(),
             keep=[],
             admit=[trial],
-            store=CheckpointStore(tmp_path),
+            store=CheckpointStore(DirectoryStore(tmp_path)),
             segment_seconds=5.0,
             ahead=1000,
             workers=2,

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from service.blobs.directory import DirectoryStore
 from service.db.engine import reading
 from service.db.roles import TrialRole
 from service.db.tables import Report, Trial
@@ -45,7 +46,7 @@ def state(**changes: Any) -> StudyState:
 def order_of(study: StudyState, lanes: list[TrialState], directory: Path) -> SegmentOrder:
     slot = states.slot()
     slot.seconds.append(1e-6)  # so that only rungs bound the segment
-    store = CheckpointStore(directory)
+    store = CheckpointStore(DirectoryStore(directory))
     group = lanes[0].group
     return segment_order(
         study, group, slot, keep=[], admit=lanes, store=store, segment_seconds=1.0, ahead=0

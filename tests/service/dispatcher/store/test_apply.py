@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.blobs.directory import DirectoryStore
 from service.db.states import AttemptOutcome, TrialStatus
 from service.dispatcher.checkpoints import CheckpointStore
 from service.dispatcher.pruning.decisions import judge_report
@@ -15,31 +16,36 @@ from tests.fakes import states
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> CheckpointStore:
-    return CheckpointStore(tmp_path)
+def blobs(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path)
 
 
-def file(store: CheckpointStore, name: str) -> Path:
-    path = Path(store.directory("s")) / name
+@pytest.fixture
+def store(blobs: DirectoryStore) -> CheckpointStore:
+    return CheckpointStore(blobs)
+
+
+def file(blobs: DirectoryStore, name: str) -> Path:
+    path = blobs.workplace("s") / name
     path.write_text("weights")
     return path
 
 
 def reported(study: StudyState, trial: TrialState, age: int, path: Path) -> None:
     lane = LaneReport(
-        trial_id=trial.trial_id, meta_iteration=age, checkpoint=str(path), digest="ab",
+        trial_id=trial.trial_id, meta_iteration=age, checkpoint=f"s/{path.name}", digest="ab",
         scores=[0.5] * 20, curve=[0.9, 0.5], diverged_share=0.0,
     )  # fmt: skip
     report = SegmentReport([lane], 1.0, 1.0, 0.0, 0, "cpu")
     (outcome,) = judge_report(study, [trial], report, age - trial.meta_iteration)
-    apply.outcome(study, CheckpointStore(path.parent.parent), outcome)
+    apply.outcome(study, CheckpointStore(DirectoryStore(path.parent.parent)), outcome)
 
 
-def test_a_lane_that_goes_on_has_its_last_two_checkpoints(store: CheckpointStore) -> None:
+def test_a_lane_that_goes_on_has_its_last_two_checkpoints(blobs: DirectoryStore) -> None:
     study = states.study()
     (trial,) = states.asked(study, "maml", 1)
     apply.admitted(trial)
-    first, second, third = (file(store, name) for name in ("first", "second", "third"))
+    first, second, third = (file(blobs, name) for name in ("first", "second", "third"))
     reported(study, trial, 60, first)
     assert (trial.status, trial.loss, trial.meta_iteration) == (TrialStatus.RUNNING, 0.5, 60)
     reported(study, trial, 120, second)
@@ -49,25 +55,30 @@ def test_a_lane_that_goes_on_has_its_last_two_checkpoints(store: CheckpointStore
     reported(study, trial, 130, third)
     assert (trial.previous_checkpoint, trial.previous_meta_iteration) == ("s/second", 120)
     assert not first.exists() and second.exists() and third.exists()
+    reported(study, trial, 130, third)  # looked at again, and the same in every bit
+    assert (trial.checkpoint, trial.previous_checkpoint) == ("s/third", "s/second")
+    assert second.exists() and third.exists()
     assert study.rung_losses == {("maml", 60): {0: 0.5}, ("maml", 120): {0: 0.5}}
 
 
-def test_a_trial_of_the_search_leaves_no_file_at_its_end(store: CheckpointStore) -> None:
+def test_a_trial_of_the_search_leaves_no_file_at_its_end(
+    blobs: DirectoryStore, store: CheckpointStore
+) -> None:
     study = states.study()
     (trial,) = states.asked(study, "maml", 1)
     apply.admitted(trial)
-    path = file(store, "last")
+    path = file(blobs, "last")
     reported(study, trial, 180, path)
     assert (trial.status, trial.checkpoint) == (TrialStatus.COMPLETED, None)
     assert not path.exists()
 
 
-def test_a_finalist_leaves_its_model(store: CheckpointStore) -> None:
+def test_a_finalist_leaves_its_model(blobs: DirectoryStore, store: CheckpointStore) -> None:
     study = states.study()
     (trial,) = states.asked(study, "maml", 1)
     trial.group = trial.group._replace(role="verdict")
     apply.admitted(trial)
-    path = file(store, "model")
+    path = file(blobs, "model")
     reported(study, trial, 180, path)
     assert trial.checkpoint == "s/model" and path.exists()
     assert study.rung_losses == {}
@@ -79,8 +90,10 @@ def test_an_attempt_begins_where_the_trial_is() -> None:
     assert (trial.status, trial.attempt, trial.begun_at) == (TrialStatus.RUNNING, 1, 60)
 
 
-def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(store: CheckpointStore) -> None:
-    path = file(store, "kept")
+def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(
+    blobs: DirectoryStore, store: CheckpointStore
+) -> None:
+    path = file(blobs, "kept")
     trial = states.trial(meta_iteration=60, checkpoint="s/kept")
     apply.loss(store, trial, RetryDecision(AttemptOutcome.LOST, "killed", False, 1, True))
     assert (trial.status, trial.attempts, trial.solo) == (TrialStatus.QUEUED, 1, True)
@@ -88,8 +101,10 @@ def test_a_lost_lane_goes_back_into_the_queue_with_its_checkpoint(store: Checkpo
     assert path.exists()
 
 
-def test_a_damaged_checkpoint_is_given_up_for_the_one_before(store: CheckpointStore) -> None:
-    path, before = file(store, "damaged"), file(store, "before")
+def test_a_damaged_checkpoint_is_given_up_for_the_one_before(
+    blobs: DirectoryStore, store: CheckpointStore
+) -> None:
+    path, before = file(blobs, "damaged"), file(blobs, "before")
     trial = states.trial(
         meta_iteration=60,
         checkpoint="s/damaged",
@@ -108,16 +123,20 @@ def test_a_damaged_checkpoint_is_given_up_for_the_one_before(store: CheckpointSt
     assert not before.exists()
 
 
-def test_a_trial_that_failed_keeps_its_cause_and_no_file(store: CheckpointStore) -> None:
-    path = file(store, "failed")
+def test_a_trial_that_failed_keeps_its_cause_and_no_file(
+    blobs: DirectoryStore, store: CheckpointStore
+) -> None:
+    path = file(blobs, "failed")
     trial = states.trial(checkpoint="s/failed")
     apply.loss(store, trial, RetryDecision(AttemptOutcome.ERROR, "impossible", True, 3, False))
     assert (trial.status, trial.cause) == (TrialStatus.FAILED, "impossible")
     assert not path.exists()
 
 
-def test_what_a_budget_leaves_ends_without_a_file(store: CheckpointStore) -> None:
-    path = file(store, "left")
+def test_what_a_budget_leaves_ends_without_a_file(
+    blobs: DirectoryStore, store: CheckpointStore
+) -> None:
+    path = file(blobs, "left")
     trial = states.trial(checkpoint="s/left")
     apply.ended(store, trial, TrialStatus.PRUNED, "spent")
     assert (trial.status, trial.cause, trial.checkpoint) == (TrialStatus.PRUNED, "spent", None)

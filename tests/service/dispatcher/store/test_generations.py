@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from metaopt.algorithms.registry import complete
+from service.blobs.directory import DirectoryStore
 from service.db.engine import reading, transaction
 from service.db.tables import Study, Trial
 from service.dispatcher.leadership import takeover
@@ -46,7 +47,10 @@ class Damaging:
         lost: Whether they are deleted.
     """
 
-    def __init__(self, times: int, generations: int = 1, lost: bool = False) -> None:
+    def __init__(
+        self, directory: Path, times: int, generations: int = 1, lost: bool = False
+    ) -> None:
+        self.directory = directory
         self.times, self.generations, self.lost = times, generations, lost
         self.victim = ""
         self.costs: list[int] = []
@@ -55,15 +59,15 @@ class Damaging:
     def __call__(self, slot: str, order: SegmentOrder) -> Exception | None:
         for lane in order.admit:
             self.victim = self.victim or lane.trial_id
-            path = Path(lane.checkpoint or "")
+            path = self.directory / (lane.checkpoint or "")
             if lane.checkpoint and hashlib.sha256(path.read_bytes()).hexdigest() != lane.digest:
                 kind = "CorruptCheckpoint"
                 return SegmentFailed(str(path), kind=kind, invalid=True, lane=lane.trial_id)
         found = sorted(
-            Path(order.checkpoint_directory or "").glob(f"{self.victim}-*"),
-            key=lambda path: int(path.name.split("-")[2]),
+            (self.directory / order.study_id).glob(f"{self.victim}-*"),
+            key=lambda path: int(path.read_text()),
         )
-        ages = [int(path.name.split("-")[1]) for path in found]
+        ages = [int(path.read_text()) for path in found]
         if self.times and len(found) == 2 and ages[-1] > max(self._reached.values(), default=0):
             self.times -= 1
             self._reached[found[-1].name] = ages[-1]
@@ -75,10 +79,10 @@ class Damaging:
 
 @pytest.mark.parametrize("times", [1, 5])
 def test_damage_costs_the_work_since_the_one_before_and_nobody_else(
-    engine: Engine, run: Run, times: int
+    engine: Engine, run: Run, tmp_path: Path, times: int
 ) -> None:
     study_id = submit(engine, small_spec(**SPEC))
-    damaging = Damaging(times)
+    damaging = Damaging(tmp_path / "checkpoints", times)
     run(ScriptedExecutor(slots=1, script=damaging))
     wait_for(engine, study_id, "completed")
     trials = {t["trial_id"]: t for t in rows(engine, study_id)}
@@ -96,9 +100,11 @@ def test_damage_costs_the_work_since_the_one_before_and_nobody_else(
     assert trials[damaging.victim]["attempts"] <= 1
 
 
-def test_where_both_are_damaged_a_trial_begins_anew(engine: Engine, run: Run) -> None:
+def test_where_both_are_damaged_a_trial_begins_anew(
+    engine: Engine, run: Run, tmp_path: Path
+) -> None:
     study_id = submit(engine, small_spec(**SPEC))
-    damaging = Damaging(1, generations=2)
+    damaging = Damaging(tmp_path / "checkpoints", 1, generations=2)
     run(ScriptedExecutor(slots=1, script=damaging))
     wait_for(engine, study_id, "completed")
     assert {t["status"] for t in rows(engine, study_id)} == {"completed"}
@@ -155,7 +161,7 @@ def test_files_that_a_restored_database_does_not_know_stay_and_nobody_is_charged
 ) -> None:
     study_id = submit(engine, small_spec(**SPEC), "running")
     ledger = ledger_of(engine, tmp_path)
-    directory = Path(ledger.store.directory(study_id))
+    directory = DirectoryStore(tmp_path).workplace(study_id)
     with transaction(engine) as session:
         trials = [added(session, study_id, n) for n in range(3)]
         for trial, (present, before) in zip(
@@ -198,7 +204,7 @@ def test_a_study_whose_directory_was_removed_begins_anew_and_nobody_is_charged(
 def test_what_a_killed_dispatcher_left_is_deleted(engine: Engine, tmp_path: Path) -> None:
     study_id = submit(engine, small_spec(**SPEC), "running")
     ledger = ledger_of(engine, tmp_path)
-    directory = Path(ledger.store.directory(study_id))
+    directory = DirectoryStore(tmp_path).workplace(study_id)
     with transaction(engine) as session:
         trial = added(session, study_id, 0)
         trial_id = trial.trial_id

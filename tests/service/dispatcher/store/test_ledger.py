@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from service.blobs.directory import DirectoryStore
 from service.db.dispatcher import EpochLost, acquire
 from service.db.engine import reading, transaction
 from service.db.states import AttemptOutcome, TrialStatus
@@ -25,7 +26,7 @@ def ledger(engine: Engine, tmp_path: Path) -> Ledger:
     with transaction(engine) as session:
         epoch = acquire(session, "test", lambda _: True)
     assert epoch is not None
-    return Ledger(engine, epoch, CheckpointStore(tmp_path), lambda: NOON)
+    return Ledger(engine, epoch, CheckpointStore(DirectoryStore(tmp_path)), lambda: NOON)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from metaopt.search.pruning.registry import PRUNING_RULES
+from service.blobs.directory import DirectoryStore
 from service.db.dispatcher import acquire
 from service.db.engine import reading, transaction
 from service.db.states import StudyStatus, TrialStatus
@@ -167,9 +168,8 @@ def test_the_live_state_is_the_one_rebuilt_from_rows(
         epoch = acquire(session, "test", lambda _: True)
     assert epoch is not None
     seconds = count()
-    ledger = Ledger(
-        engine, epoch, CheckpointStore(tmp_path), lambda: NOON + timedelta(seconds=next(seconds))
-    )
+    store = CheckpointStore(DirectoryStore(tmp_path))
+    ledger = Ledger(engine, epoch, store, lambda: NOON + timedelta(seconds=next(seconds)))
     spec = spec_of(rule, maximize=maximize, constrained=constrained)
     study_id = submit(engine, spec, StudyStatus.RUNNING)
     with reading(engine) as session:
@@ -188,7 +188,7 @@ def test_of_equals_the_lowest_number_leads_in_whatever_order_they_come(
     with transaction(engine) as session:
         epoch = acquire(session, "test", lambda _: True)
     assert epoch is not None
-    ledger = Ledger(engine, epoch, CheckpointStore(tmp_path), lambda: NOON)
+    ledger = Ledger(engine, epoch, CheckpointStore(DirectoryStore(tmp_path)), lambda: NOON)
     spec = spec_of("race", maximize=maximize, constrained=False)
     study_id = submit(engine, spec, StudyStatus.RUNNING)
     with reading(engine) as session:
@@ -232,7 +232,7 @@ def test_whoever_waits_by_asha_is_who_the_plain_rule_names(
     with transaction(engine) as session:
         epoch = acquire(session, "test", lambda _: True)
     assert epoch is not None
-    ledger = Ledger(engine, epoch, CheckpointStore(tmp_path), lambda: NOON)
+    ledger = Ledger(engine, epoch, CheckpointStore(DirectoryStore(tmp_path)), lambda: NOON)
     study_id = submit(
         engine, spec_of("asha", maximize=bool(seed % 2), constrained=True), StudyStatus.RUNNING
     )
