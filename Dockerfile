@@ -27,7 +27,7 @@ COPY examples examples
 COPY migrations migrations
 COPY metaopt metaopt
 COPY service service
-RUN pip install -c constraints.txt '.[server]'
+RUN pip install -c constraints.txt '.[server,blobs]'
 
 RUN useradd --uid 10001 --create-home metaopt && install -d -o metaopt -g metaopt /data
 USER metaopt

@@ -22,7 +22,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO
@@ -51,7 +50,7 @@ from service.errors import NoDeviceWorks, SchemaOutdated, WebhooksUnreadable
 from service.executors.local import LocalExecutor
 from service.executors.memory import worker_limit
 from service.executors.plugins import Plugins, describe_plugins
-from service.executors.slots import Found, find_slots
+from service.executors.slots import Found, described, find_slots
 from service.logs import configure_logging
 from service.mirror.process import mirroring
 from service.notifications.config import load_webhooks
@@ -158,7 +157,8 @@ def _run_epoch(
 ) -> None:
     data = settings.data_directory.resolve()
     on_cores = sum(1 for slot in found.slots if slot.device == "cpu")
-    found = replace(found, worker_bytes=worker_limit(on_cores, settings.worker_bytes))
+    limit = worker_limit(on_cores, settings.worker_bytes)
+    found = described(found, settings.labels_by_name(), limit)
     blobs = open_blobs(settings.blobs())
     schedules = partial(run_schedules, most_queued=settings.queued_per_key)
     # around the workers: they must not wait for these

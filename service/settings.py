@@ -15,6 +15,7 @@ from metaopt.errors import InvalidPlugin
 from metaopt.plugins.allowed import parse_allowed
 from service.blobs.place import Place
 from service.database_url import parse_database_url, sqlite_url
+from service.labels import parse_labels
 from service.variables import is_blank
 
 KEEP = "keep_"
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
         "auto",
         description="Where workers train: on GPUs, if any works, else on cores; on GPUs or not at "
         "all; or on cores. CUDA_VISIBLE_DEVICES says on which GPUs.",
+    )
+    labels: str = Field(
+        "",
+        description="Labels of the slots, as `pool=night, room=7`: a study may require some "
+        "(`requires.labels`).",
     )
     lanes: int | None = Field(
         None,
@@ -222,6 +228,10 @@ class Settings(BaseSettings):
             return parse_database_url(self.database_url)
         return sqlite_url((self.data_directory / "metaopt.db").resolve())
 
+    def labels_by_name(self) -> dict[str, str]:
+        """The labels of the slots."""
+        return parse_labels(self.labels)
+
     def proxies(self) -> list[str]:
         """The addresses and networks of proxies that are believed."""
         return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
@@ -296,6 +306,12 @@ class Settings(BaseSettings):
             parse_allowed(given)
         except InvalidPlugin as error:
             raise ValueError(str(error)) from None
+        return given
+
+    @field_validator("labels")
+    @classmethod
+    def _are_labels(cls, given: str) -> str:
+        parse_labels(given)
         return given
 
     @field_validator("blobs_url")

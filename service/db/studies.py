@@ -112,6 +112,14 @@ def plugins_at_work(session: Session) -> list[tuple[InLine, list[dict[str, Any]]
     return [(InLine(*row[:-1]), row[-1] or []) for row in session.execute(query)]
 
 
+def requiring_at_work(session: Session) -> list[tuple[InLine, dict[str, Any]]]:
+    """What those of the studies that run or are queued require of slots, where it is anything."""
+    query = select(*_IN_LINE, Study.requires).where(
+        Study.status.in_((StudyStatus.RUNNING, StudyStatus.QUEUED)), Study.requires.is_not(None)
+    )
+    return [(InLine(*row[:-1]), row[-1] or {}) for row in session.execute(query)]
+
+
 def specs_of(session: Session, study_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The specs of these studies as they are stored."""
     query = select(Study.study_id, Study.spec).where(Study.study_id.in_(study_ids))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Text, and_, bindparam, or_, select, text, update
+from sqlalchemy import CursorResult, Text, and_, bindparam, func, or_, select, text, update
 from sqlalchemy import cast as cast_as
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,13 @@ from metaopt.plugins.described import Needed
 from service.db.states import TERMINAL_STUDIES, StudyStatus
 from service.db.tables import Study
 
-_PLUGINS = cast_as(Study.plugins, Text)
+# What a study needs as one text: of plug-ins, and of slots; null where it needs nothing.
+_NEEDS_NOTHING = and_(Study.plugins.is_(None), Study.requires.is_(None))
+_NEEDS = (
+    func.coalesce(cast_as(Study.plugins, Text), "")
+    + "|"
+    + func.coalesce(cast_as(Study.requires, Text), "")
+)
 
 
 class Seen(NamedTuple):
@@ -33,7 +39,7 @@ def at_work_or_next(
     """How every running study, the known ones and the one that waits longest stand, oldest first.
 
     However many are queued, it looks at one of them, and at none of those that are `lacking` what
-    they need: texts of plug-ins, as `needs_of` has them, so that it is a few whatever they are of.
+    they need: texts of that, as `needs_of` has them, so that it is a few whatever they are of.
     """
     given = {"loaded": list(loaded), "lacking": list(lacking)}
     rows = session.connection().execute(_AT_WORK_OR_NEXT, given)
@@ -62,19 +68,24 @@ def oldest_queued(session: Session, lacking: Iterable[str] = ()) -> str | None:
 
 
 class Needs(NamedTuple):
-    """The plug-ins that a study needs, and the text by which they are stored; None is none."""
+    """What a study needs: the text that says it, None for nothing; plug-ins; and of its slots."""
 
     text: str | None
     plugins: list[Needed]
+    requires: dict[str, Any]
 
 
 def needs_of(session: Session, study_ids: Iterable[str]) -> dict[str, Needs]:
     """What each of the studies needs."""
-    query = select(Study.study_id, _PLUGINS, Study.plugins)
+    query = select(Study.study_id, _NEEDS, Study.plugins, Study.requires)
     rows = session.execute(query.where(Study.study_id.in_(list(study_ids))))
     return {
-        study_id: Needs(text, [Needed(**one) for one in plugins or ()])
-        for study_id, text, plugins in rows
+        study_id: Needs(
+            None if plugins is None and requires is None else text,
+            [Needed(**one) for one in plugins or ()],
+            requires or {},
+        )
+        for study_id, text, plugins, requires in rows
     }
 
 
@@ -186,7 +197,7 @@ def _move(
 # index has some rows only has SQLite prepare the statement anew whenever it is executed.
 _RUNNING = Study.status == text(f"'{StudyStatus.RUNNING}'")
 _QUEUED = Study.status == text(f"'{StudyStatus.QUEUED}'")
-_NOT_LACKING = or_(Study.plugins.is_(None), _PLUGINS.not_in(bindparam("lacking", expanding=True)))
+_NOT_LACKING = or_(_NEEDS_NOTHING, _NEEDS.not_in(bindparam("lacking", expanding=True)))
 _OLDEST_QUEUED = (
     select(Study.study_id)
     .where(_QUEUED, _NOT_LACKING)

@@ -112,8 +112,9 @@ class Study(Base):
     `sealed_bank` have the same sealed tasks (older studies do not say which); whoever chooses
     between studies by their verdicts has chosen by those tasks.  `warnings` are sentences about
     what failed on its way without ending it.  `plugins` are those that it needs, as they were when
-    it was submitted (`metaopt.plugins.described.Needed`); null is none.  `submitted_by` is the id
-    of the API key that did, empty without keys; null where no request did, or it is older.
+    it was submitted (`metaopt.plugins.described.Needed`), `requires` is what slots must have; null
+    is nothing.  `submitted_by` is the id of the API key that did, empty without keys; null where no
+    request did, or it is older.
     """
 
     __tablename__ = "mo_studies"
@@ -128,6 +129,7 @@ class Study(Base):
         Index(None, "finished_at", "study_id"),  # what ended long ago
         # Which of those that wait need a plug-in: few, in a queue that may be long.
         _partial_index("ix_mo_studies_plugins", "plugins IS NOT NULL", "status"),
+        _partial_index("ix_mo_studies_requires", "requires IS NOT NULL", "status"),  # likewise
         _partial_index("ix_mo_studies_queued_by", "status = 'queued'", "submitted_by"),  # quotas
     )
 
@@ -148,6 +150,7 @@ class Study(Base):
     plugins: Mapped[list[Json] | None] = mapped_column(JSON(none_as_null=True))
     submitted_by: Mapped[str | None] = mapped_column(String(64))
     project: Mapped[str] = _project()
+    requires: Mapped[Json | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Trial(Base):

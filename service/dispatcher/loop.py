@@ -31,8 +31,10 @@ from service.dispatcher.search.background import Asker
 from service.dispatcher.slots import Slots
 from service.dispatcher.state import SlotState, StudyState, oldest_first
 from service.dispatcher.store.ledger import Ledger
-from service.executors.base import Executor, Plugin
+from service.executors.base import Executor
 from service.executors.slots import Found, view_of
+from service.planning.requirements import lacking
+from service.wire.requires import Requires
 from service.wire.views.slots import SlotsView
 
 POLL_SECONDS = 0.2
@@ -164,18 +166,24 @@ class Dispatcher:
         return study_id
 
     def _look_at_needs(self, session: Session, study_ids: Iterable[str]) -> None:
-        """Look, once of each study, whether any slot has the plug-ins that it needs."""
+        """Look, once of each study, whether any slot has what it needs."""
         new = [study_id for study_id in study_ids if study_id not in self._runnable]
         if not new:
             return
         found = needs_of(session, new)
         for study_id in new:
-            text, needs = found.get(study_id, Needs(None, []))
-            self._runnable[study_id] = any(slot.has(needs) for slot in self._slots)
-            if not self._runnable[study_id] and text is not None:
-                self._lacking.add(text)
-                plugins = [needed.to_json() for needed in needs]
-                self._log.warning("study_lacks_plugins", study_id=study_id, plugins=plugins)
+            needs = found.get(study_id, Needs(None, [], {}))
+            requires = Requires.model_validate(needs.requires)
+            able = any(slot.takes(needs.plugins, requires) for slot in self._slots)
+            self._runnable[study_id] = able
+            if not able and needs.text is not None:
+                self._lacking.add(needs.text)
+                self._log.warning(
+                    "study_lacks_slot",
+                    study_id=study_id,
+                    plugins=[needed.to_json() for needed in needs.plugins],
+                    requires=lacking([slot.slot for slot in self._slots], requires),
+                )
 
     def _settle(self, study: StudyState) -> None:
         try:
@@ -212,12 +220,15 @@ class Dispatcher:
 
     def _fill_slots(self) -> None:
         # Those without lanes first: others give lanes up only if one of these finds no work.
-        in_vain: set[frozenset[Plugin]] = set()
+        in_vain: list[SlotState] = []
         for slot in sorted(self._slots.free(), key=lambda slot: bool(slot.lanes)):
-            if slot.plugins in in_vain and not slot.lanes:
+            if not slot.lanes and any(slot.is_like(other) for other in in_vain):
                 continue  # where one that is empty found nothing, so would the next like it
             work = self._find_work(slot)
-            (in_vain.add if work is None else in_vain.discard)(slot.plugins)
+            if work is None:
+                in_vain.append(slot)
+            else:
+                in_vain = [other for other in in_vain if not slot.is_like(other)]
             if work is None or self._lacks_budget(work):
                 continue
             self._carry_out(slot, work)
@@ -239,6 +250,7 @@ class Dispatcher:
             slots=len(self._slots),
             lanes=self._lanes or max(LEAST_LANES, slot.lane_chunk),
             occupied=self._slots.occupied(),
+            able=self._slots.able,
             idle=any(not other.lanes for other in self._slots.free()),
         )
 

@@ -181,6 +181,14 @@ class Slots:
         """How many slots train the lanes of each study."""
         return Counter(slot.study_id for slot in self if slot.lanes and slot.study_id)
 
+    def able(self, study: StudyState) -> int:
+        """How many can train a study, and train no other."""
+        return sum(
+            slot.takes(study.needs, study.requires)
+            and (not slot.lanes or slot.study_id == study.study_id)
+            for slot in self
+        )
+
     def release(self, study: StudyState, slot: SlotState, cause: str) -> None:
         """Put a slot's lanes back into the queue."""
         self._ledger.release(study, slot.lanes, cause)

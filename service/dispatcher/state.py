@@ -27,6 +27,8 @@ from service.dispatcher.open_trials import EVERY_KIND, Drawer, Kind, OpenTrials
 from service.dispatcher.pace import Pace
 from service.executors.base import Plugin, SegmentReport, Slot
 from service.planning.plan import Plan, RolePlan
+from service.planning.requirements import has
+from service.wire.requires import Requires
 from service.wire.spec.compare import Configuration
 from service.wire.spec.space import Branch
 from service.wire.spec.study import StudySpec
@@ -289,6 +291,11 @@ class StudyState:
         """Its spec, with the budget of now."""
         return self.plan.spec
 
+    @property
+    def requires(self) -> Requires:
+        """What slots must have to train it."""
+        return self.spec.requires
+
     def plan_of(self, trial: TrialState) -> RolePlan:
         """The plan for a trial's role."""
         return self.plan[trial.group.role]
@@ -517,9 +524,17 @@ class SlotState:
     given_up: bool = False
     hung: bool = False
 
-    def has(self, needs: Iterable[Needed]) -> bool:
-        """Whether its worker has every plug-in of these, as it has to be."""
-        return all(Plugin(one.family, one.name, one.digest) in self.plugins for one in needs)
+    def is_like(self, other: "SlotState") -> bool:
+        """Whether what trains on one can train on the other."""
+        ours, theirs = self.slot, other.slot
+        return (self.plugins, ours.device, ours.memory_bytes, ours.labels) == (
+            (other.plugins, theirs.device, theirs.memory_bytes, theirs.labels)
+        )
+
+    def takes(self, needs: Iterable[Needed], requires: Requires) -> bool:
+        """Whether it has what is required, and its worker every plug-in as it has to be."""
+        wanted = (Plugin(one.family, one.name, one.digest) for one in needs)
+        return has(self.slot, requires) and all(one in self.plugins for one in wanted)
 
 
 def keeps_leaders(plan: Plan) -> bool:

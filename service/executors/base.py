@@ -27,12 +27,16 @@ class Slot:
         device: "cpu" or "cuda", as the worker sees it.
         environment: Variables set for the worker alone (CUDA_VISIBLE_DEVICES).
         place: Its device as people name it.
+        memory_bytes: Of its device, or the most of a worker on a core; None where nobody knows.
+        labels: That whoever runs it has given it.
     """
 
     name: str
     device: str
     environment: dict[str, str] = field(default_factory=dict)
     place: str = "CPU"
+    memory_bytes: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 class Plugin(NamedTuple):

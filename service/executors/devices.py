@@ -18,6 +18,8 @@ LISTING_SECONDS = 20.0
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 _LINE = re.compile(r"^(?P<text>\s*(?:GPU|MIG)\b.*?)\s*\(UUID: (?P<uuid>(?:GPU|MIG)-[^)]+)\)")
+_MEMORY = re.compile(r"^\s*(?P<gpu>\d+)\s*,\s*(?P<mib>\d+)\s*$", re.M)
+_PART = re.compile(r"\bMIG\b.*?\b\d+g\.(?P<gb>\d+)gb\b")
 _UUID = re.compile(r"(?:GPU|MIG)-")
 _NODE = re.compile(r"nvidia\d+")
 
@@ -68,6 +70,28 @@ def list_devices(environment: Mapping[str, str], nodes: Path = Path("/dev")) -> 
         listed = [Device(str(index), f"GPU {index}", index) for index in range(count)]
     chosen = visible_devices(environment, listed)
     return Listing(chosen.devices, broken + chosen.broken)
+
+
+def memory_of(devices: Sequence[Device], environment: Mapping[str, str]) -> dict[str, int]:
+    """The bytes of devices, by `value`, as far as `nvidia-smi` tells them.
+
+    Of a part of a GPU (MIG) its name tells it: `1g.18gb` has 18 GB.
+    """
+    if not devices:
+        return {}
+    query = ["nvidia-smi", "--query-gpu=index,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = answer_of(query, environment, LISTING_SECONDS).out
+    except OSError:
+        told = ""
+    whole = {int(m["gpu"]): int(m["mib"]) * 2**20 for m in _MEMORY.finditer(told)}
+    found = {device.value: _memory_of_one(device, whole) for device in devices}
+    return {value: size for value, size in found.items() if size is not None}
+
+
+def _memory_of_one(device: Device, whole: Mapping[int, int]) -> int | None:
+    part = _PART.search(device.name)
+    return int(part["gb"]) * 10**9 if part else whole.get(device.gpu)
 
 
 def may_have_devices(environment: Mapping[str, str], nodes: Path = Path("/dev")) -> bool:

@@ -10,13 +10,13 @@ What does not work is told with the slots, so that the log, the server's readine
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.errors import NoDeviceWorks
 from service.executors.base import Slot
 from service.executors.cores import Cores, usable_cores
-from service.executors.devices import Broken, Device, list_devices
+from service.executors.devices import Broken, Device, list_devices, memory_of
 from service.executors.proof import prove
 from service.wire.views.slots import BrokenView, SlotsView, SlotView
 from service.wire.words.slots import broken_in_words
@@ -67,7 +67,8 @@ def find_slots(
     working, failed = _proven(listing.devices, environment, prove)
     broken = listing.broken + failed
     if working:
-        return Found(device_slots(working, cores.number, count), broken)
+        memory = memory_of(working, environment)
+        return Found(device_slots(working, cores.number, count, memory), broken)
     found = Found(cpu_slots(count or cores.number), broken, cores)
     if wanted == "cuda":
         raise NoDeviceWorks(_refusal(found))
@@ -79,23 +80,53 @@ def cpu_slots(count: int) -> list[Slot]:
     return [Slot(f"cpu:{index}", "cpu", place="CPU") for index in range(count)]
 
 
-def device_slots(devices: Sequence[Device], cores: int, count: int | None = None) -> list[Slot]:
-    """Slots on `devices` in turn, which share the cores for what they compute beside them."""
-    count = count or len(devices)
+def device_slots(
+    devices: Sequence[Device],
+    cores: int,
+    count: int | None = None,
+    memory: Mapping[str, int] | None = None,
+) -> list[Slot]:
+    """Slots on `devices` in turn, which share the cores for what they compute beside them.
+
+    Args:
+        memory: Bytes by device, as far as they are known; slots of one device share them.
+    """
+    count, memory = count or len(devices), memory or {}
     threads = str(max(1, cores // count))
+    each = -(-count // len(devices))  # slots of a device, at most
+    turns = [devices[index % len(devices)] for index in range(count)]
     return [
         Slot(
             name=f"cuda:{index}",
             device="cuda",
             environment={
-                "CUDA_VISIBLE_DEVICES": devices[index % len(devices)].value,
+                "CUDA_VISIBLE_DEVICES": device.value,
                 "OMP_NUM_THREADS": threads,
                 "TORCHINDUCTOR_COMPILE_THREADS": threads,
             },
-            place=devices[index % len(devices)].name,
+            place=device.name,
+            memory_bytes=memory[device.value] // each if device.value in memory else None,
         )
-        for index in range(count)
+        for index, device in enumerate(turns)
     ]
+
+
+def described(found: Found, labels: Mapping[str, str], worker_bytes: int | None) -> Found:
+    """The slots with what is known of this machine alone.
+
+    Args:
+        labels: Of all of them.
+        worker_bytes: Most private memory of a worker on a core.
+    """
+    slots = [
+        replace(
+            slot,
+            labels=dict(labels),
+            memory_bytes=worker_bytes if slot.device == "cpu" else slot.memory_bytes,
+        )
+        for slot in found.slots
+    ]
+    return replace(found, slots=slots, worker_bytes=worker_bytes)
 
 
 def view_of(found: Found, out: Mapping[str, str] | None = None) -> SlotsView:
@@ -108,7 +139,14 @@ def view_of(found: Found, out: Mapping[str, str] | None = None) -> SlotsView:
     causes = out or {}
     return SlotsView(
         slots=[
-            SlotView(name=slot.name, place=slot.place, cause=causes.get(slot.name))
+            SlotView(
+                name=slot.name,
+                place=slot.place,
+                cause=causes.get(slot.name),
+                device=slot.device,
+                memory_bytes=slot.memory_bytes,
+                labels=slot.labels,
+            )
             for slot in found.slots
         ],
         broken=[BrokenView(name=name, cause=cause) for name, cause in found.broken],

@@ -5,11 +5,16 @@ from sqlalchemy.orm import Session
 from service.db import segments
 from service.db.roles import TrialRole
 from service.operations.gates import resolve_gates
+from service.operations.monitoring.health import dispatcher_checks, working_slots
 from service.operations.specs.cost import measured
 from service.operations.warm_start import resolve_warm_start
 from service.planning.preview import preview, signatures
+from service.planning.requirements import has, lacking
 from service.wire.spec.study import StudySpec
 from service.wire.views.preview import Preview
+from service.wire.views.slots import SlotsView
+from service.wire.words import waiting
+from service.wire.words.slots import slots_in_words
 
 
 def preview_study(session: Session, spec: StudySpec) -> Preview:
@@ -22,4 +27,18 @@ def preview_study(session: Session, spec: StudySpec) -> Preview:
     programs = [signatures(spec, branch) for branch in spec.branches]
     listed = frozenset[str]().union(*(digests for digests in programs if digests is not None))
     paces = segments.paces(session, listed, TrialRole.SEARCH)
-    return preview(spec, paces, measured(session, spec))
+    slots, slots_from = _slots(session, spec)
+    found = preview(spec, paces, measured(session, spec))
+    return found.model_copy(update={"slots": slots, "slots_from": slots_from})
+
+
+def _slots(session: Session, spec: StudySpec) -> tuple[list[str], str]:
+    """Which slots could train it now, and why there are none, or what they are."""
+    if wrong := [check.text for check in dispatcher_checks(session).values() if not check.ok]:
+        return [], wrong[0]
+    there = working_slots(session)
+    able = [slot for slot in there if has(slot, spec.requires)]
+    if not able:
+        lacks = lacking(there, spec.requires)
+        return [], waiting.for_slots(lacks) if lacks else "the dispatcher has told of no slot yet"
+    return [slot.name for slot in able], slots_in_words(SlotsView(slots=able))

@@ -174,6 +174,7 @@ def _queued(
         spec_sha256=digest,
         sealed_bank=sealed_bank(spec),
         plugins=[needed.to_json() for needed in needs] or None,
+        requires=spec.requires.model_dump(mode="json") if spec.requires else None,
         status=StudyStatus.QUEUED,
         created_at=now,
     )

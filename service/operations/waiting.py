@@ -1,15 +1,16 @@
 """Waiting: why queued studies have not begun, and for about how long they wait.
 
-A running study waits, too, while no dispatcher is live, none of its slots works, or none has the
-plug-ins that it needs.  Nothing is asked of the database unless one of the studies that are shown
-is queued or runs; and however many are queued, no more of them are read than are shown.
+A running study waits, too, while no dispatcher is live, none of its slots works, or none has what
+it needs: plug-ins, and what it requires of slots.  Nothing is asked of the database unless one of
+the studies that are shown is queued or runs; and however many are queued, no more of them are read
+than are shown.
 
 All projects wait in one line: those before are counted, and only the session's own are named.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -21,13 +22,17 @@ from service.db.plugins.rows import marks
 from service.db.roles import ROLES
 from service.db.states import StudyStatus
 from service.db.tables import Spending, Study
-from service.operations.monitoring.health import dispatcher_checks
+from service.operations.monitoring.health import dispatcher_checks, working_slots
+from service.planning.requirements import lacking as no_slot_has
 from service.planning.time_left import seconds_left
 from service.plugins.needs import lacking as lacks
 from service.plugins.stored import spec_of_data
+from service.wire.requires import Requires
 from service.wire.spec.study import StudySpec
 from service.wire.views.studies import StudyName, WaitView
 from service.wire.words import waiting
+
+Reason = Literal["dispatcher", "plugins", "requires", "slots"]
 
 MOST_BEFORE = 20
 SOON = timedelta(seconds=30)
@@ -40,12 +45,11 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
         return {}
     wrong = {name: check.text for name, check in dispatcher_checks(session).items() if not check.ok}
     if wrong:
-        sentence = waiting.for_service(*next(iter(wrong.items())))
-        view = WaitView(reason="dispatcher", before=0, behind=[], seconds=None, sentence=sentence)
+        view = _waits("dispatcher", waiting.for_service(*next(iter(wrong.items()))))
         return {row.study_id: view for row in at_work}
     queued = [row for row in at_work if row.status == StudyStatus.QUEUED]
-    needing = queued or any(row.plugins for row in at_work)
-    lacking, without = _without_plugins(session) if needing else ({}, {})
+    needing = queued or any(row.plugins or row.requires for row in at_work)
+    lacking, without = _without(session) if needing else ({}, {})
     queued = [row for row in queued if row.study_id not in without]
     shown = {row.study_id: without[row.study_id] for row in at_work if row.study_id in without}
     if not queued:
@@ -59,7 +63,7 @@ def waits(session: Session, rows: Sequence[Study]) -> dict[str, WaitView]:
 
 
 class _Line(NamedTuple):
-    """Who is before those that are shown, but for studies that lack a plug-in.
+    """Who is before those that are shown, but for studies that lack what they need.
 
     Args:
         running: All that run.
@@ -94,23 +98,31 @@ def _line(
     )
 
 
-def _without_plugins(
-    session: Session,
-) -> tuple[dict[str, studies.InLine], dict[str, WaitView]]:
-    """The studies that need a plug-in which no worker has, and what is said of them."""
+def _without(session: Session) -> tuple[dict[str, studies.InLine], dict[str, WaitView]]:
+    """The studies that need a plug-in, or require of a slot, what there is none with; and what is
+    said of them.
+    """
     with within(session, None):
         needing = studies.plugins_at_work(session)
+        requiring = studies.requiring_at_work(session)
+    slots = working_slots(session) if requiring else []
     there = marks(session) if needing else frozenset()
     lacking: dict[str, studies.InLine] = {}
     waits: dict[str, WaitView] = {}
+    for study, requires in requiring:
+        if slots and (lacks_slot := no_slot_has(slots, Requires.model_validate(requires))):
+            lacking[study.study_id] = study
+            waits[study.study_id] = _waits("requires", waiting.for_slots(lacks_slot))
     for study, plugins in needing:
         if missing := lacks([Needed(**one) for one in plugins], there):
-            sentence = waiting.for_plugins(missing)
             lacking[study.study_id] = study
-            waits[study.study_id] = WaitView(
-                reason="plugins", before=0, behind=[], seconds=None, sentence=sentence
-            )
+            waits[study.study_id] = _waits("plugins", waiting.for_plugins(missing))
     return lacking, waits
+
+
+def _waits(reason: Reason, sentence: str) -> WaitView:
+    """It waits for none of the other studies."""
+    return WaitView(reason=reason, before=0, behind=[], seconds=None, sentence=sentence)
 
 
 def left_of(
@@ -143,7 +155,7 @@ def _wait(
     queued = line.places.get(row.study_id, 0)  # none of one that began while this was read
     if not line.running and not queued:
         sentence = waiting.NEXT if abs(now - row.created_at) < SOON else waiting.NO_SLOT
-        return WaitView(reason="slots", before=0, behind=[], seconds=None, sentence=sentence)
+        return _waits("slots", sentence)
     times = [left.get(one.study_id) for one in line.running]
     known = [seconds for seconds in times if seconds is not None]
     seconds = sum(known) if len(known) == len(times) and not queued else None

@@ -137,7 +137,7 @@ def test_make_installs_the_service() -> None:
     installs = re.findall(r"\$\(INSTALL\) (.+)", text)
     assert installs == ["-e '.[server]'", "-e '.[dev]'"]
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert "metaopt[server,parquet]" in extras["optional-dependencies"]["test"]
+    assert "metaopt[server,parquet,blobs]" in extras["optional-dependencies"]["test"]
 
 
 def test_constraints_leave_torch_and_addresses_to_the_machine() -> None:

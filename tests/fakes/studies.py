@@ -21,6 +21,7 @@ def submit(engine: Engine, spec: StudySpec, status: str = "queued") -> str:
                 name=spec.name,
                 spec=spec.model_dump(mode="json"),
                 spec_sha256="0" * 64,
+                requires=spec.requires.model_dump(mode="json") if spec.requires else None,
                 status=status,
                 version=1,
                 created_at=datetime.now(UTC),

@@ -75,3 +75,28 @@ def test_proxies_are_addresses_and_networks() -> None:
     for wrong in ("*", "localhost", "10.0.0.5/8", "proxy.example", "10.0.0"):
         with pytest.raises(ValueError, match="must be addresses and networks"):
             Settings(trusted_proxies=f"127.0.0.1, {wrong}")
+
+
+def test_labels_are_names_with_values() -> None:
+    assert Settings().labels_by_name() == {}
+    found = Settings(labels=" pool = night,room=7 ,").labels_by_name()
+    assert found == {"pool": "night", "room": "7"}
+    for wrong in (
+        "pool",
+        "pool=",
+        "=night",
+        "a b=c",
+        "pool=a=b",
+        "pool=a,pool=b",
+        "pool=" + "x" * 64,
+    ):
+        with pytest.raises(ValueError, match="must (be NAME=VALUE|name each label once)"):
+            Settings(labels=wrong)
+
+
+def test_a_store_of_blobs_is_named_without_keys() -> None:
+    assert Settings().blobs().url is None
+    assert Settings(blobs_url="s3://bucket/of/team").blobs().url == "s3://bucket/of/team"
+    with pytest.raises(ValueError, match="METAOPT_DATA_DIRECTORY has") as refused:
+        Settings(blobs_url="s3://key:hidden@bucket")
+    assert "hidden" not in str(refused.value.errors()[0]["msg"])  # type: ignore[attr-defined]

@@ -55,6 +55,10 @@ def _page(plan: Preview) -> None:
     console.data(f"verdict, on top: {_cost(plan.verdict)}")
     if plan.gates is not None:
         console.data(f"gates, on top: {_cost(plan.gates)}")
+    if plan.slots_from:
+        console.data(
+            f"trains on: {plan.slots_from if plan.slots else f'nothing, {plan.slots_from}'}"
+        )
     for branch in plan.branches:
         _branch(branch)
     for warning in plan.warnings:

@@ -3,9 +3,9 @@
 Studies get slots in the order of their submission; a study that has nothing waiting lets the
 next one in.  A slot that has lanes keeps them and fills up with trials of the same group; a slot
 without lanes takes the group of the study's oldest queued trial, else new trials of the branch
-with the fewest so far.  A study that needs a plug-in which a slot lacks is passed over there.  A
-younger study gives a slot back as soon as an older one has a group
-that no slot trains, as towards its verdict.  If a slot finds no work, as towards the end of a
+with the fewest so far.  A study that needs what a slot lacks (plug-ins, and what it requires) is
+passed over there.  A younger study gives a slot back as soon as an older one has a group that no
+slot trains, as towards its verdict.  If a slot finds no work, as towards the end of a
 search, one that has more lanes than its share gives them up for it, unless little is left of them.
 
 Trial i belongs to branch i mod (number of branches), so a trial's point and seed do not depend on
@@ -14,7 +14,7 @@ which slot was free when.  How many a branch may have follows from
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.db.roles import ROLES, TrialRole
@@ -56,6 +56,7 @@ def choose_work(
     slots: int,
     lanes: int,
     occupied: Mapping[str, int] | None = None,
+    able: Callable[[StudyState], int] | None = None,
     idle: bool = False,
 ) -> Work | None:
     """What `slot` should do, or None if nothing waits.
@@ -66,23 +67,28 @@ def choose_work(
         lanes: Most lanes on a slot.
         occupied: Slots that train a study's lanes now, by study_id; a study spreads its lanes
             over those that no other study has.
+        able: How many of them can train a study, and train no other; where all can, that follows.
         idle: Whether another slot found nothing to do.
     """
     occupied = occupied or {}
     total = sum(occupied.values())
+
+    def room(study: StudyState) -> int:
+        free = slots - total + occupied.get(study.study_id, 0) if able is None else able(study)
+        return max(1, free)
+
     if slot.lanes:
         (study,) = (study for study in studies if study.study_id == slot.study_id)
-        older = [one for one in studies[: studies.index(study)] if slot.has(one.needs)]
+        before = studies[: studies.index(study)]
+        older = [one for one in before if slot.takes(one.needs, one.requires)]
         if not idle and any(_waits_for_slot(one) for one in older):
             return Work(
                 study, None, release=slot.lanes, cause="an older study has work for its slot"
             )
-        free = slots - total + occupied.get(study.study_id, 0)
-        return _go_on(study, slot, slots=max(1, free), lanes=lanes, idle=idle)
+        return _go_on(study, slot, slots=room(study), lanes=lanes, idle=idle)
     for study in studies:
-        if study.status == StudyStatus.RUNNING and slot.has(study.needs):
-            free = slots - total + occupied.get(study.study_id, 0)
-            work = _begin(study, slots=max(1, free), lanes=lanes)
+        if study.status == StudyStatus.RUNNING and slot.takes(study.needs, study.requires):
+            work = _begin(study, slots=room(study), lanes=lanes)
             if work is not None:
                 return work
     return None

@@ -11,7 +11,7 @@ from service.db.engine import reading
 from service.db.plugins.rows import present
 from service.db.schema import revisions
 from service.errors import SchemaOutdated
-from service.wire.views.slots import SlotsView
+from service.wire.views.slots import SlotsView, SlotView
 from service.wire.words.slots import broken_in_words, slots_in_words
 
 
@@ -56,6 +56,12 @@ def _plugins(session: Session) -> dict[str, Check]:
 def _dispatcher(session: Session) -> Check:
     life = sign_of_life(session)
     return FINE if life.is_live else Check(life.text, ok=False)
+
+
+def working_slots(session: Session) -> list[SlotView]:
+    """The slots that the dispatcher which last was live told of, but those that are out."""
+    told = slots_told(session)
+    return [] if told is None else SlotsView.model_validate(told).working()
 
 
 def _slots(session: Session) -> dict[str, Check]:

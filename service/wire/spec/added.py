@@ -30,6 +30,8 @@ def leave_out_added(data: dict[str, Any], spec: StudySpec) -> None:
         for name in names:
             if getattr(model, name) == type(model).model_fields[name].default:
                 del data[part][name]
+    if not spec.requires:
+        del data["requires"]
     bounds = data["constraints"].items()
     data["constraints"] = {
         name: bound for name, bound in bounds if bound is not None or name in FIRST_BOUNDS

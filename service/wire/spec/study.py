@@ -15,6 +15,7 @@ from metaopt.options import SEED
 from metaopt.search.samplers.kind import Problem
 from service.wire.base import Count, Wire
 from service.wire.names import STUDY_NAME
+from service.wire.requires import Requires
 from service.wire.spec.budget import Budget
 from service.wire.spec.compare import (
     Compare,
@@ -148,7 +149,8 @@ class StudySpec(Wire):
     """A study: tasks, model, branches, search, pruning, budget, evaluation, verdict, gates.
 
     With several `objectives` its result is a Pareto set; `constraints` bound what trials may cost;
-    `gates` are what its best finalist must be able to do.
+    `gates` are what its best finalist must be able to do, `requires` what slots must have to train
+    it.
     """
 
     schema_version: Literal[1] = 1
@@ -168,6 +170,7 @@ class StudySpec(Wire):
     objectives: Objectives = ["score"]
     constraints: ConstraintsField = Field(default_factory=no_constraints)
     gates: Gates = Gates()
+    requires: Requires = Requires()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

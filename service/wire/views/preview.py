@@ -67,8 +67,9 @@ class Preview(View):
     that train the search's best again, each to the end; the branches' trials are without them.
     `lane_bytes` and `evaluation_seconds` are about what one trial needs at most, by shapes alone,
     and how long its largest evaluation takes on a slot: `evaluation_seconds_from` says whether that
-    was measured on segments with the same programs, or is by rule, on one core.  `warnings` say
-    what of the spec has no effect, or may not be meant so.
+    was measured on segments with the same programs, or is by rule, on one core.  `slots` are those
+    that can train it, of those that work now, and `slots_from` says why there are none, or what of
+    it stands on.  `warnings` say what of the spec has no effect, or may not be meant so.
     """
 
     branches: list[BranchPlan]
@@ -83,4 +84,6 @@ class Preview(View):
     lane_bytes: float | None = None
     evaluation_seconds: float | None = None
     evaluation_seconds_from: str | None = None
+    slots: list[str] = []
+    slots_from: str = ""
     warnings: list[str] = []

@@ -4,11 +4,18 @@ from service.wire.views.studies import View
 
 
 class SlotView(View):
-    """A place for a worker; `cause` says why it is out, where it has stopped working."""
+    """A place for a worker; `cause` says why it is out, where it has stopped working.
+
+    `memory_bytes` is that of its device, or the most of a worker on a core; `labels` are what
+    whoever runs it has given it (`METAOPT_LABELS`).  Studies may require all three.
+    """
 
     name: str
     place: str
     cause: str | None = None
+    device: str | None = None
+    memory_bytes: int | None = None
+    labels: dict[str, str] = {}
 
 
 class BrokenView(View):

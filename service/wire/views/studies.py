@@ -71,14 +71,14 @@ class StudyName(View):
 
 class WaitView(View):
     """Why a queued study has not begun: no dispatcher is live, no worker has a plug-in that it
-    needs, other studies come first, or no slot has taken it yet.
+    needs, no slot has what it requires, other studies come first, or no slot has taken it yet.
 
     Studies begin one after the other, as slots find no more work in those before; `before` is how
     many these are, `behind` names the first of them.  `seconds` is about how long they take at
     most, at their pace so far; null where that is not known.  `sentence` says it in words.
     """
 
-    reason: Literal["dispatcher", "plugins", "studies", "slots"]
+    reason: Literal["dispatcher", "plugins", "requires", "studies", "slots"]
     before: int
     behind: list[StudyName]
     seconds: float | None

@@ -75,6 +75,22 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def byte_count(value: int) -> str:
+    """Bytes, as `20 GB` or, where they are such a number, `512 MiB`.
+
+    Example:
+        >>> byte_count(20 * 10**9), byte_count(3 * 2**29), byte_count(1000)
+        ('20 GB', '1.5 GiB', '1000 bytes')
+    """
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
+        if value >= size and value * 8 % size == 0:
+            return f"{value / size:g} {unit}"
+    for unit, size in (("GB", 10**9), ("MB", 10**6)):
+        if value >= size:
+            return f"{value / size:.4g} {unit}"
+    return f"{value} bytes"
+
+
 def times(count: int) -> str:
     """How often: once, 2 times."""
     return "once" if count == 1 else f"{count:,} times"

@@ -36,6 +36,14 @@ def for_plugins(missing: Sequence[Needed]) -> str:
     )
 
 
+def for_slots(lacks: str) -> str:
+    """It waits for a slot that has what it requires."""
+    return (
+        f"waits for a slot with {lacks}, which none has: start one that has it (docs/spec.md), or "
+        "cancel the study and submit it with other `requires`"
+    )
+
+
 NEXT = "is next: it begins when a slot is free"
 NO_SLOT = (
     "is next, and no slot has taken it for a while: `metaopt doctor` and the dispatcher's log say "

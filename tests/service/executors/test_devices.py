@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from service.executors.devices import Device, list_devices, parse_listing, visible_devices
+from service.executors.devices import (
+    Device,
+    list_devices,
+    memory_of,
+    parse_listing,
+    visible_devices,
+)
+from service.executors.slots import Found, cpu_slots, described, device_slots, view_of
 
 TWO = (
     "GPU 0: NVIDIA H200 (UUID: GPU-aaaa)\n"
@@ -136,3 +143,39 @@ def test_nvidia_smi_that_hangs_is_not_waited_for(
     monkeypatch.setattr("service.executors.devices.LISTING_SECONDS", 0.3)
     found = list_devices(stand_in(tmp_path, "sleep 60"), nodes(tmp_path))
     assert found.broken == [("nvidia-smi", "nvidia-smi did not answer within 0.3 s")]
+
+
+MEMORY = """
+case "$1" in
+  -L) echo "GPU 0: NVIDIA H200 (UUID: GPU-aaaa)"; echo "GPU 1: NVIDIA H200 (UUID: GPU-bbbb)";;
+  --query-gpu*) echo "0, 143771"; echo "1, [N/A]";;
+esac
+"""
+
+
+def test_the_memory_of_a_gpu_is_what_nvidia_smi_tells(tmp_path: Path) -> None:
+    environment = stand_in(tmp_path, MEMORY)
+    devices = list_devices(environment, nodes(tmp_path)).devices
+    assert memory_of(devices, environment) == {"GPU-aaaa": 143771 * 2**20}
+    parts = parse_listing(SPLIT)
+    assert memory_of(parts, environment)["MIG-1111"] == 18 * 10**9
+    assert memory_of(devices, stand_in(tmp_path, "exit 9")) == {}
+    assert memory_of(devices, {"PATH": str(tmp_path)}) == {}
+    assert memory_of([], environment) == {}
+
+
+def test_slots_that_share_a_gpu_share_its_memory() -> None:
+    sizes = {"GPU-aaaa": 80 * 10**9}
+    assert [slot.memory_bytes for slot in device_slots(LISTED, 8, 2, sizes)] == [80 * 10**9, None]
+    assert [slot.memory_bytes for slot in device_slots(LISTED[:1], 8, 4, sizes)] == [20 * 10**9] * 4
+
+
+def test_slots_have_the_labels_and_the_memory_of_their_machine() -> None:
+    found = Found([*cpu_slots(1), *device_slots(LISTED[:1], 8, 1, {"GPU-aaaa": 7})])
+    core, gpu = described(found, {"pool": "night"}, 2**31).slots
+    assert (core.memory_bytes, gpu.memory_bytes) == (2**31, 7)
+    assert core.labels == gpu.labels == {"pool": "night"}
+    views = view_of(described(found, {"pool": "night"}, 2**31)).slots
+    assert [(v.device, v.memory_bytes, v.labels) for v in views] == [
+        ("cpu", 2**31, {"pool": "night"}), ("cuda", 7, {"pool": "night"}),
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 from sqlalchemy.event import listen
 
-from service.db.dispatcher import acquire, database_now
+from service.db.dispatcher import acquire, database_now, tell_slots_of
 from service.db.engine import transaction
 from service.db.plugins.rows import tell_present
 from service.db.tables import DispatcherRow, Spending
@@ -73,6 +73,28 @@ def test_one_whose_plugins_no_worker_has_waits_for_them_and_nobody_behind_it(
     assert shown(client, THIRD)["waits"]["before"] == 0
     with transaction(engine) as session:
         tell_present(session, [algorithm()], now=NOON)
+    assert shown(client, FIRST)["waits"] is None
+    assert shown(client, SECOND)["waits"]["reason"] == "studies"
+
+
+def test_one_that_requires_what_no_slot_has_says_so_and_nobody_waits_behind_it(
+    client: TestClient, engine: Engine
+) -> None:
+    live(engine)
+    slots = [{"name": "cpu:0", "place": "CPU", "device": "cpu", "labels": {"pool": "day"}}]
+    with transaction(engine) as session:
+        tell_slots_of(session, {"slots": slots})
+    requires = {"device": "cpu", "memory": None, "labels": {"pool": "night"}}
+    for study_id, status in ((FIRST, "running"), (SECOND, "queued")):
+        queue(engine, study_id, ago=60, status=status, requires=requires)
+    queue(engine, THIRD, ago=5)
+    for study_id in (FIRST, SECOND):
+        waits = shown(client, study_id)["waits"]
+        assert (waits["reason"], waits["before"]) == ("requires", 0)
+        assert "waits for a slot with label pool=night, which none has" in waits["sentence"]
+    assert shown(client, THIRD)["waits"]["before"] == 0
+    with transaction(engine) as session:
+        tell_slots_of(session, {"slots": [{**slots[0], "labels": {"pool": "night"}}]})
     assert shown(client, FIRST)["waits"] is None
     assert shown(client, SECOND)["waits"]["reason"] == "studies"
 
