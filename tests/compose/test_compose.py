@@ -129,7 +129,7 @@ def test_the_image_begins_with_torch_and_ends_with_the_service() -> None:
     program = program.replace("\\\n", "")
     made = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert re.fullmatch(r"torch>=\S+\n", made.stdout), made.stderr
-    assert "RUN pip install -c constraints.txt '.[server]'\n" in text
+    assert "RUN pip install -c constraints.txt '.[server,blobs]'\n" in text
 
 
 def test_make_installs_the_service() -> None:
