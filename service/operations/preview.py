@@ -34,11 +34,13 @@ def preview_study(session: Session, spec: StudySpec) -> Preview:
 
 def _slots(session: Session, spec: StudySpec) -> tuple[list[str], str]:
     """Which slots could train it now, and why there are none, or what they are."""
-    if wrong := [check.text for check in dispatcher_checks(session).values() if not check.ok]:
-        return [], wrong[0]
+    for name, check in dispatcher_checks(session).items():
+        if not check.ok:
+            return [], waiting.for_service(name, check.text)
     there = working_slots(session)
     able = [slot for slot in there if has(slot, spec.requires)]
     if not able:
         lacks = lacking(there, spec.requires)
-        return [], waiting.for_slots(lacks) if lacks else "the dispatcher has told of no slot yet"
+        untold = waiting.for_service("dispatcher", "it has told of no slot yet")
+        return [], waiting.for_slots(lacks) if lacks else untold
     return [slot.name for slot in able], slots_in_words(SlotsView(slots=able))

@@ -51,7 +51,10 @@ def test_slots_say_what_they_are_and_studies_go_where_they_fit(
             assert view.waits.reason == "requires"
             assert "a slot with device cuda, which none has" in view.waits.sentence
             told = preview_study(session, fits)
-            assert told.slots == ["cpu:0"] and told.slots_from == "1 slot on CPU cores"
+            assert (
+                told.slots == ["cpu:0"]
+                and told.slots_from == "1 slot on CPU cores, labelled pool=night, room=7"
+            )
             told = preview_study(session, no_slot)
             assert told.slots == [] and "device cuda" in told.slots_from
     finally:

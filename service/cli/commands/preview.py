@@ -56,9 +56,7 @@ def _page(plan: Preview) -> None:
     if plan.gates is not None:
         console.data(f"gates, on top: {_cost(plan.gates)}")
     if plan.slots_from:
-        console.data(
-            f"trains on: {plan.slots_from if plan.slots else f'nothing, {plan.slots_from}'}"
-        )
+        console.data(f"{'trains on' if plan.slots else 'it'} {plan.slots_from}")
     for branch in plan.branches:
         _branch(branch)
     for warning in plan.warnings:

@@ -67,15 +67,17 @@ def choose_work(
         lanes: Most lanes on a slot.
         occupied: Slots that train a study's lanes now, by study_id; a study spreads its lanes
             over those that no other study has.
-        able: How many of them can train a study, and train no other; where all can, that follows.
+        able: How many of them can train a study and train no other, of a study that not all can
+            train.
         idle: Whether another slot found nothing to do.
     """
     occupied = occupied or {}
     total = sum(occupied.values())
 
     def room(study: StudyState) -> int:
-        free = slots - total + occupied.get(study.study_id, 0) if able is None else able(study)
-        return max(1, free)
+        if able is not None and (study.needs or study.requires):
+            return max(1, able(study))
+        return max(1, slots - total + occupied.get(study.study_id, 0))
 
     if slot.lanes:
         (study,) = (study for study in studies if study.study_id == slot.study_id)

@@ -15,7 +15,9 @@ def slots_in_words(view: SlotsView) -> str:
     places = dict.fromkeys(slot.place for slot in working)
     where = "CPU cores" if list(places) == [CPU] else ", ".join(places)
     count = "1 slot" if len(working) == 1 else f"{len(working)} slots"
-    return f"{count} on {where}{f' ({view.cores})' if view.cores else ''}"
+    labels = dict.fromkeys(f"{n}={v}" for slot in working for n, v in slot.labels.items())
+    labelled = f", labelled {', '.join(labels)}" if labels else ""
+    return f"{count} on {where}{f' ({view.cores})' if view.cores else ''}{labelled}"
 
 
 def broken_in_words(view: SlotsView) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from sqlalchemy import Engine, select
 
-from service.db.engine import reading
+from service.db.dispatcher import acquire, tell_slots_of
+from service.db.engine import reading, transaction
 from service.db.tables import Study
 from tests.fakes.specs import SPEC
 from tests.service.cli.conftest import Command
@@ -36,6 +37,28 @@ def test_a_preview_is_a_page_or_json_and_submits_nothing(
     path.write_text(yaml.safe_dump({**SPEC, "seed": -1}))
     said = metaopt("preview", str(path))
     assert said.code == 2 and "seed: must be" in said.err
+
+
+def test_a_preview_says_on_which_slots_it_would_train(
+    metaopt: Command, api: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SPEC))
+    assert "it waits for a dispatcher: none has ever run" in metaopt("preview", str(path)).out
+    core = {"name": "cpu:0", "place": "CPU", "device": "cpu", "memory_bytes": 2**31}
+    with transaction(api) as session:
+        assert acquire(session, "test", lambda _: True) is not None
+        tell_slots_of(session, {"slots": [core, {**core, "name": "cpu:1", "cause": "it hung"}]})
+    assert "trains on 1 slot on CPU cores\n" in metaopt("preview", str(path)).out
+    needs = ("--set", "requires.memory=2 GiB", "--set", "requires.labels={pool: night}")
+    said = metaopt("preview", str(path), *needs)
+    assert "it waits for a slot with label pool=night, which none has: start one" in said.out
+    said = metaopt("preview", str(path), "--set", "requires.memory=20")
+    assert said.code == 0 and json.loads(
+        metaopt("preview", str(path), "--set", "requires.memory=20", "--json", "-").out
+    )["slots"] == ["cpu:0"]
+    said = metaopt("preview", str(path), "--set", "requires.memory=much")
+    assert said.code == 2 and "requires.memory: must be a number of bytes, or a text" in said.err
 
 
 @pytest.mark.parametrize("name", ["spec.json", "spec.yaml", "spec.yml", "spec", "-"])
