@@ -30,6 +30,7 @@ from service.api.document import install_document
 from service.api.problems import install_problems, refuse
 from service.api.server import access, health, plugins
 from service.api.server.allowance import Allowance
+from service.api.server.latencies import Latencies
 from service.api.streaming.streams import Streams
 from service.auth.failures import Failures
 from service.auth.gate import Gate
@@ -119,6 +120,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> 
     app.add_middleware(Gate, keys=keys, sessions=sessions, failures=failures, refuse=refuse)
     app.add_middleware(Bounds, refuse=refuse)  # before the gate, which reads no body
     app.add_middleware(Allowance, seconds=API_REQUEST_SECONDS)
+    app.add_middleware(Latencies, seconds=context.request_seconds)  # around all that answers
     install_problems(app)
     install_document(app)
     for router in ROUTERS:

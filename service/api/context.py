@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from prometheus_client import Histogram
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,7 @@ from service.default_project import DEFAULT_PROJECT
 from service.errors import DatasetNotFound
 from service.notifications.config import Listed
 from service.operations.datasets import in_our_words
+from service.operations.monitoring.latencies import request_seconds
 from service.operations.room import Room
 from service.planning.door import MostCost
 from service.wire.spec.size import MOST_LANE_BYTES
@@ -66,6 +68,7 @@ class Context:
         most_cost: What trials of a spec may need.
         data_sets: Directory of the data sets that specs may name; None has none.
         room: What data sets that are sent here may take.
+        request_seconds: How long requests have waited for their answers here.
         who: Who asks, in this request.
         action: What they ask for, as `POST /api/v1/studies/{study_id}:pause`.
         path: Of the request.
@@ -84,6 +87,7 @@ class Context:
     most_cost: MostCost = MostCost(MOST_LANE_BYTES, math.inf)
     data_sets: Path | None = None
     room: Room = Room()
+    request_seconds: Histogram = field(default_factory=request_seconds)
     who: Identity = ANYONE
     action: str = ""
     path: str = ""

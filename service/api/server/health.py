@@ -41,4 +41,5 @@ def readyz(context: Ctx) -> dict[str, str]:
 def metrics(context: Ctx) -> Response:
     """Return the numbers of this moment for Prometheus, of all projects."""
     with context.reading() as session, within(session, None):
-        return Response(render_metrics(session, context.now()), media_type=CONTENT_TYPE_LATEST)
+        told = render_metrics(session, context.now(), context.request_seconds)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)

@@ -12,16 +12,23 @@ from sqlalchemy.orm import Session
 
 from service.db import deliveries
 from service.db.dispatcher import sign_of_life, slots_told
+from service.db.schema import revisions
 from service.db.states import DeliveryStatus, RunStatus, StudyStatus, TrialStatus
-from service.db.studies import count_by_status
+from service.db.studies import count_by_status, first_queued
 from service.db.tables import Delivery, ScheduleRun, Study, Trial
+from service.versions import versions
 from service.wire.views.slots import SlotsView
 
 
-def render_metrics(session: Session, now: datetime) -> bytes:
-    """The metrics of this moment."""
+def render_metrics(session: Session, now: datetime, *beside: Collector) -> bytes:
+    """The metrics of this moment.
+
+    Args:
+        beside: What the process that is asked has counted itself.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(session, now))
+    for collector in (_Snapshot(session, now), *beside):
+        registry.register(collector)
     return generate_latest(registry)
 
 
@@ -40,6 +47,20 @@ class _Snapshot(Collector):
             "Studies that wait for the dispatcher.",
             value=by_status.get(StudyStatus.QUEUED, 0),
         )
+        waiting = first_queued(self._session, limit=1)
+        yield GaugeMetricFamily(
+            "metaopt_queue_wait_seconds",
+            "How long ago the study was submitted that is queued for the longest time.",
+            value=max(0.0, (self._now - waiting[0].created_at).total_seconds()) if waiting else 0.0,
+        )
+        build = GaugeMetricFamily(
+            "metaopt_build_info",
+            "Which version answers, and of which tables; always 1.",
+            labels=["version", "code", "python", "revision"],
+        )
+        told = versions()
+        build.add_metric([told["metaopt"], told["code"][:12], told["python"], revisions.head()], 1)
+        yield build
         live = sign_of_life(self._session).is_live
         yield GaugeMetricFamily(
             "metaopt_dispatcher_live", "Whether a dispatcher is live.", value=int(live)

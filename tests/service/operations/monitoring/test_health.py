@@ -121,6 +121,40 @@ def test_metrics_tell_of_schedules_and_webhooks(client: TestClient, engine: Engi
     assert 120 <= float(waits.split()[1]) < 240
 
 
+def test_metrics_tell_how_long_the_oldest_study_waits_and_who_answers(
+    client: TestClient, engine: Engine
+) -> None:
+    assert "metaopt_queue_wait_seconds 0.0" in client.get("/metrics").text
+    with transaction(engine) as session:
+        for number, minutes in ((1, 2), (2, 1)):
+            queued_at = utc_now() - minutes * MINUTE
+            add_study(session, f"{number:032x}", status="queued", created_at=queued_at)
+    text = client.get("/metrics").text
+    (waits,) = [line for line in text.splitlines() if line.startswith("metaopt_queue_wait")]
+    assert 120 <= float(waits.split()[1]) < 240
+    assert re.search(r'^metaopt_build_info\{.*revision="[0-9]{4}".*\} 1\.0$', text, re.MULTILINE)
+
+
+def test_requests_are_counted_by_pattern_and_by_how_long_they_wait(client: TestClient) -> None:
+    for _ in range(3):
+        client.get(f"/api/v1/studies/{'0' * 32}")
+    client.get("/nowhere/at/all")
+    client.request("BREW", "/api/v1/studies")
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    (family,) = [one for one in families if one.name == "metaopt_request_seconds"]
+    counts = {
+        (one.labels["method"], one.labels["route"], one.labels["status"]): one.value
+        for one in family.samples
+        if one.name.endswith("_count")
+    }
+    assert counts["GET", "/api/v1/studies/{study_id}", "404"] == 3
+    assert {route for _, route, _ in counts} >= {"other"}
+    assert not any("nowhere" in route or "0000" in route for _, route, _ in counts)
+    assert {method for method, _, _ in counts} <= {"GET", "other"}
+    slowest = [one for one in family.samples if one.labels.get("le") == "+Inf"]
+    assert sum(one.value for one in slowest) == sum(counts.values()) == 5
+
+
 def test_every_metric_is_in_the_docs(client: TestClient) -> None:
     families = text_string_to_metric_families(client.get("/metrics").text)
     told = {family.name for family in families}
