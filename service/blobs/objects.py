@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class ObjectStore:
         self._listed_at = -LIST_SECONDS
         self._to_delete: set[str] = set()
         self._ended: set[str] = set()  # prefixes, of which all is to be deleted
+        self._deleting, self._in_deletion = threading.Lock(), frozenset[str]()
         self._wake, self._closing = threading.Event(), False
         self._keeper: threading.Thread | None = None
 
@@ -99,6 +100,10 @@ class ObjectStore:
         """Upload files, some at a time, and keep them as copies."""
         with self._lock:
             self._to_delete -= files.keys()  # put again, as it was
+            in_deletion = not self._in_deletion.isdisjoint(files)
+        if in_deletion:
+            with self._deleting:
+                pass
         list(self._pool.map(self._put_file, files, files.values()))
         new = {key.partition("/")[0] for key in files}.difference(self._prefixes)
         self._prefixes = sorted({*self._prefixes, *new}) if new else self._prefixes
@@ -163,7 +168,7 @@ class ObjectStore:
         self._wake.set()
         if self._keeper is not None:
             self._keeper.join(LOOK_SECONDS)
-        self._delete_all()
+        self._delete_all(self._hasty)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -180,26 +185,34 @@ class ObjectStore:
             with self._lock:
                 self._fault = fault
             if fault is None:
-                self._delete_all()
+                self._delete_all(self._patient)
 
-    def _delete_all(self) -> None:
-        with self._lock:
-            prefixes, keys = sorted(self._ended), set(self._to_delete)
-        try:
-            for prefix in prefixes:
-                self._delete(self._patient, sorted(self._listed(self._patient, prefix)))
-            self._delete(self._patient, sorted(keys))
-        except OSError as error:  # it is tried again for as long as this process lives
-            log.warning("checkpoints_left", checkpoints=len(keys), cause=error.strerror)
-            return
-        with self._lock:
-            self._ended.difference_update(prefixes)
-            self._to_delete -= keys
+    def _delete_all(self, client: Any) -> None:
+        with self._deleting:
+            with self._lock:
+                prefixes, keys = sorted(self._ended), frozenset(self._to_delete)
+                self._in_deletion = keys
+            try:
+                for prefix in prefixes:
+                    self._delete(client, sorted(self._listed(client, prefix)))
+                self._delete(client, sorted(keys))
+            except OSError as error:  # it is tried again for as long as this process lives
+                log.warning("checkpoints_left", checkpoints=len(keys), cause=error.strerror)
+                prefixes, keys = [], frozenset()
+            with self._lock:
+                self._ended.difference_update(prefixes)
+                self._to_delete -= keys
+                self._in_deletion = frozenset()
 
     def _delete(self, client: Any, keys: list[str]) -> None:
-        if keys:
-            with suppress(FileNotFoundError), _told(self._url):
+        if not keys:
+            return
+        try:
+            with _told(self._url):
                 self._obstore.delete(client, keys)
+        except FileNotFoundError:  # of one of them, where there is no deletion in bulk
+            for key in keys if len(keys) > 1 else ():
+                self._delete(client, [key])
 
     def _listed_prefixes(self) -> set[str]:
         with _told(self._url):
