@@ -15,12 +15,13 @@ from service.blobs.base import BlobStore
 from service.blobs.opening import open_blobs
 from service.blobs.place import Place
 from service.database_url import sqlite_url
-from service.db.engine import open_engine
+from service.db.engine import open_engine, reading
+from service.db.tables import Study
 from service.invariants.check import Seen, check
 from service.invariants.violation import Violation
 from tests.fakes.objects import BUCKET, SECRET, ObjectServer
 from tests.fakes.processes import DispatcherProcess, kill
-from tests.fakes.running import attempts, result, rows, wait_for
+from tests.fakes.running import attempts, result, rows
 from tests.fakes.specs import small_spec
 from tests.fakes.studies import submit
 from tests.waiting import wait_until
@@ -34,7 +35,8 @@ SPEC: dict[str, Any] = {
     "branches": [{"algorithm": "maml", "space": {"inner_lr": {"low": 0.005, "high": 0.05}}}],
     "budget": {"trials": 3, "meta_iterations": 1500},
     "pruning": {"kind": "none"},
-    "verdict": {"finalists": 1, "seeds": 1},
+    "verdict": {"finalists": 1, "seeds": 1, "compare": "none"},
+    "evaluation": {"tasks": 10},
 }
 
 
@@ -51,7 +53,12 @@ def opened(copies: Path, url: str = URL) -> BlobStore:
 
 
 def dispatcher(database_url: str, data: Path) -> DispatcherProcess:
-    return DispatcherProcess(database_url, data, METAOPT_BLOBS_URL=URL, METAOPT_COMPILE="never")
+    settings = {
+        "METAOPT_BLOBS_URL": URL,
+        "METAOPT_COMPILE": "never",
+        "METAOPT_SEGMENT_SECONDS": "0.6",  # each puts a file for each lane
+    }
+    return DispatcherProcess(database_url, data, **settings)
 
 
 def resumed(engine: Engine, study_id: str) -> bool:
@@ -83,7 +90,7 @@ def test_a_study_outlives_its_disk_and_leaves_nothing_in_the_store(
     assert min(before.values()) > 0
     second = dispatcher(database_url, tmp_path / "second")  # another machine, and disk
     try:
-        wait_for(engine, study_id, "completed")
+        wait_until(lambda: ended(engine, study_id), 120, what="the end of the study")
         wait_until(lambda: blobs.keys(study_id) == set(), what="a store without its files")
     finally:
         second.close()
@@ -104,7 +111,7 @@ def test_a_store_that_is_away_costs_time_and_no_trial(
         server.freeze()
         wait_until(lambda: "checkpoints_away" in one.log(), 60, what="a store that is away")
         server.thaw()
-        wait_for(engine, study_id, "completed")
+        wait_until(lambda: ended(engine, study_id), 120, what="the end of the study")
     finally:
         one.close()
     assert {trial["status"] for trial in rows(engine, study_id)} == {"completed"}
@@ -146,6 +153,11 @@ def test_a_store_that_cannot_be_used_is_said_at_once(
     wait_until(lambda: not os.path.exists(f"/proc/{one.pid}/exe"), 60, what="the end of it")
     assert "must be s3://BUCKET" in one.log()
     one.close()
+
+
+def ended(engine: Engine, study_id: str) -> bool:
+    with reading(engine) as session:
+        return session.get_one(Study, study_id).status == "completed"
 
 
 def of_files(engine: Engine, seen: Seen) -> list[Violation]:

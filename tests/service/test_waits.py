@@ -51,6 +51,7 @@ BOUNDED_ELSEWHERE = {
     ("service/dispatcher/slots.py", "exception"): "of a future that is done",
     ("service/api/streaming/feeds.py", "result"): "of a task that is done",
     ("service/api/streaming/feeds.py", "wait"): "a task of the loop, cancelled at its end",
+    ("service/blobs/objects.py", "map"): "each request has 60 s, and is tried again for as long",
     ("service/executors/channel.py", "sendall"): "the socket has a timeout: `send_seconds`",
     ("service/executors/channel.py", "recv_into"): "after `wait` has said that something is there",
     ("service/executors/compiling/compiler.py", "flock"): "with LOCK_NB",
