@@ -6,8 +6,8 @@ A segment leaves a file for each of 16 lanes.  In turn, so that all see the same
 are written as a worker does (temporary file, fsync, rename, fsync of the directory); they are put
 into a directory; they are put into an object store and downloaded by another machine.  The object
 store is a server of moto's on this machine, in Python: real requests, and neither the network nor
-the speed of a store that people use.  Milliseconds of a segment,
-medians; "others" that used the machine are that server.
+the speed of a store that people use.  Milliseconds of a segment, medians; the "others" that used
+the machine are that server.
 """
 
 import argparse
